@@ -1,0 +1,65 @@
+//! A histogram over signed powers of two: coarse, but the same bins for every layer, step and network, so
+//! that histograms can be added, compared and drawn over time.
+
+use serde::{Deserialize, Serialize};
+
+/// Counts of values by sign and binary exponent.
+///
+/// Bin 0..32 hold negative values from the largest magnitude to the smallest, bin 32 holds zeros (and
+/// magnitudes below 2^-24), bins 33..65 hold positive values from the smallest magnitude to the largest.
+/// A magnitude m falls by e = floor(log2 m): bin 33 + (e + 24) for positive, 31 - (e + 24) for negative
+/// ones, with e clamped to at most 7. NaN and infinities are counted apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// The bin that `counts` begins with; empty bins at both ends are left out.
+    pub first: u8,
+    /// Counts of the bins from `first` on.
+    pub counts: Vec<u32>,
+    /// Count of NaN and infinite values.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub non_finite: u32,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl Histogram {
+    /// The number of bins.
+    pub const BINS: usize = 65;
+    /// The bin of zeros.
+    pub const ZERO_BIN: usize = 32;
+    /// The smallest binary exponent that is told from zero.
+    pub const LEAST_EXPONENT: i32 = -24;
+    /// The largest binary exponent with a bin of its own; larger ones share it.
+    pub const GREATEST_EXPONENT: i32 = 7;
+
+    /// Trims full counts to the bins between the first and the last that hold something.
+    pub fn from_bins(bins: &[u32; Self::BINS], non_finite: u32) -> Histogram {
+        let Some(first) = bins.iter().position(|&n| n > 0) else {
+            return Histogram { non_finite, ..Histogram::default() };
+        };
+        let last = bins.iter().rposition(|&n| n > 0).unwrap_or(first);
+        Histogram { first: first as u8, counts: bins[first..=last].to_vec(), non_finite }
+    }
+
+    /// The count of every bin; bins that a broken log puts outside are left out.
+    pub fn bins(&self) -> [u32; Self::BINS] {
+        let mut bins = [0; Self::BINS];
+        for (bin, count) in bins.iter_mut().skip(usize::from(self.first)).zip(&self.counts) {
+            *bin = *count;
+        }
+        bins
+    }
+}
+
+/// A layer's histograms at a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerHistograms {
+    /// Of its output.
+    pub activations: Histogram,
+    /// Of the gradient with respect to its weights.
+    pub weight_gradients: Histogram,
+    /// Of its weights, before the update.
+    pub weights: Histogram,
+}

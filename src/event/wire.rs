@@ -1,0 +1,108 @@
+//! Floats that may be NaN or infinite, as JSON: finite ones as the shortest number that reads back to the
+//! same f32, the others as the strings `"NaN"`, `"inf"`, `"-inf"` (serde_json alone would write `null`).
+
+use std::fmt;
+
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An f32 in its form for the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Float(pub f32);
+
+impl Serialize for Float {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            x if x.is_finite() => serializer.serialize_f32(x),
+            x if x.is_nan() => serializer.serialize_str("NaN"),
+            x if x > 0.0 => serializer.serialize_str("inf"),
+            _ => serializer.serialize_str("-inf"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Float {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FloatVisitor).map(Float)
+    }
+}
+
+struct FloatVisitor;
+
+impl Visitor<'_> for FloatVisitor {
+    type Value = f32;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, \"NaN\", \"inf\" or \"-inf\"")
+    }
+
+    fn visit_f64<E: Error>(self, x: f64) -> Result<f32, E> {
+        Ok(x as f32)
+    }
+
+    fn visit_u64<E: Error>(self, x: u64) -> Result<f32, E> {
+        Ok(x as f32)
+    }
+
+    fn visit_i64<E: Error>(self, x: i64) -> Result<f32, E> {
+        Ok(x as f32)
+    }
+
+    fn visit_str<E: Error>(self, x: &str) -> Result<f32, E> {
+        match x {
+            "NaN" => Ok(f32::NAN),
+            "inf" => Ok(f32::INFINITY),
+            "-inf" => Ok(f32::NEG_INFINITY),
+            other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
+        }
+    }
+}
+
+/// For `#[serde(with = "wire::float")]` on an `f32`.
+pub mod float {
+    use super::*;
+
+    /// Writes it.
+    pub fn serialize<S: Serializer>(x: &f32, serializer: S) -> Result<S::Ok, S::Error> {
+        Float(*x).serialize(serializer)
+    }
+
+    /// Reads it.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+        Float::deserialize(deserializer).map(|x| x.0)
+    }
+}
+
+/// A column of floats in its form for the log.
+pub(super) struct Floats<'a>(pub(super) &'a [f32]);
+
+impl Serialize for Floats<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|&x| Float(x)))
+    }
+}
+
+/// A column of floats read from the log.
+pub(super) struct OwnedFloats(pub(super) Vec<f32>);
+
+impl<'de> Deserialize<'de> for OwnedFloats {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Column;
+        impl<'de> Visitor<'de> for Column {
+            type Value = Vec<f32>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of numbers")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<f32>, A::Error> {
+                let mut column = Vec::new();
+                while let Some(Float(x)) = items.next_element()? {
+                    column.push(x);
+                }
+                Ok(column)
+            }
+        }
+        deserializer.deserialize_seq(Column).map(OwnedFloats)
+    }
+}

@@ -1,0 +1,228 @@
+//! An experiment as checked, plain data: what is trained on what, how, and what is recorded of it.
+//! [`parse`] makes it from a file; past this border every value is possible and every default filled in.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A checked experiment. Serialised, it is the file as resolved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Experiment {
+    /// What the experiment is to find out.
+    pub question: String,
+    /// The seed of initial weights, batch order and generated data.
+    pub seed: u64,
+    /// What is trained on.
+    pub data: Data,
+    /// How the lanes are trained.
+    pub training: Training,
+    /// What is recorded.
+    pub statistics: Recording,
+    /// The networks, at least one, with different names.
+    #[serde(rename = "lane")]
+    pub lanes: Vec<Lane>,
+}
+
+/// The data set and how its images are drawn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Data {
+    /// A name of the data set registry: `glyphs`, `cifar10`, `cifar100`, `idx`.
+    pub name: String,
+    /// The folder of a data set that is read from files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// The number of training images of a generated data set, or the most to take of one read from files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_images: Option<usize>,
+    /// The same for test images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_images: Option<usize>,
+    /// Pads by four pixels and crops at random (He et al. 2015, section 4.2).
+    pub crop: bool,
+    /// Mirrors every other image at random.
+    pub flip: bool,
+    /// Swaps rows and columns, for EMNIST, which is stored transposed.
+    pub transpose: bool,
+}
+
+/// How the lanes are trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// Updates in all, at least 1.
+    pub steps: u64,
+    /// Images a step, at least 2.
+    pub batch: usize,
+    /// Steps between two evaluations; 0 evaluates at the end only.
+    pub evaluate_every: u64,
+    /// The most training images an evaluation looks at.
+    pub evaluate_images: usize,
+    /// Steps between two checkpoints; 0 writes none but the last.
+    pub checkpoint_every: u64,
+    /// The update rule.
+    pub optimizer: Optimizer,
+    /// How the learning rate changes.
+    pub schedule: Schedule,
+}
+
+/// The update rule, with its base learning rate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Optimizer {
+    /// Stochastic gradient descent with momentum; weight decay is added to the gradient.
+    Sgd {
+        /// Base learning rate.
+        learning_rate: f64,
+        /// Momentum, 0 to below 1.
+        momentum: f64,
+        /// L2 weight decay.
+        weight_decay: f64,
+    },
+    /// Adam; weight decay is added to the gradient.
+    Adam {
+        /// Base learning rate.
+        learning_rate: f64,
+        /// Decay of the first and the second moment.
+        betas: [f64; 2],
+        /// Added to the denominator.
+        epsilon: f64,
+        /// L2 weight decay.
+        weight_decay: f64,
+    },
+    /// Adam with decoupled weight decay.
+    AdamW {
+        /// Base learning rate.
+        learning_rate: f64,
+        /// Decay of the first and the second moment.
+        betas: [f64; 2],
+        /// Added to the denominator.
+        epsilon: f64,
+        /// Decoupled weight decay.
+        weight_decay: f64,
+    },
+}
+
+impl Optimizer {
+    /// The base learning rate, which the schedule scales.
+    pub fn learning_rate(&self) -> f64 {
+        match *self {
+            Optimizer::Sgd { learning_rate, .. }
+            | Optimizer::Adam { learning_rate, .. }
+            | Optimizer::AdamW { learning_rate, .. } => learning_rate,
+        }
+    }
+}
+
+/// How the learning rate changes with the step. Each may begin with a linear warm-up over `warmup` steps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Schedule {
+    /// Stays.
+    Constant {
+        /// Steps of linear warm-up from 0.
+        warmup: u64,
+    },
+    /// Is multiplied by `factor` when each of the steps `at` has been made.
+    Steps {
+        /// Steps, ascending.
+        at: Vec<u64>,
+        /// What it is multiplied by.
+        factor: f64,
+        /// Steps of linear warm-up from 0.
+        warmup: u64,
+    },
+    /// Falls along half a cosine to `minimum` times the base rate at the last step.
+    Cosine {
+        /// The last learning rate as a share of the base one.
+        minimum: f64,
+        /// Steps of linear warm-up from 0.
+        warmup: u64,
+    },
+}
+
+/// What is recorded of each lane.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recording {
+    /// Steps between two records of every layer's statistics, at least 1; 0 records none.
+    pub every: u64,
+    /// Steps between two records of histograms; 0 records none.
+    pub histograms_every: u64,
+}
+
+/// One network of the experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lane {
+    /// Its name: letters, digits, `-`, `_` and `.`; it names files.
+    pub name: String,
+    /// A name of the architecture registry.
+    pub architecture: String,
+    /// Weight layers.
+    pub depth: usize,
+    /// Channels of the first stage.
+    pub width: usize,
+    /// What its blocks add to their residual branch.
+    pub shortcut: Shortcut,
+}
+
+/// The kind of shortcut of a whole network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shortcut {
+    /// A plain network.
+    None,
+    /// Identity; subsampled and zero-padded where the shape changes (option A).
+    Identity,
+    /// Identity; a 1x1 convolution where the shape changes (option B).
+    Projection,
+}
+
+impl Shortcut {
+    /// All kinds, as they are spelled in a file.
+    pub const ALL: &'static [(&'static str, Shortcut)] =
+        &[("none", Shortcut::None), ("identity", Shortcut::Identity), ("projection", Shortcut::Projection)];
+
+    /// As it is spelled in a file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Shortcut::None => "none",
+            Shortcut::Identity => "identity",
+            Shortcut::Projection => "projection",
+        }
+    }
+}
+
+/// What this build can train, told to the parser by the floors above, so that the words need not know them.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    /// The registered data sets.
+    pub datasets: Vec<DatasetEntry>,
+    /// The registered architectures.
+    pub architectures: Vec<ArchitectureEntry>,
+}
+
+/// What the parser must know of a data set.
+#[derive(Clone, Debug)]
+pub struct DatasetEntry {
+    /// Its name in a file.
+    pub name: &'static str,
+    /// One line on what it is.
+    pub summary: &'static str,
+    /// Whether it is read from a folder, so that `path` is required; else `path` is refused.
+    pub from_folder: bool,
+}
+
+/// What the parser must know of an architecture.
+#[derive(Clone, Debug)]
+pub struct ArchitectureEntry {
+    /// Its name in a file.
+    pub name: &'static str,
+    /// One line on what it is.
+    pub summary: &'static str,
+    /// The compiled widths, ascending.
+    pub widths: Vec<usize>,
+    /// The shortcuts it has.
+    pub shortcuts: Vec<Shortcut>,
+    /// Valid depths are `depth_step * n + depth_offset` for n from 1.
+    pub depth_step: usize,
+    /// See `depth_step`.
+    pub depth_offset: usize,
+}

@@ -1,0 +1,36 @@
+//! skiplane trains plain and residual networks side by side and shows, layer by layer and step by step,
+//! what a residual connection does: live in the terminal, and again from the saved run log.
+//!
+//! The modules stand in the order of the floors of `docs/ARCHITECTURE.md`: each imports only from those
+//! above it in this list.
+
+// 0: words, the plain data that everything speaks.
+pub mod text;
+pub mod units;
+pub mod statistic;
+pub mod topology;
+pub mod experiment;
+pub mod event;
+// 1: arithmetic, pure functions over slices.
+pub mod random;
+pub mod statistics;
+// 2: material.
+pub mod datasets;
+pub mod nn;
+pub mod model;
+pub mod runlog;
+// 3: work.
+pub mod trainer;
+// 4: joints, the only threads and channels.
+pub mod session;
+// 5: state.
+pub mod app;
+// 6: pictures.
+pub mod theme;
+pub mod widgets;
+pub mod views;
+// 7: street.
+pub mod paths;
+pub mod headless;
+pub mod tui;
+pub mod cli;

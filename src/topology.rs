@@ -1,0 +1,92 @@
+//! The shape of a network as plain data: its weight layers and blocks in order, and what a step of it costs.
+//! Knows neither tensors nor how the network computes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{BlockIdx, ImageShape, LayerIdx};
+
+/// What a block adds to its residual branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShortcutKind {
+    /// Nothing: a plain network's block.
+    None,
+    /// The block's input itself.
+    Identity,
+    /// Every second pixel of the input, with zero channels added equally on both sides (option A).
+    ZeroPadding,
+    /// A 1x1 convolution with batch norm (option B).
+    Projection,
+}
+
+/// The part a weight layer plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LayerKind {
+    /// The first 3x3 convolution.
+    Stem,
+    /// A 3x3 convolution inside a block.
+    Convolution,
+    /// The 1x1 convolution of a projection shortcut; not counted in the depth.
+    Projection,
+    /// The linear layer that gives the logits.
+    Head,
+}
+
+/// A weight layer with the batch norm, ReLU and addition that follow it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layer {
+    /// The name of its weight in a PyTorch state dict, without `.weight`: `layer1.0.conv1`.
+    pub name: String,
+    /// The part it plays.
+    pub kind: LayerKind,
+    /// The block it belongs to; none for stem and head.
+    pub block: Option<BlockIdx>,
+    /// Its place among the layers that count toward the depth, from 1; a projection shares the number of
+    /// its block's second convolution, so that layers of two lanes are aligned by it.
+    pub depth: usize,
+    /// The shape of its output for one image.
+    pub output: ImageShape,
+    /// Its trainable parameters, with those of its batch norm or bias.
+    pub parameters: u64,
+    /// Its multiply-adds forward for one image.
+    pub multiply_adds: u64,
+}
+
+/// A block: two convolutions and what is added to them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// The name in a PyTorch state dict: `layer1.0`.
+    pub name: String,
+    /// The stage it belongs to, from 1.
+    pub stage: usize,
+    /// What it adds to its residual branch.
+    pub shortcut: ShortcutKind,
+    /// Its weight layers, in order: first, second convolution, then the projection where it has one.
+    pub layers: Vec<LayerIdx>,
+}
+
+/// The whole network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topology {
+    /// The shape of an input image.
+    pub input: ImageShape,
+    /// The number of classes.
+    pub classes: usize,
+    /// Weight layers from the input to the logits.
+    pub layers: Vec<Layer>,
+    /// Blocks from the input to the head.
+    pub blocks: Vec<Block>,
+}
+
+impl Topology {
+    /// Trainable parameters of the whole network.
+    pub fn parameters(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.parameters).sum()
+    }
+
+    /// Multiply-adds of one image forward; a training step costs about three times that.
+    pub fn multiply_adds(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.multiply_adds).sum()
+    }
+}

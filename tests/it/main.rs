@@ -1,0 +1,1 @@
+//! The one integration test binary; each file beside this one is a room of tests.
