@@ -1,0 +1,226 @@
+//! Reads the sources and fails on an import that goes up or sideways, or on a third-party crate outside its
+//! rooms (`docs/ARCHITECTURE.md`). Test modules may import what they like.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every room and the rooms it may import from, floor by floor. A room may always import from itself.
+const IMPORTS: &[(&str, &[&str])] = &[
+    // 0: words
+    ("text", &[]),
+    ("units", &[]),
+    ("statistic", &[]),
+    ("topology", &["units"]),
+    ("experiment", &["text", "units"]),
+    ("event", &["experiment", "statistic", "topology", "units"]),
+    // 1: arithmetic
+    ("random", &[]),
+    ("statistics", &["event"]),
+    // 2: material
+    ("datasets", &["experiment", "random", "text", "units"]),
+    ("nn", &["event", "statistics", "units"]),
+    (
+        "model",
+        &["datasets", "event", "experiment", "nn", "random", "statistic", "statistics", "topology", "units"],
+    ),
+    ("runlog", &["event", "experiment", "statistic", "text", "topology", "units"]),
+    // 3: work
+    ("trainer", &["datasets", "event", "experiment", "model", "text", "units"]),
+    // 4: joints
+    ("session", &["datasets", "event", "experiment", "model", "runlog", "text", "trainer", "units"]),
+    // 5: state
+    ("app", &["event", "experiment", "statistic", "statistics", "text", "topology", "units"]),
+    // 6: pictures
+    ("theme", &[]),
+    ("widgets", &["text", "theme"]),
+    (
+        "views",
+        &[
+            "app",
+            "event",
+            "experiment",
+            "statistic",
+            "statistics",
+            "text",
+            "theme",
+            "topology",
+            "units",
+            "widgets",
+        ],
+    ),
+    // 7: street
+    ("paths", &["text"]),
+    ("headless", &["app", "event", "experiment", "session", "text", "topology", "units"]),
+    ("tui", &["app", "event", "session", "text", "theme", "units", "views", "widgets"]),
+    (
+        "cli",
+        &[
+            "app",
+            "datasets",
+            "event",
+            "experiment",
+            "headless",
+            "model",
+            "nn",
+            "paths",
+            "runlog",
+            "session",
+            "statistic",
+            "text",
+            "theme",
+            "topology",
+            "trainer",
+            "tui",
+            "units",
+            "views",
+        ],
+    ),
+    ("main", &["cli"]),
+    ("lib", &[]),
+];
+
+/// Third-party crates that may be used only in some rooms.
+const CRATES: &[(&str, &[&str])] = &[
+    ("anyhow", &["cli", "main", "tui", "headless"]),
+    ("clap", &["cli"]),
+    ("crossbeam_channel", &["session", "tui", "headless", "cli"]),
+    ("crossterm", &["tui", "cli"]),
+    ("dfdx", &["nn", "model", "trainer"]),
+    ("directories", &["paths"]),
+    ("flate2", &["datasets"]),
+    ("indicatif", &["headless"]),
+    ("ratatui", &["theme", "widgets", "views", "tui", "cli"]),
+    ("safetensors", &["trainer", "model"]),
+    ("serde_json", &["runlog", "cli"]),
+    ("sha2", &["random", "datasets", "model"]),
+    ("signal_hook", &["tui", "headless"]),
+    ("toml", &["experiment", "runlog"]),
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The top-level module a file belongs to: the first part of its path below `src`.
+fn room(file: &Path, src: &Path) -> String {
+    let below = file.strip_prefix(src).unwrap();
+    below.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned()
+}
+
+/// The code of a file without comments and without its test module, which stands last.
+fn code(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap();
+    text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// The names that follow `prefix` in the code, where `prefix` begins a path.
+fn names_after(code: &str, prefix: &str) -> BTreeSet<String> {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let mut names = BTreeSet::new();
+    for (at, _) in code.match_indices(prefix) {
+        if code[..at].ends_with(|c: char| is_name(c) || c == ':' || c == '$') {
+            continue;
+        }
+        let rest = &code[at + prefix.len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            let mut depth = 0;
+            let mut start = true;
+            let mut name = String::new();
+            for c in group.chars() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => start = true,
+                    _ => {}
+                }
+                if depth == 0 && start && is_name(c) {
+                    name.push(c);
+                } else if !name.is_empty() {
+                    names.insert(std::mem::take(&mut name));
+                    start = c == ',';
+                }
+            }
+            names.extend((!name.is_empty()).then_some(name));
+        } else {
+            names.insert(rest.chars().take_while(|&c| is_name(c)).collect());
+        }
+    }
+    names
+}
+
+#[test]
+fn every_import_goes_down() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    assert!(files.len() > 20, "the sources were not found");
+    let mut wrong = Vec::new();
+    for file in &files {
+        let room = room(file, &src);
+        let Some((_, allowed)) = IMPORTS.iter().find(|(name, _)| *name == room) else {
+            panic!("{} belongs to no room of the import table", file.display());
+        };
+        let code = code(file);
+        for prefix in ["crate::", "skiplane::"] {
+            for name in names_after(&code, prefix) {
+                let is_room = IMPORTS.iter().any(|(other, _)| *other == name);
+                if is_room && name != room && !allowed.contains(&name.as_str()) {
+                    wrong.push(format!("{}: `{room}` may not import `{name}`", file.display()));
+                }
+            }
+        }
+        for (name, rooms) in CRATES {
+            if !rooms.contains(&room.as_str()) && !names_after(&code, &format!("{name}::")).is_empty() {
+                wrong.push(format!("{}: the crate `{name}` has no business in `{room}`", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_table_itself_goes_down() {
+    for (at, (room, allowed)) in IMPORTS.iter().enumerate() {
+        for name in *allowed {
+            let below = IMPORTS.iter().position(|(other, _)| other == name);
+            assert!(
+                below.is_some_and(|b| b < at),
+                "`{room}` imports `{name}`, which does not stand above it"
+            );
+        }
+    }
+}
+
+#[test]
+fn imports_are_found_in_every_spelling() {
+    let code = "use crate::{event::{Columns, Split}, units::Step};\nuse crate::app::App;\nlet x = crate::text::printable(y);";
+    let found = names_after(code, "crate::");
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["app", "event", "text", "units"]);
+    assert!(names_after("use mycrate::thing;", "crate::").is_empty());
+}
+
+#[test]
+fn no_test_file_is_forgotten() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let main = fs::read_to_string(folder.join("main.rs")).unwrap();
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if path.extension().is_some_and(|e| e == "rs") && name != "main" {
+            assert!(
+                main.contains(&format!("mod {name};")),
+                "{name}.rs is not registered in tests/it/main.rs"
+            );
+        }
+    }
+}
