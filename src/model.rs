@@ -1,24 +1,43 @@
 //! Networks behind one object-safe face: the trainer drives any compiled shape through [`Network`] and never
-//! sees dfdx. [`build`] finds the compiled shape for a lane.
+//! sees dfdx. [`build`] finds the compiled shape for a lane; [`topology`] describes it without building.
 
 use crate::datasets::Batch;
 use crate::event::{Columns, LayerHistograms, Mode, Pass};
+use crate::experiment::{ArchitectureEntry, Lane, Optimizer};
 use crate::topology::Topology;
-use crate::units::LayerIdx;
+use crate::units::{ImageShape, LayerIdx};
 
-/// A network with its optimiser, ready to train.
+mod error;
+mod architectures;
+
+pub use error::ModelError;
+
+/// A network with its optimiser, ready to train. It need not be `Send`: each lane builds its own in its thread.
 pub trait Network {
     /// Its layers and blocks.
     fn topology(&self) -> &Topology;
 
-    /// Makes one update on a batch.
+    /// Makes one update on a batch. Where forward or backward give a NaN or infinity, the update is left out,
+    /// so that the weights stay those of the last sound step.
     fn train_step(&mut self, batch: &Batch, learning_rate: f64, wanted: Wanted) -> StepResult;
 
     /// Computes loss and errors on a batch without changing anything, running statistics included.
     fn evaluate(&mut self, batch: &Batch, mode: Mode) -> Evaluation;
 
-    /// Every parameter and buffer with the names and layout of the state dict of the PyTorch reference.
+    /// Every parameter and buffer with the names, order and layout of the state dict of the PyTorch reference.
     fn state(&self) -> Vec<NamedTensor>;
+
+    /// Takes the values of [`Network::state`] back. Every tensor must be there with its shape; on an error
+    /// nothing is changed.
+    fn load_state(&mut self, state: &[NamedTensor]) -> Result<(), ModelError>;
+
+    /// What the optimiser remembers between steps: `optimizer.updates` and, for each parameter,
+    /// `optimizer.first_moment.<name>` (SGD: the momentum buffer) and `optimizer.second_moment.<name>`.
+    fn optimizer_state(&self) -> Vec<NamedTensor>;
+
+    /// Takes the values of [`Network::optimizer_state`] back, so that training goes on as if never stopped.
+    /// On an error nothing is changed.
+    fn load_optimizer_state(&mut self, state: &[NamedTensor]) -> Result<(), ModelError>;
 }
 
 /// The statistics that a step is to give beside its loss.
@@ -37,7 +56,7 @@ pub struct StepResult {
     pub loss: f32,
     /// Images of the batch classified wrongly before the update.
     pub wrong: usize,
-    /// Statistics by layer and block, where wanted.
+    /// Statistics by layer and block, where wanted. Plain networks have no block columns.
     pub statistics: Columns,
     /// Histograms by layer, where wanted.
     pub histograms: Option<Vec<LayerHistograms>>,
@@ -85,9 +104,41 @@ pub enum TensorData {
     I64(Vec<i64>),
 }
 
-// To come, in rooms of their own:
-// pub fn catalogue() -> Vec<ArchitectureEntry>
-// pub fn topology(lane: &Lane, input: ImageShape, classes: usize) -> Result<Topology, ModelError>
-// pub fn activation_bytes(topology: &Topology, batch: usize) -> u64      (memory a step holds)
-// pub fn build(lane: &Lane, input: ImageShape, classes: usize, seed: u64, optimizer: &Optimizer)
-//     -> Result<Box<dyn Network>, ModelError>
+/// Every architecture with its compiled widths, for the parser of experiments.
+pub fn catalogue() -> Vec<ArchitectureEntry> {
+    architectures::ALL.iter().map(|architecture| (architecture.entry)()).collect()
+}
+
+/// Describes a lane's network without building it.
+///
+/// # Errors
+/// Says what is compiled in where the lane's architecture, depth, width, shortcut or the images' shape is not.
+pub fn topology(lane: &Lane, input: ImageShape, classes: usize) -> Result<Topology, ModelError> {
+    (architectures::find(&lane.architecture)?.topology)(lane, input, classes)
+}
+
+/// The bytes that a training step holds for a batch at its peak, parameters and optimiser aside: for each
+/// layer what its convolution and what its batch norm gave, f32, kept from forward to backward.
+pub fn activation_bytes(topology: &Topology, batch: usize) -> u64 {
+    let layers: u64 = topology.layers.iter().map(|layer| 2 * layer.output.len() as u64).sum();
+    4 * batch as u64 * (topology.input.len() as u64 + layers)
+}
+
+/// Builds the network of a lane with weights drawn from `seed` and an optimiser that has made no step.
+///
+/// Weights are He-normal (He et al. 2015b): standard deviation sqrt(2 / fan-in). Each tensor is drawn from a
+/// random stream of its own name, so that networks which differ only in their shortcuts start alike.
+///
+/// # Errors
+/// As [`topology`].
+pub fn build(
+    lane: &Lane,
+    input: ImageShape,
+    classes: usize,
+    seed: u64,
+    optimizer: &Optimizer,
+) -> Result<Box<dyn Network>, ModelError> {
+    let architecture = architectures::find(&lane.architecture)?;
+    let topology = (architecture.topology)(lane, input, classes)?;
+    (architecture.build)(lane, topology, seed, optimizer)
+}

@@ -1,0 +1,52 @@
+//! The architectures by name: an explicit list, one file an architecture. Knows of each only what a lane
+//! needs to be checked, described and built.
+
+use crate::experiment::{ArchitectureEntry, Lane, Optimizer};
+use crate::model::{ModelError, Network};
+use crate::topology::Topology;
+use crate::units::ImageShape;
+
+mod resnet;
+
+/// An architecture: three functions, so that a new one is one file and one line of [`ALL`].
+pub(super) struct Architecture {
+    /// What the parser of experiments must know of it.
+    pub(super) entry: fn() -> ArchitectureEntry,
+    /// Describes a lane's network without building it.
+    pub(super) topology: fn(&Lane, ImageShape, usize) -> Result<Topology, ModelError>,
+    /// Builds a lane's network for a topology that this architecture has described.
+    pub(super) build: fn(&Lane, Topology, u64, &Optimizer) -> Result<Box<dyn Network>, ModelError>,
+}
+
+/// Every architecture, in the order in which they are listed to a user.
+pub(super) const ALL: &[Architecture] = &[resnet::ARCHITECTURE];
+
+/// Finds the architecture that a lane names.
+pub(super) fn find(name: &str) -> Result<&'static Architecture, ModelError> {
+    ALL.iter().find(|architecture| (architecture.entry)().name == name).ok_or_else(|| {
+        ModelError::UnknownArchitecture {
+            found: name.to_owned(),
+            known: ALL.iter().map(|architecture| (architecture.entry)().name).collect(),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    #[test]
+    fn no_file_of_the_folder_is_forgotten() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/model/architectures");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .expect("the folder of architectures")
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+            .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
+            .collect();
+        let mut registered: Vec<String> = ALL.iter().map(|a| (a.entry)().name.to_owned()).collect();
+        files.sort();
+        registered.sort();
+        assert_eq!(files, registered, "a file in {folder} is named as its architecture and stands in ALL");
+    }
+}

@@ -1,0 +1,94 @@
+//! What can be wrong with a lane or with a state that is read back.
+
+use crate::experiment::Shortcut;
+use crate::units::ImageShape;
+
+/// A network cannot be described, built or filled.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The registry has no architecture of that name.
+    #[error("expected an architecture ({}), found {found:?}", known.join(", "))]
+    UnknownArchitecture {
+        /// The lane's.
+        found: String,
+        /// The registry's.
+        known: Vec<&'static str>,
+    },
+    /// The depth is not one of the architecture's.
+    #[error("expected a depth of {step} n + {offset}, such as {}, found {found}", nearest(*found, *step, *offset))]
+    Depth {
+        /// The lane's.
+        found: usize,
+        /// Weight layers that one more block in each stage adds.
+        step: usize,
+        /// Weight layers outside the stages.
+        offset: usize,
+    },
+    /// The width is not compiled in.
+    #[error("expected a width that is compiled in ({}), found {found}", list(compiled))]
+    Width {
+        /// The lane's.
+        found: usize,
+        /// The registry's.
+        compiled: Vec<usize>,
+    },
+    /// The images' shape is not compiled in.
+    #[error(
+        "expected images of a shape (channels x height x width) that is compiled in ({}), found {found}",
+        list(compiled)
+    )]
+    Input {
+        /// The data set's.
+        found: ImageShape,
+        /// The registry's.
+        compiled: Vec<ImageShape>,
+    },
+    /// The architecture has no such shortcut.
+    #[error("expected a shortcut of the architecture {architecture}, found {:?}", found.name())]
+    Shortcut {
+        /// The architecture's name.
+        architecture: &'static str,
+        /// The lane's.
+        found: Shortcut,
+    },
+    /// The number of classes makes no sense.
+    #[error("expected 2 to 256 classes, found {found}")]
+    Classes {
+        /// The data set's.
+        found: usize,
+    },
+    /// A state lacks a tensor.
+    #[error("expected a tensor {name:?} in the state, found none: is it a state of another network?")]
+    MissingTensor {
+        /// Its name.
+        name: String,
+    },
+    /// A state has a tensor that the network has not.
+    #[error(
+        "found a tensor {name:?} in the state, which the network has not: is it a state of another network?"
+    )]
+    SurplusTensor {
+        /// Its name.
+        name: String,
+    },
+    /// A tensor of a state has another shape or type.
+    #[error("expected {name:?} to be {expected}, found {found}")]
+    TensorShape {
+        /// Its name.
+        name: String,
+        /// Type and shape in the network.
+        expected: String,
+        /// Type and shape in the state.
+        found: String,
+    },
+}
+
+fn nearest(found: usize, step: usize, offset: usize) -> usize {
+    let n = (found.saturating_sub(offset) + step / 2) / step;
+    step * n.max(1) + offset
+}
+
+fn list<T: ToString>(items: &[T]) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}
