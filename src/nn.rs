@@ -1,1 +1,3 @@
-//! nn
+//! The operations of a network on slices and, above them, on dfdx's tape.
+
+pub mod kernels;

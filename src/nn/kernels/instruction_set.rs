@@ -1,0 +1,96 @@
+//! Which vector instructions the kernels use: found out once, at run time, on the machine that trains.
+
+use std::fmt;
+
+/// A set of vector instructions that this machine has; cannot be made for one that it lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InstructionSet(Level);
+
+/// The sets that the kernels are compiled for, least able first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Level {
+    Baseline,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl InstructionSet {
+    /// The most able set of this machine.
+    pub fn detect() -> InstructionSet {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl");
+            if avx2 && avx512 {
+                return InstructionSet(Level::Avx512);
+            }
+            if avx2 {
+                return InstructionSet(Level::Avx2);
+            }
+        }
+        InstructionSet::baseline()
+    }
+
+    /// The set that every machine of the compiled target has.
+    pub fn baseline() -> InstructionSet {
+        InstructionSet(Level::Baseline)
+    }
+
+    /// All sets of this machine, least able first.
+    pub fn available() -> Vec<InstructionSet> {
+        let detected = InstructionSet::detect();
+        let all = [
+            Level::Baseline,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512,
+        ];
+        all.into_iter().filter(|level| *level <= detected.0).map(InstructionSet).collect()
+    }
+
+    /// The set of this machine with that name.
+    pub fn by_name(name: &str) -> Option<InstructionSet> {
+        InstructionSet::available().into_iter().find(|set| set.name() == name)
+    }
+
+    /// Its name in provenance and on screen.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Level::Baseline => "baseline",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => "avx2+fma",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => "avx512",
+        }
+    }
+
+    /// What the kernels dispatch on.
+    pub(super) fn level(self) -> Level {
+        self.0
+    }
+}
+
+impl fmt::Display for InstructionSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_detected_set_is_the_last_available_and_names_find_their_sets() {
+        let available = InstructionSet::available();
+        assert_eq!(available.first(), Some(&InstructionSet::baseline()));
+        assert_eq!(available.last(), Some(&InstructionSet::detect()));
+        for set in available {
+            assert_eq!(InstructionSet::by_name(set.name()), Some(set));
+        }
+        assert_eq!(InstructionSet::by_name("abacus"), None);
+    }
+}
