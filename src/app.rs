@@ -1,2 +1,169 @@
-//! The state of the dashboard: a fold over events and actions that reads no clock and never learns whether
-//! the run is live or saved.
+//! The state of the dashboard: a fold over events and actions. It reads no clock and never learns whether
+//! the run is live or saved, so that both give the same screens.
+
+use crate::event::RunEvent;
+use crate::units::{BlockIdx, LaneIdx, LayerIdx, Step};
+
+pub mod action;
+pub mod comparison;
+pub mod fairness;
+pub mod health;
+pub mod lane;
+pub mod matrix;
+pub mod options;
+pub mod pace;
+pub mod rows;
+pub mod series;
+pub mod smoothing;
+pub mod snapshots;
+#[doc(hidden)]
+pub mod specimen;
+
+mod act;
+
+pub use action::Action;
+pub use lane::{Lane, LaneLabel, LaneState};
+pub use options::{Options, ViewKind};
+pub use rows::LayerKey;
+
+use health::Finding;
+
+/// Everything that views draw from.
+#[derive(Debug)]
+pub struct App {
+    lanes: Vec<Lane>,
+    hidden: Vec<bool>,
+    rows: Vec<LayerKey>,
+    lane: LaneIdx,
+    /// None follows the last step.
+    step: Option<Step>,
+    row: Option<LayerKey>,
+    options: Options,
+}
+
+impl App {
+    /// The state before any event, with a lane for each label.
+    pub fn new(labels: Vec<LaneLabel>) -> App {
+        let lanes: Vec<Lane> =
+            labels.into_iter().enumerate().map(|(idx, label)| Lane::new(LaneIdx(idx), label)).collect();
+        App {
+            hidden: vec![false; lanes.len()],
+            lanes,
+            rows: Vec::new(),
+            lane: LaneIdx(0),
+            step: None,
+            row: None,
+            options: Options::default(),
+        }
+    }
+
+    /// Folds an event of a lane. One of a lane that does not exist is passed over.
+    pub fn apply(&mut self, lane: LaneIdx, event: &RunEvent) {
+        let Some(lane) = self.lanes.get_mut(lane.0) else { return };
+        lane.apply(event);
+        if matches!(event, RunEvent::LaneStarted(_)) {
+            self.rows = rows::rows_of(self.lanes.iter().filter_map(Lane::topology));
+        }
+    }
+
+    /// The lane's events are at their end; without an end in them the lane counts as interrupted.
+    pub fn source_ended(&mut self, lane: LaneIdx) {
+        if let Some(lane) = self.lanes.get_mut(lane.0) {
+            lane.source_ended();
+        }
+    }
+
+    /// Obeys an order of the user.
+    pub fn act(&mut self, action: Action) {
+        act::act(self, action);
+    }
+}
+
+/// The lanes.
+impl App {
+    /// All lanes.
+    pub fn lanes(&self) -> &[Lane] {
+        &self.lanes
+    }
+
+    /// A lane.
+    pub fn lane(&self, idx: LaneIdx) -> Option<&Lane> {
+        self.lanes.get(idx.0)
+    }
+
+    /// The lanes to draw, in order.
+    pub fn visible_lanes(&self) -> impl DoubleEndedIterator<Item = &Lane> {
+        self.lanes.iter().filter(|lane| self.is_visible(lane.idx()))
+    }
+
+    /// Whether a lane is to be drawn.
+    pub fn is_visible(&self, idx: LaneIdx) -> bool {
+        self.hidden.get(idx.0).is_some_and(|hidden| !hidden)
+    }
+
+    /// The lane the cursor is in.
+    pub fn selected_lane(&self) -> LaneIdx {
+        self.lane
+    }
+
+    /// The rows that the layers of all lanes share, from the input to the deepest head: y of a heatmap and
+    /// of a list of layers. Empty before a lane started.
+    pub fn rows(&self) -> &[LayerKey] {
+        &self.rows
+    }
+
+    /// All lanes' findings by step, then lane.
+    pub fn findings(&self) -> Vec<&Finding> {
+        let mut all: Vec<&Finding> = self.visible_lanes().flat_map(|lane| lane.health().findings()).collect();
+        all.sort_by_key(|finding| (finding.step, finding.lane));
+        all
+    }
+}
+
+/// The cursor: one for all lanes and views.
+impl App {
+    /// The step the cursor is on: what lanes show is what stood there. While it follows, the last step of
+    /// the farthest visible lane.
+    pub fn step(&self) -> Step {
+        self.step.unwrap_or(self.last_step())
+    }
+
+    /// Whether the cursor follows the last step.
+    pub fn follows(&self) -> bool {
+        self.step.is_none()
+    }
+
+    /// The last step of the farthest visible lane.
+    pub fn last_step(&self) -> Step {
+        self.visible_lanes().map(Lane::last_step).max().unwrap_or_default()
+    }
+
+    /// The right end of the x axis: the planned steps of the visible lanes, or what was made beyond them.
+    pub fn planned_steps(&self) -> Step {
+        let planned = self.visible_lanes().filter_map(Lane::planned_steps).max().unwrap_or(0);
+        Step(planned).max(self.last_step())
+    }
+
+    /// The row of layers the cursor is on; none before a lane started. Until it is moved, the middle one.
+    pub fn row(&self) -> Option<LayerKey> {
+        self.row.filter(|row| self.rows.contains(row)).or_else(|| self.rows.get(self.rows.len() / 2).copied())
+    }
+
+    /// The layer of a lane that the cursor is on; none where its network is not that deep.
+    pub fn layer_in(&self, lane: &Lane) -> Option<LayerIdx> {
+        lane.layer_at(self.row()?)
+    }
+
+    /// The block of a lane that the cursor is on: that of its layer, else the nearest.
+    pub fn block_in(&self, lane: &Lane) -> Option<BlockIdx> {
+        rows::block_of(lane.topology()?, self.layer_in(lane)?)
+    }
+
+    /// How the user wants to see things.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! Obeys the orders of [`super::action`]. Every order is possible at any time; one that has nothing to act
+//! on does nothing.
+
+use super::options::{Axis, Playback, ViewKind};
+use super::{Action, App, Lane, rows};
+use crate::statistic::{Statistic, Subject};
+use crate::units::{BlockIdx, LaneIdx, Step};
+
+/// The most digits the prompt for a step takes.
+const PROMPT_DIGITS: usize = 12;
+
+pub(super) fn act(app: &mut App, action: Action) {
+    match action {
+        Action::SelectView(view) => select_view(app, view),
+        Action::SelectNextView => turn_view(app, 1),
+        Action::SelectPreviousView => turn_view(app, -1),
+
+        Action::MoveStep(by) => move_by_hand(app, by),
+        Action::MovePage(pages) => move_by_hand(app, pages.saturating_mul(page(app))),
+        Action::SelectStep(step) => select_step(app, step),
+        Action::SelectFirstStep => select_step(app, Step(0)),
+        Action::FollowLastStep => follow(app),
+
+        Action::MoveLayer(by) => move_layer(app, by),
+        Action::MoveBlock(by) => move_block(app, by),
+        Action::SelectLayer(key) => app.row = app.rows.contains(&key).then_some(key).or(app.row),
+        Action::SelectFirstLayer => app.row = app.rows.first().copied(),
+        Action::SelectLastLayer => app.row = app.rows.last().copied(),
+
+        Action::SelectLane(idx) => select_lane(app, idx),
+        Action::SelectNextLane => turn_lane(app, 1),
+        Action::SelectPreviousLane => turn_lane(app, -1),
+        Action::ToggleLane(idx) => toggle_lane(app, idx),
+        Action::ShowAllLanes => app.hidden.fill(false),
+
+        Action::SelectStatistic(statistic) => select_statistic(app, statistic),
+        Action::SelectNextStatistic => turn_statistic(app, 1),
+        Action::SelectPreviousStatistic => turn_statistic(app, -1),
+        Action::SelectNextHistogram => app.options.histogram = app.options.histogram.next(),
+        Action::CycleScale => app.options.scale = app.options.scale.next(),
+        Action::CycleSmoothing => app.options.smoothing = app.options.smoothing.next(),
+        Action::CycleAxis => app.options.axis = Axis::next(app.options.axis),
+
+        Action::TogglePlayback => toggle_playback(app),
+        Action::SpeedUp => scale_speed(app, |speed| speed.saturating_mul(2)),
+        Action::SlowDown => scale_speed(app, |speed| speed / 2),
+        Action::Advance(steps) => advance(app, steps),
+
+        Action::SelectNextFinding => turn_finding(app, true),
+        Action::SelectPreviousFinding => turn_finding(app, false),
+
+        Action::OpenGoTo => app.options.go_to = Some(String::new()),
+        Action::TypeGoTo(digit) => type_go_to(app, digit),
+        Action::EraseGoTo => drop(app.options.go_to.as_mut().map(String::pop)),
+        Action::ConfirmGoTo => confirm_go_to(app),
+        Action::ToggleHelp => app.options.help = !app.options.help,
+        Action::Dismiss => dismiss(app),
+        Action::Scroll(by) => app.options.scroll = moved(app.options.scroll, by, usize::MAX),
+    }
+}
+
+fn moved(from: usize, by: i64, last: usize) -> usize {
+    let by = isize::try_from(by).unwrap_or(if by < 0 { isize::MIN } else { isize::MAX });
+    from.saturating_add_signed(by).min(last)
+}
+
+fn turned(from: usize, by: i64, len: usize) -> usize {
+    let len = i64::try_from(len.max(1)).unwrap_or(i64::MAX);
+    usize::try_from((from as i64 + by).rem_euclid(len)).unwrap_or(0)
+}
+
+fn select_view(app: &mut App, view: ViewKind) {
+    if app.options.view != view {
+        app.options.view = view;
+        app.options.scroll = 0;
+    }
+}
+
+fn turn_view(app: &mut App, by: i64) {
+    let at = ViewKind::ALL.iter().position(|view| *view == app.options.view).unwrap_or(0);
+    select_view(app, ViewKind::ALL[turned(at, by, ViewKind::ALL.len())]);
+}
+
+fn page(app: &App) -> i64 {
+    i64::try_from((app.last_step().0 / 20).max(1)).unwrap_or(i64::MAX)
+}
+
+/// Moving by hand halts playback: two hands on one cursor are one too many.
+fn move_by_hand(app: &mut App, by: i64) {
+    app.options.playback.playing = false;
+    move_step(app, by);
+}
+
+fn move_step(app: &mut App, by: i64) {
+    let last = app.last_step();
+    let to = Step(app.step().0.saturating_add_signed(by)).min(last);
+    app.step = (to < last).then_some(to);
+}
+
+fn select_step(app: &mut App, step: Step) {
+    app.options.playback.playing = false;
+    app.step = (step < app.last_step()).then_some(step);
+}
+
+fn follow(app: &mut App) {
+    app.options.playback.playing = false;
+    app.step = None;
+}
+
+fn move_layer(app: &mut App, by: i64) {
+    let at = app.row().and_then(|row| app.rows.iter().position(|other| *other == row));
+    if let (Some(at), Some(last)) = (at, app.rows.len().checked_sub(1)) {
+        app.row = Some(app.rows[moved(at, by, last)]);
+    }
+}
+
+/// Moves by the blocks of the selected lane, or of the first visible one that has the cursor's row.
+fn move_block(app: &mut App, by: i64) {
+    let selected = app.lane(app.lane).into_iter();
+    let target = selected.chain(app.visible_lanes()).find_map(|lane| {
+        let topology = lane.topology()?;
+        let block = app.block_in(lane)?;
+        let last = topology.blocks.len().checked_sub(1)?;
+        rows::key_of_block(topology, BlockIdx(moved(block.0, by, last)))
+    });
+    app.row = target.or(app.row);
+}
+
+fn select_lane(app: &mut App, idx: LaneIdx) {
+    if app.is_visible(idx) {
+        app.lane = idx;
+    }
+}
+
+fn turn_lane(app: &mut App, by: i64) {
+    let visible: Vec<LaneIdx> = app.visible_lanes().map(Lane::idx).collect();
+    let at = visible.iter().position(|idx| *idx == app.lane).unwrap_or(0);
+    if let Some(idx) = visible.get(turned(at, by, visible.len())) {
+        app.lane = *idx;
+    }
+}
+
+fn toggle_lane(app: &mut App, idx: LaneIdx) {
+    let visible = app.visible_lanes().count();
+    let Some(hidden) = app.hidden.get_mut(idx.0) else { return };
+    if *hidden || visible > 1 {
+        *hidden = !*hidden;
+    }
+    if !app.is_visible(app.lane) {
+        let first = app.visible_lanes().next().map(Lane::idx);
+        app.lane = first.unwrap_or(app.lane);
+    }
+}
+
+fn select_statistic(app: &mut App, statistic: Statistic) {
+    match statistic.subject() {
+        Subject::Layer => app.options.statistic = statistic,
+        Subject::Block => app.options.block_statistic = statistic,
+    }
+}
+
+fn turn_statistic(app: &mut App, by: i64) {
+    let current = match app.options.view {
+        ViewKind::Shortcut => app.options.block_statistic,
+        _ => app.options.statistic,
+    };
+    let choices: Vec<Statistic> =
+        Statistic::ALL.iter().copied().filter(|s| s.subject() == current.subject()).collect();
+    let at = choices.iter().position(|s| *s == current).unwrap_or(0);
+    if let Some(next) = choices.get(turned(at, by, choices.len())) {
+        select_statistic(app, *next);
+    }
+}
+
+fn toggle_playback(app: &mut App) {
+    let playing = !app.options.playback.playing;
+    if playing && app.follows() {
+        app.step = Some(Step(0));
+    }
+    app.options.playback.playing = playing;
+}
+
+fn scale_speed(app: &mut App, scale: impl Fn(u32) -> u32) {
+    let (slowest, fastest) = (*Playback::SPEEDS.start(), *Playback::SPEEDS.end());
+    let playback = &mut app.options.playback;
+    playback.steps_per_second = scale(playback.steps_per_second).clamp(slowest, fastest);
+}
+
+fn advance(app: &mut App, steps: u64) {
+    if app.options.playback.playing {
+        move_step(app, i64::try_from(steps).unwrap_or(i64::MAX));
+        app.options.playback.playing = !app.follows();
+    }
+}
+
+/// Puts step, lane and layer on the finding that comes next in the order of [`App::findings`]. Findings of
+/// one step are told apart by the selected lane.
+fn turn_finding(app: &mut App, forward: bool) {
+    let here = (app.step(), app.lane);
+    let findings = app.findings();
+    let found = if forward {
+        findings.iter().find(|finding| (finding.step, finding.lane) > here)
+    } else {
+        findings.iter().rev().find(|finding| (finding.step, finding.lane) < here)
+    };
+    let Some((step, lane, layer)) = found.map(|finding| (finding.step, finding.lane, finding.layer)) else {
+        return;
+    };
+    let row = layer.and_then(|layer| app.lane(lane)?.topology()?.layers.get(layer.0).map(rows::LayerKey::of));
+    app.row = row.or(app.row);
+    app.lane = lane;
+    select_step(app, step);
+}
+
+fn type_go_to(app: &mut App, digit: char) {
+    if let Some(digits) = app.options.go_to.as_mut().filter(|digits| digits.len() < PROMPT_DIGITS)
+        && digit.is_ascii_digit()
+    {
+        digits.push(digit);
+    }
+}
+
+fn confirm_go_to(app: &mut App) {
+    if let Some(digits) = app.options.go_to.take()
+        && let Ok(step) = digits.parse()
+    {
+        select_step(app, Step(step));
+    }
+}
+
+fn dismiss(app: &mut App) {
+    if app.options.go_to.take().is_none() {
+        app.options.help = false;
+    }
+}

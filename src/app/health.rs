@@ -1,0 +1,190 @@
+//! Health rules: what looks wrong in a lane, since when, where, and what it means. A rule judges, this
+//! module remembers: a finding opens after a rule's patience with bad verdicts, closes after as many good
+//! ones, and may open again; verdicts in between change nothing, so findings do not flap.
+
+use crate::app::lane::Lane;
+use crate::event::RunEvent;
+use crate::units::{LaneIdx, LayerIdx, Step};
+
+/// The most findings a lane keeps; later ones are only counted.
+pub const FINDINGS_PER_LANE: usize = 256;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// Training suffers.
+    Warning,
+    /// Training is lost.
+    Critical,
+}
+
+/// What a rule saw in an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// It is there.
+    Bad(Symptom),
+    /// Neither clearly there nor clearly gone.
+    Unclear,
+    /// It is not there.
+    Good,
+}
+
+/// What is bad.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Symptom {
+    /// The layer where it is worst; none where it is of the whole lane.
+    pub layer: Option<LayerIdx>,
+    /// How bad.
+    pub severity: Severity,
+    /// What was measured, in one line.
+    pub message: String,
+}
+
+/// A health rule of one lane, with what it must remember.
+pub trait Rule: std::fmt::Debug + Send {
+    /// Judges an event that the lane has already folded; none where the event says nothing about it.
+    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict>;
+}
+
+/// A registered rule.
+#[derive(Debug)]
+pub struct RuleEntry {
+    /// Its name: that of its file.
+    pub name: &'static str,
+    /// What a finding of it means and what can be done, in a sentence or two.
+    pub meaning: &'static str,
+    /// Verdicts in a row before a finding opens, and again before it closes.
+    pub patience: u32,
+    /// Makes a fresh one.
+    pub build: fn() -> Box<dyn Rule>,
+}
+
+/// All rules, one a file of `health/`, in the order of their gravity.
+pub const RULES: &[&RuleEntry] = &[];
+
+/// Something that a rule found in a lane.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The lane.
+    pub lane: LaneIdx,
+    /// The step at which it opened.
+    pub step: Step,
+    /// The layer where it was worst then; none where it is of the whole lane.
+    pub layer: Option<LayerIdx>,
+    /// The name of the rule.
+    pub rule: &'static str,
+    /// How bad it was then.
+    pub severity: Severity,
+    /// What was measured then.
+    pub message: String,
+    /// What it means.
+    pub meaning: &'static str,
+    /// The step at which it was gone again; none while it lasts.
+    pub cleared_at: Option<Step>,
+}
+
+impl Finding {
+    /// Whether it lasted at `step`.
+    pub fn is_open_at(&self, step: Step) -> bool {
+        self.step <= step && self.cleared_at.is_none_or(|cleared| cleared > step)
+    }
+}
+
+/// A lane's rules with what they found.
+#[derive(Debug, Default)]
+pub struct Health {
+    gates: Vec<Gate>,
+    findings: Vec<Finding>,
+    dropped: u64,
+}
+
+/// A rule with the verdicts in a row and the finding it has open.
+#[derive(Debug)]
+struct Gate {
+    entry: &'static RuleEntry,
+    rule: Box<dyn Rule>,
+    streak: u32,
+    open: Option<usize>,
+}
+
+impl Gate {
+    fn new(entry: &'static RuleEntry) -> Gate {
+        Gate { entry, rule: (entry.build)(), streak: 0, open: None }
+    }
+}
+
+impl Health {
+    /// All findings, in the order in which they opened.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The findings that last at a step.
+    pub fn open_at(&self, step: Step) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(move |finding| finding.is_open_at(step))
+    }
+
+    /// How many findings more there were than [`FINDINGS_PER_LANE`].
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    pub(super) fn observe(&mut self, lane: &Lane, event: &RunEvent) {
+        if self.gates.is_empty() {
+            self.gates = RULES.iter().copied().map(Gate::new).collect();
+        }
+        for gate in &mut self.gates {
+            let Some(verdict) = gate.rule.judge(lane, event) else { continue };
+            match (verdict, gate.open) {
+                (Verdict::Bad(symptom), None) => {
+                    gate.streak += 1;
+                    if gate.streak < gate.entry.patience {
+                        continue;
+                    }
+                    gate.streak = 0;
+                    if self.findings.len() == FINDINGS_PER_LANE {
+                        self.dropped += 1;
+                        continue;
+                    }
+                    gate.open = Some(self.findings.len());
+                    self.findings.push(Finding {
+                        lane: lane.idx(),
+                        step: event.step(),
+                        layer: symptom.layer,
+                        rule: gate.entry.name,
+                        severity: symptom.severity,
+                        message: symptom.message,
+                        meaning: gate.entry.meaning,
+                        cleared_at: None,
+                    });
+                }
+                (Verdict::Good, Some(open)) => {
+                    gate.streak += 1;
+                    if gate.streak >= gate.entry.patience {
+                        gate.streak = 0;
+                        gate.open = None;
+                        if let Some(finding) = self.findings.get_mut(open) {
+                            finding.cleared_at = Some(event.step());
+                        }
+                    }
+                }
+                _ => gate.streak = 0,
+            }
+        }
+    }
+
+    /// Takes back what was found from `step` on; the rules judge anew from there.
+    pub(super) fn rewind(&mut self, step: Step) {
+        self.findings.retain(|finding| finding.step < step);
+        for finding in &mut self.findings {
+            finding.cleared_at.take_if(|cleared| *cleared >= step);
+        }
+        self.gates = RULES.iter().copied().map(Gate::new).collect();
+        for gate in &mut self.gates {
+            let open = |finding: &Finding| finding.rule == gate.entry.name && finding.cleared_at.is_none();
+            gate.open = self.findings.iter().rposition(open);
+        }
+    }
+}

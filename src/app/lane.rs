@@ -1,0 +1,356 @@
+//! One lane as folded from its events: where it stands, its histories, what its health rules found.
+
+use std::collections::BTreeMap;
+
+use super::health::Health;
+use super::matrix::Matrix;
+use super::pace::Pace;
+use super::rows::LayerKey;
+use super::series::Series;
+use super::snapshots::Snapshots;
+use crate::event::{
+    EvaluationFinished, LaneStarted, Mode, NonFiniteFound, Outcome, RunEvent, Split, StepFinished,
+};
+use crate::statistic::Statistic;
+use crate::topology::Topology;
+use crate::units::{LaneIdx, LayerIdx, Step};
+
+/// What a lane is called before anything is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneLabel {
+    /// The run's id.
+    pub run: String,
+    /// The lane's name within it.
+    pub lane: String,
+}
+
+/// Where a lane stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LaneState {
+    /// No event came yet.
+    #[default]
+    Waiting,
+    /// It makes steps.
+    Running,
+    /// It waits for a command.
+    Paused,
+    /// All steps were made.
+    Completed,
+    /// A command stopped it.
+    Stopped,
+    /// Its loss or weights were no longer finite.
+    Diverged,
+    /// It could not go on, for this reason.
+    Failed(String),
+    /// Its events ended without word of an end: the process was killed, or the machine stopped.
+    Interrupted,
+}
+
+impl LaneState {
+    /// Its name on screen.
+    pub fn name(&self) -> &'static str {
+        match self {
+            LaneState::Waiting => "waiting",
+            LaneState::Running => "running",
+            LaneState::Paused => "paused",
+            LaneState::Completed => "completed",
+            LaneState::Stopped => "stopped",
+            LaneState::Diverged => "diverged",
+            LaneState::Failed(_) => "failed",
+            LaneState::Interrupted => "interrupted",
+        }
+    }
+
+    /// Whether no more events are due.
+    pub fn is_over(&self) -> bool {
+        !matches!(self, LaneState::Waiting | LaneState::Running | LaneState::Paused)
+    }
+}
+
+/// Losses and errors of the evaluations of one split in one mode.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evaluations {
+    /// Mean cross-entropy in nats.
+    pub loss: Series,
+    /// Share classified wrongly, 0 to 1.
+    pub error: Series,
+}
+
+/// One lane.
+#[derive(Debug)]
+pub struct Lane {
+    idx: LaneIdx,
+    label: LaneLabel,
+    started: Option<LaneStarted>,
+    state: LaneState,
+    last_step: Step,
+    elapsed_ms: f64,
+    loss: Series,
+    error: Series,
+    learning_rate: Series,
+    evaluations: [Evaluations; 4],
+    statistics: BTreeMap<Statistic, Matrix>,
+    snapshots: Snapshots,
+    pace: Pace,
+    first_non_finite: Option<NonFiniteFound>,
+    last_checkpoint: Option<Step>,
+    health: Health,
+}
+
+impl Lane {
+    pub(super) fn new(idx: LaneIdx, label: LaneLabel) -> Lane {
+        Lane {
+            idx,
+            label,
+            started: None,
+            state: LaneState::default(),
+            last_step: Step(0),
+            elapsed_ms: 0.0,
+            loss: Series::default(),
+            error: Series::default(),
+            learning_rate: Series::default(),
+            evaluations: Default::default(),
+            statistics: BTreeMap::new(),
+            snapshots: Snapshots::default(),
+            pace: Pace::default(),
+            first_non_finite: None,
+            last_checkpoint: None,
+            health: Health::default(),
+        }
+    }
+
+    pub(super) fn apply(&mut self, event: &RunEvent) {
+        self.elapsed_ms = self.elapsed_ms.max(event.at_ms());
+        match event {
+            RunEvent::LaneStarted(started) => self.start(started),
+            RunEvent::StepFinished(step) => self.finish_step(step),
+            RunEvent::HistogramsTaken(taken) => self.snapshots.push(taken),
+            RunEvent::EvaluationFinished(evaluation) => self.finish_evaluation(evaluation),
+            RunEvent::CheckpointWritten(written) => self.last_checkpoint = Some(written.step),
+            RunEvent::NonFiniteFound(found) => {
+                self.first_non_finite.get_or_insert_with(|| found.clone());
+            }
+            RunEvent::Paused(_) => self.state = LaneState::Paused,
+            RunEvent::Resumed(moment) => {
+                self.state = LaneState::Running;
+                self.pace.skip_to(moment.time.at_ms);
+            }
+            RunEvent::LaneFinished(finished) => {
+                self.state = match &finished.outcome {
+                    Outcome::Completed => LaneState::Completed,
+                    Outcome::Stopped => LaneState::Stopped,
+                    Outcome::Diverged => LaneState::Diverged,
+                    Outcome::Failed { reason } => LaneState::Failed(reason.clone()),
+                };
+            }
+        }
+        // The rules read the lane, so they are taken out of it while they do.
+        let mut health = std::mem::take(&mut self.health);
+        health.observe(self, event);
+        self.health = health;
+    }
+
+    /// No more events will come; without an end in them the lane was interrupted.
+    pub(super) fn source_ended(&mut self) {
+        if !self.state.is_over() {
+            self.state = LaneState::Interrupted;
+        }
+    }
+
+    fn start(&mut self, started: &LaneStarted) {
+        self.pace.skip_to(started.time.at_ms);
+        self.state = LaneState::Running;
+        self.started = Some(started.clone());
+    }
+
+    fn finish_step(&mut self, event: &StepFinished) {
+        if event.step <= self.last_step {
+            self.rewind(event.step);
+        }
+        let at_ms = event.time.at_ms;
+        self.state = LaneState::Running;
+        self.last_step = event.step;
+        self.loss.push(event.step, at_ms, event.loss);
+        self.error.push(event.step, at_ms, event.error);
+        self.learning_rate.push(event.step, at_ms, event.learning_rate as f32);
+        for (statistic, column) in event.statistics.iter() {
+            self.statistics.entry(statistic).or_default().push(event.step, column);
+        }
+        self.pace.step(&event.time);
+    }
+
+    fn finish_evaluation(&mut self, event: &EvaluationFinished) {
+        let evaluations = &mut self.evaluations[slot(event.split, event.mode)];
+        evaluations.loss.push(event.step, event.time.at_ms, event.loss);
+        evaluations.error.push(event.step, event.time.at_ms, event.error);
+    }
+
+    /// Takes back everything from `step` on: the run goes on from an earlier checkpoint.
+    fn rewind(&mut self, step: Step) {
+        self.loss.rewind(step);
+        self.error.rewind(step);
+        self.learning_rate.rewind(step);
+        for evaluations in &mut self.evaluations {
+            evaluations.loss.rewind(step);
+            evaluations.error.rewind(step);
+        }
+        for matrix in self.statistics.values_mut() {
+            matrix.rewind(step);
+        }
+        self.snapshots.rewind(step);
+        self.first_non_finite.take_if(|found| found.step >= step);
+        self.health.rewind(step);
+    }
+}
+
+/// What is known of the lane.
+impl Lane {
+    /// Its place on screen.
+    pub fn idx(&self) -> LaneIdx {
+        self.idx
+    }
+
+    /// Its run and name.
+    pub fn label(&self) -> &LaneLabel {
+        &self.label
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.label.lane
+    }
+
+    /// Its experiment, network and provenance, once it started.
+    pub fn started(&self) -> Option<&LaneStarted> {
+        self.started.as_ref()
+    }
+
+    /// Its network, once it started.
+    pub fn topology(&self) -> Option<&Topology> {
+        self.started.as_ref().map(|started| &started.topology)
+    }
+
+    /// Its own entry in the experiment.
+    pub fn configuration(&self) -> Option<&crate::experiment::Lane> {
+        let started = self.started.as_ref()?;
+        started.experiment.lanes.iter().find(|lane| lane.name == started.lane)
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> &LaneState {
+        &self.state
+    }
+
+    /// The updates made.
+    pub fn last_step(&self) -> Step {
+        self.last_step
+    }
+
+    /// The updates it is to make; none before it started.
+    pub fn planned_steps(&self) -> Option<u64> {
+        self.started.as_ref().map(|started| started.experiment.training.steps)
+    }
+
+    /// The share of the planned updates that were made, 0 to 1.
+    pub fn progress(&self) -> f64 {
+        let planned = self.planned_steps().unwrap_or(0).max(1);
+        (self.last_step.0 as f64 / planned as f64).min(1.0)
+    }
+
+    /// The passes over the training images that `step` updates make.
+    pub fn epoch_of(&self, step: Step) -> Option<f64> {
+        let started = self.started.as_ref()?;
+        let images = started.train_images.max(1) as f64;
+        Some(step.0 as f64 * started.experiment.training.batch as f64 / images)
+    }
+
+    /// The first NaN or infinity, where one showed.
+    pub fn first_non_finite(&self) -> Option<&NonFiniteFound> {
+        self.first_non_finite.as_ref()
+    }
+
+    /// The step of the last checkpoint.
+    pub fn last_checkpoint(&self) -> Option<Step> {
+        self.last_checkpoint
+    }
+
+    /// What its health rules found, in the order in which it showed.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+}
+
+/// Its histories.
+impl Lane {
+    /// Mean cross-entropy of each step's batch, in nats.
+    pub fn loss(&self) -> &Series {
+        &self.loss
+    }
+
+    /// Share of each step's batch classified wrongly, with batch statistics, 0 to 1.
+    pub fn error(&self) -> &Series {
+        &self.error
+    }
+
+    /// The learning rate of each step.
+    pub fn learning_rate(&self) -> &Series {
+        &self.learning_rate
+    }
+
+    /// The evaluations of a split in a mode.
+    pub fn evaluations(&self, split: Split, mode: Mode) -> &Evaluations {
+        &self.evaluations[slot(split, mode)]
+    }
+
+    /// A statistic's history; none where it was never recorded.
+    pub fn statistic(&self, statistic: Statistic) -> Option<&Matrix> {
+        self.statistics.get(&statistic).filter(|matrix| !matrix.is_empty())
+    }
+
+    /// The histograms over time.
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
+    }
+
+    /// The layer in a row; none where the network is not that deep or not known.
+    pub fn layer_at(&self, key: LayerKey) -> Option<LayerIdx> {
+        key.in_topology(self.topology()?)
+    }
+}
+
+/// Its times.
+impl Lane {
+    /// Milliseconds from the run's start to the lane's last event.
+    pub fn elapsed_ms(&self) -> f64 {
+        self.elapsed_ms
+    }
+
+    /// Running averages of its times.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Training images a second, over about the last 30 steps, evaluations included.
+    pub fn images_per_second(&self) -> Option<f64> {
+        let batch = self.started.as_ref()?.experiment.training.batch as f64;
+        Some(batch * 1000.0 / self.pace.interval_ms()?)
+    }
+
+    /// Milliseconds to the last planned step at the present pace; none once the lane is over.
+    pub fn remaining_ms(&self) -> Option<f64> {
+        if self.state.is_over() {
+            return None;
+        }
+        let left = self.planned_steps()?.saturating_sub(self.last_step.0);
+        Some(left as f64 * self.pace.interval_ms()?)
+    }
+}
+
+fn slot(split: Split, mode: Mode) -> usize {
+    match (split, mode) {
+        (Split::Train, Mode::Eval) => 0,
+        (Split::Train, Mode::Batch) => 1,
+        (Split::Test, Mode::Eval) => 2,
+        (Split::Test, Mode::Batch) => 3,
+    }
+}

@@ -1,0 +1,254 @@
+//! How the user wants to see things: closed choices with their order and names. Knows nothing of lanes.
+
+use std::fmt;
+
+use crate::statistic::{Scale, Statistic};
+
+/// A view of the dashboard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ViewKind {
+    /// State, losses and errors of every lane.
+    #[default]
+    Overview,
+    /// A statistic against depth at the cursor's step.
+    Profile,
+    /// A statistic over depth and step.
+    Heatmap,
+    /// One layer over time.
+    Layer,
+    /// Residual branch against shortcut.
+    Shortcut,
+    /// Findings and fairness.
+    Findings,
+}
+
+impl ViewKind {
+    /// All views, in the order of their digits.
+    pub const ALL: &'static [ViewKind] = &[
+        ViewKind::Overview,
+        ViewKind::Profile,
+        ViewKind::Heatmap,
+        ViewKind::Layer,
+        ViewKind::Shortcut,
+        ViewKind::Findings,
+    ];
+
+    /// Its name on screen and in `--view`.
+    pub fn name(self) -> &'static str {
+        match self {
+            ViewKind::Overview => "overview",
+            ViewKind::Profile => "profile",
+            ViewKind::Heatmap => "heatmap",
+            ViewKind::Layer => "layer",
+            ViewKind::Shortcut => "shortcut",
+            ViewKind::Findings => "findings",
+        }
+    }
+
+    /// Finds a view by its name.
+    pub fn by_name(name: &str) -> Option<ViewKind> {
+        ViewKind::ALL.iter().copied().find(|view| view.name() == name)
+    }
+}
+
+impl fmt::Display for ViewKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The user's choice of a scale.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScaleChoice {
+    /// What is natural for the number drawn.
+    #[default]
+    Natural,
+    /// Linear, whatever is natural.
+    Linear,
+    /// Logarithmic, whatever is natural.
+    Log,
+}
+
+impl ScaleChoice {
+    /// The scale to draw on, where `natural` is the number's own.
+    pub fn resolve(self, natural: Scale) -> Scale {
+        match self {
+            ScaleChoice::Natural => natural,
+            ScaleChoice::Linear => Scale::Linear,
+            ScaleChoice::Log => Scale::Log,
+        }
+    }
+
+    pub(super) fn next(self) -> ScaleChoice {
+        match self {
+            ScaleChoice::Natural => ScaleChoice::Linear,
+            ScaleChoice::Linear => ScaleChoice::Log,
+            ScaleChoice::Log => ScaleChoice::Natural,
+        }
+    }
+}
+
+/// How strongly curves are smoothed: the decay of the moving average, see [`super::smoothing::Ema`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Smoothing(usize);
+
+impl Smoothing {
+    /// The decays of the levels; the first is off.
+    pub const DECAYS: &'static [f64] = &[0.0, 0.6, 0.9, 0.97, 0.99];
+
+    /// The decay per step; 0 is off.
+    pub fn decay(self) -> f64 {
+        Smoothing::DECAYS.get(self.0).copied().unwrap_or(0.0)
+    }
+
+    /// Whether curves are smoothed at all.
+    pub fn is_on(self) -> bool {
+        self.decay() > 0.0
+    }
+
+    pub(super) fn next(self) -> Smoothing {
+        Smoothing((self.0 + 1) % Smoothing::DECAYS.len())
+    }
+}
+
+impl Default for Smoothing {
+    fn default() -> Smoothing {
+        Smoothing(2)
+    }
+}
+
+/// What the x axis of curves counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Axis {
+    /// Updates made.
+    #[default]
+    Step,
+    /// Passes over the training images.
+    Epoch,
+    /// Seconds since the run started.
+    Time,
+}
+
+impl Axis {
+    /// Its label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Axis::Step => "step",
+            Axis::Epoch => "epoch",
+            Axis::Time => "seconds",
+        }
+    }
+
+    pub(super) fn next(self) -> Axis {
+        match self {
+            Axis::Step => Axis::Epoch,
+            Axis::Epoch => Axis::Time,
+            Axis::Time => Axis::Step,
+        }
+    }
+}
+
+/// What a histogram is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HistogramKind {
+    /// The layer's output.
+    #[default]
+    Activations,
+    /// The gradient with respect to its weights.
+    WeightGradients,
+    /// Its weights.
+    Weights,
+}
+
+impl HistogramKind {
+    /// Its name on screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            HistogramKind::Activations => "activations",
+            HistogramKind::WeightGradients => "weight gradients",
+            HistogramKind::Weights => "weights",
+        }
+    }
+
+    /// The histogram of this kind.
+    pub fn of(self, layer: &crate::event::LayerHistograms) -> &crate::event::Histogram {
+        match self {
+            HistogramKind::Activations => &layer.activations,
+            HistogramKind::WeightGradients => &layer.weight_gradients,
+            HistogramKind::Weights => &layer.weights,
+        }
+    }
+
+    pub(super) fn next(self) -> HistogramKind {
+        match self {
+            HistogramKind::Activations => HistogramKind::WeightGradients,
+            HistogramKind::WeightGradients => HistogramKind::Weights,
+            HistogramKind::Weights => HistogramKind::Activations,
+        }
+    }
+}
+
+/// The cursor's own movement over what was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Playback {
+    /// Whether it moves.
+    pub playing: bool,
+    /// How fast, in steps a second.
+    pub steps_per_second: u32,
+}
+
+impl Playback {
+    /// The slowest and the fastest speed.
+    pub const SPEEDS: std::ops::RangeInclusive<u32> = 1..=4_096;
+}
+
+impl Default for Playback {
+    fn default() -> Playback {
+        Playback { playing: false, steps_per_second: 64 }
+    }
+}
+
+/// All choices together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The view shown.
+    pub view: ViewKind,
+    /// The statistic of a layer that overview, profile, heatmap and layer show.
+    pub statistic: Statistic,
+    /// The statistic of a block that the shortcut view stresses.
+    pub block_statistic: Statistic,
+    /// What the layer view's histograms are of.
+    pub histogram: HistogramKind,
+    /// The scale of values.
+    pub scale: ScaleChoice,
+    /// The smoothing of curves.
+    pub smoothing: Smoothing,
+    /// The x axis of curves.
+    pub axis: Axis,
+    /// The cursor's own movement.
+    pub playback: Playback,
+    /// Whether the help is open.
+    pub help: bool,
+    /// The digits typed so far while the prompt for a step is open.
+    pub go_to: Option<String>,
+    /// Rows that the current view's list is scrolled down by; the view clamps it when drawing.
+    pub scroll: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            view: ViewKind::default(),
+            statistic: Statistic::WeightGradientNorm,
+            block_statistic: Statistic::BranchRatio,
+            histogram: HistogramKind::default(),
+            scale: ScaleChoice::default(),
+            smoothing: Smoothing::default(),
+            axis: Axis::default(),
+            playback: Playback::default(),
+            help: false,
+            go_to: None,
+            scroll: 0,
+        }
+    }
+}

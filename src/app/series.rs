@@ -1,0 +1,175 @@
+//! The history of one number over a lane's steps, in bounded memory. Knows neither what the number is nor
+//! how it is drawn.
+
+use crate::units::Step;
+
+/// The most buckets a series holds.
+///
+/// Up to this many points a series is exact, one point a bucket. When it is full, neighbours are merged in
+/// pairs and each bucket covers twice as many points; minimum, maximum, sum, first, last and the number of
+/// non-finite values survive every merge, so no spike and no NaN is ever lost.
+pub const SERIES_BUCKETS: usize = 65_536;
+
+/// Neighbouring points of a series, merged; a single point while the series is short.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bucket {
+    /// The step of its first point.
+    pub first_step: Step,
+    /// The step of its last point.
+    pub last_step: Step,
+    /// When its last point was, in milliseconds since the run started.
+    pub at_ms: f64,
+    /// Its first value, finite or not.
+    pub first: f32,
+    /// Its last value, finite or not.
+    pub last: f32,
+    /// Its smallest finite value; NaN where it holds none.
+    pub min: f32,
+    /// Its largest finite value; NaN where it holds none.
+    pub max: f32,
+    /// The sum of its finite values.
+    pub sum: f64,
+    /// How many points it covers.
+    pub count: u32,
+    /// How many of them are NaN or infinite.
+    pub non_finite: u32,
+}
+
+impl Bucket {
+    /// The bucket of one point.
+    pub fn point(step: Step, at_ms: f64, value: f32) -> Bucket {
+        let finite = value.is_finite();
+        let kept = if finite { value } else { f32::NAN };
+        Bucket {
+            first_step: step,
+            last_step: step,
+            at_ms,
+            first: value,
+            last: value,
+            min: kept,
+            max: kept,
+            sum: if finite { f64::from(value) } else { 0.0 },
+            count: 1,
+            non_finite: u32::from(!finite),
+        }
+    }
+
+    /// The bucket of this one's points and then `later`'s.
+    pub fn merge(&self, later: &Bucket) -> Bucket {
+        Bucket {
+            first_step: self.first_step,
+            last_step: later.last_step,
+            at_ms: later.at_ms,
+            first: self.first,
+            last: later.last,
+            // `f32::min` and `max` return the other operand where one is NaN.
+            min: self.min.min(later.min),
+            max: self.max.max(later.max),
+            sum: self.sum + later.sum,
+            count: self.count.saturating_add(later.count),
+            non_finite: self.non_finite.saturating_add(later.non_finite),
+        }
+    }
+
+    /// The mean of its finite values; none where it holds none.
+    pub fn mean(&self) -> Option<f32> {
+        let finite = self.count.saturating_sub(self.non_finite);
+        (finite > 0).then(|| (self.sum / f64::from(finite)) as f32)
+    }
+}
+
+/// The history of one number, in ascending steps. See [`SERIES_BUCKETS`] for its bound.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    buckets: Vec<Bucket>,
+    capacity: usize,
+    points_per_bucket: u32,
+}
+
+impl Default for Series {
+    fn default() -> Series {
+        Series::with_capacity(SERIES_BUCKETS)
+    }
+}
+
+impl Series {
+    /// An empty series of at most `capacity` buckets, at least 2; allocates as it grows.
+    pub fn with_capacity(capacity: usize) -> Series {
+        Series { buckets: Vec::new(), capacity: capacity.max(2), points_per_bucket: 1 }
+    }
+
+    /// Adds a value. A step that is not later than the last one first takes back what was recorded from
+    /// there on: a run that goes on from a checkpoint writes those steps again.
+    pub fn push(&mut self, step: Step, at_ms: f64, value: f32) {
+        self.rewind(step);
+        let point = Bucket::point(step, at_ms, value);
+        match self.buckets.last_mut() {
+            Some(last) if last.count < self.points_per_bucket => *last = last.merge(&point),
+            _ => {
+                if self.buckets.len() == self.capacity {
+                    self.halve();
+                }
+                self.buckets.push(point);
+            }
+        }
+    }
+
+    /// Takes back everything from `step` on. A merged bucket that reaches over it is cut in its steps only.
+    pub fn rewind(&mut self, step: Step) {
+        while self.buckets.last().is_some_and(|last| last.first_step >= step) {
+            self.buckets.pop();
+        }
+        if let Some(last) = self.buckets.last_mut()
+            && last.last_step >= step
+        {
+            last.last_step = Step(step.0.saturating_sub(1)).max(last.first_step);
+        }
+    }
+
+    fn halve(&mut self) {
+        let mut kept = 0;
+        for at in (0..self.buckets.len()).step_by(2) {
+            let merged = match self.buckets.get(at + 1) {
+                Some(later) => self.buckets[at].merge(later),
+                None => self.buckets[at],
+            };
+            self.buckets[kept] = merged;
+            kept += 1;
+        }
+        self.buckets.truncate(kept);
+        self.points_per_bucket = self.points_per_bucket.saturating_mul(2);
+    }
+
+    /// All buckets, in ascending steps.
+    pub fn buckets(&self) -> &[Bucket] {
+        &self.buckets
+    }
+
+    /// Whether nothing was recorded.
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    /// The newest bucket.
+    pub fn last(&self) -> Option<&Bucket> {
+        self.buckets.last()
+    }
+
+    /// What stood at `step`: the bucket that covers it, else the one before it.
+    pub fn at(&self, step: Step) -> Option<&Bucket> {
+        let after = self.buckets.partition_point(|bucket| bucket.first_step <= step);
+        self.buckets[..after].last()
+    }
+
+    /// The buckets that begin within `first..=last`.
+    pub fn between(&self, first: Step, last: Step) -> &[Bucket] {
+        let from = self.buckets.partition_point(|bucket| bucket.first_step < first);
+        let to = self.buckets.partition_point(|bucket| bucket.first_step <= last);
+        &self.buckets[from..to.max(from)]
+    }
+
+    /// All points as one bucket.
+    pub fn whole(&self) -> Option<Bucket> {
+        self.buckets.iter().copied().reduce(|all, bucket| all.merge(&bucket))
+    }
+}

@@ -1,0 +1,212 @@
+//! Made-up runs that look like real ones, for tests of state and screen: every value comes from closed
+//! formulas and a hash, nothing was trained. Public only so that integration tests can reach it.
+
+mod network;
+mod values;
+
+use super::{App, LaneLabel};
+use crate::event::*;
+use crate::experiment::{Data, Experiment, Lane, Optimizer, Recording, Schedule, Shortcut, Training};
+use crate::units::{LaneIdx, LayerIdx, Step};
+
+pub use network::topology;
+
+/// What kind of lane to make up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Specimen {
+    /// The lane's name.
+    pub name: String,
+    /// Weight layers, 6n+2.
+    pub depth: usize,
+    /// Its shortcut.
+    pub shortcut: Shortcut,
+    /// Planned updates.
+    pub steps: u64,
+    /// Updates made before its events break off without an end; none for a complete lane.
+    pub breaks_off_at: Option<u64>,
+    /// The step at which its loss becomes NaN.
+    pub diverges_at: Option<u64>,
+    /// Varies the noise.
+    pub seed: u64,
+}
+
+impl Specimen {
+    /// A complete lane of 300 steps.
+    pub fn new(name: &str, depth: usize, shortcut: Shortcut) -> Specimen {
+        Specimen {
+            name: name.to_owned(),
+            depth,
+            shortcut,
+            steps: 300,
+            breaks_off_at: None,
+            diverges_at: None,
+            seed: 0,
+        }
+    }
+
+    /// Its events in order.
+    pub fn events(&self) -> Vec<RunEvent> {
+        let topology = topology(self.depth, 8, self.shortcut);
+        let mut events = vec![RunEvent::LaneStarted(Box::new(self.started(&topology)))];
+        let last = self.breaks_off_at.unwrap_or(self.steps).min(self.steps);
+        self.evaluations(0, &mut events);
+        for step in 1..=last {
+            if self.diverges_at == Some(step) {
+                self.diverge(step, &mut events);
+                return events;
+            }
+            events.push(RunEvent::StepFinished(values::step(self, &topology, step)));
+            if step % HISTOGRAMS_EVERY == 0 || step == 1 {
+                events.push(RunEvent::HistogramsTaken(values::histograms(self, &topology, step)));
+            }
+            if step % EVALUATE_EVERY == 0 || step == self.steps {
+                self.evaluations(step, &mut events);
+            }
+        }
+        if last == self.steps {
+            let time = At { at_ms: self.at_ms(last) };
+            let file = format!("{}-{last}.safetensors", self.name);
+            events.push(RunEvent::CheckpointWritten(CheckpointWritten { step: Step(last), file, time }));
+            let outcome = Outcome::Completed;
+            events.push(RunEvent::LaneFinished(LaneFinished { step: Step(last), outcome, time }));
+        }
+        events
+    }
+
+    fn started(&self, topology: &crate::topology::Topology) -> LaneStarted {
+        LaneStarted {
+            version: FORMAT_VERSION,
+            lane: self.name.clone(),
+            experiment: experiment(self.steps, &[self]),
+            topology: topology.clone(),
+            train_images: 4_000,
+            test_images: 1_000,
+            initial_weights: "5f0c9a4e17d3b8621f6b0e9d24c7a5830c1e7f92ab64d8350e9b1c7d2f483a6e".to_owned(),
+            batch_order: "b81e3d7250fa694c8d17e2b3905cf46a71d80be35f29c6471a0e9d83b5c2764f".to_owned(),
+            time: At { at_ms: 40.0 },
+        }
+    }
+
+    fn diverge(&self, step: u64, events: &mut Vec<RunEvent>) {
+        let time = At { at_ms: self.at_ms(step) };
+        let layer = Some(LayerIdx(self.depth / 2));
+        let step_of = Step(step);
+        events.push(RunEvent::NonFiniteFound(NonFiniteFound {
+            step: step_of,
+            layer,
+            pass: Pass::Backward,
+            time,
+        }));
+        let time_of_step = StepTime { at_ms: time.at_ms, step_ms: self.step_ms(), statistics_ms: 0.4 };
+        events.push(RunEvent::StepFinished(StepFinished {
+            step: step_of,
+            loss: f32::NAN,
+            error: 0.9,
+            learning_rate: 0.05,
+            statistics: Columns::default(),
+            time: time_of_step,
+        }));
+        let outcome = Outcome::Diverged;
+        events.push(RunEvent::LaneFinished(LaneFinished { step: step_of, outcome, time }));
+    }
+
+    fn evaluations(&self, step: u64, events: &mut Vec<RunEvent>) {
+        for (split, mode) in
+            [(Split::Train, Mode::Eval), (Split::Train, Mode::Batch), (Split::Test, Mode::Eval)]
+        {
+            events.push(RunEvent::EvaluationFinished(values::evaluation(self, step, split, mode)));
+        }
+    }
+
+    fn step_ms(&self) -> f64 {
+        2.0 + 2.4 * self.depth as f64
+    }
+
+    fn at_ms(&self, step: u64) -> f64 {
+        60.0 + step as f64 * self.step_ms() * 1.04
+    }
+}
+
+const EVALUATE_EVERY: u64 = 25;
+const HISTOGRAMS_EVERY: u64 = 10;
+const BATCH: usize = 64;
+
+fn experiment(steps: u64, lanes: &[&Specimen]) -> Experiment {
+    Experiment {
+        question: "Does depth hurt a plain network, and does a shortcut mend it?".to_owned(),
+        seed: 0,
+        data: Data {
+            name: "glyphs".to_owned(),
+            path: None,
+            train_images: Some(4_000),
+            test_images: Some(1_000),
+            crop: false,
+            flip: false,
+            transpose: false,
+        },
+        training: Training {
+            steps,
+            batch: BATCH,
+            evaluate_every: EVALUATE_EVERY,
+            evaluate_images: 1_000,
+            checkpoint_every: 200,
+            optimizer: Optimizer::Sgd { learning_rate: 0.05, momentum: 0.9, weight_decay: 1e-4 },
+            schedule: Schedule::Steps { at: vec![steps / 2, steps * 3 / 4], factor: 0.1, warmup: 0 },
+        },
+        statistics: Recording { every: 1, histograms_every: HISTOGRAMS_EVERY },
+        lanes: lanes
+            .iter()
+            .map(|lane| Lane {
+                name: lane.name.clone(),
+                architecture: "resnet".to_owned(),
+                depth: lane.depth,
+                width: 8,
+                shortcut: lane.shortcut,
+            })
+            .collect(),
+    }
+}
+
+/// Folds specimens side by side, in the order in which their events would come from one run.
+pub fn app_of(specimens: &[Specimen]) -> App {
+    let label = |s: &Specimen| LaneLabel { run: "glyphs-0001".to_owned(), lane: s.name.clone() };
+    let mut app = App::new(specimens.iter().map(label).collect());
+    let all: Vec<&Specimen> = specimens.iter().collect();
+    let mut events: Vec<(LaneIdx, RunEvent)> = Vec::new();
+    for (idx, specimen) in specimens.iter().enumerate() {
+        for mut event in specimen.events() {
+            if let RunEvent::LaneStarted(started) = &mut event {
+                started.experiment = experiment(specimen.steps, &all);
+            }
+            events.push((LaneIdx(idx), event));
+        }
+    }
+    events.sort_by(|(_, a), (_, b)| a.at_ms().total_cmp(&b.at_ms()));
+    for (lane, event) in &events {
+        app.apply(*lane, event);
+    }
+    app
+}
+
+/// Plain-20 beside residual-20, complete.
+pub fn plain_beside_residual() -> App {
+    app_of(&[Specimen::new("plain", 20, Shortcut::None), Specimen::new("residual", 20, Shortcut::Identity)])
+}
+
+/// Plain-56 beside residual-56 in the middle of training: two thirds of the steps are made.
+pub fn deep_in_the_middle() -> App {
+    let half = |name: &str, shortcut| Specimen {
+        steps: 600,
+        breaks_off_at: Some(400),
+        ..Specimen::new(name, 56, shortcut)
+    };
+    app_of(&[half("plain", Shortcut::None), half("residual", Shortcut::Identity)])
+}
+
+/// A plain lane that diverges in its backward pass at step 120, beside a residual one with projections.
+pub fn one_diverged() -> App {
+    app_of(&[
+        Specimen { diverges_at: Some(120), ..Specimen::new("plain", 20, Shortcut::None) },
+        Specimen::new("residual-B", 20, Shortcut::Projection),
+    ])
+}

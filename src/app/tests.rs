@@ -1,0 +1,62 @@
+//! The state as a whole: fold, cursor, choices.
+
+use super::*;
+use crate::event::{Mode, Split};
+use crate::experiment::Shortcut;
+use crate::statistic::Statistic;
+
+use specimen::Specimen;
+
+fn app() -> App {
+    specimen::plain_beside_residual()
+}
+
+#[test]
+fn a_complete_run_is_folded_into_figures_and_histories() {
+    let app = app();
+    let lane = app.lane(LaneIdx(0)).expect("exists");
+    assert_eq!(lane.state(), &LaneState::Completed);
+    assert_eq!((lane.last_step(), lane.planned_steps()), (Step(300), Some(300)));
+    assert_eq!(lane.loss().buckets().len(), 300);
+    assert_eq!(lane.evaluations(Split::Test, Mode::Eval).error.buckets().len(), 13);
+    assert_eq!(lane.statistic(Statistic::WeightGradientNorm).expect("recorded").rows().len(), 300);
+    assert!(lane.statistic(Statistic::BranchRatio).is_none());
+    assert_eq!(lane.snapshots().all().len(), 31);
+    assert_eq!(lane.epoch_of(Step(300)), Some(4.8));
+    let rate = lane.images_per_second().expect("steps were made");
+    assert!((rate - 64.0 / 0.052).abs() < 1.0, "{rate}");
+    assert_eq!(lane.remaining_ms(), None);
+}
+
+#[test]
+fn a_source_that_ends_early_leaves_an_interrupted_lane() {
+    let broken = Specimen { breaks_off_at: Some(150), ..Specimen::new("plain", 8, Shortcut::None) };
+    let mut app = specimen::app_of(&[broken, Specimen::new("residual", 8, Shortcut::Identity)]);
+    assert_eq!(app.lane(LaneIdx(0)).expect("exists").state(), &LaneState::Running);
+    app.source_ended(LaneIdx(0));
+    app.source_ended(LaneIdx(1));
+    assert_eq!(app.lane(LaneIdx(0)).expect("exists").state(), &LaneState::Interrupted);
+    assert_eq!(app.lane(LaneIdx(1)).expect("exists").state(), &LaneState::Completed);
+}
+
+#[test]
+fn one_cursor_goes_through_all_lanes() {
+    let mut app = specimen::one_diverged();
+    assert!(app.follows());
+    assert_eq!(app.step(), Step(300));
+    app.act(Action::SelectStep(Step(100)));
+    app.act(Action::MoveStep(-30));
+    assert_eq!((app.step(), app.follows()), (Step(70), false));
+    app.act(Action::SelectLayer(LayerKey { depth: 9, projection: true }));
+    let layers: Vec<_> = app.lanes().iter().map(|lane| app.layer_in(lane)).collect();
+    let name = |lane: usize| {
+        let topology = app.lanes()[lane].topology().expect("started");
+        topology.layers[layers[lane].expect("is that deep").0].name.as_str()
+    };
+    assert_eq!((name(0), name(1)), ("layer2.0.conv2", "layer2.0.shortcut.0"));
+    assert_eq!(app.block_in(&app.lanes()[0]), Some(BlockIdx(3)));
+    app.act(Action::MoveBlock(1));
+    assert_eq!(app.row(), Some(LayerKey { depth: 11, projection: false }));
+    app.act(Action::MoveStep(1_000));
+    assert!(app.follows());
+}
