@@ -1,1 +1,392 @@
-//! theme
+//! The one theme: every colour and every drawing character by the role it plays, for truecolor, 256, 16 and
+//! no colours, on dark and light backgrounds, with box and braille characters or in plain ASCII. It must not
+//! know what is drawn; nothing outside this room names a colour.
+
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::symbols::border;
+
+mod heat;
+mod oklab;
+
+pub use heat::HeatCell;
+pub use oklab::Rgb;
+
+/// How many colours the terminal shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Colors {
+    /// None; roles are told apart by bold, dim, reversed text and by characters.
+    None,
+    /// The 16 colours that the terminal's own palette decides.
+    Sixteen,
+    /// xterm's 256.
+    TwoFiftySix,
+    /// 24 bits.
+    #[default]
+    True,
+}
+
+/// What lies behind the text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Background {
+    /// Light text on dark.
+    #[default]
+    Dark,
+    /// Dark text on light.
+    Light,
+}
+
+/// The characters that may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Characters {
+    /// Box drawing, blocks and braille.
+    #[default]
+    Unicode,
+    /// Printable ASCII only.
+    Ascii,
+}
+
+/// Styles and characters by role.
+#[derive(Clone, Debug)]
+pub struct Theme {
+    colors: Colors,
+    background: Background,
+    characters: Characters,
+    heat: Vec<HeatCell>,
+}
+
+impl Default for Theme {
+    fn default() -> Theme {
+        Theme::new(Colors::True, Background::Dark, Characters::Unicode)
+    }
+}
+
+/// Lane colours on dark and on light backgrounds: orange, sky blue, green, purple, yellow, vermilion after
+/// Okabe and Ito (2008), told apart with every common colour blindness, darkened for light backgrounds.
+const LANES: [(Rgb, Rgb, Color, Color); 6] = [
+    (Rgb(0xf0, 0xa0, 0x30), Rgb(0xb4, 0x5f, 0x06), Color::LightYellow, Color::Red),
+    (Rgb(0x56, 0xb4, 0xe9), Rgb(0x00, 0x62, 0xa8), Color::LightCyan, Color::Blue),
+    (Rgb(0x2f, 0xbf, 0x8f), Rgb(0x00, 0x75, 0x55), Color::LightGreen, Color::Green),
+    (Rgb(0xd5, 0x8a, 0xb8), Rgb(0x9a, 0x3f, 0x78), Color::LightMagenta, Color::Magenta),
+    (Rgb(0xe8, 0xdc, 0x60), Rgb(0x70, 0x66, 0x00), Color::Yellow, Color::Yellow),
+    (Rgb(0xe0, 0x70, 0x38), Rgb(0x8a, 0x2e, 0x00), Color::LightRed, Color::Cyan),
+];
+
+/// The marks by which lanes are told apart without colours.
+const UNICODE_MARKS: [char; LANES.len()] = ['•', '+', '×', '◦', '#', '%'];
+const ASCII_MARKS: [char; LANES.len()] = ['o', '+', 'x', '*', '#', '%'];
+
+impl Theme {
+    /// Builds the theme of a terminal's abilities.
+    pub fn new(colors: Colors, background: Background, characters: Characters) -> Theme {
+        let heat = heat::levels(colors, characters);
+        Theme { colors, background, characters, heat }
+    }
+
+    /// How many colours it uses.
+    pub fn colors(&self) -> Colors {
+        self.colors
+    }
+
+    /// Whether it keeps to ASCII.
+    pub fn is_ascii(&self) -> bool {
+        self.characters == Characters::Ascii
+    }
+
+    /// Whether curves may be drawn in dots smaller than a cell: where colours tell them apart.
+    pub fn has_dots(&self) -> bool {
+        !self.is_ascii() && self.colors != Colors::None
+    }
+
+    /// Whether a cell may hold two heat colours, one above the other.
+    pub fn has_half_cells(&self) -> bool {
+        !self.is_ascii() && matches!(self.colors, Colors::True | Colors::TwoFiftySix)
+    }
+
+    /// Ordinary text: the terminal's own colour.
+    pub fn text(&self) -> Style {
+        Style::new()
+    }
+
+    /// Text of less weight: units, captions, key hints.
+    pub fn muted(&self) -> Style {
+        let style = self.paint(Rgb(0x8b, 0x93, 0xa1), Rgb(0x66, 0x6c, 0x78), Color::Gray, Color::DarkGray);
+        if self.colors == Colors::None { style.add_modifier(Modifier::DIM) } else { style }
+    }
+
+    /// Axes, frames and separators.
+    pub fn axis(&self) -> Style {
+        let style = self.paint(Rgb(0x56, 0x5d, 0x6b), Rgb(0xa4, 0xa9, 0xb3), Color::DarkGray, Color::Gray);
+        if self.colors == Colors::None { style.add_modifier(Modifier::DIM) } else { style }
+    }
+
+    /// Titles.
+    pub fn heading(&self) -> Style {
+        Style::new().add_modifier(Modifier::BOLD)
+    }
+
+    /// The open tab and the key of a key hint.
+    pub fn accent(&self) -> Style {
+        self.paint(Rgb(0xc3, 0xb1, 0xf7), Rgb(0x5f, 0x3d, 0xc4), Color::LightBlue, Color::Blue)
+            .add_modifier(Modifier::BOLD)
+    }
+
+    /// The open tab, filled.
+    pub fn selected_tab(&self) -> Style {
+        self.accent().add_modifier(Modifier::REVERSED)
+    }
+
+    /// The cursor's line where nothing else is drawn, and its read-outs.
+    pub fn cursor(&self) -> Style {
+        self.paint(Rgb(0xc3, 0xb1, 0xf7), Rgb(0x5f, 0x3d, 0xc4), Color::LightBlue, Color::Blue)
+    }
+
+    /// The selected row of a table, laid over its cells.
+    pub fn selected_row(&self) -> Style {
+        match (self.colors, self.background) {
+            (Colors::None | Colors::Sixteen, _) => Style::new().add_modifier(Modifier::REVERSED),
+            (_, Background::Dark) => Style::new().bg(self.color(Rgb(0x2c, 0x31, 0x3c))),
+            (_, Background::Light) => Style::new().bg(self.color(Rgb(0xe3, 0xe6, 0xec))),
+        }
+    }
+
+    /// Something is as it should be.
+    pub fn good(&self) -> Style {
+        self.paint(Rgb(0x2f, 0xbf, 0x8f), Rgb(0x00, 0x75, 0x55), Color::LightGreen, Color::Green)
+    }
+
+    /// Something needs attention.
+    pub fn warning(&self) -> Style {
+        let style =
+            self.paint(Rgb(0xf2, 0xc5, 0x4b), Rgb(0x8f, 0x63, 0x00), Color::LightYellow, Color::Yellow);
+        if self.colors == Colors::None { style.add_modifier(Modifier::BOLD) } else { style }
+    }
+
+    /// Something is broken: a NaN, a lane that diverged.
+    pub fn error(&self) -> Style {
+        self.paint(Rgb(0xff, 0x6b, 0x7a), Rgb(0xc0, 0x10, 0x30), Color::LightRed, Color::Red)
+            .add_modifier(Modifier::BOLD)
+    }
+
+    /// A lane's colour.
+    pub fn lane(&self, lane: usize) -> Style {
+        let (dark, light, dark16, light16) = LANES[lane % LANES.len()];
+        self.paint(dark, light, dark16, light16)
+    }
+
+    /// A lane's colour, faded: raw values behind a smoothed curve, fitted lines.
+    pub fn lane_faded(&self, lane: usize) -> Style {
+        let (dark, light, dark16, light16) = LANES[lane % LANES.len()];
+        let style = self.paint(
+            dark.toward(Rgb(0x16, 0x18, 0x1d), 0.55),
+            light.toward(Rgb(0xff, 0xff, 0xff), 0.60),
+            dark16,
+            light16,
+        );
+        match self.colors {
+            Colors::None | Colors::Sixteen => style.add_modifier(Modifier::DIM),
+            _ => style,
+        }
+    }
+
+    /// The character of a lane: in legends, and for its points where dots cannot be coloured.
+    pub fn lane_mark(&self, lane: usize) -> char {
+        let marks = if self.is_ascii() { ASCII_MARKS } else { UNICODE_MARKS };
+        marks[lane % marks.len()]
+    }
+
+    /// The swatch before a lane's name in a legend.
+    pub fn lane_swatch(&self, lane: usize) -> char {
+        if self.has_dots() { '■' } else { self.lane_mark(lane) }
+    }
+
+    /// A value's place on the shared scale, 0 to 1, as colour and character. One heat cell is one level of a
+    /// scale whose lightness rises evenly, so that it reads the same in gray and with colour blindness.
+    pub fn heat(&self, fraction: f64) -> HeatCell {
+        let top = self.heat.len() - 1;
+        let level = (fraction.clamp(0.0, 1.0) * top as f64).round() as usize;
+        self.heat[level.min(top)]
+    }
+
+    /// The style of a character that stands on a level of the heat scale and must be read there.
+    pub fn on_heat(&self, fraction: f64) -> Style {
+        let Some(fill) = self.heat(fraction).fill else {
+            return self.heading().add_modifier(Modifier::REVERSED);
+        };
+        let ink = if fraction > 0.5 { Rgb(0, 0, 0) } else { Rgb(0xff, 0xff, 0xff) };
+        Style::new().fg(self.color(ink)).bg(fill).add_modifier(Modifier::BOLD)
+    }
+
+    /// The cell of a value that is NaN or infinite: outside the heat scale, with a mark of its own.
+    pub fn heat_non_finite(&self) -> HeatCell {
+        let symbol = if self.is_ascii() { '!' } else { '×' };
+        let style = match self.colors {
+            Colors::None => Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED),
+            Colors::Sixteen => Style::new().fg(Color::White).bg(Color::Red).add_modifier(Modifier::BOLD),
+            _ => Style::new().fg(self.color(Rgb(0xff, 0xff, 0xff))).bg(self.color(Rgb(0xd0, 0x20, 0x40))),
+        };
+        HeatCell { symbol, style, fill: style.bg }
+    }
+
+    /// The frames' characters.
+    pub fn border(&self) -> border::Set<'static> {
+        if self.is_ascii() { ASCII_BORDER } else { border::ROUNDED }
+    }
+
+    /// A drawing character, or its stand-in in ASCII.
+    pub fn glyph(&self, glyph: Glyph) -> char {
+        let (unicode, ascii) = match glyph {
+            Glyph::Vertical => ('│', '|'),
+            Glyph::Horizontal => ('─', '-'),
+            Glyph::Corner => ('└', '+'),
+            Glyph::TickBelow => ('┴', '+'),
+            Glyph::TickLeft => ('┤', '+'),
+            Glyph::CursorLine => ('┊', ':'),
+            Glyph::CursorUp => ('▲', '^'),
+            Glyph::CursorRight => ('▶', '>'),
+            Glyph::CursorDown => ('▼', 'v'),
+            Glyph::NonFinite => ('×', 'x'),
+            Glyph::AboveRange => ('▴', '^'),
+            Glyph::BelowRange => ('▾', 'v'),
+            Glyph::Ellipsis => ('…', '~'),
+            Glyph::Running => ('▶', '>'),
+            Glyph::Paused => ('‖', '='),
+            Glyph::Check => ('✓', '+'),
+            Glyph::Warning => ('▲', '!'),
+            Glyph::Error => ('✗', 'x'),
+            Glyph::Separator => ('·', '|'),
+            Glyph::ArrowLeft => ('←', '<'),
+            Glyph::ArrowRight => ('→', '>'),
+            Glyph::ArrowUp => ('↑', '^'),
+            Glyph::ArrowDown => ('↓', 'v'),
+            Glyph::Missing => ('·', ' '),
+        };
+        if self.is_ascii() { ascii } else { unicode }
+    }
+
+    /// A colour as this terminal can show it.
+    fn paint(&self, dark: Rgb, light: Rgb, dark16: Color, light16: Color) -> Style {
+        let is_dark = self.background == Background::Dark;
+        match self.colors {
+            Colors::None => Style::new(),
+            Colors::Sixteen => Style::new().fg(if is_dark { dark16 } else { light16 }),
+            _ => Style::new().fg(self.color(if is_dark { dark } else { light })),
+        }
+    }
+
+    fn color(&self, rgb: Rgb) -> Color {
+        match self.colors {
+            Colors::TwoFiftySix => Color::Indexed(rgb.nearest_indexed()),
+            _ => Color::Rgb(rgb.0, rgb.1, rgb.2),
+        }
+    }
+}
+
+/// Single drawing characters by role; see [`Theme::glyph`].
+#[expect(missing_docs, reason = "the names say all there is to say")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Glyph {
+    Vertical,
+    Horizontal,
+    Corner,
+    TickBelow,
+    TickLeft,
+    CursorLine,
+    CursorUp,
+    CursorRight,
+    CursorDown,
+    NonFinite,
+    AboveRange,
+    BelowRange,
+    Ellipsis,
+    Running,
+    Paused,
+    Check,
+    Warning,
+    Error,
+    Separator,
+    ArrowLeft,
+    ArrowRight,
+    ArrowUp,
+    ArrowDown,
+    Missing,
+}
+
+const ASCII_BORDER: border::Set<'static> = border::Set {
+    top_left: "+",
+    top_right: "+",
+    bottom_left: "+",
+    bottom_right: "+",
+    vertical_left: "|",
+    vertical_right: "|",
+    horizontal_top: "-",
+    horizontal_bottom: "-",
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL_COLORS: [Colors; 4] = [Colors::None, Colors::Sixteen, Colors::TwoFiftySix, Colors::True];
+
+    #[test]
+    fn no_colors_means_no_colors() {
+        let theme = Theme::new(Colors::None, Background::Dark, Characters::Unicode);
+        let mut styles = vec![theme.text(), theme.muted(), theme.axis(), theme.accent(), theme.error()];
+        styles.extend((0..8).flat_map(|lane| [theme.lane(lane), theme.lane_faded(lane)]));
+        styles.extend((0..=20).map(|i| theme.heat(f64::from(i) / 20.0).style));
+        styles.extend([theme.heat_non_finite().style, theme.selected_row(), theme.warning(), theme.good()]);
+        for style in styles {
+            assert_eq!((style.fg, style.bg), (None, None), "{style:?}");
+        }
+    }
+
+    #[test]
+    fn ascii_means_ascii() {
+        for colors in ALL_COLORS {
+            let theme = Theme::new(colors, Background::Dark, Characters::Ascii);
+            for i in 0..=100 {
+                assert!(theme.heat(f64::from(i) / 100.0).symbol.is_ascii());
+            }
+            for lane in 0..8 {
+                assert!(theme.lane_mark(lane).is_ascii() && theme.lane_swatch(lane).is_ascii());
+            }
+            assert!(theme.heat_non_finite().symbol.is_ascii());
+        }
+    }
+
+    #[test]
+    fn neighbouring_lanes_differ_in_every_variant() {
+        for colors in ALL_COLORS {
+            for background in [Background::Dark, Background::Light] {
+                let theme = Theme::new(colors, background, Characters::Unicode);
+                for lane in 0..LANES.len() {
+                    for other in 0..lane {
+                        assert!(
+                            theme.lane(lane) != theme.lane(other)
+                                || theme.lane_mark(lane) != theme.lane_mark(other)
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lane_colours_can_be_read_on_their_background() {
+        // WCAG 2.1, 1.4.11: graphical objects need a contrast of 3 to 1.
+        for (dark, light, _, _) in LANES {
+            assert!(dark.contrast(Rgb(0x16, 0x18, 0x1d)) > 4.5, "{dark:?}");
+            assert!(light.contrast(Rgb(0xff, 0xff, 0xff)) > 4.5, "{light:?}");
+        }
+    }
+
+    #[test]
+    fn heat_takes_any_number() {
+        for colors in ALL_COLORS {
+            let theme = Theme::new(colors, Background::Dark, Characters::Unicode);
+            for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 0.0, 1.0, 2.0] {
+                theme.heat(value);
+            }
+        }
+    }
+}

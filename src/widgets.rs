@@ -1,1 +1,31 @@
-//! widgets
+//! The drawings that know numbers and a theme, but neither the state nor what the numbers are of. Each takes
+//! any rectangle and any numbers: what does not fit is left out, what is not finite is marked, and where
+//! many values share a cell the extremes are what is shown.
+
+mod axis;
+mod canvas;
+mod color_scale;
+mod extent;
+mod heatmap;
+mod histogram;
+mod label;
+mod line_chart;
+mod number;
+mod popup;
+mod strip;
+mod table;
+
+pub use axis::Axis;
+pub use color_scale::{ColorScale, Legend};
+pub use extent::{Bucket, Extent};
+pub use heatmap::{Heatmap, Matrix};
+pub use histogram::{HistogramBars, HistogramHistory};
+pub use label::{block_title, clip, pad_left, pad_right, put, put_centered, put_line, put_right, width};
+pub use line_chart::{LineChart, Series, SeriesKind};
+pub use number::{duration, grouped, short};
+pub use popup::Popup;
+pub use strip::Strip;
+pub use table::{Column, Table};
+
+#[cfg(test)]
+mod any_size;
