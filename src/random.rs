@@ -2,7 +2,7 @@
 //! has a generator of its own, so that no stream depends on how much another was used.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::SeedableRng;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
 /// The generator for `purpose` (such as `"glyphs/train"`) and `index` under a run's `seed`:
@@ -15,6 +15,28 @@ pub fn stream(seed: u64, purpose: &str, index: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::from_seed(hash.finalize().into())
 }
 
+/// A number in 0..1, a multiple of 2^-53, from one draw.
+pub fn unit(random: &mut Xoshiro256PlusPlus) -> f64 {
+    (random.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+}
+
+/// A number in `low..high`, from one draw.
+pub fn between(random: &mut Xoshiro256PlusPlus, low: f64, high: f64) -> f64 {
+    low + (high - low) * unit(random)
+}
+
+/// A whole number below `count`, from one draw: the high half of the product (its bias is under count / 2^64).
+pub fn below(random: &mut Xoshiro256PlusPlus, count: u64) -> u64 {
+    ((u128::from(random.next_u64()) * u128::from(count)) >> 64) as u64
+}
+
+/// Puts the items in a random order (Fisher and Yates), with one draw for each item but one.
+pub fn shuffle<T>(random: &mut Xoshiro256PlusPlus, items: &mut [T]) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, below(random, last as u64 + 1) as usize);
+    }
+}
+
 /// Hex digits of a SHA-256, for provenance.
 pub fn hex(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -24,7 +46,28 @@ pub fn hex(hash: Sha256) -> String {
 mod tests {
     use rand_xoshiro::rand_core::Rng;
 
-    use super::stream;
+    use super::{between, shuffle, stream};
+
+    #[test]
+    fn a_shuffle_keeps_every_item_and_reaches_every_order() {
+        let mut seen = std::collections::BTreeSet::new();
+        for index in 0..200 {
+            let mut items = [0, 1, 2];
+            shuffle(&mut stream(0, "shuffle", index), &mut items);
+            seen.insert(items);
+        }
+        assert_eq!(seen.len(), 6);
+        shuffle::<u8>(&mut stream(0, "shuffle", 0), &mut []);
+    }
+
+    #[test]
+    fn numbers_fill_their_interval() {
+        let mut random = stream(0, "interval", 0);
+        let drawn: Vec<f64> = (0..4000).map(|_| between(&mut random, -2.0, 6.0)).collect();
+        let mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
+        assert!(drawn.iter().all(|x| (-2.0..6.0).contains(x)));
+        assert!((mean - 2.0).abs() < 0.15, "the mean is {mean}");
+    }
 
     #[test]
     fn streams_differ_by_every_part_of_their_name() {

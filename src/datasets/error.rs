@@ -1,0 +1,100 @@
+//! What can be wrong with a data set. Every message says what was expected, what was found and what to do.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::text::printable;
+
+/// Why a data set cannot be used.
+#[derive(Debug, Error)]
+pub enum DatasetError {
+    /// No data set of this name is registered.
+    #[error("expected the name of a data set, found \"{}\"; the data sets are {known}", printable(name))]
+    UnknownName {
+        /// The name that was asked for.
+        name: String,
+        /// The registered names.
+        known: String,
+    },
+    /// A data set that is read from files was given no folder.
+    #[error("expected the folder of {name}, found none; set data.path to it")]
+    NoFolder {
+        /// The data set's name.
+        name: &'static str,
+    },
+    /// A file or folder is missing, unreadable, or not what it should be.
+    #[error(transparent)]
+    File(#[from] Box<FileError>),
+    /// A data set has too few images for even one batch.
+    #[error(
+        "expected a batch of at most the {images} images of the training split, found {batch}; \
+         lower training.batch to {images} or less, or give the training split more images"
+    )]
+    BatchTooLarge {
+        /// Images a batch.
+        batch: usize,
+        /// Images of the training split.
+        images: usize,
+    },
+}
+
+/// What is wrong with a file or folder.
+#[derive(Debug)]
+pub struct FileError {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What it should have been.
+    pub expected: String,
+    /// What it is.
+    pub found: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display().to_string();
+        write!(f, "{}: expected {}, found {}; {}", printable(&path), self.expected, self.found, self.remedy)
+    }
+}
+
+impl std::error::Error for FileError {}
+
+impl DatasetError {
+    /// A file or folder that is not what it should be.
+    pub(super) fn file(
+        path: &Path,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> DatasetError {
+        let (path, expected, found, remedy) = (path.to_owned(), expected.into(), found.into(), remedy.into());
+        DatasetError::File(Box::new(FileError { path, expected, found, remedy }))
+    }
+}
+
+/// Writes a count with its digits in groups of three, so that long ones can be compared: `30,730,000`.
+pub(super) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn digits_stand_in_groups() {
+        let counts = [0, 999, 1000, 30_730_000, 170_052_171];
+        assert_eq!(counts.map(grouped), ["0", "999", "1,000", "30,730,000", "170,052,171"]);
+    }
+}

@@ -1,0 +1,103 @@
+//! Opening and reading a data set's files without trusting them: only regular files, only as long as the
+//! file system says, and never more than a bound.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::DatasetError;
+use super::error::grouped;
+use crate::experiment::Data;
+
+/// The longest file that is read; the largest known data set of these kinds has half of it.
+pub(super) const MAX_BYTES: u64 = 1 << 30;
+
+/// A regular file with its length, not larger than [`MAX_BYTES`].
+pub(super) struct Opened {
+    pub(super) file: File,
+    pub(super) len: u64,
+}
+
+/// Opens a regular file that isn't too long. What isn't a regular file is not opened at all, since opening a
+/// pipe would wait for ever.
+pub(super) fn open(path: &Path) -> Result<Opened, DatasetError> {
+    let unreadable = |error: &io::Error| {
+        DatasetError::file(path, "a readable file", describe(error), "check the file and its permissions")
+    };
+    let kind = fs::metadata(path).map_err(|e| unreadable(&e))?;
+    if !kind.is_file() {
+        let found = if kind.is_dir() { "a folder" } else { "a special file" };
+        return Err(DatasetError::file(path, "a regular file", found, "put the data set's own file there"));
+    }
+    let file = File::open(path).map_err(|e| unreadable(&e))?;
+    let len = file.metadata().map_err(|e| unreadable(&e))?.len();
+    if len > MAX_BYTES {
+        return Err(DatasetError::file(
+            path,
+            format!("at most {} bytes", grouped(MAX_BYTES)),
+            format!("{} bytes", grouped(len)),
+            "check that it is the right file",
+        ));
+    }
+    Ok(Opened { file, len })
+}
+
+/// Reads a file that was found to be of a right length.
+pub(super) fn read(path: &Path, opened: Opened) -> Result<Vec<u8>, DatasetError> {
+    let mut bytes = Vec::with_capacity(opened.len as usize);
+    // One more byte than there should be tells a file that grows while it is read.
+    let read = opened.file.take(opened.len + 1).read_to_end(&mut bytes);
+    let found = match read {
+        Ok(read) if read as u64 == opened.len => return Ok(bytes),
+        Ok(_) => "another length while reading".to_owned(),
+        Err(error) => describe(&error),
+    };
+    let expected = format!("{} bytes", grouped(opened.len));
+    Err(DatasetError::file(path, expected, found, "try again when nothing else writes the file"))
+}
+
+/// The folder that an experiment names for a data set of files.
+pub(super) fn folder<'a>(data: &'a Data, name: &'static str) -> Result<&'a Path, DatasetError> {
+    let path = data.path.as_deref().ok_or(DatasetError::NoFolder { name })?;
+    let remedy = || format!("set data.path to the folder that holds the files of {name}");
+    match fs::metadata(path) {
+        Ok(kind) if kind.is_dir() => Ok(path),
+        Ok(_) => Err(DatasetError::file(path, "a folder", "a file", remedy())),
+        Err(error) => Err(DatasetError::file(path, "a folder", describe(&error), remedy())),
+    }
+}
+
+/// The names of what is in a folder, in order, as far as they are text; at most 10,000 of them.
+pub(super) fn names(folder: &Path) -> Result<Vec<String>, DatasetError> {
+    let entries = fs::read_dir(folder).map_err(|error| {
+        DatasetError::file(folder, "a readable folder", describe(&error), "check its permissions")
+    })?;
+    let mut names: Vec<String> =
+        entries.take(10_000).flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// The first of a folder and its given sub-folders in which `holds` is true of the names, with them.
+pub(super) fn first_folder_that(
+    folder: &Path,
+    below: &[&str],
+    holds: impl Fn(&[String]) -> bool,
+) -> Result<Option<(PathBuf, Vec<String>)>, DatasetError> {
+    let below = below.iter().map(|name| folder.join(name)).filter(|path| path.is_dir());
+    for candidate in std::iter::once(folder.to_owned()).chain(below) {
+        let found = names(&candidate)?;
+        if holds(&found) {
+            return Ok(Some((candidate, found)));
+        }
+    }
+    Ok(None)
+}
+
+fn describe(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "nothing".to_owned(),
+        io::ErrorKind::PermissionDenied => "no permission to read it".to_owned(),
+        _ => format!("an error ({error})"),
+    }
+}

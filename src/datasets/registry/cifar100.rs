@@ -1,0 +1,107 @@
+//! `cifar100`: 60,000 colour photographs of 32x32 pixels in 100 classes (Krizhevsky 2009), binary version.
+
+use super::Source;
+use crate::datasets::cifar::{self, Format};
+use crate::datasets::{Dataset, DatasetError};
+use crate::experiment::{Data, DatasetEntry};
+
+const FORMAT: Format = Format {
+    name: "cifar100",
+    title: "CIFAR-100",
+    archive: "cifar-100-binary.tar.gz",
+    folder: "cifar-100-binary",
+    pickled: "cifar-100-python",
+    train: &["train.bin"],
+    test: "test.bin",
+    labels: &[("coarse", 20), ("fine", 100)],
+    classes: CLASSES,
+};
+
+#[rustfmt::skip]
+const CLASSES: &[&str] = &[
+    "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle",
+    "bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle",
+    "chair", "chimpanzee", "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur",
+    "dolphin", "elephant", "flatfish", "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard",
+    "lamp", "lawn_mower", "leopard", "lion", "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain",
+    "mouse", "mushroom", "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree",
+    "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray", "road", "rocket",
+    "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail", "snake", "spider",
+    "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank", "telephone", "television", "tiger", "tractor",
+    "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm",
+];
+
+/// The data set, read from a folder.
+pub(super) struct Cifar100;
+
+impl Source for Cifar100 {
+    fn entry(&self) -> DatasetEntry {
+        DatasetEntry {
+            name: FORMAT.name,
+            summary: "CIFAR-100, binary version: 32x32 colour photographs in 100 classes, from a folder",
+            from_folder: true,
+        }
+    }
+
+    fn load(&self, data: &Data, _seed: u64) -> Result<Dataset, DatasetError> {
+        cifar::load(&FORMAT, data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn load(train: &[u8], test: &[u8]) -> Result<Dataset, String> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("train.bin"), train).unwrap();
+        fs::write(folder.path().join("test.bin"), test).unwrap();
+        let data = Data {
+            name: "cifar100".into(),
+            path: Some(folder.path().to_owned()),
+            train_images: None,
+            test_images: None,
+            crop: false,
+            flip: false,
+            transpose: false,
+        };
+        Cifar100.load(&data, 0).map_err(|error| error.to_string())
+    }
+
+    fn record(coarse: u8, fine: u8) -> Vec<u8> {
+        let mut record = vec![coarse, fine];
+        record.extend((0..3072).map(|at| (at / 12) as u8));
+        record
+    }
+
+    #[test]
+    fn fine_labels_are_trained_on() {
+        let dataset = load(&[record(19, 99), record(0, 3)].concat(), &record(4, 0)).unwrap();
+        assert_eq!((&dataset.train.labels[..], &dataset.test.labels[..]), (&[99, 3][..], &[0][..]));
+        // The first pixel's red, green and blue are the first bytes of the planes.
+        assert_eq!(dataset.train.pixels[..3], [0, 85, 170]);
+        assert_eq!(dataset.classes[99], "worm");
+    }
+
+    #[test]
+    fn both_labels_are_checked() {
+        let good = record(0, 0);
+        let message = load(&record(20, 0), &good).unwrap_err();
+        assert!(message.contains("expected coarse labels below 20, found 20 in record 0"), "{message}");
+        let message = load(&good, &[record(0, 99), record(0, 100)].concat()).unwrap_err();
+        assert!(
+            message.contains("test.bin: expected fine labels below 100, found 100 in record 1"),
+            "{message}"
+        );
+        let message = load(&vec![0; 3073], &good).unwrap_err();
+        assert!(message.contains("which are whole records of CIFAR-10;"), "{message}");
+    }
+
+    #[test]
+    fn there_are_a_hundred_classes_in_alphabetical_order() {
+        assert_eq!(CLASSES.len(), 100);
+        assert!(CLASSES.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}
