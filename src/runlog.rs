@@ -1,18 +1,104 @@
 //! Run folders and their logs: written once, append-only, and read back as the events that were written.
-//! Format: `docs/RUN_LOG.md`.
+//! The format stands in `docs/RUN_LOG.md`. Knows neither who emits the events nor who folds them.
 
-// runs/<run-id>/
-//   experiment.toml        the experiment as resolved
-//   run.json               provenance (Manifest)
-//   <lane>.jsonl           one log a lane
-//   checkpoints/<lane>-<step>.safetensors
-//
-// To come, in rooms of their own:
-// pub struct Manifest { version, run: String, skiplane: String, seed, started: String (RFC 3339), host, instruction_set,
-//     threads, lanes: Vec<ManifestLane { name, log }> , ... }
-// pub struct RunFolder  ::create(root, name: Option<&str>, &Experiment, Manifest..) exclusive; ::open(path)
-// pub struct LogWriter  ::create(path); append(&RunEvent) -> io::Result<Range<u64>> (bytes of the record); flush; close
-// pub struct LogReader  ::open(path) / from(any Read); next() -> Option<Entry>
-//     enum Entry { Event(RunEvent), UnknownKind{..}, Bad{line, reason} } and a torn tail that stays unread: offset()
-// pub fn resolve(root, "latest" | id | unique prefix | folder) -> Result<PathBuf, ..>
-// pub fn list(root) -> Vec<RunSummary>
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::event::FORMAT_VERSION;
+use crate::text::printable;
+
+mod manifest;
+mod folder;
+mod writer;
+mod reader;
+mod consistency;
+mod resolve;
+mod summary;
+
+pub use folder::{NewRun, RunFolder};
+pub use manifest::{Manifest, ManifestLane};
+pub use reader::{BadRecord, Entry, LogReader, MAX_LINE, Position, read_record};
+pub use resolve::resolve;
+pub use summary::{LaneSummary, RunSummary, State, list, summarize};
+pub use writer::LogWriter;
+
+/// Why a run could not be written, found or read.
+#[derive(Debug, thiserror::Error)]
+pub enum RunLogError {
+    /// The file system refused.
+    #[error("could not {action} {}: {source}", shown(path))]
+    Io {
+        /// What was tried: `"read"`, `"create"`.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Written by a version of a later format.
+    #[error(
+        "{}: expected log format {FORMAT_VERSION} or older, found {found}; read it with a newer skiplane",
+        shown(path)
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+    },
+    /// A file of the run folder is not what it should be.
+    #[error("{}: {reason}", shown(path))]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// No run goes by that name.
+    #[error("no run `{}` in {}{}", printable(name), shown(root), near_names(near))]
+    NotFound {
+        /// What was asked for.
+        name: String,
+        /// Where it was looked for.
+        root: PathBuf,
+        /// Ids that look like it.
+        near: Vec<String>,
+    },
+    /// The folder of runs holds none.
+    #[error("no run in {} yet; `skiplane train` makes one, `--runs DIR` looks elsewhere", shown(root))]
+    Empty {
+        /// Where it was looked for.
+        root: PathBuf,
+    },
+    /// Several ids begin like that.
+    #[error("`{}` begins the ids of several runs: {}; give more of it", printable(name), candidates.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// The ids that begin with it.
+        candidates: Vec<String>,
+    },
+}
+
+impl RunLogError {
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunLogError {
+        let path = path.to_owned();
+        move |source| RunLogError::Io { action, path, source }
+    }
+
+    fn malformed(path: &Path, reason: impl Into<String>) -> RunLogError {
+        RunLogError::Malformed { path: path.to_owned(), reason: printable(&reason.into()) }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy())
+}
+
+fn near_names(near: &[String]) -> String {
+    if near.is_empty() {
+        "; `skiplane runs` lists them".to_owned()
+    } else {
+        format!("; did you mean {}?", near.join(" or "))
+    }
+}

@@ -1,0 +1,107 @@
+//! What a log's records must agree on, so that whoever folds them may index by layer and block without
+//! looking: column lengths, indices and the order of steps.
+
+use crate::event::{Columns, Histogram, LaneStarted, LayerHistograms, RunEvent};
+use crate::statistic::Subject;
+use crate::topology::Topology;
+use crate::units::{LayerIdx, Step};
+
+/// What is known of a lane from the records read so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Consistency {
+    shape: Option<Shape>,
+    last_step: Step,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    layers: usize,
+    blocks: usize,
+}
+
+impl Consistency {
+    /// Checks an event against those before it and remembers it; gives the reason where it does not fit.
+    pub(super) fn accept(&mut self, event: &RunEvent) -> Result<(), String> {
+        if let RunEvent::LaneStarted(started) = event {
+            return self.begin(started);
+        }
+        let Some(shape) = self.shape else {
+            return Err("expected `lane_started` first, found another event".to_owned());
+        };
+        match event {
+            RunEvent::StepFinished(step) => {
+                if step.step <= self.last_step {
+                    return Err(format!("expected a step after {}, found {}", self.last_step, step.step));
+                }
+                check_columns(&step.statistics, shape)?;
+                self.last_step = step.step;
+                Ok(())
+            }
+            RunEvent::HistogramsTaken(taken) => check_histograms(&taken.layers, shape),
+            RunEvent::NonFiniteFound(found) => match found.layer {
+                Some(layer) => check_layer(layer, shape.layers),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, started: &LaneStarted) -> Result<(), String> {
+        if self.shape.is_some() {
+            return Err("expected one `lane_started`, found a second".to_owned());
+        }
+        check_topology(&started.topology)?;
+        let Topology { layers, blocks, .. } = &started.topology;
+        self.shape = Some(Shape { layers: layers.len(), blocks: blocks.len() });
+        Ok(())
+    }
+}
+
+fn check_topology(topology: &Topology) -> Result<(), String> {
+    if topology.layers.is_empty() {
+        return Err("expected a topology with layers, found none".to_owned());
+    }
+    for layer in &topology.layers {
+        if let Some(block) = layer.block.filter(|block| block.0 >= topology.blocks.len()) {
+            return Err(format!("expected a block below {}, found {block}", topology.blocks.len()));
+        }
+    }
+    topology
+        .blocks
+        .iter()
+        .flat_map(|block| &block.layers)
+        .try_for_each(|&l| check_layer(l, topology.layers.len()))
+}
+
+fn check_layer(layer: LayerIdx, layers: usize) -> Result<(), String> {
+    if layer.0 < layers { Ok(()) } else { Err(format!("expected a layer below {layers}, found {layer}")) }
+}
+
+fn check_columns(columns: &Columns, shape: Shape) -> Result<(), String> {
+    for (statistic, column) in columns.iter() {
+        let (expected, subject) = match statistic.subject() {
+            Subject::Layer => (shape.layers, "layers"),
+            Subject::Block => (shape.blocks, "blocks"),
+        };
+        if column.len() != expected {
+            let found = column.len();
+            return Err(format!("expected `{statistic}` of {expected} {subject}, found {found} values"));
+        }
+    }
+    Ok(())
+}
+
+fn check_histograms(layers: &[LayerHistograms], shape: Shape) -> Result<(), String> {
+    if layers.len() != shape.layers {
+        return Err(format!("expected histograms of {} layers, found {}", shape.layers, layers.len()));
+    }
+    for layer in layers {
+        for histogram in [&layer.activations, &layer.weight_gradients, &layer.weights] {
+            let end = usize::from(histogram.first) + histogram.counts.len();
+            if end > Histogram::BINS {
+                return Err(format!("expected at most {} bins, found {end}", Histogram::BINS));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! A run's folder: its id, what stands in it, and how it is created so that no two runs share one.
+
+use std::env::consts::{ARCH, OS};
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::manifest::{Manifest, ManifestLane};
+use super::{LogReader, LogWriter, RunLogError};
+use crate::event::FORMAT_VERSION;
+use crate::experiment::Experiment;
+use crate::units::LaneIdx;
+
+/// Ids tried before giving up: as many runs of one name can start in one second.
+const ATTEMPTS: u32 = 100;
+/// Characters of the name that go into the id.
+const NAME_LENGTH: usize = 40;
+
+/// What is told of a run when its folder is created.
+#[derive(Clone, Debug)]
+pub struct NewRun<'a> {
+    /// The experiment's name: the stem of its file, or what the user called the run.
+    pub name: &'a str,
+    /// The experiment as resolved.
+    pub experiment: &'a Experiment,
+    /// The vector instructions that the kernels chose.
+    pub instruction_set: String,
+    /// Threads of the kernels.
+    pub threads: usize,
+    /// The command line.
+    pub command: Vec<String>,
+    /// When the run starts.
+    pub started: Timestamp,
+}
+
+/// A run's folder on disk.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    manifest: Manifest,
+}
+
+impl RunFolder {
+    /// The file that holds the experiment as resolved.
+    pub const EXPERIMENT: &'static str = "experiment.toml";
+    /// The folder of checkpoints.
+    pub const CHECKPOINTS: &'static str = "checkpoints";
+
+    /// Creates a folder of its own for a new run under `root`, with `experiment.toml`, `run.json` and an
+    /// empty folder of checkpoints. The id is the start in UTC and the name, `20261123-121610-quick`; a
+    /// number is added where that is taken.
+    ///
+    /// # Errors
+    /// Where a folder or file cannot be created.
+    pub fn create(root: &Path, run: NewRun<'_>) -> Result<RunFolder, RunLogError> {
+        fs::create_dir_all(root).map_err(RunLogError::io("create", root))?;
+        let (id, path) = create_exclusively(root, &run_id(run.started, run.name))?;
+        let lanes = run.experiment.lanes.iter();
+        let manifest = Manifest {
+            version: FORMAT_VERSION,
+            run: id,
+            skiplane: env!("CARGO_PKG_VERSION").to_owned(),
+            experiment: run.name.to_owned(),
+            question: run.experiment.question.clone(),
+            seed: run.experiment.seed,
+            steps: run.experiment.training.steps,
+            started: format!("{:.3}", run.started),
+            started_unix_ms: run.started.as_millisecond(),
+            host: gethostname::gethostname().to_string_lossy().into_owned(),
+            os: format!("{OS} {ARCH}"),
+            instruction_set: run.instruction_set,
+            threads: run.threads,
+            command: run.command,
+            lanes: lanes
+                .map(|l| ManifestLane { name: l.name.clone(), log: format!("{}.jsonl", l.name) })
+                .collect(),
+        };
+        let folder = RunFolder { path, manifest };
+        let checkpoints = folder.checkpoints();
+        fs::create_dir(&checkpoints).map_err(RunLogError::io("create", &checkpoints))?;
+        let experiment = toml::to_string(run.experiment).map_err(|e| {
+            RunLogError::malformed(&folder.path.join(RunFolder::EXPERIMENT), format!("cannot be TOML: {e}"))
+        })?;
+        folder.write_new(RunFolder::EXPERIMENT, experiment.as_bytes())?;
+        let mut json = serde_json::to_vec_pretty(&folder.manifest).map_err(|e| {
+            RunLogError::malformed(&folder.path.join(Manifest::FILE), format!("cannot be JSON: {e}"))
+        })?;
+        json.push(b'\n');
+        // Last, because a folder is a run from the moment that it holds a run.json.
+        folder.write_new(Manifest::FILE, &json)?;
+        Ok(folder)
+    }
+
+    /// Opens the folder of a run.
+    ///
+    /// # Errors
+    /// Where it holds no readable `run.json` of this format.
+    pub fn open(path: &Path) -> Result<RunFolder, RunLogError> {
+        Ok(RunFolder { path: path.to_owned(), manifest: Manifest::read(path)? })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the run comes from.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The run's id.
+    pub fn id(&self) -> &str {
+        &self.manifest.run
+    }
+
+    /// The folder of checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join(RunFolder::CHECKPOINTS)
+    }
+
+    /// The log of a lane; none where the run has no such lane.
+    pub fn log(&self, lane: LaneIdx) -> Option<PathBuf> {
+        self.manifest.lanes.get(lane.0).map(|lane| self.path.join(&lane.log))
+    }
+
+    /// Creates the log of a lane.
+    ///
+    /// # Errors
+    /// Where it exists already or cannot be created.
+    pub fn create_log(&self, lane: LaneIdx) -> Result<LogWriter, RunLogError> {
+        let path = self.existing_log(lane)?;
+        LogWriter::create(&path).map_err(RunLogError::io("create", &path))
+    }
+
+    /// Opens the log of a lane from its beginning.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn read_log(&self, lane: LaneIdx) -> Result<LogReader<fs::File>, RunLogError> {
+        LogReader::open(&self.existing_log(lane)?)
+    }
+
+    /// The experiment as resolved.
+    ///
+    /// # Errors
+    /// Where `experiment.toml` cannot be read or is none.
+    pub fn experiment(&self) -> Result<Experiment, RunLogError> {
+        let path = self.path.join(RunFolder::EXPERIMENT);
+        let text = fs::read_to_string(&path).map_err(RunLogError::io("read", &path))?;
+        toml::from_str(&text).map_err(|e| RunLogError::malformed(&path, e.message()))
+    }
+
+    fn existing_log(&self, lane: LaneIdx) -> Result<PathBuf, RunLogError> {
+        self.log(lane).ok_or_else(|| {
+            let reason = format!("expected a lane {}, found {} lanes", lane.0, self.manifest.lanes.len());
+            RunLogError::malformed(&self.path.join(Manifest::FILE), reason)
+        })
+    }
+
+    fn write_new(&self, name: &str, bytes: &[u8]) -> Result<(), RunLogError> {
+        let path = self.path.join(name);
+        let written = fs::File::create_new(&path).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+        written.map_err(RunLogError::io("write", &path))
+    }
+}
+
+/// The id before it is known whether it is taken.
+fn run_id(started: Timestamp, name: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let name: String = name.chars().map(safe).take(NAME_LENGTH).collect();
+    let name = name.trim_matches(['-', '.']);
+    let time = started.strftime("%Y%m%d-%H%M%S");
+    if name.is_empty() { time.to_string() } else { format!("{time}-{name}") }
+}
+
+/// Creates a folder that did not exist, with a number behind its name where needed.
+fn create_exclusively(root: &Path, id: &str) -> Result<(String, PathBuf), RunLogError> {
+    for attempt in 1..=ATTEMPTS {
+        let id = if attempt == 1 { id.to_owned() } else { format!("{id}-{attempt}") };
+        let path = root.join(&id);
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok((id, path)),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && attempt < ATTEMPTS => {}
+            Err(e) => return Err(RunLogError::Io { action: "create", path, source: e }),
+        }
+    }
+    unreachable!("the last attempt returns")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::experiment::{Data, Lane, Optimizer, Recording, Schedule, Shortcut, Training};
+
+    pub(in crate::runlog) fn experiment() -> Experiment {
+        let lane = |name: &str, shortcut| Lane {
+            name: name.to_owned(),
+            architecture: "resnet".to_owned(),
+            depth: 8,
+            width: 4,
+            shortcut,
+        };
+        Experiment {
+            question: "does it?".to_owned(),
+            seed: 7,
+            data: Data {
+                name: "glyphs".to_owned(),
+                path: None,
+                train_images: Some(512),
+                test_images: None,
+                crop: false,
+                flip: false,
+                transpose: false,
+            },
+            training: Training {
+                steps: 60,
+                batch: 32,
+                evaluate_every: 20,
+                evaluate_images: 128,
+                checkpoint_every: 0,
+                optimizer: Optimizer::Sgd { learning_rate: 0.05, momentum: 0.9, weight_decay: 1e-4 },
+                schedule: Schedule::Steps { at: vec![30, 45], factor: 0.1, warmup: 0 },
+            },
+            statistics: Recording { every: 1, histograms_every: 20 },
+            lanes: vec![lane("plain", Shortcut::None), lane("residual", Shortcut::Identity)],
+        }
+    }
+
+    pub(in crate::runlog) fn new_run<'a>(name: &'a str, experiment: &'a Experiment) -> NewRun<'a> {
+        NewRun {
+            name,
+            experiment,
+            instruction_set: "scalar".to_owned(),
+            threads: 2,
+            command: vec!["skiplane".to_owned()],
+            started: Timestamp::from_millisecond(1_795_436_170_250).unwrap(),
+        }
+    }
+
+    #[test]
+    fn runs_of_one_second_and_name_get_folders_of_their_own() {
+        let root = tempfile::tempdir().unwrap();
+        let experiment = experiment();
+        let ids: Vec<String> = (0..3)
+            .map(|_| RunFolder::create(root.path(), new_run("quick", &experiment)).unwrap().id().to_owned())
+            .collect();
+        assert_eq!(ids, ["20261123-121610-quick", "20261123-121610-quick-2", "20261123-121610-quick-3"]);
+    }
+
+    #[test]
+    fn what_was_created_is_opened_again() {
+        let root = tempfile::tempdir().unwrap();
+        let experiment = experiment();
+        let created = RunFolder::create(root.path(), new_run("quick", &experiment)).unwrap();
+        let opened = RunFolder::open(created.path()).unwrap();
+        assert_eq!(opened.manifest(), created.manifest());
+        assert_eq!(opened.experiment().unwrap(), experiment);
+        assert_eq!(opened.manifest().started, "2026-11-23T12:16:10.250Z");
+        assert_eq!(opened.log(LaneIdx(1)).unwrap(), created.path().join("residual.jsonl"));
+        assert!(opened.log(LaneIdx(2)).is_none());
+        assert!(opened.checkpoints().is_dir());
+    }
+
+    #[test]
+    fn an_id_is_a_safe_file_name() {
+        let started = Timestamp::from_millisecond(1_795_436_170_250).unwrap();
+        assert_eq!(run_id(started, "../../a b/ü"), "20261123-121610-a-b");
+        assert_eq!(run_id(started, ""), "20261123-121610");
+        assert!(run_id(started, &"x".repeat(500)).len() < 64);
+    }
+}

@@ -1,0 +1,133 @@
+//! `run.json`: where a run comes from. Everything in it may differ between two runs of one experiment.
+
+use std::fs;
+use std::path::{Component, Path};
+
+use serde::{Deserialize, Serialize};
+
+use super::RunLogError;
+use crate::event::FORMAT_VERSION;
+
+/// The provenance of a run. Fields that a newer writer adds are passed over when read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The format of the folder and its logs, [`FORMAT_VERSION`] of the writer.
+    pub version: u32,
+    /// The run's id, the name its folder was created under.
+    pub run: String,
+    /// The version of skiplane that trained it.
+    pub skiplane: String,
+    /// The experiment's name: the stem of its file, or what `--name` gave.
+    pub experiment: String,
+    /// The experiment's question.
+    #[serde(default)]
+    pub question: String,
+    /// The seed.
+    pub seed: u64,
+    /// The updates each lane is to make.
+    pub steps: u64,
+    /// When it started, RFC 3339 in UTC.
+    pub started: String,
+    /// The same in milliseconds since 1970; `at_ms` of every event counts from here.
+    pub started_unix_ms: i64,
+    /// The name of the machine.
+    #[serde(default)]
+    pub host: String,
+    /// The operating system and processor: `linux x86_64`.
+    #[serde(default)]
+    pub os: String,
+    /// The vector instructions that the kernels chose: `avx2`.
+    #[serde(default)]
+    pub instruction_set: String,
+    /// Threads of the kernels.
+    #[serde(default)]
+    pub threads: usize,
+    /// The command line.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// The lanes in the order of the experiment.
+    pub lanes: Vec<ManifestLane>,
+}
+
+/// A lane and its log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestLane {
+    /// The lane's name.
+    pub name: String,
+    /// Its log, a file name in the run's folder.
+    pub log: String,
+}
+
+/// What every version of the file has.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u64,
+}
+
+impl Manifest {
+    /// The file's name in the run's folder.
+    pub const FILE: &'static str = "run.json";
+
+    /// Reads `run.json` of a run's folder.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is of a newer format, or names a log outside the folder.
+    pub fn read(folder: &Path) -> Result<Manifest, RunLogError> {
+        let path = folder.join(Manifest::FILE);
+        let text = fs::read_to_string(&path).map_err(RunLogError::io("read", &path))?;
+        let malformed =
+            |e: serde_json::Error| RunLogError::malformed(&path, format!("expected a run's provenance: {e}"));
+        let Versioned { version } = serde_json::from_str(&text).map_err(malformed)?;
+        if version > u64::from(FORMAT_VERSION) {
+            return Err(RunLogError::Newer { path, found: version });
+        }
+        let manifest: Manifest = serde_json::from_str(&text).map_err(malformed)?;
+        for lane in &manifest.lanes {
+            if !is_file_name(&lane.log) {
+                let reason =
+                    format!("expected a file name as the log of lane `{}`, found `{}`", lane.name, lane.log);
+                return Err(RunLogError::malformed(&path, reason));
+            }
+        }
+        Ok(manifest)
+    }
+}
+
+/// Whether a name stays in its folder.
+pub(super) fn is_file_name(name: &str) -> bool {
+    let mut components = Path::new(name).components();
+    let one = matches!(components.next(), Some(Component::Normal(part)) if part == name);
+    one && components.next().is_none() && !name.contains(['/', '\\', '\0'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_inside_the_folder_are_file_names() {
+        for name in ["plain.jsonl", "a b", ".hidden"] {
+            assert!(is_file_name(name), "{name}");
+        }
+        for name in ["", ".", "..", "/etc/passwd", "../x", "a/b", "a/", "a\\b", "./a"] {
+            assert!(!is_file_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_even_where_nothing_else_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(Manifest::FILE), r#"{"version": 99, "shape": "unheard of"}"#).unwrap();
+        let error = Manifest::read(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("found 99") && error.contains("newer skiplane"), "{error}");
+    }
+
+    #[test]
+    fn a_log_outside_the_folder_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"{"version":1,"run":"r","skiplane":"0","experiment":"e","seed":0,"steps":1,"started":"",
+            "started_unix_ms":0,"lanes":[{"name":"plain","log":"../../secret"}]}"#;
+        fs::write(folder.path().join(Manifest::FILE), text).unwrap();
+        assert!(Manifest::read(folder.path()).unwrap_err().to_string().contains("../../secret"));
+    }
+}

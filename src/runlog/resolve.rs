@@ -1,0 +1,164 @@
+//! Finds the run that a user means: `latest`, an id, a unique prefix of one, or a folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::RunLogError;
+use super::manifest::Manifest;
+use crate::text::printable;
+
+/// Names given as candidates or as near at most.
+const SUGGESTIONS: usize = 5;
+/// How alike (Jaro-Winkler, 0 to 1) a name must be to be near.
+const NEAR: f64 = 0.75;
+
+/// The folder of the run that `name` means, looked for in `root`. A name with a separator, or `.` or `..`,
+/// is a folder; any other is looked up among the ids first, so that no id leads out of the root.
+///
+/// # Errors
+/// Where none or several runs go by that name.
+pub fn resolve(root: &Path, name: &str) -> Result<PathBuf, RunLogError> {
+    if is_path(name) {
+        let path = PathBuf::from(name);
+        Manifest::read(&path)?;
+        return Ok(path);
+    }
+    let ids = ids(root);
+    if name == "latest" {
+        return latest(root, &ids);
+    }
+    if ids.iter().any(|id| id == name) {
+        return Ok(root.join(name));
+    }
+    let candidates: Vec<&String> = ids.iter().filter(|id| !name.is_empty() && id.starts_with(name)).collect();
+    match candidates.as_slice() {
+        [one] => Ok(root.join(one)),
+        [] if Path::new(name).join(Manifest::FILE).is_file() => Ok(PathBuf::from(name)),
+        [] if ids.is_empty() => Err(RunLogError::Empty { root: root.to_owned() }),
+        [] => {
+            let (name, root) = (name.to_owned(), root.to_owned());
+            let near = near(&name, &ids);
+            Err(RunLogError::NotFound { name, root, near })
+        }
+        several => {
+            let mut candidates: Vec<String> =
+                several.iter().rev().take(SUGGESTIONS).map(|id| printable(id)).collect();
+            if several.len() > SUGGESTIONS {
+                candidates.push(format!("and {} more", several.len() - SUGGESTIONS));
+            }
+            Err(RunLogError::Ambiguous { name: name.to_owned(), candidates })
+        }
+    }
+}
+
+/// The names of the folders in `root` that hold a run, ascending; none where `root` cannot be read.
+pub(super) fn ids(root: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(root) else { return Vec::new() };
+    let mut ids: Vec<String> = entries
+        .filter_map(|entry| entry.ok())
+        .filter(|entry| entry.path().join(Manifest::FILE).is_file())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    ids.sort();
+    ids
+}
+
+fn is_path(name: &str) -> bool {
+    name == "." || name == ".." || name.contains(['/', std::path::MAIN_SEPARATOR])
+}
+
+/// The readable run that started last; of several, the one whose id is the greatest.
+fn latest(root: &Path, ids: &[String]) -> Result<PathBuf, RunLogError> {
+    let started = |id: &String| {
+        let path = root.join(id);
+        Manifest::read(&path).ok().map(|manifest| (manifest.started_unix_ms, path))
+    };
+    match ids.iter().filter_map(started).max() {
+        Some((_, path)) => Ok(path),
+        None => Err(RunLogError::Empty { root: root.to_owned() }),
+    }
+}
+
+/// Ids that look like the name, or hold it, the nearest first.
+fn near(name: &str, ids: &[String]) -> Vec<String> {
+    let likeness = |id: &String| {
+        // Whoever mistypes an id may also have left out its date.
+        let label = id.splitn(3, '-').nth(2).unwrap_or(id);
+        let whole = strsim::jaro_winkler(name, id);
+        if id.contains(name) { 1.0 } else { whole.max(strsim::jaro_winkler(name, label)) }
+    };
+    let mut near: Vec<(f64, &String)> =
+        ids.iter().map(|id| (likeness(id), id)).filter(|(likeness, _)| *likeness >= NEAR).collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| b.1.cmp(a.1)));
+    near.into_iter().take(SUGGESTIONS).map(|(_, id)| printable(id)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::folder::tests::{experiment, new_run};
+    use super::super::{NewRun, RunFolder};
+    use super::*;
+
+    /// A root with runs of the given names, a minute apart in this order.
+    fn root_with(names: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let experiment = experiment();
+        for (minute, name) in names.iter().enumerate() {
+            let run = new_run(name, &experiment);
+            let started = run.started + jiff::SignedDuration::from_mins(minute as i64);
+            RunFolder::create(root.path(), NewRun { started, ..run }).unwrap();
+        }
+        root
+    }
+
+    fn found(root: &tempfile::TempDir, name: &str) -> String {
+        match resolve(root.path(), name) {
+            Ok(path) => path.file_name().unwrap().to_str().unwrap().to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_run_is_found_by_every_way_of_naming_it() {
+        let root = root_with(&["quick", "depth"]);
+        let quick = "20261123-121610-quick";
+        assert_eq!(found(&root, quick), quick);
+        assert_eq!(found(&root, "20261123-121610"), quick);
+        assert_eq!(found(&root, "latest"), "20261123-121710-depth");
+        assert_eq!(found(&root, root.path().join(quick).to_str().unwrap()), quick);
+    }
+
+    #[test]
+    fn latest_goes_by_time_rather_than_by_name() {
+        let root = root_with(&["quick", "depth"]);
+        fs::rename(root.path().join("20261123-121610-quick"), root.path().join("example")).unwrap();
+        assert_eq!(found(&root, "latest"), "20261123-121710-depth");
+    }
+
+    #[test]
+    fn what_is_not_found_is_explained() {
+        let root = root_with(&["quick", "depth"]);
+        assert!(found(&root, "20261123-12").contains("20261123-121710-depth, 20261123-121610-quick"));
+        assert!(
+            found(&root, "qiuck").contains("did you mean 20261123-121610-quick?"),
+            "{}",
+            found(&root, "qiuck")
+        );
+        assert!(found(&root, "depth").contains("did you mean 20261123-121710-depth?"));
+        assert!(found(&root, "zzz").contains("`skiplane runs` lists them"));
+        assert!(found(&root, "").contains("no run"));
+        let empty = tempfile::tempdir().unwrap();
+        assert!(found(&empty, "latest").contains("no run in"));
+        assert!(found(&empty, "x").contains("no run in"));
+    }
+
+    #[test]
+    fn no_name_leads_out_of_the_root() {
+        let outer = root_with(&["secret"]);
+        let root = outer.path().join("runs");
+        fs::create_dir(&root).unwrap();
+        for name in ["..", "../20261123-121610-secret", "20261123-121610-secret", "..\\secret"] {
+            assert!(resolve(&root, name).is_err(), "{name}");
+        }
+    }
+}
