@@ -44,3 +44,36 @@ pub fn parted_at(a: &Series, b: &Series, decay: f64) -> Option<Step> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(len: u64, value: impl Fn(u64) -> f32) -> Series {
+        let mut series = Series::default();
+        for step in 1..=len {
+            series.push(Step(step), 0.0, value(step));
+        }
+        series
+    }
+
+    #[test]
+    fn a_difference_ends_with_the_shorter_curve() {
+        let apart = difference(&series(10, |_| 3.0), &series(6, |_| 1.0), 0.9);
+        assert_eq!(apart.len(), 6);
+        assert!(apart.iter().all(|(_, value)| (value - 2.0).abs() < 1e-6));
+    }
+
+    #[test]
+    fn lanes_part_where_they_stay_apart_not_where_they_touch() {
+        let a = series(200, |_| 0.9);
+        let b = series(200, |step| match step {
+            30..45 => 0.7,
+            100.. => 0.5,
+            _ => 0.88,
+        });
+        assert_eq!(parted_at(&a, &b, 0.0), Some(Step(100)));
+        assert_eq!(parted_at(&a, &a, 0.9), None);
+        assert_eq!(parted_at(&a, &Series::default(), 0.9), None);
+    }
+}

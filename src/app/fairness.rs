@@ -2,23 +2,26 @@
 //! said when they started.
 
 use crate::event::LaneStarted;
+use crate::experiment::{Data, Experiment, Lane, Recording, Training};
 
 /// A thing that must be equal between two lanes for a fair comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     /// What was compared.
     pub name: &'static str,
+    /// Why it matters.
+    pub reason: &'static str,
     /// Whether it was equal.
     pub equal: bool,
-    /// The values of both lanes, shortened where they are hashes.
+    /// The values of both lanes, hashes shortened to their first eight digits.
     pub values: [String; 2],
 }
 
 /// An entry of the experiment in which two lanes differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The dotted key as in the file.
-    pub key: String,
+    /// The dotted key as in the file, `lane.` for the lane's own.
+    pub key: &'static str,
     /// The values of both lanes.
     pub values: [String; 2],
 }
@@ -28,7 +31,7 @@ pub struct Difference {
 pub struct Fairness {
     /// What must be equal.
     pub checks: Vec<Check>,
-    /// What the lanes differ in, wanted or not.
+    /// What the lanes differ in, wanted or not; their names left out.
     pub differences: Vec<Difference>,
 }
 
@@ -38,7 +41,7 @@ impl Fairness {
         self.checks.iter().all(|check| check.equal)
     }
 
-    /// Whether, besides, the shortcut is all they differ in.
+    /// Whether, besides, the lanes differ in their shortcut and in nothing else.
     pub fn differs_in_shortcut_only(&self) -> bool {
         self.is_fair() && self.differences.len() == 1 && self.differences[0].key == "lane.shortcut"
     }
@@ -46,20 +49,130 @@ impl Fairness {
 
 /// Compares two lanes.
 pub fn compare(a: &LaneStarted, b: &LaneStarted) -> Fairness {
-    let check = |name, x: String, y: String| Check { name, equal: x == y, values: [shorten(x), shorten(y)] };
-    let (ea, eb) = (&a.experiment, &b.experiment);
+    let differences: Vec<Difference> = entries(a)
+        .into_iter()
+        .zip(entries(b))
+        .filter(|((_, x), (_, y))| x != y)
+        .map(|((key, x), (_, y))| Difference { key, values: [x, y] })
+        .collect();
+    let equal_under = |prefix: &str| !differences.iter().any(|d| d.key.starts_with(prefix));
+    let hash = |name, reason, x: &str, y: &str| Check {
+        name,
+        reason,
+        equal: x == y,
+        values: [x, y].map(|hash| hash.chars().take(8).collect()),
+    };
+    let section = |name, reason, prefix| {
+        let equal = equal_under(prefix);
+        let value = if equal { "equal" } else { "see below" };
+        Check { name, reason, equal, values: [value.to_owned(), value.to_owned()] }
+    };
+    let [seed_a, seed_b] = [a, b].map(|lane| lane.experiment.seed.to_string());
     let checks = vec![
-        check("seed", ea.seed.to_string(), eb.seed.to_string()),
-        check("initial weights", a.initial_weights.clone(), b.initial_weights.clone()),
-        check("batch order", a.batch_order.clone(), b.batch_order.clone()),
-        check("data", format!("{:?}", ea.data), format!("{:?}", eb.data)),
-        check("training images", a.train_images.to_string(), b.train_images.to_string()),
-        check("test images", a.test_images.to_string(), b.test_images.to_string()),
-        check("training", format!("{:?}", ea.training), format!("{:?}", eb.training)),
+        hash("seed", "one source of all chance", &seed_a, &seed_b),
+        hash("initial weights", "both start from the same point", &a.initial_weights, &b.initial_weights),
+        hash("batch order", "both see the same images in the same order", &a.batch_order, &b.batch_order),
+        section("data", "both learn and are tested on the same images", "data."),
+        section("training", "same steps, batch, optimiser and schedule", "training."),
     ];
-    Fairness { checks, differences: Vec::new() }
+    Fairness { checks, differences }
 }
 
-fn shorten(value: String) -> String {
-    value
+/// Every entry that could tell two lanes apart. The patterns name all fields, so that a new one cannot be
+/// forgotten here.
+fn entries(lane: &LaneStarted) -> Vec<(&'static str, String)> {
+    let Experiment { question: _, seed, data, training, statistics, lanes } = &lane.experiment;
+    let Data { name, path, train_images, test_images, crop, flip, transpose } = data;
+    let mut entries = vec![
+        ("seed", seed.to_string()),
+        ("data.name", name.clone()),
+        ("data.path", path.as_ref().map_or("none".to_owned(), |path| path.display().to_string())),
+        ("data.train_images", limit(*train_images, lane.train_images)),
+        ("data.test_images", limit(*test_images, lane.test_images)),
+        ("data.crop", crop.to_string()),
+        ("data.flip", flip.to_string()),
+        ("data.transpose", transpose.to_string()),
+    ];
+    let Training { steps, batch, evaluate_every, evaluate_images, checkpoint_every: _, optimizer, schedule } =
+        training;
+    entries.extend([
+        ("training.steps", steps.to_string()),
+        ("training.batch", batch.to_string()),
+        ("training.evaluate_every", evaluate_every.to_string()),
+        ("training.evaluate_images", evaluate_images.to_string()),
+        ("training.optimizer", format!("{optimizer:?}")),
+        ("training.schedule", format!("{schedule:?}")),
+    ]);
+    let Recording { every, histograms_every } = statistics;
+    entries.extend([
+        ("statistics.every", every.to_string()),
+        ("statistics.histograms_every", histograms_every.to_string()),
+    ]);
+    if let Some(own) = lanes.iter().find(|own| own.name == lane.lane) {
+        let Lane { name: _, architecture, depth, width, shortcut } = own;
+        entries.extend([
+            ("lane.architecture", architecture.clone()),
+            ("lane.depth", depth.to_string()),
+            ("lane.width", width.to_string()),
+            ("lane.shortcut", shortcut.name().to_owned()),
+        ]);
+    }
+    entries
+}
+
+/// The images in fact used, and the limit that was asked for.
+fn limit(asked: Option<usize>, used: usize) -> String {
+    match asked {
+        Some(asked) if asked != used => format!("{used} (of at most {asked})"),
+        _ => used.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::specimen;
+    use crate::units::LaneIdx;
+
+    fn started() -> [LaneStarted; 2] {
+        let app = specimen::plain_beside_residual();
+        [0, 1].map(|lane| app.lane(LaneIdx(lane)).and_then(|lane| lane.started()).expect("started").clone())
+    }
+
+    #[test]
+    fn plain_and_residual_of_one_experiment_differ_in_their_shortcut_only() {
+        let [a, b] = started();
+        let fairness = compare(&a, &b);
+        assert!(fairness.differs_in_shortcut_only());
+        assert_eq!(fairness.differences[0].values, ["none", "identity"]);
+    }
+
+    #[test]
+    fn everything_that_spoils_a_comparison_is_named() {
+        type Change = fn(&mut LaneStarted);
+        let spoil: [(&str, Change); 5] = [
+            ("seed", |lane| lane.experiment.seed = 1),
+            ("initial weights", |lane| lane.initial_weights = "00".to_owned()),
+            ("batch order", |lane| lane.batch_order = "00".to_owned()),
+            ("data", |lane| lane.test_images = 7),
+            ("training", |lane| lane.experiment.training.batch = 128),
+        ];
+        for (name, change) in spoil {
+            let [a, mut b] = started();
+            change(&mut b);
+            let fairness = compare(&a, &b);
+            let unequal: Vec<&str> = fairness.checks.iter().filter(|c| !c.equal).map(|c| c.name).collect();
+            assert_eq!(unequal, [name]);
+            assert!(!fairness.is_fair() && !fairness.differs_in_shortcut_only());
+        }
+    }
+
+    #[test]
+    fn another_depth_is_fair_but_not_the_shortcut_only() {
+        let [a, mut b] = started();
+        b.experiment.lanes[1].depth = 56;
+        let fairness = compare(&a, &b);
+        assert!(fairness.is_fair() && !fairness.differs_in_shortcut_only());
+        assert_eq!(fairness.differences[0].key, "lane.depth");
+    }
 }

@@ -1,10 +1,18 @@
 //! Health rules: what looks wrong in a lane, since when, where, and what it means. A rule judges, this
-//! module remembers: a finding opens after a rule's patience with bad verdicts, closes after as many good
-//! ones, and may open again; verdicts in between change nothing, so findings do not flap.
+//! module remembers: a finding opens after so many bad verdicts in a row, closes after so many good ones, and
+//! may open again. Between the bounds of bad and good a rule is unclear, so findings do not flap.
 
 use crate::app::lane::Lane;
 use crate::event::RunEvent;
 use crate::units::{LaneIdx, LayerIdx, Step};
+
+mod dead_units;
+mod exploding_gradient;
+mod non_finite;
+mod overfitting;
+mod plateau;
+mod update_ratio;
+mod vanishing_slope;
 
 /// The most findings a lane keeps; later ones are only counted.
 pub const FINDINGS_PER_LANE: usize = 256;
@@ -18,6 +26,17 @@ pub enum Severity {
     Warning,
     /// Training is lost.
     Critical,
+}
+
+impl Severity {
+    /// Its name on screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        }
+    }
 }
 
 /// What a rule saw in an event.
@@ -55,14 +74,24 @@ pub struct RuleEntry {
     pub name: &'static str,
     /// What a finding of it means and what can be done, in a sentence or two.
     pub meaning: &'static str,
-    /// Verdicts in a row before a finding opens, and again before it closes.
-    pub patience: u32,
+    /// Bad verdicts in a row before a finding opens.
+    pub opens_after: u32,
+    /// Good verdicts in a row before it closes.
+    pub closes_after: u32,
     /// Makes a fresh one.
     pub build: fn() -> Box<dyn Rule>,
 }
 
 /// All rules, one a file of `health/`, in the order of their gravity.
-pub const RULES: &[&RuleEntry] = &[];
+pub const RULES: &[&RuleEntry] = &[
+    &non_finite::ENTRY,
+    &exploding_gradient::ENTRY,
+    &vanishing_slope::ENTRY,
+    &plateau::ENTRY,
+    &dead_units::ENTRY,
+    &update_ratio::ENTRY,
+    &overfitting::ENTRY,
+];
 
 /// Something that a rule found in a lane.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,7 +169,7 @@ impl Health {
             match (verdict, gate.open) {
                 (Verdict::Bad(symptom), None) => {
                     gate.streak += 1;
-                    if gate.streak < gate.entry.patience {
+                    if gate.streak < gate.entry.opens_after {
                         continue;
                     }
                     gate.streak = 0;
@@ -162,7 +191,7 @@ impl Health {
                 }
                 (Verdict::Good, Some(open)) => {
                     gate.streak += 1;
-                    if gate.streak >= gate.entry.patience {
+                    if gate.streak >= gate.entry.closes_after {
                         gate.streak = 0;
                         gate.open = None;
                         if let Some(finding) = self.findings.get_mut(open) {
@@ -188,3 +217,12 @@ impl Health {
         }
     }
 }
+
+/// The name of a layer for a message.
+fn layer_name(lane: &Lane, layer: LayerIdx) -> String {
+    let known = lane.topology().and_then(|topology| topology.layers.get(layer.0));
+    known.map_or_else(|| format!("layer {layer}"), |layer| crate::text::printable(&layer.name))
+}
+
+#[cfg(test)]
+mod tests;

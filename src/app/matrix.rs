@@ -175,3 +175,51 @@ impl Matrix {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_exact_up_to_its_bound_and_loses_no_spike_beyond() {
+        let mut matrix = Matrix::with_capacity(8);
+        for step in 1..=8 {
+            matrix.push(Step(step), &[step as f32, 0.0]);
+        }
+        assert_eq!(matrix.rows().len(), 8);
+        for step in 9..=500 {
+            let second = match step {
+                123 => 50.0,
+                321 => f32::NAN,
+                _ => 0.0,
+            };
+            matrix.push(Step(step), &[step as f32, second]);
+        }
+        assert!(matrix.rows().len() <= 8);
+        assert_eq!(matrix.extent(), Some((0.0, 500.0)));
+        assert_eq!(matrix.at(Step(123)).expect("covered").cells[1].high, 50.0);
+        let marked = matrix.rows().iter().filter(|row| row.cells[1].non_finite).count();
+        assert_eq!(marked, 1);
+        assert!(matrix.at(Step(321)).expect("covered").cells[1].non_finite);
+        let all = matrix.cell_between(0, Step(0), Step(500)).expect("has rows");
+        assert_eq!((all.low, all.high, all.last), (1.0, 500.0, 500.0));
+    }
+
+    #[test]
+    fn between_two_records_stands_the_earlier_one() {
+        let mut matrix = Matrix::default();
+        matrix.push(Step(10), &[1.0]);
+        matrix.push(Step(20), &[2.0]);
+        let last = |from, to| matrix.cell_between(0, Step(from), Step(to)).map(|cell| cell.last);
+        assert_eq!((last(1, 9), last(12, 14), last(5, 20)), (None, Some(1.0), Some(2.0)));
+        assert_eq!(matrix.cell_between(1, Step(1), Step(20)), None);
+    }
+
+    #[test]
+    fn a_column_of_another_width_is_left_out() {
+        let mut matrix = Matrix::default();
+        matrix.push(Step(1), &[1.0, 2.0]);
+        matrix.push(Step(2), &[1.0]);
+        assert_eq!(matrix.rows().len(), 1);
+    }
+}

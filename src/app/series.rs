@@ -173,3 +173,72 @@ impl Series {
         self.buckets.iter().copied().reduce(|all, bucket| all.merge(&bucket))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(capacity: usize, values: impl IntoIterator<Item = f32>) -> Series {
+        let mut series = Series::with_capacity(capacity);
+        for (at, value) in values.into_iter().enumerate() {
+            series.push(Step(at as u64 + 1), at as f64, value);
+        }
+        series
+    }
+
+    #[test]
+    fn it_is_exact_up_to_its_bound() {
+        let series = filled(8, (0..8).map(|x| x as f32));
+        let values: Vec<f32> = series.buckets().iter().map(|bucket| bucket.last).collect();
+        assert_eq!(values, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+    }
+
+    #[test]
+    fn neither_a_spike_nor_a_nan_is_lost_by_merging() {
+        let spiked = |at: usize| match at {
+            700 => 1e6,
+            1_300 => f32::NAN,
+            2_001 => f32::NEG_INFINITY,
+            2_500 => -5.0,
+            _ => 1.0,
+        };
+        let series = filled(16, (0..3_000).map(spiked));
+        assert!(series.buckets().len() <= 16);
+        let whole = series.whole().expect("has points");
+        assert_eq!((whole.min, whole.max, whole.count, whole.non_finite), (-5.0, 1e6, 3_000, 2));
+        assert_eq!(series.at(Step(701)).expect("covered").max, 1e6);
+        assert_eq!(series.at(Step(1_301)).expect("covered").non_finite, 1);
+    }
+
+    #[test]
+    fn buckets_cover_every_step_once_however_many_there_are() {
+        for len in [1, 15, 16, 17, 31, 32, 33, 100, 1_000] {
+            let series = filled(16, (0..len).map(|x| x as f32));
+            assert!(series.buckets().len() <= 16);
+            assert_eq!(series.buckets()[0].first_step, Step(1));
+            assert_eq!(series.last().expect("has points").last_step, Step(len));
+            assert!(series.buckets().windows(2).all(|w| w[0].last_step.0 + 1 == w[1].first_step.0), "{len}");
+            assert_eq!(series.buckets().iter().map(|b| u64::from(b.count)).sum::<u64>(), len);
+        }
+    }
+
+    #[test]
+    fn a_step_written_again_takes_back_what_came_after_it() {
+        let mut series = filled(64, (0..10).map(|x| x as f32));
+        series.push(Step(6), 99.0, -1.0);
+        let steps: Vec<u64> = series.buckets().iter().map(|bucket| bucket.last_step.0).collect();
+        assert_eq!(steps, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(series.last().expect("has points").last, -1.0);
+    }
+
+    #[test]
+    fn what_stood_at_a_step_is_the_last_record_not_after_it() {
+        let mut series = Series::default();
+        for step in [10, 20, 30] {
+            series.push(Step(step), 0.0, step as f32);
+        }
+        let at = |step| series.at(Step(step)).map(|bucket| bucket.last);
+        assert_eq!((at(9), at(10), at(29), at(99)), (None, Some(10.0), Some(20.0), Some(30.0)));
+        assert_eq!(series.between(Step(11), Step(30)).len(), 2);
+    }
+}

@@ -116,3 +116,29 @@ fn add(a: &Histogram, b: &Histogram) -> Histogram {
     }
     Histogram::from_bins(&bins, a.non_finite.saturating_add(b.non_finite))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beyond_the_bound_counts_are_added_and_none_is_lost() {
+        let mut snapshots = Snapshots::default();
+        let steps = 5 * SNAPSHOTS as u64 + 3;
+        for step in 1..=steps {
+            let mut bins = [0; Histogram::BINS];
+            bins[40] = 2;
+            bins[(step % 65) as usize] += 1;
+            let activations = Histogram::from_bins(&bins, u32::from(step == 700));
+            let layers = vec![LayerHistograms { activations, ..Default::default() }];
+            snapshots.push(&HistogramsTaken { step: Step(step), layers, time: Default::default() });
+        }
+        assert!(snapshots.all().len() <= SNAPSHOTS);
+        let of_layer = || snapshots.of_layer(LayerIdx(0)).map(|(_, _, layer)| &layer.activations);
+        let counts: u32 = of_layer().flat_map(|h| h.bins()).sum();
+        assert_eq!(u64::from(counts), 3 * steps);
+        assert_eq!(of_layer().map(|h| h.non_finite).sum::<u32>(), 1);
+        let covered = snapshots.all().windows(2).all(|w| w[0].last_step.0 + 1 == w[1].first_step.0);
+        assert!(covered && snapshots.all().last().expect("some").last_step == Step(steps));
+    }
+}

@@ -1,5 +1,6 @@
 //! The one integration test binary; each file beside this one is a room of tests.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on is to panic where it stands")]
 
+mod app;
 mod floors;
 mod runlog;

@@ -1,0 +1,51 @@
+//! Channels that are zero for every image of a batch.
+
+use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name};
+use crate::app::lane::Lane;
+use crate::event::RunEvent;
+use crate::statistic::Statistic;
+use crate::units::LayerIdx;
+
+/// Bad where this share of all layers' channels is dead, on average over layers.
+const BAD_MEAN: f32 = 0.10;
+/// Bad where this share of one layer's channels is dead.
+const BAD_LAYER: f32 = 0.50;
+/// Good within this share of both bounds.
+const GOOD_SHARE: f32 = 0.7;
+
+pub(super) static ENTRY: RuleEntry = RuleEntry {
+    name: "dead_units",
+    meaning: "A dead channel passes no gradient, so it seldom comes back: the network is narrower than it \
+              looks. That about half of all outputs are zero is normal after ReLU and not meant here.",
+    opens_after: 20,
+    closes_after: 20,
+    build: || Box::new(DeadUnits),
+};
+
+#[derive(Debug)]
+struct DeadUnits;
+
+impl Rule for DeadUnits {
+    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+        let RunEvent::StepFinished(step) = event else { return None };
+        let shares = step.statistics.get(Statistic::DeadUnits)?;
+        let worst = (0..shares.len()).max_by(|a, b| shares[*a].total_cmp(&shares[*b]))?;
+        let mean = shares.iter().sum::<f32>() / shares.len() as f32;
+        let largest = shares[worst];
+        if !mean.is_finite() {
+            return None;
+        }
+        if mean < BAD_MEAN && largest < BAD_LAYER {
+            let good = mean < BAD_MEAN * GOOD_SHARE && largest < BAD_LAYER * GOOD_SHARE;
+            return Some(if good { Verdict::Good } else { Verdict::Unclear });
+        }
+        let message = format!(
+            "{:.0} % of all channels are dead; most in {}, {:.0} %",
+            mean * 100.0,
+            layer_name(lane, LayerIdx(worst)),
+            largest * 100.0
+        );
+        let layer = Some(LayerIdx(worst));
+        Some(Verdict::Bad(Symptom { layer, severity: Severity::Warning, message }))
+    }
+}

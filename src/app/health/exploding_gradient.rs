@@ -1,0 +1,63 @@
+//! A gradient that is suddenly far longer than it was, or absurdly long.
+
+use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name};
+use crate::app::lane::Lane;
+use crate::app::smoothing::Ema;
+use crate::event::RunEvent;
+use crate::statistic::Statistic;
+use crate::units::LayerIdx;
+
+/// Bad from this many times the norm's own running geometric mean.
+const BAD_RATIO: f64 = 10.0;
+/// Good below this many times.
+const GOOD_RATIO: f64 = 3.0;
+/// Bad from this norm in any case; networks with batch norm stay far below it.
+const BAD_NORM: f64 = 1e4;
+/// Decay per record of the running mean: about the last 50 count.
+const DECAY: f64 = 0.98;
+/// Records before anything is judged: the first steps of a deep network are wild by nature.
+const WARM_UP: u32 = 20;
+
+pub(super) static ENTRY: RuleEntry = RuleEntry {
+    name: "exploding_gradient",
+    meaning: "Single updates of this size throw the weights far off, and the loss jumps. A smaller learning \
+              rate, a warm-up or clipped gradients help; so do shortcuts.",
+    opens_after: 2,
+    closes_after: 10,
+    build: || Box::new(ExplodingGradient { usual: Ema::new(DECAY), seen: 0 }),
+};
+
+#[derive(Debug)]
+struct ExplodingGradient {
+    /// Of the logarithm of the norm over all layers.
+    usual: Ema,
+    seen: u32,
+}
+
+impl Rule for ExplodingGradient {
+    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+        let RunEvent::StepFinished(step) = event else { return None };
+        let norms = step.statistics.get(Statistic::WeightGradientNorm)?;
+        let norm = norms.iter().map(|n| f64::from(*n).powi(2)).sum::<f64>().sqrt();
+        if !norm.is_finite() || norm <= 0.0 {
+            // What is not finite is another rule's business.
+            return None;
+        }
+        let usual = self.usual.value().unwrap_or(norm.ln()).exp();
+        self.usual.push(norm.ln());
+        self.seen = self.seen.saturating_add(1);
+        if self.seen <= WARM_UP {
+            return None;
+        }
+        let ratio = norm / usual;
+        if ratio < BAD_RATIO && norm < BAD_NORM {
+            return Some(if ratio < GOOD_RATIO { Verdict::Good } else { Verdict::Unclear });
+        }
+        let worst = (0..norms.len()).max_by(|a, b| norms[*a].total_cmp(&norms[*b])).map(LayerIdx)?;
+        let message = format!(
+            "gradient norm {norm:.3e}, {ratio:.0} times the usual; the largest is {}'s",
+            layer_name(lane, worst)
+        );
+        Some(Verdict::Bad(Symptom { layer: Some(worst), severity: Severity::Warning, message }))
+    }
+}

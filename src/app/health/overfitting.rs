@@ -1,0 +1,59 @@
+//! A test loss that rises while the training loss falls.
+
+use super::{Rule, RuleEntry, Severity, Symptom, Verdict};
+use crate::app::lane::Lane;
+use crate::event::{EvaluationFinished, Mode, RunEvent, Split};
+
+/// Bad where the test loss is above its best by this share.
+const BAD_RISE: f32 = 0.10;
+/// Good below this share.
+const GOOD_RISE: f32 = 0.05;
+/// Only where the training loss, in the same mode, is below the test loss by this share.
+const GAP: f32 = 0.20;
+
+pub(super) static ENTRY: RuleEntry = RuleEntry {
+    name: "overfitting",
+    meaning: "The network goes on learning its training images, and knows less of others for it. More or \
+              augmented data, more weight decay or an earlier end help.",
+    opens_after: 2,
+    closes_after: 2,
+    build: || Box::new(Overfitting { best: None }),
+};
+
+#[derive(Debug)]
+struct Overfitting {
+    /// The lowest test loss so far, with the training loss then.
+    best: Option<(f32, f32)>,
+}
+
+impl Rule for Overfitting {
+    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+        let RunEvent::EvaluationFinished(EvaluationFinished {
+            split: Split::Test,
+            mode: Mode::Eval,
+            loss,
+            ..
+        }) = *event
+        else {
+            return None;
+        };
+        let train = lane.evaluations(Split::Train, Mode::Eval).loss.last()?.last;
+        if !loss.is_finite() || !train.is_finite() {
+            return None;
+        }
+        let (best, train_then) = *self.best.get_or_insert((loss, train));
+        if loss <= best {
+            self.best = Some((loss, train));
+            return Some(Verdict::Good);
+        }
+        let rise = loss / best - 1.0;
+        if rise < BAD_RISE || train > train_then || train > loss * (1.0 - GAP) {
+            return Some(if rise < GOOD_RISE { Verdict::Good } else { Verdict::Unclear });
+        }
+        let message = format!(
+            "test loss {loss:.3} is {:.0} % above its best while the training loss fell to {train:.3}",
+            rise * 100.0
+        );
+        Some(Verdict::Bad(Symptom { layer: None, severity: Severity::Note, message }))
+    }
+}

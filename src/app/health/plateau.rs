@@ -1,0 +1,61 @@
+//! A training loss that no longer falls although there is much left to learn.
+
+use super::{Rule, RuleEntry, Severity, Symptom, Verdict};
+use crate::app::lane::Lane;
+use crate::app::smoothing::Ema;
+use crate::event::RunEvent;
+use crate::units::Step;
+
+/// A loss is better than the best so far where it is lower by this share of it.
+const BETTER_BY: f64 = 0.01;
+/// Bad after this share of the planned steps without a better loss.
+const SHARE_OF_PLANNED: f64 = 0.15;
+/// And after this many steps at least.
+const LEAST_STEPS: u64 = 50;
+/// Only where at least this share of the training images is still wrong.
+const LEAST_ERROR: f64 = 0.05;
+/// Decay per step of the averages.
+const DECAY: f64 = 0.95;
+
+pub(super) static ENTRY: RuleEntry = RuleEntry {
+    name: "plateau",
+    meaning: "The network has stopped learning before it knows its training images. In a deep plain network \
+              this is the degradation that shortcuts cure; else the learning rate may be too high or too low.",
+    opens_after: 1,
+    closes_after: 10,
+    build: || Box::new(Plateau { loss: Ema::new(DECAY), error: Ema::new(DECAY), best: None }),
+};
+
+#[derive(Debug)]
+struct Plateau {
+    loss: Ema,
+    error: Ema,
+    best: Option<(Step, f64)>,
+}
+
+impl Rule for Plateau {
+    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+        let RunEvent::StepFinished(step) = event else { return None };
+        let loss = self.loss.push(f64::from(step.loss));
+        let error = self.error.push(f64::from(step.error));
+        if !loss.is_finite() {
+            return None;
+        }
+        let (best_step, best) = *self.best.get_or_insert((step.step, loss));
+        if loss < best * (1.0 - BETTER_BY) {
+            self.best = Some((step.step, loss));
+            return Some(Verdict::Good);
+        }
+        let planned = lane.planned_steps().unwrap_or(0) as f64;
+        let patience = ((planned * SHARE_OF_PLANNED) as u64).max(LEAST_STEPS);
+        let waited = step.step.0.saturating_sub(best_step.0);
+        if waited < patience || error < LEAST_ERROR {
+            return Some(Verdict::Unclear);
+        }
+        let message = format!(
+            "loss {loss:.3} has not fallen by 1 % for {waited} steps; {:.0} % of the training images are wrong",
+            error * 100.0
+        );
+        Some(Verdict::Bad(Symptom { layer: None, severity: Severity::Warning, message }))
+    }
+}

@@ -1,0 +1,244 @@
+//! Each rule fires where it must, not below its bound, and does not flap between its bounds.
+
+use super::*;
+use crate::app::{App, LaneLabel, specimen};
+use crate::event::{Columns, EvaluationFinished, Mode, NonFiniteFound, Pass, Split, StepFinished};
+use crate::experiment::Shortcut;
+use crate::statistic::Statistic;
+
+/// A lane of a plain-20 of 300 planned steps that is fed by hand.
+struct Bench {
+    app: App,
+    step: u64,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let mut app = App::new(vec![LaneLabel { run: "r".to_owned(), lane: "plain".to_owned() }]);
+        let first = specimen::Specimen::new("plain", 20, Shortcut::None).events().swap_remove(0);
+        app.apply(LaneIdx(0), &first);
+        Bench { app, step: 0 }
+    }
+
+    fn step(&mut self, loss: f32, columns: &[(Statistic, Vec<f32>)]) {
+        self.step += 1;
+        let event = StepFinished {
+            step: Step(self.step),
+            loss,
+            error: 0.5,
+            learning_rate: 0.05,
+            statistics: columns.iter().cloned().collect::<Columns>(),
+            time: Default::default(),
+        };
+        self.app.apply(LaneIdx(0), &RunEvent::StepFinished(event));
+    }
+
+    /// As many steps with one column and a loss that falls.
+    fn steps(&mut self, count: u64, statistic: Statistic, column: impl Fn(usize) -> f32) {
+        for _ in 0..count {
+            let loss = 2.3 * 0.97f32.powi(self.step as i32);
+            self.step(loss, &[(statistic, (0..20).map(&column).collect())]);
+        }
+    }
+
+    fn evaluate(&mut self, train: f32, test: f32) {
+        self.step += 25;
+        for (split, loss) in [(Split::Train, train), (Split::Test, test)] {
+            let step = Step(self.step);
+            let (images, time) = (1_000, Default::default());
+            let event = EvaluationFinished { step, split, mode: Mode::Eval, images, loss, error: 0.1, time };
+            self.app.apply(LaneIdx(0), &RunEvent::EvaluationFinished(event));
+        }
+    }
+
+    fn findings(&self, rule: &str) -> Vec<&Finding> {
+        let health = self.app.lanes()[0].health();
+        health.findings().iter().filter(|finding| finding.rule == rule).collect()
+    }
+
+    /// Exactly one finding of the rule, still open, and no finding of another.
+    fn only(&self, rule: &str) -> &Finding {
+        let all = self.app.lanes()[0].health().findings();
+        assert_eq!(all.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [rule], "{all:#?}");
+        assert_eq!(all[0].cleared_at, None);
+        &all[0]
+    }
+}
+
+#[test]
+fn no_rule_is_forgotten() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/app/health");
+    let mut files: Vec<String> = std::fs::read_dir(folder)
+        .expect("the sources are there")
+        .map(|entry| entry.expect("readable").path().file_stem().expect("a name").display().to_string())
+        .filter(|name| name != "tests")
+        .collect();
+    let mut registered: Vec<String> = RULES.iter().map(|entry| entry.name.to_owned()).collect();
+    files.sort();
+    registered.sort();
+    assert_eq!(files, registered);
+}
+
+#[test]
+fn a_healthy_residual_lane_has_no_findings() {
+    let app = specimen::app_of(&[specimen::Specimen::new("residual", 56, Shortcut::Identity)]);
+    assert_eq!(app.findings(), Vec::<&Finding>::new());
+}
+
+#[test]
+fn the_first_non_finite_value_is_named_once() {
+    let mut bench = Bench::new();
+    bench.steps(5, Statistic::ActivationNonFinite, |_| 0.0);
+    let (layer, pass, time) = (Some(LayerIdx(4)), Pass::Backward, Default::default());
+    let found = NonFiniteFound { step: Step(6), layer, pass, time };
+    bench.app.apply(LaneIdx(0), &RunEvent::NonFiniteFound(found));
+    bench.step(f32::NAN, &[(Statistic::ActivationNonFinite, vec![7.0; 20])]);
+    let finding = bench.only("non_finite");
+    assert_eq!((finding.step, finding.layer), (Step(6), Some(LayerIdx(4))));
+    assert!(finding.message.contains("backward pass") && finding.message.contains("layer1.1.conv2"));
+}
+
+#[test]
+fn a_non_finite_loss_alone_is_found_and_passes() {
+    let mut bench = Bench::new();
+    bench.step(f32::INFINITY, &[]);
+    assert_eq!(bench.only("non_finite").message, "the loss is inf");
+    bench.steps(9, Statistic::ActivationNonFinite, |_| 0.0);
+    assert_eq!(bench.only("non_finite").layer, None);
+    bench.steps(1, Statistic::ActivationNonFinite, |_| 0.0);
+    assert_eq!(bench.findings("non_finite")[0].cleared_at, Some(Step(11)));
+    bench.step(f32::NAN, &[]);
+    assert_eq!(bench.findings("non_finite").len(), 2);
+}
+
+#[test]
+fn a_gradient_far_above_its_usual_size_explodes() {
+    let norms = |factor: f32| move |layer: usize| if layer == 3 { factor } else { 0.1 };
+    let mut bench = Bench::new();
+    bench.steps(40, Statistic::WeightGradientNorm, norms(0.5));
+    bench.steps(5, Statistic::WeightGradientNorm, norms(3.0));
+    assert!(bench.findings("exploding_gradient").is_empty(), "six times the usual is not ten");
+    bench.steps(3, Statistic::WeightGradientNorm, norms(20.0));
+    let finding = bench.only("exploding_gradient");
+    assert_eq!((finding.step, finding.layer), (Step(47), Some(LayerIdx(3))));
+    // Between the bounds nothing changes; far below, it closes.
+    bench.steps(8, Statistic::WeightGradientNorm, norms(3.5));
+    bench.only("exploding_gradient");
+    bench.steps(30, Statistic::WeightGradientNorm, norms(0.5));
+    assert!(bench.findings("exploding_gradient")[0].cleared_at.is_some());
+}
+
+#[test]
+fn a_steep_slope_is_found_in_either_direction_and_the_usual_one_is_not() {
+    // Decades a layer toward the input; 0.083 is a plain network with batch norm at initialisation.
+    for (decades, says) in
+        [(-0.2, Some("shrink")), (-0.04, None), (0.083, None), (0.11, None), (0.15, Some("grow"))]
+    {
+        let mut bench = Bench::new();
+        bench.steps(60, Statistic::WeightGradientNorm, |layer| {
+            10f32.powf(decades * (19 - layer) as f32 - 3.0)
+        });
+        match says {
+            Some(word) => assert!(bench.only("vanishing_slope").message.contains(word), "{decades}"),
+            None => assert!(bench.findings("vanishing_slope").is_empty(), "{decades}"),
+        }
+    }
+}
+
+#[test]
+fn a_slope_that_hovers_at_its_bound_fires_once() {
+    let mut bench = Bench::new();
+    bench.steps(30, Statistic::WeightGradientNorm, |layer| 10f32.powf(0.2 * layer as f32 - 3.0));
+    for turn in 0..200 {
+        // Around 2 decades over the 17 steps between the first and the last block's convolutions.
+        let slope = if turn % 2 == 0 { 0.112 } else { 0.125 };
+        bench.steps(1, Statistic::WeightGradientNorm, |layer| 10f32.powf(slope * layer as f32 - 3.0));
+    }
+    bench.only("vanishing_slope");
+}
+
+#[test]
+fn dead_channels_count_where_they_are_many() {
+    let mut bench = Bench::new();
+    bench.steps(40, Statistic::DeadUnits, |layer| if layer == 5 { 0.375 } else { 0.0 });
+    assert!(bench.findings("dead_units").is_empty());
+    bench.steps(19, Statistic::DeadUnits, |layer| if layer == 5 { 0.75 } else { 0.0 });
+    assert!(bench.findings("dead_units").is_empty(), "patience is not over");
+    bench.steps(1, Statistic::DeadUnits, |layer| if layer == 5 { 0.75 } else { 0.0 });
+    assert_eq!(bench.only("dead_units").layer, Some(LayerIdx(5)));
+    // Swinging between bad and unclear keeps the one finding open.
+    for turn in 0..100 {
+        let share = if turn % 2 == 0 { 0.75 } else { 0.4 };
+        bench.steps(1, Statistic::DeadUnits, |layer| if layer == 5 { share } else { 0.0 });
+    }
+    bench.only("dead_units");
+    bench.steps(20, Statistic::DeadUnits, |_| 0.0);
+    assert!(bench.findings("dead_units")[0].cleared_at.is_some());
+}
+
+#[test]
+fn half_of_the_outputs_being_zero_is_normal() {
+    let mut bench = Bench::new();
+    bench.steps(100, Statistic::ZeroRate, |_| 0.5);
+    assert!(bench.app.findings().is_empty());
+}
+
+#[test]
+fn updates_out_of_range_are_found_on_both_sides() {
+    for (ratio, says) in
+        [(1e-3, None), (2e-2, None), (5e-2, Some("large")), (2e-5, None), (1e-6, Some("small"))]
+    {
+        let mut bench = Bench::new();
+        bench.steps(60, Statistic::UpdateRatio, |layer| ratio * (1.0 + layer as f32 * 0.001));
+        match says {
+            Some(word) => assert!(bench.only("update_ratio").message.contains(word), "{ratio}"),
+            None => assert!(bench.findings("update_ratio").is_empty(), "{ratio}"),
+        }
+    }
+}
+
+#[test]
+fn a_loss_that_stands_still_is_a_plateau_until_it_falls_again() {
+    let mut bench = Bench::new();
+    for _ in 0..60 {
+        bench.step(2.1, &[]);
+    }
+    let finding = bench.only("plateau");
+    assert_eq!(finding.step, Step(51));
+    for _ in 0..40 {
+        bench.step(2.11, &[]);
+    }
+    bench.only("plateau");
+    for turn in 0..40 {
+        bench.step(2.0 * 0.9f32.powi(turn), &[]);
+    }
+    assert!(bench.findings("plateau")[0].cleared_at.is_some());
+    assert_eq!(bench.findings("plateau").len(), 1);
+}
+
+#[test]
+fn a_falling_loss_is_no_plateau() {
+    let mut bench = Bench::new();
+    for step in 0..250 {
+        bench.step(2.3 * 0.995f32.powi(step), &[]);
+    }
+    assert!(bench.app.findings().is_empty());
+}
+
+#[test]
+fn overfitting_needs_both_a_rising_test_and_a_falling_training_loss() {
+    let mut bench = Bench::new();
+    for (train, test) in [(1.0, 1.1), (0.6, 0.8), (0.4, 0.85), (0.3, 0.87)] {
+        bench.evaluate(train, test);
+    }
+    assert!(bench.findings("overfitting").is_empty(), "8.75 % above the best is not 10");
+    bench.evaluate(0.2, 0.95);
+    bench.evaluate(0.1, 1.0);
+    assert_eq!(bench.only("overfitting").step, Step(150));
+
+    let mut both_rise = Bench::new();
+    for (train, test) in [(0.6, 0.8), (0.7, 1.0), (0.8, 1.2), (0.9, 1.4)] {
+        both_rise.evaluate(train, test);
+    }
+    assert!(both_rise.findings("overfitting").is_empty());
+}

@@ -1,0 +1,67 @@
+//! Updates that are too large or too small for the weights they change.
+
+use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name};
+use crate::app::lane::Lane;
+use crate::app::smoothing::Ema;
+use crate::event::RunEvent;
+use crate::statistic::Statistic;
+use crate::units::LayerIdx;
+
+/// About 1e-3 is healthy. Bad above this: weights are thrown about.
+const BAD_ABOVE: f64 = 3e-2;
+/// Bad below this: weights hardly move.
+const BAD_BELOW: f64 = 1e-5;
+/// Good where it is inside the bounds by this factor.
+const GOOD_FACTOR: f64 = 1.5;
+/// Decay per record of the median's running geometric mean.
+const DECAY: f64 = 0.9;
+/// Records before anything is judged: the first updates are large by nature.
+const WARM_UP: u32 = 20;
+
+pub(super) static ENTRY: RuleEntry = RuleEntry {
+    name: "update_ratio",
+    meaning: "The change of the weights in one step over the weights themselves should be about 1e-3. Much \
+              more, and learning overwrites itself; much less, and nothing is learned. The learning rate is \
+              the first thing to change; a scheduled fall of it lowers the ratio too.",
+    opens_after: 10,
+    closes_after: 10,
+    build: || Box::new(UpdateRatio { median: Ema::new(DECAY), seen: 0 }),
+};
+
+#[derive(Debug)]
+struct UpdateRatio {
+    /// Of the logarithm of the median layer's ratio.
+    median: Ema,
+    seen: u32,
+}
+
+impl Rule for UpdateRatio {
+    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+        let RunEvent::StepFinished(step) = event else { return None };
+        let ratios = step.statistics.get(Statistic::UpdateRatio)?;
+        let mut order: Vec<usize> = (0..ratios.len()).filter(|at| ratios[*at] > 0.0).collect();
+        order.retain(|at| ratios[*at].is_finite());
+        order.sort_by(|a, b| ratios[*a].total_cmp(&ratios[*b]));
+        let median = f64::from(ratios[*order.get(order.len() / 2)?]);
+        let usual = self.median.push(median.ln()).exp();
+        self.seen = self.seen.saturating_add(1);
+        if self.seen <= WARM_UP {
+            return None;
+        }
+        let (worst, looks) = if usual > BAD_ABOVE {
+            (*order.last()?, "large")
+        } else if usual < BAD_BELOW {
+            (*order.first()?, "small")
+        } else {
+            let good = usual < BAD_ABOVE / GOOD_FACTOR && usual > BAD_BELOW * GOOD_FACTOR;
+            return Some(if good { Verdict::Good } else { Verdict::Unclear });
+        };
+        let message = format!(
+            "updates are {looks}: |dw| / |w| of the median layer is {usual:.1e}; {} has {:.1e}",
+            layer_name(lane, LayerIdx(worst)),
+            ratios[worst]
+        );
+        let layer = Some(LayerIdx(worst));
+        Some(Verdict::Bad(Symptom { layer, severity: Severity::Warning, message }))
+    }
+}

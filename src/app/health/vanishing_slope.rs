@@ -1,0 +1,89 @@
+//! Gradients that shrink, or grow, exponentially with depth.
+
+use super::{Rule, RuleEntry, Severity, Symptom, Verdict};
+use crate::app::lane::Lane;
+use crate::app::smoothing::Ema;
+use crate::event::RunEvent;
+use crate::statistic::Statistic;
+use crate::topology::{LayerKind, Topology};
+use crate::units::LayerIdx;
+
+/// Bad where the norm shrinks by more than this many decades a layer toward the input.
+const BAD_SHRINKING: f64 = 0.05;
+/// Bad where it grows by more. A plain network with ReLU and batch norm grows by 1.211 a layer, 0.083
+/// decades, at initialisation (Yang et al. 2019, theorem 8): that is normal for it.
+const BAD_GROWING: f64 = 0.12;
+/// Good within this share of either bound.
+const GOOD_SHARE: f64 = 0.8;
+/// Bad only where the ends are at least this many decades apart: shallow networks bear any slope.
+const BAD_DECADES: f64 = 2.0;
+/// The fewest layers that a slope is fitted to.
+const FEWEST_LAYERS: usize = 8;
+/// Decay per record of the slope's running mean.
+const DECAY: f64 = 0.9;
+/// Records before anything is judged: gradients of a plain network even out within its first steps.
+const WARM_UP: u32 = 20;
+
+pub(super) static ENTRY: RuleEntry = RuleEntry {
+    name: "vanishing_slope",
+    meaning: "One learning rate cannot serve both ends of the network: where gradients are small, layers \
+              hardly learn. Batch norm and shortcuts level the slope.",
+    opens_after: 5,
+    closes_after: 10,
+    build: || Box::new(VanishingSlope { slope: Ema::new(DECAY), seen: 0 }),
+};
+
+#[derive(Debug)]
+struct VanishingSlope {
+    slope: Ema,
+    seen: u32,
+}
+
+impl Rule for VanishingSlope {
+    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+        let RunEvent::StepFinished(step) = event else { return None };
+        let topology = lane.topology()?;
+        let points = points(topology, step.statistics.get(Statistic::WeightGradientNorm)?);
+        if points.len() < FEWEST_LAYERS {
+            return None;
+        }
+        let slope = self.slope.push(fitted_slope(&points)?);
+        self.seen = self.seen.saturating_add(1);
+        if self.seen <= WARM_UP {
+            return None;
+        }
+        let layers = points.last()?.0 - points.first()?.0;
+        let decades = slope.abs() * layers;
+        let bound = if slope > 0.0 { BAD_SHRINKING } else { BAD_GROWING };
+        if slope.abs() < bound || decades < BAD_DECADES {
+            let good = slope.abs() < bound * GOOD_SHARE || decades < BAD_DECADES * GOOD_SHARE;
+            return Some(if good { Verdict::Good } else { Verdict::Unclear });
+        }
+        let changes = if slope > 0.0 { "shrink" } else { "grow" };
+        let message = format!(
+            "weight gradients {changes} by {:.3} decades a layer toward the input, {decades:.1} decades in all",
+            slope.abs()
+        );
+        let layer = topology.layers.iter().position(|layer| layer.kind == LayerKind::Convolution);
+        Some(Verdict::Bad(Symptom { layer: layer.map(LayerIdx), severity: Severity::Warning, message }))
+    }
+}
+
+/// Depth and log10 of the norm of each 3x3 convolution inside a block whose gradient is positive and finite;
+/// stem, head and projections are of other shapes.
+fn points(topology: &Topology, norms: &[f32]) -> Vec<(f64, f64)> {
+    let layers = topology.layers.iter().zip(norms);
+    let inside = layers
+        .filter(|(layer, norm)| layer.kind == LayerKind::Convolution && norm.is_finite() && **norm > 0.0);
+    inside.map(|(layer, norm)| (layer.depth as f64, f64::from(*norm).log10())).collect()
+}
+
+/// The slope of the least-squares line; none where all points share one depth.
+fn fitted_slope(points: &[(f64, f64)]) -> Option<f64> {
+    let n = points.len() as f64;
+    let mean_x = points.iter().map(|p| p.0).sum::<f64>() / n;
+    let mean_y = points.iter().map(|p| p.1).sum::<f64>() / n;
+    let spread = points.iter().map(|p| (p.0 - mean_x).powi(2)).sum::<f64>();
+    let shared = points.iter().map(|p| (p.0 - mean_x) * (p.1 - mean_y)).sum::<f64>();
+    (spread > 0.0).then(|| shared / spread)
+}

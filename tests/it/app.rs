@@ -1,0 +1,170 @@
+//! The law of the house: folding events and folding what is read back of their JSON give the same state.
+
+use proptest::prelude::*;
+
+use skiplane::app::{Action, App, LaneLabel, specimen::Specimen};
+use skiplane::event::*;
+use skiplane::experiment::Shortcut;
+use skiplane::statistic::Statistic;
+use skiplane::units::{LaneIdx, LayerIdx, Step};
+
+fn fold<'a>(events: impl IntoIterator<Item = &'a RunEvent>) -> App {
+    let mut app = App::new(vec![LaneLabel { run: "run".to_owned(), lane: "plain".to_owned() }]);
+    for event in events {
+        app.apply(LaneIdx(0), event);
+    }
+    app.source_ended(LaneIdx(0));
+    app
+}
+
+fn read_back(event: &RunEvent) -> RunEvent {
+    let line = serde_json::to_string(event).expect("every event can be written");
+    serde_json::from_str(&line).expect("what was written can be read")
+}
+
+/// Debug text instead of equality, since NaN is not equal to itself.
+fn assert_law(events: &[RunEvent]) -> Result<(), TestCaseError> {
+    let read: Vec<RunEvent> = events.iter().map(read_back).collect();
+    prop_assert_eq!(format!("{:?}", fold(events)), format!("{:?}", fold(&read)));
+    Ok(())
+}
+
+fn any_float() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        8 => any::<f32>().prop_map(|x| if x.is_nan() { f32::NAN } else { x }),
+        1 => Just(f32::NAN),
+        1 => Just(f32::INFINITY),
+        1 => Just(f32::NEG_INFINITY),
+    ]
+}
+
+fn any_columns() -> impl Strategy<Value = Columns> {
+    let statistic = proptest::sample::select(Statistic::ALL);
+    let column = proptest::collection::vec(any_float(), 8);
+    proptest::collection::vec((statistic, column), 0..4).prop_map(|columns| columns.into_iter().collect())
+}
+
+fn any_histogram() -> impl Strategy<Value = Histogram> {
+    (proptest::collection::vec(0u32..1000, Histogram::BINS), 0u32..3).prop_map(|(counts, non_finite)| {
+        let mut bins = [0; Histogram::BINS];
+        bins.copy_from_slice(&counts);
+        Histogram::from_bins(&bins, non_finite)
+    })
+}
+
+/// Events of all kinds; steps may go back, as they do where a run goes on from a checkpoint.
+fn any_event() -> impl Strategy<Value = RunEvent> {
+    let moment = (1u64..200, 0.0f64..1e6);
+    let at = |at_ms: f64| At { at_ms };
+    let step = (moment.clone(), any_float(), any_float(), 0.0f64..1.0, any_columns());
+    let histogram = (moment.clone(), any_histogram());
+    let evaluation = (moment.clone(), any_float(), any_float(), any::<bool>(), any::<bool>());
+    prop_oneof![
+        12 => step.prop_map(|((step, at_ms), loss, error, learning_rate, statistics)| {
+            let time = StepTime { at_ms, step_ms: at_ms / 7.0, statistics_ms: at_ms / 700.0 };
+            let step = Step(step);
+            RunEvent::StepFinished(StepFinished { step, loss, error, learning_rate, statistics, time })
+        }),
+        2 => histogram.prop_map(move |((step, at_ms), h)| {
+            let layer = LayerHistograms { activations: h.clone(), weight_gradients: h, ..Default::default() };
+            RunEvent::HistogramsTaken(HistogramsTaken { step: Step(step), layers: vec![layer; 8], time: at(at_ms) })
+        }),
+        3 => evaluation.prop_map(move |((step, at_ms), loss, error, train, eval)| {
+            let split = if train { Split::Train } else { Split::Test };
+            let mode = if eval { Mode::Eval } else { Mode::Batch };
+            let (step, time) = (Step(step), at(at_ms));
+            RunEvent::EvaluationFinished(EvaluationFinished { step, split, mode, images: 9, loss, error, time })
+        }),
+        1 => moment.clone().prop_map(move |(step, at_ms)| {
+            let (step, layer, time) = (Step(step), Some(LayerIdx(3)), at(at_ms));
+            RunEvent::NonFiniteFound(NonFiniteFound { step, layer, pass: Pass::Backward, time })
+        }),
+        1 => moment.clone().prop_map(move |(step, at_ms)| {
+            RunEvent::Paused(Moment { step: Step(step), time: at(at_ms) })
+        }),
+        1 => moment.prop_map(move |(step, at_ms)| {
+            RunEvent::Resumed(Moment { step: Step(step), time: at(at_ms) })
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn folding_events_and_their_json_is_the_same(later in proptest::collection::vec(any_event(), 0..80)) {
+        let started = Specimen::new("plain", 8, Shortcut::None).events().swap_remove(0);
+        let mut events = vec![started];
+        events.extend(later);
+        assert_law(&events)?;
+    }
+
+    #[test]
+    fn no_order_and_no_sequence_of_actions_breaks_the_state(
+        later in proptest::collection::vec(any_event(), 0..20),
+        actions in proptest::collection::vec(any_action(), 0..60),
+        started in any::<bool>(),
+    ) {
+        let first = Specimen::new("plain", 8, Shortcut::None).events().swap_remove(0);
+        let mut app = fold(started.then_some(first).iter().chain(&later));
+        for action in actions {
+            app.act(action);
+            prop_assert!(app.step() <= app.last_step());
+            prop_assert!(app.visible_lanes().count() == 1);
+        }
+    }
+}
+
+fn any_action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        any::<i64>().prop_map(Action::MoveStep),
+        any::<i64>().prop_map(Action::MovePage),
+        any::<u64>().prop_map(|step| Action::SelectStep(Step(step))),
+        any::<i64>().prop_map(Action::MoveLayer),
+        any::<i64>().prop_map(Action::MoveBlock),
+        any::<u64>().prop_map(Action::Advance),
+        any::<i64>().prop_map(Action::Scroll),
+        any::<usize>().prop_map(|lane| Action::ToggleLane(LaneIdx(lane % 3))),
+        any::<char>().prop_map(Action::TypeGoTo),
+        proptest::sample::select(vec![
+            Action::SelectNextView,
+            Action::SelectPreviousView,
+            Action::SelectNextLane,
+            Action::SelectNextStatistic,
+            Action::SelectPreviousStatistic,
+            Action::TogglePlayback,
+            Action::SpeedUp,
+            Action::SlowDown,
+            Action::SelectNextFinding,
+            Action::SelectPreviousFinding,
+            Action::OpenGoTo,
+            Action::EraseGoTo,
+            Action::ConfirmGoTo,
+            Action::Dismiss,
+        ]),
+    ]
+}
+
+#[test]
+fn whole_specimens_obey_the_law() {
+    let mut diverges = Specimen::new("plain", 20, Shortcut::None);
+    diverges.diverges_at = Some(120);
+    let projection = Specimen::new("residual", 20, Shortcut::Projection);
+    for specimen in [diverges, projection] {
+        assert_law(&specimen.events()).expect("the same state");
+    }
+}
+
+#[test]
+fn a_run_that_goes_on_from_a_checkpoint_shows_no_trace_of_the_steps_taken_back() {
+    let whole = Specimen::new("plain", 20, Shortcut::None).events();
+    let upto = |step: u64| whole.iter().filter(move |e| e.step() <= Step(step)).cloned();
+    let after = |step: u64| whole.iter().filter(move |e| e.step() > Step(step)).cloned();
+    let resumed: Vec<RunEvent> = upto(130).chain(after(100)).collect();
+    let (straight, resumed) = (fold(&whole), fold(&resumed));
+    let (a, b) = (&straight.lanes()[0], &resumed.lanes()[0]);
+    assert_eq!(a.loss(), b.loss());
+    assert_eq!(a.statistic(Statistic::WeightGradientNorm), b.statistic(Statistic::WeightGradientNorm));
+    assert_eq!(a.snapshots(), b.snapshots());
+    assert_eq!(a.evaluations(Split::Test, Mode::Eval), b.evaluations(Split::Test, Mode::Eval));
+}
