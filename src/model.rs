@@ -8,9 +8,21 @@ use crate::topology::Topology;
 use crate::units::{ImageShape, LayerIdx};
 
 mod error;
+mod parameter;
+mod entry;
+mod builder;
+mod layer;
+mod block;
+pub mod stage;
 mod architectures;
+mod trained;
+mod measure;
+mod optimizer;
+mod initialisation;
+mod state;
 
 pub use error::ModelError;
+pub use initialisation::shared_weights_hash;
 
 /// A network with its optimiser, ready to train. It need not be `Send`: each lane builds its own in its thread.
 pub trait Network {
@@ -23,6 +35,9 @@ pub trait Network {
 
     /// Computes loss and errors on a batch without changing anything, running statistics included.
     fn evaluate(&mut self, batch: &Batch, mode: Mode) -> Evaluation;
+
+    /// Computes the class scores of a batch, `[batch][classes]`, without changing anything.
+    fn logits(&mut self, batch: &Batch, mode: Mode) -> Vec<f32>;
 
     /// Every parameter and buffer with the names, order and layout of the state dict of the PyTorch reference.
     fn state(&self) -> Vec<NamedTensor>;

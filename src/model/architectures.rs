@@ -15,8 +15,11 @@ pub(super) struct Architecture {
     /// Describes a lane's network without building it.
     pub(super) topology: fn(&Lane, ImageShape, usize) -> Result<Topology, ModelError>,
     /// Builds a lane's network for a topology that this architecture has described.
-    pub(super) build: fn(&Lane, Topology, u64, &Optimizer) -> Result<Box<dyn Network>, ModelError>,
+    pub(super) build: Build,
 }
+
+/// Builds a network from a lane, its topology, a seed and the optimiser's settings.
+type Build = fn(&Lane, Topology, u64, &Optimizer) -> Result<Box<dyn Network>, ModelError>;
 
 /// Every architecture, in the order in which they are listed to a user.
 pub(super) const ALL: &[Architecture] = &[resnet::ARCHITECTURE];

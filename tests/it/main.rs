@@ -3,4 +3,5 @@
 
 mod app;
 mod floors;
+mod model;
 mod runlog;

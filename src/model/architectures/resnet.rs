@@ -4,10 +4,13 @@
 
 use crate::experiment::{ArchitectureEntry, Lane, Optimizer, Shortcut};
 use crate::model::architectures::Architecture;
+use crate::model::builder::Builder;
+use crate::model::trained::Trained;
 use crate::model::{ModelError, Network};
 use crate::topology::Topology;
 use crate::units::ImageShape;
 
+mod body;
 mod shape;
 
 /// The line of the registry.
@@ -57,10 +60,30 @@ fn compiled_inputs() -> Vec<ImageShape> {
 }
 
 fn build(
-    _lane: &Lane,
-    _topology: Topology,
-    _seed: u64,
-    _optimizer: &Optimizer,
+    lane: &Lane,
+    topology: Topology,
+    seed: u64,
+    optimizer: &Optimizer,
 ) -> Result<Box<dyn Network>, ModelError> {
-    todo!()
+    let ImageShape { channels, height, .. } = topology.input;
+    let compiled = body::compiled(channels, height, lane.width)
+        .ok_or_else(|| ModelError::Input { found: topology.input, compiled: compiled_inputs() })?;
+    Ok(Box::new(Trained::new(compiled, Builder::new(topology, seed), optimizer)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CHANNELS, SIDES, WIDTHS, body};
+
+    #[test]
+    fn every_shape_that_is_announced_is_compiled() {
+        for (channels, side, width) in CHANNELS
+            .iter()
+            .flat_map(|&c| SIDES.iter().map(move |&s| (c, s)))
+            .flat_map(|(c, s)| WIDTHS.iter().map(move |&w| (c, s, w)))
+        {
+            assert!(body::compiled(channels, side, width).is_some(), "{channels} {side} {width}");
+        }
+        assert!(body::compiled(2, 16, 8).is_none());
+    }
 }

@@ -1,0 +1,58 @@
+//! Initial weights: He-normal, from a random stream for each tensor's name, so that networks which differ in
+//! their shortcuts alone start from bit-identical weights.
+
+use rand_distr::{Distribution, StandardNormal};
+use sha2::{Digest, Sha256};
+
+use crate::model::{NamedTensor, TensorData};
+use crate::random;
+
+/// Draws `length` values with mean 0 and standard deviation sqrt(2 / `fan_in`) (He et al. 2015b, equation 10):
+/// the gain of ReLU over the inputs that each output sums.
+pub(super) fn he_normal(seed: u64, name: &str, length: usize, fan_in: usize) -> Vec<f32> {
+    let mut stream = random::stream(seed, &format!("weights/{name}"), 0);
+    let deviation = (2.0 / fan_in as f64).sqrt();
+    (0..length)
+        .map(|_| {
+            let x: f64 = StandardNormal.sample(&mut stream);
+            (deviation * x) as f32
+        })
+        .collect()
+}
+
+/// SHA-256, in hex, of the tensors of a [`state`](super::Network::state) that a plain network and one with
+/// option-A shortcuts share: all but those of projections. Taken before the first step, it shows that two lanes
+/// start from the same weights.
+pub fn shared_weights_hash(state: &[NamedTensor]) -> String {
+    let mut hash = Sha256::new();
+    for tensor in state.iter().filter(|tensor| !tensor.name.contains(".downsample.")) {
+        hash.update(tensor.name.as_bytes());
+        hash.update([0]);
+        tensor.shape.iter().for_each(|&length| hash.update((length as u64).to_le_bytes()));
+        match &tensor.data {
+            TensorData::F32(values) => values.iter().for_each(|x| hash.update(x.to_le_bytes())),
+            TensorData::I64(values) => values.iter().for_each(|x| hash.update(x.to_le_bytes())),
+        }
+    }
+    random::hex(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::he_normal;
+
+    #[test]
+    fn weights_have_the_moments_asked_for_and_depend_on_seed_and_name() {
+        let weights = he_normal(7, "conv1", 200_000, 72);
+        let n = weights.len() as f64;
+        let mean = weights.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
+        let variance = weights.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n;
+        let expected = 2.0 / 72.0;
+        // Five standard errors of the mean and of the variance.
+        assert!(mean.abs() < 5.0 * (expected / n).sqrt(), "mean {mean}");
+        assert!((variance - expected).abs() < 5.0 * expected * (2.0 / n).sqrt(), "variance {variance}");
+        assert_eq!(weights[..8], he_normal(7, "conv1", 8, 72));
+        assert_ne!(weights[..8], he_normal(8, "conv1", 8, 72));
+        assert_ne!(weights[..8], he_normal(7, "conv2", 8, 72));
+    }
+}

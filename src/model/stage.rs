@@ -1,0 +1,91 @@
+//! Stages: rows of blocks of one shape. A stage's type holds the side and channels of what it reads and
+//! gives, so that a network whose stages do not fit together does not compile; how many blocks a stage has is
+//! chosen at run time.
+
+use dfdx::tensor::{Cpu, CpuError, Tape};
+
+use crate::model::block::{Block, Transition};
+use crate::model::builder::Builder;
+use crate::model::entry::{Entry, EntryMut};
+use crate::nn::ops::{Context, Features};
+
+/// A stage that keeps the shape: blocks of `C` channels on `SIDE` by `SIDE` pixels.
+#[derive(Debug)]
+pub struct Stage<const SIDE: usize, const C: usize> {
+    blocks: Vec<Block<C>>,
+}
+
+impl<const SIDE: usize, const C: usize> Stage<SIDE, C> {
+    /// The blocks of a stage of the topology, counted from 1, but for the first `skip`.
+    pub fn new(stage: usize, skip: usize, builder: &Builder) -> Result<Self, CpuError> {
+        let blocks = builder.blocks(stage).skip(skip).map(|(index, block)| Block::new(index, block, builder));
+        Ok(Stage { blocks: blocks.collect::<Result<_, _>>()? })
+    }
+
+    /// Computes the output of its last block.
+    pub fn forward<T: Tape<f32, Cpu> + 'static>(
+        &mut self,
+        x: Features<SIDE, SIDE, C, T>,
+        context: &Context,
+    ) -> Result<Features<SIDE, SIDE, C, T>, CpuError> {
+        self.blocks.iter_mut().try_fold(x, |x, block| block.forward(x, context))
+    }
+
+    /// Lists its tensors in the state dict's order.
+    pub(super) fn entries<'a>(&'a self, into: &mut Vec<Entry<'a>>) {
+        self.blocks.iter().for_each(|block| block.entries(into));
+    }
+
+    /// Lists its tensors in the state dict's order, to write to.
+    pub(super) fn entries_mut<'a>(&'a mut self, into: &mut Vec<EntryMut<'a>>) {
+        self.blocks.iter_mut().for_each(|block| block.entries_mut(into));
+    }
+}
+
+/// A stage whose first block halves the side, from `SIDE` to `HALF`, and doubles the channels, from `C` to
+/// `DOUBLE`.
+#[derive(Debug)]
+pub struct HalvingStage<const SIDE: usize, const C: usize, const HALF: usize, const DOUBLE: usize> {
+    first: Transition<C, DOUBLE>,
+    rest: Stage<HALF, DOUBLE>,
+}
+
+impl<const SIDE: usize, const C: usize, const HALF: usize, const DOUBLE: usize>
+    HalvingStage<SIDE, C, HALF, DOUBLE>
+{
+    /// Refuses to compile unless the side is halved and the channels are doubled.
+    const FITS: () = {
+        assert!(HALF * 2 == SIDE, "a halving stage halves the side");
+        assert!(C * 2 == DOUBLE, "a halving stage doubles the channels");
+    };
+
+    /// The blocks of a stage of the topology, counted from 1.
+    pub fn new(stage: usize, builder: &Builder) -> Result<Self, CpuError> {
+        const { Self::FITS };
+        let (index, block) = builder.blocks(stage).next().expect("every stage of a topology has a block");
+        let first = Transition::new(index, block, builder)?;
+        Ok(HalvingStage { first, rest: Stage::new(stage, 1, builder)? })
+    }
+
+    /// Computes the output of its last block.
+    pub fn forward<T: Tape<f32, Cpu> + 'static>(
+        &mut self,
+        x: Features<SIDE, SIDE, C, T>,
+        context: &Context,
+    ) -> Result<Features<HALF, HALF, DOUBLE, T>, CpuError> {
+        let x = self.first.forward(x, context)?;
+        self.rest.forward(x, context)
+    }
+
+    /// Lists its tensors in the state dict's order.
+    pub(super) fn entries<'a>(&'a self, into: &mut Vec<Entry<'a>>) {
+        self.first.entries(into);
+        self.rest.entries(into);
+    }
+
+    /// Lists its tensors in the state dict's order, to write to.
+    pub(super) fn entries_mut<'a>(&'a mut self, into: &mut Vec<EntryMut<'a>>) {
+        self.first.entries_mut(into);
+        self.rest.entries_mut(into);
+    }
+}

@@ -1,0 +1,177 @@
+//! A network's tensors by name, in the layout of PyTorch's state dict, and back.
+
+use crate::model::entry::{Entry, EntryMut};
+use crate::model::optimizer::Optimizer;
+use crate::model::parameter::AnyParameter;
+use crate::model::{ModelError, NamedTensor, TensorData};
+
+/// The parameters among the entries.
+pub(super) fn parameters<'a>(entries: &'a [Entry<'_>]) -> impl Iterator<Item = &'a dyn AnyParameter> {
+    entries.iter().filter_map(|entry| match entry {
+        Entry::Parameter(parameter) => Some(*parameter as &dyn AnyParameter),
+        Entry::Running(..) => None,
+    })
+}
+
+/// The parameters among the entries, to write to.
+pub(super) fn parameters_mut<'a>(
+    entries: &'a mut [EntryMut<'_>],
+) -> impl Iterator<Item = &'a mut dyn AnyParameter> {
+    entries.iter_mut().filter_map(|entry| match entry {
+        EntryMut::Parameter(parameter) => Some(&mut **parameter as &mut dyn AnyParameter),
+        EntryMut::Running(..) => None,
+    })
+}
+
+/// The state dict.
+pub(super) fn of_model(entries: &[Entry<'_>]) -> Vec<NamedTensor> {
+    let mut state = Vec::new();
+    for entry in entries {
+        match entry {
+            Entry::Parameter(p) => state.push(in_torch_layout(p.name().to_owned(), &p.shape(), p.values())),
+            Entry::Running(norm, running) => {
+                let length = [running.mean.len()];
+                state.push(in_torch_layout(format!("{norm}.running_mean"), &length, &running.mean));
+                state.push(in_torch_layout(format!("{norm}.running_var"), &length, &running.variance));
+                state.push(scalar(format!("{norm}.num_batches_tracked"), running.batches));
+            }
+        }
+    }
+    state
+}
+
+/// What the optimiser remembers.
+pub(super) fn of_optimizer(optimizer: &Optimizer, entries: &[Entry<'_>]) -> Vec<NamedTensor> {
+    let mut state = vec![scalar("optimizer.updates".to_owned(), optimizer.updates())];
+    for (index, parameter) in parameters(entries).enumerate() {
+        for (kind, values) in optimizer.memory(index) {
+            let name = format!("optimizer.{kind}.{}", parameter.name());
+            state.push(in_torch_layout(name, &parameter.shape(), values));
+        }
+    }
+    state
+}
+
+/// Checks that a state has the tensors of `expected`, no more, each of its shape and type.
+pub(super) fn check(state: &[NamedTensor], expected: &[NamedTensor]) -> Result<(), ModelError> {
+    for wanted in expected {
+        let name = || wanted.name.clone();
+        let found = find(state, &wanted.name).ok_or_else(|| ModelError::MissingTensor { name: name() })?;
+        let (wanted, found) = (describe(wanted), describe(found));
+        if wanted != found {
+            return Err(ModelError::TensorShape { name: name(), expected: wanted, found });
+        }
+    }
+    match state.iter().find(|tensor| find(expected, &tensor.name).is_none()) {
+        Some(surplus) => Err(ModelError::SurplusTensor { name: surplus.name.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// Fills the entries from a state that [`check`] has passed.
+pub(super) fn load_model(entries: &mut [EntryMut<'_>], state: &[NamedTensor]) {
+    for entry in entries {
+        match entry {
+            EntryMut::Parameter(parameter) => {
+                let (name, shape) = (parameter.name().to_owned(), parameter.shape());
+                fill(state, &name, &shape, parameter.values_mut());
+            }
+            EntryMut::Running(norm, running) => {
+                let length = [running.mean.len()];
+                fill(state, &format!("{norm}.running_mean"), &length, &mut running.mean);
+                fill(state, &format!("{norm}.running_var"), &length, &mut running.variance);
+                if let Some(batches) = find_scalar(state, &format!("{norm}.num_batches_tracked")) {
+                    running.batches = batches;
+                }
+            }
+        }
+    }
+}
+
+/// Fills the optimiser from a state that [`check`] has passed.
+pub(super) fn load_optimizer(optimizer: &mut Optimizer, entries: &[Entry<'_>], state: &[NamedTensor]) {
+    if let Some(updates) = find_scalar(state, "optimizer.updates") {
+        optimizer.set_updates(updates);
+    }
+    for (index, parameter) in parameters(entries).enumerate() {
+        for (kind, values) in optimizer.memory_mut(index) {
+            fill(state, &format!("optimizer.{kind}.{}", parameter.name()), &parameter.shape(), values);
+        }
+    }
+}
+
+fn find<'a>(state: &'a [NamedTensor], name: &str) -> Option<&'a NamedTensor> {
+    state.iter().find(|tensor| tensor.name == name)
+}
+
+fn find_scalar(state: &[NamedTensor], name: &str) -> Option<i64> {
+    match &find(state, name)?.data {
+        TensorData::I64(values) => values.first().copied(),
+        TensorData::F32(_) => None,
+    }
+}
+
+fn scalar(name: String, value: i64) -> NamedTensor {
+    NamedTensor { name, shape: Vec::new(), data: TensorData::I64(vec![value]) }
+}
+
+/// Type, shape and length, in which two tensors must agree.
+fn describe(tensor: &NamedTensor) -> String {
+    let (kind, length) = match &tensor.data {
+        TensorData::F32(values) => ("f32", values.len()),
+        TensorData::I64(values) => ("i64", values.len()),
+    };
+    format!("{length} {kind} of shape {:?}", tensor.shape)
+}
+
+/// The order of axes that turns memory's layout into PyTorch's: convolutions from height, width, in, out to
+/// out, in, height, width; others as they are.
+fn torch_index(shape: &[usize]) -> (Vec<usize>, impl Fn(usize) -> usize) {
+    let convolution = match *shape {
+        [height, width, inputs, outputs] => Some([height, width, inputs, outputs]),
+        _ => None,
+    };
+    let torch_shape = convolution.map_or_else(|| shape.to_vec(), |[h, w, i, o]| vec![o, i, h, w]);
+    let index = move |torch: usize| match convolution {
+        None => torch,
+        Some([height, width, inputs, outputs]) => {
+            let (pixel, channel) = (torch % (height * width), torch / (height * width));
+            let (input, output) = (channel % inputs, channel / inputs);
+            (pixel * inputs + input) * outputs + output
+        }
+    };
+    (torch_shape, index)
+}
+
+fn in_torch_layout(name: String, shape: &[usize], values: &[f32]) -> NamedTensor {
+    let (shape, index) = torch_index(shape);
+    let data = (0..values.len()).map(|torch| values[index(torch)]).collect();
+    NamedTensor { name, shape, data: TensorData::F32(data) }
+}
+
+/// Copies a tensor of the state to where it lies in memory.
+fn fill(state: &[NamedTensor], name: &str, shape: &[usize], into: &mut [f32]) {
+    if let Some(NamedTensor { data: TensorData::F32(values), .. }) = find(state, name) {
+        let (_, index) = torch_index(shape);
+        values.iter().enumerate().for_each(|(torch, &x)| into[index(torch)] = x);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TensorData, in_torch_layout};
+
+    #[test]
+    fn convolutions_are_turned_to_out_in_height_width() {
+        // Height 1, width 3, two inputs, two outputs; each value spells its indices: width, input, output.
+        let memory: Vec<f32> = [0, 1, 2]
+            .iter()
+            .flat_map(|w| [0, 1].map(|i| [0, 1].map(|o| (100 * w + 10 * i + o) as f32)))
+            .flatten()
+            .collect();
+        let torch = in_torch_layout("w".into(), &[1, 3, 2, 2], &memory);
+        assert_eq!(torch.shape, [2, 2, 1, 3]);
+        let expected = [0, 100, 200, 10, 110, 210, 1, 101, 201, 11, 111, 211].map(|x| x as f32);
+        assert_eq!(torch.data, TensorData::F32(expected.to_vec()));
+    }
+}
