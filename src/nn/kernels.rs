@@ -8,6 +8,9 @@
 
 mod instruction_set;
 mod size;
+mod vector;
+mod dispatch;
+mod scratch;
 pub mod convolution;
 pub mod batch_norm;
 pub mod subsample;

@@ -1,0 +1,100 @@
+//! The one place where a kernel, written once, is compiled for each instruction set and the one of the machine
+//! is called.
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{__m128, __m256, __m512};
+
+use super::InstructionSet;
+use super::instruction_set::Level;
+use super::vector::{Pair, Vector};
+
+/// What an instruction set offers to a kernel at compile time.
+pub(super) trait Instructions {
+    /// A vector of 4 numbers.
+    type By4: Vector;
+    /// A vector of 8 numbers.
+    type By8: Vector;
+    /// A vector of 16 numbers.
+    type By16: Vector;
+    /// Vectors that 32 registers of full width can hold make larger tiles worth while.
+    const MANY_REGISTERS: bool;
+    /// Numbers of one register.
+    const REGISTER: usize;
+}
+
+/// A computation that is compiled for each instruction set. `run` and whatever it calls must be
+/// `#[inline(always)]`, for only what is inlined is compiled with the instructions.
+pub(super) trait Kernel {
+    /// What it returns.
+    type Output;
+
+    /// Does it.
+    ///
+    /// # Safety
+    /// The machine has the instructions.
+    unsafe fn run<I: Instructions>(self) -> Self::Output;
+}
+
+struct Baseline;
+
+impl Instructions for Baseline {
+    type By4 = [f32; 4];
+    type By8 = Pair<[f32; 4]>;
+    type By16 = Pair<Pair<[f32; 4]>>;
+    const MANY_REGISTERS: bool = false;
+    const REGISTER: usize = 4;
+}
+
+#[cfg(target_arch = "x86_64")]
+struct Avx2;
+
+#[cfg(target_arch = "x86_64")]
+impl Instructions for Avx2 {
+    type By4 = __m128;
+    type By8 = __m256;
+    type By16 = Pair<__m256>;
+    const MANY_REGISTERS: bool = false;
+    const REGISTER: usize = 8;
+}
+
+#[cfg(target_arch = "x86_64")]
+struct Avx512;
+
+#[cfg(target_arch = "x86_64")]
+impl Instructions for Avx512 {
+    type By4 = __m128;
+    type By8 = __m256;
+    type By16 = __m512;
+    const MANY_REGISTERS: bool = true;
+    const REGISTER: usize = 16;
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+    // SAFETY: this function is compiled for, and only called on, machines with these instructions.
+    unsafe { kernel.run::<Avx2>() }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512vl")]
+fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+    // SAFETY: this function is compiled for, and only called on, machines with these instructions.
+    unsafe { kernel.run::<Avx512>() }
+}
+
+impl InstructionSet {
+    /// Runs the kernel as compiled for this set.
+    pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.level() {
+            // SAFETY: the baseline is what every machine of the target has.
+            Level::Baseline => unsafe { kernel.run::<Baseline>() },
+            // SAFETY: a set exists only for a machine on which its instructions were detected.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => unsafe { run_avx2(kernel) },
+            // SAFETY: a set exists only for a machine on which its instructions were detected.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => unsafe { run_avx512(kernel) },
+        }
+    }
+}
