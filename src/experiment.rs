@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+mod parse;
+
+pub use parse::{Checked, ExperimentError, Places, check, parse};
+
 /// A checked experiment. Serialised, it is the file as resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Experiment {

@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(with(&[], hour), State::Interrupted);
         assert_eq!(with(&[], Duration::from_secs(10)), State::Running);
         let paused = r#"{"paused":{"step":1,"time":{"at_ms":1}}}"#.to_owned();
-        assert_eq!(with(&[paused.clone()], hour), State::Paused);
+        assert_eq!(with(std::slice::from_ref(&paused), hour), State::Paused);
         let resumed = paused.replace("paused", "resumed");
         assert_eq!(with(&[paused, resumed], hour), State::Interrupted);
     }

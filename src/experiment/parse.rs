@@ -1,0 +1,236 @@
+//! From the text of a file to a checked [`Experiment`]: past this border every value is possible. All
+//! problems of a file are found at once, each with its line and the nearest valid choice. What this build
+//! can train is told by a [`Catalogue`]; this room knows neither data sets nor networks.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::{Catalogue, Data, Experiment, Recording, Training};
+use node::{Node, Table, Value};
+use problem::{Origin, Problems, Source};
+use section::Section;
+
+mod problem;
+mod node;
+mod overrides;
+mod section;
+mod training;
+mod lanes;
+
+pub use problem::ExperimentError;
+
+/// An experiment and where each of its values comes from.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The experiment as resolved.
+    pub experiment: Experiment,
+    /// Where its values stand.
+    pub places: Places,
+}
+
+/// Where the values of an experiment stand, for problems that are found only once its data is known.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    source: Source,
+    origins: BTreeMap<String, Origin>,
+}
+
+impl Places {
+    /// The place of a key such as `training.batch` or `lane.0.width`, or of the table that would hold it:
+    /// `quick.toml:12` or `--set training.batch=64`.
+    pub fn of(&self, key: &str) -> String {
+        let mut key = key;
+        loop {
+            if let Some(origin) = self.origins.get(key) {
+                return self.source.place(*origin);
+            }
+            match key.rsplit_once('.') {
+                Some((parent, _)) => key = parent,
+                None => return self.source.place(Origin::File),
+            }
+        }
+    }
+
+    /// Checks a batch against the images that there are.
+    ///
+    /// # Errors
+    /// Where the batch is larger than the training split, with the place of `batch`.
+    pub fn check_images(&self, experiment: &Experiment, train_images: usize) -> Result<(), ExperimentError> {
+        let batch = experiment.training.batch;
+        if batch <= train_images {
+            return Ok(());
+        }
+        let origin = self.origins.get("training.batch").copied().unwrap_or(Origin::File);
+        let problems = Problems::default();
+        note_batch(&problems, origin, batch, train_images);
+        Err(self.source.error(problems.into_vec()))
+    }
+}
+
+fn note_batch(problems: &Problems, origin: Origin, batch: usize, images: usize) {
+    let message = format!("expected at most the {images} training images that there are, found {batch}");
+    problems.add(origin, "training.batch", message);
+}
+
+/// Parses and checks the text of an experiment. `source` names it in messages; `overrides` are dotted keys
+/// with values, applied in their order.
+///
+/// # Errors
+/// With every problem, its place and the nearest valid choice.
+pub fn parse(
+    text: &str,
+    source: &str,
+    catalogue: &Catalogue,
+    overrides: &[(String, String)],
+) -> Result<Experiment, ExperimentError> {
+    check(text, source, catalogue, overrides).map(|checked| checked.experiment)
+}
+
+/// Does what [`parse`] does, and keeps where each value stands.
+///
+/// # Errors
+/// As [`parse`].
+pub fn check(
+    text: &str,
+    source: &str,
+    catalogue: &Catalogue,
+    overrides: &[(String, String)],
+) -> Result<Checked, ExperimentError> {
+    let source = Source {
+        name: source.to_owned(),
+        overrides: overrides.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+    };
+    let mut root = node::parse_file(text).map_err(|problem| source.error(vec![problem]))?;
+    let problems = Problems::default();
+    overrides::apply(&mut root, overrides, &problems);
+    let experiment = experiment(&root, catalogue, &problems);
+    let problems = problems.into_vec();
+    if !problems.is_empty() {
+        return Err(source.error(problems));
+    }
+    let mut origins = BTreeMap::new();
+    collect_origins("", &root, &mut origins);
+    Ok(Checked { experiment, places: Places { source, origins } })
+}
+
+fn experiment(root: &Table, catalogue: &Catalogue, problems: &Problems) -> Experiment {
+    let section = Section::new(String::new(), root, Origin::File, problems);
+    let question = section.text("question", Some(""));
+    let seed = section.integer("seed", 0, Some(0));
+    let empty = Table::new();
+    let below = |key| {
+        let missing = section.node(key).is_none();
+        let below = section.section(key);
+        // An empty table in its place tells which keys are missing.
+        below.or_else(|| missing.then(|| Section::new(section.key(key), &empty, Origin::File, problems)))
+    };
+    let data = below("data").map(|data| {
+        let read = data_set(&data, catalogue);
+        data.finish();
+        read
+    });
+    let training = below("training").map(|training| {
+        let read = training::training(&training);
+        check_batch(&training, &read, data.as_ref());
+        training.finish();
+        read
+    });
+    let statistics = below("statistics").map(|statistics| {
+        let every = statistics.integer("every", 0, Some(1));
+        let histograms_every = statistics.integer("histograms_every", 0, Some(20));
+        statistics.finish();
+        Recording { every, histograms_every }
+    });
+    let lanes = lanes::lanes(&section, &catalogue.architectures, problems);
+    section.finish();
+    Experiment {
+        question,
+        seed,
+        data: data.unwrap_or_else(nothing),
+        training: training.unwrap_or_else(|| {
+            // It is no table, which is a problem already; that its keys are missing is none of its own.
+            training::training(&Section::new(String::new(), &empty, Origin::File, &Problems::default()))
+        }),
+        statistics: statistics.unwrap_or(Recording { every: 1, histograms_every: 20 }),
+        lanes,
+    }
+}
+
+/// What stands for the data where `data` is no table, which is a problem already.
+fn nothing() -> Data {
+    Data {
+        name: String::new(),
+        path: None,
+        train_images: None,
+        test_images: None,
+        crop: false,
+        flip: false,
+        transpose: false,
+    }
+}
+
+fn data_set(section: &Section<'_>, catalogue: &Catalogue) -> Data {
+    let names: Vec<&str> = catalogue.datasets.iter().map(|entry| entry.name).collect();
+    let entry = section.choice("name", &names).and_then(|found| catalogue.datasets.get(found));
+    let path = section.node("path").and_then(|node| match &node.value {
+        Value::Text(path) if !path.is_empty() && !path.contains('\0') => Some(PathBuf::from(path)),
+        _ => {
+            section.wrong("path", node, "the path of a folder in quotes");
+            None
+        }
+    });
+    if let Some(entry) = entry {
+        if entry.from_folder && section.node("path").is_none() {
+            section.missing("path", &format!("the folder that holds `{}`", entry.name));
+        }
+        if !entry.from_folder && section.node("path").is_some() {
+            let others: Vec<&str> =
+                catalogue.datasets.iter().filter(|e| e.from_folder).map(|e| e.name).collect();
+            let others = if others.is_empty() {
+                String::new()
+            } else {
+                format!("; it is for {}", problem::either(&others))
+            };
+            section
+                .note("path", format!("expected no path for `{}`, which reads no files{others}", entry.name));
+        }
+    }
+    Data {
+        name: entry.map(|entry| entry.name).unwrap_or_default().to_owned(),
+        path,
+        train_images: section.optional_size("train_images", 2),
+        test_images: section.optional_size("test_images", 1),
+        crop: section.flag("crop"),
+        flip: section.flag("flip"),
+        transpose: section.flag("transpose"),
+    }
+}
+
+fn check_batch(section: &Section<'_>, training: &Training, data: Option<&Data>) {
+    let most = data.and_then(|data| data.train_images);
+    if let Some(most) = most.filter(|&most| most < training.batch) {
+        let message =
+            format!("expected at most the {most} images of `data.train_images`, found {}", training.batch);
+        section.note("batch", message);
+    }
+}
+
+fn collect_origins(path: &str, table: &Table, origins: &mut BTreeMap<String, Origin>) {
+    for (key, node) in table {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        collect_node(path, node, origins);
+    }
+}
+
+fn collect_node(path: String, node: &Node, origins: &mut BTreeMap<String, Origin>) {
+    match &node.value {
+        Value::Table(table) => collect_origins(&path, table, origins),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                collect_node(format!("{path}.{index}"), item, origins);
+            }
+        }
+        _ => {}
+    }
+    origins.insert(path, node.origin);
+}
