@@ -102,6 +102,14 @@ impl Theme {
         !self.is_ascii() && matches!(self.colors, Colors::True | Colors::TwoFiftySix)
     }
 
+    /// The colours to assume for ordinary text and what lies behind it, where a picture stands for a terminal.
+    pub fn paper(&self) -> (Rgb, Rgb) {
+        match self.background {
+            Background::Dark => (Rgb(0xd6, 0xda, 0xe2), Rgb(0x16, 0x18, 0x1d)),
+            Background::Light => (Rgb(0x1c, 0x1f, 0x26), Rgb(0xff, 0xff, 0xff)),
+        }
+    }
+
     /// Ordinary text: the terminal's own colour.
     pub fn text(&self) -> Style {
         Style::new()
@@ -259,6 +267,9 @@ impl Theme {
             Glyph::ArrowUp => ('↑', '^'),
             Glyph::ArrowDown => ('↓', 'v'),
             Glyph::Missing => ('·', ' '),
+            Glyph::Done => ('━', '='),
+            Glyph::Ahead => ('╌', '-'),
+            Glyph::Here => ('●', 'O'),
         };
         if self.is_ascii() { ascii } else { unicode }
     }
@@ -309,6 +320,9 @@ pub enum Glyph {
     ArrowUp,
     ArrowDown,
     Missing,
+    Done,
+    Ahead,
+    Here,
 }
 
 const ASCII_BORDER: border::Set<'static> = border::Set {

@@ -1,1 +1,99 @@
-//! views
+//! The views: one file a view, each a picture of the state and nothing else, inside one frame with tabs, the
+//! run's timeline and a status line. They read the state only; what keys and clicks ask for they give back as
+//! orders to it.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use crate::app::{Action, App, ViewKind};
+use crate::theme::Theme;
+
+mod bindings;
+mod curves;
+mod frame;
+mod help;
+mod lanes;
+mod snapshot;
+
+mod profile;
+mod heatmap;
+mod shortcut;
+
+pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
+pub use frame::{Mode, Status, click, draw};
+pub use snapshot::{Format, snapshot};
+
+/// A view of the state.
+pub trait View: Sync {
+    /// Which one it is.
+    fn kind(&self) -> ViewKind;
+
+    /// What it shows, in one line.
+    fn title(&self) -> &'static str;
+
+    /// Draws it. Any area, however small, must do.
+    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme);
+
+    /// The keys that matter most here, for the status line.
+    fn hints(&self) -> &'static [Key] {
+        &[Key::Char('s'), Key::Char('y'), Key::Char('n')]
+    }
+
+    /// What the keys up and down and the mouse wheel do here.
+    fn vertical(&self, by: i64) -> Action {
+        Action::MoveLayer(by)
+    }
+
+    /// What a click at a position within the area asks for.
+    fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
+        let _ = (app, area, position);
+        Vec::new()
+    }
+}
+
+/// All views, in the order of their digits.
+pub const ALL: &[&dyn View] = &[&profile::Profile, &heatmap::Heatmap, &shortcut::Shortcut];
+
+/// The view of a kind.
+pub fn view_of(kind: ViewKind) -> Option<&'static dyn View> {
+    ALL.iter().copied().find(|view| view.kind() == kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_file_with_a_view_is_registered() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/views");
+        let mut files = BTreeSet::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let is_view = path.is_file() && std::fs::read_to_string(&path).unwrap().contains("impl View for");
+            if is_view {
+                files.insert(path.file_stem().unwrap().to_str().unwrap().to_owned());
+            }
+        }
+        let registered: BTreeSet<String> = ALL.iter().map(|view| view.kind().name().to_owned()).collect();
+        assert_eq!(files, registered);
+    }
+
+    #[test]
+    fn views_stand_in_the_order_of_their_digits() {
+        let places: Vec<usize> = ALL
+            .iter()
+            .filter_map(|view| ViewKind::ALL.iter().position(|kind| *kind == view.kind()))
+            .collect();
+        assert!(places.is_sorted(), "{places:?}");
+    }
+
+    #[test]
+    fn every_hint_is_bound() {
+        for view in ALL {
+            for key in view.hints() {
+                assert!(binding_of(*key).is_some(), "{key:?}");
+            }
+        }
+    }
+}

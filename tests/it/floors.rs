@@ -33,7 +33,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("app", &["event", "experiment", "statistic", "statistics", "text", "topology", "units"]),
     // 6: pictures
     ("theme", &[]),
-    ("widgets", &["text", "theme"]),
+    ("widgets", &["event", "text", "theme"]),
     (
         "views",
         &[

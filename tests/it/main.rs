@@ -4,5 +4,6 @@
 mod app;
 mod experiment;
 mod floors;
+mod frames;
 mod model;
 mod runlog;

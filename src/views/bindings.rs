@@ -1,0 +1,295 @@
+//! The one table of keys: what each asks for, and what the help and the hints say of it. It knows keys by
+//! name; which bytes a terminal sends for them is the street's business.
+
+use crate::app::{Action, ViewKind};
+
+/// A key.
+#[expect(missing_docs, reason = "the names are those on the keyboard")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    Char(char),
+    Control(char),
+    Up,
+    Down,
+    Left,
+    Right,
+    ShiftLeft,
+    ShiftRight,
+    Home,
+    End,
+    PageUp,
+    PageDown,
+    Tab,
+    BackTab,
+    Enter,
+    Escape,
+    Backspace,
+}
+
+/// What a key asks for: of the state, of the training, or of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// An order to the state.
+    Act(Action),
+    /// Up or down as the current view understands it.
+    Vertical(i64),
+    /// Pauses or resumes: the training while live, the playback in review.
+    Pause,
+    /// Writes a checkpoint of every lane now; live only.
+    Checkpoint,
+    /// Hides the selected lane.
+    HideLane,
+    /// Leaves; live, asks first.
+    Quit,
+    /// Draws everything anew.
+    Redraw,
+}
+
+/// The heading in the help under which a key stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Which view.
+    Views,
+    /// Where the cursor is.
+    Cursor,
+    /// How things are shown.
+    Showing,
+    /// Training and playback.
+    Running,
+    /// The program itself.
+    Program,
+}
+
+impl Group {
+    /// All groups in the order of the help.
+    pub const ALL: [Group; 5] = [Group::Views, Group::Cursor, Group::Showing, Group::Running, Group::Program];
+
+    /// Its heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Group::Views => "Views",
+            Group::Cursor => "Cursor",
+            Group::Showing => "Showing",
+            Group::Running => "Running",
+            Group::Program => "Program",
+        }
+    }
+}
+
+/// One or two keys and what they do.
+#[derive(Clone, Copy, Debug)]
+pub struct Binding {
+    /// Each key with what it asks for.
+    pub keys: &'static [(Key, Command)],
+    /// The keys in the help; its characters have stand-ins in ASCII.
+    pub label: &'static str,
+    /// One or two words for the hints.
+    pub hint: &'static str,
+    /// What they do.
+    pub what: &'static str,
+    /// Its heading.
+    pub group: Group,
+}
+
+/// What a key is bound to.
+pub fn binding_of(key: Key) -> Option<(&'static Binding, Command)> {
+    BINDINGS.iter().find_map(|binding| {
+        let (_, command) = binding.keys.iter().find(|(bound, _)| *bound == key)?;
+        Some((binding, *command))
+    })
+}
+
+const fn act(key: char, action: Action) -> (Key, Command) {
+    (Key::Char(key), Command::Act(action))
+}
+
+macro_rules! binding {
+    ($group:ident, $label:literal, $hint:literal, $what:literal, [$($key:expr),* $(,)?]) => {
+        Binding { keys: &[$($key),*], label: $label, hint: $hint, what: $what, group: Group::$group }
+    };
+}
+
+/// All keys.
+pub const BINDINGS: &[Binding] = &[
+    binding!(
+        Views,
+        "1-6",
+        "view",
+        "overview, profile, heatmap, layer, shortcut, findings",
+        [
+            act('1', Action::SelectView(ViewKind::Overview)),
+            act('2', Action::SelectView(ViewKind::Profile)),
+            act('3', Action::SelectView(ViewKind::Heatmap)),
+            act('4', Action::SelectView(ViewKind::Layer)),
+            act('5', Action::SelectView(ViewKind::Shortcut)),
+            act('6', Action::SelectView(ViewKind::Findings)),
+        ]
+    ),
+    binding!(
+        Views,
+        "Tab",
+        "view",
+        "next view; with Shift the previous one",
+        [
+            (Key::Tab, Command::Act(Action::SelectNextView)),
+            (Key::BackTab, Command::Act(Action::SelectPreviousView)),
+        ]
+    ),
+    binding!(
+        Cursor,
+        "←→",
+        "step",
+        "one step back or on; with Shift ten",
+        [
+            (Key::Left, Command::Act(Action::MoveStep(-1))),
+            (Key::Right, Command::Act(Action::MoveStep(1))),
+            (Key::ShiftLeft, Command::Act(Action::MoveStep(-10))),
+            (Key::ShiftRight, Command::Act(Action::MoveStep(10))),
+        ]
+    ),
+    binding!(
+        Cursor,
+        "PgUp PgDn",
+        "page",
+        "a twentieth of the run back or on",
+        [
+            (Key::PageUp, Command::Act(Action::MovePage(-1))),
+            (Key::PageDown, Command::Act(Action::MovePage(1))),
+        ]
+    ),
+    binding!(
+        Cursor,
+        "Home End",
+        "ends",
+        "the first step; the last one, and follow it",
+        [
+            (Key::Home, Command::Act(Action::SelectFirstStep)),
+            (Key::End, Command::Act(Action::FollowLastStep)),
+        ]
+    ),
+    binding!(Cursor, "g", "go to", "go to a step", [act('g', Action::OpenGoTo)]),
+    binding!(
+        Cursor,
+        "↑↓",
+        "layer",
+        "the layer (block, finding) above or below; also the mouse wheel",
+        [(Key::Up, Command::Vertical(-1)), (Key::Down, Command::Vertical(1)),]
+    ),
+    binding!(
+        Cursor,
+        "[ ]",
+        "block",
+        "the block toward the input or the head; { } stem and head",
+        [
+            act('[', Action::MoveBlock(-1)),
+            act(']', Action::MoveBlock(1)),
+            act('{', Action::SelectFirstLayer),
+            act('}', Action::SelectLastLayer),
+        ]
+    ),
+    binding!(
+        Cursor,
+        "l",
+        "lane",
+        "next lane; L the previous one",
+        [act('l', Action::SelectNextLane), act('L', Action::SelectPreviousLane),]
+    ),
+    binding!(
+        Cursor,
+        "n N",
+        "finding",
+        "next or previous finding",
+        [act('n', Action::SelectNextFinding), act('N', Action::SelectPreviousFinding),]
+    ),
+    binding!(
+        Showing,
+        "s",
+        "statistic",
+        "next statistic; S the previous one",
+        [act('s', Action::SelectNextStatistic), act('S', Action::SelectPreviousStatistic),]
+    ),
+    binding!(
+        Showing,
+        "y",
+        "log",
+        "scale of values: natural, linear, logarithmic",
+        [act('y', Action::CycleScale)]
+    ),
+    binding!(Showing, "e", "smoothing", "strength of smoothing", [act('e', Action::CycleSmoothing)]),
+    binding!(
+        Showing,
+        "x",
+        "x axis",
+        "along the x axis: steps, epochs, seconds",
+        [act('x', Action::CycleAxis)]
+    ),
+    binding!(
+        Showing,
+        "h",
+        "histogram",
+        "histograms of activations, weight gradients, weights",
+        [act('h', Action::SelectNextHistogram),]
+    ),
+    binding!(
+        Showing,
+        "v",
+        "hide",
+        "hide the selected lane; V shows all",
+        [(Key::Char('v'), Command::HideLane), act('V', Action::ShowAllLanes),]
+    ),
+    binding!(
+        Running,
+        "Space",
+        "pause",
+        "pause and resume: the training while live, playback in review",
+        [(Key::Char(' '), Command::Pause),]
+    ),
+    binding!(Running, "p", "play", "play the recorded steps back", [act('p', Action::TogglePlayback)]),
+    binding!(
+        Running,
+        "+ -",
+        "speed",
+        "playback faster or slower",
+        [act('+', Action::SpeedUp), act('=', Action::SpeedUp), act('-', Action::SlowDown),]
+    ),
+    binding!(
+        Running,
+        "c",
+        "checkpoint",
+        "write a checkpoint now (live)",
+        [(Key::Char('c'), Command::Checkpoint)]
+    ),
+    binding!(Program, "?", "help", "this help", [act('?', Action::ToggleHelp)]),
+    binding!(Program, "Esc", "close", "close what is open", [(Key::Escape, Command::Act(Action::Dismiss))]),
+    binding!(Program, "Ctrl-L", "redraw", "draw everything anew", [(Key::Control('l'), Command::Redraw)]),
+    binding!(
+        Program,
+        "q Ctrl-C",
+        "quit",
+        "quit; live, asks whether training goes on",
+        [(Key::Char('q'), Command::Quit), (Key::Control('c'), Command::Quit),]
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_is_bound_twice() {
+        let mut keys: Vec<Key> = Vec::new();
+        for (key, _) in BINDINGS.iter().flat_map(|binding| binding.keys) {
+            assert!(!keys.contains(key), "{key:?}");
+            keys.push(*key);
+        }
+    }
+
+    #[test]
+    fn every_view_has_its_digit() {
+        for (at, view) in ViewKind::ALL.iter().enumerate() {
+            let digit = char::from_digit(at as u32 + 1, 10).unwrap();
+            let bound = binding_of(Key::Char(digit)).map(|(_, command)| command);
+            assert_eq!(bound, Some(Command::Act(Action::SelectView(*view))));
+        }
+    }
+}

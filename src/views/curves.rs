@@ -1,0 +1,93 @@
+//! From the state's histories to what charts draw: places on the chosen x axis and buckets.
+
+use crate::app::matrix::{Cell, Matrix};
+use crate::app::options::Axis;
+use crate::app::series::Series;
+use crate::app::{App, Lane};
+use crate::statistic::{Scale, Statistic};
+use crate::units::Step;
+use crate::widgets::{Bucket, Extent};
+
+/// A cell of the state as an extent.
+pub(super) fn extent(cell: Cell) -> Extent {
+    let mut extent = Extent::of(cell.low);
+    extent.merge(Extent::of(cell.high));
+    // Bounds that are NaN only say that there is no finite value.
+    Extent { non_finite: cell.non_finite, ..extent }
+}
+
+/// A step's place on the chosen x axis, for a lane.
+pub(super) fn x_of(app: &App, lane: &Lane, step: Step) -> f64 {
+    match app.options().axis {
+        Axis::Step => step.0 as f64,
+        Axis::Epoch => lane.epoch_of(step).unwrap_or(step.0 as f64),
+        Axis::Time => lane.loss().at(step).map_or(0.0, |bucket| bucket.at_ms / 1000.0),
+    }
+}
+
+/// The x axis' ends over all visible lanes.
+pub(super) fn x_range(app: &App) -> (f64, f64) {
+    let end = match app.options().axis {
+        Axis::Step => app.planned_steps().0 as f64,
+        Axis::Epoch => {
+            app.visible_lanes().filter_map(|lane| lane.epoch_of(app.planned_steps())).fold(0.0, f64::max)
+        }
+        Axis::Time => {
+            let end = |lane: &Lane| (lane.elapsed_ms() + lane.remaining_ms().unwrap_or(0.0)) / 1000.0;
+            app.visible_lanes().map(end).fold(0.0, f64::max)
+        }
+    };
+    (0.0, end.max(f64::MIN_POSITIVE))
+}
+
+/// The cursor's place on the x axis: in the selected lane, where lanes differ.
+pub(super) fn cursor_x(app: &App) -> Option<f64> {
+    let lane = app.lane(app.selected_lane())?;
+    Some(x_of(app, lane, app.step()))
+}
+
+/// The step that stands at a place on the x axis, of the selected lane.
+pub(super) fn step_at(app: &App, x: f64) -> Step {
+    let last = app.planned_steps().0;
+    let Some(lane) = app.lane(app.selected_lane()) else { return Step(0) };
+    match app.options().axis {
+        Axis::Step => Step(x.round().clamp(0.0, last as f64) as u64),
+        _ => {
+            // Places rise with steps, so the step is found by halving.
+            let (mut low, mut high) = (0, last);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                if x_of(app, lane, Step(middle)) < x { low = middle + 1 } else { high = middle }
+            }
+            Step(low)
+        }
+    }
+}
+
+/// A curve's buckets on the chosen x axis.
+pub(super) fn buckets(app: &App, lane: &Lane, series: &Series) -> Vec<Bucket> {
+    let bucket = |b: &crate::app::series::Bucket| {
+        let x = match app.options().axis {
+            Axis::Time => b.at_ms / 1000.0,
+            _ => x_of(app, lane, b.last_step),
+        };
+        let mut extent = if b.min.is_nan() { Extent::EMPTY } else { [b.min, b.max].into_iter().collect() };
+        extent.non_finite = b.non_finite > 0;
+        Bucket { x, extent, last: b.last }
+    };
+    series.buckets().iter().map(bucket).collect()
+}
+
+/// A statistic's history of one layer or block on the chosen x axis.
+pub(super) fn history(app: &App, lane: &Lane, matrix: &Matrix, column: usize) -> Vec<Bucket> {
+    let bucket = |row: &crate::app::matrix::Row| {
+        let cell = *row.cells.get(column)?;
+        Some(Bucket { x: x_of(app, lane, row.last_step), extent: extent(cell), last: cell.last })
+    };
+    matrix.rows().iter().filter_map(bucket).collect()
+}
+
+/// Whether a statistic is drawn on a logarithmic scale.
+pub(super) fn is_log(app: &App, statistic: Statistic) -> bool {
+    app.options().scale.resolve(statistic.scale()) == Scale::Log
+}

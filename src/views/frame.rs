@@ -1,0 +1,302 @@
+//! The frame around every view: tabs and the run's name above, the run's timeline and the status line below,
+//! and what lies over them: the help, the prompt, the question before leaving.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::{Command, View, bindings, curves, help, view_of};
+use crate::app::health::Severity;
+use crate::app::{Action, App, ViewKind};
+use crate::text::printable;
+use crate::theme::{Glyph, Theme};
+use crate::widgets::{self, Popup, clip, put, put_centered, put_right};
+
+/// The least terminal that a view is drawn on.
+const LEAST_WIDTH: u16 = 36;
+/// See [`LEAST_WIDTH`].
+const LEAST_HEIGHT: u16 = 10;
+/// From this height on the timeline has a row.
+const TIMELINE_HEIGHT: u16 = 18;
+
+/// Where the events come from, as far as the screen says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// A run that trains in this process.
+    Live,
+    /// A run that another process writes.
+    Followed,
+    /// Runs that are over.
+    #[default]
+    Saved,
+}
+
+/// What the frame shows besides the state.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Status<'a> {
+    /// Where the events come from.
+    pub mode: Mode,
+    /// What just happened on the street's side: a checkpoint asked for, an error.
+    pub notice: Option<&'a str>,
+    /// The screen's own cost.
+    pub cost: Option<&'a str>,
+    /// Whether the question before leaving is open.
+    pub asks_to_quit: bool,
+}
+
+/// The frame's parts.
+#[derive(Clone, Copy)]
+struct Parts {
+    tabs: Rect,
+    body: Rect,
+    timeline: Option<Rect>,
+    status: Rect,
+}
+
+fn parts(area: Rect) -> Option<Parts> {
+    if area.width < LEAST_WIDTH || area.height < LEAST_HEIGHT {
+        return None;
+    }
+    let row = |y| Rect { y, height: 1, ..area };
+    let timeline = (area.height >= TIMELINE_HEIGHT).then(|| row(area.bottom() - 2));
+    let below = 1 + u16::from(timeline.is_some());
+    let body = Rect { y: area.y + 1, height: area.height - 1 - below, ..area };
+    Some(Parts { tabs: row(area.y), body, timeline, status: row(area.bottom() - 1) })
+}
+
+/// Draws the whole screen.
+pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let area = area.intersection(buffer.area);
+    let Some(parts) = parts(area) else {
+        return draw_too_small(area, buffer, theme);
+    };
+    draw_tabs(app, parts.tabs, buffer, theme);
+    if let Some(view) = view_of(app.options().view) {
+        view.render(app, parts.body, buffer, theme);
+        draw_status(app, view, status, parts.status, buffer, theme);
+    }
+    if let Some(timeline) = parts.timeline {
+        draw_timeline(app, timeline, buffer, theme);
+    }
+    if app.options().help {
+        help::draw(app.options().scroll, parts.body, buffer, theme);
+    }
+    if let Some(digits) = &app.options().go_to {
+        draw_prompt(app, digits, area, buffer, theme);
+    }
+    if status.asks_to_quit {
+        draw_question(area, buffer, theme);
+    }
+}
+
+/// What a click asks for: a tab, a step of the timeline, or what the view makes of it.
+pub fn click(app: &App, area: Rect, position: Position) -> Vec<Command> {
+    let Some(parts) = parts(area) else { return Vec::new() };
+    if parts.tabs.contains(position) {
+        let hit =
+            tabs(app, parts.tabs.width).into_iter().find(|tab| tab.columns.contains(&(position.x - area.x)));
+        return hit.map(|tab| Command::Act(Action::SelectView(tab.view))).into_iter().collect();
+    }
+    if parts.timeline.is_some_and(|timeline| timeline.contains(position)) {
+        let share = (f64::from(position.x - area.x) + 0.5) / f64::from(area.width);
+        let (start, end) = curves::x_range(app);
+        let step = curves::step_at(app, start + share * (end - start));
+        return vec![Command::Act(Action::SelectStep(step))];
+    }
+    let view = view_of(app.options().view).filter(|_| parts.body.contains(position));
+    let actions = view.map(|view| view.click(app, parts.body, position)).unwrap_or_default();
+    actions.into_iter().map(Command::Act).collect()
+}
+
+fn draw_too_small(area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let lines = [
+        "too small".to_owned(),
+        format!("needs {LEAST_WIDTH}x{LEAST_HEIGHT}"),
+        format!("this is {}x{}", area.width, area.height),
+    ];
+    let top = area.height.saturating_sub(lines.len() as u16) / 2;
+    for (row, line) in lines.iter().enumerate() {
+        let style = if row == 0 { theme.heading() } else { theme.muted() };
+        put_centered(buffer, area, top + row as u16, line, style);
+    }
+}
+
+/// A tab: its view, its text and the columns it takes.
+struct Tab {
+    view: ViewKind,
+    text: String,
+    columns: std::ops::Range<u16>,
+}
+
+/// The tabs: with all names where they fit, else with the open one's only.
+fn tabs(app: &App, width: u16) -> Vec<Tab> {
+    let lay = |full: bool| {
+        let mut x = 0;
+        let mut tabs = Vec::new();
+        for (at, view) in ViewKind::ALL.iter().enumerate() {
+            let named = full || *view == app.options().view;
+            let text = if named { format!(" {} {view} ", at + 1) } else { format!(" {} ", at + 1) };
+            let end = x + widgets::width(&text) as u16;
+            tabs.push(Tab { view: *view, text, columns: x..end });
+            x = end;
+        }
+        (tabs, x)
+    };
+    let (full, end) = lay(true);
+    if end <= width { full } else { lay(false).0 }
+}
+
+fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let mut end = area.x;
+    for tab in tabs(app, area.width) {
+        let selected = tab.view == app.options().view;
+        let style = if selected { theme.selected_tab() } else { theme.muted() };
+        end = put(buffer, area, area.x + tab.columns.start, area.y, &tab.text, style);
+    }
+    let mut runs: Vec<&str> = app.lanes().iter().map(|lane| lane.label().run.as_str()).collect();
+    runs.dedup();
+    let title = match runs.as_slice() {
+        [] => String::new(),
+        [run] => printable(run),
+        [first, others @ ..] => format!("{} and {} more", printable(first), others.len()),
+    };
+    let room = usize::from(area.right().saturating_sub(end)).saturating_sub(2);
+    if room >= 6 {
+        put_right(buffer, area, 0, &clip(&title, room, theme), theme.muted());
+    }
+}
+
+/// The run from its start to its planned end: what is done, the findings, and the cursor.
+fn draw_timeline(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let (start, end) = curves::x_range(app);
+    let column = |x: f64| {
+        let share = if end > start { (x - start) / (end - start) } else { 0.0 };
+        area.x + ((share.clamp(0.0, 1.0) * f64::from(area.width)) as u16).min(area.width - 1)
+    };
+    let done = app.visible_lanes().map(|lane| column(curves::x_of(app, lane, lane.last_step()))).max();
+    for x in area.left()..area.right() {
+        let is_done = app.last_step().0 > 0 && done.is_some_and(|done| x <= done);
+        let (glyph, style) = if is_done { (Glyph::Done, theme.axis()) } else { (Glyph::Ahead, theme.axis()) };
+        put(buffer, area, x, area.y, &theme.glyph(glyph).to_string(), style);
+    }
+    let mut findings = app.findings();
+    findings.sort_by_key(|finding| finding.severity);
+    for finding in findings {
+        let Some(lane) = app.lane(finding.lane) else { continue };
+        let x = column(curves::x_of(app, lane, finding.step));
+        let (glyph, style) = severity(finding.severity, theme);
+        put(buffer, area, x, area.y, &glyph.to_string(), style);
+    }
+    if let Some(x) = curves::cursor_x(app) {
+        put(buffer, area, column(x), area.y, &theme.glyph(Glyph::Here).to_string(), theme.accent());
+    }
+}
+
+/// The mark of a finding.
+pub(super) fn severity(severity: Severity, theme: &Theme) -> (char, Style) {
+    match severity {
+        Severity::Note => (theme.glyph(Glyph::Separator), theme.muted()),
+        Severity::Warning => (theme.glyph(Glyph::Warning), theme.warning()),
+        Severity::Critical => (theme.glyph(Glyph::Error), theme.error()),
+    }
+}
+
+/// The status line: cursor and choices at the left, the screen's own cost at the right, key hints in between
+/// as far as they fit.
+fn draw_status(
+    app: &App,
+    view: &dyn View,
+    status: &Status<'_>,
+    area: Rect,
+    buffer: &mut Buffer,
+    theme: &Theme,
+) {
+    let mut right = area.right();
+    if let Some(cost) = status.cost.filter(|_| area.width >= 100) {
+        right = put_right(buffer, area, 0, cost, theme.axis());
+    }
+    let left = Rect { width: right - area.x, ..area };
+    let mut spans = cursor_spans(app, theme);
+    if let Some(notice) = status.notice {
+        spans.push(Span::styled(format!("  {}", printable(notice)), theme.warning()));
+    } else if area.width >= 60 {
+        spans.push(Span::styled(format!("  {}", choices(app)), theme.muted()));
+    }
+    let mut x = widgets::put_line(buffer, left, 0, &Line::from(spans)) + 2;
+    let pause = [bindings::Key::Char(' ')];
+    let last = [bindings::Key::Char('?'), bindings::Key::Char('q')];
+    for key in view.hints().iter().chain(&pause).chain(&last) {
+        let Some((binding, _)) = bindings::binding_of(*key) else { continue };
+        let label = help::label(binding, theme);
+        let needed = widgets::width(&label) + 1 + widgets::width(binding.hint) + 2;
+        if usize::from(right.saturating_sub(x)) < needed {
+            continue;
+        }
+        x = put(buffer, left, x, area.y, &label, theme.accent());
+        x = put(buffer, left, x, area.y, &format!(" {}  ", binding.hint), theme.muted());
+    }
+}
+
+/// Where the cursor is, and whether it moves.
+fn cursor_spans(app: &App, theme: &Theme) -> Vec<Span<'static>> {
+    let playback = app.options().playback;
+    let state = if playback.playing {
+        format!("{} {}/s", theme.glyph(Glyph::Running), playback.steps_per_second)
+    } else if app.follows() {
+        "latest".to_owned()
+    } else {
+        "cursor".to_owned()
+    };
+    vec![
+        Span::styled("step ", theme.muted()),
+        Span::styled(widgets::grouped(app.step().0), theme.heading()),
+        Span::styled(format!("/{}", widgets::grouped(app.planned_steps().0)), theme.muted()),
+        Span::styled(format!(" {state}"), theme.cursor()),
+    ]
+}
+
+/// How things are shown.
+fn choices(app: &App) -> String {
+    let options = app.options();
+    let smoothing = if options.smoothing.is_on() {
+        format!("ema {}", options.smoothing.decay())
+    } else {
+        "raw".to_owned()
+    };
+    let scale = match options.scale {
+        crate::app::options::ScaleChoice::Natural => "",
+        crate::app::options::ScaleChoice::Linear => " linear",
+        crate::app::options::ScaleChoice::Log => " log",
+    };
+    format!("{smoothing}{scale}")
+}
+
+fn draw_prompt(app: &App, digits: &str, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let lines = [
+        Line::from(vec![
+            Span::styled("step ", theme.muted()),
+            Span::styled(digits.to_owned(), theme.heading()),
+            Span::styled(if theme.is_ascii() { "_" } else { "▏" }, theme.cursor()),
+        ]),
+        Line::styled(format!("0 to {}   Enter goes, Esc closes", app.last_step()), theme.muted()),
+    ];
+    Popup { title: "Go to", lines: &lines, scroll: 0 }.render(area, buffer, theme);
+}
+
+fn draw_question(area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let choice = |key: &'static str, what: &'static str| {
+        Line::from(vec![
+            Span::styled(format!("  {key:<4}"), theme.accent()),
+            Span::styled(what, theme.text()),
+        ])
+    };
+    let lines = [
+        Line::styled("Training is still running.", theme.text()),
+        Line::from(""),
+        choice("g", "go on without the dashboard"),
+        choice("s", "stop training, save, and quit"),
+        choice("Esc", "back to the dashboard"),
+    ];
+    Popup { title: "Quit?", lines: &lines, scroll: 0 }.render(area, buffer, theme);
+}

@@ -1,0 +1,206 @@
+//! The chosen statistic over depth and step: lanes side by side under one colour scale, so that one colour is
+//! one value on both sides.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+
+use super::{Key, View, curves, lanes};
+use crate::app::{Action, App, Lane, LayerKey, ViewKind};
+use crate::theme::Theme;
+use crate::units::Step;
+use crate::widgets::{self, ColorScale, Legend, Matrix};
+
+/// See the file.
+#[derive(Debug)]
+pub(super) struct Heatmap;
+
+/// The least width of a lane's map.
+const LEAST_COLUMN: u16 = 18;
+
+/// One lane's part of the screen.
+struct Panel<'a> {
+    lane: &'a Lane,
+    area: Rect,
+    matrix: Matrix,
+    x: (f64, f64),
+}
+
+impl View for Heatmap {
+    fn kind(&self) -> ViewKind {
+        ViewKind::Heatmap
+    }
+
+    fn title(&self) -> &'static str {
+        "a statistic over depth and step, one colour scale for all lanes"
+    }
+
+    fn hints(&self) -> &'static [Key] {
+        &[Key::Char('s'), Key::Left, Key::Up, Key::Char('y')]
+    }
+
+    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+        let panels = panels(app, area);
+        let statistic = app.options().statistic;
+        let extents = panels.iter().flat_map(|panel| panel.matrix.cells().iter().copied());
+        let scale = ColorScale::fit(extents, curves::is_log(app, statistic));
+        for panel in &panels {
+            draw_panel(app, panel, scale, buffer, theme);
+        }
+        let legend = Rect { y: area.bottom().saturating_sub(1), height: area.height.min(1), ..area };
+        let pointer =
+            app.lane(app.selected_lane()).and_then(|lane| value_at_cursor(app, lane)).map(f64::from);
+        Legend { scale, title: statistic.name(), pointer }.render(legend, buffer, theme);
+    }
+
+    fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
+        for panel in panels(app, area) {
+            let row_name = |_: usize| String::new();
+            let map = map(app, &panel, ColorScale::fit([], true), &row_name);
+            if let Some((row, x)) = map.at(body(panel.area), position.x, position.y) {
+                let layer = panel.lane.topology().and_then(|topology| topology.layers.get(row));
+                let mut actions = vec![Action::SelectLane(panel.lane.idx())];
+                actions.extend(layer.map(|layer| Action::SelectLayer(LayerKey::of(layer))));
+                actions.push(Action::SelectStep(Step(x.max(0.0).round() as u64)));
+                return actions;
+            }
+        }
+        Vec::new()
+    }
+}
+
+fn panels(app: &App, area: Rect) -> Vec<Panel<'_>> {
+    // The last row is the legend's.
+    let area = Rect { height: area.height.saturating_sub(1), ..area };
+    let columns = lanes::columns(app, area, LEAST_COLUMN);
+    let x = (0.0, app.planned_steps().0.max(1) as f64);
+    let panel = |(lane, area): (_, Rect)| Panel { lane, area, matrix: matrix(app, lane, area.width, x), x };
+    columns.into_iter().map(panel).collect()
+}
+
+/// A row a layer, a column a cell of the screen; each takes in all recorded steps that fall into it.
+fn matrix(app: &App, lane: &Lane, width: u16, x: (f64, f64)) -> Matrix {
+    let Some(history) = lane.statistic(app.options().statistic) else { return Matrix::default() };
+    let layers = history.width().unwrap_or(0);
+    let columns = usize::from(width).max(1);
+    let mut matrix = Matrix::new(layers, columns);
+    let column = |step: u64| ((step as f64 / x.1 * columns as f64) as usize).min(columns - 1);
+    for (i, row) in history.rows().iter().enumerate() {
+        // What was recorded stands until the next record, so that sparse records leave no holes.
+        let next =
+            history.rows().get(i + 1).map_or(row.last_step.0, |next| next.first_step.0.saturating_sub(1));
+        for column in column(row.first_step.0)..=column(next.max(row.last_step.0)) {
+            for (layer, cell) in row.cells.iter().enumerate() {
+                matrix.merge(layer, column, curves::extent(*cell));
+            }
+        }
+    }
+    matrix
+}
+
+/// The part of a panel below its title.
+fn body(area: Rect) -> Rect {
+    Rect { y: area.y + area.height.min(1), height: area.height.saturating_sub(1), ..area }
+}
+
+fn map<'a>(
+    app: &App,
+    panel: &'a Panel<'_>,
+    scale: ColorScale,
+    row_name: &'a dyn Fn(usize) -> String,
+) -> widgets::Heatmap<'a> {
+    widgets::Heatmap {
+        matrix: &panel.matrix,
+        scale,
+        row_name,
+        label_width: if panel.area.width >= 30 { 3 } else { 0 },
+        x: panel.x,
+        x_name: "step",
+        cursor_row: app.layer_in(panel.lane).map(|layer| layer.0),
+        cursor_x: Some(app.step().0 as f64),
+    }
+}
+
+fn draw_panel(app: &App, panel: &Panel<'_>, scale: ColorScale, buffer: &mut Buffer, theme: &Theme) {
+    let title = Rect { height: panel.area.height.min(1), ..panel.area };
+    widgets::put_line(buffer, title, 0, &heading(app, panel.lane, theme));
+    let depth = |row: usize| {
+        let layer = panel.lane.topology().and_then(|topology| topology.layers.get(row));
+        layer.map(|layer| layer.depth.to_string()).unwrap_or_default()
+    };
+    if panel.matrix.rows() == 0 {
+        let text = format!("no {} recorded", app.options().statistic);
+        widgets::put_centered(buffer, body(panel.area), panel.area.height / 2, &text, theme.muted());
+        return;
+    }
+    map(app, panel, scale, &depth).render(body(panel.area), buffer, theme);
+}
+
+/// Lane, and the value at the cursor with the layer it is of.
+fn heading(app: &App, lane: &Lane, theme: &Theme) -> Line<'static> {
+    let selected = lane.idx() == app.selected_lane() && app.visible_lanes().count() > 1;
+    let name = if selected { theme.heading() } else { theme.text() };
+    let style = lanes::style(lane, theme);
+    let mut spans = vec![
+        Span::styled(format!("{} ", theme.lane_swatch(lane.idx().0)), style),
+        Span::styled(lanes::name(app, lane), name),
+    ];
+    if let Some(value) = value_at_cursor(app, lane) {
+        spans.push(Span::styled(format!("  {}", widgets::short(value.into())), style));
+    }
+    let layer = app.layer_in(lane).and_then(|layer| lane.topology()?.layers.get(layer.0));
+    if let Some(layer) = layer {
+        spans.push(Span::styled(format!("  layer {} {}", layer.depth, layer.name), theme.muted()));
+    }
+    Line::from(spans)
+}
+
+fn value_at_cursor(app: &App, lane: &Lane) -> Option<f32> {
+    let row = lane.statistic(app.options().statistic)?.at(app.step())?;
+    row.cells.get(app.layer_in(lane)?.0).map(|cell| cell.last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::specimen;
+    use crate::widgets::Extent;
+
+    #[test]
+    fn a_click_on_the_cursor_leaves_it_where_it_is() {
+        let mut app = specimen::plain_beside_residual();
+        app.act(Action::SelectStep(Step(150)));
+        let area = Rect::new(0, 1, 120, 36);
+        let panel = &panels(&app, area)[1];
+        let position = Position { x: panel.area.x + panel.area.width / 2 + 2, y: panel.area.y + 18 };
+        for action in Heatmap.click(&app, area, position) {
+            app.act(action);
+        }
+        let (lane, row, step) = (app.selected_lane(), app.row(), app.step());
+        assert_eq!(lane.0, 1);
+        assert!(step.0.abs_diff(150) < 10, "{step}");
+        for action in Heatmap.click(&app, area, position) {
+            app.act(action);
+        }
+        assert_eq!((app.selected_lane(), app.row(), app.step()), (lane, row, step));
+    }
+
+    #[test]
+    fn the_scale_spans_both_lanes() {
+        let app = specimen::plain_beside_residual();
+        let panels = panels(&app, Rect::new(0, 0, 100, 30));
+        let of = |panel: &Panel<'_>| {
+            panel.matrix.cells().iter().copied().fold(Extent::EMPTY, |mut all, cell| {
+                all.merge(cell);
+                all
+            })
+        };
+        let scale = ColorScale::fit(panels.iter().map(of), true);
+        for panel in &panels {
+            let (min, max) = of(panel).range().unwrap();
+            assert!(
+                scale.axis().low() <= f64::from(min) * 1.001 && scale.axis().high() >= f64::from(max) * 0.999
+            );
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! What the residual branch adds to the shortcut: rms(F) / rms(h) and cos(F, h), by block at the cursor's step
+//! and at the cursor's block over time. A plain lane has neither, and the view says so.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+
+use super::{Key, View, curves, lanes};
+use crate::app::{Action, App, Lane, ViewKind};
+use crate::statistic::Statistic;
+use crate::theme::Theme;
+use crate::topology::ShortcutKind;
+use crate::units::BlockIdx;
+use crate::widgets::{self, Bucket, LineChart, Series, SeriesKind};
+
+/// See the file.
+#[derive(Debug)]
+pub(super) struct Shortcut;
+
+/// The two statistics of a block, the chosen one first.
+fn statistics(app: &App) -> [Statistic; 2] {
+    match app.options().block_statistic {
+        Statistic::BranchCosine => [Statistic::BranchCosine, Statistic::BranchRatio],
+        _ => [Statistic::BranchRatio, Statistic::BranchCosine],
+    }
+}
+
+impl View for Shortcut {
+    fn kind(&self) -> ViewKind {
+        ViewKind::Shortcut
+    }
+
+    fn title(&self) -> &'static str {
+        "the residual branch against the shortcut, by block and over time"
+    }
+
+    fn hints(&self) -> &'static [Key] {
+        &[Key::Char('s'), Key::Left, Key::Up, Key::Char('y')]
+    }
+
+    fn vertical(&self, by: i64) -> Action {
+        Action::MoveBlock(by)
+    }
+
+    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+        let lanes: Vec<&Lane> = app.visible_lanes().filter(|lane| has_shortcuts(lane)).collect();
+        let parts = parts(area, app);
+        if lanes.is_empty() {
+            draw_absence(app, area, buffer, theme);
+            return;
+        }
+        for (statistic, [by_block, over_time]) in statistics(app).into_iter().zip(parts.charts) {
+            draw_by_block(app, &lanes, statistic, by_block, buffer, theme);
+            draw_over_time(app, &lanes, statistic, over_time, buffer, theme);
+        }
+        draw_notes(app, parts.notes, buffer, theme);
+    }
+
+    fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
+        let chart =
+            |x, x_name| LineChart { title: "", series: &[], x, x_name, y: None, log: false, cursor: None };
+        for [by_block, over_time] in parts(area, app).charts {
+            if by_block.contains(position) {
+                let lane = app.visible_lanes().find(|lane| has_shortcuts(lane));
+                let x = chart(block_range(app), "block").x_at(by_block, position.x);
+                let (Some(lane), Some(x)) = (lane, x) else { return Vec::new() };
+                let here = app.block_in(lane).map_or(0, |block| block.0) as i64;
+                return vec![Action::SelectLane(lane.idx()), Action::MoveBlock(x.round() as i64 - 1 - here)];
+            }
+            if over_time.contains(position) {
+                let x = chart(curves::x_range(app), "step").x_at(over_time, position.x);
+                return x.map(|x| Action::SelectStep(curves::step_at(app, x))).into_iter().collect();
+            }
+        }
+        Vec::new()
+    }
+}
+
+struct Parts {
+    /// For each statistic: by block, over time.
+    charts: [[Rect; 2]; 2],
+    notes: Rect,
+}
+
+/// Two by two where there is room; where it is low, the chosen statistic alone; the notes below.
+fn parts(area: Rect, app: &App) -> Parts {
+    let plain = app.visible_lanes().filter(|lane| is_plain(lane)).count() as u16;
+    let lines = (plain + 2).min(area.height / 5);
+    let charts = Rect { height: area.height - lines, ..area };
+    let upper = if charts.height >= 14 { charts.height / 2 } else { charts.height };
+    let split = |area: Rect| {
+        let left = (area.width.saturating_sub(1)) / 2;
+        let right = Rect { x: area.x + left + 1, width: area.width.saturating_sub(left + 1), ..area };
+        [Rect { width: left, ..area }, right]
+    };
+    let first = Rect { height: upper, ..charts };
+    let second = Rect { y: charts.y + upper, height: charts.height - upper, ..charts };
+    Parts { charts: [split(first), split(second)], notes: Rect { y: charts.bottom(), height: lines, ..area } }
+}
+
+fn has_shortcuts(lane: &Lane) -> bool {
+    lane.topology().is_some_and(|t| t.blocks.iter().any(|block| block.shortcut != ShortcutKind::None))
+}
+
+fn is_plain(lane: &Lane) -> bool {
+    lane.topology().is_some() && !has_shortcuts(lane)
+}
+
+fn block_range(app: &App) -> (f64, f64) {
+    let most = app.visible_lanes().filter_map(|lane| Some(lane.topology()?.blocks.len())).max();
+    (0.5, most.unwrap_or(1) as f64 + 0.5)
+}
+
+fn series<'a>(lane: &Lane, name: &'a str, buckets: &'a [Bucket], theme: &Theme) -> Series<'a> {
+    Series {
+        name,
+        buckets,
+        style: lanes::style(lane, theme),
+        mark: theme.lane_swatch(lane.idx().0),
+        kind: SeriesKind::Curve,
+        read_out: None,
+    }
+}
+
+fn value_at(app: &App, lane: &Lane, statistic: Statistic, block: BlockIdx) -> Option<f64> {
+    let row = lane.statistic(statistic)?.at(app.step())?;
+    row.cells.get(block.0).map(|cell| cell.last.into())
+}
+
+fn draw_by_block(
+    app: &App,
+    lanes: &[&Lane],
+    statistic: Statistic,
+    area: Rect,
+    buffer: &mut Buffer,
+    theme: &Theme,
+) {
+    let points = |lane: &Lane| -> Vec<Bucket> {
+        let row = lane.statistic(statistic).and_then(|matrix| matrix.at(app.step()));
+        let cells = row.map(|row| row.cells.iter()).into_iter().flatten().enumerate();
+        cells
+            .map(|(i, cell)| Bucket { x: i as f64 + 1.0, extent: curves::extent(*cell), last: cell.last })
+            .collect()
+    };
+    let curves: Vec<(String, Vec<Bucket>)> =
+        lanes.iter().map(|lane| (lanes::name(app, lane), points(lane))).collect();
+    let series: Vec<Series<'_>> = lanes
+        .iter()
+        .zip(&curves)
+        .map(|(lane, (name, buckets))| Series {
+            read_out: app.block_in(lane).and_then(|block| value_at(app, lane, statistic, block)),
+            ..series(lane, name, buckets, theme)
+        })
+        .collect();
+    let chart = LineChart {
+        title: statistic.name(),
+        series: &series,
+        x: block_range(app),
+        x_name: "block",
+        y: None,
+        log: curves::is_log(app, statistic),
+        cursor: lanes.first().and_then(|lane| app.block_in(lane)).map(|block| block.0 as f64 + 1.0),
+    };
+    chart.render(area, buffer, theme);
+}
+
+fn draw_over_time(
+    app: &App,
+    lanes: &[&Lane],
+    statistic: Statistic,
+    area: Rect,
+    buffer: &mut Buffer,
+    theme: &Theme,
+) {
+    let curve = |lane: &Lane| -> Vec<Bucket> {
+        let history = lane.statistic(statistic).zip(app.block_in(lane));
+        history.map(|(matrix, block)| curves::history(app, lane, matrix, block.0)).unwrap_or_default()
+    };
+    let curves: Vec<Vec<Bucket>> = lanes.iter().map(|lane| curve(lane)).collect();
+    let series: Vec<Series<'_>> =
+        lanes.iter().zip(&curves).map(|(lane, buckets)| series(lane, "", buckets, theme)).collect();
+    let block = lanes.iter().find_map(|lane| Some(app.block_in(lane)?.0 + 1));
+    let title = block.map_or_else(|| "over time".to_owned(), |block| format!("at block {block} over time"));
+    let chart = LineChart {
+        title: &title,
+        series: &series,
+        x: curves::x_range(app),
+        x_name: app.options().axis.name(),
+        y: None,
+        log: curves::is_log(app, statistic),
+        cursor: curves::cursor_x(app),
+    };
+    chart.render(area, buffer, theme);
+}
+
+/// Which shortcut the cursor's block has, what the chosen statistic means, and which lanes have none.
+fn draw_notes(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let mut lines = Vec::new();
+    for lane in app.visible_lanes().filter(|lane| is_plain(lane)) {
+        lines.push(Line::from(vec![
+            Span::styled(format!("{} ", theme.lane_swatch(lane.idx().0)), lanes::style(lane, theme)),
+            Span::raw(lanes::name(app, lane)),
+            Span::styled(
+                "  is plain: its blocks have no shortcut, so there is no branch to compare",
+                theme.muted(),
+            ),
+        ]));
+    }
+    let mut shortcuts = Vec::new();
+    for lane in app.visible_lanes().filter(|lane| has_shortcuts(lane)) {
+        let block = app.block_in(lane).and_then(|block| lane.topology()?.blocks.get(block.0));
+        if let Some(block) = block {
+            shortcuts.push(format!("{} {}: {}", lanes::name(app, lane), block.name, kind(block.shortcut)));
+        }
+    }
+    lines.push(Line::styled(shortcuts.join("   "), theme.text()));
+    lines.push(Line::styled(statistics(app)[0].meaning(), theme.muted()));
+    for (row, line) in lines.iter().take(usize::from(area.height)).enumerate() {
+        widgets::put_line(buffer, area, row as u16, line);
+    }
+}
+
+fn kind(shortcut: ShortcutKind) -> &'static str {
+    match shortcut {
+        ShortcutKind::None => "no shortcut",
+        ShortcutKind::Identity => "identity shortcut",
+        ShortcutKind::ZeroPadding => "every second pixel, zero channels added (option A)",
+        ShortcutKind::Projection => "1x1 projection (option B)",
+    }
+}
+
+fn draw_absence(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let text = if app.visible_lanes().any(is_plain) {
+        [
+            "no lane here has shortcuts",
+            "a plain block's output is F(x) alone: there is no h(x) to set it against",
+        ]
+    } else {
+        ["no lane has started yet", ""]
+    };
+    let middle = area.height / 2;
+    widgets::put_centered(buffer, area, middle.saturating_sub(1), text[0], theme.heading());
+    widgets::put_centered(buffer, area, middle, text[1], theme.muted());
+}
