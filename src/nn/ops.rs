@@ -50,3 +50,6 @@ pub enum Normalisation {
     /// The running statistics.
     Running,
 }
+
+#[cfg(test)]
+mod tests;
