@@ -6,4 +6,5 @@ mod experiment;
 mod floors;
 mod frames;
 mod model;
+mod replay;
 mod runlog;

@@ -1,0 +1,168 @@
+//! Saved runs as the stream of events that they were, for review, and for following a run that another
+//! process writes. Knows nothing of who folds the events; a broken record costs itself and no more.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use crate::event::RunEvent;
+use crate::runlog::{BadRecord, Entry, LogReader, RunFolder, RunLogError};
+use crate::units::LaneIdx;
+
+/// Bad records kept with their reasons; further ones are only counted.
+const BAD_KEPT: usize = 100;
+/// Unknown kinds of events told apart.
+const KINDS_KEPT: usize = 16;
+
+/// The lanes of one or several saved runs, read from their beginning.
+#[derive(Debug)]
+pub struct Replay {
+    lanes: Vec<ReplayLane>,
+    /// The lane that is read next.
+    current: usize,
+    report: Report,
+}
+
+/// One lane of a saved run.
+#[derive(Debug)]
+pub struct ReplayLane {
+    /// The run's id.
+    pub run: String,
+    /// The lane's name in it.
+    pub name: String,
+    /// Its log.
+    pub log: PathBuf,
+    /// None while the log does not exist.
+    reader: Option<LogReader<File>>,
+    finished: bool,
+}
+
+/// An event of a saved run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replayed {
+    /// The lane, counted through all runs.
+    pub lane: LaneIdx,
+    /// What happened.
+    pub event: RunEvent,
+    /// The bytes of its record in the lane's log, for [`crate::runlog::read_record`].
+    pub bytes: Range<u64>,
+}
+
+/// What was passed over while reading.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The first bad records.
+    pub bad: Vec<(LaneIdx, BadRecord)>,
+    /// How many there were.
+    pub bad_count: u64,
+    /// Events of kinds that only newer versions know, by kind.
+    pub unknown: BTreeMap<String, u64>,
+}
+
+impl Replay {
+    /// Opens the runs in these folders; their lanes follow one another in this order.
+    ///
+    /// # Errors
+    /// Where a folder holds no run, or a log cannot be opened. A log that does not exist is a lane without
+    /// events, because a run that has only begun may not have created it.
+    pub fn open(folders: &[PathBuf]) -> Result<Replay, RunLogError> {
+        let mut lanes = Vec::new();
+        for path in folders {
+            let folder = RunFolder::open(path)?;
+            for (index, lane) in folder.manifest().lanes.iter().enumerate() {
+                let log = folder.log(LaneIdx(index)).unwrap_or_default();
+                let reader = open_where_it_exists(&log)?;
+                let (run, name) = (folder.id().to_owned(), lane.name.clone());
+                lanes.push(ReplayLane { run, name, log, reader, finished: false });
+            }
+        }
+        Ok(Replay { lanes, current: 0, report: Report::default() })
+    }
+
+    /// The lanes.
+    pub fn lanes(&self) -> &[ReplayLane] {
+        &self.lanes
+    }
+
+    /// What was passed over so far.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Whether every lane's last event was read.
+    pub fn is_finished(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.finished)
+    }
+
+    /// The next event, lane by lane. None means that there is none at present; whoever follows a run that is
+    /// being written asks again later.
+    ///
+    /// # Errors
+    /// Where a log cannot be read or is of a newer format.
+    pub fn next_event(&mut self) -> Result<Option<Replayed>, RunLogError> {
+        for _ in 0..self.lanes.len() {
+            let idx = LaneIdx(self.current);
+            if let Some(lane) = self.lanes.get_mut(self.current)
+                && let Some(replayed) = lane.next_event(idx, &mut self.report)?
+            {
+                return Ok(Some(replayed));
+            }
+            self.current = (self.current + 1) % self.lanes.len();
+        }
+        Ok(None)
+    }
+}
+
+impl ReplayLane {
+    /// Whether its last event was read.
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// The bytes of a torn record at the end of what was read.
+    pub fn torn_bytes(&self) -> u64 {
+        self.reader.as_ref().map_or(0, LogReader::torn_bytes)
+    }
+
+    fn next_event(&mut self, lane: LaneIdx, report: &mut Report) -> Result<Option<Replayed>, RunLogError> {
+        if self.reader.is_none() {
+            self.reader = open_where_it_exists(&self.log)?;
+        }
+        let Some(reader) = &mut self.reader else { return Ok(None) };
+        while let Some(entry) = reader.next_entry()? {
+            match entry {
+                Entry::Event { event, bytes } => {
+                    self.finished |= matches!(event, RunEvent::LaneFinished(_));
+                    return Ok(Some(Replayed { lane, event, bytes }));
+                }
+                Entry::UnknownKind { kind, .. } => report.note_unknown(kind),
+                Entry::Bad(bad) => report.note_bad(lane, bad),
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Report {
+    fn note_bad(&mut self, lane: LaneIdx, bad: BadRecord) {
+        self.bad_count += 1;
+        if self.bad.len() < BAD_KEPT {
+            self.bad.push((lane, bad));
+        }
+    }
+
+    fn note_unknown(&mut self, kind: String) {
+        let kept = self.unknown.len() < KINDS_KEPT || self.unknown.contains_key(&kind);
+        *self.unknown.entry(if kept { kind } else { "others".to_owned() }).or_default() += 1;
+    }
+}
+
+fn open_where_it_exists(log: &Path) -> Result<Option<LogReader<File>>, RunLogError> {
+    match LogReader::open(log) {
+        Ok(reader) => Ok(Some(reader)),
+        Err(RunLogError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

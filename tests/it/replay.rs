@@ -1,0 +1,114 @@
+//! Saved runs come back as the events that were written, whole or while they are being written.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use skiplane::event::*;
+use skiplane::runlog::{NewRun, RunFolder};
+use skiplane::session::replay::Replay;
+use skiplane::units::{LaneIdx, Step};
+
+use crate::runlog::{experiment, lane_started};
+
+/// A run of lanes `plain` and `residual`.
+pub(crate) fn new_run(root: &Path, name: &str) -> RunFolder {
+    let experiment = experiment(&["plain", "residual"]);
+    let started = Timestamp::from_millisecond(1_795_436_170_250).unwrap();
+    let run = NewRun {
+        name,
+        experiment: &experiment,
+        instruction_set: "baseline".to_owned(),
+        threads: 1,
+        command: Vec::new(),
+        started,
+    };
+    RunFolder::create(root, run).unwrap()
+}
+
+pub(crate) fn step(step: u64, loss: f32) -> RunEvent {
+    let time = StepTime { at_ms: step as f64 * 100.0, step_ms: 100.0, statistics_ms: 1.0 };
+    let statistics = Columns::default();
+    RunEvent::StepFinished(StepFinished {
+        step: Step(step),
+        loss,
+        error: 0.5,
+        learning_rate: 0.1,
+        statistics,
+        time,
+    })
+}
+
+pub(crate) fn finished(step: u64, outcome: Outcome) -> RunEvent {
+    RunEvent::LaneFinished(LaneFinished {
+        step: Step(step),
+        outcome,
+        time: At { at_ms: step as f64 * 100.0 + 50.0 },
+    })
+}
+
+fn all(replay: &mut Replay) -> Vec<(usize, u64)> {
+    std::iter::from_fn(|| replay.next_event().unwrap()).map(|e| (e.lane.0, e.event.step().0)).collect()
+}
+
+#[test]
+fn several_runs_become_lanes_side_by_side() {
+    let root = tempfile::tempdir().unwrap();
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for name in ["first", "second"] {
+        let folder = new_run(root.path(), name);
+        for (lane, label) in ["plain", "residual"].iter().enumerate() {
+            let mut log = folder.create_log(LaneIdx(lane)).unwrap();
+            log.append(&lane_started(label)).unwrap();
+            log.append(&step(1, 2.0)).unwrap();
+            log.append(&finished(1, Outcome::Completed)).unwrap();
+        }
+        folders.push(folder.path().to_owned());
+    }
+    let mut replay = Replay::open(&folders).unwrap();
+    let labels: Vec<&str> = replay.lanes().iter().map(|lane| lane.name.as_str()).collect();
+    assert_eq!(labels, ["plain", "residual", "plain", "residual"]);
+    assert!(replay.lanes()[2].run.ends_with("-second"));
+    let expected: Vec<(usize, u64)> = (0..4).flat_map(|lane| [(lane, 0), (lane, 1), (lane, 1)]).collect();
+    assert_eq!(all(&mut replay), expected);
+    assert!(replay.is_finished());
+    assert_eq!(replay.report(), &Default::default());
+}
+
+#[test]
+fn a_run_is_followed_from_before_its_logs_exist_to_its_end() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = new_run(root.path(), "live");
+    let mut replay = Replay::open(&[folder.path().to_owned()]).unwrap();
+    assert_eq!(all(&mut replay), []);
+    let mut plain = folder.create_log(LaneIdx(0)).unwrap();
+    plain.append(&lane_started("plain")).unwrap();
+    assert_eq!(all(&mut replay), [(0, 0)]);
+    let mut residual = folder.create_log(LaneIdx(1)).unwrap();
+    residual.append(&lane_started("residual")).unwrap();
+    plain.append(&step(1, 2.0)).unwrap();
+    let mut seen = all(&mut replay);
+    seen.sort();
+    assert_eq!(seen, [(0, 1), (1, 0)]);
+    plain.append(&finished(1, Outcome::Completed)).unwrap();
+    residual.append(&finished(0, Outcome::Stopped)).unwrap();
+    assert_eq!(all(&mut replay).len(), 2);
+    assert!(replay.is_finished());
+}
+
+#[test]
+fn what_is_broken_is_reported_and_the_rest_replayed() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = new_run(root.path(), "broken");
+    let start = serde_json::to_string(&lane_started("plain")).unwrap();
+    let step = serde_json::to_string(&step(1, f32::NAN)).unwrap();
+    let log = format!("{start}\nnonsense\n{{\"newer\":{{}}}}\n{{\"newer\":{{}}}}\n{step}\n{}", &step[..20]);
+    fs::write(folder.log(LaneIdx(0)).unwrap(), log).unwrap();
+    let mut replay = Replay::open(&[folder.path().to_owned()]).unwrap();
+    assert_eq!(all(&mut replay), [(0, 0), (0, 1)]);
+    let report = replay.report();
+    assert_eq!((report.bad_count, report.bad[0].1.line), (1, 2));
+    assert_eq!(report.unknown.get("newer"), Some(&2));
+    assert_eq!(replay.lanes()[0].torn_bytes(), 20);
+    assert!(!replay.is_finished());
+}
