@@ -3,8 +3,10 @@
 
 mod app;
 mod experiment;
+mod fakes;
 mod floors;
 mod frames;
 mod model;
 mod replay;
 mod runlog;
+mod trainer;

@@ -1,0 +1,198 @@
+//! The course of one lane from its first event to its last.
+
+use super::evaluation::{PASSES, Pass};
+use super::schedule::learning_rate;
+use super::{Control, Sink, Task, checkpoint};
+use crate::datasets::{Augmentation, Batch, BatchOrder};
+use crate::event::{
+    At, CheckpointWritten, EvaluationFinished, FORMAT_VERSION, HistogramsTaken, LaneFinished, LaneStarted,
+    Mode, Moment, NonFiniteFound, Outcome, RunEvent, Split, StepFinished, StepTime,
+};
+use crate::model::{Network, StepResult, Wanted};
+use crate::units::Step;
+
+/// A lane on its way.
+pub(super) struct Course<'a> {
+    network: &'a mut dyn Network,
+    task: &'a Task<'a>,
+    sink: &'a mut dyn Sink,
+    order: BatchOrder,
+    batch: Batch,
+    /// The updates made.
+    step: Step,
+}
+
+impl<'a> Course<'a> {
+    /// Goes all the way.
+    pub(super) fn run(network: &'a mut dyn Network, task: &'a Task<'a>, sink: &'a mut dyn Sink) -> Outcome {
+        let (order, batch, step) = (task.order.clone(), Batch::default(), task.done);
+        let mut course = Course { network, task, sink, order, batch, step };
+        let outcome = course.all_steps().err().unwrap_or(Outcome::Completed);
+        let finished = LaneFinished { step: course.step, outcome: outcome.clone(), time: course.now() };
+        course.sink.accept(RunEvent::LaneFinished(finished));
+        outcome
+    }
+
+    /// Makes all steps, or says why not.
+    fn all_steps(&mut self) -> Result<(), Outcome> {
+        let training = &self.task.experiment.training;
+        if self.step == Step(0) {
+            self.begin();
+            if training.evaluate_every > 0 {
+                self.evaluate()?;
+            }
+        }
+        while self.step.0 < training.steps {
+            self.obey()?;
+            self.make_step()?;
+            let is_last = self.step.0 >= training.steps;
+            if is_last || is_due(training.evaluate_every, self.step) {
+                self.evaluate()?;
+            }
+            if is_last || is_due(training.checkpoint_every, self.step) {
+                self.write_checkpoint();
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self) {
+        let Task { lane, experiment, dataset, initial_weights, .. } = self.task;
+        let started = LaneStarted {
+            version: FORMAT_VERSION,
+            lane: (*lane).to_owned(),
+            experiment: (*experiment).clone(),
+            topology: self.network.topology().clone(),
+            train_images: dataset.train.len(),
+            test_images: dataset.test.len(),
+            initial_weights: initial_weights.clone(),
+            batch_order: self.order.hash(experiment.training.steps),
+            time: self.now(),
+        };
+        self.sink.accept(RunEvent::LaneStarted(Box::new(started)));
+    }
+
+    fn make_step(&mut self) -> Result<(), Outcome> {
+        let Task { experiment, dataset, clock, .. } = self.task;
+        let begun_ms = clock();
+        let step = Step(self.step.0 + 1);
+        let augmentation = Augmentation::of(&experiment.data, experiment.seed);
+        dataset.training_batch(self.order.indices(step), step, augmentation, &mut self.batch);
+        let rate = learning_rate(&experiment.training, step);
+        let recording = &experiment.statistics;
+        let wanted = Wanted {
+            scalars: is_recorded(recording.every, step),
+            histograms: is_recorded(recording.histograms_every, step),
+        };
+        let result = self.network.train_step(&self.batch, rate, wanted);
+        self.step = step;
+        self.tell_step(result, rate, begun_ms)
+    }
+
+    /// Tells all events of a step; ends the lane where something was not finite.
+    fn tell_step(&mut self, result: StepResult, learning_rate: f64, begun_ms: f64) -> Result<(), Outcome> {
+        let (step, time) = (self.step, self.now());
+        self.sink.accept(RunEvent::StepFinished(StepFinished {
+            step,
+            loss: result.loss,
+            error: result.wrong as f32 / self.batch.labels.len().max(1) as f32,
+            learning_rate,
+            statistics: result.statistics,
+            time: StepTime {
+                at_ms: time.at_ms,
+                step_ms: time.at_ms - begun_ms,
+                statistics_ms: result.statistics_ms,
+            },
+        }));
+        if let Some(layers) = result.histograms {
+            self.sink.accept(RunEvent::HistogramsTaken(HistogramsTaken { step, layers, time }));
+        }
+        match result.non_finite {
+            None => Ok(()),
+            Some(found) => {
+                let (layer, pass) = (found.layer, found.pass);
+                self.sink.accept(RunEvent::NonFiniteFound(NonFiniteFound { step, layer, pass, time }));
+                Err(Outcome::Diverged)
+            }
+        }
+    }
+
+    fn evaluate(&mut self) -> Result<(), Outcome> {
+        for (split, mode) in PASSES {
+            self.evaluate_split(split, mode)?;
+        }
+        Ok(())
+    }
+
+    fn evaluate_split(&mut self, split: Split, mode: Mode) -> Result<(), Outcome> {
+        let Task { experiment, dataset, .. } = self.task;
+        let mut pass = Pass::new(dataset, &experiment.training, split, mode);
+        while pass.advance(self.network, &mut self.batch) {
+            self.obey()?;
+        }
+        if let Some((images, loss, error)) = pass.result() {
+            let (step, time) = (self.step, self.now());
+            let finished = EvaluationFinished { step, split, mode, images, loss, error, time };
+            self.sink.accept(RunEvent::EvaluationFinished(finished));
+        }
+        Ok(())
+    }
+
+    /// Does what is wanted, as long as something is.
+    fn obey(&mut self) -> Result<(), Outcome> {
+        loop {
+            match self.sink.poll() {
+                Control::Continue => return Ok(()),
+                Control::Pause => self.pause()?,
+                Control::Checkpoint => self.write_checkpoint(),
+                Control::Stop => return self.stop(),
+            }
+        }
+    }
+
+    fn pause(&mut self) -> Result<(), Outcome> {
+        let (step, time) = (self.step, self.now());
+        self.sink.accept(RunEvent::Paused(Moment { step, time }));
+        loop {
+            match self.sink.wait() {
+                Control::Continue => break,
+                Control::Pause => {}
+                Control::Checkpoint => self.write_checkpoint(),
+                Control::Stop => return self.stop(),
+            }
+        }
+        let time = self.now();
+        self.sink.accept(RunEvent::Resumed(Moment { step, time }));
+        Ok(())
+    }
+
+    fn stop(&mut self) -> Result<(), Outcome> {
+        self.write_checkpoint();
+        Err(Outcome::Stopped)
+    }
+
+    fn write_checkpoint(&mut self) {
+        let Task { lane, folder, .. } = self.task;
+        match checkpoint::write(folder, lane, self.step, self.network) {
+            Ok(file) => {
+                let (step, time) = (self.step, self.now());
+                self.sink.accept(RunEvent::CheckpointWritten(CheckpointWritten { step, file, time }));
+            }
+            Err(error) => self.sink.warn(format!("no checkpoint of step {}: {error}", self.step)),
+        }
+    }
+
+    fn now(&self) -> At {
+        At { at_ms: (self.task.clock)() }
+    }
+}
+
+/// Whether something that happens every so many steps, or never for 0, happens after a step.
+fn is_due(every: u64, step: Step) -> bool {
+    every > 0 && step.0.is_multiple_of(every)
+}
+
+/// Whether something is recorded of a step: of the first too, since it shows the initial weights.
+fn is_recorded(every: u64, step: Step) -> bool {
+    is_due(every, step) || (every > 0 && step == Step(1))
+}

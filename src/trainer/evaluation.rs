@@ -1,0 +1,68 @@
+//! A pass over fixed images without an update.
+
+use std::ops::Range;
+
+use crate::datasets::{Batch, Dataset, Images};
+use crate::event::{Mode, Split};
+use crate::experiment::Training;
+use crate::model::Network;
+
+/// The passes of an evaluation, in order. Training error is told apart by batch norm's mode, since running
+/// statistics that lag behind make an early network look worse than it is.
+pub(super) const PASSES: [(Split, Mode); 3] =
+    [(Split::Train, Mode::Eval), (Split::Train, Mode::Batch), (Split::Test, Mode::Eval)];
+
+/// One pass, batch by batch, so that orders can be obeyed in between.
+pub(super) struct Pass<'a> {
+    dataset: &'a Dataset,
+    images: &'a Images,
+    mode: Mode,
+    batch: usize,
+    /// Images to look at.
+    end: usize,
+    done: usize,
+    loss_sum: f64,
+    wrong: usize,
+}
+
+impl<'a> Pass<'a> {
+    /// The pass over a split: the first `evaluate_images` for training, all for testing. With batch
+    /// statistics only whole batches count, since those of a remainder would be others; unless there is no
+    /// whole one.
+    pub(super) fn new(dataset: &'a Dataset, training: &Training, split: Split, mode: Mode) -> Pass<'a> {
+        let (images, most) = match split {
+            Split::Train => (&dataset.train, training.evaluate_images),
+            Split::Test => (&dataset.test, usize::MAX),
+        };
+        let wanted = images.len().min(most);
+        let batch = training.batch.max(1);
+        let end = match mode {
+            Mode::Batch if wanted >= batch => wanted - wanted % batch,
+            _ => wanted,
+        };
+        Pass { dataset, images, mode, batch, end, done: 0, loss_sum: 0.0, wrong: 0 }
+    }
+
+    /// The images of the next batch; none at the end.
+    fn next_range(&self) -> Option<Range<usize>> {
+        (self.done < self.end).then(|| self.done..(self.done + self.batch).min(self.end))
+    }
+
+    /// Looks at the next batch; false where there is none.
+    pub(super) fn advance(&mut self, network: &mut dyn Network, batch: &mut Batch) -> bool {
+        let Some(range) = self.next_range() else { return false };
+        self.done = range.end;
+        self.dataset.evaluation_batch(self.images, range, batch);
+        let found = network.evaluate(batch, self.mode);
+        self.loss_sum += found.loss_sum;
+        self.wrong += found.wrong;
+        true
+    }
+
+    /// The images looked at so far, their mean loss and their share classified wrongly; none without images.
+    pub(super) fn result(&self) -> Option<(usize, f32, f32)> {
+        let images = self.done as f64;
+        (self.done > 0)
+            .then(|| (self.done, (self.loss_sum / images) as f32, (self.wrong as f64 / images) as f32))
+    }
+}

@@ -1,0 +1,105 @@
+//! A network that computes nothing but remembers everything, and a tiny data set for it.
+
+use std::sync::{Arc, Mutex};
+
+use skiplane::datasets::{Batch, Dataset, Images};
+use skiplane::event::{Columns, LayerHistograms, Mode, Pass};
+use skiplane::model::{
+    Evaluation, ModelError, NamedTensor, Network, NonFinite, StepResult, TensorData, Wanted,
+};
+use skiplane::statistic::Statistic;
+use skiplane::topology::Topology;
+use skiplane::units::{ImageShape, LayerIdx};
+
+/// What a fake network was asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Call {
+    Trained { labels: Vec<u8>, learning_rate: f64, wanted: Wanted },
+    Evaluated { images: usize, mode: Mode },
+}
+
+/// A network whose loss falls by one each step from 100.
+#[derive(Default)]
+pub(crate) struct FakeNetwork {
+    pub(crate) topology: Option<Topology>,
+    pub(crate) calls: Arc<Mutex<Vec<Call>>>,
+    pub(crate) steps: u64,
+    /// The step whose backward pass is not finite, in the third layer.
+    pub(crate) diverges_at: Option<u64>,
+    /// The step that panics.
+    pub(crate) panics_at: Option<u64>,
+}
+
+impl FakeNetwork {
+    pub(crate) fn new() -> FakeNetwork {
+        FakeNetwork { topology: Some(crate::runlog::topology()), ..FakeNetwork::default() }
+    }
+}
+
+impl Network for FakeNetwork {
+    fn topology(&self) -> &Topology {
+        self.topology.as_ref().unwrap()
+    }
+
+    fn train_step(&mut self, batch: &Batch, learning_rate: f64, wanted: Wanted) -> StepResult {
+        self.steps += 1;
+        assert_ne!(self.panics_at, Some(self.steps), "this network was told to panic");
+        let labels = batch.labels.clone();
+        self.calls.lock().unwrap().push(Call::Trained { labels, learning_rate, wanted });
+        let diverges = self.diverges_at == Some(self.steps);
+        let norms = vec![self.steps as f32; 4];
+        StepResult {
+            loss: if diverges { f32::NAN } else { 100.0 - self.steps as f32 },
+            wrong: 1,
+            statistics: if wanted.scalars {
+                Columns::from_iter([(Statistic::WeightNorm, norms)])
+            } else {
+                Columns::default()
+            },
+            histograms: wanted.histograms.then(|| vec![LayerHistograms::default(); 4]),
+            non_finite: diverges.then_some(NonFinite { layer: Some(LayerIdx(2)), pass: Pass::Backward }),
+            statistics_ms: 0.25,
+        }
+    }
+
+    fn evaluate(&mut self, batch: &Batch, mode: Mode) -> Evaluation {
+        let images = batch.labels.len();
+        self.calls.lock().unwrap().push(Call::Evaluated { images, mode });
+        Evaluation { loss_sum: 0.5 * images as f64, wrong: images / 2 }
+    }
+
+    fn logits(&mut self, batch: &Batch, _mode: Mode) -> Vec<f32> {
+        vec![0.0; 10 * batch.labels.len()]
+    }
+
+    fn state(&self) -> Vec<NamedTensor> {
+        let steps = TensorData::I64(vec![self.steps as i64]);
+        vec![NamedTensor { name: "steps".to_owned(), shape: vec![], data: steps }]
+    }
+
+    fn load_state(&mut self, state: &[NamedTensor]) -> Result<(), ModelError> {
+        if let TensorData::I64(steps) = &state[0].data {
+            self.steps = steps[0] as u64;
+        }
+        Ok(())
+    }
+
+    fn optimizer_state(&self) -> Vec<NamedTensor> {
+        let momentum = TensorData::F32(vec![self.steps as f32]);
+        vec![NamedTensor { name: "optimizer.first_moment.w".to_owned(), shape: vec![1], data: momentum }]
+    }
+
+    fn load_optimizer_state(&mut self, _state: &[NamedTensor]) -> Result<(), ModelError> {
+        Ok(())
+    }
+}
+
+/// 20 training and 10 test images of 16x16 gray pixels.
+pub(crate) fn dataset() -> Dataset {
+    let shape = ImageShape { channels: 1, height: 16, width: 16 };
+    let split = |images: usize, seed: usize| Images {
+        pixels: (0..images * 256).map(|at| (at * 31 + seed) as u8).collect(),
+        labels: (0..images).map(|index| (index % 10) as u8).collect(),
+    };
+    Dataset::new(shape, (0..10).map(|class| class.to_string()).collect(), split(20, 0), split(10, 7))
+}

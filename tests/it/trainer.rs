@@ -1,0 +1,284 @@
+//! The training loop tells everything in order, obeys between steps and batches, and stops where it must.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::fs;
+use std::path::Path;
+
+use skiplane::datasets::{BatchOrder, Dataset};
+use skiplane::event::{Mode, Outcome, Pass, RunEvent, Split};
+use skiplane::experiment::{Experiment, Schedule};
+use skiplane::model::{TensorData, Wanted};
+use skiplane::statistic::Statistic;
+use skiplane::trainer::{Control, Sink, Task, read_checkpoint, train};
+use skiplane::units::{LayerIdx, Step};
+
+use crate::fakes::{Call, FakeNetwork, dataset};
+
+/// A sink with orders for certain polls.
+#[derive(Default)]
+struct Recorder {
+    events: Vec<RunEvent>,
+    polls: usize,
+    orders: Vec<(usize, Control)>,
+    while_paused: VecDeque<Control>,
+    warnings: Vec<String>,
+}
+
+impl Sink for Recorder {
+    fn accept(&mut self, event: RunEvent) {
+        self.events.push(event);
+    }
+
+    fn poll(&mut self) -> Control {
+        let at = self.orders.iter().position(|(poll, _)| *poll == self.polls);
+        match at {
+            Some(at) => self.orders.remove(at).1,
+            None => {
+                self.polls += 1;
+                Control::Continue
+            }
+        }
+    }
+
+    fn wait(&mut self) -> Control {
+        self.while_paused.pop_front().unwrap_or(Control::Stop)
+    }
+
+    fn warn(&mut self, problem: String) {
+        self.warnings.push(problem);
+    }
+}
+
+impl Recorder {
+    /// The events as short words, in order.
+    fn story(&self) -> Vec<String> {
+        let split = |split, mode| match (split, mode) {
+            (Split::Train, Mode::Eval) => "train",
+            (Split::Train, Mode::Batch) => "train in batch mode",
+            (Split::Test, _) => "test",
+        };
+        let word = |event: &RunEvent| match event {
+            RunEvent::LaneStarted(e) => format!("{} started", e.lane),
+            RunEvent::StepFinished(e) => format!("step {}", e.step),
+            RunEvent::HistogramsTaken(e) => format!("histograms {}", e.step),
+            RunEvent::EvaluationFinished(e) => {
+                format!("{} of {} at {}", split(e.split, e.mode), e.images, e.step)
+            }
+            RunEvent::CheckpointWritten(e) => format!("checkpoint {}", e.step),
+            RunEvent::NonFiniteFound(e) => format!("not finite at {}", e.step),
+            RunEvent::Paused(e) => format!("paused {}", e.step),
+            RunEvent::Resumed(e) => format!("resumed {}", e.step),
+            RunEvent::LaneFinished(e) => format!("finished {} {:?}", e.step, e.outcome),
+        };
+        self.events.iter().map(word).collect()
+    }
+}
+
+fn experiment() -> Experiment {
+    let mut experiment = crate::runlog::experiment(&["plain"]);
+    let training = &mut experiment.training;
+    (training.steps, training.batch) = (4, 4);
+    (training.evaluate_every, training.evaluate_images, training.checkpoint_every) = (0, 10, 0);
+    training.schedule = Schedule::Steps { at: vec![2], factor: 0.5, warmup: 0 };
+    (experiment.statistics.every, experiment.statistics.histograms_every) = (1, 0);
+    experiment
+}
+
+fn run(network: &mut FakeNetwork, experiment: &Experiment, sink: &mut Recorder, folder: &Path) -> Outcome {
+    run_from(Step(0), network, experiment, &dataset(), sink, folder)
+}
+
+fn run_from(
+    done: Step,
+    network: &mut FakeNetwork,
+    experiment: &Experiment,
+    dataset: &Dataset,
+    sink: &mut Recorder,
+    folder: &Path,
+) -> Outcome {
+    let ticks = Cell::new(0.0);
+    let clock = || {
+        ticks.set(ticks.get() + 1.0);
+        ticks.get()
+    };
+    let task = Task {
+        lane: "plain",
+        experiment,
+        dataset,
+        order: BatchOrder::new(dataset.train.len(), experiment.training.batch, experiment.seed).unwrap(),
+        initial_weights: "hash".to_owned(),
+        done,
+        folder,
+        clock: &clock,
+    };
+    train(network, &task, sink)
+}
+
+#[test]
+fn everything_is_told_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment();
+    experiment.training.evaluate_every = 3;
+    experiment.training.checkpoint_every = 2;
+    experiment.statistics.histograms_every = 2;
+    let mut sink = Recorder::default();
+    let outcome = run(&mut FakeNetwork::new(), &experiment, &mut sink, folder.path());
+    assert_eq!(outcome, Outcome::Completed);
+    let evaluation = |step| {
+        // Ten training images hold two whole batches of four.
+        [
+            format!("train of 10 at {step}"),
+            format!("train in batch mode of 8 at {step}"),
+            format!("test of 10 at {step}"),
+        ]
+    };
+    let mut expected = vec!["plain started".to_owned()];
+    expected.extend(evaluation(0));
+    expected.extend(
+        ["step 1", "histograms 1", "step 2", "histograms 2", "checkpoint 2", "step 3"].map(String::from),
+    );
+    expected.extend(evaluation(3));
+    expected.extend(["step 4", "histograms 4"].map(String::from));
+    expected.extend(evaluation(4));
+    expected.extend(["checkpoint 4", "finished 4 Completed"].map(String::from));
+    assert_eq!(sink.story(), expected);
+}
+
+#[test]
+fn events_hold_what_the_network_gave() {
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = experiment();
+    let mut sink = Recorder::default();
+    let mut network = FakeNetwork::new();
+    run(&mut network, &experiment, &mut sink, folder.path());
+    let RunEvent::LaneStarted(started) = &sink.events[0] else { panic!("the first event is another") };
+    assert_eq!((started.train_images, started.test_images, &*started.initial_weights), (20, 10, "hash"));
+    assert_eq!(started.batch_order, BatchOrder::new(20, 4, experiment.seed).unwrap().hash(4));
+    assert_eq!(&started.experiment, &experiment);
+    let RunEvent::StepFinished(step) = &sink.events[3] else { panic!("the fourth event is another") };
+    assert_eq!((step.step, step.loss, step.error), (Step(3), 97.0, 0.25));
+    assert_eq!(step.statistics.get(Statistic::WeightNorm), Some(&[3.0; 4][..]));
+    // The clock ticks once for each look at it: at the start, and at both ends of each step.
+    assert_eq!((step.time.at_ms, step.time.step_ms, step.time.statistics_ms), (7.0, 1.0, 0.25));
+    let RunEvent::EvaluationFinished(evaluation) = &sink.events[5] else {
+        panic!("the sixth event is another")
+    };
+    assert_eq!((evaluation.loss, evaluation.error), (0.5, 0.5));
+}
+
+#[test]
+fn each_step_trains_on_its_batch_at_its_rate() {
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = experiment();
+    let mut network = FakeNetwork::new();
+    run(&mut network, &experiment, &mut Recorder::default(), folder.path());
+    let mut order = BatchOrder::new(20, 4, experiment.seed).unwrap();
+    let base = experiment.training.optimizer.learning_rate();
+    let trained: Vec<Call> =
+        network.calls.lock().unwrap().iter().filter(|c| matches!(c, Call::Trained { .. })).cloned().collect();
+    let expected: Vec<Call> = (1..=4)
+        .map(|step| Call::Trained {
+            labels: order.indices(Step(step)).iter().map(|&index| (index % 10) as u8).collect(),
+            learning_rate: if step <= 2 { base } else { base * 0.5 },
+            wanted: Wanted { scalars: true, histograms: false },
+        })
+        .collect();
+    assert_eq!(trained, expected);
+}
+
+#[test]
+fn orders_are_obeyed_between_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = Recorder {
+        orders: vec![(1, Control::Checkpoint), (2, Control::Pause), (3, Control::Stop)],
+        while_paused: [Control::Pause, Control::Checkpoint, Control::Continue].into(),
+        ..Recorder::default()
+    };
+    let outcome = run(&mut FakeNetwork::new(), &experiment(), &mut sink, folder.path());
+    assert_eq!(outcome, Outcome::Stopped);
+    let expected = [
+        "plain started",
+        "step 1",
+        "checkpoint 1",
+        "step 2",
+        "paused 2",
+        "checkpoint 2",
+        "resumed 2",
+        "step 3",
+        "checkpoint 3",
+        "finished 3 Stopped",
+    ];
+    assert_eq!(sink.story(), expected);
+}
+
+#[test]
+fn a_paused_lane_can_be_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = Recorder { orders: vec![(0, Control::Pause)], ..Recorder::default() };
+    run(&mut FakeNetwork::new(), &experiment(), &mut sink, folder.path());
+    assert_eq!(sink.story(), ["plain started", "paused 0", "checkpoint 0", "finished 0 Stopped"]);
+}
+
+#[test]
+fn an_evaluation_is_left_between_two_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment();
+    experiment.training.evaluate_every = 1;
+    let mut sink = Recorder { orders: vec![(1, Control::Stop)], ..Recorder::default() };
+    let mut network = FakeNetwork::new();
+    run(&mut network, &experiment, &mut sink, folder.path());
+    assert_eq!(network.calls.lock().unwrap().len(), 2, "two batches were looked at");
+    assert_eq!(sink.story(), ["plain started", "checkpoint 0", "finished 0 Stopped"]);
+}
+
+#[test]
+fn what_is_not_finite_ends_the_lane() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = Recorder::default();
+    let mut network = FakeNetwork { diverges_at: Some(2), ..FakeNetwork::new() };
+    assert_eq!(run(&mut network, &experiment(), &mut sink, folder.path()), Outcome::Diverged);
+    assert_eq!(sink.story(), ["plain started", "step 1", "step 2", "not finite at 2", "finished 2 Diverged"]);
+    let RunEvent::NonFiniteFound(found) = &sink.events[3] else { panic!("the fourth event is another") };
+    assert_eq!((found.layer, found.pass), (Some(LayerIdx(2)), Pass::Backward));
+}
+
+#[test]
+fn checkpoints_are_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = Recorder::default();
+    run(&mut FakeNetwork::new(), &experiment(), &mut sink, folder.path());
+    let file = sink.events.iter().find_map(|event| match event {
+        RunEvent::CheckpointWritten(e) => Some(e.file.clone()),
+        _ => None,
+    });
+    assert_eq!(file.as_deref(), Some("checkpoints/plain-00000004.safetensors"));
+    let checkpoint = read_checkpoint(&folder.path().join(file.unwrap())).unwrap();
+    assert_eq!((&*checkpoint.lane, checkpoint.step), ("plain", Step(4)));
+    assert_eq!(checkpoint.state[0].data, TensorData::I64(vec![4]));
+    assert_eq!(checkpoint.optimizer[0].name, "optimizer.first_moment.w");
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_does_not_end_training() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("checkpoints"), b"in the way").unwrap();
+    let mut sink = Recorder::default();
+    assert_eq!(run(&mut FakeNetwork::new(), &experiment(), &mut sink, folder.path()), Outcome::Completed);
+    assert!(sink.warnings[0].starts_with("no checkpoint of step 4: "), "{:?}", sink.warnings);
+    assert!(!sink.story().iter().any(|word| word.starts_with("checkpoint")));
+}
+
+#[test]
+fn a_lane_that_goes_on_makes_the_remaining_steps_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let (experiment, dataset) = (experiment(), dataset());
+    let mut whole = FakeNetwork::new();
+    run(&mut whole, &experiment, &mut Recorder::default(), folder.path());
+    let mut sink = Recorder::default();
+    let mut rest = FakeNetwork { steps: 2, ..FakeNetwork::new() };
+    run_from(Step(2), &mut rest, &experiment, &dataset, &mut sink, folder.path());
+    assert_eq!(sink.story()[..2], ["step 3", "step 4"]);
+    let calls = |network: &FakeNetwork| network.calls.lock().unwrap().clone();
+    assert_eq!(calls(&rest), calls(&whole)[2..]);
+}
