@@ -106,6 +106,14 @@ impl App {
         self.lane
     }
 
+    /// The two lanes whose difference is shown: the first visible one, and beside it the selected one, or
+    /// the next where that is the first itself.
+    pub fn pair(&self) -> Option<(&Lane, &Lane)> {
+        let first = self.visible_lanes().next()?;
+        let selected = self.visible_lanes().find(|lane| lane.idx() == self.lane && lane.idx() != first.idx());
+        Some((first, selected.or_else(|| self.visible_lanes().nth(1))?))
+    }
+
     /// The rows that the layers of all lanes share, from the input to the deepest head: y of a heatmap and
     /// of a list of layers. Empty before a lane started.
     pub fn rows(&self) -> &[LayerKey] {

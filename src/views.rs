@@ -15,6 +15,7 @@ mod help;
 mod lanes;
 mod snapshot;
 
+mod overview;
 mod profile;
 mod heatmap;
 mod shortcut;
@@ -52,7 +53,8 @@ pub trait View: Sync {
 }
 
 /// All views, in the order of their digits.
-pub const ALL: &[&dyn View] = &[&profile::Profile, &heatmap::Heatmap, &shortcut::Shortcut];
+pub const ALL: &[&dyn View] =
+    &[&overview::Overview, &profile::Profile, &heatmap::Heatmap, &shortcut::Shortcut];
 
 /// The view of a kind.
 pub fn view_of(kind: ViewKind) -> Option<&'static dyn View> {

@@ -127,7 +127,7 @@ impl Specimen {
     }
 }
 
-const EVALUATE_EVERY: u64 = 25;
+const EVALUATE_EVERY: u64 = 50;
 const HISTOGRAMS_EVERY: u64 = 10;
 const BATCH: usize = 64;
 

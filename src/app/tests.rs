@@ -18,7 +18,7 @@ fn a_complete_run_is_folded_into_figures_and_histories() {
     assert_eq!(lane.state(), &LaneState::Completed);
     assert_eq!((lane.last_step(), lane.planned_steps()), (Step(300), Some(300)));
     assert_eq!(lane.loss().buckets().len(), 300);
-    assert_eq!(lane.evaluations(Split::Test, Mode::Eval).error.buckets().len(), 13);
+    assert_eq!(lane.evaluations(Split::Test, Mode::Eval).error.buckets().len(), 7);
     assert_eq!(lane.statistic(Statistic::WeightGradientNorm).expect("recorded").rows().len(), 300);
     assert!(lane.statistic(Statistic::BranchRatio).is_none());
     assert_eq!(lane.snapshots().all().len(), 31);

@@ -5,6 +5,7 @@ use crate::app::lane::Lane;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
 use crate::statistic::Statistic;
+use crate::statistics::slope_in_decades;
 use crate::topology::{LayerKind, Topology};
 use crate::units::LayerIdx;
 
@@ -43,17 +44,16 @@ impl Rule for VanishingSlope {
     fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
         let RunEvent::StepFinished(step) = event else { return None };
         let topology = lane.topology()?;
-        let points = points(topology, step.statistics.get(Statistic::WeightGradientNorm)?);
-        if points.len() < FEWEST_LAYERS {
+        let norms = of_convolutions(topology, step.statistics.get(Statistic::WeightGradientNorm)?);
+        if norms.len() < FEWEST_LAYERS {
             return None;
         }
-        let slope = self.slope.push(fitted_slope(&points)?);
+        let slope = self.slope.push(slope_in_decades(&norms)?);
         self.seen = self.seen.saturating_add(1);
         if self.seen <= WARM_UP {
             return None;
         }
-        let layers = points.last()?.0 - points.first()?.0;
-        let decades = slope.abs() * layers;
+        let decades = slope.abs() * (norms.len() - 1) as f64;
         let bound = if slope > 0.0 { BAD_SHRINKING } else { BAD_GROWING };
         if slope.abs() < bound || decades < BAD_DECADES {
             let good = slope.abs() < bound * GOOD_SHARE || decades < BAD_DECADES * GOOD_SHARE;
@@ -69,21 +69,9 @@ impl Rule for VanishingSlope {
     }
 }
 
-/// Depth and log10 of the norm of each 3x3 convolution inside a block whose gradient is positive and finite;
-/// stem, head and projections are of other shapes.
-fn points(topology: &Topology, norms: &[f32]) -> Vec<(f64, f64)> {
+/// The norms of the 3x3 convolutions inside blocks, one a depth; stem, head and projections are of other
+/// shapes.
+fn of_convolutions(topology: &Topology, norms: &[f32]) -> Vec<f32> {
     let layers = topology.layers.iter().zip(norms);
-    let inside = layers
-        .filter(|(layer, norm)| layer.kind == LayerKind::Convolution && norm.is_finite() && **norm > 0.0);
-    inside.map(|(layer, norm)| (layer.depth as f64, f64::from(*norm).log10())).collect()
-}
-
-/// The slope of the least-squares line; none where all points share one depth.
-fn fitted_slope(points: &[(f64, f64)]) -> Option<f64> {
-    let n = points.len() as f64;
-    let mean_x = points.iter().map(|p| p.0).sum::<f64>() / n;
-    let mean_y = points.iter().map(|p| p.1).sum::<f64>() / n;
-    let spread = points.iter().map(|p| (p.0 - mean_x).powi(2)).sum::<f64>();
-    let shared = points.iter().map(|p| (p.0 - mean_x) * (p.1 - mean_y)).sum::<f64>();
-    (spread > 0.0).then(|| shared / spread)
+    layers.filter(|(layer, _)| layer.kind == LayerKind::Convolution).map(|(_, norm)| *norm).collect()
 }

@@ -1,0 +1,203 @@
+//! The first screen: a column a lane with its state, losses, errors and a strip of its layers, all on shared
+//! scales, and what lies between two lanes. It reads the state only.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use super::bindings::Key;
+use super::{View, curves, lanes};
+use crate::app::{Action, App, Lane, ViewKind};
+use crate::theme::Theme;
+
+mod between;
+mod card;
+mod charts;
+mod strips;
+
+/// See the file.
+#[derive(Debug)]
+pub(super) struct Overview;
+
+/// The least width of a lane's column; below twice that and the gap, lanes are laid over each other.
+const LEAST_COLUMN: u16 = 36;
+/// The least width at which the difference of two lanes has a column of its own between theirs.
+const LEAST_THREE_COLUMNS: u16 = 150;
+/// Below this height charts of two lanes are laid over each other, however wide the area is.
+const LEAST_HEIGHT: u16 = 14;
+
+impl View for Overview {
+    fn kind(&self) -> ViewKind {
+        ViewKind::Overview
+    }
+
+    fn title(&self) -> &'static str {
+        "state, losses and errors of every lane, and what lies between them"
+    }
+
+    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+        let area = area.intersection(buffer.area);
+        if area.is_empty() {
+            return;
+        }
+        let layout = Layout::of(app, area);
+        between::render_verdict(app, layout.verdict, buffer, theme);
+        if let Some(middle) = layout.middle {
+            between::render_card(app, middle, buffer, theme);
+        }
+        for (lane, card) in &layout.cards {
+            card::render(app, lane, *card, buffer, theme);
+        }
+        let scales = charts::Scales::of(app);
+        for chart in &layout.charts {
+            charts::render(app, chart, &scales, buffer, theme);
+        }
+        strips::render(app, &layout.strips, buffer, theme);
+    }
+
+    fn hints(&self) -> &'static [Key] {
+        &[Key::Char('y'), Key::Char('e'), Key::Char('s'), Key::Char('n')]
+    }
+
+    fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
+        let layout = Layout::of(app, area);
+        let scales = charts::Scales::of(app);
+        if let Some(chart) = layout.charts.iter().find(|chart| chart.area.contains(position)) {
+            let select = chart.lanes.first().filter(|_| chart.lanes.len() == 1);
+            let step = charts::step_at(app, chart, &scales, position.x);
+            let lane = select.map(|lane| Action::SelectLane(lane.idx()));
+            return lane.into_iter().chain(step.map(Action::SelectStep)).collect();
+        }
+        if let Some((lane, _)) = layout.cards.iter().find(|(_, card)| card.contains(position)) {
+            return vec![Action::SelectLane(lane.idx())];
+        }
+        strips::click(app, &layout.strips, position)
+    }
+}
+
+/// Where everything stands.
+struct Layout<'a> {
+    verdict: Rect,
+    /// The card between those of two lanes, where there is a column between them.
+    middle: Option<Rect>,
+    cards: Vec<(&'a Lane, Rect)>,
+    charts: Vec<charts::Chart<'a>>,
+    strips: strips::Strips<'a>,
+}
+
+impl<'a> Layout<'a> {
+    fn of(app: &'a App, area: Rect) -> Layout<'a> {
+        let lanes = app.visible_lanes().count();
+        if lanes > 1 && (area.width < 2 * LEAST_COLUMN + 1 || area.height < LEAST_HEIGHT) {
+            Layout::laid_over(app, area)
+        } else {
+            Layout::side_by_side(app, area)
+        }
+    }
+
+    /// A small screen: a row or two a lane, then one chart with all lanes in it.
+    fn laid_over(app: &'a App, area: Rect) -> Layout<'a> {
+        let mut stack = Stack(area);
+        let verdict = stack.take(u16::from(area.height >= 10));
+        let per_lane = if area.height >= 16 { 3 } else { 2 };
+        let lanes: Vec<_> = app.visible_lanes().collect();
+        let shown = lanes.len().min(usize::from(area.height / per_lane / 2).max(1));
+        let cards = lanes.iter().take(shown).map(|lane| (*lane, stack.take(per_lane))).collect();
+        let strips = strips::Strips::below(app, &mut stack, u16::from(area.height >= 12) * 2);
+        let middle = None;
+        let charts = match stack.0.height {
+            0 => Vec::new(),
+            1..12 => vec![charts::Chart::of(charts::What::Error, lanes, stack.0)],
+            height => {
+                let loss = stack.take(height / 2);
+                vec![
+                    charts::Chart::of(charts::What::Loss, lanes.clone(), loss),
+                    charts::Chart::of(charts::What::Error, lanes, stack.0),
+                ]
+            }
+        };
+        Layout { verdict, middle, cards, charts, strips }
+    }
+
+    /// A column a lane, and between or below them their difference.
+    fn side_by_side(app: &'a App, area: Rect) -> Layout<'a> {
+        let two = app.visible_lanes().count() == 2;
+        let mut stack = Stack(area);
+        let verdict = stack.take(u16::from(app.pair().is_some()));
+        let card = stack.take(card::height(area.height));
+        let strips_height = match area.height {
+            0..16 => 0,
+            16..24 => 2,
+            24..44 => 4,
+            _ => 6,
+        };
+        let three = two && area.width >= LEAST_THREE_COLUMNS;
+        let columns_of = |row: Rect| match three {
+            true => outer_columns(app, row),
+            false => lanes::columns(app, row, LEAST_COLUMN),
+        };
+        let strips_row = Rect {
+            y: stack.0.bottom().saturating_sub(strips_height).max(stack.0.y),
+            height: strips_height.min(stack.0.height),
+            ..stack.0
+        };
+        stack.0.height -= strips_row.height;
+        let strips =
+            strips::Strips::in_columns(app, strips_row, lanes::columns(app, strips_row, LEAST_COLUMN));
+        let rest = stack.0.height;
+        let (loss, error, difference) = match rest {
+            0..8 => (0, rest, 0),
+            // An odd row is worth more to the errors; a chart of five rows has no numbers below.
+            8..16 => (rest / 2 - 1, rest - rest / 2 + 1, 0),
+            16..20 => (rest / 2, rest - rest / 2, 0),
+            _ if three || app.pair().is_none() => (rest / 2, rest - rest / 2, 0),
+            _ => (rest / 3, rest - rest / 3 - rest * 3 / 10, rest * 3 / 10),
+        };
+        let mut charts = Vec::new();
+        for (what, height) in [(charts::What::Loss, loss), (charts::What::Error, error)] {
+            let row = stack.take(height);
+            let columns = columns_of(row);
+            if three && let [(a, left), (b, right)] = columns.as_slice() {
+                let middle = between_columns(*left, *right);
+                charts.push(charts::Chart::of(what.difference(), vec![*a, *b], middle));
+            }
+            charts.extend(columns.into_iter().map(|(lane, area)| charts::Chart::of(what, vec![lane], area)));
+        }
+        if let Some((a, b)) = app.pair().filter(|_| difference > 0) {
+            charts.push(charts::Chart::of(charts::What::ErrorDifference, vec![a, b], stack.take(difference)));
+        }
+        let cards = columns_of(card);
+        let middle = match cards.as_slice() {
+            [(_, left), (_, right)] if three => Some(between_columns(*left, *right)),
+            _ => None,
+        };
+        Layout { verdict, middle, cards, charts, strips }
+    }
+}
+
+/// Two columns of three eighths of the width each, at the edges.
+fn outer_columns(app: &App, row: Rect) -> Vec<(&Lane, Rect)> {
+    let width = (u32::from(row.width) * 3 / 8) as u16;
+    let place = |(at, lane)| {
+        let x = if at == 0 { row.x } else { row.right() - width };
+        (lane, Rect { x, width, ..row })
+    };
+    app.visible_lanes().take(2).enumerate().map(place).collect()
+}
+
+/// The column between two others, with a gap on both sides.
+fn between_columns(left: Rect, right: Rect) -> Rect {
+    Rect { x: left.right() + 1, width: right.x.saturating_sub(left.right() + 2), ..left }
+}
+
+/// What is left of an area as rows are taken from its top.
+struct Stack(Rect);
+
+impl Stack {
+    fn take(&mut self, height: u16) -> Rect {
+        let height = height.min(self.0.height);
+        let taken = Rect { height, ..self.0 };
+        self.0.y += height;
+        self.0.height -= height;
+        taken
+    }
+}

@@ -1,0 +1,208 @@
+//! A lane's card: what it is, how far it got, its figures at the cursor, and what is wrong with it.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+use ratatui::text::{Line, Span};
+
+use super::lanes;
+use crate::app::health::Finding;
+use crate::app::smoothing::smoothed;
+use crate::app::{App, Lane, LaneState};
+use crate::event::{Mode, Split};
+use crate::experiment::Shortcut;
+use crate::text::printable;
+use crate::theme::{Glyph, Theme};
+use crate::units::Step;
+use crate::views::frame;
+use crate::widgets;
+use crate::widgets::{duration, grouped, short};
+
+/// The rows of a card in an area of a height.
+pub(super) fn height(of_area: u16) -> u16 {
+    match of_area {
+        0..12 => 2,
+        12..18 => 4,
+        18..24 => 5,
+        _ => 6,
+    }
+}
+
+/// Draws title, progress, figures and the worst open finding, as far as there are rows.
+pub(super) fn render(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    if area.height <= 3 {
+        return render_small(app, lane, area, buffer, theme);
+    }
+    let body = widgets::block_title(buffer, area, "", Style::new(), theme);
+    widgets::put_line(buffer, area, 0, &title(app, lane, area.width, theme));
+    render_progress(lane, Rect { height: 1, ..body }, buffer, theme);
+    let figures = Rect { y: body.y + 1, height: body.height.saturating_sub(2), ..body };
+    render_figures(app, lane, figures, buffer, theme);
+    let last = Rect { y: body.bottom() - 1, height: 1, ..body };
+    widgets::put_line(buffer, last, 0, &finding_line(app, lane, last.width, theme));
+}
+
+/// Two or three rows: name and progress, figures, finding.
+fn render_small(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let name = widgets::clip(&lanes::name(app, lane), usize::from(area.width / 3), theme);
+    let spans = vec![
+        Span::styled(format!("{} ", theme.lane_swatch(lane.idx().0)), lanes::style(lane, theme)),
+        Span::styled(name, name_style(app, lane, theme)),
+        Span::raw(" "),
+    ];
+    let end = widgets::put_line(buffer, area, 0, &Line::from(spans));
+    let progress =
+        Rect { x: end, width: area.right().saturating_sub(end), height: 1.min(area.height), ..area };
+    render_progress(lane, progress, buffer, theme);
+    let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1).min(1), ..area };
+    render_figures(app, lane, rows, buffer, theme);
+    if area.height == 3 {
+        widgets::put_line(buffer, area, 2, &finding_line(app, lane, area.width, theme));
+    }
+}
+
+fn name_style(app: &App, lane: &Lane, theme: &Theme) -> Style {
+    let style = lanes::style(lane, theme).patch(theme.heading());
+    let selected = app.selected_lane() == lane.idx() && app.visible_lanes().count() > 1;
+    if selected { style.add_modifier(Modifier::UNDERLINED) } else { style }
+}
+
+/// Name and network: `■ plain  resnet-56 without shortcuts, 214,546 parameters`.
+fn title<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'a> {
+    let name = lanes::name(app, lane);
+    let room = usize::from(width).saturating_sub(widgets::width(&name) + 5);
+    let parameters = lane.topology().map(|t| format!(", {} parameters", grouped(t.parameters())));
+    let network = lane.configuration().map(|lane| {
+        let shortcut = match lane.shortcut {
+            Shortcut::None => "no shortcuts",
+            Shortcut::Identity => "identity shortcuts",
+            Shortcut::Projection => "projection shortcuts",
+        };
+        format!("{}-{}, {shortcut}", printable(&lane.architecture), lane.depth)
+    });
+    let network = network.unwrap_or_default();
+    let whole = format!("{network}{}", parameters.unwrap_or_default());
+    let text = if widgets::width(&whole) <= room { whole } else { widgets::clip(&network, room, theme) };
+    Line::from(vec![
+        Span::styled(format!("{} ", theme.lane_swatch(lane.idx().0)), lanes::style(lane, theme)),
+        Span::styled(name, name_style(app, lane, theme)),
+        Span::styled(format!("  {text} "), theme.muted()),
+    ])
+}
+
+/// State, steps, a bar, and the time that is left or was taken.
+fn render_progress(lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let (mark, style) = lanes::state(lane.state(), theme);
+    let planned = lane.planned_steps().unwrap_or(0);
+    let reason = match lane.state() {
+        LaneState::Failed(reason) => format!(": {}", printable(reason)),
+        _ => String::new(),
+    };
+    let time = match lane.remaining_ms() {
+        Some(ms) => format!(" {} left", duration(ms)),
+        None if *lane.state() == LaneState::Waiting => String::new(),
+        None => format!(" {}", duration(lane.elapsed_ms())),
+    };
+    let state = format!("{mark} {}{reason} ", lane.state().name());
+    let mut x = widgets::put(buffer, area, area.x, area.y, &state, style);
+    let steps = format!("{}/{planned} ", lane.last_step());
+    let room = area.right().saturating_sub(x);
+    if usize::from(room) < steps.len() + time.len() {
+        widgets::put(buffer, area, x, area.y, &steps, theme.text());
+        return;
+    }
+    x = widgets::put(buffer, area, x, area.y, &steps, theme.text());
+    let end = widgets::put_right(buffer, area, 0, &time, theme.muted());
+    let cells = end.saturating_sub(x);
+    let done = (lane.progress() * f64::from(cells)).round() as u16;
+    let full = if theme.is_ascii() { '=' } else { '━' };
+    for at in 0..cells {
+        let (glyph, style) = if at < done {
+            (full, lanes::style(lane, theme))
+        } else {
+            (theme.glyph(Glyph::Horizontal), theme.axis())
+        };
+        widgets::put(buffer, area, x + at, area.y, &glyph.to_string(), style);
+    }
+}
+
+/// Figures in columns, label and value, the most telling first.
+fn render_figures(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let long = area.width >= 57;
+    let cell = if long { 19 } else { 13 };
+    let columns = (area.width / cell).max(1);
+    let width = area.width / columns;
+    let mut figures = figures(app, lane, long);
+    if area.height == 1 {
+        // Where there is room for one row only, what counts in the end stands in it.
+        figures.swap(2, 4);
+    }
+    for (at, (name, value, style)) in figures.iter().take(usize::from(columns * area.height)).enumerate() {
+        let at = at as u16;
+        let place = Rect { x: area.x + at % columns * width, y: area.y + at / columns, width, height: 1 };
+        let x = widgets::put(buffer, place, place.x, place.y, name, theme.muted());
+        widgets::put(buffer, place, x + 1, place.y, value, style.unwrap_or(theme.text()));
+    }
+}
+
+type Figure = (&'static str, String, Option<Style>);
+
+fn figures(app: &App, lane: &Lane, long: bool) -> Vec<Figure> {
+    let step = app.step();
+    let bold = Some(Style::new().add_modifier(Modifier::BOLD));
+    let evaluated = |split, mode| lane.evaluations(split, mode).error.at(step).map(|bucket| bucket.last);
+    let percent = |share: Option<f32>| share.map_or("-".to_owned(), |x| format!("{:.1}%", x * 100.0));
+    let of = |value: Option<f64>| value.map_or("-".to_owned(), short);
+    let smooth = |series| smoothed_at(series, app.options().smoothing.decay(), step);
+    let rate = lane.learning_rate().at(step).map(|bucket| f64::from(bucket.last));
+    let images = lane.images_per_second().map_or("-".to_owned(), |rate| grouped(rate.round() as u64));
+    let statistics = lane.pace().statistics_share().map(|share| share as f32);
+    let mut figures: Vec<Figure> = vec![
+        ("loss", of(smooth(lane.loss())), bold),
+        (if long { "batch error" } else { "error" }, percent(smooth(lane.error()).map(|x| x as f32)), bold),
+        (if long { "learning rate" } else { "rate" }, of(rate), None),
+        (if long { "train eval" } else { "train" }, percent(evaluated(Split::Train, Mode::Eval)), None),
+        (if long { "test eval" } else { "test" }, percent(evaluated(Split::Test, Mode::Eval)), None),
+        (if long { "images/s" } else { "img/s" }, images, None),
+    ];
+    if long {
+        let epoch = lane.epoch_of(step.min(lane.last_step())).map(|epoch| (epoch * 10.0).round() / 10.0);
+        figures.push(("train batch", percent(evaluated(Split::Train, Mode::Batch)), None));
+        figures.push(("statistics", percent(statistics), None));
+        figures.push(("epoch", of(epoch), None));
+    }
+    figures
+}
+
+/// The smoothed value of a curve at a step; the raw one where it is not finite.
+pub(super) fn smoothed_at(series: &crate::app::series::Series, decay: f64, step: Step) -> Option<f64> {
+    let here = series.at(step)?;
+    if !here.last.is_finite() {
+        return Some(f64::from(here.last));
+    }
+    smoothed(series, decay)
+        .take_while(|(at, _)| *at <= here.last_step)
+        .last()
+        .map(|(_, value)| f64::from(value))
+}
+
+/// The worst finding open at the cursor, the newest of equals.
+fn finding_line<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'a> {
+    let open: Vec<&Finding> = lane.health().open_at(app.step()).collect();
+    let Some(worst) = open.iter().max_by_key(|finding| (finding.severity, finding.step)) else {
+        let text = if lane.started().is_some() {
+            format!("{} healthy", theme.glyph(Glyph::Check))
+        } else {
+            String::new()
+        };
+        return Line::styled(text, theme.muted());
+    };
+    let (glyph, style) = frame::severity(worst.severity, theme);
+    let more = if open.len() > 1 { format!(" (+{})", open.len() - 1) } else { String::new() };
+    let text = format!("{} {}: {}", glyph, worst.rule.replace('_', " "), worst.message);
+    let room = usize::from(width).saturating_sub(more.len());
+    Line::from(vec![
+        Span::styled(widgets::clip(&text, room, theme), style),
+        Span::styled(more, theme.muted()),
+    ])
+}

@@ -1,0 +1,304 @@
+//! Loss, error and difference curves: raw values faded, the debiased moving average over them, evaluations as
+//! points, all lanes on one scale.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::card::smoothed_at;
+use super::{between, curves, lanes};
+use crate::app::series;
+use crate::app::smoothing::smoothed;
+use crate::app::{App, Lane};
+use crate::event::{Mode, Split};
+use crate::statistic::Scale;
+use crate::theme::Theme;
+use crate::units::Step;
+use crate::widgets::{Axis, Bucket, Extent, LineChart, Series, SeriesKind};
+
+/// In narrower charts only test evaluations are marked: those of training images lie on the curve anyway.
+const LEAST_WIDTH_OF_TRAIN_POINTS: u16 = 48;
+
+/// What a chart shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// Cross-entropy.
+    Loss,
+    /// Share classified wrongly, in percent.
+    Error,
+    /// The difference of two lanes' losses.
+    LossDifference,
+    /// The difference of two lanes' errors, in points.
+    ErrorDifference,
+}
+
+impl What {
+    pub(super) fn difference(self) -> What {
+        match self {
+            What::Loss | What::LossDifference => What::LossDifference,
+            What::Error | What::ErrorDifference => What::ErrorDifference,
+        }
+    }
+
+    /// What shares are multiplied by to be shown.
+    fn factor(self) -> f32 {
+        match self {
+            What::Loss | What::LossDifference => 1.0,
+            What::Error | What::ErrorDifference => 100.0,
+        }
+    }
+
+    fn series(self, lane: &Lane) -> &series::Series {
+        match self {
+            What::Loss | What::LossDifference => lane.loss(),
+            What::Error | What::ErrorDifference => lane.error(),
+        }
+    }
+}
+
+/// A chart at its place.
+pub(super) struct Chart<'a> {
+    what: What,
+    pub(super) lanes: Vec<&'a Lane>,
+    pub(super) area: Rect,
+}
+
+impl<'a> Chart<'a> {
+    pub(super) fn of(what: What, lanes: Vec<&'a Lane>, area: Rect) -> Chart<'a> {
+        Chart { what, lanes, area }
+    }
+}
+
+/// The scales that charts of one kind share.
+pub(super) struct Scales {
+    x: (f64, f64),
+    loss: Axis,
+    error: Axis,
+}
+
+impl Scales {
+    pub(super) fn of(app: &App) -> Scales {
+        let log = app.options().scale.resolve(Scale::Linear) == Scale::Log;
+        let fit = |what: What| {
+            let extents = app.visible_lanes().flat_map(|lane| {
+                let evaluations = evaluated(lane, what).into_iter().flat_map(|(series, _)| series.buckets());
+                let raw = what.series(lane).buckets();
+                bulk(raw, what.factor()).into_iter().chain(bulk_of(evaluations, what.factor()))
+            });
+            let fitted = Axis::fit(extents, log);
+            if log { fitted.with_margin(0.03) } else { Axis::new(0.0, fitted.high() * 1.05, false) }
+        };
+        // An error is a share: its linear scale is always the whole of it.
+        let error = if log { fit(What::Error) } else { Axis::new(0.0, 100.0, false) };
+        Scales { x: curves::x_range(app), loss: fit(What::Loss), error }
+    }
+
+    fn of_chart(&self, what: What) -> Option<Axis> {
+        match what {
+            What::Loss => Some(self.loss),
+            What::Error => Some(self.error),
+            What::LossDifference | What::ErrorDifference => None,
+        }
+    }
+}
+
+/// The extents of values without their uppermost hundredth: a few spikes must not flatten all the rest. They
+/// are marked at the chart's edge instead.
+fn bulk(buckets: &[series::Bucket], factor: f32) -> Option<Extent> {
+    let mut highs: Vec<f32> = buckets.iter().map(|b| b.max).filter(|x| x.is_finite()).collect();
+    let at = highs.len().checked_sub(1)? * 99 / 100;
+    let (_, high, _) = highs.select_nth_unstable_by(at, f32::total_cmp);
+    let low = buckets.iter().map(|b| b.min).fold(f32::NAN, f32::min);
+    Some([low * factor, *high * factor].into_iter().collect())
+}
+
+fn bulk_of<'b>(buckets: impl Iterator<Item = &'b series::Bucket>, factor: f32) -> Option<Extent> {
+    let buckets: Vec<series::Bucket> = buckets.copied().collect();
+    bulk(&buckets, factor)
+}
+
+/// The evaluations that belong into a chart, with their names.
+fn evaluated(lane: &Lane, what: What) -> Vec<(&series::Series, &'static str)> {
+    let both = [(Split::Train, "train"), (Split::Test, "test")];
+    let of = |(split, name)| {
+        let evaluations = lane.evaluations(split, Mode::Eval);
+        (if what == What::Loss { &evaluations.loss } else { &evaluations.error }, name)
+    };
+    match what {
+        What::Loss | What::Error => both.into_iter().map(of).collect(),
+        What::LossDifference | What::ErrorDifference => Vec::new(),
+    }
+}
+
+/// A curve ready to be drawn.
+struct Curve {
+    name: String,
+    buckets: Vec<Bucket>,
+    style: Style,
+    mark: char,
+    kind: SeriesKind,
+    read_out: Option<f64>,
+}
+
+/// Draws a chart.
+pub(super) fn render(app: &App, chart: &Chart<'_>, scales: &Scales, buffer: &mut Buffer, theme: &Theme) {
+    let curves = curves_of(app, chart, theme);
+    let title = title_of(app, chart);
+    with_line_chart(app, chart, scales, &title, &curves, |line_chart| {
+        line_chart.render(chart.area, buffer, theme);
+    });
+}
+
+/// The step under a column of the screen.
+pub(super) fn step_at(app: &App, chart: &Chart<'_>, scales: &Scales, column: u16) -> Option<Step> {
+    let curves = curves_of(app, chart, &Theme::default());
+    let mut x = None;
+    with_line_chart(app, chart, scales, "", &curves, |line_chart| x = line_chart.x_at(chart.area, column));
+    x.map(|x| curves::step_at(app, x))
+}
+
+fn with_line_chart(
+    app: &App,
+    chart: &Chart<'_>,
+    scales: &Scales,
+    title: &str,
+    curves: &[Curve],
+    then: impl FnOnce(LineChart<'_>),
+) {
+    let of = |curve: &Curve| (curve.style, curve.mark, curve.kind, curve.read_out);
+    let series: Vec<Series<'_>> = curves
+        .iter()
+        .map(|curve| {
+            let (style, mark, kind, read_out) = of(curve);
+            Series { name: &curve.name, buckets: &curve.buckets, style, mark, kind, read_out }
+        })
+        .collect();
+    let y = scales.of_chart(chart.what);
+    let cursor = (!app.follows()).then(|| curves::cursor_x(app)).flatten();
+    let x_name = app.options().axis.name();
+    then(LineChart { title, series: &series, x: scales.x, x_name, y, log: false, cursor });
+}
+
+fn title_of(app: &App, chart: &Chart<'_>) -> String {
+    let names = || chart.lanes.iter().map(|lane| lanes::name(app, lane)).collect::<Vec<_>>().join(" - ");
+    match chart.what {
+        What::Loss => "loss".to_owned(),
+        What::Error => "error %".to_owned(),
+        What::LossDifference => format!("loss: {}", names()),
+        What::ErrorDifference => format!("training error in points: {}", names()),
+    }
+}
+
+fn curves_of(app: &App, chart: &Chart<'_>, theme: &Theme) -> Vec<Curve> {
+    match (chart.what, chart.lanes.as_slice()) {
+        (What::LossDifference | What::ErrorDifference, [a, b]) => {
+            difference_curves(app, chart.what, a, b, theme)
+        }
+        (_, [lane]) => lane_curves(app, chart, lane, theme),
+        (_, lanes) => lanes
+            .iter()
+            .map(|lane| main_curve(app, chart.what, lane, &lanes::name(app, lane), theme))
+            .collect(),
+    }
+}
+
+/// Raw values behind, evaluations over them, the average of the raw values on top.
+fn lane_curves(app: &App, chart: &Chart<'_>, lane: &Lane, theme: &Theme) -> Vec<Curve> {
+    let what = chart.what;
+    let smoothing = app.options().smoothing;
+    let mut all = Vec::new();
+    if smoothing.is_on() {
+        all.push(Curve {
+            name: String::new(),
+            buckets: scaled(curves::buckets(app, lane, what.series(lane)), what),
+            style: theme.lane_faded(lane.idx().0),
+            mark: theme.glyph(crate::theme::Glyph::Missing),
+            kind: SeriesKind::Curve,
+            read_out: None,
+        });
+    }
+    let wide = chart.area.width >= LEAST_WIDTH_OF_TRAIN_POINTS;
+    for (series, name) in evaluated(lane, what).into_iter().filter(|(_, name)| wide || *name != "train") {
+        all.push(evaluation_curve(app, what, lane, series, name, theme));
+    }
+    all.push(main_curve(app, what, lane, "batch", theme));
+    all
+}
+
+fn evaluation_curve(
+    app: &App,
+    what: What,
+    lane: &Lane,
+    series: &series::Series,
+    name: &str,
+    theme: &Theme,
+) -> Curve {
+    let is_train = name == "train";
+    Curve {
+        name: name.to_owned(),
+        buckets: scaled(curves::buckets(app, lane, series), what),
+        style: if is_train { lanes::style(lane, theme) } else { theme.muted() },
+        mark: match (theme.is_ascii(), is_train) {
+            (true, true) => 'o',
+            (true, false) => 'x',
+            (false, true) => '●',
+            (false, false) => '○',
+        },
+        kind: SeriesKind::Points,
+        read_out: series.at(app.step()).map(|bucket| rounded(bucket.last, what)),
+    }
+}
+
+/// The averaged curve, or the raw one where smoothing is off.
+fn main_curve(app: &App, what: What, lane: &Lane, name: &str, theme: &Theme) -> Curve {
+    let decay = app.options().smoothing.decay();
+    let series = what.series(lane);
+    let buckets = if app.options().smoothing.is_on() {
+        let point = |(step, value)| Bucket::of(curves::x_of(app, lane, step), value);
+        smoothed(series, decay).map(point).collect()
+    } else {
+        curves::buckets(app, lane, series)
+    };
+    Curve {
+        name: name.to_owned(),
+        buckets: scaled(buckets, what),
+        style: lanes::style(lane, theme),
+        mark: theme.lane_swatch(lane.idx().0),
+        kind: SeriesKind::Curve,
+        read_out: smoothed_at(series, decay, app.step()).map(|value| rounded(value as f32, what)),
+    }
+}
+
+/// The difference and, dimmed, where it is zero.
+fn difference_curves(app: &App, what: What, a: &Lane, b: &Lane, theme: &Theme) -> Vec<Curve> {
+    let points = between::difference_of(app, what.series(a), what.series(b));
+    let here = between::value_at(&points, app.step()).map(|value| rounded(value, what));
+    let range = curves::x_range(app);
+    let zero = [range.0, range.1].map(|x| Bucket::of(x, 0.0)).to_vec();
+    let buckets = points.iter().map(|(step, value)| Bucket::of(curves::x_of(app, a, *step), *value));
+    let buckets = scaled(buckets.collect(), what);
+    let line = |name: &str, buckets, style, mark, read_out| {
+        let name = name.to_owned();
+        Curve { name, buckets, style, mark, kind: SeriesKind::Curve, read_out }
+    };
+    let dot = theme.glyph(crate::theme::Glyph::Separator);
+    vec![
+        line("", zero, theme.axis(), dot, None),
+        line("difference", buckets, theme.accent(), if theme.is_ascii() { '*' } else { '■' }, here),
+    ]
+}
+
+fn scaled(mut buckets: Vec<Bucket>, what: What) -> Vec<Bucket> {
+    let factor = what.factor();
+    for bucket in &mut buckets {
+        bucket.extent.min *= factor;
+        bucket.extent.max *= factor;
+        bucket.last *= factor;
+    }
+    buckets
+}
+
+fn rounded(value: f32, what: What) -> f64 {
+    let value = f64::from(value * what.factor());
+    if what.factor() == 1.0 { value } else { (value * 10.0).round() / 10.0 }
+}

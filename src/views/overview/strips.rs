@@ -1,0 +1,93 @@
+//! A strip of all layers a lane for the chosen statistic at the cursor, under one colour scale.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use super::{Stack, curves, lanes};
+use crate::app::{Action, App, Lane};
+use crate::statistic::Subject;
+use crate::theme::Theme;
+use crate::widgets;
+use crate::widgets::{ColorScale, Extent, Legend, Strip};
+
+/// Where the strips stand: a legend over all, then a strip a lane.
+pub(super) struct Strips<'a> {
+    legend: Rect,
+    strips: Vec<(&'a Lane, Rect)>,
+    /// Whether a strip is preceded by its lane's swatch, where strips stand below each other.
+    named: bool,
+}
+
+impl<'a> Strips<'a> {
+    /// A row a lane, taken from the bottom of a stack, where at least `rows` are wanted.
+    pub(super) fn below(app: &'a App, stack: &mut Stack, rows: u16) -> Strips<'a> {
+        let area = stack.0;
+        let rows = rows.min(area.height.saturating_sub(4));
+        stack.0.height -= rows;
+        let strips = app.visible_lanes().take(usize::from(rows)).enumerate();
+        let strips =
+            strips.map(|(at, lane)| (lane, Rect { y: area.bottom() - rows + at as u16, height: 1, ..area }));
+        Strips { legend: Rect { height: 0, ..area }, strips: strips.collect(), named: true }
+    }
+
+    /// The first of an area's rows for the legend, the rest for strips in the columns of their lanes.
+    pub(super) fn in_columns(app: &App, area: Rect, columns: Vec<(&'a Lane, Rect)>) -> Strips<'a> {
+        let legend = Rect { height: area.height.min(1), ..area };
+        let strips = if app.rows().is_empty() || area.height < 2 { Vec::new() } else { columns };
+        let below = |(lane, column): (&'a Lane, Rect)| {
+            (lane, Rect { y: column.y + 1, height: column.height.saturating_sub(1), ..column })
+        };
+        Strips { legend, strips: strips.into_iter().map(below).collect(), named: false }
+    }
+}
+
+/// Draws legend and strips.
+pub(super) fn render(app: &App, strips: &Strips<'_>, buffer: &mut Buffer, theme: &Theme) {
+    let statistic = app.options().statistic;
+    let values: Vec<Vec<Extent>> = strips.strips.iter().map(|(lane, _)| values(app, lane)).collect();
+    let log = curves::is_log(app, statistic);
+    let scale = ColorScale::fit(values.iter().flatten().copied(), log);
+    if strips.legend.height > 0 && !strips.strips.is_empty() {
+        let title = format!("{statistic} of each layer, input to head");
+        Legend { scale, title: &title, pointer: None }.render(strips.legend, buffer, theme);
+    }
+    let cursor = app.row().and_then(|row| app.rows().iter().position(|other| *other == row));
+    for ((lane, area), values) in strips.strips.iter().zip(&values) {
+        let area = strip_area(strips, *area);
+        if strips.named {
+            let swatch = theme.lane_swatch(lane.idx().0).to_string();
+            let whole = Rect { x: area.x.saturating_sub(2), width: area.width + 2, ..area };
+            widgets::put(buffer, whole, whole.x, whole.y, &swatch, lanes::style(lane, theme));
+        }
+        Strip { values, scale, cursor }.render(area, buffer, theme);
+    }
+}
+
+fn strip_area(strips: &Strips<'_>, area: Rect) -> Rect {
+    if strips.named && area.width > 2 { Rect { x: area.x + 2, width: area.width - 2, ..area } } else { area }
+}
+
+/// The chosen statistic at the cursor, a value a shared row.
+fn values(app: &App, lane: &Lane) -> Vec<Extent> {
+    let statistic = app.options().statistic;
+    let row = lane.statistic(statistic).and_then(|matrix| matrix.at(app.step()));
+    let column = |key| match statistic.subject() {
+        Subject::Layer => lane.topology()?.layers.iter().position(|l| crate::app::LayerKey::of(l) == key),
+        Subject::Block => None,
+    };
+    let value = |key| Some(curves::extent(*row?.cells.get(column(key)?)?));
+    app.rows().iter().map(|key| value(*key).unwrap_or_default()).collect()
+}
+
+/// What a click on a strip asks for.
+pub(super) fn click(app: &App, strips: &Strips<'_>, position: Position) -> Vec<Action> {
+    let Some((lane, area)) = strips.strips.iter().find(|(_, area)| area.contains(position)) else {
+        return Vec::new();
+    };
+    let values = vec![Extent::EMPTY; app.rows().len()];
+    let scale = ColorScale::fit([], false);
+    let strip = Strip { values: &values, scale, cursor: None };
+    let row = strip.index_at(strip_area(strips, *area), position.x).and_then(|at| app.rows().get(at));
+    let layer = row.map(|row| Action::SelectLayer(*row));
+    [Some(Action::SelectLane(lane.idx())), layer].into_iter().flatten().collect()
+}
