@@ -1,1 +1,117 @@
-//! cli
+//! The command line: one file a command, its arguments beside what it does. Errors go to standard error,
+//! results to standard output; exit status 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::paths;
+use crate::runlog;
+
+mod failure;
+mod table;
+mod source;
+mod check;
+mod doctor;
+mod export;
+mod runs;
+mod show;
+
+use failure::Failure;
+
+/// Trains plain and residual networks side by side and shows what a residual connection does.
+///
+/// Without a command, the default experiment is trained live: a plain network of 56 layers beside a residual
+/// one that differs in its shortcuts alone.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  skiplane                                       train the default experiment on the dashboard
+  skiplane train experiments/quick.toml          train another one
+  skiplane review latest                         open the last run again
+  skiplane train --headless --set training.batch=32
+
+RUN is a run id, a unique prefix of one, `latest`, or a folder.
+Exit status: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted."
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Runs(runs::RunsArgs),
+    Show(show::ShowArgs),
+    Export(export::ExportArgs),
+    Check(check::CheckArgs),
+    Doctor(doctor::DoctorArgs),
+}
+
+/// Where runs are kept.
+#[derive(Clone, Debug, Default, Args)]
+struct RunsFolder {
+    /// The folder of runs; by default `runs` of the working directory where it has one, else the user's data
+    /// folder.
+    #[arg(long = "runs", value_name = "DIR")]
+    runs: Option<PathBuf>,
+}
+
+impl RunsFolder {
+    /// The folder.
+    fn path(&self) -> Result<PathBuf, Failure> {
+        Ok(paths::runs_folder(self.runs.as_deref())?.0)
+    }
+
+    /// The folder of the run that the user names.
+    fn resolve(&self, run: &str) -> Result<PathBuf, Failure> {
+        Ok(runlog::resolve(&self.path()?, run)?)
+    }
+}
+
+/// Does what the command line says; the exit status tells how it ended.
+pub fn main() -> ExitCode {
+    let command_line = match CommandLine::try_parse() {
+        Ok(command_line) => command_line,
+        Err(error) => {
+            // Help and version are errors to clap, and go to standard output.
+            let status = if error.use_stderr() { 2 } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(status);
+        }
+    };
+    let Some(command) = command_line.command else {
+        return ExitCode::SUCCESS;
+    };
+    match run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                let _ = writeln!(io::stderr(), "error: {message}");
+            }
+            failure.status()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match command {
+        Command::Runs(args) => runs::run(&args, &mut out)?,
+        Command::Show(args) => show::run(&args, &mut out)?,
+        Command::Export(args) => export::run(&args, &mut out)?,
+        Command::Check(args) => check::run(&args, &mut out)?,
+        Command::Doctor(args) => doctor::run(&args, &mut out)?,
+    }
+    Ok(out.flush()?)
+}
+
+/// Tells of what was passed over while a run was read, on standard error.
+fn warn(message: &str) {
+    let _ = writeln!(io::stderr(), "warning: {message}");
+}

@@ -1,3 +1,7 @@
 //! The `skiplane` binary: hands the arguments to [`skiplane::cli`] and returns its exit status.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    skiplane::cli::main()
+}

@@ -1,6 +1,7 @@
 //! The one integration test binary; each file beside this one is a room of tests.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on is to panic where it stands")]
 
+mod cli;
 mod app;
 mod experiment;
 mod fakes;

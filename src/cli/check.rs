@@ -1,0 +1,94 @@
+//! `skiplane check`: validates an experiment and tells what it costs.
+
+use std::io::Write;
+
+use clap::Args;
+
+use super::failure::Failure;
+use super::source::ExperimentArgs;
+use super::table::{Align, Table, bytes, count};
+use crate::experiment::{Checked, Experiment};
+use crate::topology::Topology;
+use crate::{datasets, model};
+
+/// A training step costs about this many forward passes: forward, gradients of the inputs and of the weights.
+const PASSES: u64 = 3;
+
+/// Validates an experiment; prints it as resolved, with parameters and cost of a step for each lane.
+///
+/// What is printed is an experiment file itself: the figures stand in comments.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example: skiplane check experiments/plain-vs-residual.toml --set lane.*.width=16")]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    experiment: ExperimentArgs,
+}
+
+pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let (_, checked) = args.experiment.read()?;
+    let experiment = &checked.experiment;
+    let dataset = datasets::load(&experiment.data, experiment.seed)?;
+    checked.places.check_images(experiment, dataset.train.len())?;
+    let topologies = topologies(&checked, dataset.shape, dataset.classes.len())?;
+    let resolved = toml::to_string(experiment).map_err(|e| Failure::Failed(e.into()))?;
+    out.write_all(resolved.as_bytes())?;
+    writeln!(out)?;
+    writeln!(
+        out,
+        "# {} training and {} test images of {} (channels x height x width) in {} classes; {} steps are {:.2} epochs",
+        count(dataset.train.len() as u64),
+        count(dataset.test.len() as u64),
+        dataset.shape,
+        dataset.classes.len(),
+        experiment.training.steps,
+        epochs(experiment, dataset.train.len())
+    )?;
+    write_costs(experiment, &topologies, out)?;
+    Ok(())
+}
+
+/// The network of each lane, or the place of the lane that this build does not hold.
+pub(super) fn topologies(
+    checked: &Checked,
+    shape: crate::units::ImageShape,
+    classes: usize,
+) -> Result<Vec<Topology>, Failure> {
+    let lanes = checked.experiment.lanes.iter().enumerate();
+    lanes
+        .map(|(index, lane)| {
+            model::topology(lane, shape, classes).map_err(|error| {
+                let place = checked.places.of(&format!("lane.{index}"));
+                Failure::Input(anyhow::Error::from(error).context(format!("{place}: lane `{}`", lane.name)))
+            })
+        })
+        .collect()
+}
+
+fn epochs(experiment: &Experiment, images: usize) -> f64 {
+    experiment.training.steps as f64 * experiment.training.batch as f64 / images.max(1) as f64
+}
+
+fn write_costs(experiment: &Experiment, topologies: &[Topology], out: &mut dyn Write) -> std::io::Result<()> {
+    use Align::{Left, Right};
+    let columns = [
+        ("lane", Left),
+        ("layers", Right),
+        ("blocks", Right),
+        ("parameters", Right),
+        ("multiply-adds a step", Right),
+        ("activations of a step", Right),
+    ];
+    let batch = experiment.training.batch;
+    let mut table = Table::new(&columns);
+    for (lane, topology) in experiment.lanes.iter().zip(topologies) {
+        table.row([
+            lane.name.clone(),
+            topology.layers.len().to_string(),
+            topology.blocks.len().to_string(),
+            count(topology.parameters()),
+            count(PASSES * topology.multiply_adds() * batch as u64),
+            bytes(model::activation_bytes(topology, batch)),
+        ]);
+    }
+    table.write("# ", out)
+}

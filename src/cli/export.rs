@@ -1,0 +1,93 @@
+//! `skiplane export`: a run as one long table, a row for each value, for spreadsheets and data frames.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::failure::Failure;
+use super::{RunsFolder, warn};
+use crate::session::replay::Replay;
+use rows::RowWriter;
+
+mod rows;
+
+/// Writes every scalar and every per-layer statistic of a run, a row for each value.
+///
+/// Columns: run, lane, step, kind (step, layer, block, evaluation, event), index and name of the layer or
+/// block (for evaluations split/mode, for events what is known of them), statistic, value. For events the
+/// value is the time in milliseconds. NaN and infinities are written NaN, inf and -inf.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  skiplane export latest --format csv --out run.csv
+  skiplane export latest --format jsonl | jq -c 'select(.statistic == \"loss\") | [.lane, .step, .value]'")]
+pub(super) struct ExportArgs {
+    /// The run: an id, a unique prefix of one, `latest`, or a folder.
+    run: String,
+    /// The format.
+    #[arg(long, value_enum)]
+    format: Format,
+    /// The file to write, in place of one that exists; else standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    folder: RunsFolder,
+}
+
+/// A format of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Comma-separated values with a heading (RFC 4180, lines end with LF).
+    Csv,
+    /// A JSON object a line.
+    Jsonl,
+}
+
+pub(super) fn run(args: &ExportArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let folder = args.folder.resolve(&args.run)?;
+    let replay = Replay::open(std::slice::from_ref(&folder))?;
+    match &args.out {
+        None => export(replay, args.format, out),
+        Some(path) => export_to_file(replay, args.format, path),
+    }
+}
+
+/// Writes beside the file and puts it in place when it is whole, so that no half table is ever found there.
+fn export_to_file(replay: Replay, format: Format, path: &Path) -> Result<(), Failure> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = |e: io::Error| {
+        Failure::Failed(anyhow::Error::from(e).context(format!("could not write {}", path.display())))
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".skiplane-export-");
+    // A temporary file is its owner's alone; an export is what the user's mask leaves of reading and writing.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let file = builder.tempfile_in(parent);
+    let mut out = BufWriter::new(file.map_err(failed)?);
+    export(replay, format, &mut out)?;
+    let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
+}
+
+/// Streams a run, lane by lane.
+fn export(mut replay: Replay, format: Format, out: &mut dyn Write) -> Result<(), Failure> {
+    let labels: Vec<(String, String)> =
+        replay.lanes().iter().map(|lane| (lane.run.clone(), lane.name.clone())).collect();
+    let mut rows = RowWriter::new(format, labels, out)?;
+    while let Some(replayed) = replay.next_event()? {
+        rows.event(replayed.lane, &replayed.event)?;
+    }
+    let report = replay.report();
+    if let Some((lane, bad)) = report.bad.first() {
+        let log = replay.lanes()[lane.0].log.display();
+        let count = report.bad_count;
+        warn(&format!("{count} bad records were left out, the first in {log}:{}: {}", bad.line, bad.reason));
+    }
+    for (kind, count) in &report.unknown {
+        warn(&format!("{count} events of a newer kind were left out: {}", crate::text::printable(kind)));
+    }
+    Ok(())
+}

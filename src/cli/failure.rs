@@ -1,0 +1,75 @@
+//! How a command ends when it does not succeed, and the exit status that tells it.
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::datasets::DatasetError;
+use crate::experiment::ExperimentError;
+use crate::model::ModelError;
+use crate::paths::NoHome;
+use crate::runlog::RunLogError;
+
+/// Why a command did not succeed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// What the user gave cannot be used: status 2.
+    Input(anyhow::Error),
+    /// It could not be done: status 1.
+    Failed(anyhow::Error),
+    /// A signal or the user ended it: status 130.
+    Interrupted,
+    /// Whoever read the output stopped reading, which is no error.
+    OutputClosed,
+}
+
+impl Failure {
+    /// What to tell the user.
+    pub(super) fn message(&self) -> Option<String> {
+        match self {
+            Failure::Input(error) | Failure::Failed(error) => Some(format!("{error:#}")),
+            Failure::Interrupted | Failure::OutputClosed => None,
+        }
+    }
+
+    /// The exit status.
+    pub(super) fn status(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Failure::Input(_) => 2,
+            Failure::Failed(_) => 1,
+            Failure::Interrupted => 130,
+            Failure::OutputClosed => 0,
+        })
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::OutputClosed,
+            _ => Failure::Failed(error.into()),
+        }
+    }
+}
+
+impl From<RunLogError> for Failure {
+    fn from(error: RunLogError) -> Failure {
+        let missing =
+            |e: &io::Error| matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+        match &error {
+            RunLogError::Io { source, .. } if !missing(source) => Failure::Failed(error.into()),
+            _ => Failure::Input(error.into()),
+        }
+    }
+}
+
+macro_rules! bad_input {
+    ($($error:ty),*) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Failure {
+                Failure::Input(error.into())
+            }
+        })*
+    };
+}
+
+bad_input!(DatasetError, ExperimentError, ModelError, NoHome);

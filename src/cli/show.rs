@@ -1,0 +1,260 @@
+//! `skiplane show`: one run in a page.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::SystemTime;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::RunsFolder;
+use super::failure::Failure;
+use super::table::{Align, Table, count, duration, loss, percent};
+use crate::app::{App, LaneLabel, fairness};
+use crate::experiment::Experiment;
+use crate::runlog::{self, RunFolder, RunSummary};
+use crate::session::replay::{Replay, Report};
+use crate::text::printable;
+use crate::topology::Topology;
+use crate::units::LaneIdx;
+
+/// Shows one run: where it comes from, its lanes with their last figures, and what the health rules found.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example: skiplane show latest --json | jq '.lanes[] | [.name, .test_error]'")]
+pub(super) struct ShowArgs {
+    /// The run: an id, a unique prefix of one, `latest`, or a folder.
+    run: String,
+    /// Prints an object with all that is known, the experiment as resolved included.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    folder: RunsFolder,
+}
+
+/// All that is shown.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    summary: RunSummary,
+    experiment: Option<Experiment>,
+    networks: Vec<Network>,
+    findings: Vec<ShownFinding>,
+    fairness: Vec<ShownCheck>,
+    bad_records: u64,
+    unknown_events: u64,
+    torn_logs: Vec<String>,
+}
+
+/// The size of a lane's network.
+#[derive(Serialize)]
+struct Network {
+    lane: String,
+    layers: usize,
+    parameters: u64,
+}
+
+#[derive(Serialize)]
+struct ShownFinding {
+    lane: String,
+    step: u64,
+    cleared_at: Option<u64>,
+    rule: &'static str,
+    severity: &'static str,
+    layer: Option<String>,
+    message: String,
+    meaning: &'static str,
+}
+
+/// Something that must be equal between the first lane and another.
+#[derive(Serialize)]
+struct ShownCheck {
+    lanes: [String; 2],
+    name: &'static str,
+    equal: bool,
+    values: [String; 2],
+}
+
+pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let path = args.folder.resolve(&args.run)?;
+    let shown = gather(&path)?;
+    if args.json {
+        serde_json::to_writer_pretty(&mut *out, &shown).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        write_page(&shown, out)?;
+    }
+    Ok(())
+}
+
+fn gather(path: &Path) -> Result<Shown, Failure> {
+    let summary = runlog::summarize(path, SystemTime::now())?;
+    let experiment = RunFolder::open(path)?.experiment().ok();
+    let mut replay = Replay::open(&[path.to_owned()])?;
+    let labels =
+        replay.lanes().iter().map(|lane| LaneLabel { run: lane.run.clone(), lane: lane.name.clone() });
+    let mut app = App::new(labels.collect());
+    while let Some(replayed) = replay.next_event()? {
+        app.apply(replayed.lane, &replayed.event);
+    }
+    let name = |lane: LaneIdx| app.lane(lane).map(|lane| lane.name().to_owned()).unwrap_or_default();
+    let layer_name = |lane: LaneIdx, layer: Option<crate::units::LayerIdx>| {
+        let topology: &Topology = app.lane(lane)?.topology()?;
+        topology.layers.get(layer?.0).map(|layer| layer.name.clone())
+    };
+    let findings = app.findings().into_iter().map(|finding| ShownFinding {
+        lane: name(finding.lane),
+        step: finding.step.0,
+        cleared_at: finding.cleared_at.map(|step| step.0),
+        rule: finding.rule,
+        severity: finding.severity.name(),
+        layer: layer_name(finding.lane, finding.layer),
+        message: finding.message.clone(),
+        meaning: finding.meaning,
+    });
+    let networks = app.lanes().iter().filter_map(|lane| {
+        let topology = lane.topology()?;
+        let (layers, parameters) = (topology.layers.len(), topology.parameters());
+        Some(Network { lane: lane.name().to_owned(), layers, parameters })
+    });
+    let Report { bad_count, unknown, .. } = replay.report();
+    Ok(Shown {
+        findings: findings.collect(),
+        networks: networks.collect(),
+        fairness: checks(&app),
+        bad_records: *bad_count,
+        unknown_events: unknown.values().sum(),
+        torn_logs: replay.lanes().iter().filter(|l| l.torn_bytes() > 0).map(|l| l.name.clone()).collect(),
+        summary,
+        experiment,
+    })
+}
+
+/// Every lane against the first one.
+fn checks(app: &App) -> Vec<ShownCheck> {
+    let mut started = app.lanes().iter().filter_map(|lane| lane.started());
+    let Some(first) = started.next() else { return Vec::new() };
+    let compare = |other| {
+        let checks = fairness::compare(first, other).checks;
+        checks.into_iter().map(|check| ShownCheck {
+            lanes: [first.lane.clone(), other.lane.clone()],
+            name: check.name,
+            equal: check.equal,
+            values: check.values,
+        })
+    };
+    started.flat_map(compare).collect()
+}
+
+fn write_page(shown: &Shown, out: &mut dyn Write) -> std::io::Result<()> {
+    let manifest = &shown.summary.manifest;
+    let facts = [
+        ("run", format!("{}, {}", shown.summary.id, shown.summary.state.name())),
+        ("folder", shown.summary.path.display().to_string()),
+        ("experiment", manifest.experiment.clone()),
+        ("question", manifest.question.clone()),
+        ("started", manifest.started.clone()),
+        ("machine", format!("{}, {}, {}", manifest.host, manifest.os, manifest.instruction_set)),
+        ("skiplane", format!("{}, seed {}, {} threads", manifest.skiplane, manifest.seed, manifest.threads)),
+    ];
+    for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
+        writeln!(out, "{name:<11} {}", printable(value))?;
+    }
+    writeln!(out)?;
+    write_lanes(shown, out)?;
+    for lane in &shown.summary.lanes {
+        if let Some(reason) = &lane.reason {
+            writeln!(out, "{}: {}", printable(&lane.name), printable(reason))?;
+        }
+    }
+    write_findings(&shown.findings, out)?;
+    write_fairness(&shown.fairness, out)?;
+    let broken =
+        [(shown.bad_records, "bad records were skipped"), (shown.unknown_events, "events of newer kinds")];
+    for (count, what) in broken.iter().filter(|(count, _)| *count > 0) {
+        writeln!(out, "\n{count} {what}")?;
+    }
+    if !shown.torn_logs.is_empty() {
+        writeln!(
+            out,
+            "\ntorn at the end, as an interrupted log is: {}",
+            printable(&shown.torn_logs.join(", "))
+        )?;
+    }
+    Ok(())
+}
+
+fn write_lanes(shown: &Shown, out: &mut dyn Write) -> std::io::Result<()> {
+    use Align::{Left, Right};
+    let columns = [
+        ("LANE", Left),
+        ("STATE", Left),
+        ("LAYERS", Right),
+        ("PARAMETERS", Right),
+        ("STEP", Right),
+        ("LOSS", Right),
+        ("BATCH", Right),
+        ("TRAIN", Right),
+        ("TEST", Right),
+        ("TIME", Right),
+    ];
+    let mut table = Table::new(&columns);
+    for lane in &shown.summary.lanes {
+        let network = shown.networks.iter().find(|network| network.lane == lane.name);
+        let known =
+            |figure: fn(&Network) -> u64| network.map_or_else(|| "-".to_owned(), |n| count(figure(n)));
+        table.row([
+            lane.name.clone(),
+            lane.state.name().to_owned(),
+            known(|network| network.layers as u64),
+            known(|network| network.parameters),
+            format!("{}/{}", lane.step, lane.steps),
+            loss(lane.loss),
+            percent(lane.error),
+            percent(lane.train_error),
+            percent(lane.test_error),
+            duration(lane.elapsed_ms),
+        ]);
+    }
+    table.write("", out)
+}
+
+fn write_findings(findings: &[ShownFinding], out: &mut dyn Write) -> std::io::Result<()> {
+    if findings.is_empty() {
+        return writeln!(out, "\nno findings");
+    }
+    use Align::{Left, Right};
+    let columns = [("STEP", Right), ("LANE", Left), ("SEVERITY", Left), ("RULE", Left), ("FINDING", Left)];
+    let mut table = Table::new(&columns);
+    for finding in findings {
+        let place = finding.layer.as_ref().map(|layer| format!(" at {layer}")).unwrap_or_default();
+        let until = finding.cleared_at.map(|step| format!(" (until step {step})")).unwrap_or_default();
+        table.row([
+            finding.step.to_string(),
+            finding.lane.clone(),
+            finding.severity.to_owned(),
+            finding.rule.to_owned(),
+            format!("{}{place}{until}", finding.message),
+        ]);
+    }
+    writeln!(out)?;
+    table.write("", out)
+}
+
+fn write_fairness(checks: &[ShownCheck], out: &mut dyn Write) -> std::io::Result<()> {
+    if checks.is_empty() {
+        return Ok(());
+    }
+    let unequal: Vec<&ShownCheck> = checks.iter().filter(|check| !check.equal).collect();
+    if unequal.is_empty() {
+        let names: Vec<&str> = checks.iter().map(|check| check.name).collect();
+        let first = checks.iter().position(|check| check.lanes != checks[0].lanes).unwrap_or(names.len());
+        return writeln!(out, "\nfair: equal in all lanes are {}", names[..first].join(", "));
+    }
+    writeln!(out, "\nnot fair:")?;
+    for check in unequal {
+        let [a, b] = &check.values;
+        let lanes = check.lanes.join(" and ");
+        writeln!(out, "  {}: {} against {} ({})", check.name, printable(a), printable(b), printable(&lanes))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! Aligned columns of text and figures. Knows nothing of what stands in them.
+
+use std::io::{self, Write};
+
+use unicode_width::UnicodeWidthStr;
+
+use crate::text::printable;
+
+/// Spaces between two columns.
+const GAP: usize = 2;
+
+/// The side on which a column is aligned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Align {
+    /// For words.
+    Left,
+    /// For figures.
+    Right,
+}
+
+/// A table with a heading.
+#[derive(Debug)]
+pub(super) struct Table {
+    columns: Vec<(String, Align)>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(super) fn new(columns: &[(&str, Align)]) -> Table {
+        Table {
+            columns: columns.iter().map(|(name, align)| ((*name).to_owned(), *align)).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row with as many cells as there are columns.
+    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        debug_assert_eq!(N, self.columns.len());
+        self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
+    }
+
+    /// Writes the table, each line behind `indent`.
+    pub(super) fn write(&self, indent: &str, out: &mut dyn Write) -> io::Result<()> {
+        let heading: Vec<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
+        let lines = || std::iter::once(&heading).chain(&self.rows);
+        let width = |column: usize| lines().filter_map(|row| row.get(column)).map(|cell| cell.width()).max();
+        let widths: Vec<usize> = (0..self.columns.len()).map(|column| width(column).unwrap_or(0)).collect();
+        for row in lines() {
+            let mut line = indent.to_owned();
+            for ((cell, width), (_, align)) in row.iter().zip(&widths).zip(&self.columns) {
+                let space = " ".repeat(width - cell.width());
+                match align {
+                    Align::Left => line.extend([cell.as_str(), &space]),
+                    Align::Right => line.extend([space.as_str(), cell]),
+                }
+                line.push_str(&" ".repeat(GAP));
+            }
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// A loss, or a dash where there is none.
+pub(super) fn loss(loss: Option<f32>) -> String {
+    loss.map_or_else(dash, |x| if x.is_finite() { format!("{x:.4}") } else { format!("{x:?}") })
+}
+
+/// An error of 0 to 1 in per cent, or a dash where there is none.
+pub(super) fn percent(error: Option<f32>) -> String {
+    error.map_or_else(dash, |x| if x.is_finite() { format!("{:.1}%", 100.0 * x) } else { format!("{x:?}") })
+}
+
+/// A span of time in the two units that say most.
+pub(super) fn duration(ms: f64) -> String {
+    let seconds = ms / 1e3;
+    if seconds < 60.0 {
+        format!("{seconds:.1}s")
+    } else if seconds < 3600.0 {
+        format!("{}m{:02}s", seconds as u64 / 60, seconds as u64 % 60)
+    } else {
+        format!("{}h{:02}m", seconds as u64 / 3600, seconds as u64 / 60 % 60)
+    }
+}
+
+/// A number with its thousands apart.
+pub(super) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A number of bytes in the binary unit that suits it.
+pub(super) fn bytes(number: u64) -> String {
+    let mut value = number as f64;
+    for unit in ["B", "KiB", "MiB"] {
+        if value < 1024.0 {
+            return if unit == "B" { format!("{number} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} GiB")
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_by_what_is_seen() {
+        let mut table = Table::new(&[("name", Align::Left), ("loss", Align::Right), ("x", Align::Left)]);
+        table.row(["層層".to_owned(), loss(Some(2.5)), String::new()]);
+        table.row(["a\x1b".to_owned(), loss(None), "y".to_owned()]);
+        let mut out = Vec::new();
+        table.write("# ", &mut out).unwrap();
+        let expected = "# name    loss  x\n# 層層  2.5000\n# a\u{fffd}         -  y\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn figures_are_short_and_true() {
+        assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([bytes(12), bytes(2048), bytes(3 << 30)], ["12 B", "2.0 KiB", "3.0 GiB"]);
+        assert_eq!([duration(1500.0), duration(61e3), duration(3.7e6)], ["1.5s", "1m01s", "1h01m"]);
+        assert_eq!([percent(Some(0.123)), percent(Some(f32::NAN)), percent(None)], ["12.3%", "NaN", "-"]);
+        assert_eq!(loss(Some(f32::INFINITY)), "inf");
+    }
+}

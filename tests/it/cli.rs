@@ -1,0 +1,299 @@
+//! The real binary: what it prints where, and the exit status that tells how it ended.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use skiplane::event::*;
+use skiplane::runlog::RunFolder;
+use skiplane::statistic::Statistic;
+use skiplane::units::{LaneIdx, LayerIdx, Step};
+
+use crate::replay::{finished, new_run, step};
+use crate::runlog::lane_started;
+
+/// Runs the binary in a folder.
+pub(crate) fn skiplane(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_skiplane"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("XDG_DATA_HOME", folder.join("data"))
+        .env("HOME", folder)
+        .env_remove("NO_COLOR")
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The output of a command that succeeds without a word on standard error.
+fn output(folder: &Path, arguments: &[&str]) -> String {
+    let output = skiplane(folder, arguments);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{arguments:?}");
+    text(&output.stdout)
+}
+
+/// The error of a command that is refused, which prints nothing else.
+fn refused(folder: &Path, arguments: &[&str], status: i32) -> String {
+    let output = skiplane(folder, arguments);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(status), String::new()), "{arguments:?}");
+    text(&output.stderr)
+}
+
+/// A folder with `runs/`, in it one run of two lanes of which the second diverged.
+fn folder_with_a_run() -> (tempfile::TempDir, RunFolder) {
+    let folder = tempfile::tempdir().unwrap();
+    let run = new_run(&folder.path().join("runs"), "quick");
+    let mut plain = run.create_log(LaneIdx(0)).unwrap();
+    plain.append(&lane_started("plain")).unwrap();
+    for number in 1..=3 {
+        let RunEvent::StepFinished(mut step) = step(number, 2.5 / number as f32) else { unreachable!() };
+        step.statistics.insert(Statistic::ActivationStd, vec![1.0, 0.5, 1e-10, f32::INFINITY]);
+        step.statistics.insert(Statistic::BranchRatio, vec![0.25]);
+        plain.append(&RunEvent::StepFinished(step)).unwrap();
+    }
+    plain
+        .append(&RunEvent::EvaluationFinished(EvaluationFinished {
+            step: Step(3),
+            split: Split::Test,
+            mode: Mode::Eval,
+            images: 32,
+            loss: 2.0,
+            error: 0.75,
+            time: At { at_ms: 320.0 },
+        }))
+        .unwrap();
+    plain.append(&finished(3, Outcome::Completed)).unwrap();
+    let mut residual = run.create_log(LaneIdx(1)).unwrap();
+    residual.append(&lane_started("residual")).unwrap();
+    residual.append(&step(1, f32::NAN)).unwrap();
+    residual
+        .append(&RunEvent::NonFiniteFound(NonFiniteFound {
+            step: Step(1),
+            layer: Some(LayerIdx(2)),
+            pass: Pass::Forward,
+            time: At { at_ms: 110.0 },
+        }))
+        .unwrap();
+    residual.append(&finished(1, Outcome::Diverged)).unwrap();
+    (folder, run)
+}
+
+#[test]
+fn bad_usage_and_bad_input_end_with_status_two() {
+    let (folder, _) = folder_with_a_run();
+    let folder = folder.path();
+    fs::write(folder.join("bad.toml"), "[data]\nname = \"glyphs\"\n[training]\nsteps = \"many\"\n").unwrap();
+    let cases: &[(&[&str], &str)] = &[
+        (&["frobnicate"], "unrecognized subcommand 'frobnicate'"),
+        (&["runs", "--jsno"], "unexpected argument '--jsno'"),
+        (&["export", "latest"], "--format"),
+        (&["export", "latest", "--format", "xml"], "invalid value 'xml'"),
+        (&["show", "qiuck"], "did you mean 20261123-121610-quick?"),
+        (&["show", "./nowhere"], "could not read ./nowhere/run.json"),
+        (&["show", "latest", "--runs", "elsewhere"], "no run in elsewhere yet"),
+        (&["check", "missing.toml"], "could not read the experiment missing.toml"),
+        (&["check", "runs"], "expected a TOML file"),
+        (
+            &["check", "bad.toml"],
+            "bad.toml:4: training.steps: expected a whole number of at least 1, found `many`",
+        ),
+        (&["check", "--set", "training.batch"], "expected KEY=VALUE"),
+        (
+            &["check", "--set", "lane.plain.depth=57"],
+            "--set lane.plain.depth=57: lane.plain.depth: expected 6n+2",
+        ),
+    ];
+    for (arguments, expected) in cases {
+        let error = refused(folder, arguments, 2);
+        assert!(error.starts_with("error: ") && error.contains(expected), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn help_and_version_are_no_errors_and_every_help_has_an_example() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(output(folder.path(), &["--version"]).starts_with("skiplane "));
+    let help = output(folder.path(), &["--help"]);
+    let commands = help.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
+    let commands: Vec<&str> = commands
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(commands.len() >= 5, "{commands:?}");
+    for command in commands {
+        let help = output(folder.path(), &[command, "--help"]);
+        assert!(help.contains("Example") && help.contains(&format!("skiplane {command}")), "{help}");
+    }
+}
+
+#[test]
+fn runs_are_listed() {
+    let (folder, _) = folder_with_a_run();
+    let table = output(folder.path(), &["runs"]);
+    let expected = "\
+RUN                    STATE     LANE      STEP    LOSS  TRAIN   TEST  TIME
+20261123-121610-quick  finished  plain      3/6  0.8333      -  75.0%  0.3s
+                       diverged  residual   1/6     NaN      -      -  0.1s
+";
+    assert_eq!(table, expected);
+    let json: serde_json::Value = serde_json::from_str(&output(folder.path(), &["runs", "--json"])).unwrap();
+    assert_eq!(json[0]["id"], "20261123-121610-quick");
+    assert_eq!(json[0]["state"], "diverged");
+    assert_eq!(json[0]["lanes"][1]["loss"], "NaN");
+}
+
+#[test]
+fn a_run_is_shown() {
+    let (folder, _) = folder_with_a_run();
+    let page = output(folder.path(), &["show", "latest"]);
+    for expected in
+        ["20261123-121610-quick, diverged", "does it, \"really\"?", "2026-11-23T12:16:10.250Z", "608"]
+    {
+        assert!(page.contains(expected), "{expected} is missing in\n{page}");
+    }
+    assert!(page.contains("critical  non_finite  the loss is NaN"), "{page}");
+    let json: serde_json::Value =
+        serde_json::from_str(&output(folder.path(), &["show", "latest", "--json"])).unwrap();
+    assert_eq!(json["experiment"]["training"]["steps"], 6);
+    assert_eq!(json["networks"][0]["parameters"], 608);
+    assert_eq!(json["fairness"][0]["equal"], true);
+}
+
+/// Rows of a table in the order of its columns.
+fn csv(text: &str) -> Vec<Vec<&str>> {
+    text.lines().map(|line| line.split(',').collect()).collect()
+}
+
+#[test]
+fn an_export_holds_a_row_for_every_value() {
+    let (folder, _) = folder_with_a_run();
+    let table = output(folder.path(), &["export", "latest", "--format", "csv"]);
+    let rows = csv(&table);
+    assert_eq!(rows[0].join(","), "run,lane,step,kind,index,name,statistic,value");
+    assert!(rows.iter().all(|row| row.len() == 8));
+    // 3 steps of 6 scalars, 4 layers and a block; an evaluation of 4 scalars; 2 events; then the other lane.
+    assert_eq!(rows.len(), 1 + 3 * (6 + 4 + 1) + 4 + 2 + 6 + 3);
+    let quick = "20261123-121610-quick";
+    for expected in [
+        format!("{quick},plain,1,step,,,loss,2.5"),
+        format!("{quick},plain,2,layer,2,layer1.0.conv2,activation_std,1e-10"),
+        format!("{quick},plain,2,layer,3,linear,activation_std,inf"),
+        format!("{quick},plain,3,block,0,layer1.0,branch_ratio,0.25"),
+        format!("{quick},plain,3,evaluation,,test/eval,error,0.75"),
+        format!("{quick},plain,3,event,,completed,lane_finished,350.0"),
+        format!("{quick},residual,1,step,,,loss,NaN"),
+        format!("{quick},residual,1,event,,forward/2,non_finite_found,110.0"),
+    ] {
+        assert!(table.lines().any(|line| line == expected), "{expected}");
+    }
+}
+
+#[test]
+fn both_formats_say_the_same() {
+    let (folder, _) = folder_with_a_run();
+    let table = output(folder.path(), &["export", "latest", "--format", "csv"]);
+    let lines = output(folder.path(), &["export", "latest", "--format", "jsonl"]);
+    let rows = csv(&table);
+    let objects: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(objects.len(), rows.len() - 1);
+    for (object, row) in objects.iter().zip(&rows[1..]) {
+        for (column, cell) in rows[0].iter().zip(row) {
+            let value = match &object[*column] {
+                serde_json::Value::Null => String::new(),
+                serde_json::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            assert_eq!(&value, cell, "{column} of {object}");
+        }
+    }
+}
+
+#[test]
+fn an_export_to_a_file_replaces_it_whole() {
+    let (folder, _) = folder_with_a_run();
+    let file = folder.path().join("out.csv");
+    fs::write(&file, "old").unwrap();
+    assert_eq!(output(folder.path(), &["export", "latest", "--format", "csv", "--out", "out.csv"]), "");
+    assert_eq!(
+        fs::read_to_string(&file).unwrap(),
+        output(folder.path(), &["export", "latest", "--format", "csv"])
+    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left behind");
+    let error =
+        refused(folder.path(), &["export", "latest", "--format", "csv", "--out", "no/such/folder.csv"], 1);
+    assert!(error.contains("could not write no/such/folder.csv"), "{error}");
+}
+
+#[test]
+fn broken_records_are_warned_of_and_the_rest_exported() {
+    let (folder, run) = folder_with_a_run();
+    let log = run.log(LaneIdx(0)).unwrap();
+    let text_of_log = fs::read_to_string(&log).unwrap();
+    fs::write(&log, text_of_log.replacen("\"step\":2", "\"step\":\"\\u001b[2J\"", 1)).unwrap();
+    let output = skiplane(folder.path(), &["export", "latest", "--format", "csv"]);
+    assert_eq!(output.status.code(), Some(0));
+    let warning = text(&output.stderr);
+    assert!(
+        warning.contains("1 bad records were left out") && warning.contains("plain.jsonl:3:"),
+        "{warning}"
+    );
+    assert!(!warning.contains('\u{1b}'));
+    assert!(text(&output.stdout).lines().any(|line| line.contains(",plain,3,step,")));
+}
+
+#[test]
+fn check_prints_an_experiment_that_checks_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let first =
+        output(folder.path(), &["check", "--set", "lane.*.depth=20", "--steps", "100", "--seed", "5"]);
+    assert!(
+        first.contains("depth = 20") && first.contains("steps = 100") && first.contains("seed = 5"),
+        "{first}"
+    );
+    fs::write(folder.path().join("again.toml"), &first).unwrap();
+    assert_eq!(output(folder.path(), &["check", "again.toml"]), first);
+}
+
+#[test]
+fn a_batch_larger_than_the_data_is_told_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = refused(folder.path(), &["check", "--set", "training.batch=1000000"], 2);
+    assert!(error.contains("--set training.batch=1000000: training.batch: expected at most the"), "{error}");
+}
+
+#[test]
+fn the_doctor_knows_where_runs_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = output(folder.path(), &["doctor"]);
+    assert!(page.contains("output is no terminal") && page.contains("in the user's data folder"), "{page}");
+    let page = output(folder.path(), &["doctor", "--runs", "here"]);
+    assert!(page.contains("here (given by --runs), writable"), "{page}");
+}
+
+#[test]
+fn a_reader_that_stops_reading_is_no_error() {
+    let (folder, run) = folder_with_a_run();
+    let log = run.log(LaneIdx(0)).unwrap();
+    let mut records = fs::read_to_string(&log).unwrap();
+    for number in 4..3000 {
+        records.push_str(&serde_json::to_string(&step(number, 1.0)).unwrap());
+        records.push('\n');
+    }
+    fs::write(&log, records).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_skiplane"))
+        .args(["export", "latest", "--format", "csv"])
+        .current_dir(folder.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+}
