@@ -38,7 +38,16 @@ pub struct App {
     /// None follows the last step.
     step: Option<Step>,
     row: Option<LayerKey>,
+    /// The finding that was gone to last; stale once step or lane are others than its own.
+    finding: Option<FindingKey>,
     options: Options,
+}
+
+/// What findings are ordered and told apart by.
+type FindingKey = (Step, LaneIdx, &'static str);
+
+fn key_of(finding: &Finding) -> FindingKey {
+    (finding.step, finding.lane, finding.rule)
 }
 
 impl App {
@@ -53,6 +62,7 @@ impl App {
             lane: LaneIdx(0),
             step: None,
             row: None,
+            finding: None,
             options: Options::default(),
         }
     }
@@ -120,11 +130,26 @@ impl App {
         &self.rows
     }
 
-    /// All lanes' findings by step, then lane.
+    /// All visible lanes' findings by step, then lane, then rule.
     pub fn findings(&self) -> Vec<&Finding> {
         let mut all: Vec<&Finding> = self.visible_lanes().flat_map(|lane| lane.health().findings()).collect();
-        all.sort_by_key(|finding| (finding.step, finding.lane));
+        all.sort_by_key(|finding| key_of(finding));
         all
+    }
+
+    /// The place in [`App::findings`] of the one the cursor is on: the one that was gone to, else the last
+    /// whose step is not after the cursor's.
+    pub fn selected_finding(&self) -> Option<usize> {
+        let findings = self.findings();
+        match self.finding_here() {
+            Some(key) => findings.iter().position(|finding| key_of(finding) == key),
+            None => findings.iter().rposition(|finding| finding.step <= self.step()),
+        }
+    }
+
+    /// The finding that was gone to, while the cursor still is on it.
+    fn finding_here(&self) -> Option<FindingKey> {
+        self.finding.filter(|(step, lane, _)| (*step, *lane) == (self.step(), self.lane))
     }
 }
 

@@ -193,23 +193,27 @@ fn advance(app: &mut App, steps: u64) {
     }
 }
 
-/// Puts step, lane and layer on the finding that comes next in the order of [`App::findings`]. Findings of
-/// one step are told apart by the selected lane.
+/// Puts step, lane and layer on the finding before or after the one the cursor is on.
 fn turn_finding(app: &mut App, forward: bool) {
-    let here = (app.step(), app.lane);
+    let selected = app.selected_finding();
+    let on_it = app.finding_here().is_some();
     let findings = app.findings();
-    let found = if forward {
-        findings.iter().find(|finding| (finding.step, finding.lane) > here)
-    } else {
-        findings.iter().rev().find(|finding| (finding.step, finding.lane) < here)
+    let target = match (selected, forward) {
+        (Some(at), true) => Some(at + 1),
+        (None, true) => Some(0),
+        // From between two findings, the one before is the selected one itself.
+        (Some(at), false) if !on_it => Some(at),
+        (Some(at), false) => at.checked_sub(1),
+        (None, false) => None,
     };
-    let Some((step, lane, layer)) = found.map(|finding| (finding.step, finding.lane, finding.layer)) else {
-        return;
-    };
+    let Some(found) = target.and_then(|at| findings.get(at).copied()) else { return };
+    let (key, layer) = (super::key_of(found), found.layer);
+    let (step, lane, _) = key;
     let row = layer.and_then(|layer| app.lane(lane)?.topology()?.layers.get(layer.0).map(rows::LayerKey::of));
     app.row = row.or(app.row);
     app.lane = lane;
     select_step(app, step);
+    app.finding = Some(key);
 }
 
 fn type_go_to(app: &mut App, digit: char) {

@@ -60,3 +60,29 @@ fn one_cursor_goes_through_all_lanes() {
     app.act(Action::MoveStep(1_000));
     assert!(app.follows());
 }
+
+#[test]
+fn findings_are_gone_through_one_by_one_even_within_a_step() {
+    let deep = Specimen { steps: 600, ..Specimen::new("plain", 56, Shortcut::None) };
+    let mut app = specimen::app_of(&[deep.clone(), Specimen { name: "again".to_owned(), ..deep }]);
+    let all: Vec<FindingKey> = app.findings().into_iter().map(key_of).collect();
+    // Two equal lanes: every step with a finding has at least two.
+    assert!(all.len() >= 4, "{all:?}");
+    app.act(Action::SelectFirstStep);
+    assert_eq!(app.selected_finding(), None);
+    let mut seen = Vec::new();
+    for _ in 0..all.len() + 2 {
+        app.act(Action::SelectNextFinding);
+        seen.push(app.selected_finding().expect("went to one"));
+    }
+    let last = all.len() - 1;
+    assert_eq!(seen, (0..=last).chain([last, last]).collect::<Vec<_>>());
+    for at in (0..last).rev() {
+        app.act(Action::SelectPreviousFinding);
+        assert_eq!(app.selected_finding(), Some(at));
+        assert_eq!((app.step(), app.selected_lane()), (all[at].0, all[at].1));
+    }
+    app.act(Action::MoveStep(1));
+    app.act(Action::SelectPreviousFinding);
+    assert!(app.step() <= Step(all[0].0.0 + 1));
+}
