@@ -1,8 +1,19 @@
 //! Batch norm over batch, height and width (Ioffe & Szegedy 2015), fused with what follows it in a block: the
 //! addition of the shortcut, ReLU, and the statistics of all three.
+//!
+//! The passes see channels in groups of 16 lanes and keep a group's sums in registers from the first pixel to the
+//! last. Sums are in f64, which costs little beside the memory they read and makes statistics exact. No
+//! multiply-add is fused here, so that all instruction sets give the same bits.
 
 use super::InstructionSet;
 use crate::statistics::{Moments, Products, Sums};
+use columns::{Columns, LANES, fall_on_lanes, lanes};
+
+mod columns;
+mod extremes;
+mod measure;
+mod forward;
+mod backward;
 
 /// Added to the variance under the root.
 pub const EPSILON: f32 = 1e-5;
@@ -67,18 +78,32 @@ pub struct Gradients<'a> {
 }
 
 /// Measures mean and variance of each channel of `x` `[pixels][CHANNELS]`, accurate to f32 rounding.
-pub fn measure<const CHANNELS: usize>(_set: InstructionSet, x: &[f32]) -> Channels<CHANNELS> {
-    let (mean, variance) = super::reference::channel_statistics(CHANNELS, x);
-    Channels {
-        mean: std::array::from_fn(|c| mean[c] as f32),
-        variance: std::array::from_fn(|c| variance[c] as f32),
-    }
+pub fn measure<const CHANNELS: usize>(set: InstructionSet, x: &[f32]) -> Channels<CHANNELS> {
+    let measure = match fall_on_lanes(CHANNELS, x.len()) {
+        true => measure_in_groups::<CHANNELS, LANES>,
+        false => measure_in_groups::<CHANNELS, 1>,
+    };
+    measure(set, x)
+}
+
+fn measure_in_groups<const CHANNELS: usize, const L: usize>(
+    set: InstructionSet,
+    x: &[f32],
+) -> Channels<CHANNELS> {
+    let mut channels = Channels { mean: [0.0; CHANNELS], variance: [0.0; CHANNELS] };
+    set.run(measure::Measure::<L> {
+        columns: Columns::of(CHANNELS, x.len()),
+        x: lanes(x),
+        mean: &mut channels.mean,
+        variance: &mut channels.variance,
+    });
+    channels
 }
 
 impl<const CHANNELS: usize> Channels<CHANNELS> {
     /// One over the standard deviation of each channel, [`EPSILON`] included.
     pub fn inverse_std(&self) -> [f32; CHANNELS] {
-        self.variance.map(|variance| 1.0 / (variance + EPSILON).sqrt())
+        self.variance.map(|variance| (f64::from(variance) + f64::from(EPSILON)).sqrt().recip() as f32)
     }
 
     /// Moves running statistics towards these of a batch with that many pixels, as PyTorch does: by [`MOMENTUM`],
@@ -96,65 +121,107 @@ impl<const CHANNELS: usize> Channels<CHANNELS> {
 ///
 /// Running statistics as `affine.channels` make it the pass for inference. `statistics` is overwritten.
 pub fn forward<const CHANNELS: usize, const RELU: bool>(
-    _set: InstructionSet,
+    set: InstructionSet,
     affine: Affine<CHANNELS>,
     x: &[f32],
     shortcut: Option<&[f32]>,
     y: &mut [f32],
     statistics: Option<&mut ForwardStatistics>,
 ) {
-    let inverse = affine.channels.inverse_std();
-    let respond = |i: usize| {
-        let c = i % CHANNELS;
-        (x[i] - affine.channels.mean[c]) * (inverse[c] * affine.gamma[c]) + affine.beta[c]
+    let forward = match fall_on_lanes(CHANNELS, x.len()) {
+        true => forward_in_groups::<CHANNELS, RELU, LANES>,
+        false => forward_in_groups::<CHANNELS, RELU, 1>,
     };
-    let response: Vec<f32> = (0..x.len()).map(respond).collect();
-    for (i, y) in y.iter_mut().enumerate() {
-        let sum = response[i] + shortcut.map_or(0.0, |h| h[i]);
-        *y = if RELU && sum < 0.0 { 0.0 } else { sum };
-    }
-    if let Some(statistics) = statistics {
-        let dead = |c: &usize| y.iter().skip(*c).step_by(CHANNELS).all(|y| *y == 0.0);
-        *statistics = ForwardStatistics {
-            output: Moments::of(y),
-            dead_units: (0..CHANNELS).filter(dead).count(),
-            response: Sums::of(&response),
-            branch: shortcut.map(|h| Products::of(&response, h)),
-        };
-    }
+    forward(set, affine, x, shortcut, y, statistics);
+}
+
+fn forward_in_groups<const CHANNELS: usize, const RELU: bool, const L: usize>(
+    set: InstructionSet,
+    affine: Affine<CHANNELS>,
+    x: &[f32],
+    shortcut: Option<&[f32]>,
+    y: &mut [f32],
+    statistics: Option<&mut ForwardStatistics>,
+) {
+    let columns = Columns::<L>::of(CHANNELS, x.len());
+    assert_eq!(y.len(), x.len(), "what comes out is as long as what goes in");
+    let shortcut =
+        shortcut.inspect(|h| assert_eq!(h.len(), x.len(), "the shortcut is as long as the branch"));
+    let inverse = affine.channels.inverse_std();
+    let scale: [f32; CHANNELS] = std::array::from_fn(|c| inverse[c] * affine.gamma[c]);
+    set.run(forward::Forward::<L> {
+        columns,
+        relu: RELU,
+        mean: &affine.channels.mean,
+        scale: &scale,
+        beta: affine.beta,
+        x: lanes(x),
+        shortcut: shortcut.map(lanes),
+        y,
+        statistics,
+    });
 }
 
 /// Adds the gradients of [`forward`] to their destinations.
 ///
 /// `statistics`, of the gradient with respect to the output, is overwritten.
 pub fn gradient<const CHANNELS: usize, const RELU: bool>(
-    _set: InstructionSet,
+    set: InstructionSet,
     affine: Affine<CHANNELS>,
     saved: Saved,
     to: Gradients,
     statistics: Option<&mut Moments>,
 ) {
-    let inverse = affine.channels.inverse_std();
-    let count = (saved.x.len() / CHANNELS) as f64;
-    let passed: Vec<f32> =
-        saved.dy.iter().zip(saved.y).map(|(&d, &y)| if RELU && y <= 0.0 { 0.0 } else { d }).collect();
-    let normalised = |i: usize| (saved.x[i] - affine.channels.mean[i % CHANNELS]) * inverse[i % CHANNELS];
-    let (mut dgamma, mut dbeta) = ([0.0_f64; CHANNELS], [0.0_f64; CHANNELS]);
-    for (i, &g) in passed.iter().enumerate() {
-        dgamma[i % CHANNELS] += f64::from(g) * f64::from(normalised(i));
-        dbeta[i % CHANNELS] += f64::from(g);
-    }
-    for (i, dx) in to.dx.iter_mut().enumerate() {
-        let c = i % CHANNELS;
-        let along = (dbeta[c] / count) as f32 + normalised(i) * (dgamma[c] / count) as f32;
-        *dx += affine.gamma[c] * inverse[c] * (passed[i] - along);
-    }
-    to.dgamma.iter_mut().zip(dgamma).for_each(|(to, sum)| *to += sum as f32);
-    to.dbeta.iter_mut().zip(dbeta).for_each(|(to, sum)| *to += sum as f32);
-    if let Some(dshortcut) = to.dshortcut {
-        dshortcut.iter_mut().zip(&passed).for_each(|(to, g)| *to += g);
-    }
-    if let Some(statistics) = statistics {
-        *statistics = Moments::of(saved.dy);
-    }
+    let gradient = match fall_on_lanes(CHANNELS, saved.x.len()) {
+        true => gradient_in_groups::<CHANNELS, RELU, LANES>,
+        false => gradient_in_groups::<CHANNELS, RELU, 1>,
+    };
+    gradient(set, affine, saved, to, statistics);
 }
+
+fn gradient_in_groups<const CHANNELS: usize, const RELU: bool, const L: usize>(
+    set: InstructionSet,
+    affine: Affine<CHANNELS>,
+    saved: Saved,
+    to: Gradients,
+    statistics: Option<&mut Moments>,
+) {
+    let columns = Columns::<L>::of(CHANNELS, saved.x.len());
+    let lengths = [saved.y.len(), saved.dy.len(), to.dx.len()];
+    assert_eq!(lengths, [saved.x.len(); 3], "output and gradients are as long as what was normalised");
+    let dshortcut =
+        to.dshortcut.inspect(|d| assert_eq!(d.len(), saved.x.len(), "the shortcut's gradient too"));
+    let inverse = affine.channels.inverse_std();
+
+    let (mut sum, mut along) = ([0.0_f64; CHANNELS], [0.0_f64; CHANNELS]);
+    set.run(backward::Reduce {
+        columns,
+        relu: RELU,
+        mean: &affine.channels.mean,
+        saved,
+        dshortcut,
+        gradient: &mut sum,
+        along: &mut along,
+        statistics,
+    });
+    let count = columns.pixels() as f64;
+    for c in 0..CHANNELS {
+        to.dgamma[c] += (along[c] * f64::from(inverse[c])) as f32;
+        to.dbeta[c] += sum[c] as f32;
+    }
+    set.run(backward::Spread {
+        columns,
+        relu: RELU,
+        mean: &affine.channels.mean,
+        scale: &std::array::from_fn::<_, CHANNELS, _>(|c| inverse[c] * affine.gamma[c]),
+        constant: &sum.map(|sum| (sum / count) as f32),
+        slope: &std::array::from_fn::<_, CHANNELS, _>(|c| {
+            (along[c] / count * f64::from(inverse[c]).powi(2)) as f32
+        }),
+        saved,
+        dx: to.dx,
+    });
+}
+
+#[cfg(test)]
+mod tests;
