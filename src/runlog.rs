@@ -17,7 +17,7 @@ mod summary;
 
 pub use folder::{NewRun, RunFolder};
 pub use manifest::{Manifest, ManifestLane};
-pub use reader::{BadRecord, Entry, LogReader, MAX_LINE, Position, read_record};
+pub use reader::{BadRecord, Entry, LogReader, MAX_LINE, Position, read_record, read_records};
 pub use resolve::resolve;
 pub use summary::{LaneSummary, RunSummary, State, list, summarize};
 pub use writer::LogWriter;

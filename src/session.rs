@@ -1,4 +1,6 @@
 //! The only threads and channels: a live run's lanes, and the replay of saved ones, as one stream of
 //! `(LaneIdx, RunEvent)`.
 
+mod permits;
+pub mod live;
 pub mod replay;

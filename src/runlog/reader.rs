@@ -2,7 +2,7 @@
 //! the end stays unread, because its writer may be in the middle of it.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -221,6 +221,30 @@ pub fn read_record(path: &Path, bytes: Range<u64>) -> Result<RunEvent, RunLogErr
     file.take(length).read_to_end(&mut record).map_err(RunLogError::io("read", path))?;
     serde_json::from_slice(&record)
         .map_err(|e| RunLogError::malformed(path, format!("expected a record at byte {}: {e}", bytes.start)))
+}
+
+/// Reads the whole records in a range of bytes, one after the other, and hands each over.
+///
+/// # Errors
+/// Where they cannot be read or are no longer there; those before were handed over.
+pub fn read_records(
+    path: &Path,
+    bytes: Range<u64>,
+    mut each: impl FnMut(RunEvent),
+) -> Result<(), RunLogError> {
+    let mut file = File::open(path).map_err(RunLogError::io("open", path))?;
+    file.seek(SeekFrom::Start(bytes.start)).map_err(RunLogError::io("read", path))?;
+    let mut source = BufReader::new(file.take(bytes.end.saturating_sub(bytes.start)));
+    let (mut at, mut record) = (bytes.start, Vec::new());
+    while at < bytes.end {
+        record.clear();
+        let length = source.read_until(b'\n', &mut record).map_err(RunLogError::io("read", path))?;
+        let event = serde_json::from_slice(&record)
+            .map_err(|e| RunLogError::malformed(path, format!("expected a record at byte {at}: {e}")))?;
+        each(event);
+        at += length as u64;
+    }
+    Ok(())
 }
 
 enum Parsed {

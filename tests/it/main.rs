@@ -3,10 +3,12 @@
 
 mod cli;
 mod app;
+mod end_to_end;
 mod experiment;
 mod fakes;
 mod floors;
 mod frames;
+mod live;
 mod model;
 mod replay;
 mod runlog;

@@ -1,0 +1,313 @@
+//! A live run: a thread a lane that trains, and the stream of events that comes from all of them.
+//!
+//! An event is in its lane's log before it is sent. The channel is bounded and sending never waits: what
+//! finds it full is left out, noticed by the gap in the log's bytes, and read from the log, so that whoever
+//! drains sees every event of a lane, in order. Knows nothing of what is done with the events.
+
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, bounded};
+use thiserror::Error;
+
+use super::permits::Permits;
+use crate::datasets::{BatchOrder, Dataset, DatasetError};
+use crate::event::{Outcome, RunEvent};
+use crate::experiment::{Experiment, Lane};
+use crate::model::{self, ModelError, Network};
+use crate::runlog::{RunFolder, RunLogError, read_records};
+use crate::units::LaneIdx;
+
+mod lane;
+mod orders;
+mod tap;
+
+use orders::Orders;
+use tap::{Progress, Tap, Wires};
+
+/// Events that the channel holds: seconds of several fast lanes.
+pub const CAPACITY: usize = 1024;
+/// Warnings that wait to be taken.
+const WARNINGS: usize = 256;
+
+/// Builds the network of a lane, in the lane's thread.
+pub type Build = dyn Fn(&Lane, &Experiment, &Dataset) -> Result<Box<dyn Network>, ModelError> + Send + Sync;
+
+/// All that a live run needs.
+pub struct Setup {
+    /// What is trained.
+    pub experiment: Experiment,
+    /// On what.
+    pub dataset: Arc<Dataset>,
+    /// Where logs and checkpoints go; a new one.
+    pub folder: RunFolder,
+    /// The lanes that compute at once, at least 1.
+    pub threads: usize,
+    /// Makes the networks.
+    pub build: Box<Build>,
+    /// Milliseconds since the run started.
+    pub clock: Box<dyn Fn() -> f64 + Send + Sync>,
+    /// Events that the channel holds, at least 1.
+    pub capacity: usize,
+}
+
+impl Setup {
+    /// A run of compiled networks from now on.
+    pub fn new(experiment: Experiment, dataset: Arc<Dataset>, folder: RunFolder, threads: usize) -> Setup {
+        let started = Instant::now();
+        Setup {
+            experiment,
+            dataset,
+            folder,
+            threads,
+            build: Box::new(|lane, experiment, dataset| {
+                let optimizer = &experiment.training.optimizer;
+                model::build(lane, dataset.shape, dataset.classes.len(), experiment.seed, optimizer)
+            }),
+            clock: Box::new(move || started.elapsed().as_secs_f64() * 1e3),
+            capacity: CAPACITY,
+        }
+    }
+}
+
+/// Why a run could not be started.
+#[derive(Debug, Error)]
+pub enum SessionError {
+    /// The experiment doesn't fit the data.
+    #[error(transparent)]
+    Data(#[from] DatasetError),
+    /// A log could not be created.
+    #[error(transparent)]
+    Log(#[from] RunLogError),
+    /// The system gave no thread.
+    #[error("expected a thread for lane {lane}, found {source}; start fewer lanes, or raise the limit")]
+    Thread {
+        /// The lane's name.
+        lane: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// What can be asked of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Wait after the current step.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Write a checkpoint now.
+    Checkpoint,
+    /// End with a checkpoint.
+    Stop,
+}
+
+/// An event on its way from a lane.
+#[derive(Debug)]
+struct LaneEvent {
+    lane: LaneIdx,
+    event: RunEvent,
+    /// Its record in the lane's log; none where the log could not be written.
+    bytes: Option<Range<u64>>,
+}
+
+/// A problem that a lane survived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The lane.
+    pub lane: LaneIdx,
+    /// What could not be done, and why.
+    pub problem: String,
+}
+
+/// A run that trains in its threads. Dropping it leaves them training, without a listener; what is paused then
+/// goes on.
+pub struct Live {
+    lanes: Vec<LiveLane>,
+    events: Receiver<LaneEvent>,
+    warnings: Receiver<Warning>,
+    bell: Receiver<()>,
+    /// Kept so that the bell and the warnings outlive the lanes.
+    wires: Wires,
+    filled: u64,
+}
+
+struct LiveLane {
+    name: String,
+    log: PathBuf,
+    orders: Arc<Orders>,
+    progress: Arc<Progress>,
+    thread: Option<JoinHandle<Outcome>>,
+    outcome: Option<Outcome>,
+    /// Bytes of the log whose events were handed over.
+    applied: u64,
+    /// Dropped events that were looked for in the log.
+    dropped: u64,
+}
+
+/// Starts a thread for each lane of the experiment.
+///
+/// # Errors
+/// A batch larger than the training split, logs that cannot be created, no threads. Lanes that were started
+/// before the error are stopped.
+pub fn start(setup: Setup) -> Result<Live, SessionError> {
+    let training = &setup.experiment.training;
+    let order = BatchOrder::new(setup.dataset.train.len(), training.batch, setup.experiment.seed)?;
+    let permits = Permits::new(setup.threads);
+    let (events_in, events) = bounded(setup.capacity.max(1));
+    let (warnings_in, warnings) = bounded(WARNINGS);
+    let (bell_in, bell) = bounded(1);
+    let wires = Wires { events: events_in, warnings: warnings_in, bell: bell_in };
+    let setup = Arc::new(setup);
+    let mut live = Live { lanes: Vec::new(), events, warnings, bell, wires, filled: 0 };
+    for index in 0..setup.experiment.lanes.len() {
+        match live.start_lane(&setup, LaneIdx(index), order.clone(), &permits) {
+            Ok(lane) => live.lanes.push(lane),
+            Err(error) => {
+                live.command_all(Command::Stop);
+                live.join();
+                return Err(error);
+            }
+        }
+    }
+    Ok(live)
+}
+
+impl Live {
+    fn start_lane(
+        &self,
+        setup: &Arc<Setup>,
+        index: LaneIdx,
+        order: BatchOrder,
+        permits: &Arc<Permits>,
+    ) -> Result<LiveLane, SessionError> {
+        let name = setup.experiment.lanes[index.0].name.clone();
+        let writer = setup.folder.create_log(index)?;
+        let log = setup.folder.log(index).unwrap_or_default();
+        let (orders, progress) = (Arc::new(Orders::default()), Arc::new(Progress::default()));
+        let thread = {
+            let (setup, wires, permits) = (Arc::clone(setup), self.wires.clone(), Arc::clone(permits));
+            let (orders, progress) = (Arc::clone(&orders), Arc::clone(&progress));
+            let body = move || {
+                let tap = Tap::open(index, Box::new(writer), wires, progress, orders, permits);
+                lane::run(&setup, index, order, tap)
+            };
+            thread::Builder::new().name(format!("lane-{name}")).spawn(body)
+        };
+        let thread = thread.map_err(|source| SessionError::Thread { lane: name.clone(), source })?;
+        let (thread, outcome) = (Some(thread), None);
+        Ok(LiveLane { name, log, orders, progress, thread, outcome, applied: 0, dropped: 0 })
+    }
+
+    /// The names of the lanes, in the order of the experiment.
+    pub fn lanes(&self) -> impl Iterator<Item = &str> {
+        self.lanes.iter().map(|lane| lane.name.as_str())
+    }
+
+    /// Becomes ready when there may be something to drain, or a warning; draining silences it.
+    pub fn bell(&self) -> &Receiver<()> {
+        &self.bell
+    }
+
+    /// Hands over every event that came since the last time, without waiting: each lane's all and in order.
+    pub fn drain(&mut self, mut apply: impl FnMut(LaneIdx, &RunEvent)) {
+        let _ = self.bell.try_recv();
+        // What arrives meanwhile rings again; this bound lets the caller draw in between.
+        for _ in 0..self.events.len() {
+            let Ok(LaneEvent { lane, event, bytes }) = self.events.try_recv() else { break };
+            let before = match &bytes {
+                Some(bytes) => bytes.start,
+                None => self.lanes[lane.0].progress.written(),
+            };
+            self.fill_up_to(lane, before, &mut apply);
+            let place = &mut self.lanes[lane.0];
+            match bytes {
+                // It was read from the log before it arrived.
+                Some(bytes) if bytes.start < place.applied => {}
+                Some(bytes) => {
+                    place.applied = bytes.end;
+                    apply(lane, &event);
+                }
+                None => apply(lane, &event),
+            }
+        }
+        for index in 0..self.lanes.len() {
+            let lane = &mut self.lanes[index];
+            let dropped = lane.progress.dropped();
+            if dropped != lane.dropped {
+                lane.dropped = dropped;
+                let written = lane.progress.written();
+                self.fill_up_to(LaneIdx(index), written, &mut apply);
+            }
+        }
+    }
+
+    /// Hands over what the log holds up to a byte and was not handed over yet.
+    fn fill_up_to(&mut self, lane: LaneIdx, end: u64, apply: &mut impl FnMut(LaneIdx, &RunEvent)) {
+        let place = &mut self.lanes[lane.0];
+        if place.applied >= end {
+            return;
+        }
+        let gap = place.applied..end;
+        place.applied = end;
+        let filled = &mut self.filled;
+        let read = read_records(&place.log, gap, |event| {
+            *filled += 1;
+            apply(lane, &event);
+        });
+        if let Err(error) = read {
+            let problem = format!("events are missing on screen, though not in the log: {error}");
+            let _ = self.wires.warnings.try_send(Warning { lane, problem });
+        }
+    }
+
+    /// Takes the problems that lanes survived since the last time.
+    pub fn take_warnings(&mut self) -> Vec<Warning> {
+        self.warnings.try_iter().collect()
+    }
+
+    /// Events that found the channel full and were read from the log.
+    pub fn filled(&self) -> u64 {
+        self.filled
+    }
+
+    /// Asks something of one lane; nothing where there is no such lane.
+    pub fn command(&self, lane: LaneIdx, command: Command) {
+        if let Some(lane) = self.lanes.get(lane.0) {
+            lane.orders.give(command);
+        }
+    }
+
+    /// Asks something of every lane.
+    pub fn command_all(&self, command: Command) {
+        self.lanes.iter().for_each(|lane| lane.orders.give(command));
+    }
+
+    /// Whether all lanes ended and all their events were handed over.
+    pub fn is_finished(&self) -> bool {
+        let ended = |lane: &LiveLane| lane.thread.as_ref().is_none_or(JoinHandle::is_finished);
+        let drained = |lane: &LiveLane| lane.progress.dropped() == lane.dropped;
+        self.lanes.iter().all(ended) && self.events.is_empty() && self.lanes.iter().all(drained)
+    }
+
+    /// Waits until all lanes ended and says how, in the order of the experiment. Events can still be drained.
+    pub fn join(&mut self) -> Vec<Outcome> {
+        for lane in &mut self.lanes {
+            if let Some(thread) = lane.thread.take() {
+                let lost = |_| Outcome::Failed { reason: "the lane's thread was lost".to_owned() };
+                lane.outcome = Some(thread.join().unwrap_or_else(lost));
+            }
+        }
+        self.lanes.iter().filter_map(|lane| lane.outcome.clone()).collect()
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.command_all(Command::Resume);
+    }
+}

@@ -1,0 +1,60 @@
+//! The thread of one lane: builds its network there, since networks don't move between threads, and trains.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::Setup;
+use super::tap::Tap;
+use crate::datasets::BatchOrder;
+use crate::event::{At, LaneFinished, Outcome, RunEvent};
+use crate::model::shared_weights_hash;
+use crate::text::printable;
+use crate::trainer::{Sink, Task, train};
+use crate::units::{LaneIdx, Step};
+
+/// Trains a lane to its end. Whatever happens in it, its last event says how it ended.
+pub(super) fn run(setup: &Arc<Setup>, lane: LaneIdx, order: BatchOrder, mut tap: Tap) -> Outcome {
+    let trained = catch_unwind(AssertUnwindSafe(|| build_and_train(setup, lane, order, &mut tap)));
+    let failed = match trained {
+        Ok(Ok(outcome)) => {
+            tap.close();
+            return outcome;
+        }
+        Ok(Err(reason)) => reason,
+        Err(panic) => format!("the lane's thread panicked: {}", message(&*panic)),
+    };
+    let outcome = Outcome::Failed { reason: printable(&failed) };
+    let time = At { at_ms: (setup.clock)() };
+    tap.accept(RunEvent::LaneFinished(LaneFinished { step: tap.step, outcome: outcome.clone(), time }));
+    tap.close();
+    outcome
+}
+
+fn build_and_train(
+    setup: &Setup,
+    lane: LaneIdx,
+    order: BatchOrder,
+    tap: &mut Tap,
+) -> Result<Outcome, String> {
+    let described = &setup.experiment.lanes[lane.0];
+    let mut network =
+        (setup.build)(described, &setup.experiment, &setup.dataset).map_err(|e| e.to_string())?;
+    let task = Task {
+        lane: &described.name,
+        experiment: &setup.experiment,
+        dataset: &setup.dataset,
+        order,
+        initial_weights: shared_weights_hash(&network.state()),
+        done: Step(0),
+        folder: setup.folder.path(),
+        clock: &*setup.clock,
+    };
+    Ok(train(&mut *network, &task, tap))
+}
+
+/// What a panic was called with.
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

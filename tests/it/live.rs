@@ -1,0 +1,182 @@
+//! A live run hands over everything that its logs hold, whatever happens to its lanes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use skiplane::event::{Outcome, RunEvent};
+use skiplane::experiment::Experiment;
+use skiplane::runlog::{Entry, NewRun, RunFolder};
+use skiplane::session::live::{Command, Live, SessionError, Setup, start};
+use skiplane::units::{LaneIdx, Step};
+
+use crate::fakes::{Call, FakeNetwork, dataset};
+
+type Seen = BTreeMap<LaneIdx, Vec<RunEvent>>;
+type Calls = Arc<Mutex<Vec<Call>>>;
+
+fn experiment(lanes: &[&str], steps: u64) -> Experiment {
+    let mut experiment = crate::runlog::experiment(lanes);
+    (experiment.training.steps, experiment.training.batch) = (steps, 4);
+    experiment.training.evaluate_every = 0;
+    experiment
+}
+
+pub(crate) fn folder(root: &Path, experiment: &Experiment) -> RunFolder {
+    let run = NewRun {
+        name: "live",
+        experiment,
+        instruction_set: "none".to_owned(),
+        threads: 2,
+        command: Vec::new(),
+        started: Timestamp::UNIX_EPOCH,
+    };
+    RunFolder::create(root, run).unwrap()
+}
+
+/// A run of fake networks: one whose name begins with `diverging` or `panicking` does so at step 3.
+fn setup(root: &Path, experiment: &Experiment, capacity: usize) -> (Setup, BTreeMap<String, Calls>) {
+    let calls: BTreeMap<String, Calls> =
+        experiment.lanes.iter().map(|lane| (lane.name.clone(), Calls::default())).collect();
+    let given = calls.clone();
+    let mut setup = Setup::new(experiment.clone(), Arc::new(dataset()), folder(root, experiment), 2);
+    setup.capacity = capacity;
+    setup.build = Box::new(move |lane, _, _| {
+        let at = |word: &str| lane.name.starts_with(word).then_some(3);
+        let mut network = FakeNetwork::new();
+        network.calls = Arc::clone(&given[&lane.name]);
+        (network.diverges_at, network.panics_at) = (at("diverging"), at("panicking"));
+        Ok(Box::new(network))
+    });
+    (setup, calls)
+}
+
+fn drain(live: &mut Live, seen: &mut Seen) {
+    live.drain(|lane, event| seen.entry(lane).or_default().push(event.clone()));
+}
+
+/// Drains until nothing more comes, or until `enough`.
+fn drain_until(live: &mut Live, seen: &mut Seen, enough: impl Fn(&Seen) -> bool) {
+    while !live.is_finished() && !enough(seen) {
+        let _ = live.bell().recv_timeout(Duration::from_secs(10));
+        drain(live, seen);
+    }
+}
+
+fn logged(folder: &RunFolder, lane: LaneIdx) -> Vec<RunEvent> {
+    let mut reader = folder.read_log(lane).unwrap();
+    let mut events = Vec::new();
+    while let Some(entry) = reader.next_entry().unwrap() {
+        match entry {
+            Entry::Event { event, .. } => events.push(event),
+            other => panic!("expected an event, found {other:?}"),
+        }
+    }
+    assert_eq!(reader.torn_bytes(), 0);
+    events
+}
+
+#[test]
+fn nothing_is_missing_though_the_channel_holds_one_event() {
+    let root = tempfile::tempdir().unwrap();
+    let experiment = experiment(&["a", "b", "c"], 300);
+    let (setup, _) = setup(root.path(), &experiment, 1);
+    let folder = setup.folder.clone();
+    let mut live = start(setup).unwrap();
+    let mut seen = Seen::new();
+    for _ in 0..20 {
+        drain(&mut live, &mut seen);
+    }
+    assert_eq!(live.join(), [Outcome::Completed, Outcome::Completed, Outcome::Completed]);
+    assert!(!live.is_finished());
+    drain(&mut live, &mut seen);
+    drain(&mut live, &mut seen);
+    assert!(live.is_finished());
+    assert!(live.filled() > 0, "the channel was never full");
+    for lane in 0..3 {
+        let logged = logged(&folder, LaneIdx(lane));
+        assert!(matches!(logged.last(), Some(RunEvent::LaneFinished(_))));
+        assert!(seen[&LaneIdx(lane)] == logged, "lane {lane} was not seen as it is logged");
+    }
+    assert!(live.take_warnings().is_empty());
+}
+
+#[test]
+fn a_roomy_channel_needs_no_log() {
+    let root = tempfile::tempdir().unwrap();
+    let experiment = experiment(&["a"], 20);
+    let (setup, _) = setup(root.path(), &experiment, 1024);
+    let folder = setup.folder.clone();
+    let mut live = start(setup).unwrap();
+    let mut seen = Seen::new();
+    drain_until(&mut live, &mut seen, |_| false);
+    assert_eq!(live.filled(), 0);
+    assert_eq!(seen[&LaneIdx(0)], logged(&folder, LaneIdx(0)));
+}
+
+#[test]
+fn all_lanes_see_the_same_batches() {
+    let root = tempfile::tempdir().unwrap();
+    let experiment = experiment(&["a", "b"], 30);
+    let (setup, calls) = setup(root.path(), &experiment, 64);
+    start(setup).unwrap().join();
+    let [a, b] = ["a", "b"].map(|lane| calls[lane].lock().unwrap().clone());
+    assert_eq!(a.iter().filter(|call| matches!(call, Call::Trained { .. })).count(), 30);
+    assert_eq!(a, b);
+}
+
+#[test]
+fn lanes_that_diverge_or_panic_leave_the_others_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let experiment = experiment(&["diverging", "panicking", "sound"], 50);
+    let (setup, _) = setup(root.path(), &experiment, 64);
+    let folder = setup.folder.clone();
+    let outcomes = start(setup).unwrap().join();
+    let Outcome::Failed { reason } = &outcomes[1] else { panic!("{outcomes:?}") };
+    assert!(reason.contains("panicked: ") && reason.contains("told to panic"), "{reason}");
+    assert_eq!((&outcomes[0], &outcomes[2]), (&Outcome::Diverged, &Outcome::Completed));
+    for (lane, (outcome, step)) in outcomes.iter().zip([3, 2, 50]).enumerate() {
+        let events = logged(&folder, LaneIdx(lane));
+        let Some(RunEvent::LaneFinished(finished)) = events.last() else {
+            panic!("the last event is another")
+        };
+        assert_eq!((&finished.outcome, finished.step), (outcome, Step(step)));
+    }
+}
+
+#[test]
+fn lanes_pause_go_on_and_stop_one_by_one() {
+    let root = tempfile::tempdir().unwrap();
+    let experiment = experiment(&["a", "b"], 1_000_000);
+    let (setup, _) = setup(root.path(), &experiment, 64);
+    let mut live = start(setup).unwrap();
+    let mut seen = Seen::new();
+    let has = |lane: usize, is: fn(&RunEvent) -> bool| {
+        move |seen: &Seen| seen.get(&LaneIdx(lane)).is_some_and(|events| events.iter().any(is))
+    };
+    live.command(LaneIdx(0), Command::Pause);
+    drain_until(&mut live, &mut seen, has(0, |event| matches!(event, RunEvent::Paused(_))));
+    // The other lane goes on meanwhile, though the paused one asked for no more permits.
+    let steps = seen.get(&LaneIdx(1)).map_or(0, Vec::len);
+    drain_until(&mut live, &mut seen, |seen| seen.get(&LaneIdx(1)).map_or(0, Vec::len) > steps + 10);
+    assert!(matches!(seen[&LaneIdx(0)].last(), Some(RunEvent::Paused(_))));
+    live.command(LaneIdx(0), Command::Checkpoint);
+    drain_until(&mut live, &mut seen, has(0, |event| matches!(event, RunEvent::CheckpointWritten(_))));
+    live.command(LaneIdx(0), Command::Resume);
+    drain_until(&mut live, &mut seen, has(0, |event| matches!(event, RunEvent::Resumed(_))));
+    live.command_all(Command::Stop);
+    assert_eq!(live.join(), [Outcome::Stopped, Outcome::Stopped]);
+}
+
+#[test]
+fn a_batch_larger_than_the_data_starts_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let mut experiment = experiment(&["a"], 5);
+    experiment.training.batch = 21;
+    let (setup, _) = setup(root.path(), &experiment, 64);
+    let Err(error) = start(setup) else { panic!("the run was started") };
+    assert!(matches!(error, SessionError::Data(_)), "{error}");
+    assert!(error.to_string().contains("at most the 20 images"), "{error}");
+}
