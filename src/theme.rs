@@ -87,6 +87,11 @@ impl Theme {
         self.colors
     }
 
+    /// What it takes to lie behind the text.
+    pub fn background(&self) -> Background {
+        self.background
+    }
+
     /// Whether it keeps to ASCII.
     pub fn is_ascii(&self) -> bool {
         self.characters == Characters::Ascii

@@ -1,0 +1,292 @@
+//! The loop: waits for input, events or the next frame's time, takes in all that is pending, then draws once,
+//! and only where something changed.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Select};
+use crossterm::event::{Event, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use signal_hook::consts::SIGCONT;
+
+use super::Ending;
+use super::guard;
+use super::input::{Input, key_of};
+use super::pacer::{Cost, FRAME, Pacer, Playhead};
+use super::screen::Screen;
+use super::source::{Order, Source};
+use crate::app::{Action, App, LaneState};
+use crate::theme::Theme;
+use crate::views::{self, Command, Key, Mode, Status, binding_of, view_of};
+
+/// How long a notice stays.
+const NOTICE: Duration = Duration::from_secs(4);
+/// The longest wait, so that nothing that was missed stays unseen.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// The loop's state beside the app's.
+pub(super) struct Dashboard<'a> {
+    app: &'a mut App,
+    source: &'a mut dyn Source,
+    screen: &'a mut dyn Screen,
+    theme: Theme,
+    pacer: Pacer,
+    playhead: Playhead,
+    cost: Cost,
+    notice: Option<(String, Instant)>,
+    asks_to_quit: bool,
+    end_was_folded: bool,
+}
+
+impl<'a> Dashboard<'a> {
+    pub(super) fn new(
+        app: &'a mut App,
+        source: &'a mut dyn Source,
+        screen: &'a mut dyn Screen,
+        theme: Theme,
+    ) -> Dashboard<'a> {
+        let end_was_folded = source.is_ended();
+        let mut pacer = Pacer::default();
+        pacer.change();
+        Dashboard {
+            app,
+            source,
+            screen,
+            theme,
+            pacer,
+            playhead: Playhead::default(),
+            cost: Cost::default(),
+            notice: None,
+            asks_to_quit: false,
+            end_was_folded,
+        }
+    }
+
+    /// Goes on until the user leaves or a signal comes.
+    pub(super) fn run(&mut self, inputs: &Receiver<Input>) -> io::Result<Ending> {
+        loop {
+            self.fold();
+            while let Ok(input) = inputs.try_recv() {
+                if let Some(ending) = self.take(input)? {
+                    return Ok(ending);
+                }
+            }
+            let now = Instant::now();
+            self.play(now);
+            if self.notice.as_ref().is_some_and(|(_, until)| *until <= now) {
+                self.notice = None;
+                self.pacer.change();
+            }
+            if self.pacer.is_due(now) {
+                self.draw(now)?;
+            }
+            self.wait(inputs);
+        }
+    }
+
+    /// Sleeps until there is something to do.
+    fn wait(&self, inputs: &Receiver<Input>) {
+        let now = Instant::now();
+        let playing = self.app.options().playback.playing.then_some(FRAME);
+        let notice = self.notice.as_ref().map(|(_, until)| until.saturating_duration_since(now));
+        let poll = self.source.poll_every();
+        let longest =
+            [self.pacer.wait(now), playing, notice, poll].into_iter().flatten().min().unwrap_or(IDLE);
+        let mut select = Select::new();
+        select.recv(inputs);
+        // Between two frames events pile up to be taken in together; input is taken at once.
+        if self.pacer.wait(now).is_none() && !self.source.is_ended() {
+            self.source.watch(&mut select);
+        }
+        // Timing out is as good as being woken: the loop looks at everything anyway.
+        _ = select.ready_timeout(longest);
+    }
+
+    /// Takes in all pending events.
+    fn fold(&mut self) {
+        let (app, mut folded) = (&mut *self.app, false);
+        self.source.drain(&mut |lane, event| {
+            app.apply(lane, event);
+            folded = true;
+        });
+        if !self.end_was_folded && self.source.is_ended() {
+            let lanes: Vec<_> = self.app.lanes().iter().map(crate::app::Lane::idx).collect();
+            lanes.into_iter().for_each(|lane| self.app.source_ended(lane));
+            self.end_was_folded = true;
+            self.asks_to_quit = false;
+            folded = true;
+        }
+        if folded {
+            self.pacer.change();
+        }
+        if let Some(problem) = self.source.problem() {
+            self.notify(&problem);
+        }
+    }
+
+    fn play(&mut self, now: Instant) {
+        let playback = self.app.options().playback;
+        let steps = self.playhead.advance(now, playback.playing.then_some(playback.steps_per_second));
+        if steps > 0 {
+            self.act(Action::Advance(steps));
+        }
+    }
+
+    fn draw(&mut self, now: Instant) -> io::Result<()> {
+        self.pacer.drawn(now);
+        let cost = self.cost.text(self.source.conflated());
+        let status = Status {
+            mode: self.source.mode(),
+            notice: self.notice.as_ref().map(|(text, _)| text.as_str()),
+            cost: cost.as_deref(),
+            asks_to_quit: self.asks_to_quit,
+        };
+        let (app, theme) = (&*self.app, &self.theme);
+        let bytes = self.screen.paint(&mut |area, buffer| views::draw(app, &status, area, buffer, theme))?;
+        self.cost.frame(now.elapsed(), bytes);
+        Ok(())
+    }
+
+    fn take(&mut self, input: Input) -> io::Result<Option<Ending>> {
+        match input {
+            Input::Terminal(Event::Key(key)) => Ok(self.key(key)?),
+            Input::Terminal(Event::Mouse(mouse)) => self.mouse(mouse).map(|()| None),
+            Input::Terminal(Event::Resize(..)) => {
+                self.pacer.change();
+                Ok(None)
+            }
+            Input::Terminal(_) => Ok(None),
+            Input::Signal(SIGCONT) => {
+                guard::set_modes()?;
+                self.redraw()?;
+                Ok(None)
+            }
+            Input::Signal(signal) => Ok(Some(Ending::Signal(signal))),
+            Input::Lost(error) => Err(error),
+        }
+    }
+
+    fn key(&mut self, event: KeyEvent) -> io::Result<Option<Ending>> {
+        let Some(key) = key_of(event) else { return Ok(None) };
+        if self.asks_to_quit {
+            return Ok(self.answer(key));
+        }
+        if self.app.options().go_to.is_some() && self.prompt(key) {
+            return Ok(None);
+        }
+        match binding_of(key) {
+            Some((_, command)) => self.obey(command),
+            None => Ok(None),
+        }
+    }
+
+    /// What the user says to the question before leaving.
+    fn answer(&mut self, key: Key) -> Option<Ending> {
+        match key {
+            Key::Char('g' | 'G') => return Some(Ending::GoOn),
+            Key::Char('s' | 'S') | Key::Control('c') => return Some(Ending::Stop),
+            Key::Escape | Key::Char('q' | 'n') => {
+                self.asks_to_quit = false;
+                self.pacer.change();
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Whether the open prompt takes the key.
+    fn prompt(&mut self, key: Key) -> bool {
+        let action = match key {
+            Key::Char(c) if c.is_ascii_digit() => Action::TypeGoTo(c),
+            Key::Backspace => Action::EraseGoTo,
+            Key::Enter => Action::ConfirmGoTo,
+            Key::Escape => Action::Dismiss,
+            Key::Control(_) => return false,
+            _ => return true,
+        };
+        self.act(action);
+        true
+    }
+
+    fn obey(&mut self, command: Command) -> io::Result<Option<Ending>> {
+        match command {
+            Command::Act(action) => self.act(action),
+            Command::Vertical(by) => {
+                let view = view_of(self.app.options().view);
+                let help = self.app.options().help;
+                let action = view.filter(|_| !help).map_or(Action::Scroll(by), |view| view.vertical(by));
+                self.act(action);
+            }
+            Command::Pause => self.pause(),
+            Command::Checkpoint => {
+                let taken = self.source.order(Order::Checkpoint);
+                self.notify(if taken { "checkpoint asked for" } else { "no training to checkpoint" });
+            }
+            Command::HideLane => self.act(Action::ToggleLane(self.app.selected_lane())),
+            Command::Redraw => self.redraw()?,
+            Command::Quit if self.is_training() => {
+                self.asks_to_quit = true;
+                self.pacer.change();
+            }
+            Command::Quit => return Ok(Some(Ending::Left)),
+        }
+        Ok(None)
+    }
+
+    /// Live, the training pauses; else, and once it is over, the playback.
+    fn pause(&mut self) {
+        if !self.is_training() {
+            return self.act(Action::TogglePlayback);
+        }
+        let paused = |state: &LaneState| *state == LaneState::Paused || state.is_over();
+        let all_paused = self.app.lanes().iter().all(|lane| paused(lane.state()));
+        let order = if all_paused { Order::Resume } else { Order::Pause };
+        self.source.order(order);
+        self.notify(if all_paused { "going on" } else { "pausing after this step" });
+    }
+
+    /// Whether leaving would leave training behind.
+    fn is_training(&self) -> bool {
+        self.source.mode() == Mode::Live && !self.source.is_ended()
+    }
+
+    fn mouse(&mut self, event: MouseEvent) -> io::Result<()> {
+        if self.asks_to_quit {
+            return Ok(());
+        }
+        let shift = event.modifiers.contains(KeyModifiers::SHIFT);
+        let commands = match event.kind {
+            MouseEventKind::Down(MouseButton::Left) | MouseEventKind::Drag(MouseButton::Left) => {
+                views::click(self.app, self.screen.area()?, (event.column, event.row).into())
+            }
+            MouseEventKind::ScrollUp if shift => vec![Command::Act(Action::MoveStep(-1))],
+            MouseEventKind::ScrollDown if shift => vec![Command::Act(Action::MoveStep(1))],
+            MouseEventKind::ScrollUp => vec![Command::Vertical(-1)],
+            MouseEventKind::ScrollDown => vec![Command::Vertical(1)],
+            MouseEventKind::ScrollLeft => vec![Command::Act(Action::MoveStep(-1))],
+            MouseEventKind::ScrollRight => vec![Command::Act(Action::MoveStep(1))],
+            _ => Vec::new(),
+        };
+        for command in commands {
+            self.obey(command)?;
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, action: Action) {
+        self.app.act(action);
+        self.pacer.change();
+    }
+
+    fn redraw(&mut self) -> io::Result<()> {
+        self.pacer.change();
+        self.screen.forget()
+    }
+
+    fn notify(&mut self, text: &str) {
+        self.notice = Some((text.to_owned(), Instant::now() + NOTICE));
+        self.pacer.change();
+    }
+}
+
+#[cfg(test)]
+mod tests;

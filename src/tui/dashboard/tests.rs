@@ -1,0 +1,203 @@
+//! The loop against a screen in memory: keys in, frames out.
+
+use std::io;
+
+use crossbeam_channel::{Receiver, Select, Sender, bounded, unbounded};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::*;
+use crate::app::specimen::{self, Specimen};
+use crate::app::{LaneLabel, ViewKind};
+use crate::event::RunEvent;
+use crate::experiment::Shortcut;
+use crate::theme::{Background, Characters, Colors};
+use crate::tui::Saved;
+use crate::units::{LaneIdx, Step};
+
+struct Memory {
+    buffer: Buffer,
+    frames: usize,
+}
+
+impl Memory {
+    fn new(width: u16, height: u16) -> Memory {
+        Memory { buffer: Buffer::empty(Rect::new(0, 0, width, height)), frames: 0 }
+    }
+
+    fn text(&self) -> String {
+        let width = usize::from(self.buffer.area.width);
+        let row = |cells: &[ratatui::buffer::Cell]| {
+            cells.iter().map(ratatui::buffer::Cell::symbol).collect::<String>()
+        };
+        self.buffer.content().chunks(width).map(|cells| row(cells) + "\n").collect()
+    }
+}
+
+impl Screen for Memory {
+    fn area(&self) -> io::Result<Rect> {
+        Ok(self.buffer.area)
+    }
+
+    fn paint(&mut self, render: &mut dyn FnMut(Rect, &mut Buffer)) -> io::Result<usize> {
+        self.buffer.reset();
+        render(self.buffer.area, &mut self.buffer);
+        self.frames += 1;
+        Ok(0)
+    }
+
+    fn forget(&mut self) -> io::Result<()> {
+        self.buffer.reset();
+        Ok(())
+    }
+}
+
+/// A live run whose events a test sends.
+struct Live {
+    events: Receiver<(LaneIdx, RunEvent)>,
+    orders: Sender<Order>,
+    ended: bool,
+}
+
+impl Source for Live {
+    fn mode(&self) -> Mode {
+        Mode::Live
+    }
+
+    fn watch<'a>(&'a self, select: &mut Select<'a>) {
+        select.recv(&self.events);
+    }
+
+    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent)) {
+        loop {
+            match self.events.try_recv() {
+                Ok((lane, event)) => fold(lane, &event),
+                Err(error) => {
+                    self.ended = error.is_disconnected();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn order(&mut self, order: Order) -> bool {
+        self.orders.send(order).is_ok()
+    }
+}
+
+fn key(code: KeyCode) -> Input {
+    Input::Terminal(Event::Key(KeyEvent::new(code, KeyModifiers::NONE)))
+}
+
+fn keys(text: &str) -> Vec<Input> {
+    text.chars().map(|c| key(KeyCode::Char(c))).collect()
+}
+
+fn theme() -> Theme {
+    Theme::new(Colors::None, Background::Dark, Characters::Ascii)
+}
+
+/// Runs saved specimens under the inputs, at the end of which stands `q`.
+fn review(inputs: Vec<Input>) -> (App, Ending, Memory) {
+    let mut app = specimen::plain_beside_residual();
+    let mut screen = Memory::new(120, 40);
+    let (sender, receiver) = unbounded();
+    inputs.into_iter().chain(keys("q")).for_each(|input| sender.send(input).unwrap());
+    let mut source = Saved;
+    let ending = Dashboard::new(&mut app, &mut source, &mut screen, theme()).run(&receiver).unwrap();
+    (app, ending, screen)
+}
+
+#[test]
+fn keys_do_what_the_table_says() {
+    let (app, ending, _) = review(keys("3s"));
+    assert_eq!(ending, Ending::Left);
+    assert_eq!(app.options().view, ViewKind::Heatmap);
+    assert_ne!(app.options().statistic, specimen::plain_beside_residual().options().statistic);
+}
+
+#[test]
+fn the_prompt_goes_to_a_step() {
+    let mut inputs = keys("g12");
+    inputs.extend([
+        key(KeyCode::Backspace),
+        key(KeyCode::Char('5')),
+        key(KeyCode::Enter),
+        key(KeyCode::Right),
+    ]);
+    let (app, ending, _) = review(inputs);
+    assert_eq!((app.step(), ending), (Step(16), Ending::Left));
+}
+
+#[test]
+fn the_wheel_moves_the_layer_and_a_click_the_step() {
+    let mouse = |kind, column, row| {
+        Input::Terminal(Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }))
+    };
+    let before = specimen::plain_beside_residual().row().unwrap().depth;
+    let down = mouse(MouseEventKind::ScrollDown, 4, 4);
+    // The timeline is the row above the status line.
+    let click = mouse(MouseEventKind::Down(MouseButton::Left), 60, 38);
+    let (app, _, _) = review(vec![key(KeyCode::Char('2')), down, click]);
+    assert_eq!(app.row().unwrap().depth, before + 1);
+    assert!(app.step().0.abs_diff(150) <= 2, "{}", app.step());
+}
+
+#[test]
+fn leaving_a_live_run_asks_first() {
+    let mut app = App::new(vec![LaneLabel { run: "run".into(), lane: "plain".into() }]);
+    let (events, receiver) = unbounded();
+    let (orders, ordered) = unbounded();
+    let specimen = Specimen { breaks_off_at: Some(30), ..Specimen::new("plain", 20, Shortcut::None) };
+    specimen.events().into_iter().for_each(|event| events.send((LaneIdx(0), event)).unwrap());
+    let mut source = Live { events: receiver, orders, ended: false };
+    let mut screen = Memory::new(80, 24);
+    let (sender, inputs) = bounded(64);
+    for input in keys(" qn2qg") {
+        sender.send(input).unwrap();
+    }
+    let ending = Dashboard::new(&mut app, &mut source, &mut screen, theme()).run(&inputs).unwrap();
+    assert_eq!(ending, Ending::GoOn);
+    assert_eq!(ordered.try_recv(), Ok(Order::Pause));
+    assert_eq!(app.last_step(), Step(30));
+    assert_eq!(app.options().view, ViewKind::Profile);
+    drop(events);
+}
+
+#[test]
+fn all_that_is_pending_is_drawn_once_and_the_end_is_noticed() {
+    let mut app = App::new(vec![LaneLabel { run: "run".into(), lane: "plain".into() }]);
+    let (events, receiver) = unbounded();
+    let (orders, _ordered) = unbounded();
+    let specimen = Specimen { breaks_off_at: Some(200), ..Specimen::new("plain", 20, Shortcut::None) };
+    specimen.events().into_iter().for_each(|event| events.send((LaneIdx(0), event)).unwrap());
+    drop(events);
+    let mut source = Live { events: receiver, orders, ended: false };
+    app.act(Action::SelectView(ViewKind::Profile));
+    let mut screen = Memory::new(100, 30);
+    let (sender, inputs) = bounded(64);
+    let user = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(350));
+        sender.send(key(KeyCode::Char('q'))).unwrap();
+        sender
+    });
+    let ending = Dashboard::new(&mut app, &mut source, &mut screen, theme()).run(&inputs).unwrap();
+    drop(user.join().unwrap());
+    assert_eq!(ending, Ending::Left, "nothing runs any more, so nothing is asked");
+    assert_eq!(*app.lanes()[0].state(), LaneState::Interrupted);
+    assert_eq!(screen.frames, 1, "nothing changed after the first frame");
+    assert!(screen.text().contains("step 200"), "{}", screen.text());
+}
+
+#[test]
+fn a_signal_ends_the_loop() {
+    let mut inputs = keys("2");
+    inputs.push(Input::Signal(signal_hook::consts::SIGTERM));
+    let (_, ending, _) = review(inputs);
+    assert_eq!(ending, Ending::Signal(signal_hook::consts::SIGTERM));
+}

@@ -1,0 +1,135 @@
+//! What comes from outside: keys, mouse, resizes and signals, each from a thread of its own into one bounded
+//! channel, and the translation of a terminal's keys into those of the table.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::{Handle, Signals};
+
+use crate::views::Key;
+
+/// The most inputs that wait to be handled; the terminal itself queues what comes beyond.
+const QUEUE: usize = 256;
+/// How soon the reading thread notices that it is to end.
+const POLL: Duration = Duration::from_millis(150);
+
+/// Something from outside.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// From the terminal.
+    Terminal(Event),
+    /// A signal's number.
+    Signal(i32),
+    /// The terminal can no longer be read.
+    Lost(io::Error),
+}
+
+/// The threads that read; dropping it ends them.
+pub(super) struct Inputs {
+    receiver: Receiver<Input>,
+    stop: Arc<AtomicBool>,
+    signals: Handle,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Inputs {
+    /// Begins to read.
+    pub(super) fn start() -> io::Result<Inputs> {
+        let (sender, receiver) = bounded(QUEUE);
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGCONT])?;
+        let handle = signals.handle();
+        let to_loop = sender.clone();
+        let of_signals = thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            for signal in signals.forever() {
+                if to_loop.send(Input::Signal(signal)).is_err() {
+                    break;
+                }
+            }
+        })?;
+        let until = Arc::clone(&stop);
+        let of_terminal =
+            thread::Builder::new().name("terminal input".to_owned()).spawn(move || read(&sender, &until))?;
+        Ok(Inputs { receiver, stop, signals: handle, threads: vec![of_signals, of_terminal] })
+    }
+
+    /// Where the inputs arrive.
+    pub(super) fn receiver(&self) -> &Receiver<Input> {
+        &self.receiver
+    }
+}
+
+impl Drop for Inputs {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.signals.close();
+        // A full queue would keep the threads waiting for room.
+        while self.receiver.try_recv().is_ok() {}
+        for thread in self.threads.drain(..) {
+            _ = thread.join();
+        }
+    }
+}
+
+fn read(sender: &Sender<Input>, stop: &AtomicBool) {
+    while !stop.load(Ordering::SeqCst) {
+        let input = match event::poll(POLL) {
+            Ok(false) => continue,
+            Ok(true) => event::read().map_or_else(Input::Lost, Input::Terminal),
+            Err(error) => Input::Lost(error),
+        };
+        let lost = matches!(input, Input::Lost(_));
+        // While the loop draws, it does not read; waiting here must not outlast its end.
+        let mut waiting = input;
+        while let Err(crossbeam_channel::SendTimeoutError::Timeout(back)) = sender.send_timeout(waiting, POLL)
+        {
+            if stop.load(Ordering::SeqCst) {
+                return;
+            }
+            waiting = back;
+        }
+        if lost {
+            return;
+        }
+    }
+}
+
+/// The table's key for a terminal's; none for releases and for keys that are never bound.
+pub(super) fn key_of(event: KeyEvent) -> Option<Key> {
+    if event.kind == KeyEventKind::Release {
+        return None;
+    }
+    let shift = event.modifiers.contains(KeyModifiers::SHIFT);
+    if event.modifiers.contains(KeyModifiers::ALT) {
+        return None;
+    }
+    Some(match event.code {
+        KeyCode::Char(c) if event.modifiers.contains(KeyModifiers::CONTROL) => {
+            Key::Control(c.to_ascii_lowercase())
+        }
+        KeyCode::Char(c) => Key::Char(c),
+        KeyCode::Left if shift => Key::ShiftLeft,
+        KeyCode::Right if shift => Key::ShiftRight,
+        KeyCode::Left => Key::Left,
+        KeyCode::Right => Key::Right,
+        KeyCode::Up => Key::Up,
+        KeyCode::Down => Key::Down,
+        KeyCode::Home => Key::Home,
+        KeyCode::End => Key::End,
+        KeyCode::PageUp => Key::PageUp,
+        KeyCode::PageDown => Key::PageDown,
+        KeyCode::Tab if shift => Key::BackTab,
+        KeyCode::Tab => Key::Tab,
+        KeyCode::BackTab => Key::BackTab,
+        KeyCode::Enter => Key::Enter,
+        KeyCode::Esc => Key::Escape,
+        KeyCode::Backspace => Key::Backspace,
+        _ => return None,
+    })
+}
