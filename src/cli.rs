@@ -13,11 +13,14 @@ use crate::runlog;
 mod failure;
 mod table;
 mod source;
+mod saved;
+mod appearance;
 mod check;
 mod doctor;
 mod export;
 mod runs;
 mod show;
+mod snapshot;
 
 use failure::Failure;
 
@@ -48,6 +51,7 @@ struct CommandLine {
 enum Command {
     Runs(runs::RunsArgs),
     Show(show::ShowArgs),
+    Snapshot(snapshot::SnapshotArgs),
     Export(export::ExportArgs),
     Check(check::CheckArgs),
     Doctor(doctor::DoctorArgs),
@@ -104,6 +108,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Runs(args) => runs::run(&args, &mut out)?,
         Command::Show(args) => show::run(&args, &mut out)?,
+        Command::Snapshot(args) => snapshot::run(&args, &mut out)?,
         Command::Export(args) => export::run(&args, &mut out)?,
         Command::Check(args) => check::run(&args, &mut out)?,
         Command::Doctor(args) => doctor::run(&args, &mut out)?,

@@ -27,6 +27,16 @@ pub struct Experiment {
     pub lanes: Vec<Lane>,
 }
 
+impl Experiment {
+    /// The text of a file that holds this experiment.
+    ///
+    /// # Errors
+    /// Where something cannot be TOML: a path that is not Unicode, a seed beyond 63 bits. [`parse`] gives neither.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
+    }
+}
+
 /// The data set and how its images are drawn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Data {

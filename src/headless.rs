@@ -1,1 +1,158 @@
-//! headless
+//! A run without the dashboard, told as its events come: plain lines with time stamps and no escape codes, or
+//! a progress bar a lane on a terminal. Training goes on where nobody reads what is told.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+
+use crate::app::health::Finding;
+use crate::app::{App, LaneLabel};
+use crate::event::{EvaluationFinished, LaneStarted, Mode, NonFiniteFound, Outcome, Pass, RunEvent, Split};
+use crate::text::printable;
+use crate::units::LaneIdx;
+use bars::Bars;
+use lines::Lines;
+
+mod bars;
+mod lines;
+
+/// The health rule that finds what [`RunEvent::NonFiniteFound`] tells.
+const NON_FINITE_RULE: &str = "non_finite";
+
+/// Tells a run's events to a user.
+pub struct Reporter {
+    /// Folded along for what the health rules find.
+    app: App,
+    /// Findings of each lane that were told.
+    told: Vec<usize>,
+    face: Face,
+}
+
+enum Face {
+    Lines(Lines),
+    Bars(Bars),
+}
+
+impl Reporter {
+    /// Tells by lines; `started` is the moment that the events' times count from.
+    pub fn lines(labels: Vec<LaneLabel>, started: Timestamp, out: Box<dyn Write>) -> Reporter {
+        let names = names(&labels);
+        Reporter::new(labels, Face::Lines(Lines::new(names, started, out)))
+    }
+
+    /// Tells by progress bars on standard error's terminal.
+    pub fn bars(labels: Vec<LaneLabel>) -> Reporter {
+        let names = names(&labels);
+        Reporter::new(labels, Face::Bars(Bars::new(&names)))
+    }
+
+    fn new(labels: Vec<LaneLabel>, face: Face) -> Reporter {
+        Reporter { told: vec![0; labels.len()], app: App::new(labels), face }
+    }
+
+    /// Tells of an event.
+    pub fn event(&mut self, lane: LaneIdx, event: &RunEvent) {
+        self.app.apply(lane, event);
+        match &mut self.face {
+            Face::Lines(lines) => lines.event(lane, event),
+            Face::Bars(bars) => bars.event(lane, event, self.app.lane(lane)),
+        }
+        let Some(told) = self.told.get_mut(lane.0) else { return };
+        let Some(findings) = self.app.lane(lane).map(|lane| lane.health().findings()) else { return };
+        // What is not finite is an event of its own.
+        for finding in findings.iter().skip(*told).filter(|finding| finding.rule != NON_FINITE_RULE) {
+            let text = finding_text(finding);
+            match &mut self.face {
+                Face::Lines(lines) => lines.say(event.at_ms(), lane, &text),
+                Face::Bars(bars) => bars.say(lane, &text),
+            }
+        }
+        *told = findings.len();
+    }
+
+    /// Tells of something that is no event: a warning, an order that was taken.
+    pub fn say(&mut self, lane: Option<LaneIdx>, text: &str) {
+        match &mut self.face {
+            Face::Lines(lines) => lines.say_now(lane, text),
+            Face::Bars(bars) => match lane {
+                Some(lane) => bars.say(lane, text),
+                None => bars.say_plainly(text),
+            },
+        }
+    }
+}
+
+/// The lanes' names, safe to show.
+fn names(labels: &[LaneLabel]) -> Vec<String> {
+    labels.iter().map(|label| printable(&label.lane)).collect()
+}
+
+/// Where lines go until nobody reads them any more.
+struct Listener(Option<Box<dyn Write>>);
+
+impl Listener {
+    fn tell(&mut self, line: &str) {
+        let Some(out) = &mut self.0 else { return };
+        // Training does not depend on a reader: from the first error on, nothing is told.
+        let told: io::Result<()> = writeln!(out, "{line}").and_then(|()| out.flush());
+        if told.is_err() {
+            self.0 = None;
+        }
+    }
+}
+
+fn started_text(started: &LaneStarted) -> String {
+    let topology = &started.topology;
+    format!(
+        "started: {} layers, {} parameters, {} training and {} test images, {} steps",
+        topology.layers.len(),
+        topology.parameters(),
+        started.train_images,
+        started.test_images,
+        started.experiment.training.steps
+    )
+}
+
+fn evaluation_text(evaluation: &EvaluationFinished) -> String {
+    let split = match evaluation.split {
+        Split::Train => "train",
+        Split::Test => "test",
+    };
+    let mode = match evaluation.mode {
+        Mode::Eval => "",
+        Mode::Batch => " (batch statistics)",
+    };
+    let EvaluationFinished { step, images, loss, error, .. } = evaluation;
+    format!("step {step}: {split} error {:.1}%, loss {loss:.4} on {images} images{mode}", 100.0 * error)
+}
+
+fn non_finite_text(found: &NonFiniteFound, started: Option<&LaneStarted>) -> String {
+    let pass = match found.pass {
+        Pass::Forward => "forward",
+        Pass::Backward => "backward",
+        Pass::Update => "update",
+    };
+    let name = found.layer.map(|layer| {
+        let layers = started.map(|started| started.topology.layers.as_slice()).unwrap_or_default();
+        layers.get(layer.0).map_or_else(|| format!("layer {layer}"), |layer| printable(&layer.name))
+    });
+    format!(
+        "step {}: first NaN or infinity, {pass}, in {}",
+        found.step,
+        name.as_deref().unwrap_or("the loss")
+    )
+}
+
+fn outcome_text(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Completed => "completed".to_owned(),
+        Outcome::Stopped => "stopped".to_owned(),
+        Outcome::Diverged => "diverged: its loss or weights are no longer finite".to_owned(),
+        Outcome::Failed { reason } => format!("failed: {}", printable(reason)),
+    }
+}
+
+fn finding_text(finding: &Finding) -> String {
+    let Finding { severity, rule, message, step, .. } = finding;
+    format!("step {step}: {}: {rule}: {}", severity.name(), printable(message))
+}

@@ -30,7 +30,7 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> 
     let dataset = datasets::load(&experiment.data, experiment.seed)?;
     checked.places.check_images(experiment, dataset.train.len())?;
     let topologies = topologies(&checked, dataset.shape, dataset.classes.len())?;
-    let resolved = toml::to_string(experiment).map_err(|e| Failure::Failed(e.into()))?;
+    let resolved = experiment.to_toml().map_err(|e| Failure::Failed(e.into()))?;
     out.write_all(resolved.as_bytes())?;
     writeln!(out)?;
     writeln!(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
-use super::{RunsFolder, warn};
+use super::{RunsFolder, saved};
 use crate::session::replay::Replay;
 use rows::RowWriter;
 
@@ -80,14 +80,6 @@ fn export(mut replay: Replay, format: Format, out: &mut dyn Write) -> Result<(),
     while let Some(replayed) = replay.next_event()? {
         rows.event(replayed.lane, &replayed.event)?;
     }
-    let report = replay.report();
-    if let Some((lane, bad)) = report.bad.first() {
-        let log = replay.lanes()[lane.0].log.display();
-        let count = report.bad_count;
-        warn(&format!("{count} bad records were left out, the first in {log}:{}: {}", bad.line, bad.reason));
-    }
-    for (kind, count) in &report.unknown {
-        warn(&format!("{count} events of a newer kind were left out: {}", crate::text::printable(kind)));
-    }
+    saved::warn_of_losses(&replay);
     Ok(())
 }

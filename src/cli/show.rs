@@ -7,10 +7,10 @@ use std::time::SystemTime;
 use clap::Args;
 use serde::Serialize;
 
-use super::RunsFolder;
 use super::failure::Failure;
 use super::table::{Align, Table, count, duration, loss, percent};
-use crate::app::{App, LaneLabel, fairness};
+use super::{RunsFolder, saved};
+use crate::app::{App, fairness};
 use crate::experiment::Experiment;
 use crate::runlog::{self, RunFolder, RunSummary};
 use crate::session::replay::{Replay, Report};
@@ -90,9 +90,7 @@ fn gather(path: &Path) -> Result<Shown, Failure> {
     let summary = runlog::summarize(path, SystemTime::now())?;
     let experiment = RunFolder::open(path)?.experiment().ok();
     let mut replay = Replay::open(&[path.to_owned()])?;
-    let labels =
-        replay.lanes().iter().map(|lane| LaneLabel { run: lane.run.clone(), lane: lane.name.clone() });
-    let mut app = App::new(labels.collect());
+    let mut app = App::new(saved::labels(&replay));
     while let Some(replayed) = replay.next_event()? {
         app.apply(replayed.lane, &replayed.event);
     }

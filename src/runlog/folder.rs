@@ -80,7 +80,7 @@ impl RunFolder {
         let folder = RunFolder { path, manifest };
         let checkpoints = folder.checkpoints();
         fs::create_dir(&checkpoints).map_err(RunLogError::io("create", &checkpoints))?;
-        let experiment = toml::to_string(run.experiment).map_err(|e| {
+        let experiment = run.experiment.to_toml().map_err(|e| {
             RunLogError::malformed(&folder.path.join(RunFolder::EXPERIMENT), format!("cannot be TOML: {e}"))
         })?;
         folder.write_new(RunFolder::EXPERIMENT, experiment.as_bytes())?;

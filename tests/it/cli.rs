@@ -297,3 +297,25 @@ fn a_reader_that_stops_reading_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
 }
+
+#[test]
+fn a_snapshot_is_one_frame_of_the_asked_size() {
+    let (folder, _) = folder_with_a_run();
+    for view in ["overview", "profile", "heatmap", "shortcut"] {
+        let frame = output(folder.path(), &["snapshot", "latest", "--view", view, "--size", "80x24"]);
+        assert_eq!(frame.lines().count(), 24, "{frame}");
+        assert!(frame.contains("residual") && !frame.contains('\u{1b}'), "{frame}");
+    }
+    let ascii = output(folder.path(), &["snapshot", "latest", "--view", "overview", "--ascii"]);
+    assert!(ascii.is_ascii(), "{ascii}");
+    let svg = output(folder.path(), &["snapshot", "latest", "--view", "profile", "--format", "svg"]);
+    assert!(svg.starts_with("<svg") || svg.starts_with("<?xml"), "{}", &svg[..40]);
+    let ansi = output(folder.path(), &["snapshot", "latest", "--view", "profile", "--format", "ansi"]);
+    assert!(ansi.contains("\u{1b}["));
+    let error = refused(folder.path(), &["snapshot", "latest", "--view", "prfile"], 2);
+    assert!(error.contains("expected one of overview, profile"), "{error}");
+    for size in ["80", "0x24", "80x", "99999x24", "x"] {
+        let error = refused(folder.path(), &["snapshot", "latest", "--view", "profile", "--size", size], 2);
+        assert!(error.contains("expected columns x rows"), "{error}");
+    }
+}

@@ -7,6 +7,7 @@ mod end_to_end;
 mod experiment;
 mod fakes;
 mod floors;
+mod headless;
 mod frames;
 mod live;
 mod model;

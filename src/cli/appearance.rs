@@ -1,0 +1,66 @@
+//! What the user says of colours and characters; what is not said is found out from the terminal.
+
+use clap::{Args, ValueEnum};
+
+use crate::theme::{Background, Characters, Colors};
+
+/// How the dashboard looks.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(super) struct AppearanceArgs {
+    /// The colours to use; found out from the terminal where not given, none where NO_COLOR is set.
+    #[arg(long, value_enum, value_name = "HOW")]
+    colors: Option<ColorsArg>,
+    /// The background to suit; asked of the terminal where not given.
+    #[arg(long, value_enum, value_name = "WHICH")]
+    background: Option<BackgroundArg>,
+    /// Uses printable ASCII only.
+    #[arg(long)]
+    ascii: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ColorsArg {
+    /// None: bold, dim and reversed text, and characters.
+    None,
+    /// The 16 of the terminal's palette.
+    #[value(name = "16")]
+    Sixteen,
+    /// xterm's 256.
+    #[value(name = "256")]
+    TwoFiftySix,
+    /// 24 bits.
+    True,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum BackgroundArg {
+    /// Light text on dark.
+    Dark,
+    /// Dark text on light.
+    Light,
+}
+
+impl AppearanceArgs {
+    /// The colours that were asked for.
+    pub(super) fn colors(self) -> Option<Colors> {
+        self.colors.map(|colors| match colors {
+            ColorsArg::None => Colors::None,
+            ColorsArg::Sixteen => Colors::Sixteen,
+            ColorsArg::TwoFiftySix => Colors::TwoFiftySix,
+            ColorsArg::True => Colors::True,
+        })
+    }
+
+    /// The background that was asked for.
+    pub(super) fn background(self) -> Option<Background> {
+        self.background.map(|background| match background {
+            BackgroundArg::Dark => Background::Dark,
+            BackgroundArg::Light => Background::Light,
+        })
+    }
+
+    /// The characters that were asked for.
+    pub(super) fn characters(self) -> Option<Characters> {
+        self.ascii.then_some(Characters::Ascii)
+    }
+}

@@ -1,0 +1,104 @@
+//! `skiplane snapshot`: one frame of the dashboard, without a terminal.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::appearance::AppearanceArgs;
+use super::failure::Failure;
+use super::{RunsFolder, saved};
+use crate::app::{Action, ViewKind};
+use crate::theme::Theme;
+use crate::units::Step;
+use crate::views;
+
+/// The most cells each way.
+const LARGEST: u16 = 1000;
+
+/// Draws one frame of saved runs, as text, as text with colours, or as a picture.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  skiplane snapshot latest --view heatmap
+  skiplane snapshot latest --view profile --step 200 --size 100x30 --format svg > profile.svg")]
+pub(super) struct SnapshotArgs {
+    /// The runs, side by side: each an id, a unique prefix of one, `latest`, or a folder.
+    #[arg(required = true)]
+    run: Vec<String>,
+    /// The view.
+    #[arg(long, value_name = "NAME", value_parser = view)]
+    view: ViewKind,
+    /// The step that the cursor is on; the last one where not given.
+    #[arg(long, value_name = "N")]
+    step: Option<u64>,
+    /// Columns and rows.
+    #[arg(long, default_value = "120x40", value_parser = size)]
+    size: (u16, u16),
+    /// What the frame is written as.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// The file to write, in place of one that exists; else standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    appearance: AppearanceArgs,
+    #[command(flatten)]
+    folder: RunsFolder,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Characters only.
+    Text,
+    /// Characters with the sequences that colour them on a terminal.
+    Ansi,
+    /// A picture.
+    Svg,
+}
+
+fn view(name: &str) -> Result<ViewKind, String> {
+    ViewKind::by_name(name).ok_or_else(|| {
+        let names: Vec<&str> = ViewKind::ALL.iter().map(|view| view.name()).collect();
+        format!("expected one of {}", names.join(", "))
+    })
+}
+
+fn size(given: &str) -> Result<(u16, u16), String> {
+    let sides =
+        given.split_once('x').and_then(|(columns, rows)| Some((columns.parse().ok()?, rows.parse().ok()?)));
+    match sides {
+        Some((columns, rows)) if (1..=LARGEST).contains(&columns) && (1..=LARGEST).contains(&rows) => {
+            Ok((columns, rows))
+        }
+        _ => Err(format!("expected columns x rows such as 120x40, each from 1 to {LARGEST}")),
+    }
+}
+
+pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let folders = args.run.iter().map(|run| args.folder.resolve(run)).collect::<Result<Vec<_>, _>>()?;
+    let mut app = saved::fold(&folders)?;
+    app.act(Action::SelectView(args.view));
+    if let Some(step) = args.step {
+        app.act(Action::SelectStep(Step(step)));
+    }
+    let theme = Theme::new(
+        args.appearance.colors().unwrap_or_default(),
+        args.appearance.background().unwrap_or_default(),
+        args.appearance.characters().unwrap_or_default(),
+    );
+    let format = match args.format {
+        Format::Text => views::Format::Text,
+        Format::Ansi => views::Format::Ansi,
+        Format::Svg => views::Format::Svg,
+    };
+    let frame = views::snapshot(&app, args.size, &theme, format);
+    match &args.out {
+        None => out.write_all(frame.as_bytes())?,
+        Some(path) => fs::write(path, frame).map_err(|e| {
+            Failure::Failed(anyhow::Error::from(e).context(format!("could not write {}", path.display())))
+        })?,
+    }
+    Ok(())
+}

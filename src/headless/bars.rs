@@ -1,0 +1,81 @@
+//! A progress bar a lane, for a terminal that shall not be taken over. What happens now and then scrolls past
+//! above the bars.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::{evaluation_text, non_finite_text, outcome_text, started_text};
+use crate::app::Lane;
+use crate::event::{Mode, RunEvent, Split};
+use crate::text::printable;
+use crate::units::LaneIdx;
+
+/// The bar of a lane; `wide_bar` takes what the others leave.
+const TEMPLATE: &str = "{prefix} {wide_bar} {pos}/{len} {msg}";
+
+/// Tells events by progress bars.
+pub(super) struct Bars {
+    all: MultiProgress,
+    bars: Vec<ProgressBar>,
+    names: Vec<String>,
+    tested: Vec<String>,
+}
+
+impl Bars {
+    pub(super) fn new(names: &[String]) -> Bars {
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let all = MultiProgress::new();
+        let bar = |name: &String| {
+            let bar = ProgressBar::new(0).with_style(style.clone()).with_prefix(format!("{name:<width$}"));
+            all.add(bar)
+        };
+        let bars = names.iter().map(bar).collect();
+        Bars { bars, names: names.to_vec(), tested: vec![String::new(); names.len()], all }
+    }
+
+    /// Tells of an event; `state` is the lane with the event folded in.
+    pub(super) fn event(&mut self, lane: LaneIdx, event: &RunEvent, state: Option<&Lane>) {
+        let (Some(bar), Some(tested)) = (self.bars.get(lane.0), self.tested.get_mut(lane.0)) else { return };
+        match event {
+            RunEvent::LaneStarted(started) => {
+                bar.set_length(started.experiment.training.steps);
+                self.say(lane, &started_text(started));
+            }
+            RunEvent::StepFinished(step) => {
+                bar.set_position(step.step.0);
+                let left = state.and_then(Lane::remaining_ms);
+                let left = left.map(|ms| format!(", {:.0} s left", ms / 1e3)).unwrap_or_default();
+                bar.set_message(format!("loss {:.3}{tested}{left}", step.loss));
+            }
+            RunEvent::EvaluationFinished(evaluation) => {
+                if (evaluation.split, evaluation.mode) == (Split::Test, Mode::Eval) {
+                    *tested = format!(", test {:.1}%", 100.0 * evaluation.error);
+                }
+                self.say(lane, &evaluation_text(evaluation));
+            }
+            RunEvent::CheckpointWritten(checkpoint) => {
+                self.say(lane, &format!("step {}: wrote {}", checkpoint.step, printable(&checkpoint.file)));
+            }
+            RunEvent::NonFiniteFound(found) => {
+                self.say(lane, &non_finite_text(found, state.and_then(Lane::started)));
+            }
+            RunEvent::LaneFinished(end) => {
+                bar.abandon_with_message(format!("{}{tested}", outcome_text(&end.outcome)));
+            }
+            RunEvent::Paused(_) => bar.set_message("paused"),
+            RunEvent::Resumed(_) | RunEvent::HistogramsTaken(_) => {}
+        }
+    }
+
+    /// A line of a lane above the bars.
+    pub(super) fn say(&self, lane: LaneIdx, text: &str) {
+        let name = self.names.get(lane.0).map(String::as_str).unwrap_or_default();
+        self.say_plainly(&format!("{name}: {text}"));
+    }
+
+    /// A line above the bars.
+    pub(super) fn say_plainly(&self, text: &str) {
+        // A terminal that is gone is no reason to end the training.
+        let _ = self.all.println(text);
+    }
+}

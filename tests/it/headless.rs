@@ -1,0 +1,120 @@
+//! What a run without a dashboard tells, off a terminal.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use skiplane::app::LaneLabel;
+use skiplane::event::*;
+use skiplane::headless::Reporter;
+use skiplane::units::{LaneIdx, LayerIdx, Step};
+
+use crate::replay::{finished, step};
+use crate::runlog::lane_started;
+
+/// A writer whose bytes can be looked at; after `most` bytes it is closed, as a pipe whose reader left.
+#[derive(Clone, Default)]
+struct Pipe {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    most: Option<usize>,
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut kept = self.bytes.lock().unwrap();
+        if self.most.is_some_and(|most| kept.len() + bytes.len() > most) {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        kept.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn told(pipe: Pipe, events: &[(usize, RunEvent)]) -> String {
+    let label = |lane: &str| LaneLabel { run: "run".to_owned(), lane: lane.to_owned() };
+    let started = Timestamp::from_millisecond(1_795_436_170_000).unwrap();
+    let labels = vec![label("plain"), label("resi\u{1b}[31mdual")];
+    let mut reporter = Reporter::lines(labels, started, Box::new(pipe.clone()));
+    for (lane, event) in events {
+        reporter.event(LaneIdx(*lane), event);
+    }
+    let bytes = pipe.bytes.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn events() -> Vec<(usize, RunEvent)> {
+    let time = At { at_ms: 65_000.0 };
+    vec![
+        (0, lane_started("plain")),
+        (0, step(1, 2.5)),
+        (
+            0,
+            RunEvent::EvaluationFinished(EvaluationFinished {
+                step: Step(1),
+                split: Split::Test,
+                mode: Mode::Eval,
+                images: 32,
+                loss: 2.0,
+                error: 0.75,
+                time,
+            }),
+        ),
+        (
+            0,
+            RunEvent::CheckpointWritten(CheckpointWritten {
+                step: Step(1),
+                file: "checkpoints/plain-1.safetensors".to_owned(),
+                time,
+            }),
+        ),
+        (0, finished(1, Outcome::Failed { reason: "disk\u{1b}[2J full".to_owned() })),
+        (1, lane_started("residual")),
+        (
+            1,
+            RunEvent::NonFiniteFound(NonFiniteFound {
+                step: Step(2),
+                layer: Some(LayerIdx(1)),
+                pass: Pass::Backward,
+                time,
+            }),
+        ),
+    ]
+}
+
+#[test]
+fn lines_have_a_time_a_lane_and_no_escape_codes() {
+    let expected = "\
+2026-11-23T12:16:10Z plain         started: 4 layers, 608 parameters, 64 training and 32 test images, 6 steps
+2026-11-23T12:16:10Z plain         step 1/6: loss 2.5000, error 50.0%, learning rate 0.1, 100 ms a step
+2026-11-23T12:17:15Z plain         step 1: test error 75.0%, loss 2.0000 on 32 images
+2026-11-23T12:17:15Z plain         step 1: wrote checkpoints/plain-1.safetensors
+2026-11-23T12:16:10Z plain         step 1: failed: disk\u{fffd}[2J full
+2026-11-23T12:16:10Z resi\u{fffd}[31mdual started: 4 layers, 608 parameters, 64 training and 32 test images, 6 steps
+2026-11-23T12:17:15Z resi\u{fffd}[31mdual step 2: first NaN or infinity, backward, in layer1.0.conv1
+";
+    let told = told(Pipe::default(), &events());
+    assert_eq!(told, expected);
+    assert!(!told.contains('\u{1b}'));
+}
+
+#[test]
+fn only_so_many_steps_are_told() {
+    let mut events = vec![(0, lane_started("plain"))];
+    let RunEvent::LaneStarted(started) = &mut events[0].1 else { unreachable!() };
+    started.experiment.training.steps = 600;
+    events.extend((1..=600).map(|number| (0, step(number, 2.0))));
+    let told = told(Pipe::default(), &events);
+    let steps = told.lines().filter(|line| line.contains("learning rate")).count();
+    assert_eq!(steps, 21, "the first and every thirtieth");
+    assert!(told.contains("step 600/600"));
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_telling_and_nothing_else() {
+    let pipe = Pipe { most: Some(120), ..Pipe::default() };
+    assert_eq!(told(pipe, &events()).lines().count(), 1);
+}
