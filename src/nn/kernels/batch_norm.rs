@@ -3,7 +3,8 @@
 //!
 //! The passes see channels in groups of 16 lanes and keep a group's sums in registers from the first pixel to the
 //! last. Sums are in f64, which costs little beside the memory they read and makes statistics exact. No
-//! multiply-add is fused here, so that all instruction sets give the same bits.
+//! multiply-add is fused here, so that all instruction sets give the same bits. Each group is copied before anything is written: slices that
+//! stand in a struct are not known to be apart, and a store between loads would keep the loop scalar.
 
 use super::InstructionSet;
 use crate::statistics::{Moments, Products, Sums};

@@ -54,19 +54,17 @@ impl<const L: usize> Reduce<'_, L> {
             let (mut sum, mut sum_along) = ([0.0_f64; L], [0.0_f64; L]);
             let mut at = group;
             while at < dy.len() {
-                let passed = pass_relu::<RELU, L>(&dy[at], &y[at]);
-                let x = &x[at];
+                let (x, dy) = (x[at], dy[at]);
+                let passed = pass_relu::<RELU, L>(dy, y[at]);
                 let distance = std::array::from_fn(|lane| x[lane] - mean[lane]);
                 add(&mut sum, &passed);
                 add_products(&mut sum_along, &passed, &distance);
                 if SHORTCUT {
-                    let to = &mut dshortcut[at];
-                    for lane in 0..L {
-                        to[lane] += passed[lane];
-                    }
+                    let before = dshortcut[at];
+                    dshortcut[at] = std::array::from_fn(|lane| before[lane] + passed[lane]);
                 }
                 if MEASURED {
-                    extremes.add(&dy[at]);
+                    extremes.add(&dy);
                 }
                 at += columns.groups();
             }
@@ -113,12 +111,12 @@ impl<const L: usize> Spread<'_, L> {
             let slope = columns.expand(self.slope, group);
             let mut at = group;
             while at < dx.len() {
-                let passed = pass_relu::<RELU, L>(&dy[at], &y[at]);
-                let (x, dx) = (&x[at], &mut dx[at]);
-                for lane in 0..L {
+                let (x, before) = (x[at], dx[at]);
+                let passed = pass_relu::<RELU, L>(dy[at], y[at]);
+                dx[at] = std::array::from_fn(|lane| {
                     let along = (x[lane] - mean[lane]) * slope[lane];
-                    dx[lane] += scale[lane] * (passed[lane] - constant[lane] - along);
-                }
+                    before[lane] + scale[lane] * (passed[lane] - constant[lane] - along)
+                });
                 at += columns.groups();
             }
         }
@@ -127,8 +125,8 @@ impl<const L: usize> Spread<'_, L> {
 
 /// The gradient before ReLU, from that behind it and what ReLU put out.
 #[inline(always)]
-fn pass_relu<const RELU: bool, const L: usize>(dy: &[f32; L], y: &[f32; L]) -> [f32; L] {
-    let mut passed = *dy;
+fn pass_relu<const RELU: bool, const L: usize>(dy: [f32; L], y: [f32; L]) -> [f32; L] {
+    let mut passed = dy;
     if RELU {
         for lane in 0..L {
             // A mask of bits rather than a choice, because choices are compiled to jumps here.

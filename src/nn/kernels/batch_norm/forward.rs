@@ -51,7 +51,7 @@ impl<const L: usize> Forward<'_, L> {
             let beta = columns.expand(self.beta, group);
             let mut at = group;
             while at < y.len() {
-                let (x, h) = (&self.x[at], &h[at]);
+                let (x, h) = (self.x[at], h[at]);
                 let response: [f32; L] =
                     std::array::from_fn(|lane| (x[lane] - mean[lane]) * scale[lane] + beta[lane]);
                 let mut out = response;
@@ -66,7 +66,7 @@ impl<const L: usize> Forward<'_, L> {
                 }
                 y[at] = out;
                 if MEASURED {
-                    totals.add::<SHORTCUT>(&out, &response, h);
+                    totals.add::<SHORTCUT>(&out, &response, &h);
                 }
                 at += columns.groups();
             }
