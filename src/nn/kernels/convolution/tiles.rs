@@ -96,7 +96,8 @@ struct Job {
     add: bool,
 }
 
-/// Covers the output with tiles of 16 pixels, as flat as its rows allow.
+/// Covers the output with tiles of 16 pixels, as flat as its rows allow. Distances between pixels that many
+/// layers have are constants: 16 addresses of one base take no registers and no part in the scheduling.
 ///
 /// # Safety
 /// As [`convolve`].
@@ -104,10 +105,14 @@ struct Job {
 unsafe fn sweep16<V: Vector>(job: Job) {
     // SAFETY: the caller's word, handed on.
     unsafe {
-        match job.shape.width {
-            16.. => sweep::<V, 1, 1, 16>(job),
-            8.. => sweep::<V, 1, 2, 8>(job),
-            _ => sweep::<V, 1, 4, 4>(job),
+        match (job.shape.width, job.geometry.stride * job.geometry.inputs) {
+            (16.., 8) => sweep::<V, 1, 1, 16, 8>(job),
+            (16.., 16) => sweep::<V, 1, 1, 16, 16>(job),
+            (16.., _) => sweep::<V, 1, 1, 16, 0>(job),
+            (8.., 8) => sweep::<V, 1, 2, 8, 8>(job),
+            (8.., 16) => sweep::<V, 1, 2, 8, 16>(job),
+            (8.., _) => sweep::<V, 1, 2, 8, 0>(job),
+            (_, _) => sweep::<V, 1, 4, 4, 0>(job),
         }
     }
 }
@@ -121,9 +126,9 @@ unsafe fn sweep8<V: Vector, const Q: usize>(job: Job) {
     // SAFETY: the caller's word, handed on.
     unsafe {
         match job.shape.width {
-            8.. => sweep::<V, Q, 1, 8>(job),
-            4.. => sweep::<V, Q, 2, 4>(job),
-            _ => sweep::<V, Q, 4, 2>(job),
+            8.. => sweep::<V, Q, 1, 8, 0>(job),
+            4.. => sweep::<V, Q, 2, 4, 0>(job),
+            _ => sweep::<V, Q, 4, 2, 0>(job),
         }
     }
 }
@@ -137,8 +142,8 @@ unsafe fn sweep4<V: Vector, const Q: usize>(job: Job) {
     // SAFETY: the caller's word, handed on.
     unsafe {
         match job.shape.width {
-            4.. => sweep::<V, Q, 1, 4>(job),
-            _ => sweep::<V, Q, 2, 2>(job),
+            4.. => sweep::<V, Q, 1, 4, 0>(job),
+            _ => sweep::<V, Q, 2, 2, 0>(job),
         }
     }
 }
@@ -148,14 +153,16 @@ unsafe fn sweep4<V: Vector, const Q: usize>(job: Job) {
 /// # Safety
 /// As [`convolve`].
 #[inline(always)]
-unsafe fn sweep<V: Vector, const Q: usize, const ROWS: usize, const COLUMNS: usize>(job: Job) {
+unsafe fn sweep<V: Vector, const Q: usize, const ROWS: usize, const COLUMNS: usize, const STEP: usize>(
+    job: Job,
+) {
     let Shape { height, width, .. } = job.shape;
     let mut row = 0;
     while row + ROWS <= height {
         let mut column = 0;
         while column + COLUMNS <= width {
             // SAFETY: the tile lies within the output, the rest is the caller's word.
-            unsafe { tile::<V, Q, ROWS, COLUMNS>(job, row, column) };
+            unsafe { tile::<V, Q, ROWS, COLUMNS, STEP>(job, row, column) };
             column += COLUMNS;
         }
         if column < width {
@@ -177,17 +184,18 @@ unsafe fn pixels<V: Vector, const Q: usize>(job: Job, rows: std::ops::Range<usiz
     for row in rows {
         for column in from..job.shape.width {
             // SAFETY: the pixel lies within the output, the rest is the caller's word.
-            unsafe { tile::<V, Q, 1, 1>(job, row, column) };
+            unsafe { tile::<V, Q, 1, 1, 0>(job, row, column) };
         }
     }
 }
 
-/// Computes one tile: `ROWS x COLUMNS` pixels from `(row, column)` on times `Q` vectors of channels.
+/// Computes one tile: `ROWS x COLUMNS` pixels from `(row, column)` on times `Q` vectors of channels. `STEP` is the
+/// distance of two pixels' inputs, `stride * inputs`, or 0 where it is not known at compile time.
 ///
 /// # Safety
 /// As [`convolve`], and the tile lies within the output.
 #[inline(always)]
-unsafe fn tile<V: Vector, const Q: usize, const ROWS: usize, const COLUMNS: usize>(
+unsafe fn tile<V: Vector, const Q: usize, const ROWS: usize, const COLUMNS: usize, const STEP: usize>(
     job: Job,
     row: usize,
     column: usize,
@@ -199,7 +207,7 @@ unsafe fn tile<V: Vector, const Q: usize, const ROWS: usize, const COLUMNS: usiz
     unsafe {
         let mut sums = [[[V::zero(); Q]; COLUMNS]; ROWS];
         let corner = job.image.add(row * stride * image_row + column * stride * inputs);
-        let step = stride * inputs;
+        let step = if STEP > 0 { STEP } else { stride * inputs };
         let mut weights = job.weights;
         for kernel_row in 0..kernel {
             let first = corner.add(kernel_row * image_row);
