@@ -18,6 +18,7 @@ mod snapshot;
 mod overview;
 mod profile;
 mod heatmap;
+mod layer;
 mod shortcut;
 
 pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
@@ -54,7 +55,7 @@ pub trait View: Sync {
 
 /// All views, in the order of their digits.
 pub const ALL: &[&dyn View] =
-    &[&overview::Overview, &profile::Profile, &heatmap::Heatmap, &shortcut::Shortcut];
+    &[&overview::Overview, &profile::Profile, &heatmap::Heatmap, &layer::Layer, &shortcut::Shortcut];
 
 /// The view of a kind.
 pub fn view_of(kind: ViewKind) -> Option<&'static dyn View> {

@@ -1,7 +1,9 @@
 //! What lies between two lanes: the difference of their curves and the step from which they part.
 
+use super::matrix::Matrix;
 use super::series::Series;
 use super::smoothing::smoothed;
+use crate::statistic::Scale;
 use crate::units::Step;
 
 /// How far smoothed training errors must be apart for lanes to have parted, as a share of the images.
@@ -45,6 +47,29 @@ pub fn parted_at(a: &Series, b: &Series, decay: f64) -> Option<Step> {
     None
 }
 
+/// What lies between two values of a statistic: `log10(a / b)` where its natural scale is logarithmic, else
+/// `a - b`; none where that is not finite.
+pub fn between(scale: Scale, a: f32, b: f32) -> Option<f32> {
+    let between = match scale {
+        Scale::Log if a > 0.0 && b > 0.0 => (f64::from(a) / f64::from(b)).log10() as f32,
+        Scale::Log => f32::NAN,
+        Scale::Linear => a - b,
+    };
+    between.is_finite().then_some(between)
+}
+
+/// What lies [`between`] a column of one matrix and a column of another, at the steps of the first up to
+/// the end of the shorter.
+pub fn between_columns(scale: Scale, a: (&Matrix, usize), b: (&Matrix, usize)) -> Vec<(Step, f32)> {
+    let end = b.0.rows().last().map(|row| row.last_step).unwrap_or_default();
+    let rows = a.0.rows().iter().take_while(|row| row.last_step <= end);
+    rows.filter_map(|row| {
+        let other = b.0.at(row.last_step)?.cells.get(b.1)?.last;
+        Some((row.last_step, between(scale, row.cells.get(a.1)?.last, other)?))
+    })
+    .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +100,21 @@ mod tests {
         assert_eq!(parted_at(&a, &b, 0.0), Some(Step(100)));
         assert_eq!(parted_at(&a, &a, 0.9), None);
         assert_eq!(parted_at(&a, &Series::default(), 0.9), None);
+    }
+
+    #[test]
+    fn between_values_stands_the_ratio_or_the_difference() {
+        assert_eq!(between(Scale::Log, 100.0, 0.1), Some(3.0));
+        assert_eq!(between(Scale::Log, 0.0, 0.1), None);
+        assert_eq!(between(Scale::Linear, -1.0, 0.5), Some(-1.5));
+        assert_eq!(between(Scale::Linear, f32::NAN, 0.5), None);
+        let (mut a, mut b) = (Matrix::default(), Matrix::default());
+        for step in 1..=4 {
+            a.push(Step(step), &[1.0, 10.0]);
+        }
+        b.push(Step(1), &[1.0]);
+        b.push(Step(3), &[0.1]);
+        let got = between_columns(Scale::Log, (&a, 1), (&b, 0));
+        assert_eq!(got, [(Step(1), 1.0), (Step(2), 1.0), (Step(3), 2.0)]);
     }
 }

@@ -1,11 +1,14 @@
 //! What views say of lanes alike: their names, colours and places side by side.
 
+use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use ratatui::text::{Line, Span};
 
 use crate::app::{App, Lane, LaneState};
 use crate::text::printable;
 use crate::theme::{Glyph, Theme};
+use crate::widgets;
 
 /// A lane's name; with its run where several runs are open.
 pub(super) fn name(app: &App, lane: &Lane) -> String {
@@ -32,9 +35,17 @@ pub(super) fn state(state: &LaneState, theme: &Theme) -> (char, Style) {
     }
 }
 
+/// Draws a title into the first row of an area, and a rule from its end to the edge.
+pub(super) fn title(buffer: &mut Buffer, area: Rect, spans: Vec<Span<'_>>, theme: &Theme) {
+    let end = widgets::put_line(buffer, area, 0, &Line::from(spans));
+    let rule =
+        theme.glyph(Glyph::Horizontal).to_string().repeat(usize::from(area.right().saturating_sub(end)));
+    widgets::put(buffer, area, end, area.y, &rule, theme.axis());
+}
+
 /// The visible lanes in columns of equal width; where not all fit at the least width, those about the
 /// selected one.
-pub(super) fn columns<'a>(app: &'a App, area: Rect, least: u16) -> Vec<(&'a Lane, Rect)> {
+pub(super) fn columns(app: &App, area: Rect, least: u16) -> Vec<(&Lane, Rect)> {
     let lanes: Vec<&Lane> = app.visible_lanes().collect();
     let room = usize::from(area.width.saturating_add(1) / least.max(1).saturating_add(1)).max(1);
     let count = lanes.len().min(room);

@@ -83,7 +83,8 @@ fn fairness_of(a: &Lane, b: &Lane, theme: &Theme) -> Option<(String, String, Sty
 pub(super) fn render_card(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let Some((a, b)) = app.pair() else { return };
     let title = format!("{} - {}", lanes::name(app, a), lanes::name(app, b));
-    let body = widgets::block_title(buffer, area, &title, theme.heading(), theme);
+    lanes::title(buffer, area, vec![Span::styled(format!("{title} "), theme.heading())], theme);
+    let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let evaluated = |split| {
         let error = |lane: &Lane| Some(lane.evaluations(split, Mode::Eval).error.at(app.step())?.last);
         Some(error(a)? - error(b)?)

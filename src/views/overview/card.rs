@@ -33,8 +33,8 @@ pub(super) fn render(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, th
     if area.height <= 3 {
         return render_small(app, lane, area, buffer, theme);
     }
-    let body = widgets::block_title(buffer, area, "", Style::new(), theme);
-    widgets::put_line(buffer, area, 0, &title(app, lane, area.width, theme));
+    lanes::title(buffer, area, title(app, lane, area.width, theme), theme);
+    let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     render_progress(lane, Rect { height: 1, ..body }, buffer, theme);
     let figures = Rect { y: body.y + 1, height: body.height.saturating_sub(2), ..body };
     render_figures(app, lane, figures, buffer, theme);
@@ -68,7 +68,7 @@ fn name_style(app: &App, lane: &Lane, theme: &Theme) -> Style {
 }
 
 /// Name and network: `■ plain  resnet-56 without shortcuts, 214,546 parameters`.
-fn title<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'a> {
+fn title<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Vec<Span<'a>> {
     let name = lanes::name(app, lane);
     let room = usize::from(width).saturating_sub(widgets::width(&name) + 5);
     let parameters = lane.topology().map(|t| format!(", {} parameters", grouped(t.parameters())));
@@ -83,11 +83,11 @@ fn title<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'a> {
     let network = network.unwrap_or_default();
     let whole = format!("{network}{}", parameters.unwrap_or_default());
     let text = if widgets::width(&whole) <= room { whole } else { widgets::clip(&network, room, theme) };
-    Line::from(vec![
+    vec![
         Span::styled(format!("{} ", theme.lane_swatch(lane.idx().0)), lanes::style(lane, theme)),
         Span::styled(name, name_style(app, lane, theme)),
         Span::styled(format!("  {text} "), theme.muted()),
-    ])
+    ]
 }
 
 /// State, steps, a bar, and the time that is left or was taken.

@@ -1,0 +1,206 @@
+//! One layer of each lane: the chosen statistic over time, its histograms over time, all its statistics at
+//! the cursor, and between two lanes the ratio of the layers that stand beside each other.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::Span;
+
+use super::{Key, View, curves, lanes};
+use crate::app::{Action, App, Lane, LayerKey, ViewKind};
+use crate::text::printable;
+use crate::theme::Theme;
+use crate::topology::LayerKind;
+use crate::widgets;
+
+mod charts;
+mod figures;
+mod histograms;
+
+/// See the file.
+#[derive(Debug)]
+pub(super) struct Layer;
+
+/// The least width of a lane's column.
+const LEAST_COLUMN: u16 = 36;
+/// From this width on, what lies between two lanes has a column of its own between theirs.
+const LEAST_THREE_COLUMNS: u16 = 150;
+/// The width at which no column of the figures is left out.
+const LEAST_WIDTH_OF_FIGURES: u16 = 56;
+/// From this width on, the ratio of two lanes stands beside the table below them.
+const LEAST_WIDTH_OF_BOTH: u16 = 100;
+
+impl View for Layer {
+    fn kind(&self) -> ViewKind {
+        ViewKind::Layer
+    }
+
+    fn title(&self) -> &'static str {
+        "one layer over time, beside its counterpart in the other lanes"
+    }
+
+    fn hints(&self) -> &'static [Key] {
+        &[Key::Up, Key::Char('s'), Key::Char('h'), Key::Left]
+    }
+
+    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+        let area = area.intersection(buffer.area);
+        if area.is_empty() {
+            return;
+        }
+        if app.rows().is_empty() {
+            widgets::put_centered(buffer, area, area.height / 2, "no lane has started yet", theme.muted());
+            return;
+        }
+        let layout = Layout::of(app, area);
+        for (lane, place) in &layout.titles {
+            draw_title(app, lane, *place, buffer, theme);
+        }
+        charts::render_history(app, &layout.history, buffer, theme);
+        histograms::render(app, &layout.histograms, buffer, theme);
+        if let Some(place) = layout.ratio {
+            charts::render_ratio(app, place, buffer, theme);
+        }
+        figures::render(app, layout.figures, buffer, theme);
+    }
+
+    fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
+        let layout = Layout::of(app, area);
+        let chart = layout.history.iter().find(|(_, area)| area.contains(position));
+        let Some((shown, area)) = chart else { return Vec::new() };
+        let lane = shown.first().filter(|_| shown.len() == 1).map(|lane| Action::SelectLane(lane.idx()));
+        let step = charts::step_at(app, shown, *area, position.x).map(Action::SelectStep);
+        lane.into_iter().chain(step).collect()
+    }
+}
+
+/// Where everything stands.
+struct Layout<'a> {
+    titles: Vec<(&'a Lane, Rect)>,
+    /// Charts of the statistic over time, with the lanes in each.
+    history: Vec<(Vec<&'a Lane>, Rect)>,
+    histograms: Vec<(&'a Lane, Rect)>,
+    ratio: Option<Rect>,
+    figures: Rect,
+}
+
+impl<'a> Layout<'a> {
+    fn of(app: &'a App, area: Rect) -> Layout<'a> {
+        let count = app.visible_lanes().count();
+        if count > 1 && area.width < 2 * LEAST_COLUMN + 1 {
+            Layout::laid_over(app, area)
+        } else if count == 2 && area.width >= LEAST_THREE_COLUMNS {
+            Layout::three_columns(app, area)
+        } else {
+            Layout::side_by_side(app, area)
+        }
+    }
+
+    /// A small screen: the selected lane's layer by name, one chart of all lanes, the figures.
+    fn laid_over(app: &'a App, area: Rect) -> Layout<'a> {
+        let (title, rest) = split(area, 1);
+        let figures = (rest.height / 3).max(rest.height.saturating_sub(14));
+        let (chart, rest) = split(rest, rest.height - figures);
+        let selected = app.lane(app.selected_lane());
+        Layout {
+            titles: selected.into_iter().map(|lane| (lane, title)).collect(),
+            history: vec![(app.visible_lanes().collect(), chart)],
+            histograms: Vec::new(),
+            ratio: None,
+            figures: rest,
+        }
+    }
+
+    /// A column a lane; below them what lies between, and the figures.
+    fn side_by_side(app: &'a App, area: Rect) -> Layout<'a> {
+        let (title, rest) = split(area, 1);
+        let history = (rest.height * 3 / 10).clamp(5, 14);
+        let below = match rest.height {
+            0..14 => rest.height.saturating_sub(history),
+            14..28 => 5,
+            height => height * 3 / 10,
+        };
+        let (history, rest) = split(rest, history);
+        let (histograms, rest) = split(rest, rest.height.saturating_sub(below));
+        let two = app.pair().is_some() && rest.width >= LEAST_WIDTH_OF_BOTH && rest.height >= 5;
+        let (ratio, figures) = if two {
+            let width = (rest.width / 2).min(rest.width - LEAST_WIDTH_OF_FIGURES);
+            let left = Rect { width: width.saturating_sub(1), ..rest };
+            (Some(left), Rect { x: rest.x + width + 1, width: rest.width - width - 1, ..rest })
+        } else {
+            (None, rest)
+        };
+        let columns = |row| lanes::columns(app, row, LEAST_COLUMN);
+        Layout {
+            titles: columns(title),
+            history: columns(history).into_iter().map(|(lane, place)| (vec![lane], place)).collect(),
+            histograms: columns(histograms),
+            ratio,
+            figures,
+        }
+    }
+
+    /// Two lanes with what lies between them in the middle.
+    fn three_columns(app: &'a App, area: Rect) -> Layout<'a> {
+        let width = (u32::from(area.width) * 17 / 50) as u16;
+        let middle = Rect { x: area.x + width + 2, width: area.width - 2 * width - 4, ..area };
+        let columns = |row: Rect| -> Vec<(&'a Lane, Rect)> {
+            let place = |(at, lane)| {
+                let x = if at == 0 { row.x } else { row.right() - width };
+                (lane, Rect { x, width, ..row })
+            };
+            app.visible_lanes().take(2).enumerate().map(place).collect()
+        };
+        let (title, rest) = split(area, 1);
+        let (history, histograms) = split(rest, rest.height * 2 / 5);
+        let (_, middle) = split(middle, 1);
+        let (ratio, figures) = split(middle, history.height);
+        Layout {
+            titles: columns(title),
+            history: columns(history).into_iter().map(|(lane, place)| (vec![lane], place)).collect(),
+            histograms: columns(histograms),
+            ratio: Some(ratio),
+            figures,
+        }
+    }
+}
+
+/// The first rows of an area, and what is left.
+fn split(area: Rect, height: u16) -> (Rect, Rect) {
+    let height = height.min(area.height);
+    (Rect { height, ..area }, Rect { y: area.y + height, height: area.height - height, ..area })
+}
+
+/// Lane, layer, and what the layer is: `■ plain  layer1.4.conv2  3x3 convolution to 8x16x16, block 5 of 27`.
+fn draw_title(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let name = lanes::name(app, lane);
+    let mut spans =
+        vec![Span::styled(format!("{} {name} ", theme.lane_swatch(lane.idx().0)), lanes::style(lane, theme))];
+    let known = lane.topology().zip(app.layer_in(lane));
+    let Some((topology, layer)) = known.and_then(|(t, idx)| Some((t, t.layers.get(idx.0)?))) else {
+        let depth = app.row().map_or(0, |LayerKey { depth, .. }| depth);
+        spans.push(Span::styled(format!("has no layer {depth} "), theme.muted()));
+        return lanes::title(buffer, area, spans, theme);
+    };
+    let what = match layer.kind {
+        LayerKind::Stem => "stem, 3x3 convolution",
+        LayerKind::Convolution => "3x3 convolution",
+        LayerKind::Projection => "1x1 convolution of the shortcut",
+        LayerKind::Head => "head, linear",
+    };
+    let place = layer.block.map(|block| format!(", block {} of {}", block.0 + 1, topology.blocks.len()));
+    let place = place.unwrap_or_default();
+    let layer_name = printable(&layer.name);
+    let used = widgets::width(&name) + widgets::width(&layer_name) + 6;
+    let room = usize::from(area.width).saturating_sub(used);
+    let words = [
+        format!("{what} to {}{place}, {} parameters", layer.output, widgets::grouped(layer.parameters)),
+        format!("{what}{place}"),
+        place.trim_start_matches(", ").to_owned(),
+    ];
+    let fitting = words.into_iter().find(|words| widgets::width(words) < room).unwrap_or_default();
+    spans.push(Span::styled(format!("{layer_name} "), theme.heading()));
+    if !fitting.is_empty() {
+        spans.push(Span::styled(format!("{fitting} "), theme.muted()));
+    }
+    lanes::title(buffer, area, spans, theme);
+}

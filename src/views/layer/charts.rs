@@ -1,0 +1,114 @@
+//! The chosen statistic of the cursor's layer over time, all lanes on one scale, and what lies between two.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::{curves, lanes};
+use crate::app::comparison::between_columns;
+use crate::app::{App, Lane};
+use crate::statistic::Scale;
+use crate::theme::{Glyph, Theme};
+use crate::units::Step;
+use crate::widgets::{Axis, Bucket, LineChart, Series, SeriesKind};
+
+/// A lane's history of the layer; empty where it has none.
+fn history(app: &App, lane: &Lane) -> Vec<Bucket> {
+    let matrix = lane.statistic(app.options().statistic);
+    let both = matrix.zip(app.layer_in(lane));
+    both.map(|(matrix, layer)| curves::history(app, lane, matrix, layer.0)).unwrap_or_default()
+}
+
+fn at_cursor(app: &App, lane: &Lane) -> Option<f64> {
+    let row = lane.statistic(app.options().statistic)?.at(app.step())?;
+    row.cells.get(app.layer_in(lane)?.0).map(|cell| f64::from(cell.last))
+}
+
+/// Draws a chart for each group of lanes.
+pub(super) fn render_history(app: &App, charts: &[(Vec<&Lane>, Rect)], buffer: &mut Buffer, theme: &Theme) {
+    let y = shared_axis(app, charts.iter().flat_map(|(lanes, _)| lanes));
+    for (shown, area) in charts {
+        with_chart(app, shown, y, theme, |chart| chart.render(*area, buffer, theme));
+    }
+}
+
+/// The step under a column of the screen, in the chart of these lanes.
+pub(super) fn step_at(app: &App, shown: &[&Lane], area: Rect, column: u16) -> Option<Step> {
+    let y = shared_axis(app, app.visible_lanes().collect::<Vec<_>>().iter());
+    let mut x = None;
+    with_chart(app, shown, y, &Theme::default(), |chart| x = chart.x_at(area, column));
+    x.map(|x| curves::step_at(app, x))
+}
+
+fn shared_axis<'a, 'l: 'a>(app: &App, lanes: impl Iterator<Item = &'a &'l Lane>) -> Axis {
+    let extents = lanes.flat_map(|lane| history(app, lane)).map(|bucket| bucket.extent);
+    Axis::fit(extents, curves::is_log(app, app.options().statistic)).with_margin(0.05)
+}
+
+fn with_chart(app: &App, shown: &[&Lane], y: Axis, theme: &Theme, then: impl FnOnce(LineChart<'_>)) {
+    let histories: Vec<(Vec<Bucket>, String)> = shown
+        .iter()
+        .map(|lane| {
+            let name = if shown.len() > 1 { lanes::name(app, lane) } else { format!("step {}", app.step()) };
+            (history(app, lane), name)
+        })
+        .collect();
+    let series: Vec<Series<'_>> = shown
+        .iter()
+        .zip(&histories)
+        .map(|(lane, (buckets, name))| Series {
+            name,
+            buckets,
+            style: lanes::style(lane, theme),
+            mark: theme.lane_swatch(lane.idx().0),
+            kind: SeriesKind::Curve,
+            read_out: at_cursor(app, lane),
+        })
+        .collect();
+    let title = app.options().statistic.name();
+    let (x, x_name) = (curves::x_range(app), app.options().axis.name());
+    then(LineChart { title, series: &series, x, x_name, y: Some(y), log: false, cursor: cursor(app) });
+}
+
+/// The cursor's place; none while it follows, where it would only hide the newest values.
+pub(super) fn cursor(app: &App) -> Option<f64> {
+    (!app.follows()).then(|| curves::cursor_x(app)).flatten()
+}
+
+/// Draws what lies between the two lanes' layers over time: the ratio in decades, or the difference.
+pub(super) fn render_ratio(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let Some((a, b)) = app.pair() else { return };
+    let statistic = app.options().statistic;
+    let points = || {
+        let (layer_a, layer_b) = (app.layer_in(a)?, app.layer_in(b)?);
+        let (matrix_a, matrix_b) = (a.statistic(statistic)?, b.statistic(statistic)?);
+        Some(between_columns(statistic.scale(), (matrix_a, layer_a.0), (matrix_b, layer_b.0)))
+    };
+    let points = points().unwrap_or_default();
+    let after = points.partition_point(|(step, _)| *step <= app.step());
+    let read_out = points[..after].last().map(|(_, value)| (f64::from(*value) * 1000.0).round() / 1000.0);
+    let buckets: Vec<Bucket> =
+        points.iter().map(|(step, value)| Bucket::of(curves::x_of(app, a, *step), *value)).collect();
+    let x = curves::x_range(app);
+    let zero = [x.0, x.1].map(|x| Bucket::of(x, 0.0));
+    let line = |name, buckets, style, mark, read_out| Series {
+        name,
+        buckets,
+        style,
+        mark,
+        kind: SeriesKind::Curve,
+        read_out,
+    };
+    let series = [
+        line("", &zero, theme.axis(), theme.glyph(Glyph::Separator), None),
+        line("here", &buckets, theme.accent(), if theme.is_ascii() { '*' } else { '■' }, read_out),
+    ];
+    let names = (lanes::name(app, a), lanes::name(app, b));
+    let title = match statistic.scale() {
+        Scale::Log => format!("log10 {} / {}", names.0, names.1),
+        Scale::Linear => format!("{} - {}", names.0, names.1),
+    };
+    let x_name = app.options().axis.name();
+    let chart =
+        LineChart { title: &title, series: &series, x, x_name, y: None, log: false, cursor: cursor(app) };
+    chart.render(area, buffer, theme);
+}

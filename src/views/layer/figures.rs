@@ -1,0 +1,72 @@
+//! All statistics of the cursor's layer at the cursor's step, the two lanes side by side.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::lanes;
+use crate::app::comparison::between;
+use crate::app::{App, Lane};
+use crate::statistic::{Scale, Statistic, Subject};
+use crate::theme::Theme;
+use crate::widgets::{Column, Table, short};
+
+/// Draws the table, the chosen statistic marked and in sight.
+pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    if area.height < 2 {
+        return;
+    }
+    let shown: Vec<&Lane> = match app.pair() {
+        Some((a, b)) => vec![a, b],
+        None => app.visible_lanes().take(1).collect(),
+    };
+    let names: Vec<String> = shown.iter().map(|lane| lanes::name(app, lane)).collect();
+    // Counts of what is not finite have the longest names and are zero while all is well.
+    let says_something = |s: Statistic| {
+        let counts = matches!(s, Statistic::ActivationNonFinite | Statistic::WeightGradientNonFinite);
+        let zero = || shown.iter().all(|lane| value(app, lane, s).is_none_or(|count| count == 0.0));
+        s == app.options().statistic || !counts || !zero()
+    };
+    let of_layers = Statistic::ALL.iter().copied().filter(|s| s.subject() == Subject::Layer);
+    let statistics: Vec<Statistic> = of_layers.filter(|s| says_something(*s)).collect();
+    let selected = statistics.iter().position(|s| *s == app.options().statistic);
+    let rows: Vec<Vec<(String, Style)>> = statistics.iter().map(|s| row(app, &shown, *s, theme)).collect();
+    let mut columns = vec![Column { title: "statistic", right: false, dispensable: 0 }];
+    columns.extend(names.iter().map(|name| Column { title: name, right: true, dispensable: 0 }));
+    if shown.len() == 2 {
+        columns.push(Column { title: "ratio", right: false, dispensable: 1 });
+    }
+    Table { columns: &columns, rows: &rows, selected }.render(area, buffer, theme);
+}
+
+fn row(app: &App, shown: &[&Lane], statistic: Statistic, theme: &Theme) -> Vec<(String, Style)> {
+    let values: Vec<Option<f32>> = shown.iter().map(|lane| value(app, lane, statistic)).collect();
+    let mut cells = vec![(statistic.name().to_owned(), theme.text())];
+    for (lane, value) in shown.iter().zip(&values) {
+        let style = match value {
+            Some(value) if !value.is_finite() => theme.error(),
+            _ => lanes::style(lane, theme),
+        };
+        cells.push((value.map_or("-".to_owned(), |value| short(f64::from(value))), style));
+    }
+    if let [Some(a), Some(b)] = values.as_slice() {
+        let text = match (statistic.scale(), between(statistic.scale(), *a, *b)) {
+            (_, None) => "-".to_owned(),
+            (Scale::Log, Some(decades)) => format!("x {}", short(10f64.powf(f64::from(decades)))),
+            (Scale::Linear, Some(0.0)) => "=".to_owned(),
+            (Scale::Linear, Some(difference)) if difference > 0.0 => {
+                format!("+ {}", short(f64::from(difference)))
+            }
+            (Scale::Linear, Some(difference)) => format!("- {}", short(f64::from(-difference))),
+        };
+        cells.push((text, theme.accent()));
+    } else if shown.len() == 2 {
+        cells.push(("-".to_owned(), theme.muted()));
+    }
+    cells
+}
+
+fn value(app: &App, lane: &Lane, statistic: Statistic) -> Option<f32> {
+    let row = lane.statistic(statistic)?.at(app.step())?;
+    row.cells.get(app.layer_in(lane)?.0).map(|cell| cell.last)
+}

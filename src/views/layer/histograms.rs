@@ -1,0 +1,67 @@
+//! The cursor's layer's histograms over time, and that at the cursor as bars where there is room; the bins
+//! are the same for all lanes.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::{charts, curves, lanes};
+use crate::app::{App, Lane};
+use crate::event::Histogram;
+use crate::theme::Theme;
+use crate::widgets::{self, HistogramBars, HistogramHistory};
+
+/// From this height on, the histogram at the cursor has rows of its own.
+const LEAST_HEIGHT_OF_BARS: u16 = 16;
+
+/// Draws a column for each lane.
+pub(super) fn render(app: &App, columns: &[(&Lane, Rect)], buffer: &mut Buffer, theme: &Theme) {
+    let histories: Vec<Vec<(f64, &Histogram)>> = columns.iter().map(|(lane, _)| history(app, lane)).collect();
+    let bins = HistogramHistory::used_bins(histories.iter().flatten().map(|(_, histogram)| *histogram));
+    for ((lane, area), histograms) in columns.iter().zip(&histories) {
+        if area.height < 3 {
+            continue;
+        }
+        let kind = app.options().histogram.name();
+        let long = format!("{kind} over time, in signed powers of two");
+        let fits = widgets::width(&long) <= usize::from(area.width);
+        let title = if fits { long } else { format!("{kind} over time") };
+        widgets::put(buffer, *area, area.x, area.y, &title, theme.heading());
+        let body = Rect { y: area.y + 1, height: area.height - 1, ..*area };
+        if histograms.is_empty() {
+            widgets::put_centered(buffer, body, body.height / 2, "no histograms yet", theme.muted());
+            continue;
+        }
+        let bars = if body.height >= LEAST_HEIGHT_OF_BARS { body.height / 3 } else { 0 };
+        let (above, below) = super::split(body, body.height - bars);
+        let (x, x_name) = (curves::x_range(app), app.options().axis.name());
+        let cursor_x = charts::cursor(app);
+        HistogramHistory { histograms, x, x_name, bins, cursor_x }.render(above, buffer, theme);
+        render_bars(app, lane, below, bins, buffer, theme);
+    }
+}
+
+fn render_bars(app: &App, lane: &Lane, area: Rect, bins: (usize, usize), buffer: &mut Buffer, theme: &Theme) {
+    let Some(snapshot) = lane.snapshots().at(app.step()) else { return };
+    let layer = app.layer_in(lane).and_then(|layer| snapshot.layers.get(layer.0));
+    let Some(layer) = layer.filter(|_| area.height >= 3) else { return };
+    let histogram = app.options().histogram.of(layer);
+    let title = format!("{} at step {}", app.options().histogram.name(), snapshot.last_step);
+    widgets::put(buffer, area, area.x, area.y, &title, theme.heading());
+    let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    HistogramBars { histogram, bins, style: lanes::style(lane, theme) }.render(body, buffer, theme);
+}
+
+/// What ends the last histogram where the lane ends, so that it is not drawn on into the future.
+static NOTHING: Histogram = Histogram { first: 0, counts: Vec::new(), non_finite: 0 };
+
+fn history<'a>(app: &App, lane: &'a Lane) -> Vec<(f64, &'a Histogram)> {
+    let Some(layer) = app.layer_in(lane) else { return Vec::new() };
+    let kind = app.options().histogram;
+    let taken = lane.snapshots().of_layer(layer);
+    let mut all: Vec<(f64, &Histogram)> =
+        taken.map(|(first, _, layer)| (curves::x_of(app, lane, first), kind.of(layer))).collect();
+    if !all.is_empty() {
+        all.push((curves::x_of(app, lane, lane.last_step()), &NOTHING));
+    }
+    all
+}
