@@ -1,11 +1,58 @@
 //! Stages: rows of blocks of one shape. A stage's type holds the side and channels of what it reads and
 //! gives, so that a network whose stages do not fit together does not compile; how many blocks a stage has is
 //! chosen at run time.
+//!
+//! Three stages that fit together:
+//!
+//! ```
+//! use dfdx::tensor::CpuError;
+//! use skiplane::model::stage::{HalvingStage, Stage};
+//! use skiplane::nn::ops::{Context, Features};
+//!
+//! fn forward(
+//!     first: &mut Stage<16, 8>,
+//!     second: &mut HalvingStage<16, 8, 8, 16>,
+//!     third: &mut HalvingStage<8, 16, 4, 32>,
+//!     images: Features<16, 16, 8>,
+//!     context: &Context,
+//! ) -> Result<Features<4, 4, 32>, CpuError> {
+//!     let x = first.forward(images, context)?;
+//!     let x = second.forward(x, context)?;
+//!     third.forward(x, context)
+//! }
+//!
+//! const _: () = HalvingStage::<16, 8, 8, 16>::FITS;
+//! ```
+//!
+//! Without the second, the first gives 16x16 pixels of 8 channels to one that reads 8x8 of 16, which does not
+//! compile (E0308):
+//!
+//! ```compile_fail
+//! # use dfdx::tensor::CpuError;
+//! # use skiplane::model::stage::{HalvingStage, Stage};
+//! # use skiplane::nn::ops::{Context, Features};
+//! fn forward(
+//!     first: &mut Stage<16, 8>,
+//!     third: &mut HalvingStage<8, 16, 4, 32>,
+//!     images: Features<16, 16, 8>,
+//!     context: &Context,
+//! ) -> Result<Features<4, 4, 32>, CpuError> {
+//!     let x = first.forward(images, context)?;
+//!     third.forward(x, context)
+//! }
+//! ```
+//!
+//! Neither does a halving stage that keeps the side (E0080, "a halving stage halves the side"):
+//!
+//! ```compile_fail
+//! # use skiplane::model::stage::HalvingStage;
+//! const _: () = HalvingStage::<16, 8, 16, 16>::FITS;
+//! ```
 
 use dfdx::tensor::{Cpu, CpuError, Tape};
 
 use crate::model::block::{Block, Transition};
-use crate::model::builder::Builder;
+pub use crate::model::builder::Builder;
 use crate::model::entry::{Entry, EntryMut};
 use crate::nn::ops::{Context, Features};
 
@@ -53,8 +100,9 @@ pub struct HalvingStage<const SIDE: usize, const C: usize, const HALF: usize, co
 impl<const SIDE: usize, const C: usize, const HALF: usize, const DOUBLE: usize>
     HalvingStage<SIDE, C, HALF, DOUBLE>
 {
-    /// Refuses to compile unless the side is halved and the channels are doubled.
-    const FITS: () = {
+    /// Does not compile unless the side is halved and the channels are doubled; every network that is built
+    /// asks for it.
+    pub const FITS: () = {
         assert!(HALF * 2 == SIDE, "a halving stage halves the side");
         assert!(C * 2 == DOUBLE, "a halving stage doubles the channels");
     };

@@ -6,6 +6,7 @@ use skiplane::model::{self, NamedTensor, Network, TensorData};
 use skiplane::units::ImageShape;
 
 mod golden;
+mod naive;
 mod statistics;
 mod shapes;
 

@@ -12,11 +12,15 @@ use crate::units::{BlockIdx, LayerIdx};
 
 const BATCH: usize = 3;
 
-/// Numbers in -1..1 without structure.
+/// Numbers in -1..1 without structure (Knuth's linear congruential generator).
 fn noise(length: usize, seed: u64) -> Vec<f32> {
-    use rand_xoshiro::rand_core::Rng;
-    let mut stream = crate::random::stream(seed, "ops/tests", 0);
-    (0..length).map(|_| (stream.next_u32() >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    next();
+    (0..length).map(|_| next()).collect()
 }
 
 fn tensor<S: Shape>(device: &Cpu, shape: S, data: &[f32]) -> Tensor<S, f32, Cpu> {

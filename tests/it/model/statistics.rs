@@ -1,1 +1,295 @@
-//! Statistics.
+//! Every statistic of every layer and block against a naive computation in f64 over a network put together by
+//! hand; and what a NaN or infinity leaves behind.
+
+use skiplane::datasets::Batch;
+use skiplane::event::{Histogram, Pass};
+use skiplane::experiment::{Optimizer, Shortcut};
+use skiplane::model::{NamedTensor, Network, NonFinite, StepResult, TensorData, Wanted};
+use skiplane::statistic::Statistic;
+use skiplane::units::LayerIdx;
+
+use super::naive::{self, Naive, NaiveLayer};
+use super::{RGB16, floats, network, noise, sgd};
+
+const ALL: Wanted = Wanted { scalars: true, histograms: true };
+
+fn mean(values: &[f32]) -> f64 {
+    values.iter().map(|&x| f64::from(x)).sum::<f64>() / values.len() as f64
+}
+
+fn std(values: &[f32]) -> f64 {
+    let mean = mean(values);
+    (values.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt()
+}
+
+fn norm(values: &[f32]) -> f64 {
+    values.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt()
+}
+
+fn rms(values: &[f32]) -> f64 {
+    norm(values) / (values.len() as f64).sqrt()
+}
+
+fn of_layer(statistic: Statistic, layer: &NaiveLayer, updated: &[f32]) -> f64 {
+    let NaiveLayer { output, response, output_gradient: dy, weight_gradient: dw, weights, channels } = layer;
+    let extreme = |of: fn(f32, f32) -> f32| f64::from(output.iter().copied().reduce(of).unwrap());
+    match statistic {
+        Statistic::ActivationMean => mean(output),
+        Statistic::ActivationStd => std(output),
+        Statistic::ActivationRms => rms(output),
+        Statistic::ActivationMin => extreme(f32::min),
+        Statistic::ActivationMax => extreme(f32::max),
+        Statistic::ZeroRate => output.iter().filter(|&&x| x == 0.0).count() as f64 / output.len() as f64,
+        Statistic::DeadUnits => {
+            let dead = |c: &usize| output.iter().skip(*c).step_by(*channels).all(|&x| x == 0.0);
+            (0..*channels).filter(dead).count() as f64 / *channels as f64
+        }
+        Statistic::ActivationNonFinite | Statistic::WeightGradientNonFinite => 0.0,
+        Statistic::ResponseStd => std(response),
+        Statistic::OutputGradientNorm => norm(dy),
+        Statistic::OutputGradientMean => mean(dy),
+        Statistic::OutputGradientStd => std(dy),
+        Statistic::WeightGradientNorm => norm(dw),
+        Statistic::WeightGradientMean => mean(dw),
+        Statistic::WeightGradientStd => std(dw),
+        Statistic::WeightNorm => norm(weights),
+        Statistic::UpdateRatio => {
+            let change: Vec<f32> = updated.iter().zip(weights).map(|(new, old)| new - old).collect();
+            norm(&change) / norm(weights)
+        }
+        Statistic::BranchRatio | Statistic::BranchCosine => panic!("{statistic} is of blocks"),
+    }
+}
+
+/// The scale against which rounding in a statistic is judged: means can cancel, others not.
+fn scale(statistic: Statistic, layer: &NaiveLayer, value: f64) -> f64 {
+    match statistic {
+        Statistic::ActivationMean => rms(&layer.output),
+        Statistic::OutputGradientMean => rms(&layer.output_gradient),
+        Statistic::WeightGradientMean => rms(&layer.weight_gradient),
+        Statistic::ZeroRate | Statistic::DeadUnits => 1.0,
+        _ => value.abs(),
+    }
+}
+
+fn column(step: &StepResult, statistic: Statistic) -> &[f32] {
+    step.statistics.get(statistic).unwrap_or_else(|| panic!("no {statistic}"))
+}
+
+fn assert_close(what: &str, ours: f32, naive: f64, scale: f64) {
+    let error = (f64::from(ours) - naive).abs();
+    assert!(error <= 1e-4 * scale, "{what}: {ours} is not {naive}");
+}
+
+#[test]
+fn every_statistic_is_that_of_a_naive_computation() {
+    for shortcut in [Shortcut::None, Shortcut::Identity, Shortcut::Projection] {
+        let mut network = network(8, 4, shortcut, &sgd(0.9, 1e-4));
+        let batch = noise(5, RGB16, 10);
+        // A first step, so that neither scales and shifts nor momentum are what they began with.
+        network.train_step(&batch, 0.05, Wanted::default());
+        let naive = naive::step(&*network, &batch, shortcut);
+        let step = network.train_step(&batch, 0.05, ALL);
+
+        assert_close("loss", step.loss, naive.loss, naive.loss);
+        assert_layers(shortcut, &*network, &step, &naive);
+        assert_branches(shortcut, &step, &naive);
+        for (layer, histograms) in naive.layers.iter().zip(step.histograms.as_ref().unwrap()) {
+            assert_histogram(&histograms.activations, &layer.output);
+            assert_histogram(&histograms.weight_gradients, &layer.weight_gradient);
+            assert_histogram(&histograms.weights, &layer.weights);
+        }
+        assert!(step.statistics_ms > 0.0 && step.non_finite.is_none());
+    }
+}
+
+fn assert_layers(shortcut: Shortcut, network: &dyn Network, step: &StepResult, naive: &Naive) {
+    let state = network.state();
+    for &statistic in Statistic::ALL.iter().filter(|s| !s.name().starts_with("branch")) {
+        let ours = column(step, statistic);
+        assert_eq!(ours.len(), network.topology().layers.len());
+        for ((layer, naive), &ours) in network.topology().layers.iter().zip(&naive.layers).zip(ours) {
+            let updated = state.iter().find(|t| t.name == format!("{}.weight", layer.name)).unwrap();
+            let value = of_layer(statistic, naive, &turned(updated));
+            let what = format!("{shortcut:?} {} {statistic}", layer.name);
+            assert_close(&what, ours, value, scale(statistic, naive, value));
+        }
+    }
+}
+
+/// A weight tensor in the layout of the naive layers.
+fn turned(tensor: &NamedTensor) -> Vec<f32> {
+    let values = floats(tensor);
+    let [outputs, inputs, height, width] = tensor.shape[..] else { return values.to_vec() };
+    let area = height * width;
+    let at = |i: usize| values[(i % outputs * inputs + i / outputs % inputs) * area + i / (outputs * inputs)];
+    (0..values.len()).map(at).collect()
+}
+
+fn assert_branches(shortcut: Shortcut, step: &StepResult, naive: &Naive) {
+    if shortcut == Shortcut::None {
+        assert!(step.statistics.get(Statistic::BranchRatio).is_none());
+        return;
+    }
+    assert_eq!(column(step, Statistic::BranchRatio).len(), 3);
+    for (block, (branch, h)) in naive.branches.iter().enumerate() {
+        let what = format!("{shortcut:?} block {block}");
+        let dot: f64 = branch.iter().zip(h).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+        let ratio = rms(branch) / rms(h);
+        assert_close(&what, column(step, Statistic::BranchRatio)[block], ratio, ratio);
+        assert_close(
+            &what,
+            column(step, Statistic::BranchCosine)[block],
+            dot / (norm(branch) * norm(h)),
+            1.0,
+        );
+    }
+}
+
+/// All values are counted, and but for a few at the edges of bins in the right bin.
+fn assert_histogram(ours: &Histogram, values: &[f32]) {
+    let mut expected = [0_i64; Histogram::BINS];
+    for &x in values {
+        let exponent = f64::from(x.abs()).log2().floor().min(7.0);
+        let bin = match exponent {
+            e if e < -24.0 => 32,
+            e if x > 0.0 => (33.0 + e + 24.0) as usize,
+            e => (31.0 - (e + 24.0)) as usize,
+        };
+        expected[bin] += 1;
+    }
+    let bins = ours.bins();
+    assert_eq!(bins.iter().map(|&n| n as usize).sum::<usize>(), values.len());
+    let moved: i64 =
+        bins.iter().zip(expected).map(|(&ours, expected)| (i64::from(ours) - expected).abs()).sum();
+    assert!(moved as f64 <= 2.0 + 1e-3 * values.len() as f64, "{moved} of {} in other bins", values.len());
+}
+
+/// Replaces one value of a tensor of a network's state.
+fn spoil(network: &mut dyn Network, name: &str, value: f32) {
+    let mut state = network.state();
+    let tensor = state.iter_mut().find(|tensor| tensor.name == name).unwrap();
+    let TensorData::F32(values) = &mut tensor.data else { panic!("{name} holds no floats") };
+    values[0] = value;
+    network.load_state(&state).unwrap();
+}
+
+fn found(step: &StepResult) -> Option<(Option<LayerIdx>, Pass)> {
+    step.non_finite.map(|NonFinite { layer, pass }| (layer, pass))
+}
+
+#[test]
+fn the_first_layer_of_the_forward_pass_that_is_not_finite_is_named_and_the_weights_stay() {
+    let layers =
+        [("conv1", 0), ("layer1.0.conv1", 1), ("layer2.0.conv2", 4), ("layer2.0.downsample.0", 5), ("fc", 9)];
+    for (layer, index) in layers {
+        for value in [f32::NAN, f32::INFINITY] {
+            for wanted in [Wanted::default(), ALL] {
+                let mut network = network(8, 4, Shortcut::Projection, &sgd(0.9, 1e-4));
+                spoil(&mut *network, &format!("{layer}.weight"), value);
+                let before = network.optimizer_state();
+                let step = network.train_step(&noise(4, RGB16, 10), 0.05, wanted);
+                assert_eq!(found(&step), Some((Some(LayerIdx(index)), Pass::Forward)), "{layer} {value}");
+                assert_eq!(network.optimizer_state(), before);
+                if wanted.scalars {
+                    let counts = column(&step, Statistic::ActivationNonFinite);
+                    assert!(counts[index] > 0.0);
+                    let before: f32 = counts[..index].iter().sum();
+                    // The projection is computed before the branch that it is added to.
+                    assert!(before == 0.0 || layer.contains("downsample"), "{layer}: {counts:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_update_that_breaks_the_weights_is_named() {
+    let mut network = network(8, 4, Shortcut::None, &sgd(0.0, 0.0));
+    let step = network.train_step(&noise(4, RGB16, 10), f64::from(f32::MAX) * 1e3, Wanted::default());
+    assert_eq!(found(&step), Some((Some(LayerIdx(0)), Pass::Update)));
+}
+
+#[test]
+fn a_gradient_that_overflows_is_named_in_the_order_of_the_backward_pass() {
+    let mut network = network(8, 4, Shortcut::None, &sgd(0.9, 0.0));
+    // A huge gradient comes down to a convolution with tiny outputs, which batch norm has scaled up.
+    spoil(&mut *network, "fc.weight", 1e38);
+    let mut state = network.state();
+    let tiny = state.iter_mut().find(|tensor| tensor.name == "layer3.0.conv2.weight").unwrap();
+    let TensorData::F32(values) = &mut tiny.data else { panic!("weights are floats") };
+    values.iter_mut().for_each(|w| *w *= 1e-6);
+    network.load_state(&state).unwrap();
+
+    let step = network.train_step(&noise(4, RGB16, 10), 0.05, ALL);
+    assert!(step.loss.is_finite());
+    assert!(column(&step, Statistic::ActivationNonFinite).iter().all(|&n| n == 0.0));
+    assert_eq!(found(&step), Some((Some(LayerIdx(6)), Pass::Backward)));
+    assert!(column(&step, Statistic::WeightGradientNonFinite)[6] > 0.0);
+    assert_eq!(network.state()[0], state[0], "no update was made");
+}
+
+/// One update of one weight tensor by formulas of the PyTorch documentation, in f64.
+fn by_formula(
+    optimizer: &Optimizer,
+    gradient: &[f64],
+    memory: &mut [Vec<f64>; 2],
+    weights: &mut [f64],
+    step: i32,
+) {
+    for (i, w) in weights.iter_mut().enumerate() {
+        match *optimizer {
+            Optimizer::Sgd { learning_rate, momentum, weight_decay } => {
+                let g = gradient[i] + weight_decay * *w;
+                memory[0][i] = momentum * memory[0][i] + g;
+                *w -= learning_rate * memory[0][i];
+            }
+            Optimizer::Adam { learning_rate, betas, epsilon, weight_decay }
+            | Optimizer::AdamW { learning_rate, betas, epsilon, weight_decay } => {
+                let decoupled = matches!(optimizer, Optimizer::AdamW { .. });
+                let g = if decoupled { gradient[i] } else { gradient[i] + weight_decay * *w };
+                if decoupled {
+                    *w -= learning_rate * weight_decay * *w;
+                }
+                memory[0][i] = betas[0] * memory[0][i] + (1.0 - betas[0]) * g;
+                memory[1][i] = betas[1] * memory[1][i] + (1.0 - betas[1]) * g * g;
+                let first = memory[0][i] / (1.0 - betas[0].powi(step));
+                let second = memory[1][i] / (1.0 - betas[1].powi(step));
+                *w -= learning_rate * first / (second.sqrt() + epsilon);
+            }
+        }
+    }
+}
+
+#[test]
+fn optimisers_follow_pytorchs_formulas() {
+    let betas = [0.9, 0.99];
+    for optimizer in [
+        Optimizer::Sgd { learning_rate: 0.05, momentum: 0.0, weight_decay: 0.1 },
+        Optimizer::Sgd { learning_rate: 0.05, momentum: 0.9, weight_decay: 0.1 },
+        Optimizer::Adam { learning_rate: 0.01, betas, epsilon: 1e-8, weight_decay: 0.1 },
+        Optimizer::AdamW { learning_rate: 0.01, betas, epsilon: 1e-8, weight_decay: 0.1 },
+    ] {
+        let mut network = network(8, 4, Shortcut::Identity, &optimizer);
+        let batch: Batch = noise(4, RGB16, 10);
+        let mut expected: Vec<f64> = Vec::new();
+        let mut memory = [Vec::new(), Vec::new()];
+        for step in 1..=3 {
+            // The first layer's gradient, from the network as it stands.
+            let layer = naive::step(&*network, &batch, Shortcut::Identity).layers.swap_remove(0);
+            if expected.is_empty() {
+                expected = layer.weights.iter().map(|&w| f64::from(w)).collect();
+                memory = [vec![0.0; expected.len()], vec![0.0; expected.len()]];
+            }
+            let gradient: Vec<f64> = layer.weight_gradient.iter().map(|&g| f64::from(g)).collect();
+            by_formula(&optimizer, &gradient, &mut memory, &mut expected, step);
+            network.train_step(&batch, optimizer.learning_rate(), Wanted::default());
+        }
+        let state = network.state();
+        let ours = turned(&state[0]);
+        let error: f64 =
+            ours.iter().zip(&expected).map(|(&a, b)| (f64::from(a) - b).powi(2)).sum::<f64>().sqrt();
+        let moved: f64 = norm(&ours);
+        assert!(error < 1e-4 * moved, "{optimizer:?}: {error:e} of {moved:e}");
+    }
+}
