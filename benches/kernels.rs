@@ -15,7 +15,7 @@ const BATCH: usize = 64;
 const BLOCKS: usize = 9;
 
 fn main() -> io::Result<()> {
-    let asked = std::env::args().nth(1).and_then(|name| InstructionSet::by_name(&name));
+    let asked = std::env::args().skip(1).find_map(|name| InstructionSet::by_name(&name));
     let set = asked.unwrap_or_else(InstructionSet::detect);
     let mut out = io::stdout().lock();
     let peak = peak_gflops(set);

@@ -16,7 +16,7 @@ pub(super) trait Instructions {
     type By8: Vector;
     /// A vector of 16 numbers.
     type By16: Vector;
-    /// Vectors that 32 registers of full width can hold make larger tiles worth while.
+    /// Whether there are 32 registers rather than 16, so that larger tiles fit.
     const MANY_REGISTERS: bool;
     /// Numbers of one register.
     const REGISTER: usize;
