@@ -15,6 +15,10 @@ mod table;
 mod source;
 mod saved;
 mod appearance;
+mod train;
+mod live_source;
+mod attach;
+mod review;
 mod check;
 mod doctor;
 mod export;
@@ -49,6 +53,9 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Train(Box<train::TrainArgs>),
+    Attach(attach::AttachArgs),
+    Review(review::ReviewArgs),
     Runs(runs::RunsArgs),
     Show(show::ShowArgs),
     Snapshot(snapshot::SnapshotArgs),
@@ -89,9 +96,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(status);
         }
     };
-    let Some(command) = command_line.command else {
-        return ExitCode::SUCCESS;
-    };
+    let command = command_line.command.unwrap_or_else(|| Command::Train(Box::default()));
     match run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -104,8 +109,19 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Failure> {
+    // The dashboard wants standard output for itself.
+    match command {
+        Command::Train(args) => train::run(&args),
+        Command::Attach(args) => attach::run(&args),
+        Command::Review(args) => review::run(&args),
+        command => print(command),
+    }
+}
+
+fn print(command: Command) -> Result<(), Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     match command {
+        Command::Train(_) | Command::Attach(_) | Command::Review(_) => {}
         Command::Runs(args) => runs::run(&args, &mut out)?,
         Command::Show(args) => show::run(&args, &mut out)?,
         Command::Snapshot(args) => snapshot::run(&args, &mut out)?,

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 
+use crate::app::App;
 use crate::app::health::Finding;
-use crate::app::{App, LaneLabel};
 use crate::event::{EvaluationFinished, LaneStarted, Mode, NonFiniteFound, Outcome, Pass, RunEvent, Split};
 use crate::text::printable;
 use crate::units::LaneIdx;
@@ -15,6 +15,9 @@ use lines::Lines;
 
 mod bars;
 mod lines;
+mod watch;
+
+pub use watch::{Ending, Stopper, watch};
 
 /// The health rule that finds what [`RunEvent::NonFiniteFound`] tells.
 const NON_FINITE_RULE: &str = "non_finite";
@@ -34,27 +37,28 @@ enum Face {
 }
 
 impl Reporter {
-    /// Tells by lines; `started` is the moment that the events' times count from.
-    pub fn lines(labels: Vec<LaneLabel>, started: Timestamp, out: Box<dyn Write>) -> Reporter {
-        let names = names(&labels);
-        Reporter::new(labels, Face::Lines(Lines::new(names, started, out)))
+    /// Tells by lines what follows the state; `started` is the moment that the events' times count from.
+    pub fn lines(app: App, started: Timestamp, out: Box<dyn Write>) -> Reporter {
+        let face = Face::Lines(Lines::new(names(&app), started, out));
+        Reporter::new(app, face)
     }
 
-    /// Tells by progress bars on standard error's terminal.
-    pub fn bars(labels: Vec<LaneLabel>) -> Reporter {
-        let names = names(&labels);
-        Reporter::new(labels, Face::Bars(Bars::new(&names)))
+    /// Tells by progress bars on standard output's terminal what follows the state.
+    pub fn bars(app: App) -> Reporter {
+        let face = Face::Bars(Bars::new(&names(&app), app.lanes()));
+        Reporter::new(app, face)
     }
 
-    fn new(labels: Vec<LaneLabel>, face: Face) -> Reporter {
-        Reporter { told: vec![0; labels.len()], app: App::new(labels), face }
+    fn new(app: App, face: Face) -> Reporter {
+        let told = app.lanes().iter().map(|lane| lane.health().findings().len()).collect();
+        Reporter { app, told, face }
     }
 
     /// Tells of an event.
     pub fn event(&mut self, lane: LaneIdx, event: &RunEvent) {
         self.app.apply(lane, event);
         match &mut self.face {
-            Face::Lines(lines) => lines.event(lane, event),
+            Face::Lines(lines) => lines.event(lane, event, self.app.lane(lane)),
             Face::Bars(bars) => bars.event(lane, event, self.app.lane(lane)),
         }
         let Some(told) = self.told.get_mut(lane.0) else { return };
@@ -83,8 +87,8 @@ impl Reporter {
 }
 
 /// The lanes' names, safe to show.
-fn names(labels: &[LaneLabel]) -> Vec<String> {
-    labels.iter().map(|label| printable(&label.lane)).collect()
+fn names(app: &App) -> Vec<String> {
+    app.lanes().iter().map(|lane| printable(&lane.label().lane)).collect()
 }
 
 /// Where lines go until nobody reads them any more.

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::theme::{Background, Characters, Colors};
+use crate::tui::Appearance;
 
 /// How the dashboard looks.
 #[derive(Clone, Copy, Debug, Default, Args)]
@@ -62,5 +63,11 @@ impl AppearanceArgs {
     /// The characters that were asked for.
     pub(super) fn characters(self) -> Option<Characters> {
         self.ascii.then_some(Characters::Ascii)
+    }
+}
+
+impl From<AppearanceArgs> for Appearance {
+    fn from(args: AppearanceArgs) -> Appearance {
+        Appearance { colors: args.colors(), background: args.background(), characters: args.characters() }
     }
 }

@@ -8,6 +8,7 @@ use crate::experiment::ExperimentError;
 use crate::model::ModelError;
 use crate::paths::NoHome;
 use crate::runlog::RunLogError;
+use crate::session::live::SessionError;
 
 /// Why a command did not succeed.
 #[derive(Debug)]
@@ -58,6 +59,16 @@ impl From<RunLogError> for Failure {
         match &error {
             RunLogError::Io { source, .. } if !missing(source) => Failure::Failed(error.into()),
             _ => Failure::Input(error.into()),
+        }
+    }
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Failure {
+        match error {
+            SessionError::Data(error) => error.into(),
+            SessionError::Log(error) => error.into(),
+            error @ SessionError::Thread { .. } => Failure::Failed(error.into()),
         }
     }
 }

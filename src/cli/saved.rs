@@ -1,5 +1,6 @@
 //! Saved runs folded into the dashboard's state, for every command that shows them.
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use super::failure::Failure;
@@ -28,6 +29,15 @@ pub(super) fn fold(folders: &[PathBuf]) -> Result<App, Failure> {
     }
     warn_of_losses(&replay);
     Ok(app)
+}
+
+/// Refuses to open a dashboard where there is no terminal to draw it on.
+pub(super) fn require_terminal() -> Result<(), Failure> {
+    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        return Ok(());
+    }
+    let message = "expected a terminal for the dashboard, found none; `skiplane snapshot` and `skiplane show` need none";
+    Err(Failure::Input(anyhow::anyhow!(message)))
 }
 
 /// Tells of records that were passed over.

@@ -1,7 +1,7 @@
 //! A progress bar a lane, for a terminal that shall not be taken over. What happens now and then scrolls past
 //! above the bars.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{evaluation_text, non_finite_text, outcome_text, started_text};
 use crate::app::Lane;
@@ -21,15 +21,20 @@ pub(super) struct Bars {
 }
 
 impl Bars {
-    pub(super) fn new(names: &[String]) -> Bars {
+    pub(super) fn new(names: &[String], lanes: &[Lane]) -> Bars {
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let all = MultiProgress::new();
-        let bar = |name: &String| {
-            let bar = ProgressBar::new(0).with_style(style.clone()).with_prefix(format!("{name:<width$}"));
-            all.add(bar)
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
+        let bar = |(name, lane): (&String, &Lane)| {
+            let bar = ProgressBar::new(lane.planned_steps().unwrap_or(0)).with_style(style.clone());
+            let bar = all.add(bar.with_prefix(format!("{name:<width$}")));
+            bar.set_position(lane.last_step().0);
+            if lane.state().is_over() {
+                bar.abandon_with_message(lane.state().name());
+            }
+            bar
         };
-        let bars = names.iter().map(bar).collect();
+        let bars = names.iter().zip(lanes).map(bar).collect();
         Bars { bars, names: names.to_vec(), tested: vec![String::new(); names.len()], all }
     }
 

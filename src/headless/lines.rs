@@ -5,6 +5,7 @@ use std::io::Write;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Listener, evaluation_text, non_finite_text, outcome_text, started_text};
+use crate::app::Lane;
 use crate::event::{LaneStarted, RunEvent, StepFinished};
 use crate::text::printable;
 use crate::units::LaneIdx;
@@ -17,18 +18,18 @@ pub(super) struct Lines {
     names: Vec<String>,
     width: usize,
     started: Timestamp,
-    lanes: Vec<Option<LaneStarted>>,
     out: Listener,
 }
 
 impl Lines {
     pub(super) fn new(names: Vec<String>, started: Timestamp, out: Box<dyn Write>) -> Lines {
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        Lines { lanes: vec![None; names.len()], names, width, started, out: Listener(Some(out)) }
+        Lines { names, width, started, out: Listener(Some(out)) }
     }
 
-    pub(super) fn event(&mut self, lane: LaneIdx, event: &RunEvent) {
-        let started = self.lanes.get(lane.0).and_then(Option::as_ref);
+    /// Tells of an event; `state` is the lane with the event folded in.
+    pub(super) fn event(&mut self, lane: LaneIdx, event: &RunEvent, state: Option<&Lane>) {
+        let started = state.and_then(Lane::started);
         let text = match event {
             RunEvent::LaneStarted(started) => started_text(started),
             RunEvent::StepFinished(step) => match step_text(step, started) {
@@ -46,9 +47,6 @@ impl Lines {
             RunEvent::LaneFinished(end) => format!("step {}: {}", end.step, outcome_text(&end.outcome)),
         };
         self.say(event.at_ms(), lane, &text);
-        if let (RunEvent::LaneStarted(started), Some(place)) = (event, self.lanes.get_mut(lane.0)) {
-            *place = Some((**started).clone());
-        }
     }
 
     /// A line of a lane at a moment of the run.
@@ -80,8 +78,14 @@ fn step_text(step: &StepFinished, started: Option<&LaneStarted>) -> Option<Strin
     }
     let StepFinished { loss, error, learning_rate, time, .. } = step;
     Some(format!(
-        "step {number}/{steps}: loss {loss:.4}, error {:.1}%, learning rate {learning_rate}, {:.0} ms a step",
+        "step {number}/{steps}: loss {loss:.4}, error {:.1}%, learning rate {}, {:.0} ms a step",
         100.0 * error,
+        significant(*learning_rate),
         time.step_ms
     ))
+}
+
+/// A number rounded to four significant digits.
+fn significant(number: f64) -> f64 {
+    format!("{number:.3e}").parse().unwrap_or(number)
 }

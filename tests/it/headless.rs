@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use skiplane::app::LaneLabel;
+use skiplane::app::{App, LaneLabel};
 use skiplane::event::*;
 use skiplane::headless::Reporter;
 use skiplane::units::{LaneIdx, LayerIdx, Step};
@@ -38,7 +38,7 @@ fn told(pipe: Pipe, events: &[(usize, RunEvent)]) -> String {
     let label = |lane: &str| LaneLabel { run: "run".to_owned(), lane: lane.to_owned() };
     let started = Timestamp::from_millisecond(1_795_436_170_000).unwrap();
     let labels = vec![label("plain"), label("resi\u{1b}[31mdual")];
-    let mut reporter = Reporter::lines(labels, started, Box::new(pipe.clone()));
+    let mut reporter = Reporter::lines(App::new(labels), started, Box::new(pipe.clone()));
     for (lane, event) in events {
         reporter.event(LaneIdx(*lane), event);
     }

@@ -1,0 +1,35 @@
+//! `skiplane attach`: follows a run that another process writes.
+
+use clap::Args;
+
+use super::appearance::AppearanceArgs;
+use super::failure::Failure;
+use super::{RunsFolder, saved};
+use crate::app::App;
+use crate::session::replay::Replay;
+use crate::tui::{self, Followed};
+
+/// Follows a run that is being written, wherever its folder can be read.
+///
+/// The run does not notice: leaving the dashboard leaves it training.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example: skiplane attach latest")]
+pub(super) struct AttachArgs {
+    /// The run: an id, a unique prefix of one, `latest`, or a folder.
+    run: String,
+    #[command(flatten)]
+    folder: RunsFolder,
+    #[command(flatten)]
+    appearance: AppearanceArgs,
+}
+
+pub(super) fn run(args: &AttachArgs) -> Result<(), Failure> {
+    let folder = args.folder.resolve(&args.run)?;
+    saved::require_terminal()?;
+    let replay = Replay::open(&[folder])?;
+    let mut app = App::new(saved::labels(&replay));
+    match tui::run(&mut app, &mut Followed::new(replay), tui::detect(args.appearance.into()))? {
+        tui::Ending::Signal(_) => Err(Failure::Interrupted),
+        tui::Ending::Left | tui::Ending::Stop | tui::Ending::GoOn => Ok(()),
+    }
+}

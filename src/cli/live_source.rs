@@ -1,0 +1,68 @@
+//! A live run as the dashboard's source of events.
+
+use std::collections::VecDeque;
+
+use crossbeam_channel::Select;
+
+use crate::event::RunEvent;
+use crate::session::live::{Command, Live};
+use crate::tui::{Order, Source};
+use crate::units::LaneIdx;
+use crate::views::Mode;
+
+/// Warnings that wait to be shown; more are left out, since the log has them not either.
+const WAITING: usize = 16;
+
+/// A live run that is watched on the dashboard.
+pub(super) struct LiveSource<'a> {
+    live: &'a mut Live,
+    problems: VecDeque<String>,
+}
+
+impl<'a> LiveSource<'a> {
+    pub(super) fn new(live: &'a mut Live) -> LiveSource<'a> {
+        LiveSource { live, problems: VecDeque::new() }
+    }
+}
+
+impl Source for LiveSource<'_> {
+    fn mode(&self) -> Mode {
+        Mode::Live
+    }
+
+    fn watch<'a>(&'a self, select: &mut Select<'a>) {
+        select.recv(self.live.bell());
+    }
+
+    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent)) {
+        self.live.drain(|lane, event| fold(lane, event));
+        let names: Vec<String> = self.live.lanes().map(str::to_owned).collect();
+        for warning in self.live.take_warnings() {
+            let name = names.get(warning.lane.0).map(String::as_str).unwrap_or_default();
+            if self.problems.len() < WAITING {
+                self.problems.push_back(format!("{name}: {}", warning.problem));
+            }
+        }
+    }
+
+    fn is_ended(&self) -> bool {
+        self.live.is_finished()
+    }
+
+    fn order(&mut self, order: Order) -> bool {
+        self.live.command_all(match order {
+            Order::Pause => Command::Pause,
+            Order::Resume => Command::Resume,
+            Order::Checkpoint => Command::Checkpoint,
+        });
+        true
+    }
+
+    fn problem(&mut self) -> Option<String> {
+        self.problems.pop_front()
+    }
+
+    fn conflated(&self) -> u64 {
+        self.live.filled()
+    }
+}

@@ -1,0 +1,36 @@
+//! `skiplane review`: opens saved runs on the dashboard.
+
+use clap::Args;
+
+use super::appearance::AppearanceArgs;
+use super::failure::Failure;
+use super::{RunsFolder, saved};
+use crate::tui::{self, Saved};
+
+/// Opens saved runs on the dashboard; several are put side by side.
+///
+/// One cursor moves all lanes and views together; the space bar plays them back.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  skiplane review latest
+  skiplane review 20261123-1216 20261123-1402")]
+pub(super) struct ReviewArgs {
+    /// The runs: each an id, a unique prefix of one, `latest`, or a folder.
+    #[arg(required = true)]
+    run: Vec<String>,
+    #[command(flatten)]
+    folder: RunsFolder,
+    #[command(flatten)]
+    appearance: AppearanceArgs,
+}
+
+pub(super) fn run(args: &ReviewArgs) -> Result<(), Failure> {
+    let folders = args.run.iter().map(|run| args.folder.resolve(run)).collect::<Result<Vec<_>, _>>()?;
+    saved::require_terminal()?;
+    let mut app = saved::fold(&folders)?;
+    match tui::run(&mut app, &mut Saved, tui::detect(args.appearance.into()))? {
+        tui::Ending::Signal(_) => Err(Failure::Interrupted),
+        tui::Ending::Left | tui::Ending::Stop | tui::Ending::GoOn => Ok(()),
+    }
+}

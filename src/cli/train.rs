@@ -1,0 +1,153 @@
+//! `skiplane train`: trains the lanes of an experiment, on the dashboard or without it.
+
+use std::io::{self, IsTerminal, Write};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::appearance::AppearanceArgs;
+use super::check::topologies;
+use super::failure::Failure;
+use super::live_source::LiveSource;
+use super::source::ExperimentArgs;
+use super::{RunsFolder, warn};
+use crate::app::{App, LaneLabel};
+use crate::event::Outcome;
+use crate::headless::{self, Reporter, Stopper};
+use crate::nn::kernels::InstructionSet;
+use crate::runlog::{NewRun, RunFolder};
+use crate::session::live::{self, Command, Live, Setup};
+use crate::{datasets, tui};
+
+/// Trains the lanes of an experiment side by side.
+///
+/// On a terminal the dashboard shows them live. Everything is in the run's folder before it is on screen;
+/// `skiplane review latest` opens it again.
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "\
+Examples:
+  skiplane train experiments/quick.toml
+  skiplane train experiments/depth.toml --headless --threads 4 > depth.log
+  skiplane train --set training.batch=32 --set lane.*.depth=20 --name small")]
+pub(super) struct TrainArgs {
+    #[command(flatten)]
+    experiment: ExperimentArgs,
+    /// Shows no dashboard: a progress bar a lane on a terminal, plain lines else.
+    #[arg(long)]
+    headless: bool,
+    /// What the run is called, beside its time; the experiment's name where not given.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Lanes that compute at once; as many as the machine has threads where not given.
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    folder: RunsFolder,
+    #[command(flatten)]
+    appearance: AppearanceArgs,
+}
+
+/// A run that has been started, and where it is kept.
+struct Started {
+    live: Live,
+    app: App,
+    folder: RunFolder,
+    at: Timestamp,
+}
+
+pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
+    let started = start(args)?;
+    if args.headless || !io::stdout().is_terminal() {
+        return headless(started);
+    }
+    dashboard(args, started)
+}
+
+/// Checks everything before anything is written, then starts the lanes.
+fn start(args: &TrainArgs) -> Result<Started, Failure> {
+    let (name, checked) = args.experiment.read()?;
+    let experiment = &checked.experiment;
+    let dataset = datasets::load(&experiment.data, experiment.seed)?;
+    checked.places.check_images(experiment, dataset.train.len())?;
+    topologies(&checked, dataset.shape, dataset.classes.len())?;
+    let threads = args.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let at = Timestamp::now();
+    let run = NewRun {
+        name: args.name.as_deref().unwrap_or(&name),
+        experiment,
+        instruction_set: InstructionSet::detect().name().to_owned(),
+        threads,
+        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        started: at,
+    };
+    let folder = RunFolder::create(&args.folder.path()?, run)?;
+    let label =
+        |lane: &crate::experiment::Lane| LaneLabel { run: folder.id().to_owned(), lane: lane.name.clone() };
+    let app = App::new(experiment.lanes.iter().map(label).collect());
+    let live = live::start(Setup::new(experiment.clone(), Arc::new(dataset), folder.clone(), threads))?;
+    Ok(Started { live, app, folder, at })
+}
+
+fn dashboard(args: &TrainArgs, mut started: Started) -> Result<(), Failure> {
+    let theme = tui::detect(args.appearance.into());
+    let ending = {
+        let mut source = LiveSource::new(&mut started.live);
+        tui::run(&mut started.app, &mut source, theme)
+    };
+    match ending {
+        Ok(tui::Ending::Left) => end(started, headless::Ending::Finished),
+        Ok(tui::Ending::GoOn) => headless(started),
+        Ok(tui::Ending::Stop) => {
+            started.live.command_all(Command::Stop);
+            headless(started)
+        }
+        Ok(tui::Ending::Signal(_)) => {
+            started.live.command_all(Command::Stop);
+            headless(started)?;
+            Err(Failure::Interrupted)
+        }
+        Err(error) => {
+            warn(&format!("the dashboard ended, training goes on: {error}"));
+            headless(started)
+        }
+    }
+}
+
+/// Tells the run's events until it ends.
+fn headless(started: Started) -> Result<(), Failure> {
+    let Started { mut live, app, folder, at } = started;
+    let stopper = Stopper::hear()?;
+    let mut reporter = if io::stdout().is_terminal() {
+        Reporter::bars(app)
+    } else {
+        Reporter::lines(app, at, Box::new(io::stdout()))
+    };
+    reporter.say(None, &format!("run {} in {}", folder.id(), folder.path().display()));
+    let ending = headless::watch(&mut live, &mut reporter, &stopper);
+    reporter.say(None, &format!("`skiplane review {}` opens the run again", folder.id()));
+    outcome(live, ending)
+}
+
+/// Says where the run is, after the dashboard has left the screen.
+fn end(started: Started, ending: headless::Ending) -> Result<(), Failure> {
+    let Started { live, folder, .. } = started;
+    let _ = writeln!(io::stdout(), "run {0}; `skiplane review {0}` opens it again", folder.id());
+    outcome(live, ending)
+}
+
+/// A lane that failed makes the whole command fail; one that diverged is a result.
+fn outcome(mut live: Live, ending: headless::Ending) -> Result<(), Failure> {
+    let names: Vec<String> = live.lanes().map(str::to_owned).collect();
+    let failed = names.iter().zip(live.join()).find_map(|(name, outcome)| match outcome {
+        Outcome::Failed { reason } => Some(anyhow::anyhow!("lane {name} failed: {reason}")),
+        _ => None,
+    });
+    match (failed, ending) {
+        (Some(error), _) => Err(Failure::Failed(error)),
+        (None, headless::Ending::Interrupted) => Err(Failure::Interrupted),
+        (None, headless::Ending::Finished) => Ok(()),
+    }
+}
