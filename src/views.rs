@@ -65,6 +65,11 @@ pub fn view_of(kind: ViewKind) -> Option<&'static dyn View> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::specimen;
+    use crate::statistic::Statistic;
+    use crate::theme::{Background, Characters, Colors};
+    use crate::units::Step;
+    use proptest::prelude::*;
     use std::collections::BTreeSet;
 
     #[test]
@@ -89,6 +94,40 @@ mod tests {
             .filter_map(|view| ViewKind::ALL.iter().position(|kind| *kind == view.kind()))
             .collect();
         assert!(places.is_sorted(), "{places:?}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
+        #[test]
+        fn any_size_and_any_moment_can_be_drawn_and_clicked(
+            width in 0u16..220, height in 0u16..60, step in 0u64..700, layer in -60i64..60, scale in 0usize..3,
+            click in (0u16..220, 0u16..60), statistic in 0usize..20, colors in 0usize..4, ascii: bool, axis in 0usize..3,
+        ) {
+            let colors = [Colors::None, Colors::Sixteen, Colors::TwoFiftySix, Colors::True][colors];
+            let characters = if ascii { Characters::Ascii } else { Characters::Unicode };
+            let theme = Theme::new(colors, Background::Dark, characters);
+            for mut app in [App::new(Vec::new()), specimen::one_diverged()] {
+                for _ in 0..scale {
+                    app.act(Action::CycleScale);
+                }
+                for _ in 0..axis {
+                    app.act(Action::CycleAxis);
+                }
+                app.act(Action::SelectStatistic(Statistic::ALL[statistic]));
+                app.act(Action::SelectStep(Step(step)));
+                app.act(Action::MoveLayer(layer));
+                for kind in ViewKind::ALL {
+                    app.act(Action::SelectView(*kind));
+                    let area = Rect::new(0, 0, width, height);
+                    let mut buffer = Buffer::empty(area);
+                    draw(&app, &Status::default(), area, &mut buffer, &theme);
+                    let is_ascii = buffer.content().iter().all(|cell| cell.symbol().is_ascii());
+                    prop_assert!(!ascii || is_ascii, "{kind} at {width}x{height}");
+                    super::click(&app, area, click.into());
+                }
+            }
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::app::matrix::{Cell, Matrix};
 use crate::app::options::Axis;
 use crate::app::series::Series;
+use crate::app::smoothing::Ema;
 use crate::app::{App, Lane};
 use crate::statistic::{Scale, Statistic};
 use crate::units::Step;
@@ -85,6 +86,16 @@ pub(super) fn history(app: &App, lane: &Lane, matrix: &Matrix, column: usize) ->
         Some(Bucket { x: x_of(app, lane, row.last_step), extent: extent(cell), last: cell.last })
     };
     matrix.rows().iter().filter_map(bucket).collect()
+}
+
+/// A history smoothed as the user wants it: a bucket a value, each of the average up to it.
+pub(super) fn smoothed(app: &App, history: &[Bucket]) -> Vec<Bucket> {
+    let mut ema = Ema::new(app.options().smoothing.decay());
+    let average = |bucket: &Bucket| {
+        let value = ema.push(bucket.last.into()) as f32;
+        value.is_finite().then(|| Bucket::of(bucket.x, value))
+    };
+    history.iter().filter_map(average).collect()
 }
 
 /// Whether a statistic is drawn on a logarithmic scale.

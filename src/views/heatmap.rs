@@ -43,7 +43,7 @@ impl View for Heatmap {
         let panels = panels(app, area);
         let statistic = app.options().statistic;
         let extents = panels.iter().flat_map(|panel| panel.matrix.cells().iter().copied());
-        let scale = ColorScale::fit(extents, curves::is_log(app, statistic));
+        let scale = ColorScale::robust(extents, curves::is_log(app, statistic));
         for panel in &panels {
             draw_panel(app, panel, scale, buffer, theme);
         }
@@ -123,7 +123,7 @@ fn map<'a>(
 
 fn draw_panel(app: &App, panel: &Panel<'_>, scale: ColorScale, buffer: &mut Buffer, theme: &Theme) {
     let title = Rect { height: panel.area.height.min(1), ..panel.area };
-    widgets::put_line(buffer, title, 0, &heading(app, panel.lane, theme));
+    widgets::put_line(buffer, title, 0, &heading(app, panel.lane, title.width, theme));
     let depth = |row: usize| {
         let layer = panel.lane.topology().and_then(|topology| topology.layers.get(row));
         layer.map(|layer| layer.depth.to_string()).unwrap_or_default()
@@ -136,8 +136,8 @@ fn draw_panel(app: &App, panel: &Panel<'_>, scale: ColorScale, buffer: &mut Buff
     map(app, panel, scale, &depth).render(body(panel.area), buffer, theme);
 }
 
-/// Lane, and the value at the cursor with the layer it is of.
-fn heading(app: &App, lane: &Lane, theme: &Theme) -> Line<'static> {
+/// Lane, and the value at the cursor with the layer it is of, as far as it fits.
+fn heading(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'static> {
     let selected = lane.idx() == app.selected_lane() && app.visible_lanes().count() > 1;
     let name = if selected { theme.heading() } else { theme.text() };
     let style = lanes::style(lane, theme);
@@ -150,7 +150,10 @@ fn heading(app: &App, lane: &Lane, theme: &Theme) -> Line<'static> {
     }
     let layer = app.layer_in(lane).and_then(|layer| lane.topology()?.layers.get(layer.0));
     if let Some(layer) = layer {
-        spans.push(Span::styled(format!("  layer {} {}", layer.depth, layer.name), theme.muted()));
+        let used = Line::from(spans.clone()).width();
+        let texts = [format!("  layer {} {}", layer.depth, layer.name), format!("  layer {}", layer.depth)];
+        let fitting = texts.into_iter().find(|text| used + widgets::width(text) <= usize::from(width));
+        spans.extend(fitting.map(|text| Span::styled(text, theme.muted())));
     }
     Line::from(spans)
 }

@@ -222,7 +222,7 @@ fn draw_summary(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer
         return;
     }
     for (row, curve) in curves.iter().enumerate() {
-        let line = Line::from(summary(curve, theme));
+        let line = Line::from(summary(curve, area.width, theme));
         widgets::put_line(buffer, area, row as u16, &line);
     }
     if area.height as usize > curves.len() {
@@ -232,12 +232,14 @@ fn draw_summary(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer
     }
 }
 
-fn summary(curve: &Curve<'_>, theme: &Theme) -> Vec<Span<'static>> {
+fn summary(curve: &Curve<'_>, width: u16, theme: &Theme) -> Vec<Span<'static>> {
     let style: Style = lanes::style(curve.lane, theme);
     let mark = theme.lane_swatch(curve.lane.idx().0);
     let mut spans = vec![Span::styled(format!("{mark} "), style), Span::raw(curve.name.clone())];
     let slope = match &curve.fit {
+        Some(fit) if width < 60 => format!("{:+.3} decades/layer", fit.slope),
         Some(fit) => format!("{:+.3} decades/layer toward the head", fit.slope),
+        None if width < 60 => "no slope".to_owned(),
         None => "no slope: fewer than two positive values".to_owned(),
     };
     spans.push(Span::styled(format!("  {slope}"), theme.text()));

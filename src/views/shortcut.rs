@@ -176,9 +176,18 @@ fn draw_over_time(
         let history = lane.statistic(statistic).zip(app.block_in(lane));
         history.map(|(matrix, block)| curves::history(app, lane, matrix, block.0)).unwrap_or_default()
     };
-    let curves: Vec<Vec<Bucket>> = lanes.iter().map(|lane| curve(lane)).collect();
-    let series: Vec<Series<'_>> =
-        lanes.iter().zip(&curves).map(|(lane, buckets)| series(lane, "", buckets, theme)).collect();
+    let histories: Vec<Vec<Bucket>> = lanes.iter().map(|lane| curve(lane)).collect();
+    let smooth = app.options().smoothing.is_on();
+    let smoothed: Vec<Vec<Bucket>> =
+        histories.iter().filter(|_| smooth).map(|history| curves::smoothed(app, history)).collect();
+    // Behind a smoothed curve the raw one stands faded.
+    let raw = lanes.iter().zip(&histories).map(|(lane, buckets)| {
+        let style = if smooth { theme.lane_faded(lane.idx().0) } else { lanes::style(lane, theme) };
+        let mark = if smooth { '.' } else { theme.lane_swatch(lane.idx().0) };
+        Series { style, mark, ..series(lane, "", buckets, theme) }
+    });
+    let smoothed = lanes.iter().zip(&smoothed).map(|(lane, buckets)| series(lane, "", buckets, theme));
+    let series: Vec<Series<'_>> = raw.chain(smoothed).collect();
     let block = lanes.iter().find_map(|lane| Some(app.block_in(lane)?.0 + 1));
     let title = block.map_or_else(|| "over time".to_owned(), |block| format!("at block {block} over time"));
     let chart = LineChart {

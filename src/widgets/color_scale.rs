@@ -11,8 +11,18 @@ use crate::theme::{Glyph, HeatCell, Theme};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ColorScale {
     axis: Axis,
-    middle: f64,
+    /// The least and the greatest value, where they lie beyond the axis.
+    beyond: (Option<f64>, Option<f64>),
 }
+
+/// The share of values at either end that may lie beyond the scale.
+const TAIL: f64 = 0.04;
+/// Ends are cut only where the rest takes less than this share of the whole.
+const WORTH_CUTTING: f64 = 0.6;
+/// The fewest cells of a legend's bar.
+const LEAST_BAR: usize = 10;
+/// The fewest values of which some may be called outliers.
+const FEWEST: usize = 50;
 
 impl ColorScale {
     /// The scale that holds all extents. Where a cell must choose between its least and its greatest value it
@@ -21,9 +31,36 @@ impl ColorScale {
         ColorScale::new(Axis::fit(extents, log))
     }
 
+    /// The scale that gives its colours to the bulk of the values: where a few at the ends would take most of
+    /// it, they show as its ends, and the legend says how far they go.
+    pub fn robust(extents: impl IntoIterator<Item = Extent>, log: bool) -> ColorScale {
+        let extents: Vec<Extent> = extents.into_iter().filter(|extent| extent.range().is_some()).collect();
+        let whole = Axis::fit(extents.iter().copied(), log);
+        let ends = extents.iter().flat_map(|extent| [extent.min, extent.max]);
+        let mut places: Vec<f64> =
+            ends.filter_map(|end| whole.position(end.into())).filter(|place| place.is_finite()).collect();
+        if places.len() < FEWEST {
+            return ColorScale::new(whole);
+        }
+        places.sort_unstable_by(f64::total_cmp);
+        let tail = (places.len() as f64 * TAIL) as usize;
+        let (least, greatest) = (places[0], places[places.len() - 1]);
+        let (low, high) = (places[tail], places[places.len() - 1 - tail]);
+        if high - low >= WORTH_CUTTING * (greatest - least) || high <= low {
+            return ColorScale::new(whole);
+        }
+        let margin = (high - low) * 0.1;
+        let (low, high) = ((low - margin).max(least), (high + margin).min(greatest));
+        let beyond = |is: bool, place: f64| is.then(|| whole.value(place));
+        ColorScale {
+            axis: Axis::new(whole.value(low), whole.value(high), log),
+            beyond: (beyond(low > least, least), beyond(high < greatest, greatest)),
+        }
+    }
+
     /// The scale over an axis.
     pub fn new(axis: Axis) -> ColorScale {
-        ColorScale { axis, middle: 0.5 }
+        ColorScale { axis, beyond: (None, None) }
     }
 
     /// The numbers it spans.
@@ -47,7 +84,7 @@ impl ColorScale {
         }
         let (min, max) = extent.range()?;
         let (low, high) = (self.axis.position(min.into())?, self.axis.position(max.into())?);
-        let farther = if (self.middle - low) > (high - self.middle) { low } else { high };
+        let farther = if 0.5 - low > high - 0.5 { low } else { high };
         Some(theme.heat(farther))
     }
 }
@@ -71,16 +108,28 @@ impl Legend<'_> {
         }
         let axis = self.scale.axis();
         let (low, high) = (number::short(axis.low()), number::short(axis.high()));
+        let wide = area.width >= 90;
+        let low = self.scale.beyond.0.filter(|_| wide).map_or(low.clone(), |least| {
+            format!("{} {} {low}", number::short(least), theme.glyph(Glyph::Ellipsis))
+        });
+        let high = self.scale.beyond.1.filter(|_| wide).map_or(high.clone(), |greatest| {
+            format!("{high} {} {}", theme.glyph(Glyph::Ellipsis), number::short(greatest))
+        });
         let kind = if axis.is_log() { "log" } else { "linear" };
         let non_finite = format!(" {} not finite", theme.heat_non_finite().symbol);
         let mut x = area.x;
         if !self.title.is_empty() {
-            x = label::put(buffer, area, x, area.y, self.title, theme.heading());
-            x = label::put(buffer, area, x, area.y, &format!(" ({kind}) "), theme.muted());
+            // The bar goes before the title where there is no room for both.
+            let room = usize::from(area.width).saturating_sub(low.len() + high.len() + 2 + LEAST_BAR);
+            let kind = format!(" ({kind}) ");
+            let kind = if label::width(self.title) + kind.len() <= room { kind } else { " ".to_owned() };
+            let title = label::clip(self.title, room.saturating_sub(kind.len()), theme);
+            x = label::put(buffer, area, x, area.y, &title, theme.heading());
+            x = label::put(buffer, area, x, area.y, &kind, theme.muted());
         }
         x = label::put(buffer, area, x, area.y, &low, theme.text());
         x = label::put(buffer, area, x, area.y, " ", theme.text());
-        let tail = high.len() + 1;
+        let tail = label::width(&high) + 1;
         let room = usize::from(area.right().saturating_sub(x)).saturating_sub(tail);
         let bar =
             room.min(48).saturating_sub(if room > 24 + non_finite.len() { non_finite.len() } else { 0 });
@@ -104,5 +153,21 @@ impl Legend<'_> {
         if room > 24 + non_finite.len() {
             label::put(buffer, area, x, area.y, &non_finite, theme.muted());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_outliers_do_not_take_the_colours_of_the_rest() {
+        let bulk = (0..1000).map(|i| Extent::of(1.0 + i as f32 / 1000.0));
+        let scale = ColorScale::robust(bulk.clone().chain([Extent::of(1e9)]), true);
+        assert!(scale.axis().high() < 3.0, "{scale:?}");
+        assert!(
+            scale.beyond.0.is_none() && scale.beyond.1.is_some_and(|most| (most / 1e9 - 1.0).abs() < 1e-6)
+        );
+        assert_eq!(ColorScale::robust(bulk.clone(), true).axis(), ColorScale::fit(bulk, true).axis());
     }
 }

@@ -124,7 +124,7 @@ impl Heatmap<'_> {
         for y in 0..usize::from(plot.height) {
             for x in 0..across {
                 let (symbol, style) = match halves {
-                    1 => whole(cell(y, x), theme),
+                    1 => whole(cell(y, x)),
                     _ => pair(cell(y * 2, x), cell(y * 2 + 1, x), theme),
                 };
                 let place = (plot.x + x as u16, plot.y + y as u16);
@@ -177,7 +177,9 @@ impl Heatmap<'_> {
         let mut drawn = None;
         for line in 0..plot.height {
             let (from, to) = share(usize::from(line), self.matrix.rows(), height);
-            let wanted = (from..to).find(|row| row.is_multiple_of(every)).filter(|row| drawn != Some(*row));
+            let wanted = (from..to)
+                .find(|row| *row == 0 || (row + 1).is_multiple_of(every))
+                .filter(|row| drawn != Some(*row));
             let near_cursor = cursor.is_some_and(|at| at.abs_diff(line) <= 1);
             if let Some(row) = wanted.filter(|_| !near_cursor) {
                 drawn = Some(row);
@@ -227,9 +229,9 @@ impl Heatmap<'_> {
     }
 }
 
-/// A cell that shows one value.
-fn whole(heat: Option<HeatCell>, theme: &Theme) -> (char, Style) {
-    heat.map_or((theme.glyph(Glyph::Missing), theme.axis()), |heat| (heat.symbol, heat.style))
+/// A cell that shows one value; blank where there is none.
+fn whole(heat: Option<HeatCell>) -> (char, Style) {
+    heat.map_or((' ', Style::new()), |heat| (heat.symbol, heat.style))
 }
 
 /// A cell that shows two values, one above the other. What is not finite takes the whole cell.
@@ -243,7 +245,7 @@ fn pair(upper: Option<HeatCell>, lower: Option<HeatCell>, theme: &Theme) -> (cha
         (Some(upper), Some(lower)) => ('▀', Style::new().fg(upper).bg(lower)),
         (Some(upper), None) => ('▀', Style::new().fg(upper)),
         (None, Some(lower)) => ('▄', Style::new().fg(lower)),
-        (None, None) => (theme.glyph(Glyph::Missing), theme.axis()),
+        (None, None) => (' ', Style::new()),
     }
 }
 

@@ -9,6 +9,10 @@ use super::canvas::{Canvas, Pen};
 use super::{Axis, Bucket, Extent, label, number};
 use crate::theme::{Glyph, Theme};
 
+mod axes;
+
+use axes::{plot_row, tick_labels};
+
 /// How a series is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SeriesKind {
@@ -54,6 +58,11 @@ pub struct LineChart<'a> {
     /// The cursor's place on the horizontal axis.
     pub cursor: Option<f64>,
 }
+
+/// From this width on every chart has a gutter of [`GUTTER`] cells at least.
+const WIDE: u16 = 48;
+/// The cells of most labels.
+const GUTTER: u16 = 6;
 
 /// Where the parts of a chart are.
 #[derive(Clone, Copy)]
@@ -113,7 +122,9 @@ impl LineChart<'_> {
         let below = if area.height >= 6 { 2 } else { u16::from(area.height >= 4) };
         let rows = area.height.saturating_sub(1 + below);
         let widest = tick_labels(y, rows).iter().map(|(_, text)| text.len()).max().unwrap_or(1) as u16;
-        let labels = if area.width >= 24 { widest + 1 } else { 0 };
+        // One gutter for all labels, so that charts above each other have their columns in line.
+        let gutter = if area.width >= WIDE { widest.max(GUTTER) } else { widest };
+        let labels = if area.width >= 24 { gutter + 1 } else { 0 };
         let plot =
             Rect { x: area.x + labels, y: area.y + header.height, width: area.width - labels, height: rows };
         let bottom = plot.bottom();
@@ -142,71 +153,6 @@ impl LineChart<'_> {
                 x = label::put(buffer, area, x, area.y, &format!(" {shown}"), theme.text());
             }
             x = label::put(buffer, area, x, area.y, &value, series.style);
-        }
-    }
-
-    fn render_axes(&self, layout: &Layout, y: Axis, buffer: &mut Buffer, theme: &Theme) {
-        let plot = layout.plot;
-        if layout.labels > 0 {
-            let line = plot.x - 1;
-            for row in plot.top()..plot.bottom() {
-                label::put(
-                    buffer,
-                    buffer.area,
-                    line,
-                    row,
-                    &theme.glyph(Glyph::Vertical).to_string(),
-                    theme.axis(),
-                );
-            }
-            for (row, text) in tick_labels(y, plot.height) {
-                let column =
-                    Rect { x: line + 1 - layout.labels, y: plot.y + row, width: layout.labels, height: 1 };
-                let text = label::pad_left(&text, usize::from(layout.labels) - 1);
-                label::put(buffer, column, column.x, column.y, &text, theme.muted());
-                label::put(
-                    buffer,
-                    buffer.area,
-                    line,
-                    column.y,
-                    &theme.glyph(Glyph::TickLeft).to_string(),
-                    theme.axis(),
-                );
-            }
-        }
-        let Some(axis_row) = layout.axis else { return };
-        let rule: String = theme.glyph(Glyph::Horizontal).to_string().repeat(usize::from(plot.width));
-        label::put(buffer, plot_row(plot, axis_row), plot.x, axis_row, &rule, theme.axis());
-        if layout.labels > 0 {
-            label::put(
-                buffer,
-                buffer.area,
-                plot.x - 1,
-                axis_row,
-                &theme.glyph(Glyph::Corner).to_string(),
-                theme.axis(),
-            );
-        }
-        if let Some(row) = layout.ticks {
-            self.render_x_ticks(plot, axis_row, row, buffer, theme);
-        }
-    }
-
-    fn render_x_ticks(&self, plot: Rect, axis_row: u16, row: u16, buffer: &mut Buffer, theme: &Theme) {
-        let area = plot_row(plot, row);
-        let end = label::put_right(buffer, area, 0, self.x_name, theme.muted());
-        let x = Axis::new(self.x.0, self.x.1, false);
-        let mut free_from = plot.x;
-        for tick in x.ticks(usize::from(plot.width / 10).max(1)) {
-            let Some(column) = x.position(tick).map(|place| column_of(place, plot.width)) else { continue };
-            let column = plot.x + column;
-            let text = number::short(tick);
-            let start = column.saturating_sub(text.len() as u16 / 2).max(plot.x);
-            let tick_glyph = theme.glyph(Glyph::TickBelow).to_string();
-            label::put(buffer, plot_row(plot, axis_row), column, axis_row, &tick_glyph, theme.axis());
-            if start >= free_from && start + (text.len() as u16) < end {
-                free_from = label::put(buffer, area, start, row, &text, theme.muted()) + 1;
-            }
         }
     }
 
@@ -320,26 +266,6 @@ fn place_on((low, high): (f64, f64), x: f64) -> Option<f64> {
 
 fn column_of(place: f64, width: u16) -> u16 {
     ((place * f64::from(width)) as u16).min(width.saturating_sub(1))
-}
-
-fn plot_row(plot: Rect, row: u16) -> Rect {
-    Rect { y: row, height: 1, ..plot }
-}
-
-/// The vertical axis' numbers by their rows.
-fn tick_labels(y: Axis, rows: u16) -> Vec<(u16, String)> {
-    if rows == 0 {
-        return Vec::new();
-    }
-    let mut labels: Vec<(u16, String)> = Vec::new();
-    for tick in y.ticks(usize::from(rows / 2).clamp(2, 10)) {
-        let Some(place) = y.position(tick) else { continue };
-        let row = ((1.0 - place) * f64::from(rows - 1)).round().clamp(0.0, f64::from(rows - 1)) as u16;
-        if labels.iter().all(|(taken, _)| *taken != row) {
-            labels.push((row, number::short(tick)));
-        }
-    }
-    labels
 }
 
 #[cfg(test)]

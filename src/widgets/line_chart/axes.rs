@@ -1,0 +1,90 @@
+//! A chart's axes with their numbers.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::{Layout, LineChart, column_of};
+use crate::theme::{Glyph, Theme};
+use crate::widgets::{Axis, label, number};
+
+impl LineChart<'_> {
+    /// Draws lines, ticks and numbers around the plot, and the line of zero in it.
+    pub(super) fn render_axes(&self, layout: &Layout, y: Axis, buffer: &mut Buffer, theme: &Theme) {
+        let plot = layout.plot;
+        if layout.labels > 0 {
+            let line = plot.x - 1;
+            let (vertical, tick) = (theme.glyph(Glyph::Vertical), theme.glyph(Glyph::TickLeft));
+            for row in plot.top()..plot.bottom() {
+                label::put(buffer, buffer.area, line, row, &vertical.to_string(), theme.axis());
+            }
+            for (row, text) in tick_labels(y, plot.height) {
+                let column =
+                    Rect { x: line + 1 - layout.labels, y: plot.y + row, width: layout.labels, height: 1 };
+                let text = label::pad_left(&text, usize::from(layout.labels) - 1);
+                label::put(buffer, column, column.x, column.y, &text, theme.muted());
+                label::put(buffer, buffer.area, line, column.y, &tick.to_string(), theme.axis());
+            }
+        }
+        if let Some(zero) = y.position(0.0).filter(|zero| !y.is_log() && (0.05..0.95).contains(zero)) {
+            let row = plot.y + ((1.0 - zero) * f64::from(plot.height - 1)).round() as u16;
+            let line = theme.glyph(Glyph::Ahead).to_string().repeat(plot.width.into());
+            label::put(buffer, plot, plot.x, row, &line, theme.axis());
+        }
+        let Some(axis_row) = layout.axis else { return };
+        let rule: String = theme.glyph(Glyph::Horizontal).to_string().repeat(usize::from(plot.width));
+        label::put(buffer, plot_row(plot, axis_row), plot.x, axis_row, &rule, theme.axis());
+        if layout.labels > 0 {
+            label::put(
+                buffer,
+                buffer.area,
+                plot.x - 1,
+                axis_row,
+                &theme.glyph(Glyph::Corner).to_string(),
+                theme.axis(),
+            );
+        }
+        if let Some(row) = layout.ticks {
+            self.render_x_ticks(plot, axis_row, row, buffer, theme);
+        }
+    }
+
+    fn render_x_ticks(&self, plot: Rect, axis_row: u16, row: u16, buffer: &mut Buffer, theme: &Theme) {
+        let area = plot_row(plot, row);
+        let end = label::put_right(buffer, area, 0, self.x_name, theme.muted());
+        let x = Axis::new(self.x.0, self.x.1, false);
+        let mut free_from = plot.x;
+        for tick in x.ticks(usize::from(plot.width / 10).max(1)) {
+            let Some(column) = x.position(tick).map(|place| column_of(place, plot.width)) else { continue };
+            let column = plot.x + column;
+            let text = number::short(tick);
+            let start = column.saturating_sub(text.len() as u16 / 2).max(plot.x);
+            let tick_glyph = theme.glyph(Glyph::TickBelow).to_string();
+            label::put(buffer, plot_row(plot, axis_row), column, axis_row, &tick_glyph, theme.axis());
+            if start >= free_from && start + (text.len() as u16) < end {
+                free_from = label::put(buffer, area, start, row, &text, theme.muted()) + 1;
+            }
+        }
+    }
+}
+
+/// The row of the screen that lies below or in the plot.
+pub(super) fn plot_row(plot: Rect, row: u16) -> Rect {
+    Rect { y: row, height: 1, ..plot }
+}
+
+/// The vertical axis' numbers by their rows.
+pub(super) fn tick_labels(y: Axis, rows: u16) -> Vec<(u16, String)> {
+    if rows == 0 {
+        return Vec::new();
+    }
+    let mut labels: Vec<(u16, String)> = Vec::new();
+    for tick in y.ticks(usize::from(rows / 2).clamp(2, 10)) {
+        let Some(place) = y.position(tick) else { continue };
+        let row = ((1.0 - place) * f64::from(rows - 1)).round().clamp(0.0, f64::from(rows - 1)) as u16;
+        let apart = if rows > 4 { 2 } else { 1 };
+        if labels.iter().all(|(taken, _)| taken.abs_diff(row) >= apart) {
+            labels.push((row, number::short(tick)));
+        }
+    }
+    labels
+}
