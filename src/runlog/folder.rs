@@ -135,6 +135,15 @@ impl RunFolder {
         LogWriter::create(&path).map_err(RunLogError::io("create", &path))
     }
 
+    /// Opens the log of a lane to go on with it after its first `length` bytes.
+    ///
+    /// # Errors
+    /// As [`LogWriter::reopen`].
+    pub fn reopen_log(&self, lane: LaneIdx, length: u64) -> Result<LogWriter, RunLogError> {
+        let path = self.existing_log(lane)?;
+        LogWriter::reopen(&path, length).map_err(RunLogError::io("go on with", &path))
+    }
+
     /// Opens the log of a lane from its beginning.
     ///
     /// # Errors

@@ -30,6 +30,23 @@ impl LogWriter {
         Ok(LogWriter { file, length: 0, torn: false, buffer: Vec::new() })
     }
 
+    /// Opens a log that a run goes on with, after the first `length` bytes, which are whole records; what
+    /// comes after them is removed.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened or cut, or is shorter.
+    pub fn reopen(path: &Path, length: u64) -> io::Result<LogWriter> {
+        let mut file = OpenOptions::new().write(true).open(path)?;
+        let found = file.metadata()?.len();
+        if found < length {
+            let reason = format!("expected at least {length} bytes, found {found}");
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
+        }
+        file.set_len(length)?;
+        file.seek(SeekFrom::Start(length))?;
+        Ok(LogWriter { file, length, torn: false, buffer: Vec::new() })
+    }
+
     /// Appends an event and returns the bytes of its record, the newline included.
     ///
     /// # Errors

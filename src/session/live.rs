@@ -9,70 +9,29 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
 
 use crossbeam_channel::{Receiver, bounded};
 use thiserror::Error;
 
 use super::permits::Permits;
-use crate::datasets::{BatchOrder, Dataset, DatasetError};
+use crate::datasets::{BatchOrder, DatasetError};
 use crate::event::{Outcome, RunEvent};
-use crate::experiment::{Experiment, Lane};
-use crate::model::{self, ModelError, Network};
-use crate::runlog::{RunFolder, RunLogError, read_records};
+use crate::runlog::{RunLogError, read_records};
 use crate::units::LaneIdx;
 
 mod lane;
 mod orders;
+mod resumption;
+mod setup;
 mod tap;
+
+pub use setup::{Build, CAPACITY, Setup};
 
 use orders::Orders;
 use tap::{Progress, Tap, Wires};
 
-/// Events that the channel holds: seconds of several fast lanes.
-pub const CAPACITY: usize = 1024;
 /// Warnings that wait to be taken.
 const WARNINGS: usize = 256;
-
-/// Builds the network of a lane, in the lane's thread.
-pub type Build = dyn Fn(&Lane, &Experiment, &Dataset) -> Result<Box<dyn Network>, ModelError> + Send + Sync;
-
-/// All that a live run needs.
-pub struct Setup {
-    /// What is trained.
-    pub experiment: Experiment,
-    /// On what.
-    pub dataset: Arc<Dataset>,
-    /// Where logs and checkpoints go; a new one.
-    pub folder: RunFolder,
-    /// The lanes that compute at once, at least 1.
-    pub threads: usize,
-    /// Makes the networks.
-    pub build: Box<Build>,
-    /// Milliseconds since the run started.
-    pub clock: Box<dyn Fn() -> f64 + Send + Sync>,
-    /// Events that the channel holds, at least 1.
-    pub capacity: usize,
-}
-
-impl Setup {
-    /// A run of compiled networks from now on.
-    pub fn new(experiment: Experiment, dataset: Arc<Dataset>, folder: RunFolder, threads: usize) -> Setup {
-        let started = Instant::now();
-        Setup {
-            experiment,
-            dataset,
-            folder,
-            threads,
-            build: Box::new(|lane, experiment, dataset| {
-                let optimizer = &experiment.training.optimizer;
-                model::build(lane, dataset.shape, dataset.classes.len(), experiment.seed, optimizer)
-            }),
-            clock: Box::new(move || started.elapsed().as_secs_f64() * 1e3),
-            capacity: CAPACITY,
-        }
-    }
-}
 
 /// Why a run could not be started.
 #[derive(Debug, Error)]
@@ -164,6 +123,8 @@ pub fn start(setup: Setup) -> Result<Live, SessionError> {
     let wires = Wires { events: events_in, warnings: warnings_in, bell: bell_in };
     let setup = Arc::new(setup);
     let mut live = Live { lanes: Vec::new(), events, warnings, bell, wires, filled: 0 };
+    // What an earlier part of the run left can be drained at once.
+    let _ = live.wires.bell.try_send(());
     for index in 0..setup.experiment.lanes.len() {
         match live.start_lane(&setup, LaneIdx(index), order.clone(), &permits) {
             Ok(lane) => live.lanes.push(lane),
@@ -186,9 +147,17 @@ impl Live {
         permits: &Arc<Permits>,
     ) -> Result<LiveLane, SessionError> {
         let name = setup.experiment.lanes[index.0].name.clone();
-        let writer = setup.folder.create_log(index)?;
-        let log = setup.folder.log(index).unwrap_or_default();
-        let (orders, progress) = (Arc::new(Orders::default()), Arc::new(Progress::default()));
+        let resumed = setup.resumed.get(index.0);
+        let progress = Arc::new(Progress::after(resumed.map_or(0, |lane| lane.kept)));
+        let (orders, log) = (Arc::new(Orders::default()), setup.folder.log(index).unwrap_or_default());
+        if let Some(outcome) = resumed.and_then(|lane| lane.outcome.clone()) {
+            let (thread, outcome) = (None, Some(outcome));
+            return Ok(LiveLane { name, log, orders, progress, thread, outcome, applied: 0, dropped: 0 });
+        }
+        let writer = match resumed {
+            Some(lane) => setup.folder.reopen_log(index, lane.kept)?,
+            None => setup.folder.create_log(index)?,
+        };
         let thread = {
             let (setup, wires, permits) = (Arc::clone(setup), self.wires.clone(), Arc::clone(permits));
             let (orders, progress) = (Arc::clone(&orders), Arc::clone(&progress));

@@ -123,6 +123,46 @@ fn one_seed_gives_one_log() {
     assert!(!checkpoint.optimizer.is_empty());
 }
 
+/// The end of the record of a lane's checkpoint at a step.
+fn end_of_checkpoint(folder: &RunFolder, lane: usize, step: u64) -> u64 {
+    let mut reader = folder.read_log(LaneIdx(lane)).unwrap();
+    loop {
+        match reader.next_entry().unwrap().unwrap() {
+            Entry::Event { event: RunEvent::CheckpointWritten(written), bytes } if written.step.0 == step => {
+                return bytes.end;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_run_that_was_cut_off_goes_on_as_if_it_never_was() {
+    let root = tempfile::tempdir().unwrap();
+    let mut glyphs = data("glyphs", None);
+    (glyphs.train_images, glyphs.test_images, glyphs.flip) = (Some(32), Some(16), true);
+    let mut experiment = experiment(glyphs);
+    experiment.training.checkpoint_every = 2;
+    let folder = train(root.path(), &experiment);
+    let logs = [0, 1].map(|lane| folder.log(LaneIdx(lane)).unwrap());
+    let whole = logs.each_ref().map(|log| without_times(log));
+    // The first lane was cut off in the middle of a record after its second step; the other one is complete.
+    let cut = end_of_checkpoint(&folder, 0, 2) + 100;
+    fs::OpenOptions::new().write(true).open(&logs[0]).unwrap().set_len(cut).unwrap();
+    fs::remove_file(folder.checkpoints().join("plain-00000004.safetensors")).unwrap();
+
+    let dataset = Arc::new(datasets::load(&experiment.data, experiment.seed).unwrap());
+    let mut live = start(Setup::resume(dataset, folder.clone(), 2).unwrap()).unwrap();
+    assert_eq!(live.join(), [Outcome::Completed, Outcome::Completed]);
+    assert_eq!(logs.each_ref().map(|log| without_times(log)), whole);
+    let mut seen = [Vec::new(), Vec::new()];
+    live.drain(|lane, event| seen[lane.0].push(event.clone()));
+    assert!(live.is_finished());
+    assert_eq!(seen, [0, 1].map(|lane| events(&folder, lane)));
+    let times: Vec<f64> = seen[0].iter().map(RunEvent::at_ms).collect();
+    assert!(times.is_sorted(), "{times:?}");
+}
+
 #[test]
 fn cifar_files_train() {
     let files = tempfile::tempdir().unwrap();

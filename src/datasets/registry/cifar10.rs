@@ -163,6 +163,19 @@ mod tests {
         told(gap.path(), "found data_batch_3.bin but no data_batch_2.bin");
     }
 
+    #[test]
+    fn a_huge_file_is_refused_before_it_is_read() {
+        let folder = folder(&records(1, 0), &records(1, 0));
+        let file = fs::OpenOptions::new().write(true).open(folder.path().join("data_batch_1.bin")).unwrap();
+        // A sparse file of whole records takes no room on the disk.
+        file.set_len(3073 * 100_000_000).unwrap();
+        let message = load(folder.path()).unwrap_err();
+        assert!(
+            message.contains("expected at most 1,073,741,824 bytes, found 307,300,000,000 bytes"),
+            "{message}"
+        );
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 

@@ -10,7 +10,8 @@ use crate::units::ImageShape;
 
 /// The fewest classes: a small excerpt of MNIST may lack a digit, and is MNIST all the same.
 const FEWEST_CLASSES: u8 = 10;
-/// The most classes that networks have outputs for.
+/// The most classes; the largest known data set of this kind has 62, so that a label above these tells a
+/// file of something else.
 const MOST_CLASSES: u8 = 100;
 
 /// The data set, read from a folder.

@@ -2,15 +2,17 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Setup;
+use super::resumption::Resumption;
 use super::tap::Tap;
 use crate::datasets::BatchOrder;
 use crate::event::{At, LaneFinished, Outcome, RunEvent};
-use crate::model::shared_weights_hash;
+use crate::model::{Network, shared_weights_hash};
 use crate::text::printable;
-use crate::trainer::{Sink, Task, train};
+use crate::trainer::{Sink, Task, read_checkpoint, train};
 use crate::units::{LaneIdx, Step};
 
 /// Trains a lane to its end. Whatever happens in it, its last event says how it ended.
@@ -40,17 +42,30 @@ fn build_and_train(
     let described = &setup.experiment.lanes[lane.0];
     let mut network =
         (setup.build)(described, &setup.experiment, &setup.dataset).map_err(|e| e.to_string())?;
+    let done = match setup.resumed.get(lane.0) {
+        Some(Resumption { checkpoint: Some(file), .. }) => restore(&mut *network, file)?,
+        _ => Step(0),
+    };
     let task = Task {
         lane: &described.name,
         experiment: &setup.experiment,
         dataset: &setup.dataset,
         order,
         initial_weights: shared_weights_hash(&network.state()),
-        done: Step(0),
+        done,
         folder: setup.folder.path(),
         clock: &*setup.clock,
     };
     Ok(train(&mut *network, &task, tap))
+}
+
+/// Takes a checkpoint's weights and optimiser back and says of which step they are.
+fn restore(network: &mut dyn Network, file: &Path) -> Result<Step, String> {
+    let checkpoint = read_checkpoint(file).map_err(|e| e.to_string())?;
+    let loaded = network.load_state(&checkpoint.state);
+    let loaded = loaded.and_then(|()| network.load_optimizer_state(&checkpoint.optimizer));
+    loaded.map_err(|e| format!("{}: {e}", file.display()))?;
+    Ok(checkpoint.step)
 }
 
 /// What a panic was called with.

@@ -26,6 +26,11 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// Of a log that holds so many bytes already. They count as dropped, so that they are read from the log.
+    pub(super) fn after(written: u64) -> Progress {
+        Progress { written: AtomicU64::new(written), dropped: AtomicU64::new(u64::from(written > 0)) }
+    }
+
     /// Events that found the channel full so far. What [`Progress::written`] gives after it covers them.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Acquire)

@@ -1,0 +1,72 @@
+//! All that a live run needs before it can start.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::resumption::Resumption;
+use crate::datasets::Dataset;
+use crate::experiment::{Experiment, Lane};
+use crate::model::{self, ModelError, Network};
+use crate::runlog::{RunFolder, RunLogError};
+use crate::units::LaneIdx;
+
+/// Events that the channel holds: seconds of several fast lanes.
+pub const CAPACITY: usize = 1024;
+
+/// Builds the network of a lane, in the lane's thread.
+pub type Build = dyn Fn(&Lane, &Experiment, &Dataset) -> Result<Box<dyn Network>, ModelError> + Send + Sync;
+
+/// All that a live run needs.
+pub struct Setup {
+    /// What is trained.
+    pub experiment: Experiment,
+    /// On what.
+    pub dataset: Arc<Dataset>,
+    /// Where logs and checkpoints go.
+    pub folder: RunFolder,
+    /// The lanes that compute at once, at least 1.
+    pub threads: usize,
+    /// Makes the networks.
+    pub build: Box<Build>,
+    /// Milliseconds since the run started.
+    pub clock: Box<dyn Fn() -> f64 + Send + Sync>,
+    /// Events that the channel holds, at least 1.
+    pub capacity: usize,
+    /// What is left of each lane's earlier part; empty for a new run.
+    pub(super) resumed: Vec<Resumption>,
+}
+
+impl Setup {
+    /// A run of compiled networks from now on.
+    pub fn new(experiment: Experiment, dataset: Arc<Dataset>, folder: RunFolder, threads: usize) -> Setup {
+        let started = Instant::now();
+        Setup {
+            experiment,
+            dataset,
+            folder,
+            threads,
+            build: Box::new(|lane, experiment, dataset| {
+                let optimizer = &experiment.training.optimizer;
+                model::build(lane, dataset.shape, dataset.classes.len(), experiment.seed, optimizer)
+            }),
+            clock: Box::new(move || started.elapsed().as_secs_f64() * 1e3),
+            capacity: CAPACITY,
+            resumed: Vec::new(),
+        }
+    }
+
+    /// A run that goes on in its own folder from the last checkpoint of each lane that has steps to make. Its
+    /// clock goes on too, from the last event that is kept.
+    ///
+    /// # Errors
+    /// Logs or the experiment of the run that cannot be read.
+    pub fn resume(dataset: Arc<Dataset>, folder: RunFolder, threads: usize) -> Result<Setup, RunLogError> {
+        let experiment = folder.experiment()?;
+        let lanes = (0..experiment.lanes.len()).map(LaneIdx);
+        let resumed = lanes.map(|lane| Resumption::find(&folder, lane)).collect::<Result<Vec<_>, _>>()?;
+        let before_ms = resumed.iter().map(|lane| lane.at_ms).fold(0.0, f64::max);
+        let setup = Setup::new(experiment, dataset, folder, threads);
+        let since = setup.clock;
+        Ok(Setup { resumed, clock: Box::new(move || before_ms + since()), ..setup })
+    }
+}
