@@ -14,3 +14,4 @@ mod model;
 mod replay;
 mod runlog;
 mod trainer;
+mod training_runs;

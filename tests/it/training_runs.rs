@@ -1,0 +1,178 @@
+//! The real binary trains: what it leaves in the run's folder, what it tells, how it stops.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use crate::cli::skiplane;
+
+const SMALL: &str = r#"question = "small?"
+seed = 3
+[data]
+name = "glyphs"
+train_images = 64
+test_images = 32
+[training]
+steps = 6
+batch = 16
+optimizer = { kind = "sgd", learning_rate = 0.05 }
+evaluate_every = 3
+evaluate_images = 32
+[statistics]
+every = 1
+histograms_every = 3
+[[lane]]
+name = "plain"
+architecture = "resnet"
+depth = 8
+width = 4
+shortcut = "none"
+[[lane]]
+name = "residual"
+architecture = "resnet"
+depth = 8
+width = 4
+shortcut = "identity"
+"#;
+
+/// A folder with `runs/` and the small experiment.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("runs")).unwrap();
+    fs::write(folder.path().join("small.toml"), SMALL).unwrap();
+    folder
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn succeeded(output: &Output) -> String {
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    text(&output.stdout)
+}
+
+/// The log of a lane of the only run that bears a name, without what depends on the clock.
+fn log_without_times(folder: &Path, name: &str, lane: &str) -> Vec<String> {
+    let mut runs = fs::read_dir(folder.join("runs")).unwrap().map(|entry| entry.unwrap().path());
+    let run = runs.find(|path| path.to_string_lossy().ends_with(name)).unwrap();
+    let log = fs::read_to_string(run.join(format!("{lane}.jsonl"))).unwrap();
+    log.lines()
+        .map(|line| {
+            let mut record: serde_json::Value = serde_json::from_str(line).unwrap();
+            for event in record.as_object_mut().unwrap().values_mut() {
+                event.as_object_mut().unwrap().remove("time").unwrap();
+            }
+            record.to_string()
+        })
+        .collect()
+}
+
+#[test]
+fn a_piped_run_tells_lines_and_leaves_every_value() {
+    let folder = folder();
+    let told = succeeded(&skiplane(folder.path(), &["train", "small.toml", "--headless"]));
+    assert!(!told.contains('\u{1b}'), "{told}");
+    assert!(told.lines().all(|line| line.as_bytes()[4] == b'-' && line.contains("Z ")), "{told}");
+    assert!(
+        told.contains("plain    step 6: completed") && told.contains("residual step 6: completed"),
+        "{told}"
+    );
+
+    let table = succeeded(&skiplane(folder.path(), &["export", "latest", "--format", "csv"]));
+    let mut seen: BTreeSet<Vec<&str>> = BTreeSet::new();
+    for line in table.lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        if cells[3] == "layer" || cells[3] == "block" {
+            seen.insert(vec![cells[1], cells[2], cells[3], cells[4], cells[6]]);
+        }
+    }
+    let of_layers = skiplane::statistic::Statistic::ALL
+        .iter()
+        .filter(|statistic| statistic.subject() == skiplane::statistic::Subject::Layer);
+    for lane in ["plain", "residual"] {
+        for step in ["1", "2", "3", "4", "5", "6"] {
+            for statistic in of_layers.clone() {
+                for layer in 0..8 {
+                    let row = [lane, step, "layer", &layer.to_string(), statistic.name()].map(str::to_owned);
+                    let row: Vec<&str> = row.iter().map(String::as_str).collect();
+                    assert!(seen.contains(&row), "{row:?}");
+                }
+            }
+        }
+    }
+    assert!(seen.iter().any(|row| row[0] == "residual" && row[4] == "branch_ratio"));
+}
+
+#[test]
+fn two_runs_of_one_seed_leave_equal_logs_apart_from_times() {
+    let folder = folder();
+    for name in ["first", "second"] {
+        succeeded(&skiplane(folder.path(), &["train", "small.toml", "--headless", "--name", name]));
+    }
+    let other = ["train", "small.toml", "--headless", "--name", "other", "--seed", "4"];
+    succeeded(&skiplane(folder.path(), &other));
+    for lane in ["plain", "residual"] {
+        let first = log_without_times(folder.path(), "first", lane);
+        assert_eq!(first, log_without_times(folder.path(), "second", lane));
+        assert_ne!(first[1..], log_without_times(folder.path(), "other", lane)[1..]);
+    }
+}
+
+#[test]
+fn a_run_that_cannot_be_trained_leaves_no_folder() {
+    let folder = folder();
+    for wrong in ["training.batch=65", "data.name=nothing", "lane.*.width=5"] {
+        let output = skiplane(folder.path(), &["train", "small.toml", "--set", wrong]);
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("--set"), "{}", text(&output.stderr));
+    }
+    assert_eq!(fs::read_dir(folder.path().join("runs")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_needs_a_terminal_says_so() {
+    let folder = folder();
+    succeeded(&skiplane(folder.path(), &["train", "small.toml", "--steps", "1"]));
+    for command in ["review", "attach"] {
+        let output = skiplane(folder.path(), &[command, "latest"]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains("expected a terminal"), "{}", text(&output.stderr));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_stops_every_lane_with_a_checkpoint() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+
+    let folder = folder();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_skiplane"))
+        .args(["train", "small.toml", "--steps", "1000000", "--headless"])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("step 1/") {
+        line.clear();
+        assert!(told.read_line(&mut line).unwrap() > 0, "it ended before its first step");
+    }
+    let signal = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signal.success());
+    let mut rest = String::new();
+    told.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(rest.contains("stopping with a checkpoint"), "{rest}");
+    let runs = succeeded(&skiplane(folder.path(), &["runs", "--json"]));
+    let runs: serde_json::Value = serde_json::from_str(&runs).unwrap();
+    for lane in 0..2 {
+        assert_eq!(runs[0]["lanes"][lane]["state"], "stopped");
+    }
+    let checkpoints = Path::new(runs[0]["path"].as_str().unwrap()).join("checkpoints");
+    assert!(fs::read_dir(folder.path().join(checkpoints)).unwrap().count() >= 2);
+}
