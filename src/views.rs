@@ -20,6 +20,7 @@ mod profile;
 mod heatmap;
 mod layer;
 mod shortcut;
+mod findings;
 
 pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
 pub use frame::{Mode, Status, click, draw};
@@ -54,8 +55,14 @@ pub trait View: Sync {
 }
 
 /// All views, in the order of their digits.
-pub const ALL: &[&dyn View] =
-    &[&overview::Overview, &profile::Profile, &heatmap::Heatmap, &layer::Layer, &shortcut::Shortcut];
+pub const ALL: &[&dyn View] = &[
+    &overview::Overview,
+    &profile::Profile,
+    &heatmap::Heatmap,
+    &layer::Layer,
+    &shortcut::Shortcut,
+    &findings::Findings,
+];
 
 /// The view of a kind.
 pub fn view_of(kind: ViewKind) -> Option<&'static dyn View> {

@@ -46,6 +46,7 @@ pub(super) fn act(app: &mut App, action: Action) {
         Action::SlowDown => scale_speed(app, |speed| speed / 2),
         Action::Advance(steps) => advance(app, steps),
 
+        Action::SelectFinding(at) => select_finding(app, at),
         Action::SelectNextFinding => turn_finding(app, true),
         Action::SelectPreviousFinding => turn_finding(app, false),
 
@@ -193,11 +194,10 @@ fn advance(app: &mut App, steps: u64) {
     }
 }
 
-/// Puts step, lane and layer on the finding before or after the one the cursor is on.
+/// Selects the finding before or after the one the cursor is on.
 fn turn_finding(app: &mut App, forward: bool) {
     let selected = app.selected_finding();
     let on_it = app.finding_here().is_some();
-    let findings = app.findings();
     let target = match (selected, forward) {
         (Some(at), true) => Some(at + 1),
         (None, true) => Some(0),
@@ -206,7 +206,15 @@ fn turn_finding(app: &mut App, forward: bool) {
         (Some(at), false) => at.checked_sub(1),
         (None, false) => None,
     };
-    let Some(found) = target.and_then(|at| findings.get(at).copied()) else { return };
+    if let Some(at) = target {
+        select_finding(app, at);
+    }
+}
+
+/// Puts step, lane and layer on a finding.
+fn select_finding(app: &mut App, at: usize) {
+    let findings = app.findings();
+    let Some(found) = findings.get(at).copied() else { return };
     let (key, layer) = (super::key_of(found), found.layer);
     let (step, lane, _) = key;
     let row = layer.and_then(|layer| app.lane(lane)?.topology()?.layers.get(layer.0).map(rows::LayerKey::of));

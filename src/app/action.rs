@@ -73,6 +73,8 @@ pub enum Action {
     /// Moves the cursor on by steps while playing; halts at the end. The event loop issues it.
     Advance(u64),
 
+    /// Puts the cursor on a finding, by its place in [`super::App::findings`].
+    SelectFinding(usize),
     /// Puts the cursor on the next finding, by step.
     SelectNextFinding,
     /// Puts the cursor on the previous finding, by step.

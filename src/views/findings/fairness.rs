@@ -1,0 +1,95 @@
+//! Whether two lanes may be compared: what must be equal and is or is not, and all they differ in.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Span;
+
+use super::lanes;
+use crate::app::fairness::{Fairness, compare};
+use crate::app::{App, Lane};
+use crate::text::printable;
+use crate::theme::{Glyph, Theme};
+use crate::widgets::{self, Column, Table};
+
+/// The rows it takes of an area of a height when it stands below the findings.
+pub(super) fn height(app: &App, of_area: u16) -> u16 {
+    match (app.pair().is_some(), of_area) {
+        (false, _) | (_, 0..8) => 0,
+        (_, 8..16) => 1,
+        // Title and verdict, checks, and a heading with a few differences.
+        _ => 8.max(of_area / 3),
+    }
+}
+
+/// Draws verdict, checks and differences, as far as there are rows.
+pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let Some((a, b)) = app.pair().filter(|_| area.height > 0) else { return };
+    let (Some(started_a), Some(started_b)) = (a.started(), b.started()) else {
+        widgets::put(buffer, area, area.x, area.y, "not both lanes have started yet", theme.muted());
+        return;
+    };
+    let fairness = compare(started_a, started_b);
+    draw_verdict(app, (a, b), &fairness, area, buffer, theme);
+    let names = [lanes::name(app, a), lanes::name(app, b)];
+    let styles = [lanes::style(a, theme), lanes::style(b, theme)];
+    let below = |used: u16| Rect { y: area.y + used, height: area.height.saturating_sub(used), ..area };
+    let checks: Vec<Vec<(String, Style)>> = fairness
+        .checks
+        .iter()
+        .map(|check| {
+            let (glyph, style) =
+                if check.equal { (Glyph::Check, theme.good()) } else { (Glyph::Error, theme.error()) };
+            let mut row = vec![(format!("{} {}", theme.glyph(glyph), check.name), style)];
+            row.extend(check.values.iter().zip(styles).map(|(value, style)| (printable(value), style)));
+            row.push((check.reason.to_owned(), theme.muted()));
+            row
+        })
+        .collect();
+    let column = |title, dispensable| Column { title, right: false, dispensable };
+    let columns =
+        [column("must be equal", 0), column(&names[0], 0), column(&names[1], 0), column("because", 1)];
+    Table { columns: &columns, rows: &checks, selected: None }.render(
+        Rect { height: (checks.len() as u16 + 1).min(below(1).height), ..below(1) },
+        buffer,
+        theme,
+    );
+    let differences: Vec<Vec<(String, Style)>> = fairness
+        .differences
+        .iter()
+        .map(|difference| {
+            let mut row = vec![(difference.key.to_owned(), theme.text())];
+            row.extend(difference.values.iter().zip(styles).map(|(value, style)| (printable(value), style)));
+            row
+        })
+        .collect();
+    // A blank row between the tables where there is room for it.
+    let used = checks.len() as u16 + 2;
+    let gap = u16::from(below(used).height > differences.len() as u16 + 1);
+    let columns = [column("differs", 0), column(&names[0], 0), column(&names[1], 0)];
+    Table { columns: &columns, rows: &differences, selected: None }.render(below(used + gap), buffer, theme);
+}
+
+fn draw_verdict(
+    app: &App,
+    (a, b): (&Lane, &Lane),
+    fairness: &Fairness,
+    area: Rect,
+    buffer: &mut Buffer,
+    theme: &Theme,
+) {
+    let (glyph, style, verdict) = match (fairness.is_fair(), fairness.differs_in_shortcut_only()) {
+        (_, true) => (Glyph::Check, theme.good(), "differ in the shortcut only"),
+        (true, false) => (Glyph::Check, theme.good(), "may be compared"),
+        (false, _) => (Glyph::Warning, theme.warning(), "may not be compared"),
+    };
+    let name = |lane| Span::styled(lanes::name(app, lane), lanes::style(lane, theme));
+    let spans = vec![
+        Span::styled(format!("{} ", theme.glyph(glyph)), style),
+        name(a),
+        Span::raw(" and "),
+        name(b),
+        Span::styled(format!(" {verdict} "), style),
+    ];
+    lanes::title(buffer, area, spans, theme);
+}
