@@ -13,6 +13,7 @@ use crate::theme::Theme;
 use crate::widgets::{self, Column, Table};
 
 mod fairness;
+mod rules;
 mod wrap;
 
 use wrap::wrap;
@@ -51,11 +52,14 @@ impl View for Findings {
         if findings.is_empty() {
             draw_nothing_found(app, parts.list, buffer, theme);
         } else {
-            with_table(app, &findings, theme, |table| table.render(parts.list, buffer, theme));
+            with_table(app, &findings, parts.list.width, theme, |table| {
+                table.render(parts.list, buffer, theme)
+            });
         }
         if let Some(selected) = app.selected_finding().and_then(|at| findings.get(at)) {
             draw_detail(app, selected, parts.detail, buffer, theme);
         }
+        rules::render(app, parts.rules, buffer, theme);
         fairness::render(app, parts.fairness, buffer, theme);
     }
 
@@ -64,7 +68,9 @@ impl View for Findings {
         let mut row = None;
         if list.contains(position) {
             let findings = app.findings();
-            with_table(app, &findings, &Theme::default(), |table| row = table.row_at(list, position.y));
+            with_table(app, &findings, list.width, &Theme::default(), |table| {
+                row = table.row_at(list, position.y);
+            });
         }
         row.map(Action::SelectFinding).into_iter().collect()
     }
@@ -74,6 +80,8 @@ impl View for Findings {
 struct Parts {
     list: Rect,
     detail: Rect,
+    /// What is left for the rules; may be empty.
+    rules: Rect,
     fairness: Rect,
 }
 
@@ -89,11 +97,12 @@ fn parts(app: &App, area: Rect) -> Parts {
     if area.width >= LEAST_TWO_COLUMNS && app.pair().is_some() {
         let width = area.width * 11 / 20;
         let left = Rect { width: width - 1, ..area };
-        let detail = (area.height / 3).max(6);
-        let (list, detail, _) = rows(left, listed.min(area.height.saturating_sub(detail)), detail);
+        let detail = (area.height / 4).clamp(6, 9);
+        let (list, detail, rules) = rows(left, listed.min(area.height.saturating_sub(detail)), detail);
         return Parts {
             list,
             detail,
+            rules,
             fairness: Rect { x: area.x + width + 1, width: area.width - width - 1, ..area },
         };
     }
@@ -101,7 +110,8 @@ fn parts(app: &App, area: Rect) -> Parts {
     let above = area.height - fairness;
     let detail = (above / 2).min(7);
     let (list, detail, fairness) = rows(area, above - detail, detail);
-    Parts { list, detail, fairness }
+    let rules = Rect { height: 0, ..area };
+    Parts { list, detail, rules, fairness }
 }
 
 /// That all is well is worth saying, and what was looked for.
@@ -120,17 +130,16 @@ fn draw_nothing_found(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme)
     }
 }
 
-/// The list as a table, the selected finding marked.
-fn with_table(app: &App, findings: &[&Finding], theme: &Theme, then: impl FnOnce(Table<'_>)) {
-    let columns = [
-        Column { title: "step", right: true, dispensable: 0 },
-        Column { title: "lane", right: false, dispensable: 0 },
-        Column { title: "finding", right: false, dispensable: 0 },
-        Column { title: "until", right: true, dispensable: 2 },
-        Column { title: "layer", right: false, dispensable: 3 },
-        Column { title: "measured", right: false, dispensable: 0 },
-    ];
-    let rows: Vec<Vec<(String, Style)>> = findings.iter().map(|finding| row(app, finding, theme)).collect();
+/// The list as a table, the selected finding marked. What was measured takes what the others leave.
+fn with_table(app: &App, findings: &[&Finding], width: u16, theme: &Theme, then: impl FnOnce(Table<'_>)) {
+    let titles = ["step", "lane", "finding", "until", "layer", "measured"];
+    let least_width = [0, 0, 0, 56, 76, 0];
+    let shown: Vec<usize> = (0..titles.len()).filter(|at| width >= least_width[*at]).collect();
+    let column = |at: &usize| Column { title: titles[*at], right: titles[*at] == "step", dispensable: 0 };
+    let columns: Vec<Column<'_>> = shown.iter().map(column).collect();
+    let pick = |row: Vec<(String, Style)>| shown.iter().map(|at| row[*at].clone()).collect();
+    let rows: Vec<Vec<(String, Style)>> =
+        findings.iter().map(|finding| pick(row(app, finding, theme))).collect();
     then(Table { columns: &columns, rows: &rows, selected: app.selected_finding() });
 }
 

@@ -18,7 +18,7 @@ pub(super) fn height(app: &App, of_area: u16) -> u16 {
         (false, _) | (_, 0..8) => 0,
         (_, 8..16) => 1,
         // Title and verdict, checks, and a heading with a few differences.
-        _ => 8.max(of_area / 3),
+        _ => 9.max(of_area / 3),
     }
 }
 

@@ -53,12 +53,11 @@ pub(super) fn render(app: &App, strips: &Strips<'_>, buffer: &mut Buffer, theme:
     }
     let cursor = app.row().and_then(|row| app.rows().iter().position(|other| *other == row));
     for ((lane, area), values) in strips.strips.iter().zip(&values) {
-        let area = strip_area(strips, *area);
         if strips.named {
             let swatch = theme.lane_swatch(lane.idx().0).to_string();
-            let whole = Rect { x: area.x.saturating_sub(2), width: area.width + 2, ..area };
-            widgets::put(buffer, whole, whole.x, whole.y, &swatch, lanes::style(lane, theme));
+            widgets::put(buffer, *area, area.x, area.y, &swatch, lanes::style(lane, theme));
         }
+        let area = strip_area(strips, *area);
         Strip { values, scale, cursor }.render(area, buffer, theme);
     }
 }

@@ -1,0 +1,90 @@
+//! Every view in every size and state: nothing panics, and nothing is drawn outside.
+
+use proptest::prelude::*;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use skiplane::app::specimen::{self, Specimen};
+use skiplane::app::{Action, App, LaneLabel};
+use skiplane::experiment::Shortcut;
+use skiplane::theme::{Background, Characters, Colors, Theme};
+use skiplane::units::{LaneIdx, Step};
+use skiplane::views;
+
+/// States that differ in what is there to be drawn; made once, since runs are folded in it.
+fn states() -> Vec<App> {
+    let label = |lane: &str| LaneLabel { run: "run".to_owned(), lane: lane.to_owned() };
+    let waiting = App::new(vec![label("plain"), label("residual\u{1b}[31m")]);
+    let short = |name: &str, depth, shortcut| Specimen { steps: 12, ..Specimen::new(name, depth, shortcut) };
+    let single = specimen::app_of(&[short("plain", 8, Shortcut::None)]);
+    let four = specimen::app_of(&[
+        short("a", 8, Shortcut::None),
+        short("層層層", 14, Shortcut::Identity),
+        short("c", 20, Shortcut::Projection),
+        Specimen { diverges_at: Some(5), ..short("d", 8, Shortcut::None) },
+    ]);
+    let mut started = App::new(vec![label("plain"), label("residual")]);
+    let first = short("plain", 8, Shortcut::None).events().swap_remove(0);
+    started.apply(LaneIdx(0), &first);
+    vec![App::new(Vec::new()), waiting, started, single, four, specimen::one_diverged()]
+}
+
+fn any_action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        (0u64..320).prop_map(|step| Action::SelectStep(Step(step))),
+        (-30i64..30).prop_map(Action::MoveLayer),
+        (0usize..4).prop_map(|lane| Action::ToggleLane(LaneIdx(lane))),
+        (0usize..4).prop_map(|lane| Action::SelectLane(LaneIdx(lane))),
+        proptest::sample::select(vec![
+            Action::SelectNextStatistic,
+            Action::SelectNextHistogram,
+            Action::CycleScale,
+            Action::CycleSmoothing,
+            Action::CycleAxis,
+            Action::SelectNextFinding,
+            Action::FollowLastStep,
+            Action::ToggleHelp,
+            Action::OpenGoTo,
+        ]),
+    ]
+}
+
+#[test]
+fn every_view_can_be_drawn_anywhere() {
+    let colors = prop::sample::select(vec![Colors::None, Colors::Sixteen, Colors::TwoFiftySix, Colors::True]);
+    let characters = prop::sample::select(vec![Characters::Unicode, Characters::Ascii]);
+    let place = (0u16..4, 0u16..4, 0u16..170, 0u16..60);
+    let actions = proptest::collection::vec(any_action(), 0..8);
+    let states = std::cell::RefCell::new(states());
+    let strategy = (0usize..6, 0..views::ALL.len(), place, colors, characters, actions);
+    let config = ProptestConfig::with_cases(300);
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    runner
+        .run(&strategy, |(state, view, (x, y, width, height), colors, characters, actions)| {
+            let app = &mut states.borrow_mut()[state];
+            for action in actions {
+                app.act(action);
+            }
+            let theme = Theme::new(colors, Background::Dark, characters);
+            let area = Rect::new(x, y, width, height);
+            let mut buffer = Buffer::empty(Rect::new(0, 0, area.right() + 2, area.bottom() + 2));
+            let view = views::ALL[view];
+            view.render(app, area, &mut buffer, &theme);
+            let blank = ratatui::buffer::Cell::EMPTY;
+            for (at, cell) in buffer.content().iter().enumerate() {
+                let inside = area.contains(Position::from(buffer.pos_of(at)));
+                prop_assert!(inside || *cell == blank, "{:?} drew outside", view.kind());
+                // Only the names of lanes may hold other characters, and no control characters ever.
+                let of_names = cell.symbol().contains(['層', '\u{fffd}']);
+                let may_stand = characters == Characters::Unicode || cell.symbol().is_ascii() || of_names;
+                prop_assert!(may_stand, "a character beyond ASCII");
+                let control = cell.symbol().chars().any(char::is_control);
+                prop_assert!(!control, "a control character");
+            }
+            for action in view.click(app, area, Position::new(x + width / 2, y + height / 2)) {
+                app.act(action);
+            }
+            Ok(())
+        })
+        .unwrap();
+}
