@@ -16,6 +16,16 @@
 //! 5. Noise of standard deviation 0.3 (the sum of four uniform numbers) is added to each pixel, and -1..2 is
 //!    mapped to 0..255.
 //!
+//! Measured with one seed, 600 steps of the default experiment's training, width 8; eval-mode error on all
+//! training images / on the test images:
+//!
+//! | depth | plain | residual |
+//! |---|---|---|
+//! | 8 | 0.139 / 0.201 | 0.128 / 0.224 |
+//! | 20 | 0.143 / 0.236 | 0.057 / 0.197 |
+//! | 44 | 0.624 / 0.665 | 0.050 / 0.193 |
+//! | 56 | 0.823 / 0.824 | 0.083 / 0.197 |
+//!
 //! All arithmetic is f64 that every machine rounds alike, but for one sine and cosine an image.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
