@@ -29,8 +29,8 @@ pub trait Network {
     /// Its layers and blocks.
     fn topology(&self) -> &Topology;
 
-    /// Makes one update on a batch. Where forward or backward give a NaN or infinity, the update is left out,
-    /// so that the weights stay those of the last sound step.
+    /// Makes one update on a batch. Where forward or backward give a NaN or infinity, the update is left out and
+    /// running statistics are put back, so that the network stays that of the last sound step.
     fn train_step(&mut self, batch: &Batch, learning_rate: f64, wanted: Wanted) -> StepResult;
 
     /// Computes loss and errors on a batch without changing anything, running statistics included.
@@ -132,8 +132,9 @@ pub fn topology(lane: &Lane, input: ImageShape, classes: usize) -> Result<Topolo
     (architectures::find(&lane.architecture)?.topology)(lane, input, classes)
 }
 
-/// The bytes that a training step holds for a batch at its peak, parameters and optimiser aside: for each
-/// layer what its convolution and what its batch norm gave, f32, kept from forward to backward.
+/// The bytes that a training step keeps from forward to backward for a batch: the images and, for each layer,
+/// what its convolution and what its batch norm gave, all f32. Parameters, optimiser and the few gradients
+/// that exist at a time come on top.
 pub fn activation_bytes(topology: &Topology, batch: usize) -> u64 {
     let layers: u64 = topology.layers.iter().map(|layer| 2 * layer.output.len() as u64).sum();
     4 * batch as u64 * (topology.input.len() as u64 + layers)

@@ -8,7 +8,7 @@ use crate::model::parameter::{AnyParameter, Role};
 use crate::model::{NonFinite, Wanted};
 use crate::nn::ops::Record;
 use crate::statistic::Statistic;
-use crate::statistics::{Moments, Sums, histogram};
+use crate::statistics::{Moments, Products, Sums, histogram};
 use crate::topology::Topology;
 use crate::units::LayerIdx;
 
@@ -80,15 +80,20 @@ impl Weights {
     }
 }
 
-/// Where a NaN or infinity showed first in forward, else in backward.
-pub(super) fn first_non_finite(record: &Record, weights: &Weights) -> Option<NonFinite> {
+/// Where a NaN or infinity showed first: in forward, else in the loss, else in backward.
+pub(super) fn first_non_finite(record: &Record, loss: f32, weights: &Weights) -> Option<NonFinite> {
     let forward = |layer: &&LayerIdx| record.layers[layer.0].output.non_finite > 0;
     let backward = |layer: &&LayerIdx| {
         record.layers[layer.0].output_gradient.non_finite > 0 || weights.0[layer.0].broken_gradient
     };
-    let found = |layer: Option<&LayerIdx>, pass| layer.map(|&layer| NonFinite { layer: Some(layer), pass });
-    found(record.order.iter().find(forward), Pass::Forward)
-        .or_else(|| found(record.order.iter().rev().find(backward), Pass::Backward))
+    if let Some(&layer) = record.order.iter().find(forward) {
+        return Some(NonFinite { layer: Some(layer), pass: Pass::Forward });
+    }
+    if !loss.is_finite() {
+        return Some(NonFinite { layer: None, pass: Pass::Forward });
+    }
+    let &layer = record.order.iter().rev().find(backward)?;
+    Some(NonFinite { layer: Some(layer), pass: Pass::Backward })
 }
 
 /// The statistics as columns, in the order of [`Statistic::ALL`]; those of blocks only where blocks have
@@ -111,7 +116,7 @@ fn column(statistic: Statistic, record: &Record, weights: &Weights, topology: &T
         record.layers.iter().map(|layer| value(&layer.output_gradient)).collect()
     };
     let weight = |value: fn(&LayerWeights) -> f32| weights.0.iter().map(value).collect();
-    let branch = |value: fn(&crate::statistics::Products) -> f32| {
+    let branch = |value: fn(&Products) -> f32| {
         record.branches.iter().map(|branch| branch.as_ref().map_or(f32::NAN, value)).collect()
     };
     match statistic {
@@ -136,8 +141,8 @@ fn column(statistic: Statistic, record: &Record, weights: &Weights, topology: &T
         Statistic::WeightGradientNonFinite => weight(|layer| layer.gradient.non_finite as f32),
         Statistic::WeightNorm => weight(|layer| layer.norm),
         Statistic::UpdateRatio => weight(|layer| layer.update_ratio),
-        Statistic::BranchRatio => branch(crate::statistics::Products::ratio),
-        Statistic::BranchCosine => branch(crate::statistics::Products::cosine),
+        Statistic::BranchRatio => branch(Products::ratio),
+        Statistic::BranchCosine => branch(Products::cosine),
     }
 }
 

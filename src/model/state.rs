@@ -4,6 +4,7 @@ use crate::model::entry::{Entry, EntryMut};
 use crate::model::optimizer::Optimizer;
 use crate::model::parameter::AnyParameter;
 use crate::model::{ModelError, NamedTensor, TensorData};
+use crate::nn::ops::Running;
 
 /// The parameters among the entries.
 pub(super) fn parameters<'a>(entries: &'a [Entry<'_>]) -> impl Iterator<Item = &'a dyn AnyParameter> {
@@ -21,6 +22,26 @@ pub(super) fn parameters_mut<'a>(
         EntryMut::Parameter(parameter) => Some(&mut **parameter as &mut dyn AnyParameter),
         EntryMut::Running(..) => None,
     })
+}
+
+/// The running statistics of every batch norm.
+pub(super) fn running(entries: &[Entry<'_>]) -> Vec<Running> {
+    entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Running(_, running) => Some((*running).clone()),
+            Entry::Parameter(_) => None,
+        })
+        .collect()
+}
+
+/// Puts running statistics back that [`running`] gave.
+pub(super) fn restore_running(entries: &mut [EntryMut<'_>], saved: Vec<Running>) {
+    let all = entries.iter_mut().filter_map(|entry| match entry {
+        EntryMut::Running(_, running) => Some(&mut **running),
+        EntryMut::Parameter(_) => None,
+    });
+    all.zip(saved).for_each(|(running, saved)| *running = saved);
 }
 
 /// The state dict.

@@ -7,7 +7,7 @@ use dfdx::tensor::{Cache, Cpu, CpuError, Gradients, NoneTape, OwnedTape};
 use dfdx::tensor_ops::Backward;
 
 use crate::datasets::Batch;
-use crate::event::{Mode, Pass};
+use crate::event::Mode;
 use crate::experiment;
 use crate::model::builder::Builder;
 use crate::model::entry::{Entry, EntryMut};
@@ -15,10 +15,10 @@ use crate::model::layer::Logits;
 use crate::model::measure::{self, Weights};
 use crate::model::optimizer::Optimizer;
 use crate::model::parameter::AnyParameter;
-use crate::model::{Evaluation, ModelError, NamedTensor, Network, NonFinite, StepResult, Wanted, state};
+use crate::model::{Evaluation, ModelError, NamedTensor, Network, StepResult, Wanted, state};
 use crate::nn::kernels::InstructionSet;
 use crate::nn::ops::storage::{values, values_mut, zeros};
-use crate::nn::ops::{Context, Normalisation, Recorder};
+use crate::nn::ops::{Context, Normalisation, Record, Recorder};
 use crate::topology::Topology;
 
 /// An architecture's compiled network, without optimiser.
@@ -118,7 +118,7 @@ struct Passes {
     loss: f32,
     wrong: usize,
     gradients: Gradients<f32, Cpu>,
-    record: crate::nn::ops::Record,
+    record: Record,
 }
 
 impl Network for Trained {
@@ -128,6 +128,7 @@ impl Network for Trained {
 
     fn train_step(&mut self, batch: &Batch, learning_rate: f64, wanted: Wanted) -> StepResult {
         self.check(batch);
+        let running = state::running(&self.model.entries());
         let mut passes = self.forward_and_backward(batch, wanted).expect(INFALLIBLE);
         let mut entries = self.model.entries_mut();
         let mut parameters: Vec<&mut dyn AnyParameter> = state::parameters_mut(&mut entries).collect();
@@ -137,14 +138,16 @@ impl Network for Trained {
             Weights::before(&self.topology, &parameters, &mut passes.gradients, wanted).expect(INFALLIBLE);
         let mut measuring: Duration = begin.elapsed();
 
-        let mut non_finite = measure::first_non_finite(&passes.record, &weights)
-            .or_else(|| (!passes.loss.is_finite()).then_some(NonFinite { layer: None, pass: Pass::Forward }));
+        let mut non_finite = measure::first_non_finite(&passes.record, passes.loss, &weights);
         if non_finite.is_none() {
             self.optimizer.update(learning_rate, &mut parameters, &mut passes.gradients).expect(INFALLIBLE);
         }
 
         let begin = Instant::now();
         weights.after(&parameters);
+        if non_finite.is_some() {
+            state::restore_running(&mut entries, running);
+        }
         non_finite = non_finite.or_else(|| weights.first_non_finite_after());
         let statistics = if wanted.scalars {
             measure::columns(&passes.record, &weights, &self.topology)

@@ -174,6 +174,16 @@ fn spoil(network: &mut dyn Network, name: &str, value: f32) {
     network.load_state(&state).unwrap();
 }
 
+/// The state with a number in place of the value that was spoilt, so that states can be compared.
+fn without_the_spoilt(network: &dyn Network, value: f32) -> Vec<NamedTensor> {
+    let mut state = network.state();
+    for tensor in &mut state {
+        let TensorData::F32(values) = &mut tensor.data else { continue };
+        values.iter_mut().filter(|x| x.to_bits() == value.to_bits()).for_each(|x| *x = 0.5);
+    }
+    state
+}
+
 fn found(step: &StepResult) -> Option<(Option<LayerIdx>, Pass)> {
     step.non_finite.map(|NonFinite { layer, pass }| (layer, pass))
 }
@@ -187,10 +197,10 @@ fn the_first_layer_of_the_forward_pass_that_is_not_finite_is_named_and_the_weigh
             for wanted in [Wanted::default(), ALL] {
                 let mut network = network(8, 4, Shortcut::Projection, &sgd(0.9, 1e-4));
                 spoil(&mut *network, &format!("{layer}.weight"), value);
-                let before = network.optimizer_state();
+                let before = (network.optimizer_state(), without_the_spoilt(&*network, value));
                 let step = network.train_step(&noise(4, RGB16, 10), 0.05, wanted);
                 assert_eq!(found(&step), Some((Some(LayerIdx(index)), Pass::Forward)), "{layer} {value}");
-                assert_eq!(network.optimizer_state(), before);
+                assert_eq!((network.optimizer_state(), without_the_spoilt(&*network, value)), before);
                 if wanted.scalars {
                     let counts = column(&step, Statistic::ActivationNonFinite);
                     assert!(counts[index] > 0.0);
@@ -201,6 +211,15 @@ fn the_first_layer_of_the_forward_pass_that_is_not_finite_is_named_and_the_weigh
             }
         }
     }
+}
+
+#[test]
+fn a_loss_that_overflows_over_finite_logits_is_of_no_layer() {
+    let mut network = network(8, 4, Shortcut::None, &sgd(0.9, 1e-4));
+    spoil(&mut *network, "fc.bias", 3e38);
+    let step = network.train_step(&noise(4, RGB16, 10), 0.05, ALL);
+    assert!(!step.loss.is_finite());
+    assert_eq!(found(&step), Some((None, Pass::Forward)));
 }
 
 #[test]
