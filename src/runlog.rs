@@ -13,6 +13,7 @@ mod writer;
 mod reader;
 mod consistency;
 mod resolve;
+mod tail;
 mod summary;
 
 pub use folder::{NewRun, RunFolder};

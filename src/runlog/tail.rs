@@ -1,0 +1,98 @@
+//! The end of a log: its last records of each kind, found without reading it whole.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::time::SystemTime;
+
+use serde::Deserialize;
+
+use crate::event::{EvaluationFinished, LaneFinished, Mode, Moment, Split, StepTime, wire};
+use crate::units::Step;
+
+/// Bytes of a log's end that are looked at first; four times as many each time that they do not suffice.
+pub(super) const FIRST_LOOK: u64 = 128 << 10;
+
+/// The last records of a log, by kind.
+#[derive(Default)]
+pub(super) struct Last {
+    pub(super) step: Option<LastStep>,
+    pub(super) train: Option<EvaluationFinished>,
+    pub(super) test: Option<EvaluationFinished>,
+    pub(super) finished: Option<LaneFinished>,
+    /// Whether the last record of all says that the lane paused.
+    pub(super) paused: bool,
+    pub(super) at_ms: f64,
+}
+
+/// A record of which only what a summary needs is read; a record of another kind leaves all of it empty.
+#[derive(Deserialize)]
+struct Glance {
+    step_finished: Option<LastStep>,
+    evaluation_finished: Option<EvaluationFinished>,
+    paused: Option<Moment>,
+    lane_finished: Option<LaneFinished>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct LastStep {
+    pub(super) step: Step,
+    #[serde(with = "wire::float")]
+    pub(super) loss: f32,
+    #[serde(with = "wire::float")]
+    pub(super) error: f32,
+    pub(super) time: StepTime,
+}
+
+/// Reads back from the end of a log until the last step and evaluations are found.
+pub(super) fn look(log: &Path) -> io::Result<(Last, SystemTime)> {
+    let mut file = File::open(log)?;
+    let metadata = fs::metadata(log)?;
+    let length = metadata.len();
+    let mut window = FIRST_LOOK;
+    loop {
+        let start = length.saturating_sub(window);
+        file.seek(SeekFrom::Start(start))?;
+        let mut tail = Vec::new();
+        (&mut file).take(length - start).read_to_end(&mut tail)?;
+        let last = last_records(&tail, start == 0);
+        let enough = last.step.is_some() && last.train.is_some() && last.test.is_some();
+        if enough || start == 0 {
+            return Ok((last, metadata.modified()?));
+        }
+        window = window.saturating_mul(4);
+    }
+}
+
+/// The last whole records of each kind in the end of a log, which begins in the middle of one unless `whole`.
+fn last_records(tail: &[u8], whole: bool) -> Last {
+    let mut last = Last::default();
+    let Some(end) = tail.iter().rposition(|&byte| byte == b'\n') else { return last };
+    let start = if whole { 0 } else { tail.iter().position(|&byte| byte == b'\n').map_or(end, |at| at + 1) };
+    let mut latest = true;
+    for line in tail.get(start..end).unwrap_or_default().rsplit(|&byte| byte == b'\n') {
+        let Ok(glance) = serde_json::from_slice::<Glance>(line) else { continue };
+        let mut saw = |at_ms: f64| last.at_ms = last.at_ms.max(at_ms);
+        if let Some(step) = glance.step_finished {
+            saw(step.time.at_ms);
+            last.step.get_or_insert(step);
+        }
+        if let Some(evaluation) = glance.evaluation_finished.filter(|e| e.mode == Mode::Eval) {
+            saw(evaluation.time.at_ms);
+            match evaluation.split {
+                Split::Train => last.train.get_or_insert(evaluation),
+                Split::Test => last.test.get_or_insert(evaluation),
+            };
+        }
+        if let Some(finished) = glance.lane_finished {
+            saw(finished.time.at_ms);
+            last.finished.get_or_insert(finished);
+        }
+        last.paused |= latest && glance.paused.is_some();
+        latest = false;
+        if last.step.is_some() && last.train.is_some() && last.test.is_some() {
+            break;
+        }
+    }
+    last
+}
