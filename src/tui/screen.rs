@@ -77,7 +77,9 @@ impl Screen for TerminalScreen {
     }
 
     fn forget(&mut self) -> io::Result<()> {
-        self.terminal.clear()?;
+        // Not `clear`: it asks the terminal where its cursor is, and not every terminal answers.
+        let area = self.area()?;
+        self.terminal.resize(area)?;
         self.commit()?;
         Ok(())
     }

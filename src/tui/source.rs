@@ -5,7 +5,6 @@ use std::time::Duration;
 use crossbeam_channel::Select;
 
 use crate::event::RunEvent;
-use crate::session::live::{Command, Live};
 use crate::session::replay::Replay;
 use crate::units::LaneIdx;
 use crate::views::Mode;
@@ -56,42 +55,6 @@ pub trait Source {
     /// How many events were left out or merged because the screen could not keep up.
     fn conflated(&self) -> u64 {
         0
-    }
-}
-
-/// A run that trains in this process.
-impl Source for Live {
-    fn mode(&self) -> Mode {
-        Mode::Live
-    }
-
-    fn watch<'a>(&'a self, select: &mut Select<'a>) {
-        select.recv(self.bell());
-    }
-
-    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent)) {
-        Live::drain(self, fold);
-    }
-
-    fn is_ended(&self) -> bool {
-        self.is_finished()
-    }
-
-    fn order(&mut self, order: Order) -> bool {
-        self.command_all(match order {
-            Order::Pause => Command::Pause,
-            Order::Resume => Command::Resume,
-            Order::Checkpoint => Command::Checkpoint,
-        });
-        true
-    }
-
-    fn problem(&mut self) -> Option<String> {
-        self.take_warnings().pop().map(|warning| warning.problem)
-    }
-
-    fn conflated(&self) -> u64 {
-        self.filled()
     }
 }
 

@@ -287,7 +287,7 @@ fn draw_prompt(app: &App, digits: &str, area: Rect, buffer: &mut Buffer, theme: 
 fn draw_question(area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let choice = |key: &'static str, what: &'static str| {
         Line::from(vec![
-            Span::styled(format!("  {key:<4}"), theme.accent()),
+            Span::styled(format!("  {key:<5}"), theme.accent()),
             Span::styled(what, theme.text()),
         ])
     };

@@ -73,7 +73,8 @@ fn panels(app: &App, area: Rect) -> Vec<Panel<'_>> {
     // The last row is the legend's.
     let area = Rect { height: area.height.saturating_sub(1), ..area };
     let columns = lanes::columns(app, area, LEAST_COLUMN);
-    let x = (0.0, app.planned_steps().0.max(1) as f64);
+    // A step takes the stretch from half a step before it to half a step behind.
+    let x = (0.5, app.planned_steps().0.max(1) as f64 + 0.5);
     let panel = |(lane, area): (_, Rect)| Panel { lane, area, matrix: matrix(app, lane, area.width, x), x };
     columns.into_iter().map(panel).collect()
 }
@@ -84,12 +85,15 @@ fn matrix(app: &App, lane: &Lane, width: u16, x: (f64, f64)) -> Matrix {
     let layers = history.width().unwrap_or(0);
     let columns = usize::from(width).max(1);
     let mut matrix = Matrix::new(layers, columns);
-    let column = |step: u64| ((step as f64 / x.1 * columns as f64) as usize).min(columns - 1);
+    let column = |place: f64| (place - x.0) / (x.1 - x.0) * columns as f64;
     for (i, row) in history.rows().iter().enumerate() {
         // What was recorded stands until the next record, so that sparse records leave no holes.
         let next =
             history.rows().get(i + 1).map_or(row.last_step.0, |next| next.first_step.0.saturating_sub(1));
-        for column in column(row.first_step.0)..=column(next.max(row.last_step.0)) {
+        let last = next.max(row.last_step.0);
+        let from = column(row.first_step.0 as f64 - 0.5).floor().max(0.0) as usize;
+        let to = column(last as f64 + 0.5).ceil().min(columns as f64) as usize;
+        for column in from..to {
             for (layer, cell) in row.cells.iter().enumerate() {
                 matrix.merge(layer, column, curves::extent(*cell));
             }

@@ -201,7 +201,15 @@ impl Heatmap<'_> {
             let text = self.cursor_x.map(number::short).unwrap_or_default();
             (plot.x + column, text)
         });
-        let end = label::put_right(buffer, row, 0, self.x_name, theme.muted());
+        // The axis' name gives way to the cursor's number.
+        let name = label::width(self.x_name) as u16;
+        let is_free = |(column, text): &(u16, String)| {
+            column + 2 + (text.len() as u16) < row.right() - name.min(row.width)
+        };
+        let end = match cursor.as_ref().is_none_or(is_free) {
+            true => label::put_right(buffer, row, 0, self.x_name, theme.muted()),
+            false => row.right() + 1,
+        };
         // The cursor's own number takes the place of ticks that it would touch.
         let taken = cursor.as_ref().map(|(x, text)| (x.saturating_sub(1), x + text.len() as u16 + 2));
         let x = Axis::new(self.x.0, self.x.1, false);
@@ -222,7 +230,7 @@ impl Heatmap<'_> {
             let (start, text) = if fits {
                 (column, format!("{mark}{text}"))
             } else {
-                (column.saturating_sub(text.len() as u16), format!("{text}{mark}"))
+                (column.saturating_sub(text.len() as u16).max(row.x), format!("{text}{mark}"))
             };
             label::put(buffer, row, start, row.y, &text, theme.cursor());
         }

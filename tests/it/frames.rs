@@ -102,19 +102,16 @@ fn compare(folder: &str, theme: &Theme, dump: fn(&Buffer) -> String) {
 }
 
 #[test]
-#[ignore = "until all six views stand"]
 fn golden_frames_in_colour() {
     compare("colour", &Theme::default(), styled);
 }
 
 #[test]
-#[ignore = "until all six views stand"]
 fn golden_frames_without_colour() {
     compare("no_color", &Theme::new(Colors::None, Background::Dark, Characters::Unicode), characters);
 }
 
 #[test]
-#[ignore = "until all six views stand"]
 fn golden_frames_in_ascii() {
     compare("ascii", &Theme::new(Colors::None, Background::Dark, Characters::Ascii), characters);
 }

@@ -14,5 +14,6 @@ mod live;
 mod model;
 mod replay;
 mod runlog;
+mod terminal;
 mod trainer;
 mod training_runs;
