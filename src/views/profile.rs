@@ -245,7 +245,7 @@ fn summary(curve: &Curve<'_>, width: u16, theme: &Theme) -> Vec<Span<'static>> {
     spans.push(Span::styled(format!("  {slope}"), theme.text()));
     let finite = curve.points.iter().filter_map(|point| point.extent.range());
     let range = finite.reduce(|all, next| (all.0.min(next.0), all.1.max(next.1)));
-    if let Some((min, max)) = range {
+    if let Some((min, max)) = range.filter(|_| width >= 60) {
         let text = format!("  {} to {}", widgets::short(min.into()), widgets::short(max.into()));
         spans.push(Span::styled(text, theme.muted()));
     }
