@@ -81,9 +81,10 @@ impl Scales {
         let log = app.options().scale.resolve(Scale::Linear) == Scale::Log;
         let fit = |what: What| {
             let extents = app.visible_lanes().flat_map(|lane| {
-                let evaluations = evaluated(lane, what).into_iter().flat_map(|(series, _)| series.buckets());
-                let raw = what.series(lane).buckets();
-                bulk(raw, what.factor()).into_iter().chain(bulk_of(evaluations, what.factor()))
+                // Of evaluations only the newest count: under running statistics the first ones are wild.
+                let newest = evaluated(lane, what).into_iter().filter_map(|(series, _)| series.last());
+                let newest = newest.map(|bucket| Extent::of(bucket.last * what.factor()));
+                bulk(what.series(lane).buckets(), what.factor()).into_iter().chain(newest)
             });
             let fitted = Axis::fit(extents, log);
             if log { fitted.with_margin(0.03) } else { Axis::new(0.0, fitted.high() * 1.05, false) }
@@ -110,11 +111,6 @@ fn bulk(buckets: &[series::Bucket], factor: f32) -> Option<Extent> {
     let (_, high, _) = highs.select_nth_unstable_by(at, f32::total_cmp);
     let low = buckets.iter().map(|b| b.min).fold(f32::NAN, f32::min);
     Some([low * factor, *high * factor].into_iter().collect())
-}
-
-fn bulk_of<'b>(buckets: impl Iterator<Item = &'b series::Bucket>, factor: f32) -> Option<Extent> {
-    let buckets: Vec<series::Bucket> = buckets.copied().collect();
-    bulk(&buckets, factor)
 }
 
 /// The evaluations that belong into a chart, with their names.
