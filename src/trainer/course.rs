@@ -1,6 +1,6 @@
 //! The course of one lane from its first event to its last.
 
-use super::evaluation::{PASSES, Pass};
+use super::evaluation::{Pass, passes};
 use super::schedule::learning_rate;
 use super::{Control, Sink, Task, checkpoint};
 use crate::datasets::{Augmentation, Batch, BatchOrder};
@@ -118,7 +118,7 @@ impl<'a> Course<'a> {
     }
 
     fn evaluate(&mut self) -> Result<(), Outcome> {
-        for (split, mode) in PASSES {
+        for &(split, mode) in passes(self.step) {
             self.evaluate_split(split, mode)?;
         }
         Ok(())

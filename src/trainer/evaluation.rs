@@ -6,11 +6,17 @@ use crate::datasets::{Batch, Dataset, Images};
 use crate::event::{Mode, Split};
 use crate::experiment::Training;
 use crate::model::Network;
+use crate::units::Step;
 
-/// The passes of an evaluation, in order. Training error is told apart by batch norm's mode, since running
-/// statistics that lag behind make an early network look worse than it is.
-pub(super) const PASSES: [(Split, Mode); 3] =
-    [(Split::Train, Mode::Eval), (Split::Train, Mode::Batch), (Split::Test, Mode::Eval)];
+/// The passes of an evaluation after `step` updates, in order. Training error is told apart by batch norm's
+/// mode, since running statistics that lag behind make an early network look worse than it is; before the first
+/// update they hold nothing at all, and only batch statistics say anything.
+pub(super) fn passes(step: Step) -> &'static [(Split, Mode)] {
+    match step {
+        Step(0) => &[(Split::Train, Mode::Batch)],
+        Step(_) => &[(Split::Train, Mode::Eval), (Split::Train, Mode::Batch), (Split::Test, Mode::Eval)],
+    }
+}
 
 /// One pass, batch by batch, so that orders can be obeyed in between.
 pub(super) struct Pass<'a> {

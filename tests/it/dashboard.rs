@@ -45,7 +45,13 @@ impl Terminal {
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        Terminal { master: pair.master, keys, output, screen: vt100::Parser::new(cells(rows), cells(columns), 0), child }
+        Terminal {
+            master: pair.master,
+            keys,
+            output,
+            screen: vt100::Parser::new(cells(rows), cells(columns), 0),
+            child,
+        }
     }
 
     fn text(&self) -> String {
@@ -94,7 +100,11 @@ impl Terminal {
         let screen = self.screen.screen();
         assert!(!screen.alternate_screen(), "the alternate screen was left on");
         assert!(!screen.hide_cursor(), "the cursor was left hidden");
-        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None, "the mouse was left captured");
+        assert_eq!(
+            screen.mouse_protocol_mode(),
+            vt100::MouseProtocolMode::None,
+            "the mouse was left captured"
+        );
     }
 }
 
@@ -130,7 +140,7 @@ const VIEWS: [(&str, &str); 6] = [
     ("3", "weight_gradient_norm"),
     ("4", "over time, in signed powers of two"),
     ("5", "branch_cosine"),
-    ("6", "comparison"),
+    ("6", "must be equal"),
 ];
 
 #[test]
@@ -177,7 +187,7 @@ fn a_termination_signal_gives_the_terminal_back_and_ends_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let file = endless(folder.path());
     let mut terminal = Terminal::start(&["train", &file], folder.path(), (100, 30));
-    terminal.wait_for("batch error");
+    terminal.wait_for("running");
     let process = terminal.child.process_id().unwrap().to_string();
     let sent = std::process::Command::new("kill").args(["-TERM", &process]).status().unwrap();
     assert!(sent.success());
