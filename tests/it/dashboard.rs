@@ -156,7 +156,7 @@ fn a_run_is_watched_in_every_view_resized_stopped_and_opened_again() {
     }
     terminal.resize(80, 24);
     terminal.press("1");
-    terminal.wait_for("batch error");
+    terminal.wait_for("running");
     terminal.resize(18, 4);
     terminal.wait_for("too small");
     terminal.resize(120, 40);
