@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -86,11 +86,8 @@ impl Terminal {
     /// Waits for the end of the binary, reads what it still wrote, and gives its exit status.
     fn finish(&mut self) -> u32 {
         let status = self.child.wait().unwrap();
-        loop {
-            match self.output.recv_timeout(Duration::from_millis(500)) {
-                Ok(bytes) => self.screen.process(&bytes),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-            }
+        while let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(500)) {
+            self.screen.process(&bytes);
         }
         status.exit_code()
     }
