@@ -139,9 +139,10 @@ impl Axis {
         let (first, last) = (self.low.log10().ceil() as i32, self.high.log10().floor() as i32);
         let decades = (last - first + 1).max(0) as usize;
         let within = |value: &f64| (self.low..=self.high).contains(value);
-        if decades * 3 <= most {
-            let all = (first - 1..=last).flat_map(|d| [1.0, 2.0, 5.0].map(|f| f * 10f64.powi(d)));
-            return all.filter(within).collect();
+        let fine = (first - 1..=last).flat_map(|d| [1.0, 2.0, 5.0].map(|f| f * 10f64.powi(d)));
+        let fine: Vec<f64> = fine.filter(within).collect();
+        if fine.len() <= most {
+            return fine;
         }
         let every = decades.div_ceil(most).max(1) as i32;
         (first..=last).filter(|d| d.rem_euclid(every) == 0).map(|d| 10f64.powi(d)).filter(within).collect()
@@ -164,6 +165,8 @@ mod tests {
         assert_eq!(Axis::new(0.02, 3.0, true).ticks(3), [0.1, 1.0]);
         assert_eq!(Axis::new(0.9, 11.0, true).ticks(6), [1.0, 2.0, 5.0, 10.0]);
         assert_eq!(Axis::new(1e-9, 1.0, true).ticks(4).len(), 4);
+        assert_eq!(Axis::new(2.9, 65.0, true).ticks(4), [5.0, 10.0, 20.0, 50.0]);
+        assert_eq!(Axis::new(2.9, 65.0, true).ticks(3), [10.0]);
     }
 
     #[test]
