@@ -5,10 +5,11 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
@@ -18,6 +19,8 @@ use crate::views::Key;
 const QUEUE: usize = 256;
 /// How soon the reading thread notices that it is to end.
 const POLL: Duration = Duration::from_millis(150);
+/// How long the end of a thread is awaited.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Something from outside.
 #[derive(Debug)]
@@ -71,20 +74,22 @@ impl Drop for Inputs {
         self.signals.close();
         // A full queue would keep the threads waiting for room.
         while self.receiver.try_recv().is_ok() {}
-        for thread in self.threads.drain(..) {
-            _ = thread.join();
+        // Unless it hangs: a terminal that is lost just while it is read keeps crossterm reading for ever.
+        let end = Instant::now() + PATIENCE;
+        while self.threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < end {
+            thread::sleep(Duration::from_millis(1));
         }
     }
 }
 
 fn read(sender: &Sender<Input>, stop: &AtomicBool) {
     while !stop.load(Ordering::SeqCst) {
-        let input = match event::poll(POLL) {
-            Ok(false) => continue,
-            Ok(true) => event::read().map_or_else(Input::Lost, Input::Terminal),
+        let input = match next(POLL) {
+            Ok(None) => continue,
+            Ok(Some(input)) => input,
             Err(error) => Input::Lost(error),
         };
-        let lost = matches!(input, Input::Lost(_));
+        let lost = matches!(input, Input::Lost(_) | Input::Signal(_));
         // While the loop draws, it does not read; waiting here must not outlast its end.
         let mut waiting = input;
         while let Err(crossbeam_channel::SendTimeoutError::Timeout(back)) = sender.send_timeout(waiting, POLL)
@@ -98,6 +103,22 @@ fn read(sender: &Sender<Input>, stop: &AtomicBool) {
             return;
         }
     }
+}
+
+/// Waits for the terminal. crossterm must not be asked once the terminal has hung up: it would read its end
+/// again and again.
+fn next(wait: Duration) -> io::Result<Option<Input>> {
+    let input = rustix::stdio::stdin();
+    let mut polled = [PollFd::new(&input, PollFlags::IN)];
+    match poll(&mut polled, Timespec::try_from(wait).ok().as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    if polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+        return Ok(Some(Input::Signal(SIGHUP)));
+    }
+    // Also without a key: crossterm learns of a new size by a signal of its own.
+    if event::poll(Duration::ZERO)? { Ok(Some(Input::Terminal(event::read()?))) } else { Ok(None) }
 }
 
 /// The table's key for a terminal's; none for releases and for keys that are never bound.

@@ -20,8 +20,11 @@ struct Terminal {
     keys: Box<dyn Write + Send>,
     output: Receiver<Vec<u8>>,
     screen: vt100::Parser,
-    child: Box<dyn Child + Send + Sync>,
+    child: Process,
 }
+
+/// The running binary; killed where a test ends before it.
+struct Process(Box<dyn Child + Send + Sync>);
 
 impl Terminal {
     /// Starts the binary with `arguments`, in `folder`, on a screen of that many columns and rows.
@@ -32,7 +35,7 @@ impl Terminal {
         command.cwd(folder);
         command.env("TERM", "xterm-256color");
         command.env_remove("NO_COLOR");
-        let child = pair.slave.spawn_command(command).unwrap();
+        let child = Process(pair.slave.spawn_command(command).unwrap());
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().unwrap();
         let (sender, output) = channel();
@@ -85,7 +88,7 @@ impl Terminal {
 
     /// Waits for the end of the binary, reads what it still wrote, and gives its exit status.
     fn finish(&mut self) -> u32 {
-        let status = self.child.wait().unwrap();
+        let status = self.child.0.wait().unwrap();
         while let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(500)) {
             self.screen.process(&bytes);
         }
@@ -105,10 +108,10 @@ impl Terminal {
     }
 }
 
-impl Drop for Terminal {
+impl Drop for Process {
     fn drop(&mut self) {
-        // Best effort: the child may have ended long ago.
-        drop(self.child.kill());
+        // Best effort: it may have ended long ago.
+        drop(self.0.kill());
     }
 }
 
@@ -185,7 +188,7 @@ fn a_termination_signal_gives_the_terminal_back_and_ends_the_log() {
     let file = endless(folder.path());
     let mut terminal = Terminal::start(&["train", &file], folder.path(), (100, 30));
     terminal.wait_for("running");
-    let process = terminal.child.process_id().unwrap().to_string();
+    let process = terminal.child.0.process_id().unwrap().to_string();
     let sent = std::process::Command::new("kill").args(["-TERM", &process]).status().unwrap();
     assert!(sent.success());
     terminal.finish();
@@ -211,4 +214,21 @@ fn a_live_dashboard_can_be_left_while_training_goes_on() {
     assert_eq!(terminal.finish(), 0);
     terminal.assert_restored();
     assert!(terminal.text().contains("opens the run again"), "{}", terminal.text());
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_the_dashboard() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = endless(folder.path());
+    let Terminal { master, keys, output, mut child, .. } = {
+        let mut terminal = Terminal::start(&["train", &file], folder.path(), (100, 30));
+        terminal.wait_for("running");
+        terminal
+    };
+    drop((master, keys, output));
+    let end = Instant::now() + PATIENCE;
+    while child.0.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < end, "the process outlived its terminal");
+        thread::sleep(Duration::from_millis(50));
+    }
 }
