@@ -80,7 +80,7 @@ fn start(args: &TrainArgs) -> Result<Started, Failure> {
         experiment,
         instruction_set: InstructionSet::detect().name().to_owned(),
         threads,
-        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        command: command_line(),
         started: at,
     };
     let folder = RunFolder::create(&args.folder.path()?, run)?;
@@ -89,6 +89,12 @@ fn start(args: &TrainArgs) -> Result<Started, Failure> {
     let app = App::new(experiment.lanes.iter().map(label).collect());
     let live = live::start(Setup::new(experiment.clone(), Arc::new(dataset), folder.clone(), threads))?;
     Ok(Started { live, app, folder, at })
+}
+
+/// The command line, for whoever wants to repeat the run; without the folder that the program lies in.
+fn command_line() -> Vec<String> {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    std::iter::once("skiplane".to_owned()).chain(words).collect()
 }
 
 fn dashboard(args: &TrainArgs, mut started: Started) -> Result<(), Failure> {

@@ -197,44 +197,45 @@ impl Heatmap<'_> {
 
     fn render_axis(&self, plot: Rect, buffer: &mut Buffer, theme: &Theme) {
         let row = Rect { y: plot.bottom(), height: 1, ..plot };
-        let cursor = self.cursor_column(plot).map(|column| {
-            let text = self.cursor_x.map(number::short).unwrap_or_default();
-            (plot.x + column, text)
-        });
-        // The axis' name gives way to the cursor's number.
-        let name = label::width(self.x_name) as u16;
-        let is_free = |(column, text): &(u16, String)| {
-            column + 2 + (text.len() as u16) < row.right() - name.min(row.width)
-        };
-        let end = match cursor.as_ref().is_none_or(is_free) {
+        let cursor = self.cursor_column(plot).map(|column| self.cursor_label(row, plot.x + column, theme));
+        // The axis' name and the ticks give way to the cursor's number.
+        let taken = cursor.as_ref().map(|(start, text)| (start.saturating_sub(1), start + width(text) + 1));
+        let is_clear = |start: u16, stop: u16| taken.is_none_or(|(from, to)| stop <= from || start >= to);
+        let name = row.right().saturating_sub(width(self.x_name));
+        let end = match is_clear(name, row.right()) {
             true => label::put_right(buffer, row, 0, self.x_name, theme.muted()),
             false => row.right() + 1,
         };
-        // The cursor's own number takes the place of ticks that it would touch.
-        let taken = cursor.as_ref().map(|(x, text)| (x.saturating_sub(1), x + text.len() as u16 + 2));
         let x = Axis::new(self.x.0, self.x.1, false);
         let mut free_from = plot.x;
         for tick in x.ticks(usize::from(plot.width / 12).max(1)) {
             let Some(place) = x.position(tick) else { continue };
             let text = number::short(tick);
             let start = plot.x + (place * f64::from(plot.width)) as u16;
-            let stop = start + text.len() as u16;
-            let clear = taken.is_none_or(|(from, to)| stop < from || start > to);
-            if start >= free_from && stop < end && clear {
+            let stop = start + width(&text);
+            if start >= free_from && stop < end && is_clear(start, stop) {
                 free_from = label::put(buffer, row, start, row.y, &text, theme.muted()) + 1;
             }
         }
-        if let Some((column, text)) = cursor {
-            let mark = theme.glyph(Glyph::CursorUp);
-            let fits = column + 1 + (text.len() as u16) < end;
-            let (start, text) = if fits {
-                (column, format!("{mark}{text}"))
-            } else {
-                (column.saturating_sub(text.len() as u16).max(row.x), format!("{text}{mark}"))
-            };
+        if let Some((start, text)) = cursor {
             label::put(buffer, row, start, row.y, &text, theme.cursor());
         }
     }
+
+    /// The cursor's mark with its number, behind it or, where there is no room, before it; and its place.
+    fn cursor_label(&self, row: Rect, column: u16, theme: &Theme) -> (u16, String) {
+        let mark = theme.glyph(Glyph::CursorUp);
+        let text = self.cursor_x.map(number::short).unwrap_or_default();
+        if column + 1 + width(&text) <= row.right() {
+            (column, format!("{mark}{text}"))
+        } else {
+            (column.saturating_sub(width(&text)).max(row.x), format!("{text}{mark}"))
+        }
+    }
+}
+
+fn width(text: &str) -> u16 {
+    label::width(text) as u16
 }
 
 /// A cell that shows one value; blank where there is none.
