@@ -22,7 +22,7 @@ pub struct HistogramHistory<'a> {
     pub x: (f64, f64),
     /// What the horizontal axis counts.
     pub x_name: &'a str,
-    /// The bins shown, from and to, both included; see [`used_bins`].
+    /// The bins shown, from and to, both included.
     pub bins: (usize, usize),
     /// The cursor's place on the horizontal axis.
     pub cursor_x: Option<f64>,

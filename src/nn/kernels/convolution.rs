@@ -2,9 +2,9 @@
 //!
 //! Each image is copied into a scratch with a border of zeros, and the weights into one where they stand in the
 //! order of their use. Then a tile of pixels times a block of channels is summed in registers over all taps and
-//! input channels ([`tiles`]). The gradient to the input is such a convolution too: of the output's gradient,
+//! input channels (`tiles`). The gradient to the input is such a convolution too: of the output's gradient,
 //! spread out by the stride, with the kernel turned by half a turn. The gradient to the weights keeps a tile of
-//! weights in registers and passes over the pixels ([`outer`]).
+//! weights in registers and passes over the pixels (`outer`).
 
 use super::dispatch::{Instructions, Kernel};
 use super::scratch::with_scratch;
