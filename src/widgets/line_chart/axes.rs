@@ -78,7 +78,7 @@ pub(super) fn tick_labels(y: Axis, rows: u16) -> Vec<(u16, String)> {
         return Vec::new();
     }
     let mut labels: Vec<(u16, String)> = Vec::new();
-    for tick in y.ticks(usize::from(rows / 2).clamp(2, 10)) {
+    for tick in y.ticks(usize::from(rows.div_ceil(2)).clamp(2, 10)) {
         let Some(place) = y.position(tick) else { continue };
         let row = ((1.0 - place) * f64::from(rows - 1)).round().clamp(0.0, f64::from(rows - 1)) as u16;
         let apart = if rows > 4 { 2 } else { 1 };
