@@ -27,8 +27,10 @@ pub enum Ending {
     Stop,
     /// The user wants training to go on without the dashboard.
     GoOn,
-    /// A signal of this number came; at SIGHUP the terminal is gone.
+    /// A signal of this number came.
     Signal(i32),
+    /// The terminal is gone; nobody was asked anything.
+    Lost,
 }
 
 /// Shows the dashboard until the user leaves or a signal comes; restores the terminal whatever happens, a

@@ -29,7 +29,7 @@ pub(super) fn run(args: &AttachArgs) -> Result<(), Failure> {
     let replay = Replay::open(&[folder])?;
     let mut app = App::new(saved::labels(&replay));
     match tui::run(&mut app, &mut Followed::new(replay), tui::detect(args.appearance.into()))? {
-        tui::Ending::Signal(_) => Err(Failure::Interrupted),
+        tui::Ending::Signal(_) | tui::Ending::Lost => Err(Failure::Interrupted),
         tui::Ending::Left | tui::Ending::Stop | tui::Ending::GoOn => Ok(()),
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn run(args: &ReviewArgs) -> Result<(), Failure> {
     saved::require_terminal()?;
     let mut app = saved::fold(&folders)?;
     match tui::run(&mut app, &mut Saved, tui::detect(args.appearance.into()))? {
-        tui::Ending::Signal(_) => Err(Failure::Interrupted),
+        tui::Ending::Signal(_) | tui::Ending::Lost => Err(Failure::Interrupted),
         tui::Ending::Left | tui::Ending::Stop | tui::Ending::GoOn => Ok(()),
     }
 }

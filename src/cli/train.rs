@@ -105,7 +105,7 @@ fn dashboard(args: &TrainArgs, mut started: Started) -> Result<(), Failure> {
     };
     match ending {
         Ok(tui::Ending::Left) => end(started, headless::Ending::Finished),
-        Ok(tui::Ending::GoOn) => headless(started),
+        Ok(tui::Ending::GoOn | tui::Ending::Lost) => headless(started),
         Ok(tui::Ending::Stop) => {
             started.live.command_all(Command::Stop);
             headless(started)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select};
 use crossterm::event::{Event, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use signal_hook::consts::SIGCONT;
+use signal_hook::consts::{SIGCONT, SIGHUP};
 
 use super::Ending;
 use super::guard;
@@ -160,6 +160,7 @@ impl<'a> Dashboard<'a> {
                 self.redraw()?;
                 Ok(None)
             }
+            Input::Signal(SIGHUP) => Ok(Some(Ending::Lost)),
             Input::Signal(signal) => Ok(Some(Ending::Signal(signal))),
             Input::Lost(error) => Err(error),
         }

@@ -44,6 +44,8 @@ pub(super) struct Inputs {
 impl Inputs {
     /// Begins to read.
     pub(super) fn start() -> io::Result<Inputs> {
+        // crossterm hears of new sizes from its first look on, which must not come after the first frame.
+        event::poll(Duration::ZERO)?;
         let (sender, receiver) = bounded(QUEUE);
         let stop = Arc::new(AtomicBool::new(false));
         let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGCONT])?;

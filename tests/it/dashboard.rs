@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -19,6 +19,7 @@ struct Terminal {
     master: Box<dyn MasterPty + Send>,
     keys: Box<dyn Write + Send>,
     output: Receiver<Vec<u8>>,
+    reader: JoinHandle<()>,
     screen: vt100::Parser,
     child: Process,
 }
@@ -39,7 +40,7 @@ impl Terminal {
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().unwrap();
         let (sender, output) = channel();
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
                 if sender.send(bytes[..count].to_vec()).is_err() {
@@ -52,6 +53,7 @@ impl Terminal {
             master: pair.master,
             keys,
             output,
+            reader,
             screen: vt100::Parser::new(cells(rows), cells(columns), 0),
             child,
         }
@@ -216,19 +218,34 @@ fn a_live_dashboard_can_be_left_while_training_goes_on() {
     assert!(terminal.text().contains("opens the run again"), "{}", terminal.text());
 }
 
-#[test]
-fn a_terminal_that_is_closed_ends_the_dashboard() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = endless(folder.path());
-    let Terminal { master, keys, output, mut child, .. } = {
-        let mut terminal = Terminal::start(&["train", &file], folder.path(), (100, 30));
-        terminal.wait_for("running");
-        terminal
-    };
-    drop((master, keys, output));
+/// Closes the terminal and waits for the end of the binary.
+fn close(terminal: Terminal) {
+    let Terminal { master, keys, output, reader, child: mut process, .. } = terminal;
+    drop(output);
+    // The reading thread gives its end of the terminal back with the next output, which new sizes bring about.
+    let mut width = 90;
+    while !reader.is_finished() {
+        width += 1;
+        master.resize(size(width, 28)).unwrap();
+        thread::sleep(Duration::from_millis(50));
+    }
+    drop((master, keys));
     let end = Instant::now() + PATIENCE;
-    while child.0.try_wait().unwrap().is_none() {
+    while process.0.try_wait().unwrap().is_none() {
         assert!(Instant::now() < end, "the process outlived its terminal");
         thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn training_goes_on_to_its_end_when_the_terminal_is_closed_and_a_review_leaves() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("runs")).unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/quick.toml");
+    let mut terminal = Terminal::start(&["train", file.to_str().unwrap()], folder.path(), (100, 30));
+    terminal.wait_for("running");
+    close(terminal);
+    let mut terminal = Terminal::start(&["review", "latest"], folder.path(), (100, 30));
+    terminal.wait_for("completed");
+    close(terminal);
 }
