@@ -116,12 +116,16 @@ impl App {
         self.lane
     }
 
-    /// The two lanes whose difference is shown: the first visible one, and beside it the selected one, or
-    /// the next where that is the first itself.
+    /// The two lanes whose difference is shown: the selected one and the first that differs from it in the
+    /// shortcut only; where there is none, the first visible one and the selected one or the next.
     pub fn pair(&self) -> Option<(&Lane, &Lane)> {
         let first = self.visible_lanes().next()?;
-        let selected = self.visible_lanes().find(|lane| lane.idx() == self.lane && lane.idx() != first.idx());
-        Some((first, selected.or_else(|| self.visible_lanes().nth(1))?))
+        let selected = self.visible_lanes().find(|lane| lane.idx() == self.lane).unwrap_or(first);
+        if let Some(twin) = self.visible_lanes().find(|lane| lane.is_twin_of(selected)) {
+            return Some(if twin.idx() < selected.idx() { (twin, selected) } else { (selected, twin) });
+        }
+        let other = if selected.idx() == first.idx() { self.visible_lanes().nth(1)? } else { selected };
+        Some((first, other))
     }
 
     /// The rows that the layers of all lanes share, from the input to the deepest head: y of a heatmap and

@@ -236,6 +236,13 @@ impl Lane {
         started.experiment.lanes.iter().find(|lane| lane.name == started.lane)
     }
 
+    /// Whether the two networks are the same but for their shortcuts.
+    pub(super) fn is_twin_of(&self, other: &Lane) -> bool {
+        let (Some(this), Some(that)) = (self.configuration(), other.configuration()) else { return false };
+        this.shortcut != that.shortcut
+            && (&this.architecture, this.depth, this.width) == (&that.architecture, that.depth, that.width)
+    }
+
     /// Where it stands.
     pub fn state(&self) -> &LaneState {
         &self.state

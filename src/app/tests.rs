@@ -86,3 +86,23 @@ fn findings_are_gone_through_one_by_one_even_within_a_step() {
     app.act(Action::SelectPreviousFinding);
     assert!(app.step() <= Step(all[0].0.0 + 1));
 }
+
+#[test]
+fn lanes_of_one_shape_are_compared_before_neighbours() {
+    let lane = |name, depth, shortcut| Specimen::new(name, depth, shortcut);
+    let mut app = specimen::app_of(&[
+        lane("plain-8", 8, Shortcut::None),
+        lane("plain-14", 14, Shortcut::None),
+        lane("residual-8", 8, Shortcut::Identity),
+        lane("residual-14", 14, Shortcut::Identity),
+        lane("plain-20", 20, Shortcut::None),
+    ]);
+    let pair_at = |app: &mut App, lane| {
+        app.act(Action::SelectLane(LaneIdx(lane)));
+        app.pair().map(|(one, other)| (one.name().to_owned(), other.name().to_owned())).expect("five lanes")
+    };
+    let names = |one: &str, other: &str| (one.to_owned(), other.to_owned());
+    assert_eq!(pair_at(&mut app, 0), names("plain-8", "residual-8"));
+    assert_eq!(pair_at(&mut app, 3), names("plain-14", "residual-14"));
+    assert_eq!(pair_at(&mut app, 4), names("plain-8", "plain-20"));
+}
