@@ -16,6 +16,8 @@ pub mod batch_norm;
 pub mod subsample;
 pub mod pooling;
 pub mod reference;
+#[cfg(test)]
+mod samples;
 
 pub use instruction_set::InstructionSet;
 pub use size::Size;

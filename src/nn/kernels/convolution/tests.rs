@@ -4,18 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::nn::kernels::reference::Convolution;
-
-/// Numbers of about unit size from a seed.
-fn numbers(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
+use crate::nn::kernels::samples::numbers;
 
 /// Asserts equality up to rounding, against the size of the largest number.
 fn assert_close(what: &str, ours: &[f32], expected: &[f64]) {
