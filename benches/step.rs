@@ -24,7 +24,7 @@ fn main() -> Result<(), model::ModelError> {
     let optimizer = Optimizer::Sgd { learning_rate: 0.05, momentum: 0.9, weight_decay: 1e-4 };
     for &(name, shortcut) in Shortcut::ALL {
         let lane = Lane { name: name.into(), architecture: "resnet".into(), depth, width, shortcut };
-        let mut network = model::build(&lane, input, 10, 0, &optimizer)?;
+        let mut network = model::build(&lane, input, 10, 0, &optimizer, 1)?;
         let wanted = [
             ("scalars", Wanted { scalars: true, histograms: false }),
             ("histograms too", Wanted { scalars: true, histograms: true }),

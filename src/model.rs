@@ -144,6 +144,7 @@ pub fn activation_bytes(topology: &Topology, batch: usize) -> u64 {
 ///
 /// Weights are He-normal (He et al. 2015b): standard deviation sqrt(2 / fan-in). Each tensor is drawn from a
 /// random stream of its own name, so that networks which differ only in their shortcuts start alike.
+/// `threads`, at least 1, are those that a step of this network may use; results don't depend on it.
 ///
 /// # Errors
 /// As [`topology`].
@@ -153,8 +154,9 @@ pub fn build(
     classes: usize,
     seed: u64,
     optimizer: &Optimizer,
+    threads: usize,
 ) -> Result<Box<dyn Network>, ModelError> {
     let architecture = architectures::find(&lane.architecture)?;
     let topology = (architecture.topology)(lane, input, classes)?;
-    (architecture.build)(lane, topology, seed, optimizer)
+    (architecture.build)(lane, topology, seed, optimizer, threads)
 }

@@ -2,5 +2,6 @@
 //! `(LaneIdx, RunEvent)`.
 
 mod permits;
+mod threads;
 pub mod live;
 pub mod replay;

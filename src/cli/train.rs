@@ -41,7 +41,10 @@ pub(super) struct TrainArgs {
     /// What the run is called, beside its time; the experiment's name where not given.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Lanes that compute at once; as many as the machine has threads where not given.
+    /// Threads that compute; as many as the machine has where not given.
+    ///
+    /// They are split between the lanes. With fewer threads than lanes, so many lanes compute at once, in turn.
+    /// Results don't depend on it.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     #[command(flatten)]

@@ -18,8 +18,8 @@ pub(super) struct Architecture {
     pub(super) build: Build,
 }
 
-/// Builds a network from a lane, its topology, a seed and the optimiser's settings.
-type Build = fn(&Lane, Topology, u64, &Optimizer) -> Result<Box<dyn Network>, ModelError>;
+/// Builds a network from a lane, its topology, a seed, the optimiser's settings and the threads of a step.
+type Build = fn(&Lane, Topology, u64, &Optimizer, usize) -> Result<Box<dyn Network>, ModelError>;
 
 /// Every architecture, in the order in which they are listed to a user.
 pub(super) const ALL: &[Architecture] = &[resnet::ARCHITECTURE];

@@ -63,17 +63,27 @@ pub(super) struct Trained {
     topology: Topology,
     device: Cpu,
     instructions: InstructionSet,
+    /// Threads that a step may use, at least 1; results don't depend on it.
+    #[expect(dead_code, reason = "a step runs on its lane's thread alone so far")]
+    threads: usize,
     steps: u64,
 }
 
 impl Trained {
-    /// A network that has made no step.
-    pub(super) fn new(make: Make, builder: Builder, settings: &experiment::Optimizer) -> Trained {
+    /// A network that has made no step. `threads`, at least 1, are those that a step of it may use; results
+    /// don't depend on it.
+    pub(super) fn new(
+        make: Make,
+        builder: Builder,
+        settings: &experiment::Optimizer,
+        threads: usize,
+    ) -> Trained {
         let model = make(&builder).expect(INFALLIBLE);
         let (device, topology) = builder.finish();
         let lengths: Vec<usize> = state::parameters(&model.entries()).map(|p| p.values().len()).collect();
         let optimizer = Optimizer::new(&device, settings, &lengths).expect(INFALLIBLE);
-        Trained { model, optimizer, topology, device, instructions: InstructionSet::detect(), steps: 0 }
+        let instructions = InstructionSet::detect();
+        Trained { model, optimizer, topology, device, instructions, threads, steps: 0 }
     }
 
     fn check(&self, batch: &Batch) {

@@ -27,7 +27,7 @@ pub struct NewRun<'a> {
     pub experiment: &'a Experiment,
     /// The vector instructions that the kernels chose.
     pub instruction_set: String,
-    /// Threads of the kernels.
+    /// Threads that compute, in all lanes.
     pub threads: usize,
     /// The command line.
     pub command: Vec<String>,

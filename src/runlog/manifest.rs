@@ -39,7 +39,7 @@ pub struct Manifest {
     /// The vector instructions that the kernels chose: `avx2`.
     #[serde(default)]
     pub instruction_set: String,
-    /// Threads of the kernels.
+    /// Threads that compute, in all lanes.
     #[serde(default)]
     pub threads: usize,
     /// The command line.

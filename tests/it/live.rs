@@ -1,6 +1,7 @@
 //! A live run hands over everything that its logs hold, whatever happens to its lanes.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -43,7 +44,7 @@ fn setup(root: &Path, experiment: &Experiment, capacity: usize) -> (Setup, BTree
     let given = calls.clone();
     let mut setup = Setup::new(experiment.clone(), Arc::new(dataset()), folder(root, experiment), 2);
     setup.capacity = capacity;
-    setup.build = Box::new(move |lane, _, _| {
+    setup.build = Box::new(move |lane, _, _, _| {
         let at = |word: &str| lane.name.starts_with(word).then_some(3);
         let mut network = FakeNetwork::new();
         network.calls = Arc::clone(&given[&lane.name]);
@@ -125,6 +126,32 @@ fn all_lanes_see_the_same_batches() {
     let [a, b] = ["a", "b"].map(|lane| calls[lane].lock().unwrap().clone());
     assert_eq!(a.iter().filter(|call| matches!(call, Call::Trained { .. })).count(), 30);
     assert_eq!(a, b);
+}
+
+#[test]
+fn threads_are_split_between_the_lanes_that_train() {
+    let root = tempfile::tempdir().unwrap();
+    let experiment = experiment(&["a", "b", "c"], 5);
+    let told = |mut setup: Setup| {
+        let threads: Arc<Mutex<BTreeMap<String, usize>>> = Arc::default();
+        let given = Arc::clone(&threads);
+        setup.build = Box::new(move |lane, _, _, threads| {
+            given.lock().unwrap().insert(lane.name.clone(), threads);
+            Ok(Box::new(FakeNetwork::new()))
+        });
+        assert_eq!(start(setup).unwrap().join(), [const { Outcome::Completed }; 3]);
+        threads.lock().unwrap().iter().map(|(lane, &threads)| (lane.clone(), threads)).collect::<Vec<_>>()
+    };
+    let named = |threads: &[(&str, usize)]| {
+        threads.iter().map(|&(lane, threads)| (lane.to_owned(), threads)).collect::<Vec<_>>()
+    };
+    let (setup, _) = setup(root.path(), &experiment, 64);
+    let folder = setup.folder.clone();
+    assert_eq!(told(setup), named(&[("a", 1), ("b", 1), ("c", 1)]));
+    // The second lane is begun again, the others have nothing left to do.
+    fs::write(folder.log(LaneIdx(1)).unwrap(), "").unwrap();
+    let resumed = Setup::resume(Arc::new(dataset()), folder, 8).unwrap();
+    assert_eq!(told(resumed), named(&[("b", 8)]));
 }
 
 #[test]

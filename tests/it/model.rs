@@ -22,7 +22,7 @@ fn sgd(momentum: f64, weight_decay: f64) -> Optimizer {
 }
 
 fn network(depth: usize, width: usize, shortcut: Shortcut, optimizer: &Optimizer) -> Box<dyn Network> {
-    model::build(&lane(depth, width, shortcut), RGB16, 10, 0, optimizer).unwrap()
+    model::build(&lane(depth, width, shortcut), RGB16, 10, 0, optimizer, 1).unwrap()
 }
 
 fn floats(tensor: &NamedTensor) -> &[f32] {

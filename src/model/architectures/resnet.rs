@@ -64,11 +64,12 @@ fn build(
     topology: Topology,
     seed: u64,
     optimizer: &Optimizer,
+    threads: usize,
 ) -> Result<Box<dyn Network>, ModelError> {
     let ImageShape { channels, height, .. } = topology.input;
     let compiled = body::compiled(channels, height, lane.width)
         .ok_or_else(|| ModelError::Input { found: topology.input, compiled: compiled_inputs() })?;
-    Ok(Box::new(Trained::new(compiled, Builder::new(topology, seed), optimizer)))
+    Ok(Box::new(Trained::new(compiled, Builder::new(topology, seed), optimizer, threads)))
 }
 
 #[cfg(test)]

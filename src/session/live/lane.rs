@@ -40,8 +40,8 @@ fn build_and_train(
     tap: &mut Tap,
 ) -> Result<Outcome, String> {
     let described = &setup.experiment.lanes[lane.0];
-    let mut network =
-        (setup.build)(described, &setup.experiment, &setup.dataset).map_err(|e| e.to_string())?;
+    let network = (setup.build)(described, &setup.experiment, &setup.dataset, setup.threads_of(lane));
+    let mut network = network.map_err(|e| e.to_string())?;
     let done = match setup.resumed.get(lane.0) {
         Some(Resumption { checkpoint: Some(file), .. }) => restore(&mut *network, file)?,
         _ => Step(0),

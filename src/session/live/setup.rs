@@ -8,13 +8,15 @@ use crate::datasets::Dataset;
 use crate::experiment::{Experiment, Lane};
 use crate::model::{self, ModelError, Network};
 use crate::runlog::{RunFolder, RunLogError};
+use crate::session::threads;
 use crate::units::LaneIdx;
 
 /// Events that the channel holds: seconds of several fast lanes.
 pub const CAPACITY: usize = 1024;
 
-/// Builds the network of a lane, in the lane's thread.
-pub type Build = dyn Fn(&Lane, &Experiment, &Dataset) -> Result<Box<dyn Network>, ModelError> + Send + Sync;
+/// Builds the network of a lane, in the lane's thread; the last argument is the threads that a step may use.
+pub type Build =
+    dyn Fn(&Lane, &Experiment, &Dataset, usize) -> Result<Box<dyn Network>, ModelError> + Send + Sync;
 
 /// All that a live run needs.
 pub struct Setup {
@@ -24,7 +26,8 @@ pub struct Setup {
     pub dataset: Arc<Dataset>,
     /// Where logs and checkpoints go.
     pub folder: RunFolder,
-    /// The lanes that compute at once, at least 1.
+    /// Threads that compute, at least 1: split between the lanes that train, or where those are more, lanes
+    /// that compute at once.
     pub threads: usize,
     /// Makes the networks.
     pub build: Box<Build>,
@@ -45,9 +48,10 @@ impl Setup {
             dataset,
             folder,
             threads,
-            build: Box::new(|lane, experiment, dataset| {
+            build: Box::new(|lane, experiment, dataset, threads| {
                 let optimizer = &experiment.training.optimizer;
-                model::build(lane, dataset.shape, dataset.classes.len(), experiment.seed, optimizer)
+                let (input, classes) = (dataset.shape, dataset.classes.len());
+                model::build(lane, input, classes, experiment.seed, optimizer, threads)
             }),
             clock: Box::new(move || started.elapsed().as_secs_f64() * 1e3),
             capacity: CAPACITY,
@@ -68,5 +72,12 @@ impl Setup {
         let setup = Setup::new(experiment, dataset, folder, threads);
         let since = setup.clock;
         Ok(Setup { resumed, clock: Box::new(move || before_ms + since()), ..setup })
+    }
+
+    /// The threads that a step of a lane may use. Lanes that have nothing left to do take none.
+    pub(super) fn threads_of(&self, lane: LaneIdx) -> usize {
+        let trains = |lane: &usize| self.resumed.get(*lane).is_none_or(|lane| lane.outcome.is_none());
+        let lanes = (0..self.experiment.lanes.len()).filter(trains).count();
+        threads::of_lane(self.threads, lanes, (0..lane.0).filter(trains).count())
     }
 }

@@ -16,7 +16,7 @@ fn every_compiled_shape_makes_a_step() {
                 let shortcut = Shortcut::ALL[index % 3].1;
                 let classes = [10, 100, 62, 2][index];
                 let mut network =
-                    model::build(&lane(8, width, shortcut), shape, classes, 0, &sgd(0.9, 1e-4)).unwrap();
+                    model::build(&lane(8, width, shortcut), shape, classes, 0, &sgd(0.9, 1e-4), 1).unwrap();
                 let batch = noise(2, shape, classes as u8);
                 let step = network.train_step(&batch, 0.01, Wanted { scalars: true, histograms: true });
                 assert!(step.loss.is_finite() && step.non_finite.is_none(), "{shape} width {width}");
@@ -48,7 +48,7 @@ fn networks_that_differ_in_shortcuts_start_from_the_same_weights() {
     assert_eq!(projection.len(), plain.len() + 2 * 6);
     assert_eq!(shared_weights_hash(&plain), shared_weights_hash(&projection));
 
-    let other_seed = model::build(&lane(20, 8, Shortcut::None), RGB16, 10, 1, &sgd(0.9, 0.0)).unwrap();
+    let other_seed = model::build(&lane(20, 8, Shortcut::None), RGB16, 10, 1, &sgd(0.9, 0.0), 1).unwrap();
     assert_ne!(shared_weights_hash(&plain), shared_weights_hash(&other_seed.state()));
 }
 
@@ -62,7 +62,8 @@ fn training_goes_on_from_a_state_as_if_never_stopped() {
         first.train_step(&batch, 0.05, Wanted::default());
         let (state, memory) = (first.state(), first.optimizer_state());
 
-        let mut second = model::build(&lane(8, 4, Shortcut::Projection), RGB16, 10, 9, &optimizer).unwrap();
+        let mut second =
+            model::build(&lane(8, 4, Shortcut::Projection), RGB16, 10, 9, &optimizer, 1).unwrap();
         second.load_state(&state).unwrap();
         second.load_optimizer_state(&memory).unwrap();
         assert_eq!((second.state(), second.optimizer_state()), (state, memory));
