@@ -9,11 +9,13 @@ use crate::experiment::Experiment;
 use crate::model::Network;
 use crate::units::Step;
 
+mod batches;
 mod checkpoint;
 mod evaluation;
 mod course;
 mod schedule;
 
+pub use batches::{Batches, Drawn};
 pub use checkpoint::{Checkpoint, CheckpointError, read_checkpoint};
 pub use schedule::learning_rate;
 
@@ -55,7 +57,7 @@ pub struct Task<'a> {
     /// The images.
     pub dataset: &'a Dataset,
     /// The order in which they are drawn, the same for every lane.
-    pub order: BatchOrder,
+    pub order: &'a BatchOrder,
     /// The hash of the network's initial weights.
     pub initial_weights: String,
     /// The steps that the network has made already, in an earlier part of the same run; then its log goes on
@@ -67,8 +69,14 @@ pub struct Task<'a> {
     pub clock: &'a dyn Fn() -> f64,
 }
 
-/// Trains a network to the end, to divergence or until told to stop. The first event is
+/// Trains a network to the end, to divergence or until told to stop; `batches` gives the batch of each step
+/// from the one after [`Task::done`]. The first event is
 /// [`RunEvent::LaneStarted`], the last one [`RunEvent::LaneFinished`] with the outcome that is returned.
-pub fn train(network: &mut dyn Network, task: &Task<'_>, sink: &mut dyn Sink) -> Outcome {
-    course::Course::run(network, task, sink)
+pub fn train(
+    network: &mut dyn Network,
+    batches: &mut dyn Batches,
+    task: &Task<'_>,
+    sink: &mut dyn Sink,
+) -> Outcome {
+    course::Course::run(network, batches, task, sink)
 }

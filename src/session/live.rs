@@ -19,6 +19,7 @@ use crate::event::{Outcome, RunEvent};
 use crate::runlog::{RunLogError, read_records};
 use crate::units::LaneIdx;
 
+mod ahead;
 mod lane;
 mod orders;
 mod resumption;

@@ -2,8 +2,8 @@
 
 use super::evaluation::{Pass, passes};
 use super::schedule::learning_rate;
-use super::{Control, Sink, Task, checkpoint};
-use crate::datasets::{Augmentation, Batch, BatchOrder};
+use super::{Batches, Control, Sink, Task, checkpoint};
+use crate::datasets::Batch;
 use crate::event::{
     At, CheckpointWritten, EvaluationFinished, FORMAT_VERSION, HistogramsTaken, LaneFinished, LaneStarted,
     Mode, Moment, NonFiniteFound, Outcome, RunEvent, Split, StepFinished, StepTime,
@@ -14,19 +14,25 @@ use crate::units::Step;
 /// A lane on its way.
 pub(super) struct Course<'a> {
     network: &'a mut dyn Network,
+    batches: &'a mut dyn Batches,
     task: &'a Task<'a>,
     sink: &'a mut dyn Sink,
-    order: BatchOrder,
-    batch: Batch,
+    /// The buffer of evaluations.
+    evaluated: Batch,
     /// The updates made.
     step: Step,
 }
 
 impl<'a> Course<'a> {
     /// Goes all the way.
-    pub(super) fn run(network: &'a mut dyn Network, task: &'a Task<'a>, sink: &'a mut dyn Sink) -> Outcome {
-        let (order, batch, step) = (task.order.clone(), Batch::default(), task.done);
-        let mut course = Course { network, task, sink, order, batch, step };
+    pub(super) fn run(
+        network: &'a mut dyn Network,
+        batches: &'a mut dyn Batches,
+        task: &'a Task<'a>,
+        sink: &'a mut dyn Sink,
+    ) -> Outcome {
+        let (evaluated, step) = (Batch::default(), task.done);
+        let mut course = Course { network, batches, task, sink, evaluated, step };
         let outcome = course.all_steps().err().unwrap_or(Outcome::Completed);
         let finished = LaneFinished { step: course.step, outcome: outcome.clone(), time: course.now() };
         course.sink.accept(RunEvent::LaneFinished(finished));
@@ -57,7 +63,7 @@ impl<'a> Course<'a> {
     }
 
     fn begin(&mut self) {
-        let Task { lane, experiment, dataset, initial_weights, .. } = self.task;
+        let Task { lane, experiment, dataset, order, initial_weights, .. } = self.task;
         let started = LaneStarted {
             version: FORMAT_VERSION,
             lane: (*lane).to_owned(),
@@ -66,36 +72,42 @@ impl<'a> Course<'a> {
             train_images: dataset.train.len(),
             test_images: dataset.test.len(),
             initial_weights: initial_weights.clone(),
-            batch_order: self.order.hash(experiment.training.steps),
+            batch_order: order.hash(experiment.training.steps),
             time: self.now(),
         };
         self.sink.accept(RunEvent::LaneStarted(Box::new(started)));
     }
 
     fn make_step(&mut self) -> Result<(), Outcome> {
-        let Task { experiment, dataset, clock, .. } = self.task;
+        let Task { experiment, clock, .. } = self.task;
         let begun_ms = clock();
         let step = Step(self.step.0 + 1);
-        let augmentation = Augmentation::of(&experiment.data, experiment.seed);
-        dataset.training_batch(self.order.indices(step), step, augmentation, &mut self.batch);
         let rate = learning_rate(&experiment.training, step);
         let recording = &experiment.statistics;
         let wanted = Wanted {
             scalars: is_recorded(recording.every, step),
             histograms: is_recorded(recording.histograms_every, step),
         };
-        let result = self.network.train_step(&self.batch, rate, wanted);
+        let batch = self.batches.next(step);
+        let result = self.network.train_step(batch, rate, wanted);
+        let error = result.wrong as f32 / batch.labels.len().max(1) as f32;
         self.step = step;
-        self.tell_step(result, rate, begun_ms)
+        self.tell_step(result, error, rate, begun_ms)
     }
 
     /// Tells all events of a step; ends the lane where something was not finite.
-    fn tell_step(&mut self, result: StepResult, learning_rate: f64, begun_ms: f64) -> Result<(), Outcome> {
+    fn tell_step(
+        &mut self,
+        result: StepResult,
+        error: f32,
+        learning_rate: f64,
+        begun_ms: f64,
+    ) -> Result<(), Outcome> {
         let (step, time) = (self.step, self.now());
         self.sink.accept(RunEvent::StepFinished(StepFinished {
             step,
             loss: result.loss,
-            error: result.wrong as f32 / self.batch.labels.len().max(1) as f32,
+            error,
             learning_rate,
             statistics: result.statistics,
             time: StepTime {
@@ -127,7 +139,7 @@ impl<'a> Course<'a> {
     fn evaluate_split(&mut self, split: Split, mode: Mode) -> Result<(), Outcome> {
         let Task { experiment, dataset, .. } = self.task;
         let mut pass = Pass::new(dataset, &experiment.training, split, mode);
-        while pass.advance(self.network, &mut self.batch) {
+        while pass.advance(self.network, &mut self.evaluated) {
             self.obey()?;
         }
         if let Some((images, loss, error)) = pass.result() {

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use skiplane::datasets::BatchOrder;
 use skiplane::event::{Outcome, RunEvent};
 use skiplane::experiment::Experiment;
 use skiplane::runlog::{Entry, NewRun, RunFolder};
 use skiplane::session::live::{Command, Live, SessionError, Setup, start};
+use skiplane::trainer::{Batches, Drawn};
 use skiplane::units::{LaneIdx, Step};
 
 use crate::fakes::{Call, FakeNetwork, dataset};
@@ -124,8 +126,42 @@ fn all_lanes_see_the_same_batches() {
     let (setup, calls) = setup(root.path(), &experiment, 64);
     start(setup).unwrap().join();
     let [a, b] = ["a", "b"].map(|lane| calls[lane].lock().unwrap().clone());
-    assert_eq!(a.iter().filter(|call| matches!(call, Call::Trained { .. })).count(), 30);
     assert_eq!(a, b);
+    let dataset = dataset();
+    let order = BatchOrder::new(dataset.train.len(), experiment.training.batch, experiment.seed).unwrap();
+    let mut drawn = Drawn::new(&experiment, &dataset, order);
+    let trained = a.iter().filter_map(|call| match call {
+        Call::Trained { labels, .. } => Some(labels.clone()),
+        Call::Evaluated { .. } => None,
+    });
+    // They are those that are made without a thread, step by step.
+    let expected: Vec<_> = (1..=30).map(|step| drawn.next(Step(step)).labels.clone()).collect();
+    assert_eq!(trained.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_panic_while_a_batch_is_made_fails_the_lanes_at_its_step() {
+    let root = tempfile::tempdir().unwrap();
+    let experiment = experiment(&["a", "b"], 30);
+    let (mut setup, _) = setup(root.path(), &experiment, 64);
+    let folder = setup.folder.clone();
+    let mut order = BatchOrder::new(20, 4, experiment.seed).unwrap();
+    let step = (1..).find(|&step| order.indices(Step(step)).contains(&19)).unwrap();
+    // The last image is missing.
+    let mut broken = dataset();
+    broken.train.pixels.truncate(19 * broken.shape.len());
+    setup.dataset = Arc::new(broken);
+    let outcomes = start(setup).unwrap().join();
+    for (lane, outcome) in outcomes.iter().enumerate() {
+        let Outcome::Failed { reason } = outcome else { panic!("{outcomes:?}") };
+        assert!(reason.contains("panicked: range end index"), "{reason}");
+        let events = logged(&folder, LaneIdx(lane));
+        let ends = events.iter().filter(|event| matches!(event, RunEvent::LaneFinished(_)));
+        assert_eq!(ends.count(), 1);
+        let steps = events.iter().filter(|event| matches!(event, RunEvent::StepFinished(_)));
+        assert_eq!(steps.count(), step as usize - 1);
+    }
+    assert_eq!(outcomes.len(), 2);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use skiplane::event::{Mode, Outcome, Pass, RunEvent, Split};
 use skiplane::experiment::{Experiment, Schedule};
 use skiplane::model::{TensorData, Wanted};
 use skiplane::statistic::Statistic;
-use skiplane::trainer::{Control, Sink, Task, read_checkpoint, train};
+use skiplane::trainer::{Control, Drawn, Sink, Task, read_checkpoint, train};
 use skiplane::units::{LayerIdx, Step};
 
 use crate::fakes::{Call, FakeNetwork, dataset};
@@ -102,17 +102,18 @@ fn run_from(
         ticks.set(ticks.get() + 1.0);
         ticks.get()
     };
+    let order = BatchOrder::new(dataset.train.len(), experiment.training.batch, experiment.seed).unwrap();
     let task = Task {
         lane: "plain",
         experiment,
         dataset,
-        order: BatchOrder::new(dataset.train.len(), experiment.training.batch, experiment.seed).unwrap(),
+        order: &order,
         initial_weights: "hash".to_owned(),
         done,
         folder,
         clock: &clock,
     };
-    train(network, &task, sink)
+    train(network, &mut Drawn::new(experiment, dataset, order.clone()), &task, sink)
 }
 
 #[test]

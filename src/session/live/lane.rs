@@ -4,15 +4,17 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use super::Setup;
+use super::ahead::Ahead;
 use super::resumption::Resumption;
 use super::tap::Tap;
-use crate::datasets::BatchOrder;
+use crate::datasets::{Batch, BatchOrder};
 use crate::event::{At, LaneFinished, Outcome, RunEvent};
 use crate::model::{Network, shared_weights_hash};
 use crate::text::printable;
-use crate::trainer::{Sink, Task, read_checkpoint, train};
+use crate::trainer::{Drawn, Sink, Task, read_checkpoint, train};
 use crate::units::{LaneIdx, Step};
 
 /// Trains a lane to its end. Whatever happens in it, its last event says how it ended.
@@ -50,13 +52,22 @@ fn build_and_train(
         lane: &described.name,
         experiment: &setup.experiment,
         dataset: &setup.dataset,
-        order,
+        order: &order,
         initial_weights: shared_weights_hash(&network.state()),
         done,
         folder: setup.folder.path(),
         clock: &*setup.clock,
     };
-    Ok(train(&mut *network, &task, tap))
+    let steps = done.0 + 1..=setup.experiment.training.steps;
+    let mut drawn = Drawn::new(&setup.experiment, &setup.dataset, order.clone());
+    thread::scope(|scope| {
+        let fill = move |step: Step, batch: &mut Batch| drawn.fill(step, batch);
+        let batches = Ahead::start(scope, format!("batches-{}", described.name), steps, fill);
+        let mut batches = batches.map_err(|error| {
+            format!("expected a thread for batches, found {error}; start fewer lanes, or raise the limit")
+        })?;
+        Ok(train(&mut *network, &mut batches, &task, tap))
+    })
 }
 
 /// Takes a checkpoint's weights and optimiser back and says of which step they are.
