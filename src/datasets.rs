@@ -12,10 +12,13 @@ mod idx_folder;
 mod idx_format;
 mod order;
 mod registry;
+mod standardisation;
 
 pub use assembly::Augmentation;
 pub use error::{DatasetError, FileError};
 pub use order::BatchOrder;
+
+use standardisation::Standardisation;
 
 /// A data set in memory.
 #[derive(Clone, Debug)]
@@ -28,10 +31,8 @@ pub struct Dataset {
     pub train: Images,
     /// Images to test on; none of them is in `train`.
     pub test: Images,
-    /// Mean of each channel over the training split, of pixels scaled to 0..1.
-    pub mean: Vec<f32>,
-    /// Standard deviation (population) of each channel over the training split, of pixels scaled to 0..1.
-    pub std: Vec<f32>,
+    /// By the moments of the training split.
+    standardisation: Standardisation,
 }
 
 /// A split: images of one shape, row after row of pixels with their channels together (NHWC), and labels.
@@ -71,12 +72,15 @@ pub fn load(data: &Data, seed: u64) -> Result<Dataset, DatasetError> {
 }
 
 impl Dataset {
-    /// Puts splits together and measures the training split. The splits hold whole images of `shape`.
+    /// Puts splits together and measures the training split, by which all pixels are standardised. The splits hold whole images of `shape`.
+    ///
+    /// # Panics
+    /// Where images have neither one channel nor three.
     pub fn new(shape: ImageShape, classes: Vec<String>, train: Images, test: Images) -> Dataset {
         debug_assert_eq!(train.pixels.len(), train.labels.len() * shape.len());
         debug_assert_eq!(test.pixels.len(), test.labels.len() * shape.len());
-        let (mean, std) = assembly::channel_moments(&train.pixels, shape.channels);
-        Dataset { shape, classes, train, test, mean, std }
+        let standardisation = Standardisation::of(&train.pixels, shape.channels);
+        Dataset { shape, classes, train, test, standardisation }
     }
 }
 

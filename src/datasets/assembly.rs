@@ -3,6 +3,7 @@
 
 use rand_xoshiro::rand_core::Rng;
 
+use super::standardisation::{Standardisation, standardised};
 use super::{Batch, Dataset, Images};
 use crate::experiment::Data;
 use crate::random::{below, stream};
@@ -59,75 +60,59 @@ impl Dataset {
         self.fill(images, range.map(|index| (index, Move::default())), into);
     }
 
-    fn fill(&self, images: &Images, chosen: impl Iterator<Item = (usize, Move)>, into: &mut Batch) {
-        into.images.clear();
-        into.labels.clear();
-        let tables = self.standardised_bytes();
-        let len = self.shape.len();
-        for (index, how) in chosen {
-            let image = &images.pixels[index * len..][..len];
-            into.labels.push(images.labels[index]);
-            if how == Move::default() {
-                let channels = self.shape.channels;
-                into.images.extend(
-                    image.chunks_exact(channels).flat_map(|pixel| pixel.iter().zip(&tables)).map(look_up),
-                );
-            } else {
-                extend_moved(&mut into.images, image, self.shape, how, &tables);
-            }
+    fn fill(&self, images: &Images, chosen: impl ExactSizeIterator<Item = (usize, Move)>, into: &mut Batch) {
+        match &self.standardisation {
+            Standardisation::Gray(values) => fill(self.shape, values, images, chosen, into),
+            Standardisation::Colour(values) => fill(self.shape, values, images, chosen, into),
         }
     }
+}
 
-    /// The standardised value of every byte, a table a channel.
-    fn standardised_bytes(&self) -> Vec<[f32; 256]> {
-        let table = |(&mean, &std): (&f32, &f32)| {
-            std::array::from_fn(|byte| ((byte as f64 / 255.0 - f64::from(mean)) / f64::from(std)) as f32)
+fn fill<const CHANNELS: usize>(
+    shape: ImageShape,
+    values: &[[f32; 256]; CHANNELS],
+    images: &Images,
+    chosen: impl ExactSizeIterator<Item = (usize, Move)>,
+    into: &mut Batch,
+) {
+    let len = shape.len();
+    into.images.resize(chosen.len() * len, 0.0);
+    into.labels.resize(chosen.len(), 0);
+    let places = into.images.chunks_exact_mut(len).zip(&mut into.labels);
+    for ((place, label), (index, how)) in places.zip(chosen) {
+        *label = images.labels[index];
+        write_moved(place, &images.pixels[index * len..][..len], shape, how, values);
+    }
+}
+
+/// Writes an image moved; what comes in from outside is 0, the mean after standardisation.
+fn write_moved<const CHANNELS: usize>(
+    into: &mut [f32],
+    image: &[u8],
+    shape: ImageShape,
+    how: Move,
+    values: &[[f32; 256]; CHANNELS],
+) {
+    let (into, image) = (into.as_chunks_mut::<CHANNELS>().0, image.as_chunks::<CHANNELS>().0);
+    let pixels = |count: i64| usize::try_from(count).unwrap_or(0).min(shape.width);
+    // Columns that come in from outside on the left and on the right.
+    let (left, right) = (pixels(-how.right), pixels(how.right));
+    for (row, into) in into.chunks_exact_mut(shape.width).enumerate() {
+        let from = usize::try_from(row as i64 + how.down).ok().filter(|&from| from < shape.height);
+        let Some(from) = from else {
+            into.fill([0.0; CHANNELS]);
+            continue;
         };
-        self.mean.iter().zip(&self.std).map(table).collect()
-    }
-}
-
-fn look_up((&byte, table): (&u8, &[f32; 256])) -> f32 {
-    table[usize::from(byte)]
-}
-
-/// Adds an image moved; what comes in from outside is 0, the mean after standardisation.
-fn extend_moved(into: &mut Vec<f32>, image: &[u8], shape: ImageShape, how: Move, tables: &[[f32; 256]]) {
-    let inside = |at: i64, side: usize| usize::try_from(at).ok().filter(|&at| at < side);
-    for row in 0..shape.height {
-        for column in 0..shape.width {
-            let column = if how.mirrored { shape.width - 1 - column } else { column };
-            let row = inside(row as i64 + how.down, shape.height);
-            match row.zip(inside(column as i64 + how.right, shape.width)) {
-                Some((row, column)) => {
-                    let pixel = &image[(row * shape.width + column) * shape.channels..][..shape.channels];
-                    into.extend(pixel.iter().zip(tables).map(look_up));
-                }
-                None => into.extend(std::iter::repeat_n(0.0, shape.channels)),
-            }
+        let from = &image[from * shape.width..][right..shape.width - left];
+        let (outside, inside) = into.split_at_mut(left);
+        let (inside, beyond) = inside.split_at_mut(from.len());
+        outside.fill([0.0; CHANNELS]);
+        inside.iter_mut().zip(from).for_each(|(to, &pixel)| *to = standardised(pixel, values));
+        beyond.fill([0.0; CHANNELS]);
+        if how.mirrored {
+            into.reverse();
         }
     }
-}
-
-/// Mean and standard deviation (population) of each channel, of bytes scaled to 0..1; exact sums, then f64.
-///
-/// A channel without contrast gets the standard deviation of one level, 1/255, so that it can be divided by.
-pub(super) fn channel_moments(pixels: &[u8], channels: usize) -> (Vec<f32>, Vec<f32>) {
-    let mut counts = vec![[0_u64; 256]; channels];
-    for pixel in pixels.chunks_exact(channels) {
-        for (count, &byte) in counts.iter_mut().zip(pixel) {
-            count[usize::from(byte)] += 1;
-        }
-    }
-    let moments = |count: &[u64; 256]| {
-        let images = count.iter().sum::<u64>().max(1) as f64;
-        let sum =
-            |power| -> f64 { (0_u32..).zip(count).map(|(b, &n)| f64::from(b).powi(power) * n as f64).sum() };
-        let mean = sum(1) / images;
-        let variance = (sum(2) / images - mean * mean).max(0.0);
-        ((mean / 255.0) as f32, (variance.sqrt().max(1.0) / 255.0) as f32)
-    };
-    counts.iter().map(moments).unzip()
 }
 
 #[cfg(test)]
@@ -161,14 +146,6 @@ mod tests {
             let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / values.len() as f64;
             assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-5, "{mean} {variance}");
         }
-    }
-
-    #[test]
-    fn moments_are_those_of_a_computation_by_hand() {
-        let (mean, std) = channel_moments(&[0, 7, 255, 7, 51, 7], 2);
-        assert_eq!(mean, [(306.0 / 3.0 / 255.0) as f32, (7.0 / 255.0) as f32]);
-        let variance: f64 = [0.0_f64, 255.0, 51.0].iter().map(|x| (x - 102.0).powi(2)).sum::<f64>() / 3.0;
-        assert_eq!(std, [(variance.sqrt() / 255.0) as f32, (1.0 / 255.0) as f32]);
     }
 
     #[test]
@@ -209,6 +186,30 @@ mod tests {
             mirrored_images += usize::from(found[0].2);
         }
         assert!((8..=32).contains(&mirrored_images), "{mirrored_images} of 40 are mirrored");
+    }
+
+    #[test]
+    fn every_move_takes_each_pixel_from_its_place() {
+        let values: [[f32; 256]; 3] =
+            std::array::from_fn(|channel| std::array::from_fn(|byte| (1 + byte + 1000 * channel) as f32));
+        // Higher than moves go, and narrower.
+        let shape = ImageShape { channels: 3, height: 6, width: 3 };
+        let image: Vec<u8> = (0..shape.len()).map(|at| at as u8).collect();
+        let moves = (-4..=4).flat_map(|down| (-4..=4).map(move |right| (down, right)));
+        for ((down, right), mirrored) in moves.flat_map(|shift| [(shift, false), (shift, true)]) {
+            let mut moved = vec![f32::NAN; shape.len()];
+            write_moved(&mut moved, &image, shape, Move { down, right, mirrored }, &values);
+            for (at, &found) in moved.iter().enumerate() {
+                let (row, column, channel) = (at / 9, at / 3 % 3, at % 3);
+                let from = if mirrored { 2 - column } else { column } as i64 + right;
+                let row = row as i64 + down;
+                let expected = match (0..6).contains(&row) && (0..3).contains(&from) {
+                    true => (1 + 9 * row + 3 * from) as f32 + channel as f32 * 1001.0,
+                    false => 0.0,
+                };
+                assert_eq!(found, expected, "{down} {right} {mirrored}: row {row}, column {column}");
+            }
+        }
     }
 
     #[test]

@@ -1,0 +1,91 @@
+//! What makes of a byte the number that a network sees: the moments of the training split's channels, and by
+//! them the standardised value of every byte. Knows nothing of images.
+
+/// The standardised value of every byte.
+type Values = [f32; 256];
+
+/// The standardised values of every channel. Loops over pixels are compiled for the number of channels, since
+/// they take several times as long where it is only known at run time.
+#[derive(Clone, Debug)]
+pub(super) enum Standardisation {
+    /// Of gray images.
+    Gray(Box<[Values; 1]>),
+    /// Of red, green and blue.
+    Colour(Box<[Values; 3]>),
+}
+
+impl Standardisation {
+    /// By the moments of each channel of these pixels.
+    ///
+    /// # Panics
+    /// Where there is neither one channel nor three.
+    pub(super) fn of(pixels: &[u8], channels: usize) -> Standardisation {
+        let (mean, std) = channel_moments(pixels, channels);
+        Standardisation::by(&mean, &std)
+    }
+
+    fn by(mean: &[f32], std: &[f32]) -> Standardisation {
+        let values = |channel: usize| {
+            let (mean, std) = (f64::from(mean[channel]), f64::from(std[channel]));
+            std::array::from_fn(|byte| ((byte as f64 / 255.0 - mean) / std) as f32)
+        };
+        match mean.len() {
+            1 => Standardisation::Gray(Box::new([values(0)])),
+            3 => Standardisation::Colour(Box::new(std::array::from_fn(values))),
+            channels => panic!("expected images of one channel or three, found {channels}"),
+        }
+    }
+}
+
+/// The standardised values of a pixel.
+pub(super) fn standardised<const CHANNELS: usize>(
+    pixel: [u8; CHANNELS],
+    values: &[Values; CHANNELS],
+) -> [f32; CHANNELS] {
+    std::array::from_fn(|channel| values[channel][usize::from(pixel[channel])])
+}
+
+/// Mean and standard deviation (population) of each channel, of bytes scaled to 0..1; exact sums, then f64.
+///
+/// A channel without contrast gets the standard deviation of one level, 1/255, so that it can be divided by.
+fn channel_moments(pixels: &[u8], channels: usize) -> (Vec<f32>, Vec<f32>) {
+    let mut counts = vec![[0_u64; 256]; channels];
+    for pixel in pixels.chunks_exact(channels) {
+        for (count, &byte) in counts.iter_mut().zip(pixel) {
+            count[usize::from(byte)] += 1;
+        }
+    }
+    let moments = |count: &[u64; 256]| {
+        let images = count.iter().sum::<u64>().max(1) as f64;
+        let sum =
+            |power| -> f64 { (0_u32..).zip(count).map(|(b, &n)| f64::from(b).powi(power) * n as f64).sum() };
+        let mean = sum(1) / images;
+        let variance = (sum(2) / images - mean * mean).max(0.0);
+        ((mean / 255.0) as f32, (variance.sqrt().max(1.0) / 255.0) as f32)
+    };
+    counts.iter().map(moments).unzip()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_those_of_a_computation_by_hand() {
+        let (mean, std) = channel_moments(&[0, 7, 255, 7, 51, 7], 2);
+        assert_eq!(mean, [(306.0 / 3.0 / 255.0) as f32, (7.0 / 255.0) as f32]);
+        let variance: f64 = [0.0_f64, 255.0, 51.0].iter().map(|x| (x - 102.0).powi(2)).sum::<f64>() / 3.0;
+        assert_eq!(std, [(variance.sqrt() / 255.0) as f32, (1.0 / 255.0) as f32]);
+    }
+
+    #[test]
+    fn bytes_are_standardised_by_their_own_channel() {
+        let (mean, std) = ([0.25, 0.5, 0.75], [0.5, 0.25, 1.0]);
+        let Standardisation::Colour(values) = Standardisation::by(&mean, &std) else {
+            panic!("three channels are colours")
+        };
+        assert_eq!(standardised([255, 255, 255], &values), [1.5, 2.0, 0.25]);
+        assert_eq!(standardised([0, 51, 0], &values), [-0.5, -1.2, -0.75]);
+        assert!(matches!(Standardisation::by(&[0.5], &[1.0]), Standardisation::Gray(_)));
+    }
+}
