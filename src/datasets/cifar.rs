@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use super::error::grouped;
+use super::registry::Source;
 use super::{Dataset, DatasetError, Images, files};
-use crate::experiment::Data;
+use crate::experiment::{Data, DatasetEntry};
 use crate::units::ImageShape;
 
 const SIDE: usize = 32;
@@ -19,6 +20,8 @@ pub(super) struct Format {
     pub(super) name: &'static str,
     /// As its authors call it.
     pub(super) title: &'static str,
+    /// As it is described to a user.
+    pub(super) summary: &'static str,
     /// The archive its files come in.
     pub(super) archive: &'static str,
     /// The folder in the archive.
@@ -40,15 +43,46 @@ impl Format {
         self.labels.len() + PIXELS
     }
 
+    /// What an experiment says of the data set in a folder.
+    #[cfg(test)]
+    pub(super) fn data_in(&self, folder: &Path) -> Data {
+        Data {
+            name: self.name.to_owned(),
+            path: Some(folder.to_owned()),
+            train_images: None,
+            test_images: None,
+            crop: false,
+            flip: false,
+            transpose: false,
+        }
+    }
+
     fn remedy(&self) -> String {
         format!("unpack {} ({}, \"binary version\") again", self.archive, self.title)
     }
 }
 
-/// Reads a data set from the folder that the experiment names, or from the archive's folder inside it. Files
-/// may hold any number of whole records.
-pub(super) fn load(format: &Format, data: &Data) -> Result<Dataset, DatasetError> {
-    let folder = find(format, files::folder(data, format.name)?)?;
+impl Source for Format {
+    fn entry(&self) -> DatasetEntry {
+        DatasetEntry { name: self.name, summary: self.summary, from_folder: true }
+    }
+
+    /// Reads the folder that the experiment names, or the archive's folder inside it. Files may hold any number
+    /// of whole records.
+    fn load(&self, data: &Data, _seed: u64) -> Result<Dataset, DatasetError> {
+        let folder = find(self, files::folder(data, self.name)?)?;
+        let mut train = read_training_files(self, &folder)?;
+        let mut test = Images::default();
+        read_records(self, &folder.join(self.test), &mut test)?;
+        train.truncate(data.train_images, PIXELS);
+        test.truncate(data.test_images, PIXELS);
+        let classes = self.classes.iter().map(|&class| class.to_owned()).collect();
+        Ok(Dataset::new(SHAPE, classes, train, test))
+    }
+}
+
+/// Reads the training files, which follow one another without a gap.
+fn read_training_files(format: &Format, folder: &Path) -> Result<Images, DatasetError> {
     let mut train = Images::default();
     let mut missing = None;
     for name in format.train {
@@ -58,7 +92,7 @@ pub(super) fn load(format: &Format, data: &Data) -> Result<Dataset, DatasetError
             (true, Some(missing)) => {
                 let found = format!("{name} but no {missing}");
                 return Err(DatasetError::file(
-                    &folder,
+                    folder,
                     "training files without a gap",
                     found,
                     format.remedy(),
@@ -67,12 +101,7 @@ pub(super) fn load(format: &Format, data: &Data) -> Result<Dataset, DatasetError
             (false, _) => missing = missing.or(Some(name)),
         }
     }
-    let mut test = Images::default();
-    read_records(format, &folder.join(format.test), &mut test)?;
-    train.truncate(data.train_images, PIXELS);
-    test.truncate(data.test_images, PIXELS);
-    let classes = format.classes.iter().map(|&class| class.to_owned()).collect();
-    Ok(Dataset::new(SHAPE, classes, train, test))
+    Ok(train)
 }
 
 /// The folder with the first training file. Where it isn't there, says what is there instead.

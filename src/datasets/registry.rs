@@ -19,8 +19,7 @@ pub(super) trait Source: Sync {
 }
 
 /// All data sets, in the order in which they are listed to a user.
-pub(super) const SOURCES: &[&dyn Source] =
-    &[&glyphs::Glyphs, &cifar10::Cifar10, &cifar100::Cifar100, &idx::Idx];
+pub(super) const SOURCES: &[&dyn Source] = &[&glyphs::Glyphs, &cifar10::FORMAT, &cifar100::FORMAT, &idx::Idx];
 
 #[cfg(test)]
 mod tests {

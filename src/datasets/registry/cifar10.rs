@@ -1,13 +1,12 @@
 //! `cifar10`: 60,000 colour photographs of 32x32 pixels in 10 classes (Krizhevsky 2009), binary version.
 
-use super::Source;
-use crate::datasets::cifar::{self, Format};
-use crate::datasets::{Dataset, DatasetError};
-use crate::experiment::{Data, DatasetEntry};
+use crate::datasets::cifar::Format;
 
-const FORMAT: Format = Format {
+/// Where its files are and what stands in them.
+pub(super) const FORMAT: Format = Format {
     name: "cifar10",
     title: "CIFAR-10",
+    summary: "CIFAR-10, binary version: 32x32 colour photographs in 10 classes, from a folder",
     archive: "cifar-10-binary.tar.gz",
     folder: "cifar-10-batches-bin",
     pickled: "cifar-10-batches-py",
@@ -23,23 +22,6 @@ const FORMAT: Format = Format {
     classes: &["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
 };
 
-/// The data set, read from a folder.
-pub(super) struct Cifar10;
-
-impl Source for Cifar10 {
-    fn entry(&self) -> DatasetEntry {
-        DatasetEntry {
-            name: FORMAT.name,
-            summary: "CIFAR-10, binary version: 32x32 colour photographs in 10 classes, from a folder",
-            from_folder: true,
-        }
-    }
-
-    fn load(&self, data: &Data, _seed: u64) -> Result<Dataset, DatasetError> {
-        cifar::load(&FORMAT, data)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -48,24 +30,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::datasets::Dataset;
+    use crate::datasets::registry::Source;
     use crate::units::ImageShape;
 
     const RECORD: usize = 3073;
 
-    fn data(path: &Path) -> Data {
-        Data {
-            name: "cifar10".into(),
-            path: Some(path.to_owned()),
-            train_images: None,
-            test_images: None,
-            crop: false,
-            flip: false,
-            transpose: false,
-        }
-    }
-
-    fn load(path: &Path) -> Result<Dataset, String> {
-        Cifar10.load(&data(path), 0).map_err(|error| error.to_string())
+    fn load(folder: &Path) -> Result<Dataset, String> {
+        FORMAT.load(&FORMAT.data_in(folder), 0).map_err(|error| error.to_string())
     }
 
     /// Records whose pixels say where they come from.
@@ -106,10 +78,10 @@ mod tests {
         fs::create_dir(&inner).unwrap();
         fs::write(inner.join("data_batch_1.bin"), records(9, 0)).unwrap();
         fs::write(inner.join("test_batch.bin"), records(5, 0)).unwrap();
-        let mut limited = data(outer.path());
+        let mut limited = FORMAT.data_in(outer.path());
         limited.train_images = Some(4);
         limited.test_images = Some(100);
-        let dataset = Cifar10.load(&limited, 0).unwrap();
+        let dataset = FORMAT.load(&limited, 0).unwrap();
         assert_eq!((dataset.train.len(), dataset.test.len()), (4, 5));
         assert_eq!(dataset.train.pixels.len(), 4 * 3072);
     }

@@ -1,13 +1,12 @@
 //! `cifar100`: 60,000 colour photographs of 32x32 pixels in 100 classes (Krizhevsky 2009), binary version.
 
-use super::Source;
-use crate::datasets::cifar::{self, Format};
-use crate::datasets::{Dataset, DatasetError};
-use crate::experiment::{Data, DatasetEntry};
+use crate::datasets::cifar::Format;
 
-const FORMAT: Format = Format {
+/// Where its files are and what stands in them.
+pub(super) const FORMAT: Format = Format {
     name: "cifar100",
     title: "CIFAR-100",
+    summary: "CIFAR-100, binary version: 32x32 colour photographs in 100 classes, from a folder",
     archive: "cifar-100-binary.tar.gz",
     folder: "cifar-100-binary",
     pickled: "cifar-100-python",
@@ -31,43 +30,19 @@ const CLASSES: &[&str] = &[
     "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm",
 ];
 
-/// The data set, read from a folder.
-pub(super) struct Cifar100;
-
-impl Source for Cifar100 {
-    fn entry(&self) -> DatasetEntry {
-        DatasetEntry {
-            name: FORMAT.name,
-            summary: "CIFAR-100, binary version: 32x32 colour photographs in 100 classes, from a folder",
-            from_folder: true,
-        }
-    }
-
-    fn load(&self, data: &Data, _seed: u64) -> Result<Dataset, DatasetError> {
-        cifar::load(&FORMAT, data)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
+    use crate::datasets::Dataset;
+    use crate::datasets::registry::Source;
 
     fn load(train: &[u8], test: &[u8]) -> Result<Dataset, String> {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("train.bin"), train).unwrap();
         fs::write(folder.path().join("test.bin"), test).unwrap();
-        let data = Data {
-            name: "cifar100".into(),
-            path: Some(folder.path().to_owned()),
-            train_images: None,
-            test_images: None,
-            crop: false,
-            flip: false,
-            transpose: false,
-        };
-        Cifar100.load(&data, 0).map_err(|error| error.to_string())
+        FORMAT.load(&FORMAT.data_in(folder.path()), 0).map_err(|error| error.to_string())
     }
 
     fn record(coarse: u8, fine: u8) -> Vec<u8> {
