@@ -13,6 +13,7 @@ mod headless;
 mod frames;
 mod live;
 mod model;
+mod pseudo_terminal;
 mod replay;
 mod runlog;
 mod terminal;

@@ -1,0 +1,163 @@
+//! A pseudo-terminal for tests: a process in it, the screen that a person would see, keys, and the state in
+//! which the terminal is left. Knows nothing of what is shown.
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+/// How long a screen may take to show what is awaited; only a failing test waits that long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process in a pseudo-terminal, with the screen that a terminal would show.
+pub(crate) struct Terminal {
+    master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn Write + Send>,
+    output: Receiver<Vec<u8>>,
+    reader: JoinHandle<()>,
+    /// All output that was read.
+    written: Vec<u8>,
+    screen: vt100::Parser,
+    child: Process,
+}
+
+/// The running process; killed where a test ends before it.
+struct Process(Box<dyn Child + Send + Sync>);
+
+impl Terminal {
+    /// Starts a command on a screen of that many columns and rows.
+    pub(crate) fn start(mut command: CommandBuilder, (columns, rows): (u16, u16)) -> Terminal {
+        let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
+        command.env("TERM", "xterm-256color");
+        command.env_remove("NO_COLOR");
+        let child = Process(pair.slave.spawn_command(command).unwrap());
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let (sender, output) = channel();
+        let reader = thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            // The end of a pseudo-terminal is an error on some systems.
+            while let Ok(count @ 1..) = reader.read(&mut bytes) {
+                if sender.send(bytes[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let keys = pair.master.take_writer().unwrap();
+        let (written, screen) = (Vec::new(), parser((columns, rows)));
+        Terminal { master: pair.master, keys, output, reader, written, screen, child }
+    }
+
+    /// The id of the process, for signals.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.0.process_id().unwrap()
+    }
+
+    /// The screen as it was last read.
+    pub(crate) fn screen(&self) -> &vt100::Screen {
+        self.screen.screen()
+    }
+
+    /// The screen's text.
+    pub(crate) fn text(&self) -> String {
+        self.screen().contents()
+    }
+
+    /// All output that was read.
+    pub(crate) fn written(&self) -> &[u8] {
+        &self.written
+    }
+
+    /// Reads output until the screen shows a text.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.text().contains(text) {
+            if let Err(error) = self.read(end) {
+                panic!("{error} while waiting for {text}; the screen:\n{}", self.text());
+            }
+        }
+    }
+
+    fn read(&mut self, end: Instant) -> Result<(), RecvTimeoutError> {
+        let bytes = self.output.recv_timeout(end.saturating_duration_since(Instant::now()))?;
+        self.screen.process(&bytes);
+        self.written.extend(bytes);
+        Ok(())
+    }
+
+    /// Types keys.
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    /// Changes the size of terminal and screen.
+    pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
+        self.master.resize(size(columns, rows)).unwrap();
+        self.screen.screen_mut().set_size(cells(rows), cells(columns));
+    }
+
+    /// Reads all that the process still writes, and gives its exit status.
+    pub(crate) fn finish(&mut self) -> u32 {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.read(end) {
+                Ok(()) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("the process goes on; the screen:\n{}", self.text()),
+            }
+        }
+        self.child.0.wait().unwrap().exit_code()
+    }
+
+    /// Closes the terminal and waits for the end of the process.
+    pub(crate) fn close(self) {
+        let Terminal { master, keys, output, reader, child: mut process, .. } = self;
+        drop(output);
+        // The reading thread gives its end of the terminal back with the next output, which new sizes bring about.
+        let mut width = 90;
+        while !reader.is_finished() {
+            width += 1;
+            master.resize(size(width, 28)).unwrap();
+            thread::sleep(Duration::from_millis(50));
+        }
+        drop((master, keys));
+        let end = Instant::now() + PATIENCE;
+        while process.0.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < end, "the process outlived its terminal");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Panics unless the terminal is as a shell wants it.
+    pub(crate) fn assert_restored(&self) {
+        let (screen, text) = (self.screen(), self.text());
+        assert!(!screen.alternate_screen(), "the alternate screen was left on:\n{text}");
+        assert!(!screen.hide_cursor(), "the cursor was left hidden:\n{text}");
+        let mouse = screen.mouse_protocol_mode();
+        assert_eq!(mouse, vt100::MouseProtocolMode::None, "the mouse was left captured");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Best effort: it may have ended long ago.
+        drop(self.0.kill());
+    }
+}
+
+/// An empty screen of that many columns and rows.
+pub(crate) fn parser((columns, rows): (u16, u16)) -> vt100::Parser {
+    vt100::Parser::new(cells(rows), cells(columns), 0)
+}
+
+fn size(columns: u16, rows: u16) -> PtySize {
+    PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }
+}
+
+fn cells(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).unwrap()
+}
