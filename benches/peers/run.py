@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Compares skiplane with PyTorch on this machine.
+
+    benches/peers/run.py speed       a training step of both, statistics on and off
+    benches/peers/run.py memory      peak resident memory of both, beside what `skiplane check` says
+    benches/peers/run.py dashboard   the default experiment without the dashboard and with it
+    benches/peers/run.py all
+
+Sets PyTorch (CPU) up in a virtual environment in cargo's target folder; the variable PYTHON may name an interpreter
+that has it already. Results are written to peers/latest.json in the target folder too. Needs nothing but cargo
+and Python's standard library.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+
+# Nothing is to be left beside the sources.
+sys.dont_write_bytecode = True
+
+import dashboard
+import memory
+import programs
+import speed
+
+PARTS = ("speed", "memory", "dashboard")
+
+
+def positive(text):
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", nargs="?", choices=(*PARTS, "all"), default="all", help="what is measured (all)")
+    parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="turns of each side (5)")
+    parser.add_argument("--steps", type=positive, default=10, metavar="N", help="steps that count in a turn (10)")
+    parser.add_argument("--threads", type=positive, default=2, metavar="N", help="threads of each side (2)")
+    parser.add_argument("--training-steps", type=positive, default=600, metavar="N",
+                        help="steps of the default experiment (600)")
+    return parser.parse_args()
+
+
+def machine():
+    """What the figures depend on."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        models = []
+    return {
+        "processor": models[0] if models else platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()}",
+    }
+
+
+def commit():
+    """The commit that is measured; `+` where files differ from it."""
+    try:
+        said = subprocess.run(["git", "describe", "--always", "--dirty=+", "--exclude=*"], cwd=programs.ROOT,
+                              capture_output=True, text=True)
+    except OSError:
+        return None
+    return said.stdout.strip() or None
+
+
+def main():
+    asked = arguments()
+    begin = time.monotonic()
+    found = {
+        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "machine": machine(),
+        "arguments": vars(asked),
+    }
+    print("{processor}, {cores} cores, {system}".format(**found["machine"]), flush=True)
+    parts = PARTS if asked.part == "all" else (asked.part,)
+    latest = programs.target() / "peers" / "latest.json"
+    python = step = skiplane = None
+    if "speed" in parts or "memory" in parts:
+        python, found["torch"] = programs.interpreter()
+        print(f"PyTorch {found['torch']}", flush=True)
+        step = programs.step()
+    if "memory" in parts or "dashboard" in parts:
+        skiplane = programs.skiplane()
+    for part in parts:
+        print(f"\n== {part}", flush=True)
+        if part == "speed":
+            found[part] = speed.measure(python, step, asked.rounds, asked.steps, asked.threads)
+        elif part == "memory":
+            found[part] = memory.measure(python, step, skiplane, asked.threads)
+        else:
+            found[part] = dashboard.measure(skiplane, asked.rounds, asked.training_steps, asked.threads)
+        found["seconds"] = time.monotonic() - begin
+        latest.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(f"\n{found['seconds'] / 60:.1f} minutes in all; written to {latest}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except programs.Failure as failure:
+        sys.exit(f"error: {failure}")
+    except KeyboardInterrupt:
+        sys.exit(130)

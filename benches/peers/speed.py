@@ -1,0 +1,131 @@
+"""The time of a training step on both sides: skiplane with statistics and without, PyTorch bare and with hooks."""
+
+from statistics import median
+
+import programs
+from table import spread, write
+
+SHORTCUTS = ("none", "identity")
+KINDS = {"none": "plain", "identity": "residual"}
+BARE = ("nchw", "channels-last")
+CHOICES = ("on", "off")
+# depth, width, side, batch, and the ratio that must be reached and the one that is aimed at against bare PyTorch.
+CONFIGURATIONS = (
+    (20, 16, 32, 128, (1.2, 1.6)),
+    (56, 16, 32, 128, (1.2, 1.6)),
+    (56, 8, 16, 64, (2.0, 4.0)),
+)
+HOOKS_TARGET = (2.0, 3.0)
+COST_TARGET = (0.05, 0.02)
+# The share of the cores that other processes may use before the figures are doubted.
+QUIET = 0.05
+
+
+def flags(configuration, channels, threads, steps, shortcuts):
+    """What both sides are told."""
+    depth, width, side, batch, _ = configuration
+    sizes = {"depth": depth, "width": width, "side": side, "channels": channels, "batch": batch}
+    told = [f"--{name}={value}" for name, value in {**sizes, "threads": threads, "steps": steps}.items()]
+    return told + [f"--shortcut={shortcut}" for shortcut in shortcuts]
+
+
+def title(configuration):
+    """A configuration in a few words."""
+    depth, width, side, batch, _ = configuration
+    return f"depth {depth}, width {width}, {side}x{side}, batch {batch}"
+
+
+def measure(python, step, rounds, steps, threads):
+    """Lets both sides take turns, and relates them within each round, in which both saw the same machine."""
+    results, others = [], []
+    # samples[configuration][shortcut][what] holds a number a round.
+    samples = [{shortcut: {} for shortcut in SHORTCUTS} for _ in CONFIGURATIONS]
+    for number in range(rounds):
+        for configuration, into in zip(CONFIGURATIONS, samples):
+            told = flags(configuration, 3, threads, steps, SHORTCUTS)
+
+            def peer():
+                finished = programs.run([python, programs.PEER, *told])
+                others.append(finished.others)
+                for found in finished.objects():
+                    take(into[found["shortcut"]], found["way"], median(found["milliseconds"]))
+
+            def ours():
+                finished = programs.run([step, "--json", *told])
+                others.append(finished.others)
+                for found in finished.objects():
+                    take(into[found["shortcut"]], found["statistics"], found["median_ms"])
+                    if found["ratio_to_off"] is not None:
+                        take(into[found["shortcut"]], "cost", found["ratio_to_off"] - 1.0)
+
+            # Neither side always comes first.
+            for side in (peer, ours) if number % 2 == 0 else (ours, peer):
+                side()
+            used = f"others used up to {max(others[-2:]):.0%} of the cores"
+            print(f"round {number + 1} of {rounds}: {title(configuration)}; {used}", flush=True)
+    for configuration, by_shortcut in zip(CONFIGURATIONS, samples):
+        for shortcut, found in by_shortcut.items():
+            results.append(relate(configuration, KINDS[shortcut], found))
+    report(results, rounds, threads)
+    doubt(max(others))
+    return {"networks": results, "used_by_others": max(others)}
+
+
+def doubt(others):
+    """Says where others used so much of the cores that the figures mean little."""
+    if others > QUIET:
+        print(f"\nwarning: others used up to {others:.0%} of the cores meanwhile; measure again on a quiet machine")
+
+
+def take(into, what, value):
+    into.setdefault(what, []).append(value)
+
+
+def relate(configuration, kind, found):
+    """Medians over the rounds, and the ratios of each round."""
+    depth, width, side, batch, _ = configuration
+    better = min(BARE, key=lambda way: median(found[way]))
+
+    def faster(way):
+        return [theirs / mine for theirs, mine in zip(found[way], found["on"])]
+
+    return {
+        "configuration": {"depth": depth, "width": width, "side": side, "batch": batch},
+        "network": kind,
+        "milliseconds": {what: found[what] for what in (*BARE, "hooks", *CHOICES)},
+        "images_per_second": {what: batch / median(found[what]) * 1e3 for what in (*BARE, "hooks", *CHOICES)},
+        "better_layout": better,
+        "to_bare": faster(better),
+        "to_hooks": faster("hooks"),
+        "cost_of_statistics": found["cost"],
+    }
+
+
+def report(results, rounds, threads):
+    print(f"\nA training step: images/s, medians of {rounds} rounds, {threads} threads on each side")
+    heading = ["", "PyTorch nchw", "channels-last", "with hooks", "skiplane, statistics off", "on"]
+    rows = []
+    for result in results:
+        rates = result["images_per_second"]
+        rows.append([name(result), *(f"{rates[what]:.0f}" for what in (*BARE, "hooks", "off", "on"))])
+    write(heading, rows)
+
+    print("\nskiplane with all statistics to PyTorch; in parentheses the rounds' extremes")
+    heading = ["", "to the better bare layout", "must, aim", "to hooks", "must, aim", "statistics cost", "at most, aim"]
+    rows = []
+    for result, configuration in zip(results, (c for c in CONFIGURATIONS for _ in SHORTCUTS)):
+        rows.append([
+            name(result),
+            f"{spread(result['to_bare'], '{:.2f}')} {result['better_layout']}",
+            "{:.1f}, {:.1f}".format(*configuration[-1]),
+            spread(result["to_hooks"], "{:.2f}"),
+            "{:.1f}, {:.1f}".format(*HOOKS_TARGET),
+            spread(result["cost_of_statistics"], "{:+.1%}"),
+            "{:.0%}, {:.0%}".format(*COST_TARGET),
+        ])
+    write(heading, rows)
+
+
+def name(result):
+    at = result["configuration"]
+    return f"{result['network']}-{at['depth']}, width {at['width']}, {at['side']}x{at['side']}, batch {at['batch']}"
