@@ -1,18 +1,24 @@
-//! Measures the kernels on one core: GFLOP/s of the convolutions of a residual-56 of width 8 on 16 x 16 images,
-//! batch 64, and their share of what the core can do; the time of the batch norm passes; and the time of all
-//! kernels of such a network's step. Run with `cargo bench --bench kernels [instruction set]`.
+//! Measures the kernels on one core: GFLOP/s of the convolutions of each stage and their share of what the core
+//! can do, and the passes of batch norm. Run with `cargo bench --bench kernels -- [instruction set]`.
 
 use std::hint::black_box;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use skiplane::nn::kernels::batch_norm::{self, Affine, Channels, ForwardStatistics, Gradients, Saved};
-use skiplane::nn::kernels::{InstructionSet, Size, convolution};
-use skiplane::statistics::Moments;
+use skiplane::nn::kernels::InstructionSet;
+use skiplane::nn::kernels::bundle::{LANES, Shape};
+use skiplane::nn::kernels::convolution::{
+    Geometry, forward_row, input_gradient_row, pack, pack_turned, weight_gradient_rows,
+};
+use skiplane::nn::kernels::moments::{Origin, ROW_MOMENTS};
+use skiplane::nn::kernels::normalisation::{
+    Affine, FormShape, GradientSums, OutputSums, Passed, form_row, mask_row, spread_row,
+};
+use skiplane::nn::kernels::rows::Rows;
+use skiplane::nn::kernels::scratch::Aligned;
 
-const BATCH: usize = 64;
-/// Blocks of a stage at depth 56; each has two convolutions.
-const BLOCKS: usize = 9;
+/// Bundles that a measurement goes over: a batch of 64 images.
+const BUNDLES: usize = 4;
 
 fn main() -> io::Result<()> {
     let asked = std::env::args().skip(1).find_map(|name| InstructionSet::by_name(&name));
@@ -25,49 +31,30 @@ fn main() -> io::Result<()> {
         "{:<22}{:>16}{:>16}{:>16}   GFLOP/s (share of the most)",
         "convolution", "forward", "to input", "to weights"
     )?;
-
-    let mut step = 0.0;
-    let repeats = 2.0 * BLOCKS as f64;
-    step += convolve::<3, 1, 1, 8>(&mut out, set, peak, 16)?.without_input();
-    step += repeats * convolve::<3, 1, 8, 8>(&mut out, set, peak, 16)?.all();
-    step += convolve::<3, 2, 8, 16>(&mut out, set, peak, 16)?.all();
-    step += (repeats - 1.0) * convolve::<3, 1, 16, 16>(&mut out, set, peak, 8)?.all();
-    step += convolve::<3, 2, 16, 32>(&mut out, set, peak, 8)?.all();
-    step += (repeats - 1.0) * convolve::<3, 1, 32, 32>(&mut out, set, peak, 4)?.all();
-    writeln!(out, "all convolutions of a step: {:.1} ms", step * 1e3)?;
-    for (what, size, width) in [("others: 4 wide", 16, 4), ("16 wide, 32 x 32", 32, 16), ("64 wide", 8, 64)] {
-        writeln!(out, "{what}")?;
-        match width {
-            4 => convolve::<3, 1, 4, 4>(&mut out, set, peak, size)?,
-            16 => convolve::<3, 1, 16, 16>(&mut out, set, peak, size)?,
-            _ => convolve::<3, 1, 64, 64>(&mut out, set, peak, size)?,
-        };
+    for width in [8, 16] {
+        let side = 2 * width;
+        let layers = [
+            (3, 1, Shape::new(side, side, if width == 8 { 1 } else { 3 }), width),
+            (3, 1, Shape::new(side, side, width), width),
+            (3, 2, Shape::new(side, side, width), 2 * width),
+            (3, 1, Shape::new(side / 2, side / 2, 2 * width), 2 * width),
+            (3, 2, Shape::new(side / 2, side / 2, 2 * width), 4 * width),
+            (3, 1, Shape::new(side / 4, side / 4, 4 * width), 4 * width),
+            (1, 2, Shape::new(side / 2, side / 2, 2 * width), 4 * width),
+        ];
+        for (kernel, stride, input, outputs) in layers {
+            convolve(&mut out, set, peak, Geometry::new(kernel, stride, input, outputs))?;
+        }
     }
-
     writeln!(
         out,
-        "{:<22}{:>12}{:>12}{:>12}{:>12}{:>12}   us",
-        "batch norm", "measure", "forward", "+ figures", "backward", "+ figures"
+        "{:<22}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}   ns a vector",
+        "batch norm", "form", "+ shortcut", "+ figures", "mask", "+ figures", "spread"
     )?;
-    let norms = [
-        normalise::<8>(&mut out, set, 16)?,
-        normalise::<16>(&mut out, set, 8)?,
-        normalise::<32>(&mut out, set, 4)?,
-    ];
-    let (plain, measured) =
-        norms.iter().fold((0.0, 0.0), |(a, b), n| (a + repeats * n.plain, b + repeats * n.measured));
-    writeln!(
-        out,
-        "all batch norms of a step: {:.1} ms, with statistics {:.1} ms",
-        plain * 1e3,
-        measured * 1e3
-    )?;
-    writeln!(
-        out,
-        "all kernels of a step: {:.1} ms, with statistics {:.1} ms",
-        (step + plain) * 1e3,
-        (step + measured) * 1e3
-    )
+    for shape in [Shape::new(16, 16, 8), Shape::new(8, 8, 16), Shape::new(4, 4, 32), Shape::new(32, 32, 16)] {
+        normalise(&mut out, set, shape)?;
+    }
+    Ok(())
 }
 
 /// The median seconds of a call.
@@ -85,116 +72,142 @@ fn seconds(mut call: impl FnMut()) -> f64 {
 }
 
 /// Deterministic numbers between -1 and 1.
-fn numbers(count: usize) -> Vec<f32> {
+fn numbers(count: usize) -> Aligned {
     let mut state = 1_u32;
-    let mut next = || {
+    let mut numbers = Aligned::zeros(count);
+    for number in &mut *numbers {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
-
-/// Seconds of the three passes of a convolution.
-struct Passes([f64; 3]);
-
-impl Passes {
-    fn all(&self) -> f64 {
-        self.0.iter().sum()
+        *number = (state >> 8) as f32 / (1 << 23) as f32 - 1.0;
     }
+    numbers
+}
 
-    /// The stem's images need no gradient.
-    fn without_input(&self) -> f64 {
-        self.0[0] + self.0[2]
+fn convolve(out: &mut impl Write, set: InstructionSet, peak: f64, geometry: Geometry) -> io::Result<()> {
+    let (input, output) = (geometry.input, geometry.output());
+    let (x, w) = (numbers(BUNDLES * input.bundle()), numbers(geometry.weights()));
+    let (mut y, mut dx) = (numbers(BUNDLES * output.bundle()), x.clone());
+    let (mut packed, mut turned) = (w.clone(), w.clone());
+    pack(geometry, &w, &mut packed);
+    let has_input_gradient = input.channels > 3;
+    if has_input_gradient {
+        pack_turned(geometry, &w, &mut turned);
     }
-}
-
-fn convolve<const KERNEL: usize, const STRIDE: usize, const INPUTS: usize, const OUTPUTS: usize>(
-    out: &mut impl Write,
-    set: InstructionSet,
-    peak: f64,
-    side: usize,
-) -> io::Result<Passes> {
-    let size = Size::new(BATCH, side, side);
-    let (x, w) = (numbers(size.pixels() * INPUTS), numbers(KERNEL * KERNEL * INPUTS * OUTPUTS));
-    let dy = numbers(size.strided(STRIDE).pixels() * OUTPUTS);
-    let (mut y, mut dx, mut dw) = (dy.clone(), x.clone(), w.clone());
-    let passes = Passes([
-        seconds(|| {
-            convolution::forward::<KERNEL, STRIDE, INPUTS, OUTPUTS>(set, size, black_box(&x), &w, &mut y)
-        }),
-        seconds(|| {
-            convolution::input_gradient::<KERNEL, STRIDE, INPUTS, OUTPUTS>(
-                set,
-                size,
-                black_box(&dy),
-                &w,
-                &mut dx,
-            )
-        }),
-        seconds(|| {
-            convolution::weight_gradient::<KERNEL, STRIDE, INPUTS, OUTPUTS>(
-                set,
-                size,
-                black_box(&x),
-                &dy,
-                &mut dw,
-            )
-        }),
-    ]);
-    let work = 2.0 * (size.strided(STRIDE).pixels() * KERNEL * KERNEL * INPUTS * OUTPUTS) as f64;
-    write!(out, "{:<22}", format!("{KERNEL}x{KERNEL}/{STRIDE} {INPUTS}->{OUTPUTS} at {side}"))?;
-    for time in passes.0 {
-        let rate = work / time * 1e-9;
-        write!(out, "{:>16}", format!("{rate:.1} ({:.0} %)", 100.0 * rate / peak))?;
-    }
-    writeln!(out)?;
-    Ok(passes)
-}
-
-/// Seconds of a layer's batch norm, both passes, without and with statistics.
-struct Norm {
-    plain: f64,
-    measured: f64,
-}
-
-fn normalise<const CHANNELS: usize>(
-    out: &mut impl Write,
-    set: InstructionSet,
-    side: usize,
-) -> io::Result<Norm> {
-    let count = Size::new(BATCH, side, side).pixels() * CHANNELS;
-    let (x, h, dy) = (numbers(count), numbers(count), numbers(count));
-    let (gamma, beta) = (numbers(CHANNELS), numbers(CHANNELS));
-    let (mut y, mut dx, mut dh) = (numbers(count), numbers(count), numbers(count));
-    let (mut dgamma, mut dbeta) = (gamma.clone(), beta.clone());
-    let channels: Channels<CHANNELS> = batch_norm::measure(set, &x);
-    let affine = Affine { channels: &channels, gamma: &gamma, beta: &beta };
-    let measure = seconds(|| {
-        black_box(batch_norm::measure::<CHANNELS>(set, black_box(&x)));
+    let mut moments = Aligned::zeros(geometry.outputs * ROW_MOMENTS * LANES);
+    let forward = seconds(|| {
+        for (x, y) in x.chunks_exact(input.bundle()).zip(y.chunks_exact_mut(output.bundle())) {
+            let rows = Rows::new(input, black_box(x));
+            for (row, y) in y.chunks_exact_mut(output.row()).enumerate() {
+                let taps = std::array::from_fn(|tap| {
+                    let row = geometry.input_row(row, tap).filter(|_| tap < geometry.kernel);
+                    row.map(|row| rows.get(row))
+                });
+                let origin = if row == 0 { Origin::First } else { Origin::Kept };
+                forward_row(set, geometry, taps, &packed, y, Some((&mut moments, origin)));
+            }
+        }
     });
-    let mut figures = ForwardStatistics::default();
-    let plain = seconds(|| batch_norm::forward::<CHANNELS, true>(set, affine, &x, Some(&h), &mut y, None));
-    let with = seconds(|| {
-        batch_norm::forward::<CHANNELS, true>(set, affine, &x, Some(&h), &mut y, Some(&mut figures))
-    });
-    let mut backward = |figures: bool| {
-        let mut moments = Moments::default();
+    let to_input = has_input_gradient.then(|| {
         seconds(|| {
-            let to =
-                Gradients { dx: &mut dx, dgamma: &mut dgamma, dbeta: &mut dbeta, dshortcut: Some(&mut dh) };
-            let saved = Saved { x: &x, y: &y, dy: &dy };
-            batch_norm::gradient::<CHANNELS, true>(set, affine, saved, to, figures.then_some(&mut moments));
+            for (dx, dy) in dx.chunks_exact_mut(input.bundle()).zip(y.chunks_exact(output.bundle())) {
+                let dy = Rows::new(output, black_box(dy));
+                for (row, dx) in dx.chunks_exact_mut(input.row()).enumerate() {
+                    let near = |row: usize| (row < output.height).then(|| dy.get(row));
+                    let rows = match (geometry.kernel, geometry.stride) {
+                        (_, 2) => [near(row / 2), near(row / 2 + 1), None],
+                        (1, _) => [near(row), None, None],
+                        (_, _) => [row.checked_sub(1).and_then(near), near(row), near(row + 1)],
+                    };
+                    input_gradient_row(set, geometry, row, rows, &turned, dx);
+                }
+            }
         })
-    };
-    let (back, back_with) = (backward(false), backward(true));
-    write!(out, "{:<22}", format!("{CHANNELS} at {side}"))?;
-    for time in [measure, plain, with, back, back_with] {
-        write!(out, "{:>12.1}", time * 1e6)?;
+    });
+    let mut lanes = Aligned::zeros(geometry.weights() * LANES);
+    let block = (32 / output.width).clamp(1, output.height);
+    let to_weights = seconds(|| {
+        for (x, dy) in x.chunks_exact(input.bundle()).zip(y.chunks_exact(output.bundle())) {
+            for first in (0..output.height).step_by(block) {
+                let (x, dy) = (Rows::new(input, black_box(x)), Rows::new(output, dy));
+                weight_gradient_rows(set, geometry, first..first + block, x, dy, &mut lanes);
+            }
+        }
+    });
+    let work = 2e-9 * (BUNDLES * LANES * geometry.multiply_adds()) as f64;
+    let name = format!(
+        "{0}x{0}/{1} {2}->{3} at {4}",
+        geometry.kernel, geometry.stride, input.channels, geometry.outputs, input.height
+    );
+    write!(out, "{name:<22}")?;
+    for time in [Some(forward), to_input, Some(to_weights)] {
+        let text = time.map(|time| format!("{:.0} ({:.0} %)", work / time, 100.0 * work / time / peak));
+        write!(out, "{:>16}", text.unwrap_or_default())?;
     }
-    writeln!(out)?;
-    Ok(Norm { plain: measure + plain + back, measured: measure + with + back_with })
+    writeln!(out)
 }
 
+fn normalise(out: &mut impl Write, set: InstructionSet, shape: Shape) -> io::Result<()> {
+    let count = BUNDLES * shape.bundle();
+    let (x, h, mut y, mut g) = (numbers(count), numbers(count), numbers(count), numbers(count));
+    let of_channels = numbers(shape.channels);
+    let affine = Affine { scale: &of_channels, shift: &of_channels };
+    let form = FormShape { affine, relu: true };
+    let rows = |at: usize| at * shape.row()..(at + 1) * shape.row();
+    let all = 0..BUNDLES * shape.height;
+    let (mut sums, mut of_gradient) = (OutputSums::none(shape.channels), GradientSums::none(shape.channels));
+    let times = [
+        seconds(|| {
+            all.clone().for_each(|r| form_row(set, form, &x[rows(r)], None, &mut y[rows(r)], None));
+        }),
+        seconds(|| {
+            all.clone()
+                .for_each(|r| form_row(set, form, &x[rows(r)], Some(&h[rows(r)]), &mut y[rows(r)], None));
+        }),
+        seconds(|| {
+            all.clone().for_each(|r| {
+                form_row(set, form, &x[rows(r)], Some(&h[rows(r)]), &mut y[rows(r)], Some(&mut sums));
+            });
+        }),
+        seconds(|| {
+            for r in all.clone() {
+                let passed = Passed::Formed(affine);
+                mask_row(
+                    set,
+                    &mut g[rows(r)],
+                    Some(&h[rows(r)]),
+                    passed,
+                    &x[rows(r)],
+                    &of_channels,
+                    &mut of_gradient,
+                    false,
+                );
+            }
+        }),
+        seconds(|| {
+            for r in all.clone() {
+                let passed = Passed::Formed(affine);
+                mask_row(
+                    set,
+                    &mut g[rows(r)],
+                    Some(&h[rows(r)]),
+                    passed,
+                    &x[rows(r)],
+                    &of_channels,
+                    &mut of_gradient,
+                    true,
+                );
+            }
+        }),
+        seconds(|| {
+            let numbers = [&*of_channels; 3];
+            all.clone().for_each(|r| spread_row(set, numbers, &g[rows(r)], &x[rows(r)], &mut y[rows(r)]));
+        }),
+    ];
+    write!(out, "{:<22}", format!("{} at {}", shape.channels, shape.height))?;
+    for time in times {
+        write!(out, "{:>12.2}", time * 1e9 / (count / LANES) as f64)?;
+    }
+    writeln!(out)
+}
 /// Multiply-adds a second that never leave the registers, times two.
 fn peak_gflops(set: InstructionSet) -> f64 {
     const ROUNDS: usize = 100_000;

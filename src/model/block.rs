@@ -1,7 +1,7 @@
 //! Blocks of two convolutions: those that keep the shape, and those that halve the side and double the
 //! channels at the entrance of a stage. What is added to the residual branch is chosen at run time.
 
-use dfdx::tensor::{Cpu, CpuError, PutTape, SplitTape, Tape};
+use dfdx::tensor::{Cpu, CpuError, Tape};
 
 use crate::model::builder::Builder;
 use crate::model::entry::{Entry, EntryMut};
@@ -36,10 +36,9 @@ impl<const C: usize> Block<C> {
         x: Features<H, W, C, T>,
         context: &Context,
     ) -> Result<Features<H, W, C, T>, CpuError> {
-        let (x, tape) = x.split_tape();
-        let shortcut = self.residual.then(|| x.clone());
-        let inner = self.first.forward::<true, H, W, H, W, T>(x.put_tape(tape), None, None, context)?;
-        self.second.forward::<true, H, W, H, W, T>(inner, shortcut, Some(self.index), context)
+        let shortcut = self.residual.then(|| x.shared());
+        let inner = self.first.forward::<H, W, H, W, T>(x, true, None, None, context)?;
+        self.second.forward::<H, W, H, W, T>(inner, true, shortcut, Some(self.index), context)
     }
 
     /// Lists its tensors in the state dict's order.
@@ -105,23 +104,30 @@ impl<const IN: usize, const OUT: usize> Transition<IN, OUT> {
         x: Features<H, W, IN, T>,
         context: &Context,
     ) -> Result<Features<HO, WO, OUT, T>, CpuError> {
-        let (x, tape) = x.split_tape();
-        // The tape goes along one path after the other, so that backward runs them in the opposite order.
-        let (shortcut, tape) = match &mut self.shortcut {
-            Shortcut::None => (None, tape),
-            Shortcut::ZeroPadding => {
-                let (h, tape) = ops::zero_padding(x.clone().put_tape(tape))?.split_tape();
-                (Some(h), tape)
+        let shared = (!matches!(self.shortcut, Shortcut::None)).then(|| x.shared());
+        // The first layer forms the block's input, which the shortcut then finds in memory. The tape goes along
+        // the one and then the other, so that backward the first layer comes last and adds both gradients up.
+        let inner = self.first.forward::<H, W, HO, WO, T>(x, true, None, None, context)?;
+        let (inner, mut tape) = inner.split_tape();
+        let shortcut = match (&mut self.shortcut, shared) {
+            (Shortcut::ZeroPadding, Some(x)) => Some(ops::zero_padding(&x, &mut tape, context)?),
+            (Shortcut::Projection(projection), Some(x)) => {
+                let x = x.with_tape(tape);
+                let h = projection.forward::<H, W, HO, WO, T>(x, false, None, None, context)?;
+                let h = h.formed(context);
+                let (h, back) = h.split_tape();
+                tape = back;
+                Some(h)
             }
-            Shortcut::Projection(projection) => {
-                let x = x.clone().put_tape(tape);
-                let (h, tape) =
-                    projection.forward::<false, H, W, HO, WO, T>(x, None, None, context)?.split_tape();
-                (Some(h), tape)
-            }
+            _ => None,
         };
-        let inner = self.first.forward::<true, H, W, HO, WO, T>(x.put_tape(tape), None, None, context)?;
-        self.second.forward::<true, HO, WO, HO, WO, T>(inner, shortcut, Some(self.index), context)
+        self.second.forward::<HO, WO, HO, WO, T>(
+            inner.with_tape(tape),
+            true,
+            shortcut,
+            Some(self.index),
+            context,
+        )
     }
 
     /// Lists its tensors in the state dict's order.

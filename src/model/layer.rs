@@ -6,7 +6,7 @@ use dfdx::tensor::{Cpu, CpuError, Tape, Tensor};
 use crate::model::builder::Builder;
 use crate::model::entry::{Entry, EntryMut};
 use crate::model::parameter::{Parameter, Role};
-use crate::nn::ops::{self, Context, Features, Inputs, Norm, Running};
+use crate::nn::ops::{self, Context, Features, Norm, Running};
 use crate::units::{BlockIdx, LayerIdx};
 
 /// The output of a network: a row of class scores an image.
@@ -17,7 +17,6 @@ pub(super) type Logits<T> = Tensor<(usize, usize), f32, Cpu, T>;
 pub(super) struct ConvolutionNorm<const KERNEL: usize, const STRIDE: usize, const IN: usize, const OUT: usize>
 {
     layer: LayerIdx,
-    inputs: Inputs,
     weights: Parameter<Rank4<KERNEL, KERNEL, IN, OUT>>,
     gamma: Parameter<Rank1<OUT>>,
     beta: Parameter<Rank1<OUT>>,
@@ -46,7 +45,6 @@ impl<const KERNEL: usize, const STRIDE: usize, const IN: usize, const OUT: usize
         };
         Ok(ConvolutionNorm {
             layer,
-            inputs: if layer == LayerIdx(0) { Inputs::Images } else { Inputs::Activations },
             weights: builder.weights(Default::default(), length, fan_in, name, layer)?,
             gamma: other("weight", 1.0)?,
             beta: other("bias", 0.0)?,
@@ -55,10 +53,9 @@ impl<const KERNEL: usize, const STRIDE: usize, const IN: usize, const OUT: usize
         })
     }
 
-    /// Computes `f(batch_norm(convolution(x)) + shortcut)`, f being ReLU or nothing. `block` is the one whose
-    /// addition this is.
+    /// Computes `f(batch_norm(convolution(x)) + shortcut)`, f being ReLU where `relu`, else nothing. `block` is the
+    /// one whose addition this is.
     pub(super) fn forward<
-        const RELU: bool,
         const H: usize,
         const W: usize,
         const HO: usize,
@@ -67,24 +64,21 @@ impl<const KERNEL: usize, const STRIDE: usize, const IN: usize, const OUT: usize
     >(
         &mut self,
         x: Features<H, W, IN, T>,
+        relu: bool,
         shortcut: Option<Features<HO, WO, OUT>>,
         block: Option<BlockIdx>,
         context: &Context,
     ) -> Result<Features<HO, WO, OUT, T>, CpuError> {
-        let response = ops::convolution::<KERNEL, STRIDE, H, W, IN, HO, WO, OUT, T>(
-            x,
-            &self.weights.tensor,
-            self.inputs,
-            context,
-        )?;
         let norm = Norm {
             gamma: &self.gamma.tensor,
             beta: &self.beta.tensor,
             running: &mut self.running,
+            relu,
             layer: self.layer,
             block,
         };
-        ops::batch_norm::<RELU, HO, WO, OUT, T>(response, shortcut, norm, context)
+        let weights = &self.weights.tensor;
+        ops::convolution::<KERNEL, STRIDE, H, W, IN, HO, WO, OUT, T>(x, weights, shortcut, norm, context)
     }
 
     /// Lists its tensors in the state dict's order.
@@ -132,9 +126,11 @@ impl<const IN: usize> Head<IN> {
     pub(super) fn forward<const H: usize, const W: usize, T: Tape<f32, Cpu> + 'static>(
         &self,
         x: Features<H, W, IN, T>,
+        device: &Cpu,
         context: &Context,
     ) -> Result<Logits<T>, CpuError> {
-        let logits = ops::linear(ops::global_average(x)?, &self.weights.tensor, &self.bias.tensor)?;
+        let means = ops::global_average(x, device, context)?;
+        let logits = ops::linear(means, &self.weights.tensor, &self.bias.tensor)?;
         Ok(ops::observed(logits, self.layer, context))
     }
 

@@ -82,10 +82,9 @@ impl Weights {
 
 /// Where a NaN or infinity showed first: in forward, else in the loss, else in backward.
 pub(super) fn first_non_finite(record: &Record, loss: f32, weights: &Weights) -> Option<NonFinite> {
-    let forward = |layer: &&LayerIdx| record.layers[layer.0].output.non_finite > 0;
-    let backward = |layer: &&LayerIdx| {
-        record.layers[layer.0].output_gradient.non_finite > 0 || weights.0[layer.0].broken_gradient
-    };
+    let forward = |layer: &&LayerIdx| record.layers[layer.0].broken_forward;
+    let backward =
+        |layer: &&LayerIdx| record.layers[layer.0].broken_backward || weights.0[layer.0].broken_gradient;
     if let Some(&layer) = record.order.iter().find(forward) {
         return Some(NonFinite { layer: Some(layer), pass: Pass::Forward });
     }
@@ -112,9 +111,8 @@ pub(super) fn columns(record: &Record, weights: &Weights, topology: &Topology) -
 fn column(statistic: Statistic, record: &Record, weights: &Weights, topology: &Topology) -> Vec<f32> {
     let output =
         |value: fn(&Moments) -> f32| record.layers.iter().map(|layer| value(&layer.output)).collect();
-    let gradient = |value: fn(&Moments) -> f32| {
-        record.layers.iter().map(|layer| value(&layer.output_gradient)).collect()
-    };
+    let gradient =
+        |value: fn(&Sums) -> f32| record.layers.iter().map(|layer| value(&layer.output_gradient)).collect();
     let weight = |value: fn(&LayerWeights) -> f32| weights.0.iter().map(value).collect();
     let branch = |value: fn(&Products) -> f32| {
         record.branches.iter().map(|branch| branch.as_ref().map_or(f32::NAN, value)).collect()
@@ -132,9 +130,9 @@ fn column(statistic: Statistic, record: &Record, weights: &Weights, topology: &T
             record.layers.iter().zip(units).map(|(layer, units)| layer.dead_units as f32 / units).collect()
         }
         Statistic::ResponseStd => record.layers.iter().map(|layer| layer.response.std()).collect(),
-        Statistic::OutputGradientNorm => gradient(Moments::norm),
-        Statistic::OutputGradientMean => gradient(Moments::mean),
-        Statistic::OutputGradientStd => gradient(Moments::std),
+        Statistic::OutputGradientNorm => gradient(Sums::norm),
+        Statistic::OutputGradientMean => gradient(Sums::mean),
+        Statistic::OutputGradientStd => gradient(Sums::std),
         Statistic::WeightGradientNorm => weight(|layer| layer.gradient.norm()),
         Statistic::WeightGradientMean => weight(|layer| layer.gradient.mean()),
         Statistic::WeightGradientStd => weight(|layer| layer.gradient.std()),

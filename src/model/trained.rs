@@ -1,5 +1,6 @@
 //! A model with its optimiser: what happens in a training step and in an evaluation, whatever the architecture.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use dfdx::losses::cross_entropy_with_logits_loss;
@@ -18,7 +19,8 @@ use crate::model::parameter::AnyParameter;
 use crate::model::{Evaluation, ModelError, NamedTensor, Network, StepResult, Wanted, state};
 use crate::nn::kernels::InstructionSet;
 use crate::nn::ops::storage::{values, values_mut, zeros};
-use crate::nn::ops::{Context, Normalisation, Record, Recorder};
+use crate::nn::ops::{Buffers, Context, Normalisation, Record, Recorder};
+use crate::nn::team::Team;
 use crate::topology::Topology;
 
 /// An architecture's compiled network, without optimiser.
@@ -63,9 +65,8 @@ pub(super) struct Trained {
     topology: Topology,
     device: Cpu,
     instructions: InstructionSet,
-    /// Threads that a step may use, at least 1; results don't depend on it.
-    #[expect(dead_code, reason = "a step runs on its lane's thread alone so far")]
-    threads: usize,
+    team: Rc<Team>,
+    buffers: Buffers,
     steps: u64,
 }
 
@@ -82,8 +83,28 @@ impl Trained {
         let (device, topology) = builder.finish();
         let lengths: Vec<usize> = state::parameters(&model.entries()).map(|p| p.values().len()).collect();
         let optimizer = Optimizer::new(&device, settings, &lengths).expect(INFALLIBLE);
-        let instructions = InstructionSet::detect();
-        Trained { model, optimizer, topology, device, instructions, threads, steps: 0 }
+        let (instructions, team) = (InstructionSet::detect(), Rc::new(Team::new(threads)));
+        Trained {
+            model,
+            optimizer,
+            topology,
+            device,
+            instructions,
+            team,
+            buffers: Buffers::default(),
+            steps: 0,
+        }
+    }
+
+    /// How a pass is made, on this network's threads and memory.
+    fn context(&self, normalisation: Normalisation, recorder: Option<Recorder>) -> Context {
+        Context {
+            instructions: self.instructions,
+            normalisation,
+            recorder,
+            team: Rc::clone(&self.team),
+            buffers: self.buffers.clone(),
+        }
     }
 
     fn check(&self, batch: &Batch) {
@@ -99,13 +120,9 @@ impl Trained {
 
     /// Computes the loss, its gradients and what the operations have measured on their way.
     fn forward_and_backward(&mut self, batch: &Batch, wanted: Wanted) -> Result<Passes, CpuError> {
-        let recorder =
-            Recorder::new(self.topology.layers.len(), self.topology.blocks.len(), wanted.histograms);
-        let context = Context {
-            instructions: self.instructions,
-            normalisation: Normalisation::Training,
-            recorder: Some(recorder.clone()),
-        };
+        let (layers, blocks) = (self.topology.layers.len(), self.topology.blocks.len());
+        let recorder = Recorder::new(layers, blocks, wanted.scalars, wanted.histograms);
+        let context = self.context(Normalisation::Training, Some(recorder.clone()));
         let logits = self.model.trace(&self.device, &batch.images, &context)?;
         let classes = self.topology.classes;
         let wrong = values(&logits)
@@ -198,7 +215,7 @@ impl Network for Trained {
             Mode::Eval => Normalisation::Running,
             Mode::Batch => Normalisation::Batch,
         };
-        let context = Context { instructions: self.instructions, normalisation, recorder: None };
+        let context = self.context(normalisation, None);
         let logits = self.model.infer(&self.device, &batch.images, &context).expect(INFALLIBLE);
         values(&logits).to_vec()
     }

@@ -1,23 +1,27 @@
 //! The arithmetic of the layers over plain slices: convolution, batch norm, shortcut and pooling, forward and
-//! backward. Knows nothing of dfdx, tapes or tensors.
+//! backward, a row at a time. Knows nothing of dfdx, tapes, tensors or threads.
 //!
-//! Activations are NHWC (`[batch][height][width][channels]`), convolution weights HWIO
-//! (`[kernel][kernel][in][out]`), all contiguous `f32`. Functions that compute a gradient *add* to their
-//! destination, because a buffer of gradients begins at zero and has several contributors. Results depend on
-//! the data and the [`InstructionSet`] alone: every sum has one fixed order.
+//! Activations stand in bundles of 16 images ([`bundle`]), convolution weights as HWIO
+//! (`[kernel][kernel][in][out]`). Results depend on the data alone and, in the last bits, on whether the machine
+//! has fused multiply-adds: every sum has one fixed order.
 
 mod instruction_set;
-mod size;
 mod vector;
 mod dispatch;
-mod scratch;
+pub mod bundle;
+pub mod rows;
+pub mod scratch;
+pub mod moments;
 pub mod convolution;
-pub mod batch_norm;
-pub mod subsample;
+pub mod normalisation;
 pub mod pooling;
+pub mod subsample;
+mod size;
 pub mod reference;
 #[cfg(test)]
-mod samples;
+pub(super) mod samples;
+#[cfg(test)]
+pub(super) mod guarded;
 
 pub use instruction_set::InstructionSet;
 pub use size::Size;

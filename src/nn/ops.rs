@@ -1,36 +1,34 @@
-//! The layers as operations on dfdx's tape: each computes its output by a kernel and leaves a backward
-//! operation that adds to the gradients of its inputs. Shapes are types, so that the compiler checks channels,
-//! height and width from layer to layer. Knows neither architectures nor optimisers.
+//! The layers as operations on dfdx's tape: each computes its output by a sweep and leaves a backward operation
+//! that takes the gradient on to what it has read. Shapes are types, so that the compiler checks channels, height
+//! and width from layer to layer. Knows neither architectures nor optimisers.
 //!
-//! An output's gradient is final when its producer's backward operation runs. There it is measured, used and
-//! its memory freed, so that only a few gradients of activations exist at a time.
+//! Activations and their gradients stand in memory of our own ([`activation`]), in bundles and aligned to cache
+//! lines; parameters, their gradients, the head and the loss are dfdx's.
 
-use dfdx::shapes::Const;
-use dfdx::tensor::{Cpu, Tensor};
+use std::rc::Rc;
 
 use crate::nn::kernels::InstructionSet;
+use crate::nn::team::Team;
 
 pub mod storage;
+pub mod activation;
+mod buffers;
 mod recorder;
 mod convolution;
-mod batch_norm;
-mod zero_padding;
+mod shortcut;
 mod pooling;
 mod linear;
 
-pub use batch_norm::{Norm, Running, batch_norm};
-pub use convolution::{Inputs, convolution};
+pub use activation::Features;
+pub use buffers::Buffers;
+pub use convolution::{Norm, Running, convolution};
 pub use linear::{linear, observed};
 pub use pooling::global_average;
 pub use recorder::{LayerRecord, Record, Recorder};
-pub use zero_padding::zero_padding;
+pub use shortcut::zero_padding;
 
-/// A batch of activations, NHWC, with the tape that has led to it.
-pub type Features<const H: usize, const W: usize, const C: usize, T = dfdx::tensor::NoneTape> =
-    Tensor<(usize, Const<H>, Const<W>, Const<C>), f32, Cpu, T>;
-
-/// How a pass through the network is made.
-#[derive(Clone, Debug)]
+/// How a pass through the network is made, and what with. Clones share all of it.
+#[derive(Clone)]
 pub struct Context {
     /// The vector instructions of the kernels.
     pub instructions: InstructionSet,
@@ -38,6 +36,10 @@ pub struct Context {
     pub normalisation: Normalisation,
     /// Takes what the operations measure, where something is to be measured.
     pub recorder: Option<Recorder>,
+    /// The threads.
+    pub team: Rc<Team>,
+    /// The memory of activations.
+    pub buffers: Buffers,
 }
 
 /// What batch norm normalises by.

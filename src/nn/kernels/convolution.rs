@@ -1,222 +1,92 @@
-//! Convolution with square kernels of 1 or 3, padding `KERNEL / 2` and stride 1 or 2.
+//! Convolution with square kernels of 1 or 3, padding `kernel / 2` and stride 1 or 2, on bundles of images, a row
+//! at a time, so that whoever calls can do what comes before and after while the row is in the cache.
 //!
-//! Each image is copied into a scratch with a border of zeros, and the weights into one where they stand in the
-//! order of their use. Then a tile of pixels times a block of channels is summed in registers over all taps and
-//! input channels (`tiles`). The gradient to the input is such a convolution too: of the output's gradient,
-//! spread out by the stride, with the kernel turned by half a turn. The gradient to the weights keeps a tile of
-//! weights in registers and passes over the pixels (`outer`).
+//! A tile of pixels times output channels is summed in registers over all taps and input channels: `rows`
+//! forward and, with the kernel turned by half a turn, for the gradient to the input; `spread` for the latter
+//! with a stride. The gradient to the weights keeps a tile of weights in registers and passes over pixels
+//! (`weights`). Every number has one order of summation, whatever the tiles.
 
-use super::dispatch::{Instructions, Kernel};
-use super::scratch::with_scratch;
-use super::{InstructionSet, Size};
+use super::bundle::Shape;
 
-mod outer;
-mod padding;
-mod tiles;
+mod fold;
+mod pack;
+mod rows;
+mod spread;
+mod weights;
 
-use padding::Padding;
+pub use fold::fold_weight_gradient;
+pub use pack::{pack, pack_turned};
+pub use rows::{forward_row, input_gradient_row};
+pub use weights::weight_gradient_rows;
 
-/// Computes `y = x * weights`.
-///
-/// Shapes: x `[size][INPUTS]`, weights `[KERNEL][KERNEL][INPUTS][OUTPUTS]`, y `[size / STRIDE][OUTPUTS]`.
-pub fn forward<const KERNEL: usize, const STRIDE: usize, const INPUTS: usize, const OUTPUTS: usize>(
-    set: InstructionSet,
-    size: Size,
-    x: &[f32],
-    weights: &[f32],
-    y: &mut [f32],
-) {
-    let geometry = Geometry::of::<KERNEL, STRIDE, INPUTS, OUTPUTS>();
-    geometry.check(size, x.len(), weights.len(), y.len());
-    convolve(
-        set,
-        Convolution {
-            geometry,
-            source_size: size,
-            padding: Padding { border: KERNEL / 2, spread: 1 },
-            source: x,
-            weights,
-            turned: false,
-            destination: y,
-        },
-    );
-}
+/// Output channels of a tile, of which all channels of a layer but images' are multiples.
+pub const CHANNEL_BLOCK: usize = 4;
 
-/// Adds the gradient with respect to the input to `dx`, for the gradient `dy` with respect to the output.
-///
-/// `size` is the input's; shapes as in [`forward`].
-pub fn input_gradient<const KERNEL: usize, const STRIDE: usize, const INPUTS: usize, const OUTPUTS: usize>(
-    set: InstructionSet,
-    size: Size,
-    dy: &[f32],
-    weights: &[f32],
-    dx: &mut [f32],
-) {
-    Geometry::of::<KERNEL, STRIDE, INPUTS, OUTPUTS>().check(size, dx.len(), weights.len(), dy.len());
-    convolve(
-        set,
-        Convolution {
-            geometry: Geometry::of::<KERNEL, 1, OUTPUTS, INPUTS>(),
-            source_size: size.strided(STRIDE),
-            padding: Padding { border: KERNEL / 2, spread: STRIDE },
-            source: dy,
-            weights,
-            turned: true,
-            destination: dx,
-        },
-    );
-}
+/// The most input channels of a convolution.
+const MOST_INPUTS: usize = 1024;
 
-/// Adds the gradient with respect to the weights to `dweights`, for the gradient `dy` with respect to the output.
-///
-/// `size` is the input's; shapes as in [`forward`].
-pub fn weight_gradient<
-    const KERNEL: usize,
-    const STRIDE: usize,
-    const INPUTS: usize,
-    const OUTPUTS: usize,
->(
-    set: InstructionSet,
-    size: Size,
-    x: &[f32],
-    dy: &[f32],
-    dweights: &mut [f32],
-) {
-    let geometry = Geometry::of::<KERNEL, STRIDE, INPUTS, OUTPUTS>();
-    geometry.check(size, x.len(), dweights.len(), dy.len());
-    correlate(set, Correlation { geometry, size, x, dy, dweights });
-}
+/// Numbers that are read for pixels outside the image.
+#[repr(align(64))]
+struct Outside([f32; MOST_INPUTS * super::bundle::LANES]);
 
-/// The shape of a convolution at run time. The inner loops know tile sizes alone at compile time, so that they
-/// are compiled once for each instruction set and not once for each layer.
-#[derive(Clone, Copy, Debug)]
-struct Geometry {
-    kernel: usize,
-    stride: usize,
-    inputs: usize,
-    outputs: usize,
+static OUTSIDE: Outside = Outside([0.0; MOST_INPUTS * super::bundle::LANES]);
+
+/// The shape of a convolution. What it puts out is named `y`, what it reads `x`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Side of the kernel: 1 or 3.
+    pub kernel: usize,
+    /// Distance of neighbouring outputs in pixels of the input: 1 or 2.
+    pub stride: usize,
+    /// The shape of what is read.
+    pub input: Shape,
+    /// Output channels.
+    pub outputs: usize,
 }
 
 impl Geometry {
-    fn of<const KERNEL: usize, const STRIDE: usize, const INPUTS: usize, const OUTPUTS: usize>() -> Geometry {
-        const {
-            assert!(
-                (KERNEL == 1 || KERNEL == 3) && (STRIDE == 1 || STRIDE == 2),
-                "kernel 1 or 3, stride 1 or 2"
-            )
-        };
-        Geometry { kernel: KERNEL, stride: STRIDE, inputs: INPUTS, outputs: OUTPUTS }
+    /// A shape that the kernels can do.
+    ///
+    /// # Panics
+    /// Where they cannot; everything `unsafe` rests on what is checked here.
+    pub fn new(kernel: usize, stride: usize, input: Shape, outputs: usize) -> Geometry {
+        assert!((kernel == 1 || kernel == 3) && (stride == 1 || stride == 2), "kernel 1 or 3, stride 1 or 2");
+        assert!(
+            input.height.is_multiple_of(stride) && input.width.is_multiple_of(stride),
+            "height and width are multiples of the stride, not {input:?} of {stride}"
+        );
+        assert!(outputs.is_multiple_of(CHANNEL_BLOCK), "{outputs} output channels come in blocks");
+        let possible = 1..=MOST_INPUTS;
+        assert!(
+            possible.contains(&input.channels) && possible.contains(&outputs),
+            "1 to {MOST_INPUTS} channels, not {} and {outputs}",
+            input.channels
+        );
+        Geometry { kernel, stride, input, outputs }
     }
 
-    /// Panics where slices don't have the lengths that the shapes ask for; everything `unsafe` rests on this.
-    fn check(self, size: Size, x: usize, weights: usize, y: usize) {
-        let Geometry { kernel, stride, inputs, outputs } = self;
-        assert_eq!(x, size.pixels() * inputs, "the input has {inputs} channels and {size:?}");
-        assert_eq!(weights, kernel * kernel * inputs * outputs, "one weight a tap, input and output channel");
-        assert_eq!(y, size.strided(stride).pixels() * outputs, "the output has {outputs} channels");
-    }
-}
-
-/// A convolution of padded images, forward or as the gradient to the input.
-struct Convolution<'a> {
-    geometry: Geometry,
-    source_size: Size,
-    padding: Padding,
-    source: &'a [f32],
-    weights: &'a [f32],
-    /// Whether this is the gradient to the input: the weights are of the forward convolution, and the result is
-    /// added to the destination.
-    turned: bool,
-    destination: &'a mut [f32],
-}
-
-fn convolve(set: InstructionSet, convolution: Convolution) {
-    let padded = convolution.padding.padded(convolution.source_size);
-    let image = padded.area() * convolution.geometry.inputs;
-    with_scratch(convolution.weights.len(), image, |packed, image| {
-        image.fill(0.0);
-        set.run(Convolve { convolution, padded, packed, image });
-    });
-}
-
-/// [`Convolution`] with the scratch it needs.
-struct Convolve<'a, 's> {
-    convolution: Convolution<'a>,
-    padded: Size,
-    packed: &'s mut [f32],
-    image: &'s mut [f32],
-}
-
-impl Kernel for Convolve<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<I: Instructions>(self) {
-        let Convolve { convolution, padded, packed, image } = self;
-        let Convolution { geometry, source_size, padding, source, weights, turned, destination } =
-            convolution;
-        let Geometry { kernel, stride, inputs, outputs } = geometry;
-        tiles::pack(geometry, tiles::block::<I>(outputs), weights, turned, packed);
-        let shape = tiles::Shape {
-            image_row: padded.width * inputs,
-            height: (padded.height - kernel) / stride + 1,
-            width: (padded.width - kernel) / stride + 1,
-        };
-        let sources = source.chunks_exact(source_size.area() * inputs);
-        let destinations = destination.chunks_exact_mut(shape.height * shape.width * outputs);
-        for (source, destination) in sources.zip(destinations) {
-            padding.copy(source_size, inputs, source, image);
-            // SAFETY: the instructions are the caller's word. The scratch has the lengths of all weights and of
-            // a padded image, the output's shape follows from the latter, and a destination has its length.
-            unsafe { tiles::convolve::<I>(geometry, shape, image, packed, destination, turned) };
+    /// The shape of what is put out.
+    pub fn output(self) -> Shape {
+        Shape {
+            height: self.input.height / self.stride,
+            width: self.input.width / self.stride,
+            channels: self.outputs,
         }
     }
-}
 
-/// The gradient to the weights: the correlation of padded images with the output's gradients.
-struct Correlation<'a> {
-    geometry: Geometry,
-    size: Size,
-    x: &'a [f32],
-    dy: &'a [f32],
-    dweights: &'a mut [f32],
-}
+    /// The number of weights, `[kernel][kernel][inputs][outputs]`.
+    pub fn weights(self) -> usize {
+        self.kernel * self.kernel * self.input.channels * self.outputs
+    }
 
-fn correlate(set: InstructionSet, correlation: Correlation) {
-    let padding = Padding { border: correlation.geometry.kernel / 2, spread: 1 };
-    let padded = padding.padded(correlation.size);
-    with_scratch(0, padded.area() * correlation.geometry.inputs, |_, image| {
-        image.fill(0.0);
-        set.run(Correlate { correlation, padding, padded, image });
-    });
-}
+    /// Multiply-adds of one image, forward; each gradient takes as many.
+    pub fn multiply_adds(self) -> usize {
+        self.output().area() * self.weights()
+    }
 
-/// [`Correlation`] with the scratch it needs.
-struct Correlate<'a, 's> {
-    correlation: Correlation<'a>,
-    padding: Padding,
-    padded: Size,
-    image: &'s mut [f32],
-}
-
-impl Kernel for Correlate<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<I: Instructions>(self) {
-        let Correlate { correlation, padding, padded, image } = self;
-        let Correlation { geometry, size, x, dy, dweights } = correlation;
-        let Geometry { stride, inputs, outputs, .. } = geometry;
-        let output = size.strided(stride);
-        let shape =
-            tiles::Shape { image_row: padded.width * inputs, height: output.height, width: output.width };
-        let gradients = dy.chunks_exact(output.area() * outputs);
-        for (x, dy) in x.chunks_exact(size.area() * inputs).zip(gradients) {
-            padding.copy(size, inputs, x, image);
-            // SAFETY: the instructions are the caller's word; the lengths are those of `Geometry::check`, and
-            // the padded image reaches `(height - 1) * stride + kernel` rows and as many columns.
-            unsafe { outer::correlate::<I>(geometry, shape, image, dy, dweights) };
-        }
+    /// The row of the input that tap row `tap` reads for an output row; none outside the image.
+    pub fn input_row(self, output_row: usize, tap: usize) -> Option<usize> {
+        (output_row * self.stride + tap).checked_sub(self.kernel / 2).filter(|row| *row < self.input.height)
     }
 }
 

@@ -2,24 +2,18 @@
 //! is called.
 
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{__m128, __m256, __m512};
+use std::arch::x86_64::{__m256, __m512};
 
 use super::InstructionSet;
 use super::instruction_set::Level;
-use super::vector::{Pair, Vector};
+use super::vector::Vector;
 
 /// What an instruction set offers to a kernel at compile time.
 pub(super) trait Instructions {
-    /// A vector of 4 numbers.
-    type By4: Vector;
-    /// A vector of 8 numbers.
-    type By8: Vector;
-    /// A vector of 16 numbers.
-    type By16: Vector;
+    /// The vector that fills a register.
+    type Vector: Vector;
     /// Whether there are 32 registers rather than 16, so that larger tiles fit.
     const MANY_REGISTERS: bool;
-    /// Numbers of one register.
-    const REGISTER: usize;
 }
 
 /// A computation that is compiled for each instruction set. `run` and whatever it calls must be
@@ -38,11 +32,8 @@ pub(super) trait Kernel {
 struct Baseline;
 
 impl Instructions for Baseline {
-    type By4 = [f32; 4];
-    type By8 = Pair<[f32; 4]>;
-    type By16 = Pair<Pair<[f32; 4]>>;
+    type Vector = [f32; 4];
     const MANY_REGISTERS: bool = false;
-    const REGISTER: usize = 4;
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -50,11 +41,8 @@ struct Avx2;
 
 #[cfg(target_arch = "x86_64")]
 impl Instructions for Avx2 {
-    type By4 = __m128;
-    type By8 = __m256;
-    type By16 = Pair<__m256>;
+    type Vector = __m256;
     const MANY_REGISTERS: bool = false;
-    const REGISTER: usize = 8;
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -62,11 +50,8 @@ struct Avx512;
 
 #[cfg(target_arch = "x86_64")]
 impl Instructions for Avx512 {
-    type By4 = __m128;
-    type By8 = __m256;
-    type By16 = __m512;
+    type Vector = __m512;
     const MANY_REGISTERS: bool = true;
-    const REGISTER: usize = 16;
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -85,6 +70,7 @@ fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
 
 impl InstructionSet {
     /// Runs the kernel as compiled for this set.
+    #[inline]
     pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.level() {
             // SAFETY: the baseline is what every machine of the target has.

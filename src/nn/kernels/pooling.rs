@@ -1,66 +1,85 @@
-//! Global average pooling: the mean of each channel over an image.
+//! Global average pooling: the mean of each channel over an image, on bundles.
 
-use super::Size;
+use super::bundle::{LANES, Shape};
 
-/// Writes the means of `x` `[size][CHANNELS]` to `y` `[batch][CHANNELS]`.
-pub fn forward<const CHANNELS: usize>(size: Size, x: &[f32], y: &mut [f32]) {
-    assert_eq!(
-        (x.len(), y.len()),
-        (size.pixels() * CHANNELS, size.batch * CHANNELS),
-        "slices fit the size {size:?}"
-    );
-    let scale = 1.0 / size.area() as f32;
-    for (image, means) in x.chunks_exact(size.area() * CHANNELS).zip(y.chunks_exact_mut(CHANNELS)) {
-        let mut sums = [0.0_f32; CHANNELS];
-        for pixel in image.chunks_exact(CHANNELS) {
-            sums.iter_mut().zip(pixel).for_each(|(sum, x)| *sum += x);
-        }
-        means.iter_mut().zip(sums).for_each(|(mean, sum)| *mean = sum * scale);
+/// Adds a row to the sums of each channel, `[channels][LANES]`.
+pub fn add_row(shape: Shape, row: &[f32], sums: &mut [f32]) {
+    assert_eq!((row.len(), sums.len()), (shape.row(), shape.channels * LANES), "a row of {shape:?}");
+    for pixel in row.chunks_exact(shape.channels * LANES) {
+        sums.iter_mut().zip(pixel).for_each(|(sum, x)| *sum += x);
     }
 }
 
-/// Adds the gradient with respect to the input to `dx`, for the gradient `dy` with respect to the means.
-pub fn gradient<const CHANNELS: usize>(size: Size, dy: &[f32], dx: &mut [f32]) {
-    assert_eq!(
-        (dx.len(), dy.len()),
-        (size.pixels() * CHANNELS, size.batch * CHANNELS),
-        "slices fit the size {size:?}"
-    );
-    let scale = 1.0 / size.area() as f32;
-    for (image, gradient) in dx.chunks_exact_mut(size.area() * CHANNELS).zip(dy.chunks_exact(CHANNELS)) {
-        for pixel in image.chunks_exact_mut(CHANNELS) {
-            pixel.iter_mut().zip(gradient).for_each(|(d, g)| *d += g * scale);
+/// Writes the means of a bundle's first images, `[images][channels]`, from their sums.
+pub fn means(shape: Shape, sums: &[f32], to: &mut [f32]) {
+    let scale = 1.0 / shape.area() as f32;
+    for (lane, to) in to.chunks_exact_mut(shape.channels).enumerate() {
+        to.iter_mut().zip(sums.chunks_exact(LANES)).for_each(|(mean, sums)| *mean = sums[lane] * scale);
+    }
+}
+
+/// Writes the gradient to one pixel, `[channels][LANES]`, which is the same for all pixels of an image, for the
+/// gradient to the means of a bundle's first images; lanes without an image get none.
+pub fn pixel_gradient(shape: Shape, of_means: &[f32], pixel: &mut [f32]) {
+    let scale = 1.0 / shape.area() as f32;
+    for (channel, lanes) in pixel.chunks_exact_mut(LANES).enumerate() {
+        for (lane, to) in lanes.iter_mut().enumerate() {
+            *to = of_means.get(lane * shape.channels + channel).map_or(0.0, |gradient| gradient * scale);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use crate::nn::kernels::bundle::interleave;
+    use crate::nn::kernels::samples::{assert_close, numbers};
 
-    proptest! {
-        #[test]
-        fn means_and_their_gradient_are_their_definitions(
-            (batch, height, width) in (1_usize..4, 1_usize..9, 1_usize..9),
-            x in prop::collection::vec(-8.0_f32..8.0, 4 * 8 * 8 * 5),
-        ) {
-            let size = Size::new(batch, height, width);
-            let x = &x[..size.pixels() * 5];
-            let mut y = vec![f32::NAN; batch * 5];
-            forward::<5>(size, x, &mut y);
-            for (i, y) in y.iter().enumerate() {
-                let image = &x[i / 5 * size.area() * 5..][..size.area() * 5];
-                let sum: f64 = image.iter().skip(i % 5).step_by(5).map(|&x| f64::from(x)).sum();
-                prop_assert!((f64::from(*y) - sum / size.area() as f64).abs() < 1e-5);
-            }
-            let dy: Vec<f32> = (0..batch * 5).map(|i| i as f32).collect();
-            let mut dx = vec![0.5; x.len()];
-            gradient::<5>(size, &dy, &mut dx);
-            for (i, dx) in dx.iter().enumerate() {
-                let from = i / (size.area() * 5) * 5 + i % 5;
-                prop_assert!((dx - 0.5 - dy[from] / size.area() as f32).abs() < 1e-6);
+    /// The means of a bundle's images, and the images.
+    fn pooled(shape: Shape, images: usize, seed: u64) -> (Vec<f32>, Vec<f32>) {
+        let nhwc = numbers(images * shape.image(), seed);
+        let mut bundle = vec![f32::NAN; shape.bundle()];
+        interleave(&nhwc, shape.image(), &mut bundle);
+        bundle.as_chunks_mut::<LANES>().0.iter_mut().for_each(|lanes| lanes[images..].fill(f32::NAN));
+        let mut sums = vec![0.0; shape.channels * LANES];
+        bundle.chunks_exact(shape.row()).for_each(|row| add_row(shape, row, &mut sums));
+        let mut to = vec![f32::NAN; images * shape.channels];
+        means(shape, &sums, &mut to);
+        (to, nhwc)
+    }
+
+    #[test]
+    fn means_are_those_of_each_channel_of_each_image() {
+        for (images, shape) in [
+            (1, Shape::new(1, 1, 4)),
+            (5, Shape::new(3, 2, 6)),
+            (16, Shape::new(8, 8, 20)),
+            (15, Shape::new(2, 5, 1)),
+        ] {
+            let (ours, nhwc) = pooled(shape, images, images as u64);
+            let of_image = |image: &[f32]| -> Vec<f64> {
+                let of = |c: usize| {
+                    image.iter().skip(c).step_by(shape.channels).map(|&x| f64::from(x)).sum::<f64>()
+                };
+                (0..shape.channels).map(|c| of(c) / shape.area() as f64).collect()
+            };
+            let expected: Vec<f64> = nhwc.chunks_exact(shape.image()).flat_map(of_image).collect();
+            assert_close("means", &ours, &expected, 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_pixel_has_its_share_of_the_gradient_and_lanes_without_an_image_have_none() {
+        let shape = Shape::new(4, 2, 3);
+        for images in [1, 7, 16] {
+            let gradient = numbers(images * 3, 9);
+            let mut pixel = vec![f32::NAN; 3 * LANES];
+            pixel_gradient(shape, &gradient, &mut pixel);
+            for (channel, lanes) in pixel.chunks_exact(LANES).enumerate() {
+                for (lane, ours) in lanes.iter().enumerate() {
+                    let expected = if lane < images { gradient[lane * 3 + channel] / 8.0 } else { 0.0 };
+                    assert_eq!(*ours, expected, "channel {channel} of image {lane}");
+                }
             }
         }
     }

@@ -1,7 +1,9 @@
-//! Numbers for the kernels' tests, the same in every run.
+//! Numbers for the kernels' tests, the same in every run, and how results are compared.
+
+use super::InstructionSet;
 
 /// Numbers of about unit size from a seed.
-pub(super) fn numbers(count: usize, seed: u64) -> Vec<f32> {
+pub(in crate::nn) fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -10,4 +12,43 @@ pub(super) fn numbers(count: usize, seed: u64) -> Vec<f32> {
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     };
     (0..count).map(|_| next()).collect()
+}
+
+/// Asserts that numbers are those expected, up to a tolerance times the largest number expected.
+pub(in crate::nn) fn assert_close(what: &str, ours: &[f32], expected: &[f64], tolerance: f64) {
+    assert_eq!(ours.len(), expected.len(), "{what}");
+    let scale = expected.iter().fold(1e-3_f64, |scale, x| scale.max(x.abs()));
+    for (i, (a, b)) in ours.iter().zip(expected).enumerate() {
+        let difference = (f64::from(*a) - b).abs();
+        // NaN is not within the tolerance.
+        assert!(
+            difference <= tolerance * scale,
+            "{what}: element {i} is {a}, expected {b} at a scale of {scale}"
+        );
+    }
+}
+
+/// Asserts that a sum is that of these terms, up to a tolerance times their size.
+pub(in crate::nn) fn assert_sum(what: &str, ours: f64, terms: impl Iterator<Item = f64>, tolerance: f64) {
+    let (mut expected, mut size) = (0.0, 0.0);
+    terms.for_each(|x| (expected, size) = (expected + x, size + x.abs()));
+    assert!((ours - expected).abs() <= tolerance * size, "{what}: {ours}, expected {expected}");
+}
+
+/// Asserts that all the instruction sets with fused multiply-adds have come to the same.
+pub(in crate::nn) fn assert_fused_agree<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    results: &[(InstructionSet, T)],
+) {
+    let mut fused = results.iter().filter(|(set, _)| *set != InstructionSet::baseline());
+    let Some((first, expected)) = fused.next() else { return };
+    for (set, result) in fused {
+        // Not `assert_eq`, which would print everything.
+        assert!(result == expected, "{what}: {set} and {first} give different bits");
+    }
+}
+
+/// The bits of numbers, for comparisons that tell zeros apart and find NaN equal to itself.
+pub(in crate::nn) fn bits(numbers: &[f32]) -> Vec<u32> {
+    numbers.iter().map(|x| x.to_bits()).collect()
 }

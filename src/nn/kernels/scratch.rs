@@ -1,42 +1,83 @@
-//! Working memory that a thread keeps from call to call, so that kernels allocate nothing once warm.
+//! Memory for vectors: aligned to cache lines, so that no vector straddles two, which would halve the speed of
+//! reading. Working memory is kept by its thread from call to call, that of activations by a pool.
 
 use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+
+use super::bundle::LANES;
 
 /// A cache line, for the alignment.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-struct Line([f32; LINE]);
+struct Line([f32; LANES]);
 
-/// Numbers in a cache line.
-const LINE: usize = 16;
+const _: () = assert!(size_of::<Line>() == LANES * size_of::<f32>(), "a line holds a vector without padding");
+
+/// Numbers that begin at a cache line.
+#[derive(Clone, Debug, Default)]
+pub struct Aligned {
+    lines: Vec<Line>,
+    length: usize,
+}
+
+impl Aligned {
+    /// So many zeros.
+    pub fn zeros(length: usize) -> Aligned {
+        Aligned { lines: vec![Line([0.0; LANES]); length.div_ceil(LANES)], length }
+    }
+
+    /// The most numbers it has room for.
+    pub fn capacity(&self) -> usize {
+        self.lines.len() * LANES
+    }
+
+    /// The same memory, seen as so many numbers, whatever they are.
+    pub fn resized(mut self, length: usize) -> Aligned {
+        self.grow(length);
+        self
+    }
+
+    fn grow(&mut self, length: usize) {
+        if self.capacity() < length {
+            self.lines.resize(length.div_ceil(LANES), Line([0.0; LANES]));
+        }
+        self.length = length;
+    }
+}
+
+impl Deref for Aligned {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: a Line is `repr(C)` and exactly LANES numbers without padding; `length` is at most their count.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.length) }
+    }
+}
+
+impl DerefMut for Aligned {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as in `deref`; the borrow is handed on.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.length) }
+    }
+}
 
 thread_local! {
-    static LINES: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Aligned> = RefCell::new(Aligned::default());
 }
 
-/// Calls `work` with two slices of these lengths, aligned to cache lines; what they hold at first is anything.
+/// Calls `work` with slices of these lengths, each aligned to cache lines; what they hold at first is anything.
 ///
 /// `work` must not call this function again.
-pub(super) fn with_scratch<R>(
-    first: usize,
-    second: usize,
-    work: impl FnOnce(&mut [f32], &mut [f32]) -> R,
-) -> R {
-    LINES.with_borrow_mut(|lines| {
-        let boundary = first.div_ceil(LINE);
-        let needed = boundary + second.div_ceil(LINE);
-        if lines.len() < needed {
-            lines.resize(needed, Line([0.0; LINE]));
-        }
-        let (front, back) = lines.split_at_mut(boundary);
-        work(&mut numbers(front)[..first], &mut numbers(back)[..second])
+pub fn with_scratch<const N: usize, R>(lengths: [usize; N], work: impl FnOnce([&mut [f32]; N]) -> R) -> R {
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.grow(lengths.iter().map(|length| length.next_multiple_of(LANES)).sum());
+        let mut rest: &mut [f32] = scratch;
+        work(lengths.map(|length| {
+            let (slice, behind) = std::mem::take(&mut rest).split_at_mut(length.next_multiple_of(LANES));
+            rest = behind;
+            &mut slice[..length]
+        }))
     })
-}
-
-/// The numbers of some lines.
-fn numbers(lines: &mut [Line]) -> &mut [f32] {
-    // SAFETY: a Line is `repr(C)` and exactly LINE numbers without padding; the borrow is handed on.
-    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * LINE) }
 }
 
 #[cfg(test)]
@@ -45,14 +86,26 @@ mod tests {
 
     #[test]
     fn slices_are_apart_aligned_and_as_long_as_asked() {
-        for (first, second) in [(0, 5), (1, 1), (16, 17), (1000, 3)] {
-            with_scratch(first, second, |a, b| {
-                assert_eq!((a.len(), b.len()), (first, second));
-                assert!(a.as_ptr().addr().is_multiple_of(64) && b.as_ptr().addr().is_multiple_of(64));
-                a.fill(1.0);
-                b.fill(2.0);
-                assert!(a.iter().all(|x| *x == 1.0));
+        for lengths in [[0, 5, 1], [1, 1, 16], [16, 17, 3], [1000, 3, 64]] {
+            with_scratch(lengths, |mut slices| {
+                for (index, slice) in slices.iter_mut().enumerate() {
+                    assert_eq!(slice.len(), lengths[index]);
+                    assert!(slice.as_ptr().addr().is_multiple_of(64));
+                    slice.fill(index as f32);
+                }
+                for (index, slice) in slices.iter().enumerate() {
+                    assert!(slice.iter().all(|x| *x == index as f32));
+                }
             });
         }
+    }
+
+    #[test]
+    fn memory_is_kept_where_it_is_large_enough() {
+        let first = Aligned::zeros(100);
+        let place = first.as_ptr();
+        let second = first.resized(37);
+        assert_eq!((second.len(), second.capacity(), second.as_ptr()), (37, 112, place));
+        assert_eq!(second.resized(200).len(), 200);
     }
 }

@@ -1,94 +1,67 @@
 //! The parameter-free shortcut where the shape changes (option A of He et al. 2015, section 4.2): every second
-//! pixel of every second row, with channels of zeros added, half before and half after.
+//! pixel of every second row, with channels of zeros added, half before and half after; on bundles.
 
-use super::Size;
+use super::bundle::{LANES, Shape};
 
-/// Writes the shortcut of `x` `[size][INPUTS]` to `y` `[size / 2][OUTPUTS]`.
-pub fn forward<const INPUTS: usize, const OUTPUTS: usize>(size: Size, x: &[f32], y: &mut [f32]) {
-    let before = padding::<INPUTS, OUTPUTS>();
-    for_each_pixel::<INPUTS, OUTPUTS>(size, x.len(), y.len(), |from, to| {
-        let pixel = &mut y[to..to + OUTPUTS];
-        pixel.fill(0.0);
-        pixel[before..before + INPUTS].copy_from_slice(&x[from..from + INPUTS]);
-    });
+/// Writes a row of the shortcut from the row of `x` at twice its height.
+pub fn forward_row(input: Shape, channels: usize, x: &[f32], y: &mut [f32]) {
+    let before = (channels - input.channels) / 2 * LANES;
+    let pixels = x.chunks_exact(2 * input.channels * LANES).zip(y.chunks_exact_mut(channels * LANES));
+    for (x, y) in pixels {
+        let x = &x[..input.channels * LANES];
+        y[..before].fill(0.0);
+        y[before..before + x.len()].copy_from_slice(x);
+        y[before + x.len()..].fill(0.0);
+    }
 }
 
-/// Adds the gradient with respect to the input to `dx`, for the gradient `dy` with respect to the output.
-pub fn gradient<const INPUTS: usize, const OUTPUTS: usize>(size: Size, dy: &[f32], dx: &mut [f32]) {
-    let before = padding::<INPUTS, OUTPUTS>();
-    for_each_pixel::<INPUTS, OUTPUTS>(size, dx.len(), dy.len(), |to, from| {
-        let gradient = &dy[from + before..from + before + INPUTS];
-        dx[to..to + INPUTS].iter_mut().zip(gradient).for_each(|(d, g)| *d += g);
-    });
-}
-
-/// Channels of zeros before those of the input.
-const fn padding<const INPUTS: usize, const OUTPUTS: usize>() -> usize {
-    const { assert!(OUTPUTS >= INPUTS, "option A adds channels") };
-    (OUTPUTS - INPUTS) / 2
-}
-
-/// Calls `visit` with the offsets of every kept pixel, in the input and in the output.
-fn for_each_pixel<const INPUTS: usize, const OUTPUTS: usize>(
-    size: Size,
-    input: usize,
-    output: usize,
-    mut visit: impl FnMut(usize, usize),
-) {
-    let half = size.strided(2);
-    assert_eq!(
-        (input, output),
-        (size.pixels() * INPUTS, half.pixels() * OUTPUTS),
-        "slices fit the size {size:?}"
-    );
-    for row in 0..half.batch * half.height {
-        for column in 0..half.width {
-            visit((2 * row * size.width + 2 * column) * INPUTS, (row * half.width + column) * OUTPUTS);
-        }
+/// Adds a row of the output's gradient to the row of the input's at twice its height.
+pub fn add_gradient_row(input: Shape, channels: usize, dy: &[f32], dx: &mut [f32]) {
+    let before = (channels - input.channels) / 2 * LANES;
+    let pixels = dx.chunks_exact_mut(2 * input.channels * LANES).zip(dy.chunks_exact(channels * LANES));
+    for (dx, dy) in pixels {
+        let dx = &mut dx[..input.channels * LANES];
+        let kept = dy[before..].iter();
+        dx.iter_mut().zip(kept).for_each(|(dx, dy)| *dx += dy);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use crate::nn::kernels::samples::numbers;
 
     #[test]
-    fn every_second_pixel_is_kept_between_channels_of_zeros() {
-        // Two channels to four of one image of 2 x 4 pixels, numbered.
-        let x: Vec<f32> = (1..=16).map(|i| i as f32).collect();
-        let mut y = [9.0; 8];
-        forward::<2, 4>(Size::new(1, 2, 4), &x, &mut y);
-        assert_eq!(y, [0.0, 1.0, 2.0, 0.0, 0.0, 5.0, 6.0, 0.0]);
+    fn every_second_pixel_stands_between_channels_of_zeros() {
+        let input = Shape::new(4, 6, 4);
+        let x = numbers(input.row(), 1);
+        for channels in [4, 8, 12] {
+            let before = (channels - 4) / 2;
+            let mut y = vec![f32::NAN; 3 * channels * LANES];
+            forward_row(input, channels, &x, &mut y);
+            for (i, y) in y.iter().enumerate() {
+                let (pixel, channel, lane) = (i / LANES / channels, i / LANES % channels, i % LANES);
+                let inside = (before..before + 4).contains(&channel);
+                let at = || ((2 * pixel) * 4 + channel - before) * LANES + lane;
+                assert_eq!(*y, if inside { x[at()] } else { 0.0 }, "channel {channel} of pixel {pixel}");
+            }
+        }
     }
 
-    proptest! {
-        /// The gradient is the adjoint: <forward(x), dy> = <x, gradient(dy)>, exactly in small whole numbers.
-        #[test]
-        fn forward_is_its_definition_and_the_gradient_its_adjoint(
-            (batch, rows, columns) in (1_usize..4, 1_usize..4, 1_usize..4),
-            seed: u8,
-        ) {
-            let size = Size::new(batch, 2 * rows, 2 * columns);
-            let whole = |count: usize, salt: usize| -> Vec<f32> {
-                (0..count).map(|i| ((i * 37 + usize::from(seed) + salt) % 23) as f32 - 11.0).collect()
-            };
-            let x = whole(size.pixels() * 4, 0);
-            let dy = whole(size.strided(2).pixels() * 8, 5);
-            let mut y = vec![f32::NAN; dy.len()];
-            forward::<4, 8>(size, &x, &mut y);
-            for (i, y) in y.iter().enumerate() {
-                let (pixel, channel) = (i / 8, i % 8);
-                let (row, column) = (pixel / columns % rows, pixel % columns);
-                let from = ((pixel / columns / rows * size.height + 2 * row) * size.width + 2 * column) * 4;
-                let expected = if (2..6).contains(&channel) { x[from + channel - 2] } else { 0.0 };
-                prop_assert_eq!(*y, expected);
+    #[test]
+    fn the_gradient_is_added_where_the_pixels_came_from() {
+        let input = Shape::new(4, 6, 4);
+        for channels in [4, 8, 12] {
+            let dy = numbers(3 * channels * LANES, 2);
+            let before = numbers(input.row(), 3);
+            let mut dx = before.clone();
+            add_gradient_row(input, channels, &dy, &mut dx);
+            for (i, (dx, before)) in dx.iter().zip(&before).enumerate() {
+                let (pixel, channel, lane) = (i / LANES / 4, i / LANES % 4, i % LANES);
+                let at = || ((pixel / 2) * channels + channel + (channels - 4) / 2) * LANES + lane;
+                let added = if pixel % 2 == 0 { dy[at()] } else { 0.0 };
+                assert_eq!(*dx, before + added, "channel {channel} of pixel {pixel}");
             }
-            let mut dx = vec![1.0; x.len()];
-            gradient::<4, 8>(size, &dy, &mut dx);
-            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-            prop_assert_eq!(dot(&y, &dy), dot(&x, &dx) - x.iter().sum::<f32>());
         }
     }
 }

@@ -1,49 +1,48 @@
-//! Vectors of f32 as the convolutions use them, written once for every instruction set. Everything here is
-//! `unsafe` for one reason: it may only run where the machine has the instructions.
+//! Vectors of f32 as the kernels use them, written once for every instruction set. Everything here is `unsafe`
+//! for one reason: it may only run where the machine has the instructions.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-/// A vector that lives in registers.
-pub(super) trait Vector: Copy {
-    /// How many numbers it holds.
-    const LANES: usize;
+macro_rules! vector {
+    ($($(#[doc = $doc:literal])* fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        /// A vector that lives in a register, or in a few.
+        pub(super) trait Vector: Copy {
+            /// How many numbers it holds.
+            const LANES: usize;
 
+            $($(#[doc = $doc])*
+            ///
+            /// # Safety
+            /// The machine has the instructions; what is pointed to can be read or written, `LANES` numbers of it.
+            unsafe fn $name($($argument: $type),*) -> $result;)*
+        }
+    };
+}
+
+vector! {
     /// All lanes zero.
-    ///
-    /// # Safety
-    /// The machine has the instructions.
-    unsafe fn zero() -> Self;
-
+    fn zero() -> Self;
     /// All lanes `x`.
-    ///
-    /// # Safety
-    /// The machine has the instructions.
-    unsafe fn splat(x: f32) -> Self;
-
+    fn splat(x: f32) -> Self;
     /// The numbers that `from` points at, however aligned.
-    ///
-    /// # Safety
-    /// The machine has the instructions; `LANES` numbers can be read.
-    unsafe fn load(from: *const f32) -> Self;
-
+    fn load(from: *const f32) -> Self;
     /// Writes the lanes to `to`, however aligned.
-    ///
-    /// # Safety
-    /// The machine has the instructions; `LANES` numbers can be written.
-    unsafe fn store(self, to: *mut f32);
-
+    fn store(self: Self, to: *mut f32) -> ();
     /// The sum, lane by lane.
-    ///
-    /// # Safety
-    /// The machine has the instructions.
-    unsafe fn add(self, other: Self) -> Self;
-
+    fn add(self: Self, other: Self) -> Self;
+    /// The difference, lane by lane.
+    fn sub(self: Self, other: Self) -> Self;
+    /// The smaller, lane by lane; `other` where either is NaN.
+    fn min(self: Self, other: Self) -> Self;
+    /// The larger, lane by lane; `other` where either is NaN.
+    fn max(self: Self, other: Self) -> Self;
     /// `self * factor + term`, lane by lane; rounded once where there is an instruction for it, else twice.
-    ///
-    /// # Safety
-    /// The machine has the instructions.
-    unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
+    fn mul_add(self: Self, factor: Self, term: Self) -> Self;
+    /// `self` where `by` is positive or NaN, else zero: the gradient through ReLU.
+    fn where_positive(self: Self, by: Self) -> Self;
+    /// One where `self` is zero of either sign, else zero.
+    fn is_zero(self: Self) -> Self;
 }
 
 /// Plain Rust: needs no instructions of its own, and where a target has vectors of its own, LLVM uses them.
@@ -73,71 +72,51 @@ impl<const LANES: usize> Vector for [f32; LANES] {
     }
 
     #[inline(always)]
-    unsafe fn add(mut self, other: Self) -> Self {
-        for lane in 0..LANES {
-            self[lane] += other[lane];
-        }
-        self
-    }
-
-    #[inline(always)]
-    unsafe fn mul_add(self, factor: Self, mut term: Self) -> Self {
-        for lane in 0..LANES {
-            term[lane] += self[lane] * factor[lane];
-        }
-        term
-    }
-}
-
-/// Two vectors as one of twice the lanes.
-#[derive(Clone, Copy)]
-pub(super) struct Pair<V>(V, V);
-
-impl<V: Vector> Vector for Pair<V> {
-    const LANES: usize = 2 * V::LANES;
-
-    #[inline(always)]
-    unsafe fn zero() -> Self {
-        // SAFETY: the caller vouches for the instructions.
-        unsafe { Pair(V::zero(), V::zero()) }
-    }
-
-    #[inline(always)]
-    unsafe fn splat(x: f32) -> Self {
-        // SAFETY: the caller vouches for the instructions.
-        unsafe { Pair(V::splat(x), V::splat(x)) }
-    }
-
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller vouches for the instructions and for twice V's lanes.
-        unsafe { Pair(V::load(from), V::load(from.add(V::LANES))) }
-    }
-
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        // SAFETY: the caller vouches for the instructions and for twice V's lanes.
-        unsafe {
-            self.0.store(to);
-            self.1.store(to.add(V::LANES));
-        }
-    }
-
-    #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
-        // SAFETY: the caller vouches for the instructions.
-        unsafe { Pair(self.0.add(other.0), self.1.add(other.1)) }
+        std::array::from_fn(|lane| self[lane] + other[lane])
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        std::array::from_fn(|lane| self[lane] - other[lane])
+    }
+
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        std::array::from_fn(|lane| if self[lane] < other[lane] { self[lane] } else { other[lane] })
+    }
+
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        std::array::from_fn(|lane| if self[lane] > other[lane] { self[lane] } else { other[lane] })
     }
 
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
-        // SAFETY: the caller vouches for the instructions.
-        unsafe { Pair(self.0.mul_add(factor.0, term.0), self.1.mul_add(factor.1, term.1)) }
+        std::array::from_fn(|lane| self[lane] * factor[lane] + term[lane])
+    }
+
+    #[inline(always)]
+    unsafe fn where_positive(self, by: Self) -> Self {
+        std::array::from_fn(|lane| {
+            // A mask of bits rather than a choice, because choices may be compiled to jumps.
+            let mask = u32::from(by[lane] <= 0.0).wrapping_sub(1);
+            f32::from_bits(self[lane].to_bits() & mask)
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn is_zero(self) -> Self {
+        self.map(|x| f32::from(u8::from(x == 0.0)))
     }
 }
 
 macro_rules! intrinsics {
-    ($($vector:ty, $lanes:literal: $zero:ident $splat:ident $load:ident $store:ident $add:ident $mul_add:ident;)*) => {$(
+    (
+        $vector:ty, $lanes:literal, $zero:ident $splat:ident $load:ident $store:ident $add:ident $sub:ident
+        $min:ident $max:ident $mul_add:ident,
+        where_positive($gradient:ident, $by:ident) = $where_positive:expr, is_zero($x:ident) = $is_zero:expr
+    ) => {
         #[cfg(target_arch = "x86_64")]
         impl Vector for $vector {
             const LANES: usize = $lanes;
@@ -173,16 +152,147 @@ macro_rules! intrinsics {
             }
 
             #[inline(always)]
+            unsafe fn sub(self, other: Self) -> Self {
+                // SAFETY: the caller vouches for the instructions.
+                unsafe { $sub(self, other) }
+            }
+
+            #[inline(always)]
+            unsafe fn min(self, other: Self) -> Self {
+                // SAFETY: the caller vouches for the instructions.
+                unsafe { $min(self, other) }
+            }
+
+            #[inline(always)]
+            unsafe fn max(self, other: Self) -> Self {
+                // SAFETY: the caller vouches for the instructions.
+                unsafe { $max(self, other) }
+            }
+
+            #[inline(always)]
             unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
                 // SAFETY: the caller vouches for the instructions.
                 unsafe { $mul_add(self, factor, term) }
             }
+
+            #[inline(always)]
+            unsafe fn where_positive(self, by: Self) -> Self {
+                let ($gradient, $by) = (self, by);
+                // SAFETY: the caller vouches for the instructions.
+                unsafe { $where_positive }
+            }
+
+            #[inline(always)]
+            unsafe fn is_zero(self) -> Self {
+                let $x = self;
+                // SAFETY: the caller vouches for the instructions.
+                unsafe { $is_zero }
+            }
         }
-    )*};
+    };
 }
 
 intrinsics! {
-    __m128, 4: _mm_setzero_ps _mm_set1_ps _mm_loadu_ps _mm_storeu_ps _mm_add_ps _mm_fmadd_ps;
-    __m256, 8: _mm256_setzero_ps _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_fmadd_ps;
-    __m512, 16: _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_fmadd_ps;
+    __m256, 8,
+    _mm256_setzero_ps _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps
+    _mm256_min_ps _mm256_max_ps _mm256_fmadd_ps,
+    where_positive(g, y) = _mm256_and_ps(g, _mm256_cmp_ps::<_CMP_NLE_UQ>(y, _mm256_setzero_ps())),
+    is_zero(x) = _mm256_and_ps(_mm256_set1_ps(1.0), _mm256_cmp_ps::<_CMP_EQ_OQ>(x, _mm256_setzero_ps()))
+}
+
+intrinsics! {
+    __m512, 16,
+    _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps
+    _mm512_min_ps _mm512_max_ps _mm512_fmadd_ps,
+    where_positive(g, y) = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(y, _mm512_setzero_ps()), g),
+    is_zero(x) = _mm512_maskz_mov_ps(
+        _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(x, _mm512_setzero_ps()),
+        _mm512_set1_ps(1.0)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::nn::kernels::InstructionSet;
+    use crate::nn::kernels::dispatch::{Instructions, Kernel};
+
+    /// As many numbers as the largest vector has.
+    type Numbers = [f32; 16];
+
+    /// Every operation on three vectors.
+    struct Operations([Numbers; 3]);
+
+    impl Kernel for Operations {
+        type Output = [Numbers; 9];
+
+        #[inline(always)]
+        unsafe fn run<I: Instructions>(self) -> [Numbers; 9] {
+            let mut results = [[f32::NAN; 16]; 9];
+            for lane in (0..16).step_by(I::Vector::LANES) {
+                // SAFETY: the instructions are the caller's word; vectors begin at multiples of their lanes, which
+                // divide the 16 numbers.
+                unsafe {
+                    let [a, b, c] =
+                        self.0.each_ref().map(|numbers| I::Vector::load(numbers.as_ptr().add(lane)));
+                    let vectors = [
+                        I::Vector::zero(),
+                        I::Vector::splat(1.5),
+                        a.add(b),
+                        a.sub(b),
+                        a.min(b),
+                        a.max(b),
+                        a.mul_add(b, c),
+                        a.where_positive(b),
+                        a.is_zero(),
+                    ];
+                    for (vector, to) in vectors.into_iter().zip(&mut results) {
+                        vector.store(to.as_mut_ptr().add(lane));
+                    }
+                }
+            }
+            results
+        }
+    }
+
+    /// The same by definition.
+    fn expected(set: InstructionSet, [a, b, c]: [f32; 3]) -> [f32; 9] {
+        let once = set != InstructionSet::baseline();
+        [
+            0.0,
+            1.5,
+            a + b,
+            a - b,
+            if a < b { a } else { b },
+            if a > b { a } else { b },
+            if once { a.mul_add(b, c) } else { a * b + c },
+            if b <= 0.0 { 0.0 } else { a },
+            if a == 0.0 { 1.0 } else { 0.0 },
+        ]
+    }
+
+    fn number() -> impl Strategy<Value = f32> {
+        let odd =
+            [0.0, -0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-45, -1e-45, f32::MAX, f32::MIN, 1.0];
+        prop_oneof![2 => -4.0_f32..4.0, 1 => any::<f32>(), 2 => prop::sample::select(odd.to_vec())]
+    }
+
+    proptest! {
+        #[test]
+        fn every_operation_is_what_it_is_for_one_number(vectors in prop::array::uniform16([number(), number(), number()])) {
+            let by_vector: [Numbers; 3] = std::array::from_fn(|v| vectors.map(|numbers| numbers[v]));
+            for set in InstructionSet::available() {
+                let results = set.run(Operations(by_vector));
+                for (lane, numbers) in vectors.into_iter().enumerate() {
+                    for (which, expected) in expected(set, numbers).into_iter().enumerate() {
+                        let ours = results[which][lane];
+                        let same = ours.to_bits() == expected.to_bits() || ours.is_nan() && expected.is_nan();
+                        prop_assert!(same, "{set}: operation {which} of {numbers:?} is {ours}, not {expected}");
+                    }
+                }
+            }
+        }
+    }
 }

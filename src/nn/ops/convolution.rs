@@ -1,23 +1,72 @@
-//! Convolution with square kernels, padding `KERNEL / 2`, without bias.
+//! A convolution without bias, with the batch norm (Ioffe & Szegedy 2015), addition and ReLU that follow it.
 
-use dfdx::shapes::{Const, HasShape, Rank4};
-use dfdx::tensor::{Cpu, CpuError, PutTape, SplitTape, Tape, Tensor};
+use std::cell::RefCell;
+use std::rc::Rc;
 
-use super::storage::{give_back, take_gradient, values, values_mut, zeros};
-use super::{Context, Features};
-use crate::nn::kernels::{Size, convolution as kernel};
+use dfdx::shapes::{Rank1, Rank4};
+use dfdx::tensor::{Cpu, CpuError, Gradients, NoneTape, Tape, Tensor};
 
-/// What a convolution reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Inputs {
-    /// The images of the batch, whose gradient nobody needs.
-    Images,
-    /// Another layer's output.
-    Activations,
+use super::activation::{Activation, Layer, divide_mut};
+use super::buffers::Buffer;
+use super::storage::values;
+use super::{Context, Features, Normalisation};
+use crate::nn::kernels::bundle::{Part, Shape, bundles};
+use crate::nn::kernels::convolution::{Geometry, pack, pack_turned};
+use crate::nn::kernels::moments::ChannelSums;
+use crate::nn::kernels::normalisation::{EPSILON, GradientSums, MOMENTUM};
+use crate::nn::sweeps::{self, Backward, Towards};
+use crate::statistics::Sums;
+use crate::units::{BlockIdx, LayerIdx};
+
+/// Running statistics of the channels, for inference.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Running {
+    /// Means.
+    pub mean: Vec<f32>,
+    /// Unbiased variances.
+    pub variance: Vec<f32>,
+    /// Batches that have moved them.
+    pub batches: i64,
 }
 
-/// Computes `y = x * weights`: `[batch][H][W][IN]` by `[KERNEL][KERNEL][IN][OUT]` gives
-/// `[batch][HO][WO][OUT]`, with `HO = H / STRIDE` and `WO = W / STRIDE`.
+impl Running {
+    /// Statistics that no batch has moved: mean 0, variance 1.
+    pub fn new(channels: usize) -> Running {
+        Running { mean: vec![0.0; channels], variance: vec![1.0; channels], batches: 0 }
+    }
+
+    /// Moves them towards those of a batch, as PyTorch does: by [`MOMENTUM`], with the unbiased variance.
+    fn update(&mut self, sums: &ChannelSums) {
+        let unbiased = sums.count as f64 / (sums.count as f64 - 1.0);
+        for (channel, (mean, variance)) in self.mean.iter_mut().zip(&mut self.variance).enumerate() {
+            let (new_mean, new_variance) = sums.moments(channel);
+            *mean += MOMENTUM * (new_mean as f32 - *mean);
+            *variance += MOMENTUM * ((new_variance * unbiased) as f32 - *variance);
+        }
+        self.batches += 1;
+    }
+}
+
+/// A batch norm's parameters, its running statistics, and its place in the topology for the recorder.
+#[derive(Debug)]
+pub struct Norm<'a, const C: usize> {
+    /// Scale.
+    pub gamma: &'a Tensor<Rank1<C>, f32, Cpu>,
+    /// Shift.
+    pub beta: &'a Tensor<Rank1<C>, f32, Cpu>,
+    /// Running statistics.
+    pub running: &'a mut Running,
+    /// Whether ReLU follows.
+    pub relu: bool,
+    /// The layer whose output this is.
+    pub layer: LayerIdx,
+    /// The block whose addition this is, where it adds a shortcut.
+    pub block: Option<BlockIdx>,
+}
+
+/// Computes `f(gamma (z - mean) / sqrt(variance + 1e-5) + beta + shortcut)` with `z = x * weights` and f ReLU or
+/// nothing: `[batch][H][W][IN]` by `[KERNEL][KERNEL][IN][OUT]` gives `[batch][HO][WO][OUT]`, with
+/// `HO = H / STRIDE` and `WO = W / STRIDE`.
 pub fn convolution<
     const KERNEL: usize,
     const STRIDE: usize,
@@ -31,31 +80,235 @@ pub fn convolution<
 >(
     x: Features<H, W, IN, T>,
     weights: &Tensor<Rank4<KERNEL, KERNEL, IN, OUT>, f32, Cpu>,
-    inputs: Inputs,
+    shortcut: Option<Features<HO, WO, OUT>>,
+    norm: Norm<OUT>,
     context: &Context,
 ) -> Result<Features<HO, WO, OUT, T>, CpuError> {
     const {
         assert!(KERNEL == 1 || KERNEL == 3, "kernels have a side of 1 or 3");
         assert!(HO * STRIDE == H && WO * STRIDE == W, "the stride divides height and width");
     }
+    let geometry = Geometry::new(KERNEL, STRIDE, Shape::new(H, W, IN), OUT);
     let (x, mut tape) = x.split_tape();
-    let set = context.instructions;
-    let batch = x.shape().0;
-    let size = Size::new(batch, H, W);
-    let mut y = zeros(x.device(), (batch, Const::<HO>, Const::<WO>, Const::<OUT>))?;
-    kernel::forward::<KERNEL, STRIDE, IN, OUT>(set, size, values(&x), values(weights), values_mut(&mut y));
+    let x = x.activation;
+    let is_first_reader = !x.is_formed();
+    let shortcut = shortcut.map(|h| h.activation);
 
-    let output = y.clone();
-    let weights = weights.clone();
+    let (response, sums) = respond(&x, geometry, values(weights), context);
+    if context.normalisation == Normalisation::Training {
+        norm.running.update(&sums);
+    }
+    let layer = normalise(response, &sums, &norm, shortcut.clone(), context);
+    let output = Activation::of_layer(geometry.output(), x.images, layer);
+    let y: Features<HO, WO, OUT> = Features::of(output, NoneTape);
+
+    let output = Rc::clone(&y.activation);
+    let (weights, gamma, beta) = (weights.clone(), norm.gamma.clone(), norm.beta.clone());
+    let context = context.clone();
     tape.add_backward_op(move |gradients| {
-        let dy = take_gradient(gradients, &output)?;
-        let dweights = gradients.get_or_alloc_mut(&weights)?;
-        kernel::weight_gradient::<KERNEL, STRIDE, IN, OUT>(set, size, values(&x), &dy, dweights);
-        if inputs == Inputs::Activations {
-            let dx = gradients.get_or_alloc_mut(&x)?;
-            kernel::input_gradient::<KERNEL, STRIDE, IN, OUT>(set, size, &dy, values(&weights), dx);
+        let pass = Pass { geometry, x: &x, output: &output, is_first_reader, context: &context };
+        let Some((gradient, sums)) = pass.gradient() else { return Ok(()) };
+        add_channels(gradients, &gamma, sums.along.iter().zip(&pass.layer().inverse_deviation), |(a, i)| {
+            (a * f64::from(*i)) as f32
+        })?;
+        add_channels(gradients, &beta, sums.passed.iter(), |sum| *sum as f32)?;
+        let [scale, slope, constant] = pass.norm_gradient(&sums, values(&gamma));
+        let of_weights = gradients.get_or_alloc_mut(&weights)?;
+        pass.spread(&gradient, [&scale, &slope, &constant], values(&weights), of_weights);
+        if let Some(shortcut) = &shortcut {
+            shortcut.add_extra(gradient);
         }
-        give_back(x.device(), dy)
+        Ok(())
     });
-    Ok(y.put_tape(tape))
+    Ok(y.with_tape(tape))
+}
+
+/// Convolves a batch, and sums each channel of what comes out.
+fn respond(x: &Activation, geometry: Geometry, weights: &[f32], context: &Context) -> (Buffer, ChannelSums) {
+    let output = geometry.output();
+    let parts = x.parts();
+    let mut packed = context.buffers.take(weights.len());
+    pack(geometry, weights, &mut packed);
+    let mut response = context.buffers.take(bundles(x.images) * output.bundle());
+    let mut sums: Vec<ChannelSums> = parts.iter().map(|_| ChannelSums::none(output.channels)).collect();
+    x.read(context, &parts, |sources| {
+        let responses = divide_mut(output, &mut response, &parts);
+        let (set, packed) = (context.instructions, &*packed);
+        let jobs = parts.iter().zip(sources).zip(responses.zip(&mut sums));
+        context.team.run(jobs, |((part, source), (response, sums))| {
+            sweeps::forward(set, geometry, part, source, packed, response, sums);
+        });
+    });
+    let mut total = ChannelSums::none(output.channels);
+    sums.iter().for_each(|sums| total.merge(sums));
+    (response, total)
+}
+
+/// What makes an output of a response.
+fn normalise<const C: usize>(
+    response: Buffer,
+    sums: &ChannelSums,
+    norm: &Norm<C>,
+    shortcut: Option<Rc<Activation>>,
+    context: &Context,
+) -> Layer {
+    let (gamma, beta) = (values(norm.gamma), values(norm.beta));
+    let mut layer = Layer {
+        response,
+        scale: vec![0.0; C],
+        shift: vec![0.0; C],
+        mean: vec![0.0; C],
+        inverse_deviation: vec![0.0; C],
+        relu: norm.relu,
+        shortcut: RefCell::new(shortcut),
+        normalised: Sums { count: sums.count * C as u64, ..Sums::default() },
+        index: norm.layer,
+        block: norm.block,
+    };
+    for channel in 0..C {
+        let (mean, variance) = match context.normalisation {
+            Normalisation::Running => {
+                (f64::from(norm.running.mean[channel]), f64::from(norm.running.variance[channel]))
+            }
+            Normalisation::Training | Normalisation::Batch => sums.moments(channel),
+        };
+        let inverse = (variance + f64::from(EPSILON)).sqrt().recip();
+        let (gamma, beta) = (f64::from(gamma[channel]), f64::from(beta[channel]));
+        layer.mean[channel] = mean as f32;
+        layer.inverse_deviation[channel] = inverse as f32;
+        layer.scale[channel] = (gamma * inverse) as f32;
+        layer.shift[channel] = (beta - mean * gamma * inverse) as f32;
+        // What batch norm puts out has mean beta, and a variance that follows from the response's.
+        let count = sums.count as f64;
+        layer.normalised.sum += count * beta;
+        layer.normalised.squares += count * (beta * beta + variance * (gamma * inverse).powi(2));
+    }
+    layer
+}
+
+/// Adds a number a channel to a parameter's gradient.
+fn add_channels<const C: usize, X>(
+    gradients: &mut Gradients<f32, Cpu>,
+    parameter: &Tensor<Rank1<C>, f32, Cpu>,
+    numbers: impl Iterator<Item = X>,
+    number: impl Fn(X) -> f32,
+) -> Result<(), CpuError> {
+    let gradient = gradients.get_or_alloc_mut(parameter)?;
+    gradient.iter_mut().zip(numbers).for_each(|(gradient, x)| *gradient += number(x));
+    Ok(())
+}
+
+/// The way back through one layer.
+struct Pass<'a> {
+    geometry: Geometry,
+    x: &'a Activation,
+    output: &'a Activation,
+    is_first_reader: bool,
+    context: &'a Context,
+}
+
+/// What one part of the batch is for a sweep back.
+struct Job<'a> {
+    part: &'a Part,
+    backward: Backward<'a>,
+    of_weights: &'a mut [f32],
+}
+
+impl<'a> Pass<'a> {
+    fn layer(&self) -> &'a Layer {
+        self.output.layer.as_ref().expect("a convolution's output comes from a layer")
+    }
+
+    /// The gradient to the layer's output, taken back through ReLU, with its sums; none where nothing has read
+    /// the output.
+    fn gradient(&self) -> Option<(Buffer, GradientSums)> {
+        if let Some(taken) = self.output.taken() {
+            return Some(taken);
+        }
+        // A projection's output is read by an addition alone, whose layer hands its gradient on.
+        let gradient = self.output.take_extra()?;
+        let parts = self.output.parts();
+        let (set, shape) = (self.context.instructions, self.output.shape);
+        self.output.take_back(self.context, &parts, gradient, |jobs| {
+            self.context.team.run(parts.iter().zip(jobs), |(part, (gradient, masked))| {
+                sweeps::reduce(set, shape, part, gradient, masked);
+            });
+        });
+        self.output.taken()
+    }
+
+    /// Scale, slope and constant of each channel that make the response's gradient of the gradient g that passes
+    /// ReLU: `gamma / std (g - mean(g) - (z - mean(z)) mean(g (z - mean(z))) / std^2)`.
+    fn norm_gradient(&self, sums: &GradientSums, gamma: &[f32]) -> [Vec<f32>; 3] {
+        let layer = self.layer();
+        let count = (self.output.images * self.output.shape.area()) as f64;
+        let mut spread: [Vec<f32>; 3] = Default::default();
+        for (channel, &gamma) in gamma.iter().enumerate() {
+            let (mean, inverse) =
+                (f64::from(layer.mean[channel]), f64::from(layer.inverse_deviation[channel]));
+            let scale = f64::from(gamma) * inverse;
+            let slope = -scale * inverse * inverse * sums.along[channel] / count;
+            let constant = -scale * sums.passed[channel] / count - slope * mean;
+            let numbers = [scale, slope, constant].map(|x| x as f32);
+            spread.iter_mut().zip(numbers).for_each(|(all, x)| all.push(x));
+        }
+        spread
+    }
+
+    /// Computes the gradients to weights and source from that to the output.
+    fn spread(&self, gradient: &[f32], spread: [&[f32]; 3], weights: &[f32], of_weights: &mut [f32]) {
+        let (context, x) = (self.context, self.x);
+        let parts = x.parts();
+        let responses = self.output.divide(&self.layer().response, &parts);
+        let gradients = self.output.divide(gradient, &parts);
+        let mut of_parts = context.buffers.take(parts.len() * weights.len());
+        x.read(context, &parts, |sources| {
+            let backward = sources
+                .into_iter()
+                .zip(gradients.zip(responses))
+                .map(|(source, (gradient, response))| Backward { gradient, response, spread, source });
+            let of_parts = of_parts.chunks_exact_mut(weights.len());
+            let jobs = parts.iter().zip(backward).zip(of_parts);
+            let jobs = jobs.map(|((part, backward), of_weights)| Job { part, backward, of_weights });
+            self.run(&parts, weights, jobs);
+        });
+        for of_part in of_parts.chunks_exact(weights.len()) {
+            of_weights.iter_mut().zip(of_part).for_each(|(sum, x)| *sum += x);
+        }
+    }
+
+    /// Does the jobs, which also give the gradient to the source where it has one.
+    fn run<'j>(&self, parts: &[Part], weights: &[f32], jobs: impl Iterator<Item = Job<'j>>) {
+        let (context, x) = (self.context, self.x);
+        if !x.has_gradient {
+            return self.sweep(jobs.map(|job| (job, None)));
+        }
+        let mut turned = context.buffers.take(weights.len());
+        pack_turned(self.geometry, weights, &mut turned);
+        let weights = &*turned;
+        let mut gradient = context.buffers.take(bundles(x.images) * self.geometry.input.bundle());
+        if !self.is_first_reader {
+            let gradients = x.divide_mut(&mut gradient, parts);
+            let towards =
+                gradients.map(|gradient| Some(Towards { weights, gradient, extra: None, masked: None }));
+            self.sweep(jobs.zip(towards));
+            return x.add_extra(gradient);
+        }
+        let extra = x.take_extra();
+        x.take_back(context, parts, gradient, |taken| {
+            let mut extra = extra.as_ref().map(|extra| x.divide(extra, parts));
+            let towards = taken.into_iter().map(|(gradient, masked)| {
+                let extra = extra.as_mut().and_then(Iterator::next);
+                Some(Towards { weights, gradient, extra, masked: Some(masked) })
+            });
+            self.sweep(jobs.zip(towards));
+        });
+    }
+
+    fn sweep<'j, 't>(&self, jobs: impl Iterator<Item = (Job<'j>, Option<Towards<'t>>)>) {
+        let (set, geometry) = (self.context.instructions, self.geometry);
+        self.context.team.run(jobs, |(Job { part, backward, of_weights }, towards)| {
+            sweeps::backward(set, geometry, part, backward, of_weights, towards);
+        });
+    }
 }

@@ -6,8 +6,6 @@ use dfdx::tensor_ops::{BroadcastTo, PermuteTo, TryAdd, TryMatMul};
 
 use super::Context;
 use super::storage::values;
-use crate::nn::kernels::batch_norm::ForwardStatistics;
-use crate::statistics::Moments;
 use crate::units::LayerIdx;
 
 /// Computes `y = x weights^T + bias`: `[batch][IN]` by `[out][IN]` gives `[batch][out]`; the number of outputs
@@ -30,17 +28,10 @@ pub fn observed<T: Tape<f32, Cpu> + 'static>(
 ) -> Tensor<(usize, usize), f32, Cpu, T> {
     let Some(recorder) = context.recorder.clone() else { return y };
     let (y, mut tape) = y.split_tape();
-    let output = Moments::of(values(&y));
-    let units = y.shape().1;
-    let dead = |unit: &usize| values(&y).iter().skip(*unit).step_by(units).all(|&x| x == 0.0);
-    let dead_units = (0..units).filter(dead).count();
-    let measured = ForwardStatistics { output, dead_units, response: output.sums, branch: None };
-    recorder.output(layer, None, values(&y), &measured);
-
+    recorder.logits(layer, values(&y), y.shape().1);
     let observed = y.clone();
     tape.add_backward_op(move |gradients| {
-        let dy = gradients.get_or_alloc_mut(&observed)?;
-        recorder.output_gradient(layer, Moments::of(dy));
+        recorder.logits_gradient(layer, gradients.get_or_alloc_mut(&observed)?);
         Ok(())
     });
     y.put_tape(tape)

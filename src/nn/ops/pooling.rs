@@ -1,26 +1,56 @@
-//! Global average pooling.
+//! Global average pooling, where the bundles end and dfdx's tensors begin.
 
-use dfdx::shapes::{Const, HasShape};
-use dfdx::tensor::{Cpu, CpuError, PutTape, SplitTape, Tape, Tensor};
+use std::rc::Rc;
 
-use super::Features;
-use super::storage::{give_back, take_gradient, values, values_mut, zeros};
-use crate::nn::kernels::{Size, pooling as kernel};
+use dfdx::shapes::Const;
+use dfdx::tensor::{Cpu, CpuError, PutTape, Tape, Tensor, TensorFromVec};
+
+use super::storage::take_gradient;
+use super::{Context, Features};
+use crate::nn::kernels::bundle::{LANES, bundles};
+use crate::nn::sweeps;
 
 /// Computes the mean of each channel over each image: `[batch][H][W][C]` gives `[batch][C]`.
 pub fn global_average<const H: usize, const W: usize, const C: usize, T: Tape<f32, Cpu> + 'static>(
     x: Features<H, W, C, T>,
+    device: &Cpu,
+    context: &Context,
 ) -> Result<Tensor<(usize, Const<C>), f32, Cpu, T>, CpuError> {
     let (x, mut tape) = x.split_tape();
-    let size = Size::new(x.shape().0, H, W);
-    let mut y = zeros(x.device(), (size.batch, Const::<C>))?;
-    kernel::forward::<C>(size, values(&x), values_mut(&mut y));
+    let x = x.activation;
+    let parts = x.parts();
+    let mut means = vec![0.0; x.images * C];
+    x.read(context, &parts, |sources| {
+        let mut rest: &mut [f32] = &mut means;
+        let of_parts = parts.iter().map(|part| {
+            let length = (part.bundles.len() * LANES * C).min(rest.len());
+            let (part, behind) = std::mem::take(&mut rest).split_at_mut(length);
+            rest = behind;
+            part
+        });
+        let (set, shape) = (context.instructions, x.shape);
+        context.team.run(parts.iter().zip(sources.into_iter().zip(of_parts)), |(part, (source, means))| {
+            sweeps::pool(set, shape, part, source, means);
+        });
+    });
+    let y = device.try_tensor_from_vec(means, (x.images, Const::<C>))?;
 
     let output = y.clone();
+    let context = context.clone();
     tape.add_backward_op(move |gradients| {
         let dy = take_gradient(gradients, &output)?;
-        kernel::gradient::<C>(size, &dy, gradients.get_or_alloc_mut(&x)?);
-        give_back(x.device(), dy)
+        let x = Rc::clone(&x);
+        let parts = x.parts();
+        let gradient = context.buffers.take(bundles(x.images) * x.shape.bundle());
+        x.take_back(&context, &parts, gradient, |jobs| {
+            let (set, shape, dy) = (context.instructions, x.shape, &dy);
+            context.team.run(parts.iter().zip(jobs), |(part, (gradient, masked))| {
+                let first = part.bundles.start * LANES * C;
+                let end = (part.bundles.end * LANES * C).min(dy.len());
+                sweeps::unpool(set, shape, part, &dy[first..end], gradient, masked);
+            });
+        });
+        Ok(())
     });
     Ok(y.put_tape(tape))
 }

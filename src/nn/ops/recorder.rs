@@ -5,10 +5,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::activation::Layer;
 use crate::event::Histogram;
-use crate::nn::kernels::batch_norm::ForwardStatistics;
+use crate::nn::kernels::normalisation::{GradientSums, OutputSums};
 use crate::statistics::{Moments, Products, Sums, histogram};
-use crate::units::{BlockIdx, LayerIdx};
+use crate::units::LayerIdx;
 
 /// The measurements of a layer in one step.
 #[derive(Clone, Debug, Default)]
@@ -20,9 +21,13 @@ pub struct LayerRecord {
     /// Of its response, before addition and ReLU.
     pub response: Sums,
     /// Of the gradient with respect to its output.
-    pub output_gradient: Moments,
+    pub output_gradient: Sums,
     /// Of its output, where wanted.
     pub histogram: Histogram,
+    /// Whether there is a NaN or infinity on the way forward; known whatever is wanted.
+    pub broken_forward: bool,
+    /// Whether there is one in the gradient; known whatever is wanted.
+    pub broken_backward: bool,
 }
 
 /// The measurements of one step.
@@ -36,64 +41,105 @@ pub struct Record {
     pub order: Vec<LayerIdx>,
     /// Time spent on histograms, which no operation computes on its way.
     pub histogram_time: Duration,
-    with_histograms: bool,
 }
 
 /// A handle on the record of a step, cloned into every operation of its pass.
 #[derive(Clone, Debug)]
-pub struct Recorder(Rc<RefCell<Record>>);
+pub struct Recorder {
+    record: Rc<RefCell<Record>>,
+    scalars: bool,
+    histograms: bool,
+}
 
 impl Recorder {
     /// A recorder for a network of so many layers and blocks.
-    pub fn new(layers: usize, blocks: usize, with_histograms: bool) -> Recorder {
-        Recorder(Rc::new(RefCell::new(Record {
+    pub fn new(layers: usize, blocks: usize, scalars: bool, histograms: bool) -> Recorder {
+        let record = Record {
             layers: vec![LayerRecord::default(); layers],
             branches: vec![None; blocks],
             order: Vec::with_capacity(layers),
             histogram_time: Duration::ZERO,
-            with_histograms,
-        })))
+        };
+        Recorder { record: Rc::new(RefCell::new(record)), scalars, histograms }
     }
 
     /// Gives what has been recorded and leaves nothing.
     pub fn take(&self) -> Record {
-        let mut record = self.0.borrow_mut();
         let empty = Record {
             layers: Vec::new(),
             branches: Vec::new(),
             order: Vec::new(),
             histogram_time: Duration::ZERO,
-            with_histograms: false,
         };
-        std::mem::replace(&mut record, empty)
+        std::mem::replace(&mut self.record.borrow_mut(), empty)
     }
 
-    /// Records a layer's output, and the branch of the block that it closes.
+    /// Whether the operations are to measure what they compute.
+    pub(super) fn measures(&self) -> bool {
+        self.scalars
+    }
+
+    /// Records a layer's output, which has been formed, with what was measured of it and, where a shortcut went
+    /// into it, of the branch of the block that it closes. `values` gives all of its numbers.
     pub(super) fn output(
         &self,
-        layer: LayerIdx,
-        block: Option<BlockIdx>,
-        values: &[f32],
-        measured: &ForwardStatistics,
+        layer: &Layer,
+        measured: Option<OutputSums>,
+        has_shortcut: bool,
+        values: impl Fn() -> Vec<f32>,
     ) {
-        let mut record = self.0.borrow_mut();
-        record.order.push(layer);
-        if let (Some(block), Some(branch)) = (block, measured.branch) {
-            record.branches[block.0] = Some(branch);
+        let mut record = self.record.borrow_mut();
+        record.order.push(layer.index);
+        let entry = &mut record.layers[layer.index.0];
+        entry.broken_forward = !layer.normalised.squares.is_finite();
+        entry.response = layer.normalised;
+        let mut branch = None;
+        if let Some(OutputSums { moments, products, alive, .. }) = measured {
+            // Sums that are not finite tell neither how many numbers are not, nor the extremes of the others.
+            entry.output = if moments.sums.sum.is_finite() { moments } else { Moments::of(&values()) };
+            entry.broken_forward |= entry.output.non_finite > 0;
+            entry.dead_units = alive.iter().filter(|alive| !**alive).count();
+            branch = has_shortcut.then_some(products);
         }
-        let entry = &mut record.layers[layer.0];
-        entry.output = measured.output;
-        entry.dead_units = measured.dead_units;
-        entry.response = measured.response;
-        if record.with_histograms {
+        if self.histograms {
             let begin = Instant::now();
-            record.layers[layer.0].histogram = histogram(values);
+            entry.histogram = histogram(&values());
             record.histogram_time += begin.elapsed();
+        }
+        if let (Some(block), Some(branch)) = (layer.block, branch) {
+            record.branches[block.0] = Some(branch);
         }
     }
 
     /// Records the gradient with respect to a layer's output.
-    pub(super) fn output_gradient(&self, layer: LayerIdx, gradient: Moments) {
-        self.0.borrow_mut().layers[layer.0].output_gradient = gradient;
+    pub(super) fn output_gradient(&self, layer: LayerIdx, gradient: &GradientSums) {
+        let entry = &mut self.record.borrow_mut().layers[layer.0];
+        entry.output_gradient = gradient.sums;
+        let all = gradient.sums.sum + gradient.passed.iter().chain(&gradient.along).sum::<f64>();
+        entry.broken_backward = !all.is_finite();
+    }
+
+    /// Records the output of a layer without batch norm.
+    pub(super) fn logits(&self, layer: LayerIdx, logits: &[f32], units: usize) {
+        let mut record = self.record.borrow_mut();
+        record.order.push(layer);
+        let entry = &mut record.layers[layer.0];
+        entry.output = Moments::of(logits);
+        entry.broken_forward = entry.output.non_finite > 0;
+        entry.response = entry.output.sums;
+        let is_dead = |unit: &usize| logits.iter().skip(*unit).step_by(units).all(|&x| x == 0.0);
+        entry.dead_units = (0..units).filter(is_dead).count();
+        if self.histograms {
+            let begin = Instant::now();
+            entry.histogram = histogram(logits);
+            record.histogram_time += begin.elapsed();
+        }
+    }
+
+    /// Records the gradient with respect to the output of a layer without batch norm.
+    pub(super) fn logits_gradient(&self, layer: LayerIdx, gradient: &[f32]) {
+        let entry = &mut self.record.borrow_mut().layers[layer.0];
+        entry.output_gradient = Sums::of(gradient);
+        entry.broken_backward = !entry.output_gradient.sum.is_finite();
     }
 }

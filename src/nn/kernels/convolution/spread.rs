@@ -1,0 +1,102 @@
+//! One row of the gradient to the input of a convolution with stride 2. Even rows and columns of the input are
+//! read by the kernel's middle alone, odd ones by its sides, so a row takes part in one or two rows of the output.
+
+use super::{CHANNEL_BLOCK, Geometry, OUTSIDE};
+use crate::nn::kernels::bundle::LANES;
+use crate::nn::kernels::dispatch::{Instructions, Kernel};
+use crate::nn::kernels::vector::Vector;
+
+/// A row of the input's gradient. `rows` of the output's gradient are the one at half the row and the next.
+pub(super) struct Spread<'a> {
+    pub(super) geometry: Geometry,
+    pub(super) row: usize,
+    pub(super) rows: [Option<&'a [f32]>; 3],
+    pub(super) weights: &'a [f32],
+    pub(super) dx: &'a mut [f32],
+}
+
+impl Kernel for Spread<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<I: Instructions>(self) {
+        // Rows of the turned kernel, and the rows of the output's gradient that they are applied to.
+        let [near, next, _] = self.rows.map(|row| row.map_or(std::ptr::null(), <[f32]>::as_ptr));
+        let taps = match (self.geometry.kernel, self.row % 2) {
+            (3, 0) => [(1, near), (0, std::ptr::null())],
+            (3, _) => [(0, near), (2, next)],
+            (_, 0) => [(0, near), (0, std::ptr::null())],
+            (_, _) => [(0, std::ptr::null()), (0, std::ptr::null())],
+        };
+        let job =
+            Job { geometry: self.geometry, taps, weights: self.weights.as_ptr(), dx: self.dx.as_mut_ptr() };
+        for pixel in (0..self.geometry.input.width).step_by(2) {
+            for input in (0..self.geometry.input.channels).step_by(CHANNEL_BLOCK) {
+                for lane in (0..LANES).step_by(I::Vector::LANES) {
+                    // SAFETY: the instructions are the caller's word; the slices have the lengths of the geometry,
+                    // which `input_gradient_row` has checked, and the width is even.
+                    unsafe {
+                        match self.geometry.kernel {
+                            3 => tile::<I::Vector, 3>(job, pixel, input, lane),
+                            _ => tile::<I::Vector, 1>(job, pixel, input, lane),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Job {
+    geometry: Geometry,
+    taps: [(usize, *const f32); 2],
+    weights: *const f32,
+    dx: *mut f32,
+}
+
+/// Computes an even pixel and the odd one behind it times a block of channels, from `lane` on.
+///
+/// # Safety
+/// The machine has the instructions; the job's pointers are at slices of the lengths that its geometry asks for.
+#[inline(always)]
+unsafe fn tile<V: Vector, const KERNEL: usize>(job: Job, pixel: usize, input: usize, lane: usize) {
+    let outputs = job.geometry.outputs;
+    let (inputs, width) = (job.geometry.input.channels, job.geometry.output().width);
+    // SAFETY: a column of the output's gradient is `outputs` vectors; one outside is read from as many zeros.
+    unsafe {
+        let (mut even, mut odd) = ([V::zero(); CHANNEL_BLOCK], [V::zero(); CHANNEL_BLOCK]);
+        let block = job.weights.add(input * KERNEL * KERNEL * outputs);
+        for (tap, row) in job.taps {
+            if row.is_null() {
+                continue;
+            }
+            let near = row.add(pixel / 2 * outputs * LANES + lane);
+            let next = match pixel / 2 + 1 < width {
+                true => near.add(outputs * LANES),
+                false => OUTSIDE.0.as_ptr().add(lane),
+            };
+            let mut weights = block.add(tap * outputs * KERNEL * CHANNEL_BLOCK);
+            for output in 0..outputs {
+                let near = V::load(near.add(output * LANES));
+                for (c, even) in even.iter_mut().enumerate() {
+                    let middle = V::splat(*weights.add(KERNEL / 2 * CHANNEL_BLOCK + c));
+                    *even = near.mul_add(middle, *even);
+                }
+                if KERNEL == 3 {
+                    let next = V::load(next.add(output * LANES));
+                    for (c, odd) in odd.iter_mut().enumerate() {
+                        *odd = near.mul_add(V::splat(*weights.add(c)), *odd);
+                        *odd = next.mul_add(V::splat(*weights.add(2 * CHANNEL_BLOCK + c)), *odd);
+                    }
+                }
+                weights = weights.add(KERNEL * CHANNEL_BLOCK);
+            }
+        }
+        let dx = job.dx.add((pixel * inputs + input) * LANES + lane);
+        for c in 0..CHANNEL_BLOCK {
+            even[c].store(dx.add(c * LANES));
+            odd[c].store(dx.add((inputs + c) * LANES));
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The gradient to the weights: a tile of weights in registers, one vector each, to which each pixel adds the
+//! product of its inputs and its gradient, lane by lane. The lanes are folded when all images are done.
+
+use super::{CHANNEL_BLOCK, Geometry};
+use crate::nn::kernels::InstructionSet;
+use crate::nn::kernels::bundle::LANES;
+use crate::nn::kernels::dispatch::{Instructions, Kernel};
+use crate::nn::kernels::rows::Rows;
+use crate::nn::kernels::vector::Vector;
+use std::ops::Range;
+
+/// The most input channels of a tile.
+pub(super) const INPUT_BLOCK: usize = 2;
+
+/// How the weights fall into tiles, which is how their gradient lies until it is folded:
+/// `[kernel][inputs / input][outputs / 4][kernel][input][4][lanes]`.
+#[derive(Clone, Copy)]
+pub(super) struct Blocks {
+    /// Input channels of a tile.
+    pub(super) input: usize,
+}
+
+impl Blocks {
+    pub(super) fn of(inputs: usize) -> Blocks {
+        Blocks { input: if inputs.is_multiple_of(INPUT_BLOCK) { INPUT_BLOCK } else { 1 } }
+    }
+}
+
+/// Adds what some rows of the output contribute to `lanes`, a vector for each weight.
+///
+/// `x` has every row of the input that they read, `dy` the rows of the output's gradient.
+pub fn weight_gradient_rows(
+    set: InstructionSet,
+    geometry: Geometry,
+    rows: Range<usize>,
+    x: Rows,
+    dy: Rows,
+    lanes: &mut [f32],
+) {
+    assert_eq!(lanes.len(), geometry.weights() * LANES, "a vector a weight");
+    assert!(rows.end <= geometry.output().height, "rows of the output");
+    x.check(geometry.input);
+    dy.check(geometry.output());
+    set.run(WeightRows { geometry, rows, x, dy, lanes });
+}
+
+struct WeightRows<'a> {
+    geometry: Geometry,
+    rows: Range<usize>,
+    x: Rows<'a>,
+    dy: Rows<'a>,
+    lanes: &'a mut [f32],
+}
+
+impl Kernel for WeightRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<I: Instructions>(mut self) {
+        let Geometry { kernel, stride, .. } = self.geometry;
+        let pairs = Blocks::of(self.geometry.input.channels).input == INPUT_BLOCK;
+        // SAFETY: the instructions are the caller's word; `weight_gradient_rows` has checked rows and lengths.
+        unsafe {
+            match (kernel, stride, pairs, I::MANY_REGISTERS) {
+                (3, 1, true, true) => cover::<I::Vector, 3, 1, 2, 2>(&mut self),
+                (3, 1, true, false) => cover::<I::Vector, 3, 1, 2, 1>(&mut self),
+                (3, 1, false, _) => cover::<I::Vector, 3, 1, 1, 1>(&mut self),
+                (3, _, true, true) => cover::<I::Vector, 3, 2, 2, 2>(&mut self),
+                (3, _, true, false) => cover::<I::Vector, 3, 2, 2, 1>(&mut self),
+                (3, _, false, _) => cover::<I::Vector, 3, 2, 1, 1>(&mut self),
+                (_, 1, true, _) => cover::<I::Vector, 1, 1, 2, 2>(&mut self),
+                (_, 1, false, _) => cover::<I::Vector, 1, 1, 1, 1>(&mut self),
+                (_, _, true, _) => cover::<I::Vector, 1, 2, 2, 2>(&mut self),
+                (_, _, false, _) => cover::<I::Vector, 1, 2, 1, 1>(&mut self),
+            }
+        }
+    }
+}
+
+/// Goes over all tiles, in blocks of `BLOCK` input channels of which `INPUTS` are done at once.
+///
+/// # Safety
+/// The machine has the instructions; rows and lengths are those of the geometry.
+#[inline(always)]
+unsafe fn cover<
+    V: Vector,
+    const KERNEL: usize,
+    const STRIDE: usize,
+    const BLOCK: usize,
+    const INPUTS: usize,
+>(
+    job: &mut WeightRows<'_>,
+) {
+    let Geometry { outputs, input, .. } = job.geometry;
+    let mut lanes = job.lanes.as_mut_ptr();
+    for tap in 0..KERNEL {
+        let inside = |row: &usize| job.geometry.input_row(*row, tap).is_some();
+        let first = job.rows.clone().find(inside).unwrap_or(job.rows.end);
+        let end = job.rows.clone().rev().find(inside).map_or(first, |row| row + 1);
+        for channel in (0..input.channels).step_by(BLOCK) {
+            for output in (0..outputs).step_by(CHANNEL_BLOCK) {
+                for part in (0..BLOCK).step_by(INPUTS) {
+                    for lane in (0..LANES).step_by(V::LANES) {
+                        let tile =
+                            Tile { tap, rows: first..end, input: channel + part, output, lane, block: BLOCK };
+                        // SAFETY: the tile's weights lie within the lanes, its rows within the image.
+                        unsafe {
+                            let lanes = lanes.add(part * CHANNEL_BLOCK * LANES + lane);
+                            accumulate::<V, KERNEL, STRIDE, INPUTS>(job, tile, lanes);
+                        }
+                    }
+                }
+                // SAFETY: a tile's vectors lie behind each other, as many as `WeightRows::lanes` has for it.
+                lanes = unsafe { lanes.add(KERNEL * BLOCK * CHANNEL_BLOCK * LANES) };
+            }
+        }
+    }
+}
+
+/// Where a tile lies.
+struct Tile {
+    tap: usize,
+    rows: Range<usize>,
+    input: usize,
+    output: usize,
+    lane: usize,
+    block: usize,
+}
+
+/// Adds the products of one tile.
+///
+/// # Safety
+/// As [`cover`], and `lanes` points to the tile's first vector.
+#[inline(always)]
+unsafe fn accumulate<V: Vector, const KERNEL: usize, const STRIDE: usize, const INPUTS: usize>(
+    job: &WeightRows<'_>,
+    tile: Tile,
+    lanes: *mut f32,
+) {
+    let Geometry { outputs, input, .. } = job.geometry;
+    let width = job.geometry.output().width;
+    let (x_step, dy_step) = (input.channels * LANES, outputs * LANES);
+    let place = |k: usize, i: usize, c: usize| ((k * tile.block + i) * CHANNEL_BLOCK + c) * LANES;
+    // SAFETY: rows and columns that are read lie within the image: the column before the first is taken for
+    // zeros, and with stride 1 the one behind the last.
+    unsafe {
+        let mut sums: [[[V; CHANNEL_BLOCK]; INPUTS]; KERNEL] = std::array::from_fn(|k| {
+            std::array::from_fn(|i| std::array::from_fn(|c| V::load(lanes.add(place(k, i, c)))))
+        });
+        for row in tile.rows.clone() {
+            let input_row = row * STRIDE + tile.tap - KERNEL / 2;
+            let mut x = job.x.at(input_row).add(tile.input * LANES + tile.lane);
+            let mut dy = job.dy.at(row).add(tile.output * LANES + tile.lane);
+            let load = |x: *const f32| -> [V; INPUTS] { std::array::from_fn(|i| V::load(x.add(i * LANES))) };
+            let mut window = [[V::zero(); INPUTS]; KERNEL];
+            if KERNEL == 3 && STRIDE == 1 {
+                window[1] = load(x);
+            }
+            for pixel in 0..width {
+                match (KERNEL, STRIDE) {
+                    (3, 1) => {
+                        x = x.wrapping_add(x_step);
+                        window[2] = if pixel + 1 < width { load(x) } else { [V::zero(); INPUTS] };
+                    }
+                    (3, _) => {
+                        window[1] = load(x);
+                        window[2] = load(x.add(x_step));
+                        x = x.wrapping_add(2 * x_step);
+                    }
+                    (_, _) => {
+                        window[0] = load(x);
+                        x = x.wrapping_add(STRIDE * x_step);
+                    }
+                }
+                for c in 0..CHANNEL_BLOCK {
+                    let gradient = V::load(dy.add(c * LANES));
+                    for (x, sums) in window.iter().zip(&mut sums) {
+                        for (x, sums) in x.iter().zip(sums) {
+                            sums[c] = x.mul_add(gradient, sums[c]);
+                        }
+                    }
+                }
+                dy = dy.wrapping_add(dy_step);
+                if KERNEL == 3 {
+                    if STRIDE == 1 {
+                        window[0] = window[1];
+                    } else {
+                        window[0] = window[2];
+                    }
+                    window[1] = window[2];
+                }
+            }
+        }
+        for (k, sums) in sums.iter().enumerate() {
+            for (i, sums) in sums.iter().enumerate() {
+                for (c, sum) in sums.iter().enumerate() {
+                    sum.store(lanes.add(place(k, i, c)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The sums of each channel of a layer's response, gathered lane by lane while a bundle is computed and folded to
+//! f64 at its end.
+
+use super::bundle::LANES;
+
+/// Vectors of sums a channel: its origin, the sum of differences from it, and that of their squares. Differences
+/// from a number of the channel itself keep f32 sums exact where the mean is far from zero.
+pub const ROW_MOMENTS: usize = 3;
+
+/// Whether the sums of a channel go on or begin with the row that is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The row's first pixel becomes the origin, and sums begin at zero.
+    First,
+    /// The sums go on.
+    Kept,
+}
+
+/// Sum and sum of squares of each channel, in f64.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChannelSums {
+    /// Numbers summed in each channel.
+    pub count: u64,
+    /// Their sums.
+    pub sum: Vec<f64>,
+    /// The sums of their squares.
+    pub squares: Vec<f64>,
+}
+
+impl ChannelSums {
+    /// Those of nothing.
+    pub fn none(channels: usize) -> ChannelSums {
+        ChannelSums { count: 0, sum: vec![0.0; channels], squares: vec![0.0; channels] }
+    }
+
+    /// Adds the sums of a bundle: `[channels][ROW_MOMENTS][LANES]`, of so many pixels in each of its first
+    /// `images` lanes.
+    pub fn fold(&mut self, moments: &[f32], pixels: usize, images: usize) {
+        let of_channels = moments.as_chunks::<LANES>().0.as_chunks::<ROW_MOMENTS>().0;
+        let pixels64 = pixels as f64;
+        for ((sum, squares), [origin, first, second]) in
+            self.sum.iter_mut().zip(&mut self.squares).zip(of_channels)
+        {
+            let (mut s, mut q) = ([0.0_f64; LANES], [0.0_f64; LANES]);
+            for lane in 0..LANES {
+                let (origin, first) = (f64::from(origin[lane]), f64::from(first[lane]));
+                s[lane] = pixels64 * origin + first;
+                q[lane] = f64::from(second[lane]) + origin * (2.0 * first + pixels64 * origin);
+            }
+            *sum += s[..images].iter().sum::<f64>();
+            *squares += q[..images].iter().sum::<f64>();
+        }
+        self.count += (pixels * images) as u64;
+    }
+
+    /// Adds the sums of another part.
+    pub fn merge(&mut self, other: &ChannelSums) {
+        self.count += other.count;
+        self.sum.iter_mut().zip(&other.sum).for_each(|(a, b)| *a += b);
+        self.squares.iter_mut().zip(&other.squares).for_each(|(a, b)| *a += b);
+    }
+
+    /// Mean and variance (divided by the count) of a channel.
+    pub fn moments(&self, channel: usize) -> (f64, f64) {
+        let count = self.count as f64;
+        let mean = self.sum[channel] / count;
+        let variance = self.squares[channel] / count - mean * mean;
+        // Rounding may leave a constant channel just below zero; NaN has to stay one, so no `max`.
+        (mean, if variance < 0.0 { 0.0 } else { variance })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folded_moments_are_those_of_the_lanes_that_count() {
+        // One channel whose lane l has the numbers 1000 + l, 1001 + l, 1002 + l.
+        let mut moments = vec![0.0; ROW_MOMENTS * LANES];
+        for lane in 0..LANES {
+            moments[lane] = 1000.0 + lane as f32;
+            moments[LANES + lane] = 0.0 + 1.0 + 2.0;
+            moments[2 * LANES + lane] = 0.0 + 1.0 + 4.0;
+        }
+        let mut sums = ChannelSums::none(1);
+        sums.fold(&moments, 3, 2);
+        let all = [1000.0, 1001.0, 1002.0, 1001.0, 1002.0, 1003.0_f64];
+        let mean = all.iter().sum::<f64>() / 6.0;
+        let variance = all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 6.0;
+        let (m, v) = sums.moments(0);
+        assert!((m - mean).abs() < 1e-9 && (v - variance).abs() < 1e-9);
+        assert_eq!(sums.count, 6);
+    }
+
+    #[test]
+    fn parts_merge_to_the_sums_of_the_whole_and_a_constant_channel_has_no_variance() {
+        let moments: Vec<f32> = (0..2 * ROW_MOMENTS * LANES)
+            .map(|i| match i / LANES % ROW_MOMENTS {
+                // The second channel is 0.1 throughout.
+                0 => {
+                    if i < ROW_MOMENTS * LANES {
+                        i as f32
+                    } else {
+                        0.1
+                    }
+                }
+                moment => {
+                    if i < ROW_MOMENTS * LANES {
+                        moment as f32 * 2.5
+                    } else {
+                        0.0
+                    }
+                }
+            })
+            .collect();
+        let (mut whole, mut first, mut second) =
+            (ChannelSums::none(2), ChannelSums::none(2), ChannelSums::none(2));
+        whole.fold(&moments, 7, LANES);
+        whole.fold(&moments, 7, 3);
+        first.fold(&moments, 7, LANES);
+        second.fold(&moments, 7, 3);
+        first.merge(&second);
+        assert_eq!((first.count, &first), (7 * 19, &whole));
+        let (mean, variance) = whole.moments(1);
+        assert!(
+            (mean - f64::from(0.1_f32)).abs() < 1e-15 && (0.0..1e-16).contains(&variance),
+            "{mean} {variance}"
+        );
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_show_in_mean_and_variance_of_their_channel_alone() {
+        for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut moments = vec![1.0; 2 * ROW_MOMENTS * LANES];
+            (moments[LANES + 2], moments[2 * LANES + 2]) = (odd, odd * odd);
+            let mut sums = ChannelSums::none(2);
+            sums.fold(&moments, 4, LANES);
+            let ((mean, variance), (well, _)) = (sums.moments(0), sums.moments(1));
+            assert!(!mean.is_finite() && variance.is_nan() && well.is_finite(), "{odd}: {mean} {variance}");
+            let mut without = ChannelSums::none(2);
+            without.fold(&moments, 4, 2);
+            assert!(without.moments(0).0.is_finite(), "the lane behind the last image does not count");
+        }
+    }
+}

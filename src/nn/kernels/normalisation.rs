@@ -1,0 +1,176 @@
+//! The rows of batch norm (Ioffe & Szegedy 2015) with what follows it in a block, on bundles of images: forming
+//! an output from a convolution's response, and taking the output's gradient back to the response. Each passes
+//! once over a row and measures on the way what the statistics need.
+//!
+//! In registers are a few channels of a pixel after another, each with its own scale, and their sums from the
+//! row's first pixel to its last.
+
+use super::bundle::LANES;
+use crate::statistics::{Moments, Products, Sums};
+
+mod form;
+mod mask;
+mod spread;
+
+pub use form::{Shape as FormShape, form_row};
+pub use mask::{Passed, mask_row};
+pub use spread::spread_row;
+
+/// Added to the variance under the root.
+pub const EPSILON: f32 = 1e-5;
+/// The share of the batch's statistics in an update of the running ones.
+pub const MOMENTUM: f32 = 0.1;
+
+/// What makes an output of a response: `scale * response + shift`, a number a channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Affine<'a> {
+    /// Factors.
+    pub scale: &'a [f32],
+    /// Terms.
+    pub shift: &'a [f32],
+}
+
+/// What is measured of an output while it is formed, gathered over the rows of a bundle and folded into the
+/// sums of a part at its end.
+#[derive(Clone, Debug)]
+pub struct OutputSums {
+    /// Of the numbers themselves.
+    pub moments: Moments,
+    /// Of response (first) and shortcut (second); the response's own squares follow from batch norm.
+    pub products: Products,
+    /// Whether a channel had anything but zeros.
+    pub alive: Vec<bool>,
+    lanes: OutputLanes,
+}
+
+/// The sums of a bundle, lane by lane.
+#[derive(Clone, Debug)]
+struct OutputLanes {
+    sum: [f64; LANES],
+    /// Of each channel.
+    squares: Vec<[f32; LANES]>,
+    min: [f32; LANES],
+    max: [f32; LANES],
+    zeros: [f64; LANES],
+    response_squares: [f64; LANES],
+    shortcut_squares: [f64; LANES],
+    products: [f64; LANES],
+}
+
+impl OutputLanes {
+    fn none(channels: usize) -> OutputLanes {
+        OutputLanes {
+            sum: [0.0; LANES],
+            squares: vec![[0.0; LANES]; channels],
+            min: [f32::INFINITY; LANES],
+            max: [f32::NEG_INFINITY; LANES],
+            zeros: [0.0; LANES],
+            response_squares: [0.0; LANES],
+            shortcut_squares: [0.0; LANES],
+            products: [0.0; LANES],
+        }
+    }
+}
+
+impl OutputSums {
+    /// Those of nothing.
+    pub fn none(channels: usize) -> OutputSums {
+        OutputSums {
+            moments: Moments::default(),
+            products: Products::default(),
+            alive: vec![false; channels],
+            lanes: OutputLanes::none(channels),
+        }
+    }
+
+    /// Takes the sums of a bundle in, of so many pixels in each of its first `images` lanes.
+    pub fn fold(&mut self, pixels: usize, images: usize) {
+        let OutputLanes { sum, squares, min, max, zeros, response_squares, shortcut_squares, products } =
+            &mut self.lanes;
+        let total = |lanes: &[f64; LANES]| lanes[..images].iter().sum::<f64>();
+        let mut all = 0.0;
+        for (squares, alive) in squares.iter_mut().zip(&mut self.alive) {
+            let of_channel: f64 = squares[..images].iter().map(|&x| f64::from(x)).sum();
+            *alive |= of_channel != 0.0;
+            all += of_channel;
+            *squares = [0.0; LANES];
+        }
+        self.moments.merge(&Moments {
+            sums: Sums { count: (pixels * self.alive.len() * images) as u64, sum: total(sum), squares: all },
+            min: min[..images].iter().copied().fold(f32::INFINITY, f32::min),
+            max: max[..images].iter().copied().fold(f32::NEG_INFINITY, f32::max),
+            zeros: total(zeros) as u64,
+            non_finite: 0,
+        });
+        self.products.merge(&Products {
+            first: total(response_squares),
+            second: total(shortcut_squares),
+            both: total(products),
+        });
+        let nothing = [0.0; LANES];
+        (*sum, *zeros) = (nothing, nothing);
+        (*response_squares, *shortcut_squares, *products) = (nothing, nothing, nothing);
+        (*min, *max) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
+    }
+
+    /// Takes the sums of another part in.
+    pub fn merge(&mut self, other: &OutputSums) {
+        self.moments.merge(&other.moments);
+        self.products.merge(&other.products);
+        self.alive.iter_mut().zip(&other.alive).for_each(|(a, b)| *a |= b);
+    }
+}
+
+/// What is summed of the gradient to an output while it is taken back through ReLU.
+#[derive(Clone, Debug)]
+pub struct GradientSums {
+    /// Of the gradient before ReLU's, where it is measured.
+    pub sums: Sums,
+    /// Of the gradient that passes ReLU, a number a channel.
+    pub passed: Vec<f64>,
+    /// Of that times the response's distance from its mean.
+    pub along: Vec<f64>,
+    /// Sum and squares of all channels, lane by lane.
+    lanes: [[f64; LANES]; 2],
+    /// The two sums of each channel, lane by lane.
+    channels: Vec<[[f32; LANES]; 2]>,
+}
+
+impl GradientSums {
+    /// Those of nothing.
+    pub fn none(channels: usize) -> GradientSums {
+        GradientSums {
+            sums: Sums::default(),
+            passed: vec![0.0; channels],
+            along: vec![0.0; channels],
+            lanes: [[0.0; LANES]; 2],
+            channels: vec![[[0.0; LANES]; 2]; channels],
+        }
+    }
+
+    /// Takes the sums of a bundle in, of so many pixels in each of its first `images` lanes.
+    pub fn fold(&mut self, pixels: usize, images: usize) {
+        let total = |lanes: &[f64; LANES]| lanes[..images].iter().sum::<f64>();
+        let [sum, squares] = &mut self.lanes;
+        let count = (pixels * self.channels.len() * images) as u64;
+        self.sums.merge(&Sums { count, sum: total(sum), squares: total(squares) });
+        self.lanes = [[0.0; LANES]; 2];
+        let of_channels = self.passed.iter_mut().zip(&mut self.along).zip(&mut self.channels);
+        for ((passed, along), lanes) in of_channels {
+            let total = |lanes: &[f32; LANES]| lanes[..images].iter().map(|&x| f64::from(x)).sum::<f64>();
+            *passed += total(&lanes[0]);
+            *along += total(&lanes[1]);
+            *lanes = [[0.0; LANES]; 2];
+        }
+    }
+
+    /// Takes the sums of another part in.
+    pub fn merge(&mut self, other: &GradientSums) {
+        self.sums.merge(&other.sums);
+        self.passed.iter_mut().zip(&other.passed).for_each(|(a, b)| *a += b);
+        self.along.iter_mut().zip(&other.along).for_each(|(a, b)| *a += b);
+    }
+}
+
+#[cfg(test)]
+mod tests;

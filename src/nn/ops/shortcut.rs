@@ -1,0 +1,55 @@
+//! The shortcut without parameters where the shape changes (option A of He et al. 2015, section 3.3).
+
+use std::rc::Rc;
+
+use dfdx::tensor::{Cpu, CpuError, NoneTape, Tape};
+
+use super::activation::Activation;
+use super::{Context, Features};
+use crate::nn::kernels::bundle::{Shape, bundles};
+use crate::nn::sweeps;
+
+/// Keeps every second pixel of every second row and adds channels of zeros, half before and half after. What it
+/// reads is [`shared`](Features::shared) with a layer that has formed it; that layer's tape is gone on with.
+pub fn zero_padding<
+    const H: usize,
+    const W: usize,
+    const IN: usize,
+    const HO: usize,
+    const WO: usize,
+    const OUT: usize,
+    T: Tape<f32, Cpu> + 'static,
+>(
+    x: &Features<H, W, IN>,
+    tape: &mut T,
+    context: &Context,
+) -> Result<Features<HO, WO, OUT>, CpuError> {
+    const { assert!(HO * 2 == H && WO * 2 == W, "the shortcut halves height and width") };
+    let (input, output) = (Shape::new(H, W, IN), Shape::new(HO, WO, OUT));
+    let x = Rc::clone(&x.activation);
+    let parts = x.parts();
+    let mut y = context.buffers.take(bundles(x.images) * output.bundle());
+    {
+        let kept = x.kept();
+        let of_parts = x.divide(&kept, &parts).zip(super::activation::divide_mut(output, &mut y, &parts));
+        context
+            .team
+            .run(parts.iter().zip(of_parts), |(part, (x, y))| sweeps::subsample(input, output, part, x, y));
+    }
+    let y: Features<HO, WO, OUT> = Features::of(Activation::formed(output, x.images, y, true), NoneTape);
+
+    let shortcut = Rc::clone(&y.activation);
+    let context = context.clone();
+    tape.add_backward_op(move |_| {
+        let Some(dy) = shortcut.take_extra() else { return Ok(()) };
+        let parts = x.parts();
+        let mut dx = context.buffers.take(bundles(x.images) * input.bundle());
+        let of_parts = shortcut.divide(&dy, &parts).zip(x.divide_mut(&mut dx, &parts));
+        context.team.run(parts.iter().zip(of_parts), |(part, (dy, dx))| {
+            sweeps::subsample_gradient(input, output, part, dy, dx);
+        });
+        x.add_extra(dx);
+        Ok(())
+    });
+    Ok(y)
+}

@@ -1,0 +1,114 @@
+//! Sweeps: what a layer does with a part of a batch, from the first row of its first bundle to the last of its
+//! last, so that a row is formed, used and measured while it is in the cache. Activations are read from memory
+//! once and written once; what is needed for a few rows only never leaves the cache.
+//!
+//! A sweep knows its part alone. Sums over the batch are merged by whoever has divided it.
+
+use super::kernels::InstructionSet;
+use super::kernels::bundle::{LANES, Part, Shape, images_of};
+use super::kernels::normalisation::{Affine, FormShape, GradientSums, OutputSums, Passed};
+
+mod backward;
+mod ends;
+mod forward;
+mod shortcut;
+
+pub use backward::{Backward, Towards, backward};
+pub use ends::{pool, unpool};
+pub use forward::forward;
+pub use shortcut::{form, reduce, subsample, subsample_gradient};
+
+/// A part of an activation that a sweep reads.
+#[derive(Debug)]
+pub enum Source<'a> {
+    /// As it stands in memory.
+    Formed(&'a [f32]),
+    /// To be formed from the response of the layer that puts it out.
+    Response(Unformed<'a>),
+}
+
+/// An output that has not been formed yet.
+#[derive(Debug)]
+pub struct Unformed<'a> {
+    /// How it is formed.
+    pub shape: FormShape<'a>,
+    /// The response of the layer.
+    pub response: &'a [f32],
+    /// What is added to the response.
+    pub shortcut: Option<&'a [f32]>,
+    /// Where it is kept for others; else it is formed for the sweep alone.
+    pub keep: Option<&'a mut [f32]>,
+    /// What is measured.
+    pub sums: Option<&'a mut OutputSums>,
+}
+
+/// An output whose gradient is taken back to its response: where ReLU has let it through, and the sums that batch
+/// norm's gradient needs.
+#[derive(Debug)]
+pub struct Masked<'a> {
+    /// How ReLU has passed it.
+    pub passed: PassedPart<'a>,
+    /// The response.
+    pub response: &'a [f32],
+    /// The response's mean, a number a channel.
+    pub mean: &'a [f32],
+    /// Takes the sums.
+    pub sums: &'a mut GradientSums,
+    /// Whether the gradient itself is measured.
+    pub measured: bool,
+}
+
+/// [`Passed`] for a part.
+#[derive(Clone, Copy, Debug)]
+pub enum PassedPart<'a> {
+    /// Where this output is positive.
+    Output(&'a [f32]),
+    /// Where the output that this makes of the response is positive.
+    Formed(Affine<'a>),
+    /// Everywhere.
+    Everywhere,
+}
+
+impl Masked<'_> {
+    /// Takes one row back, at `at` in the part.
+    fn row(
+        &mut self,
+        set: InstructionSet,
+        at: std::ops::Range<usize>,
+        gradient: &mut [f32],
+        extra: Option<&[f32]>,
+    ) {
+        let passed = match self.passed {
+            PassedPart::Output(y) => Passed::Output(&y[at.clone()]),
+            PassedPart::Formed(affine) => Passed::Formed(affine),
+            PassedPart::Everywhere => Passed::Everywhere,
+        };
+        let response = &self.response[at];
+        let measured = self.measured;
+        super::kernels::normalisation::mask_row(
+            set, gradient, extra, passed, response, self.mean, self.sums, measured,
+        );
+    }
+}
+
+/// The bundles of a part, counted within it, with the images of each.
+fn bundles_of(part: &Part) -> impl Iterator<Item = (usize, usize)> {
+    let images = part.images;
+    part.bundles.clone().enumerate().map(move |(index, bundle)| (index, images_of(bundle, images)))
+}
+
+/// Where a row stands in a part.
+fn place(shape: Shape, bundle: usize, row: usize) -> std::ops::Range<usize> {
+    let start = bundle * shape.bundle() + row * shape.row();
+    start..start + shape.row()
+}
+
+/// Empties the lanes behind the first `images`.
+fn clear_empty_lanes(row: &mut [f32], images: usize) {
+    if images < LANES {
+        row.as_chunks_mut::<LANES>().0.iter_mut().for_each(|lanes| lanes[images..].fill(0.0));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! A layer's gradients: to its response, to its weights, and to what it has read.
+
+use super::{Masked, Source, bundles_of, clear_empty_lanes, place};
+use crate::nn::kernels::InstructionSet;
+use crate::nn::kernels::bundle::{LANES, Part};
+use crate::nn::kernels::convolution::{
+    Geometry, fold_weight_gradient, input_gradient_row, weight_gradient_rows,
+};
+use crate::nn::kernels::normalisation::spread_row;
+use crate::nn::kernels::rows::{Rows, slot};
+use crate::nn::kernels::scratch::with_scratch;
+
+/// Pixels of the output that a tile of weights passes over at a time: enough that reading and writing the tile
+/// is little beside it, and few enough that all tiles find the rows in the cache.
+const PIXELS: usize = 32;
+
+/// What a layer's gradients are computed from.
+#[derive(Debug)]
+pub struct Backward<'a> {
+    /// The gradient to the layer's output, taken back through ReLU.
+    pub gradient: &'a [f32],
+    /// The layer's response.
+    pub response: &'a [f32],
+    /// What makes the response's gradient of both: scale, slope and constant of each channel.
+    pub spread: [&'a [f32]; 3],
+    /// What the layer has read.
+    pub source: Source<'a>,
+}
+
+/// Where the gradient to what a layer has read goes.
+#[derive(Debug)]
+pub struct Towards<'a> {
+    /// The weights, packed as turned.
+    pub weights: &'a [f32],
+    /// The gradient, to be written.
+    pub gradient: &'a mut [f32],
+    /// The gradient of another reader, to be added.
+    pub extra: Option<&'a [f32]>,
+    /// Takes the sum of both back through what was read; without it the gradient is left as it is.
+    pub masked: Option<Masked<'a>>,
+}
+
+/// Computes the gradients of a part: writes those to the weights, `[kernel][kernel][inputs][outputs]`, and those
+/// to the source where it is wanted.
+pub fn backward(
+    set: InstructionSet,
+    geometry: Geometry,
+    part: &Part,
+    mut job: Backward,
+    weight_gradient: &mut [f32],
+    mut towards: Option<Towards>,
+) {
+    let (input, output) = (geometry.input, geometry.output());
+    let rows = (PIXELS / output.width).clamp(1, output.height);
+    let windows = [
+        (rows + 2) * output.row(),
+        if matches!(job.source, Source::Response(_)) {
+            (rows * geometry.stride + 2) * input.row()
+        } else {
+            0
+        },
+        geometry.weights() * LANES,
+    ];
+    with_scratch(windows, |[response_gradient, formed, lanes]| {
+        lanes.fill(0.0);
+        for (bundle, images) in bundles_of(part) {
+            let mut progress = Progress { bundle, images, spread: 0, formed: 0 };
+            for first in (0..output.height).step_by(rows) {
+                let block = first..(first + rows).min(output.height);
+                progress.spread(set, geometry, &job, block.end, response_gradient);
+                progress.form(set, geometry, &mut job.source, block.end - 1, formed);
+                let x = match &job.source {
+                    Source::Formed(x) => Rows::new(input, &x[bundle * input.bundle()..][..input.bundle()]),
+                    Source::Response(_) => Rows::new(input, formed),
+                };
+                let dz = Rows::new(output, response_gradient);
+                weight_gradient_rows(set, geometry, block.clone(), x, dz, lanes);
+                if let Some(towards) = &mut towards {
+                    for row in block.start * geometry.stride..block.end * geometry.stride {
+                        towards.row(set, geometry, bundle, row, dz);
+                    }
+                }
+            }
+            if let Some(Towards { masked: Some(masked), .. }) = &mut towards {
+                masked.sums.fold(input.area(), images);
+            }
+        }
+        fold_weight_gradient(set, geometry, lanes, weight_gradient);
+    });
+}
+
+/// How far a bundle is.
+struct Progress {
+    bundle: usize,
+    images: usize,
+    /// Rows of the response's gradient that have been computed.
+    spread: usize,
+    /// Rows of the source that have been formed.
+    formed: usize,
+}
+
+impl Progress {
+    /// Computes the response's gradient up to a row, that one included where there is one.
+    fn spread(
+        &mut self,
+        set: InstructionSet,
+        geometry: Geometry,
+        job: &Backward,
+        last: usize,
+        to: &mut [f32],
+    ) {
+        let output = geometry.output();
+        while self.spread <= last.min(output.height - 1) {
+            let at = place(output, self.bundle, self.spread);
+            let row = slot(output, to, self.spread);
+            spread_row(set, job.spread, &job.gradient[at.clone()], &job.response[at], row);
+            clear_empty_lanes(row, self.images);
+            self.spread += 1;
+        }
+    }
+
+    /// Forms the source as far as a row of the output reads it.
+    fn form(
+        &mut self,
+        set: InstructionSet,
+        geometry: Geometry,
+        source: &mut Source,
+        row: usize,
+        to: &mut [f32],
+    ) {
+        let Source::Response(unformed) = source else { return };
+        let last = (0..geometry.kernel).filter_map(|tap| geometry.input_row(row, tap)).max();
+        while last.is_some_and(|last| self.formed <= last) {
+            unformed.form(set, geometry.input, self.bundle, self.formed, to);
+            self.formed += 1;
+        }
+    }
+}
+
+impl Towards<'_> {
+    /// Computes one row of the gradient to the source.
+    fn row(&mut self, set: InstructionSet, geometry: Geometry, bundle: usize, row: usize, dz: Rows) {
+        let height = geometry.output().height;
+        let near = |row: usize| (row < height).then(|| dz.get(row));
+        let rows = match (geometry.kernel, geometry.stride) {
+            (_, 2) => [near(row / 2), near(row / 2 + 1), None],
+            (1, _) => [near(row), None, None],
+            (_, _) => [row.checked_sub(1).and_then(near), near(row), near(row + 1)],
+        };
+        let at = place(geometry.input, bundle, row);
+        let dx = &mut self.gradient[at.clone()];
+        input_gradient_row(set, geometry, row, rows, self.weights, dx);
+        let extra = self.extra.map(|extra| &extra[at.clone()]);
+        match &mut self.masked {
+            Some(masked) => masked.row(set, at, dx, extra),
+            None => assert!(extra.is_none(), "a gradient that is left as it is has one reader"),
+        }
+    }
+}

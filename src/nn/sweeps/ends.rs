@@ -1,0 +1,59 @@
+//! Where the rows end: global average pooling and its gradient.
+
+use super::{Masked, Source, Unformed, bundles_of, place};
+use crate::nn::kernels::InstructionSet;
+use crate::nn::kernels::bundle::{LANES, Part, Shape};
+use crate::nn::kernels::pooling;
+use crate::nn::kernels::scratch::with_scratch;
+
+/// Writes the means of a part's images, `[images][channels]`.
+pub fn pool(set: InstructionSet, shape: Shape, part: &Part, mut source: Source, means: &mut [f32]) {
+    let mut means = means.chunks_mut(LANES * shape.channels);
+    with_scratch([shape.row(), shape.channels * LANES], |[window, sums]| {
+        for ((bundle, images), means) in bundles_of(part).zip(&mut means) {
+            sums.fill(0.0);
+            for row in 0..shape.height {
+                let at = place(shape, bundle, row);
+                let formed = match &mut source {
+                    Source::Formed(x) => &x[at],
+                    Source::Response(unformed) => {
+                        unformed.form(set, shape, bundle, row, window);
+                        match &unformed.keep {
+                            Some(keep) => &keep[at],
+                            None => &*window,
+                        }
+                    }
+                };
+                pooling::add_row(shape, formed, sums);
+            }
+            pooling::means(shape, sums, means);
+            if let Source::Response(Unformed { sums: Some(sums), .. }) = &mut source {
+                sums.fold(shape.area(), images);
+            }
+        }
+    });
+}
+
+/// Writes the gradient to what was pooled, taken back, for the gradient to the means of a part's images.
+pub fn unpool(
+    set: InstructionSet,
+    shape: Shape,
+    part: &Part,
+    of_means: &[f32],
+    gradient: &mut [f32],
+    mut masked: Masked,
+) {
+    let of_means: Vec<&[f32]> = of_means.chunks(LANES * shape.channels).collect();
+    with_scratch([shape.channels * LANES], |[pixel]| {
+        for (bundle, images) in bundles_of(part) {
+            pooling::pixel_gradient(shape, of_means[bundle], pixel);
+            for row in 0..shape.height {
+                let at = place(shape, bundle, row);
+                let row = &mut gradient[at.clone()];
+                row.chunks_exact_mut(pixel.len()).for_each(|to| to.copy_from_slice(pixel));
+                masked.row(set, at, row, None);
+            }
+            masked.sums.fold(shape.area(), images);
+        }
+    });
+}

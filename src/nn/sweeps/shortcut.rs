@@ -1,0 +1,53 @@
+//! The shortcuts of blocks that change the shape, whose outputs stand in memory: projections (option B), which
+//! are formed from a response without ReLU, and zero padding (option A).
+
+use super::{Masked, Unformed, bundles_of, place};
+use crate::nn::kernels::InstructionSet;
+use crate::nn::kernels::bundle::{Part, Shape};
+use crate::nn::kernels::subsample as kernel;
+
+/// Forms an output where it is kept.
+pub fn form(set: InstructionSet, shape: Shape, part: &Part, mut unformed: Unformed) {
+    for (bundle, images) in bundles_of(part) {
+        for row in 0..shape.height {
+            unformed.form(set, shape, bundle, row, &mut []);
+        }
+        if let Some(sums) = &mut unformed.sums {
+            sums.fold(shape.area(), images);
+        }
+    }
+}
+
+/// Sums what batch norm's gradient needs of a gradient that another layer has already taken back through ReLU.
+pub fn reduce(set: InstructionSet, shape: Shape, part: &Part, gradient: &mut [f32], mut masked: Masked) {
+    for (bundle, images) in bundles_of(part) {
+        for row in 0..shape.height {
+            let at = place(shape, bundle, row);
+            masked.row(set, at.clone(), &mut gradient[at], None);
+        }
+        masked.sums.fold(shape.area(), images);
+    }
+}
+
+/// Writes a part of a zero-padding shortcut.
+pub fn subsample(input: Shape, output: Shape, part: &Part, x: &[f32], y: &mut [f32]) {
+    for (bundle, _) in bundles_of(part) {
+        for row in 0..output.height {
+            let (from, to) = (place(input, bundle, 2 * row), place(output, bundle, row));
+            kernel::forward_row(input, output.channels, &x[from], &mut y[to]);
+        }
+    }
+}
+
+/// Writes the gradient to what a part of a zero-padding shortcut has read.
+pub fn subsample_gradient(input: Shape, output: Shape, part: &Part, dy: &[f32], dx: &mut [f32]) {
+    for (bundle, _) in bundles_of(part) {
+        for row in 0..input.height {
+            let to = &mut dx[place(input, bundle, row)];
+            to.fill(0.0);
+            if row % 2 == 0 {
+                kernel::add_gradient_row(input, output.channels, &dy[place(output, bundle, row / 2)], to);
+            }
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Sweeps over the parts of a batch against the reference's operations in f64 on NHWC images: over what a layer
+//! reads and passes on, shapes, batches that fill neither bundles nor parts, seeds and instruction sets.
+//!
+//! Every part stands in memory of its own between pages that cannot be touched, with numbers of no image in the
+//! lanes behind the last one. What is formed of responses is a multiple of a power of two and so exact: ReLU has
+//! one answer for everyone.
+
+use std::ops::Range;
+
+use super::*;
+use crate::nn::kernels::bundle::{bundles, interleave, parts, separate};
+use crate::nn::kernels::guarded::{Guarded, Side};
+use crate::nn::kernels::samples::{assert_close, assert_fused_agree, assert_sum, bits, numbers};
+use crate::nn::team::Team;
+use crate::statistics::{Moments, Products, Sums};
+
+mod composition;
+mod layer;
+mod shapes;
+
+/// What stands in lanes without an image.
+const EMPTY: f32 = 5.0;
+
+/// Batches of one bundle, full or not, and of more than there are parts.
+const BATCHES: [usize; 6] = [1, 5, 16, 19, 40, 70];
+
+/// An activation of a batch, whose numbers are NHWC but where a sweep works on a part of it.
+#[derive(Clone, Copy, Debug)]
+struct Activation {
+    shape: Shape,
+    images: usize,
+    /// Where the memory of a part ends.
+    side: Side,
+}
+
+impl Activation {
+    /// Multiples of 1/32 between -2 and 2.
+    fn exact_numbers(self, seed: u64) -> Vec<f32> {
+        exact(self.images * self.shape.image(), 32.0, 2.0, seed)
+    }
+
+    fn numbers(self, seed: u64) -> Vec<f32> {
+        numbers(self.images * self.shape.image(), seed)
+    }
+
+    /// Images of a part.
+    fn images_of(self, part: &Part) -> Range<usize> {
+        part.bundles.start * LANES..(part.bundles.end * LANES).min(self.images)
+    }
+
+    /// A part of this activation.
+    fn part(self, part: &Part, nhwc: &[f32]) -> Guarded {
+        let Range { start, end } = self.images_of(part);
+        let image = self.shape.image();
+        let mut to = self.room(part);
+        interleave(&nhwc[start * image..end * image], image, &mut to);
+        let last = to.len() - self.shape.bundle();
+        let images = images_of(part.bundles.end - 1, self.images);
+        to[last..].as_chunks_mut::<LANES>().0.iter_mut().for_each(|lanes| lanes[images..].fill(EMPTY));
+        to
+    }
+
+    /// Memory for a part, which nothing has been written to.
+    fn room(self, part: &Part) -> Guarded {
+        Guarded::filled(self.side, part.bundles.len() * self.shape.bundle(), f32::NAN)
+    }
+
+    /// The images of all parts.
+    fn together<'a>(self, parts: impl IntoIterator<Item = &'a Guarded>) -> Vec<f32> {
+        let parts: Vec<f32> = parts.into_iter().flat_map(|part| part.iter().copied()).collect();
+        assert_eq!(parts.len(), bundles(self.images) * self.shape.bundle());
+        let mut nhwc = vec![f32::NAN; self.images * self.shape.image()];
+        separate(&parts, self.shape.image(), &mut nhwc);
+        nhwc
+    }
+
+    /// The numbers of a channel.
+    fn channel(self, nhwc: &[f32], channel: usize) -> impl Iterator<Item = f32> {
+        nhwc.iter().skip(channel).step_by(self.shape.channels).copied()
+    }
+}
+
+/// Numbers between minus and plus `most` that are multiples of one over `denominator`.
+fn exact(count: usize, denominator: f32, most: f32, seed: u64) -> Vec<f32> {
+    numbers(count, seed).iter().map(|x| (x * most * denominator).round() / denominator).collect()
+}
+
+/// Does the work for each part and gives what it gives, in the order of the parts.
+fn in_parts<R: Send>(team: &Team, images: usize, work: impl Fn(&Part) -> R + Sync) -> Vec<R> {
+    let mut jobs: Vec<(Part, Option<R>)> = parts(images).map(|part| (part, None)).collect();
+    team.run(&mut jobs, |(part, result)| *result = Some(work(part)));
+    jobs.into_iter().map(|(_, result)| result.expect("each job is done")).collect()
+}
+
+/// How an activation is had from the layer that puts it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// It stands in memory.
+    Formed,
+    /// It is formed on the way.
+    Unkept,
+    /// It is formed on the way and kept.
+    Kept,
+}
+
+const READINGS: [Reading; 3] = [Reading::Formed, Reading::Unkept, Reading::Kept];
+
+/// An output with what it is formed of.
+#[derive(Debug)]
+struct Output {
+    of: Activation,
+    relu: bool,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+    response: Vec<f32>,
+    shortcut: Option<Vec<f32>>,
+    /// The output by definition.
+    formed: Vec<f32>,
+    /// A number a channel, which stands for the response's mean.
+    mean: Vec<f32>,
+}
+
+/// What a sweep has formed and measured.
+struct Formed {
+    /// Nothing where it is not kept.
+    kept: Vec<f32>,
+    sums: OutputSums,
+}
+
+impl Output {
+    fn new(of: Activation, relu: bool, has_shortcut: bool, seed: u64) -> Output {
+        let channels = of.shape.channels;
+        let (scale, mut shift) = (exact(channels, 4.0, 1.0, seed), exact(channels, 64.0, 1.0, seed + 1));
+        let response = of.exact_numbers(seed + 2);
+        let shortcut = has_shortcut.then(|| of.exact_numbers(seed + 3));
+        if relu && !has_shortcut {
+            // So low that the first channel is dead.
+            shift[0] = -3.0;
+        }
+        let form = |(i, response): (usize, &f32)| {
+            let (c, shortcut) = (i % channels, shortcut.as_ref().map_or(0.0, |shortcut| shortcut[i]));
+            let sum = response * scale[c] + shift[c] + shortcut;
+            if relu { sum.max(0.0) } else { sum }
+        };
+        let formed = response.iter().enumerate().map(form).collect();
+        let mean = numbers(channels, seed + 4);
+        Output { of, relu, scale, shift, response, shortcut, formed, mean }
+    }
+
+    fn affine(&self) -> Affine<'_> {
+        Affine { scale: &self.scale, shift: &self.shift }
+    }
+
+    /// Calls `sweep` with this as its source for a part, and gives what it has formed.
+    fn read(&self, part: &Part, reading: Reading, sweep: impl FnOnce(Source)) -> (Guarded, OutputSums) {
+        let mut sums = OutputSums::none(self.of.shape.channels);
+        let mut keep = self.of.room(part);
+        if reading == Reading::Formed {
+            let formed = self.of.part(part, &self.formed);
+            sweep(Source::Formed(&formed));
+            return (keep, sums);
+        }
+        let response = self.of.part(part, &self.response);
+        let shortcut = self.shortcut.as_ref().map(|shortcut| self.of.part(part, shortcut));
+        sweep(Source::Response(Unformed {
+            shape: FormShape { affine: self.affine(), relu: self.relu },
+            response: &response,
+            shortcut: shortcut.as_deref(),
+            keep: (reading == Reading::Kept).then_some(&mut *keep),
+            sums: Some(&mut sums),
+        }));
+        (keep, sums)
+    }
+
+    /// Forms and keeps a part by itself.
+    fn form(&self, set: InstructionSet, part: &Part) -> (Guarded, OutputSums) {
+        self.read(part, Reading::Kept, |source| match source {
+            Source::Response(unformed) => form(set, self.of.shape, part, unformed),
+            Source::Formed(_) => unreachable!("a response is read"),
+        })
+    }
+
+    /// Merges what the parts have formed.
+    fn merge<'a>(
+        &self,
+        reading: Reading,
+        parts: impl Iterator<Item = (&'a Guarded, &'a OutputSums)>,
+    ) -> Formed {
+        let (keep, sums): (Vec<&Guarded>, Vec<&OutputSums>) = parts.unzip();
+        let mut all = OutputSums::none(self.of.shape.channels);
+        sums.into_iter().for_each(|sums| all.merge(sums));
+        let kept = if reading == Reading::Kept { self.of.together(keep) } else { Vec::new() };
+        Formed { kept, sums: all }
+    }
+
+    /// Asserts that a sweep has formed, kept and measured this output.
+    fn check(&self, what: &str, reading: Reading, formed: &Formed) {
+        let OutputSums { moments, products, alive, .. } = &formed.sums;
+        if reading == Reading::Formed {
+            assert_eq!((moments.count(), *products), (0, Products::default()), "{what}: measured before");
+            return;
+        }
+        if reading == Reading::Kept {
+            assert_eq!(formed.kept, self.formed, "{what}: what is kept");
+        }
+        let naive = Moments::of(&self.formed);
+        assert_eq!(moments.count(), naive.count(), "{what}");
+        assert_eq!((moments.min, moments.max, moments.zeros), (naive.min, naive.max, naive.zeros), "{what}");
+        assert_sum(what, moments.sums.sum, self.formed.iter().map(|y| f64::from(*y)), 1e-6);
+        assert_sum(what, moments.sums.squares, self.formed.iter().map(|y| f64::from(*y).powi(2)), 1e-6);
+        for (channel, alive) in alive.iter().enumerate() {
+            assert_eq!(*alive, self.of.channel(&self.formed, channel).any(|y| y != 0.0), "{what}: {channel}");
+        }
+        let naive = self.shortcut.as_ref().map_or_else(Products::default, |shortcut| {
+            let channels = self.scale.len();
+            let affine = |(i, r): (usize, &f32)| r * self.scale[i % channels] + self.shift[i % channels];
+            Products::of(&self.response.iter().enumerate().map(affine).collect::<Vec<_>>(), shortcut)
+        });
+        let size = (naive.first * naive.second).sqrt();
+        assert!((products.first - naive.first).abs() <= 1e-6 * naive.first, "{what}");
+        assert!((products.second - naive.second).abs() <= 1e-6 * naive.second, "{what}");
+        assert!((products.both - naive.both).abs() <= 1e-6 * size, "{what}");
+    }
+}
+
+/// What a gradient to an [`Output`] is taken back through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Through {
+    /// ReLU, by the output.
+    Output,
+    /// ReLU, by the output that is formed again; there is no shortcut.
+    FormedAgain,
+    /// No ReLU.
+    Everywhere,
+}
+
+/// The sums of a gradient, as plain numbers.
+#[derive(Clone, Debug, PartialEq)]
+struct Measured {
+    sums: Sums,
+    passed: Vec<f64>,
+    along: Vec<f64>,
+}
+
+impl Measured {
+    /// The sums of all parts.
+    fn merged<'a>(channels: usize, parts: impl IntoIterator<Item = &'a GradientSums>) -> Measured {
+        let mut all = GradientSums::none(channels);
+        parts.into_iter().for_each(|sums| all.merge(sums));
+        Measured { sums: all.sums, passed: all.passed, along: all.along }
+    }
+}
+
+impl Output {
+    /// The ways in which a gradient can be taken back.
+    fn ways(&self) -> Vec<Through> {
+        match (self.relu, self.shortcut.is_some()) {
+            (true, true) => vec![Through::Output],
+            (true, false) => vec![Through::Output, Through::FormedAgain],
+            (false, _) => vec![Through::Everywhere],
+        }
+    }
+
+    /// Calls `sweep` with this as what a part of a gradient is taken back through, and gives the sums.
+    fn mask(
+        &self,
+        part: &Part,
+        through: Through,
+        measured: bool,
+        sweep: impl FnOnce(Masked),
+    ) -> GradientSums {
+        let formed = self.of.part(part, &self.formed);
+        let response = self.of.part(part, &self.response);
+        let mut sums = GradientSums::none(self.of.shape.channels);
+        let passed = match through {
+            Through::Output => PassedPart::Output(&formed),
+            Through::FormedAgain => PassedPart::Formed(self.affine()),
+            Through::Everywhere => PassedPart::Everywhere,
+        };
+        sweep(Masked { passed, response: &response, mean: &self.mean, sums: &mut sums, measured });
+        sums
+    }
+
+    /// The gradient that passes ReLU, by definition.
+    fn passed(&self, gradient: &[f64]) -> Vec<f64> {
+        let passes = |(y, gradient): (&f32, &f64)| if !self.relu || *y > 0.0 { *gradient } else { 0.0 };
+        self.formed.iter().zip(gradient).map(passes).collect()
+    }
+
+    /// Asserts that sums are those of this gradient to the output.
+    fn check_measured(&self, what: &str, measured: bool, sums: &Measured, gradient: &[f64]) {
+        let channels = self.of.shape.channels;
+        assert_eq!(sums.sums.count, gradient.len() as u64, "{what}");
+        if measured {
+            assert_sum(what, sums.sums.sum, gradient.iter().copied(), 2e-6);
+            assert_sum(what, sums.sums.squares, gradient.iter().map(|g| g * g), 2e-6);
+        } else {
+            assert_eq!((sums.sums.sum, sums.sums.squares), (0.0, 0.0), "{what}: not measured");
+        }
+        let passed = self.passed(gradient);
+        for channel in 0..channels {
+            let of = || passed.iter().zip(&self.response).skip(channel).step_by(channels);
+            assert_sum(what, sums.passed[channel], of().map(|(g, _)| *g), 2e-6);
+            let distance = |r: f32| f64::from(r) - f64::from(self.mean[channel]);
+            assert_sum(what, sums.along[channel], of().map(|(g, r)| g * distance(*r)), 2e-6);
+        }
+    }
+}
+
+/// The numbers as f64.
+fn wide(numbers: &[f32]) -> Vec<f64> {
+    numbers.iter().map(|x| f64::from(*x)).collect()
+}
+
+/// The numbers as f32.
+fn narrow(numbers: &[f64]) -> Vec<f32> {
+    numbers.iter().map(|x| *x as f32).collect()
+}

@@ -1,0 +1,106 @@
+//! Sweeps put together to a layer with batch norm and ReLU.
+
+use proptest::prelude::*;
+
+use super::layer::{Given, Layer, Responses, Wanted, layers};
+use super::*;
+use crate::nn::kernels::normalisation::EPSILON;
+use crate::nn::kernels::reference::{self, BatchNorm};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn a_layer_with_batch_norm_and_relu_is_the_references_composition(
+        (geometry, images) in layers(&[4, 8]),
+        seed in 0_u64..1 << 40,
+    ) {
+        let layer = Layer::new(geometry, images, [true, false], seed);
+        let (gamma, beta) = (numbers(geometry.outputs, seed + 11), numbers(geometry.outputs, seed + 12));
+        let norm = BatchNorm { gamma: &gamma, beta: &beta, epsilon: f64::from(EPSILON), relu: true };
+        let response = narrow(&layer.expected_response());
+        // Batch norm magnifies the rounding of a channel that hardly varies.
+        let (_, variance) = reference::channel_statistics(geometry.outputs, &response);
+        prop_assume!(variance.iter().all(|variance| *variance > 1e-2));
+        for set in InstructionSet::available() {
+            Composition { layer: &layer, norm, response: &response, seed }.check(set);
+        }
+    }
+}
+
+/// A layer with batch norm and ReLU behind it.
+struct Composition<'a> {
+    layer: &'a Layer,
+    norm: BatchNorm<'a>,
+    /// By definition.
+    response: &'a [f32],
+    seed: u64,
+}
+
+impl Composition<'_> {
+    /// Asserts that sweeps, with the little arithmetic of channels between them, are the reference's layer.
+    fn check(&self, set: InstructionSet) {
+        let Composition { layer, norm, .. } = self;
+        let (of, geometry) = (layer.of(), layer.geometry);
+        let what = |what: &str| format!("{what} of {geometry:?}, {} images, {set}", of.images);
+        let y = norm.forward(self.response, None);
+        let mut dy = of.numbers(self.seed + 20);
+        // No gradient comes where it depends on rounding whether ReLU lets it through.
+        let normalised = norm.response(self.response);
+        dy.iter_mut().zip(&normalised).filter(|(_, y)| y.abs() < 1e-3).for_each(|(dy, _)| *dy = 0.0);
+        let expected = norm.gradients(self.response, None, &dy);
+
+        let team = Team::new(1);
+        let Responses { response, sums, .. } = layer.forward(&team, set, Reading::Unkept);
+        let (mean, variance): (Vec<f64>, Vec<f64>) = (0..geometry.outputs).map(|c| sums.moments(c)).unzip();
+        let deviation: Vec<f64> = variance.iter().map(|v| (v + norm.epsilon).sqrt()).collect();
+        let scale: Vec<f64> = norm.gamma.iter().zip(&deviation).map(|(g, d)| f64::from(*g) / d).collect();
+        let shift = (0..geometry.outputs).map(|c| f64::from(norm.beta[c]) - mean[c] * scale[c]);
+        let output = Output {
+            of,
+            relu: true,
+            scale: narrow(&scale),
+            shift: shift.map(|x| x as f32).collect(),
+            response: response.clone(),
+            shortcut: None,
+            formed: narrow(&y),
+            mean: narrow(&mean),
+        };
+        let parts = in_parts(&team, of.images, |part| {
+            let mut gradient = of.part(part, &dy);
+            let sweep = |masked: Masked| reduce(set, of.shape, part, &mut gradient, masked);
+            let sums = output.mask(part, Through::FormedAgain, true, sweep);
+            (output.form(set, part).0, gradient, sums)
+        });
+        assert_close(&what("the output"), &of.together(parts.iter().map(|(y, ..)| y)), &y, 2e-5);
+        let gradient = of.together(parts.iter().map(|(_, gradient, _)| gradient));
+        assert_eq!(wide(&gradient), expected.dshortcut, "{}", what("the gradient behind batch norm"));
+        let Measured { passed, along, .. } =
+            Measured::merged(geometry.outputs, parts.iter().map(|(.., sums)| sums));
+        let to_gamma: Vec<f32> = along.iter().zip(&deviation).map(|(a, d)| (a / d) as f32).collect();
+        assert_close(&what("the gradient to gamma"), &to_gamma, &expected.dgamma, 2e-5);
+        assert_close(&what("the gradient to beta"), &narrow(&passed), &expected.dbeta, 2e-5);
+
+        let count = (of.images * of.shape.area()) as f64;
+        let slope: Vec<f64> =
+            (0..geometry.outputs).map(|c| -scale[c] * along[c] / (deviation[c].powi(2) * count)).collect();
+        let constant: Vec<f64> =
+            (0..geometry.outputs).map(|c| -scale[c] * passed[c] / count - slope[c] * mean[c]).collect();
+        let spread = [narrow(&scale), narrow(&slope), narrow(&constant)];
+        let given = Given { gradient: &gradient, response: &response, spread: &spread, extra: None };
+        let wanted = Wanted { reading: Reading::Unkept, through: None, measured: false };
+        let ours = layer.backward(&team, set, wanted, &given);
+        let (to_weights, to_source) = layer.expected_gradients(&narrow(&expected.dx));
+        assert_close(&what("the gradient to the source"), &ours.source, &to_source, 2e-5);
+        // The response's gradient adds up to nothing, so its sums over all pixels may be far below their terms.
+        let rounding = 1e-6 * count.sqrt() * expected.dx.iter().fold(0.0, |most: f64, dz| most.max(dz.abs()));
+        for (ours, expected) in ours.weights.iter().zip(&to_weights) {
+            let off = (f64::from(*ours) - expected).abs();
+            assert!(
+                off <= 2e-5 * expected.abs() + 4.0 * rounding,
+                "{}: {ours}, {expected}",
+                what("the weights")
+            );
+        }
+    }
+}
