@@ -1,6 +1,7 @@
 //! Numbers for the kernels' tests, the same in every run, and how results are compared.
 
-use super::InstructionSet;
+use super::moments::ChannelSums;
+use super::{InstructionSet, reference};
 
 /// Numbers of about unit size from a seed.
 pub(in crate::nn) fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -33,6 +34,32 @@ pub(in crate::nn) fn assert_sum(what: &str, ours: f64, terms: impl Iterator<Item
     let (mut expected, mut size) = (0.0, 0.0);
     terms.for_each(|x| (expected, size) = (expected + x, size + x.abs()));
     assert!((ours - expected).abs() <= tolerance * size, "{what}: {ours}, expected {expected}");
+}
+
+/// Asserts that sums are those of these images, NHWC.
+///
+/// They are counted from each image's first pixel, so what they are rounded by grows with its distance from the
+/// mean as with the standard deviation, but not with the mean; and, where pixels are all alike, with their number.
+pub(in crate::nn) fn assert_moments(what: &str, sums: &ChannelSums, nhwc: &[f32], images: usize) {
+    let channels = sums.sum.len();
+    let (mean, variance) = reference::channel_statistics(channels, nhwc);
+    let share = (3e-8 * (nhwc.len() / channels / images) as f64).max(1e-6);
+    assert_eq!(sums.count, (nhwc.len() / channels) as u64, "{what}");
+    for (channel, (mean, variance)) in mean.into_iter().zip(variance).enumerate() {
+        let first = nhwc.chunks_exact(nhwc.len() / images).map(|image| f64::from(image[channel]));
+        let from_first = first.map(|x| (x - mean).powi(2)).sum::<f64>() / images as f64;
+        let size = variance + from_first;
+        let (m, v) = sums.moments(channel);
+        let (off_m, off_v) = ((m - mean).abs(), (v - variance).abs());
+        assert!(
+            off_m <= share * size.sqrt() + 1e-14 * mean.abs(),
+            "{what}: mean of {channel} is {m}, not {mean}"
+        );
+        assert!(
+            off_v <= 2.0 * share * size + 1e-14 * mean.powi(2),
+            "{what}: variance of {channel} is {v}, not {variance}"
+        );
+    }
 }
 
 /// Asserts that all the instruction sets with fused multiply-adds have come to the same.

@@ -7,9 +7,9 @@ use super::*;
 use crate::nn::kernels::bundle::{LANES, bundles, images_of, interleave, separate};
 use crate::nn::kernels::guarded::{Guarded, Side};
 use crate::nn::kernels::moments::{ChannelSums, Origin, ROW_MOMENTS};
-use crate::nn::kernels::reference::{self, Convolution};
+use crate::nn::kernels::reference::Convolution;
 use crate::nn::kernels::rows::Rows;
-use crate::nn::kernels::samples::{assert_close, assert_fused_agree, bits, numbers};
+use crate::nn::kernels::samples::{assert_close, assert_fused_agree, assert_moments, bits, numbers};
 use crate::nn::kernels::{InstructionSet, Size};
 
 /// A batch of images and all that is convolved of it, NHWC.
@@ -167,31 +167,10 @@ impl Batch {
                 assert_close(&name("input gradient", set), &results.dx, &dx, 2e-6);
             }
             assert_close(&name("weight gradient", set), &results.dw, &dw, 2e-6);
-            assert_moments(&name("moments", set), &results.sums, &results.y, 1e-5);
+            assert_moments(&name("moments", set), &results.sums, &results.y, self.images);
             all.push((set, results));
         }
         assert_fused_agree(&name("a convolution", InstructionSet::detect()), &all);
-    }
-}
-
-/// Asserts that sums are those of these outputs: the mean up to a share of the standard deviation, the variance
-/// up to that share of itself.
-fn assert_moments(what: &str, sums: &ChannelSums, y: &[f32], tolerance: f64) {
-    let channels = sums.sum.len();
-    let (mean, variance) = reference::channel_statistics(channels, y);
-    assert_eq!(sums.count, (y.len() / channels) as u64, "{what}");
-    for channel in 0..channels {
-        let (m, v) = sums.moments(channel);
-        let (expected_m, expected_v) = (mean[channel], variance[channel]);
-        let (off_m, off_v) = ((m - expected_m).abs(), (v - expected_v).abs());
-        assert!(
-            off_m <= tolerance * expected_v.sqrt() + 1e-9,
-            "{what}: mean of {channel} is {m}, not {expected_m}"
-        );
-        assert!(
-            off_v <= tolerance * expected_v + 1e-9,
-            "{what}: variance of {channel} is {v}, not {expected_v}"
-        );
     }
 }
 
@@ -226,7 +205,7 @@ proptest! {
         batch.x.iter_mut().for_each(|x| *x += mean);
         for set in InstructionSet::available() {
             let Results { y, sums, .. } = batch.run(set);
-            assert_moments(&format!("mean {mean}, {set}"), &sums, &y, 1e-5);
+            assert_moments(&format!("mean {mean}, {set}"), &sums, &y, batch.images);
         }
     }
 }
@@ -240,7 +219,7 @@ fn moments_survive_a_first_pixel_that_is_unlike_the_others() {
     batch.weights.fill(1.0);
     for set in InstructionSet::available() {
         let Results { y, sums, .. } = batch.run(set);
-        assert_moments(&set.to_string(), &sums, &y, 1e-5);
+        assert_moments(&set.to_string(), &sums, &y, batch.images);
     }
 }
 

@@ -6,7 +6,8 @@ use super::*;
 use crate::nn::kernels::Size;
 use crate::nn::kernels::convolution::{Geometry, pack, pack_turned};
 use crate::nn::kernels::moments::ChannelSums;
-use crate::nn::kernels::reference::{self, Convolution};
+use crate::nn::kernels::reference::Convolution;
+use crate::nn::kernels::samples::assert_moments;
 
 /// A layer that reads an output of another.
 #[derive(Debug)]
@@ -204,13 +205,7 @@ proptest! {
                 let ours = layer.forward(&Team::new(1), set, reading);
                 assert_close(&what, &ours.response, &expected, 2e-6);
                 layer.source.check(&what, reading, &ours.formed);
-                let (mean, variance) = reference::channel_statistics(geometry.outputs, &ours.response);
-                for (c, (mean, variance)) in mean.into_iter().zip(variance).enumerate() {
-                    let (m, v) = ours.sums.moments(c);
-                    prop_assert!((m - mean).abs() <= 1e-6 * variance.sqrt() + 1e-7, "{}: {} {}", what, m, mean);
-                    prop_assert!((v - variance).abs() <= 1e-5 * variance + 1e-9, "{}: {} {}", what, v, variance);
-                }
-                prop_assert_eq!(ours.sums.count, (images * geometry.output().area()) as u64);
+                assert_moments(&what, &ours.sums, &ours.response, images);
                 readings.push((bits(&ours.response), ours.sums));
             }
             prop_assert!(readings.windows(2).all(|pair| pair[0] == pair[1]), "however it is read, {}", set);
