@@ -6,6 +6,8 @@ use dfdx::tensor::{Cpu, CpuError, Gradients};
 use crate::event::{Columns, Histogram, LayerHistograms, Pass};
 use crate::model::parameter::{AnyParameter, Role};
 use crate::model::{NonFinite, Wanted};
+use crate::nn::kernels::InstructionSet;
+use crate::nn::kernels::update::{Change, sums};
 use crate::nn::ops::Record;
 use crate::statistic::Statistic;
 use crate::statistics::{Moments, Products, Sums, histogram};
@@ -15,14 +17,15 @@ use crate::units::LayerIdx;
 /// What a step does to a layer's weights.
 #[derive(Clone, Debug, Default)]
 struct LayerWeights {
-    gradient: Moments,
+    gradient: Sums,
+    /// Numbers of the gradient that are NaN or infinite.
+    non_finite: u64,
     /// Whether a gradient of any parameter of the layer, bias and batch norm included, is not finite.
     broken_gradient: bool,
     /// Whether a parameter of the layer is not finite after the update.
     broken_update: bool,
     norm: f32,
     update_ratio: f32,
-    before: Vec<f32>,
     histograms: Option<(Histogram, Histogram)>,
 }
 
@@ -33,6 +36,7 @@ pub(super) struct Weights(Vec<LayerWeights>);
 impl Weights {
     /// Measures gradients and weights before the update.
     pub(super) fn before(
+        set: InstructionSet,
         topology: &Topology,
         parameters: &[&mut dyn AnyParameter],
         gradients: &mut Gradients<f32, Cpu>,
@@ -42,33 +46,37 @@ impl Weights {
         for parameter in parameters {
             let layer = &mut layers[parameter.layer().0];
             let gradient = parameter.gradient(gradients)?;
-            let moments = Moments::of(gradient);
-            layer.broken_gradient |= moments.non_finite > 0;
+            let sums = sums(set, gradient);
+            layer.broken_gradient |= !sums.sum.is_finite();
             if parameter.role() == Role::Weight {
-                let values = parameter.values();
-                layer.gradient = moments;
-                layer.norm = Sums::of(values).norm();
-                layer.before = values.to_vec();
-                layer.histograms = wanted.histograms.then(|| (histogram(gradient), histogram(values)));
+                layer.gradient = sums;
+                if !sums.sum.is_finite() {
+                    layer.non_finite = Moments::of(gradient).non_finite;
+                }
+                layer.histograms =
+                    wanted.histograms.then(|| (histogram(gradient), histogram(parameter.values())));
             }
         }
         Ok(Weights(layers))
     }
 
-    /// Measures what the update has done.
-    pub(super) fn after(&mut self, parameters: &[&mut dyn AnyParameter]) {
-        for parameter in parameters {
+    /// Takes what the update has done to each parameter; without one, the weights are measured as they are.
+    pub(super) fn after(
+        &mut self,
+        set: InstructionSet,
+        parameters: &[&mut dyn AnyParameter],
+        changes: Option<&[Change]>,
+    ) {
+        for (index, parameter) in parameters.iter().enumerate() {
             let layer = &mut self.0[parameter.layer().0];
-            let values = parameter.values();
-            layer.broken_update |=
-                !values.iter().sum::<f32>().is_finite() && !values.iter().all(|x| x.is_finite());
+            let change = changes.map_or_else(
+                || Change { before: sums(set, parameter.values()).squares, change: 0.0, is_finite: true },
+                |changes| changes[index],
+            );
+            layer.broken_update |= !change.is_finite;
             if parameter.role() == Role::Weight {
-                let (mut squares, mut change) = (0.0_f64, 0.0_f64);
-                for (&old, &new) in layer.before.iter().zip(values) {
-                    squares += f64::from(old).powi(2);
-                    change += (f64::from(new) - f64::from(old)).powi(2);
-                }
-                layer.update_ratio = (change / squares).sqrt() as f32;
+                layer.norm = change.before.sqrt() as f32;
+                layer.update_ratio = (change.change / change.before).sqrt() as f32;
             }
         }
     }
@@ -136,7 +144,7 @@ fn column(statistic: Statistic, record: &Record, weights: &Weights, topology: &T
         Statistic::WeightGradientNorm => weight(|layer| layer.gradient.norm()),
         Statistic::WeightGradientMean => weight(|layer| layer.gradient.mean()),
         Statistic::WeightGradientStd => weight(|layer| layer.gradient.std()),
-        Statistic::WeightGradientNonFinite => weight(|layer| layer.gradient.non_finite as f32),
+        Statistic::WeightGradientNonFinite => weight(|layer| layer.non_finite as f32),
         Statistic::WeightNorm => weight(|layer| layer.norm),
         Statistic::UpdateRatio => weight(|layer| layer.update_ratio),
         Statistic::BranchRatio => branch(Products::ratio),

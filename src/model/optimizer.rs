@@ -1,71 +1,50 @@
-//! dfdx's optimisers over parameters of any shape. dfdx's own `Sgd` and `Adam` hide what they remember, so that
-//! it could not stand in a checkpoint; their update rules are public and used here.
+//! The optimisers over parameters of any shape, and what they remember of each. dfdx's own hide it, so that it
+//! could not stand in a checkpoint; the rules are theirs, and computed by a kernel that measures on the way.
 //!
 //! The semantics are PyTorch's: L2 decay is added to the gradient of every parameter, batch norm included;
 //! the momentum buffer `v = momentum v + g` holds no learning rate, which multiplies it at each step.
 
-use dfdx::optim::{Momentum, WeightDecay};
-use dfdx::tensor::{Cpu, CpuError, Gradients, Storage};
-use dfdx::tensor_ops::{AdamConfig, SgdConfig};
+use dfdx::tensor::{Cpu, CpuError, Gradients};
 
 use crate::experiment;
 use crate::model::parameter::AnyParameter;
-use crate::nn::ops::storage::Buffer;
-
-/// The update rule of a step, with its learning rate.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Rule {
-    /// Stochastic gradient descent.
-    Sgd(SgdConfig),
-    /// Adam or AdamW, and the updates made, this one included.
-    Adam(AdamConfig, i32),
-}
+use crate::nn::kernels::InstructionSet;
+use crate::nn::kernels::update::{Change, Rule, update};
 
 /// An update rule and what it remembers.
 #[derive(Debug)]
 pub(super) struct Optimizer {
-    rule: Rule,
+    settings: experiment::Optimizer,
     /// For each parameter the first moment (SGD: the momentum buffer) and the second.
-    memory: Vec<[Buffer; 2]>,
+    memory: Vec<[Vec<f32>; 2]>,
     updates: i64,
 }
 
 impl Optimizer {
     /// An optimiser of parameters of these lengths that has made no update.
-    pub(super) fn new(
-        device: &Cpu,
-        settings: &experiment::Optimizer,
-        lengths: &[usize],
-    ) -> Result<Self, CpuError> {
-        let rule = rule(settings);
-        let second = |length| if matches!(rule, Rule::Adam(..)) { length } else { 0 };
-        let memory = lengths
-            .iter()
-            .map(|&length| Ok([device.try_alloc_len(length)?, device.try_alloc_len(second(length))?]))
-            .collect::<Result<_, CpuError>>()?;
-        Ok(Optimizer { rule, memory, updates: 0 })
+    pub(super) fn new(settings: &experiment::Optimizer, lengths: &[usize]) -> Optimizer {
+        let has_second = !matches!(settings, experiment::Optimizer::Sgd { .. });
+        let second = |length| if has_second { length } else { 0 };
+        let memory = lengths.iter().map(|&length| [vec![0.0; length], vec![0.0; second(length)]]).collect();
+        Optimizer { settings: settings.clone(), memory, updates: 0 }
     }
 
-    /// Makes one update of every parameter.
+    /// Makes one update of every parameter; gives what it has done to each.
     pub(super) fn update(
         &mut self,
+        set: InstructionSet,
         learning_rate: f64,
         parameters: &mut [&mut dyn AnyParameter],
         gradients: &mut Gradients<f32, Cpu>,
-    ) -> Result<(), CpuError> {
+    ) -> Result<Vec<Change>, CpuError> {
         self.updates += 1;
-        match &mut self.rule {
-            Rule::Sgd(config) => config.lr = learning_rate,
-            Rule::Adam(config, updates) => {
-                config.lr = learning_rate;
-                *updates = i32::try_from(self.updates).unwrap_or(i32::MAX);
-            }
-        }
-        for (parameter, memory) in parameters.iter_mut().zip(&mut self.memory) {
+        let rule = rule(&self.settings, learning_rate, self.updates);
+        let all = parameters.iter_mut().zip(&mut self.memory);
+        all.map(|(parameter, [first, second])| {
             let gradient = parameter.gradient(gradients)?;
-            parameter.update(&self.rule, memory, gradient)?;
-        }
-        Ok(())
+            Ok(update(set, rule, parameter.values_mut(), gradient, [first, second]))
+        })
+        .collect()
     }
 
     /// The updates made.
@@ -102,31 +81,31 @@ impl Optimizer {
     }
 }
 
-fn rule(settings: &experiment::Optimizer) -> Rule {
-    let unless_zero = |decay: f64, kind: fn(f64) -> WeightDecay| (decay != 0.0).then(|| kind(decay));
+/// The rule of an update, counted from 1.
+fn rule(settings: &experiment::Optimizer, learning_rate: f64, updates: i64) -> Rule {
+    let adam = |betas: [f64; 2], epsilon: f64, decay: f64, decoupled: f64| {
+        let betas = betas.map(|beta| beta as f32);
+        let updates = i32::try_from(updates).unwrap_or(i32::MAX);
+        Rule::Adam {
+            learning_rate: learning_rate as f32,
+            betas,
+            epsilon: epsilon as f32,
+            decay: decay as f32,
+            decoupled: (decoupled * learning_rate) as f32,
+            corrections: betas.map(|beta| (1.0 - beta.powi(updates)).recip()),
+        }
+    };
     match *settings {
-        experiment::Optimizer::Sgd { learning_rate, momentum, weight_decay } => Rule::Sgd(SgdConfig {
-            lr: learning_rate,
-            momentum: (momentum != 0.0).then_some(Momentum::Classic(momentum)),
-            weight_decay: unless_zero(weight_decay, WeightDecay::L2),
-        }),
-        experiment::Optimizer::Adam { learning_rate, betas, epsilon, weight_decay } => Rule::Adam(
-            AdamConfig {
-                lr: learning_rate,
-                betas,
-                eps: epsilon,
-                weight_decay: unless_zero(weight_decay, WeightDecay::L2),
-            },
-            0,
-        ),
-        experiment::Optimizer::AdamW { learning_rate, betas, epsilon, weight_decay } => Rule::Adam(
-            AdamConfig {
-                lr: learning_rate,
-                betas,
-                eps: epsilon,
-                weight_decay: unless_zero(weight_decay, WeightDecay::Decoupled),
-            },
-            0,
-        ),
+        experiment::Optimizer::Sgd { momentum, weight_decay, .. } => Rule::Sgd {
+            learning_rate: learning_rate as f32,
+            momentum: momentum as f32,
+            decay: weight_decay as f32,
+        },
+        experiment::Optimizer::Adam { betas, epsilon, weight_decay, .. } => {
+            adam(betas, epsilon, weight_decay, 0.0)
+        }
+        experiment::Optimizer::AdamW { betas, epsilon, weight_decay, .. } => {
+            adam(betas, epsilon, 0.0, weight_decay)
+        }
     }
 }

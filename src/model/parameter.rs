@@ -4,7 +4,6 @@
 use dfdx::shapes::{HasShape, Shape};
 use dfdx::tensor::{Cpu, CpuError, Gradients, Tensor, TensorFromVec};
 
-use crate::model::optimizer::Rule;
 use crate::nn::ops::storage::{self, Buffer};
 use crate::units::LayerIdx;
 
@@ -63,9 +62,6 @@ pub(super) trait AnyParameter {
 
     /// The gradient with respect to it; zeros where nothing has contributed.
     fn gradient<'g>(&self, gradients: &'g mut Gradients<f32, Cpu>) -> Result<&'g Buffer, CpuError>;
-
-    /// Makes one update by dfdx's rule, which reads and writes what it remembers of this parameter.
-    fn update(&mut self, rule: &Rule, memory: &mut [Buffer; 2], gradient: &Buffer) -> Result<(), CpuError>;
 }
 
 impl<S: Shape> AnyParameter for Parameter<S> {
@@ -95,15 +91,5 @@ impl<S: Shape> AnyParameter for Parameter<S> {
 
     fn gradient<'g>(&self, gradients: &'g mut Gradients<f32, Cpu>) -> Result<&'g Buffer, CpuError> {
         gradients.get_or_alloc_mut(&self.tensor).map(|gradient| &*gradient)
-    }
-
-    fn update(&mut self, rule: &Rule, memory: &mut [Buffer; 2], gradient: &Buffer) -> Result<(), CpuError> {
-        let [first, second] = memory;
-        match rule {
-            Rule::Sgd(config) => config.try_update(&mut self.tensor, first, gradient),
-            Rule::Adam(config, updates) => {
-                config.try_update(*updates, &mut self.tensor, first, second, gradient)
-            }
-        }
     }
 }

@@ -82,7 +82,7 @@ impl Trained {
         let model = make(&builder).expect(INFALLIBLE);
         let (device, topology) = builder.finish();
         let lengths: Vec<usize> = state::parameters(&model.entries()).map(|p| p.values().len()).collect();
-        let optimizer = Optimizer::new(&device, settings, &lengths).expect(INFALLIBLE);
+        let optimizer = Optimizer::new(settings, &lengths);
         let (instructions, team) = (InstructionSet::detect(), Rc::new(Team::new(threads)));
         Trained {
             model,
@@ -155,23 +155,25 @@ impl Network for Trained {
 
     fn train_step(&mut self, batch: &Batch, learning_rate: f64, wanted: Wanted) -> StepResult {
         self.check(batch);
+        let set = self.instructions;
         let running = state::running(&self.model.entries());
         let mut passes = self.forward_and_backward(batch, wanted).expect(INFALLIBLE);
         let mut entries = self.model.entries_mut();
         let mut parameters: Vec<&mut dyn AnyParameter> = state::parameters_mut(&mut entries).collect();
 
         let begin = Instant::now();
-        let mut weights =
-            Weights::before(&self.topology, &parameters, &mut passes.gradients, wanted).expect(INFALLIBLE);
+        let mut weights = Weights::before(set, &self.topology, &parameters, &mut passes.gradients, wanted)
+            .expect(INFALLIBLE);
         let mut measuring: Duration = begin.elapsed();
 
         let mut non_finite = measure::first_non_finite(&passes.record, passes.loss, &weights);
-        if non_finite.is_none() {
-            self.optimizer.update(learning_rate, &mut parameters, &mut passes.gradients).expect(INFALLIBLE);
-        }
+        let gradients = &mut passes.gradients;
+        let changes = non_finite.is_none().then(|| {
+            self.optimizer.update(set, learning_rate, &mut parameters, gradients).expect(INFALLIBLE)
+        });
 
         let begin = Instant::now();
-        weights.after(&parameters);
+        weights.after(set, &parameters, changes.as_deref());
         if non_finite.is_some() {
             state::restore_running(&mut entries, running);
         }

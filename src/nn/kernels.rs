@@ -15,6 +15,7 @@ pub mod moments;
 pub mod convolution;
 pub mod normalisation;
 pub mod pooling;
+pub mod update;
 pub mod subsample;
 mod size;
 pub mod reference;
