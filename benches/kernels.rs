@@ -128,7 +128,7 @@ fn convolve(out: &mut impl Write, set: InstructionSet, peak: f64, geometry: Geom
         for (x, dy) in x.chunks_exact(input.bundle()).zip(y.chunks_exact(output.bundle())) {
             for first in (0..output.height).step_by(block) {
                 let (x, dy) = (Rows::new(input, black_box(x)), Rows::new(output, dy));
-                weight_gradient_rows(set, geometry, first..first + block, x, dy, &mut lanes);
+                weight_gradient_rows(set, geometry, first..first + block, x, dy, &mut lanes, Origin::Kept);
             }
         }
     });

@@ -2,8 +2,8 @@
 //! an output from a convolution's response, and taking the output's gradient back to the response. Each passes
 //! once over a row and measures on the way what the statistics need.
 //!
-//! In registers are a few channels of a pixel after another, each with its own scale, and their sums from the
-//! row's first pixel to its last.
+//! A pass takes a strip of a few pixels at a time, channel after channel, so that memory is read in order and a
+//! channel's scale and sums are loaded once for the strip.
 
 use super::bundle::LANES;
 use crate::statistics::{Moments, Products, Sums};
@@ -15,6 +15,9 @@ mod spread;
 pub use form::{Shape as FormShape, form_row};
 pub use mask::{Passed, mask_row};
 pub use spread::spread_row;
+
+/// Pixels of a strip.
+const PIXELS: usize = 4;
 
 /// Added to the variance under the root.
 pub const EPSILON: f32 = 1e-5;

@@ -43,6 +43,25 @@ vector! {
     fn where_positive(self: Self, by: Self) -> Self;
     /// One where `self` is zero of either sign, else zero.
     fn is_zero(self: Self) -> Self;
+    /// The sums of four times 16 numbers that `from` points at, each half by half: `x[i] + x[i + 8]` and so on.
+    fn fold_four(from: *const f32) -> [f32; 4];
+}
+
+/// [`Vector::fold_four`] in plain Rust.
+#[inline(always)]
+fn fold_plainly(numbers: &[[f32; 16]; 4]) -> [f32; 4] {
+    let mut sums = [0.0; 4];
+    for (sum, x) in sums.iter_mut().zip(numbers) {
+        let (mut eight, mut four) = ([0.0; 8], [0.0; 4]);
+        for i in 0..8 {
+            eight[i] = x[i] + x[i + 8];
+        }
+        for i in 0..4 {
+            four[i] = eight[i] + eight[i + 4];
+        }
+        *sum = (four[0] + four[2]) + (four[1] + four[3]);
+    }
+    sums
 }
 
 /// Plain Rust: needs no instructions of its own, and where a target has vectors of its own, LLVM uses them.
@@ -109,13 +128,20 @@ impl<const LANES: usize> Vector for [f32; LANES] {
     unsafe fn is_zero(self) -> Self {
         self.map(|x| f32::from(u8::from(x == 0.0)))
     }
+
+    #[inline(always)]
+    unsafe fn fold_four(from: *const f32) -> [f32; 4] {
+        // SAFETY: the caller vouches for four times 16 numbers; an array of f32 has their alignment.
+        fold_plainly(unsafe { &*from.cast() })
+    }
 }
 
 macro_rules! intrinsics {
     (
         $vector:ty, $lanes:literal, $zero:ident $splat:ident $load:ident $store:ident $add:ident $sub:ident
         $min:ident $max:ident $mul_add:ident,
-        where_positive($gradient:ident, $by:ident) = $where_positive:expr, is_zero($x:ident) = $is_zero:expr
+        where_positive($gradient:ident, $by:ident) = $where_positive:expr, is_zero($x:ident) = $is_zero:expr,
+        fold_four($from:ident) = $fold_four:expr
     ) => {
         #[cfg(target_arch = "x86_64")]
         impl Vector for $vector {
@@ -188,6 +214,12 @@ macro_rules! intrinsics {
                 // SAFETY: the caller vouches for the instructions.
                 unsafe { $is_zero }
             }
+
+            #[inline(always)]
+            unsafe fn fold_four($from: *const f32) -> [f32; 4] {
+                // SAFETY: the caller vouches for the instructions and the readable numbers.
+                unsafe { $fold_four }
+            }
         }
     };
 }
@@ -197,7 +229,8 @@ intrinsics! {
     _mm256_setzero_ps _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps
     _mm256_min_ps _mm256_max_ps _mm256_fmadd_ps,
     where_positive(g, y) = _mm256_and_ps(g, _mm256_cmp_ps::<_CMP_NLE_UQ>(y, _mm256_setzero_ps())),
-    is_zero(x) = _mm256_and_ps(_mm256_set1_ps(1.0), _mm256_cmp_ps::<_CMP_EQ_OQ>(x, _mm256_setzero_ps()))
+    is_zero(x) = _mm256_and_ps(_mm256_set1_ps(1.0), _mm256_cmp_ps::<_CMP_EQ_OQ>(x, _mm256_setzero_ps())),
+    fold_four(from) = fold_plainly(&*from.cast())
 }
 
 intrinsics! {
@@ -208,7 +241,20 @@ intrinsics! {
     is_zero(x) = _mm512_maskz_mov_ps(
         _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(x, _mm512_setzero_ps()),
         _mm512_set1_ps(1.0)
-    )
+    ),
+    fold_four(from) = {
+        let (a, b) = (_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(16)));
+        let (c, d) = (_mm512_loadu_ps(from.add(32)), _mm512_loadu_ps(from.add(48)));
+        // Eight sums of a and of b, and of c and of d; then four of each; then one, in every lane of its four.
+        let ab = _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xEE>(a, b));
+        let cd = _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(c, d), _mm512_shuffle_f32x4::<0xEE>(c, d));
+        let four = _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(ab, cd), _mm512_shuffle_f32x4::<0xDD>(ab, cd));
+        let two = _mm512_add_ps(four, _mm512_permute_ps::<0x4E>(four));
+        let one = _mm512_add_ps(two, _mm512_permute_ps::<0xB1>(two));
+        let mut sums = [0.0_f32; 16];
+        _mm512_storeu_ps(sums.as_mut_ptr(), one);
+        [sums[0], sums[4], sums[8], sums[12]]
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::nn::kernels::bundle::{LANES, Part};
 use crate::nn::kernels::convolution::{
     Geometry, fold_weight_gradient, input_gradient_row, weight_gradient_rows,
 };
+use crate::nn::kernels::moments::Origin;
 use crate::nn::kernels::normalisation::spread_row;
 use crate::nn::kernels::rows::{Rows, slot};
 use crate::nn::kernels::scratch::with_scratch;
@@ -62,7 +63,7 @@ pub fn backward(
         geometry.weights() * LANES,
     ];
     with_scratch(windows, |[response_gradient, formed, lanes]| {
-        lanes.fill(0.0);
+        let mut origin = Origin::First;
         for (bundle, images) in bundles_of(part) {
             let mut progress = Progress { bundle, images, spread: 0, formed: 0 };
             for first in (0..output.height).step_by(rows) {
@@ -74,7 +75,8 @@ pub fn backward(
                     Source::Response(_) => Rows::new(input, formed),
                 };
                 let dz = Rows::new(output, response_gradient);
-                weight_gradient_rows(set, geometry, block.clone(), x, dz, lanes);
+                weight_gradient_rows(set, geometry, block.clone(), x, dz, lanes, origin);
+                origin = Origin::Kept;
                 if let Some(towards) = &mut towards {
                     for row in block.start * geometry.stride..block.end * geometry.stride {
                         towards.row(set, geometry, bundle, row, dz);

@@ -5,6 +5,7 @@ use super::{CHANNEL_BLOCK, Geometry};
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::bundle::LANES;
 use crate::nn::kernels::dispatch::{Instructions, Kernel};
+use crate::nn::kernels::vector::Vector;
 
 /// Sums the lanes that [`weight_gradient_rows`](super::weight_gradient_rows) has added to, into
 /// `[kernel][kernel][inputs][outputs]`.
@@ -29,30 +30,22 @@ impl Kernel for Fold<'_> {
         let inputs = self.geometry.input.channels;
         let Blocks { input: width } = Blocks::of(inputs);
         debug_assert!(width <= INPUT_BLOCK);
-        let mut from = self.lanes.as_chunks::<LANES>().0.as_chunks::<CHANNEL_BLOCK>().0.iter();
+        let mut from = self.lanes.as_ptr();
         for row in 0..kernel {
             for input in (0..inputs).step_by(width) {
                 for output in (0..outputs).step_by(CHANNEL_BLOCK) {
                     for column in 0..kernel {
                         for input in input..input + width {
-                            let Some(vectors) = from.next() else { return };
                             let to = ((row * kernel + column) * inputs + input) * outputs + output;
-                            self.gradient[to..to + CHANNEL_BLOCK].copy_from_slice(&sums(vectors));
+                            // SAFETY: the instructions are the caller's word; a block of vectors a turn, of which
+                            // there are as many as blocks of weights, as `fold_weight_gradient` has checked.
+                            let sums = unsafe { I::Vector::fold_four(from) };
+                            self.gradient[to..to + CHANNEL_BLOCK].copy_from_slice(&sums);
+                            from = from.wrapping_add(CHANNEL_BLOCK * LANES);
                         }
                     }
                 }
             }
         }
     }
-}
-
-/// The sum of each vector, half by half.
-#[inline(always)]
-fn sums(vectors: &[[f32; LANES]; CHANNEL_BLOCK]) -> [f32; CHANNEL_BLOCK] {
-    std::array::from_fn(|i| {
-        let v = &vectors[i];
-        let eight: [f32; 8] = std::array::from_fn(|lane| v[lane] + v[lane + 8]);
-        let four: [f32; 4] = std::array::from_fn(|lane| eight[lane] + eight[lane + 4]);
-        (four[0] + four[2]) + (four[1] + four[3])
-    })
 }

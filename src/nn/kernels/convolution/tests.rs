@@ -132,7 +132,7 @@ impl Batch {
     /// The gradient to the weights, each bundle in two calls.
     fn weight_gradient(&self, set: InstructionSet, x: &[Vec<Guarded>], dy: &[Vec<Guarded>]) -> Vec<f32> {
         let (geometry, output) = (self.geometry, self.geometry.output());
-        let mut lanes = Guarded::filled(self.side, geometry.weights() * LANES, 0.0);
+        let mut lanes = Guarded::filled(self.side, geometry.weights() * LANES, f32::NAN);
         let together = |rows: &[Guarded]| {
             let rows: Vec<f32> = rows.iter().flat_map(|row| row.iter().copied()).collect();
             Guarded::copied(self.side, &rows)
@@ -141,8 +141,9 @@ impl Batch {
             let (x, dy) = (together(x), together(dy));
             let (x, dy) = (Rows::new(geometry.input, &x), Rows::new(output, &dy));
             let cut = bundle % output.height;
-            weight_gradient_rows(set, geometry, 0..cut, x, dy, &mut lanes);
-            weight_gradient_rows(set, geometry, cut..output.height, x, dy, &mut lanes);
+            let origin = if bundle == 0 { Origin::First } else { Origin::Kept };
+            weight_gradient_rows(set, geometry, 0..cut, x, dy, &mut lanes, origin);
+            weight_gradient_rows(set, geometry, cut..output.height, x, dy, &mut lanes, Origin::Kept);
         }
         let mut gradient = Guarded::filled(self.side, geometry.weights(), f32::NAN);
         fold_weight_gradient(set, geometry, &lanes, &mut gradient);
@@ -281,7 +282,7 @@ fn slices_of_a_wrong_length_are_refused() {
     let weights = |[x, y, w, end]: [usize; 4]| {
         let (x, y, mut w) = (vec![0.0; x], vec![0.0; y], vec![0.0; w]);
         let (x, y) = (Rows::new(geometry.input, &x), Rows::new(geometry.output(), &y));
-        weight_gradient_rows(set, geometry, 0..end, x, y, &mut w);
+        weight_gradient_rows(set, geometry, 0..end, x, y, &mut w, Origin::Kept);
     };
     let m = 8 * ROW_MOMENTS * LANES;
     assert!(!refused(&|| forward([x, y, w, m])) && !refused(&|| backward([x, y, w])));

@@ -5,6 +5,7 @@ use super::{CHANNEL_BLOCK, Geometry};
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::bundle::LANES;
 use crate::nn::kernels::dispatch::{Instructions, Kernel};
+use crate::nn::kernels::moments::Origin;
 use crate::nn::kernels::rows::Rows;
 use crate::nn::kernels::vector::Vector;
 use std::ops::Range;
@@ -26,7 +27,8 @@ impl Blocks {
     }
 }
 
-/// Adds what some rows of the output contribute to `lanes`, a vector for each weight.
+/// Adds what some rows of the output contribute to `lanes`, a vector for each weight; with [`Origin::First`] they
+/// begin at zero.
 ///
 /// `x` has every row of the input that they read, `dy` the rows of the output's gradient.
 pub fn weight_gradient_rows(
@@ -36,12 +38,13 @@ pub fn weight_gradient_rows(
     x: Rows,
     dy: Rows,
     lanes: &mut [f32],
+    origin: Origin,
 ) {
     assert_eq!(lanes.len(), geometry.weights() * LANES, "a vector a weight");
     assert!(rows.end <= geometry.output().height, "rows of the output");
     x.check(geometry.input);
     dy.check(geometry.output());
-    set.run(WeightRows { geometry, rows, x, dy, lanes });
+    set.run(WeightRows { geometry, rows, x, dy, lanes, origin });
 }
 
 struct WeightRows<'a> {
@@ -50,6 +53,7 @@ struct WeightRows<'a> {
     x: Rows<'a>,
     dy: Rows<'a>,
     lanes: &'a mut [f32],
+    origin: Origin,
 }
 
 impl Kernel for WeightRows<'_> {
@@ -144,9 +148,12 @@ unsafe fn accumulate<V: Vector, const KERNEL: usize, const STRIDE: usize, const 
     // SAFETY: rows and columns that are read lie within the image: the column before the first is taken for
     // zeros, and with stride 1 the one behind the last.
     unsafe {
-        let mut sums: [[[V; CHANNEL_BLOCK]; INPUTS]; KERNEL] = std::array::from_fn(|k| {
-            std::array::from_fn(|i| std::array::from_fn(|c| V::load(lanes.add(place(k, i, c)))))
-        });
+        let mut sums = [[[V::zero(); CHANNEL_BLOCK]; INPUTS]; KERNEL];
+        if job.origin == Origin::Kept {
+            sums = std::array::from_fn(|k| {
+                std::array::from_fn(|i| std::array::from_fn(|c| V::load(lanes.add(place(k, i, c)))))
+            });
+        }
         for row in tile.rows.clone() {
             let input_row = row * STRIDE + tile.tap - KERNEL / 2;
             let mut x = job.x.at(input_row).add(tile.input * LANES + tile.lane);

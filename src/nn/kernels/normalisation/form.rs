@@ -1,6 +1,6 @@
 //! Forming an output: `y = f(scale * response + shift + shortcut)`, f being ReLU or nothing.
 
-use super::{Affine, OutputLanes, OutputSums};
+use super::{Affine, OutputLanes, OutputSums, PIXELS};
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::bundle::LANES;
 use crate::nn::kernels::dispatch::{Instructions, Kernel};
@@ -25,10 +25,7 @@ pub fn form_row(
     sums: Option<&mut OutputSums>,
 ) {
     let channels = shape.affine.scale.len();
-    assert!(
-        response.len().is_multiple_of(channels * LANES) && channels.is_multiple_of(2),
-        "a row of whole pixels of an even number of channels, not {channels}"
-    );
+    assert!(response.len().is_multiple_of(channels * LANES), "a row of whole pixels of {channels} channels");
     assert_eq!(shape.affine.shift.len(), channels, "a term a channel");
     assert_eq!(y.len(), response.len(), "what is put out is as long as what goes in");
     assert!(shortcut.is_none_or(|h| h.len() == y.len()), "the shortcut is as long as the branch");
@@ -72,110 +69,141 @@ impl Kernel for Form<'_> {
 unsafe fn pass<I: Instructions, const RELU: bool, const SHORTCUT: bool, const MEASURED: bool>(
     form: &mut Form<'_>,
 ) {
+    let channels = form.shape.affine.scale.len();
+    let pixels = form.response.len() / (channels * LANES);
     for lane in (0..LANES).step_by(I::Vector::LANES) {
-        // SAFETY: the caller's word, handed on; the number of channels is even. Even and odd channels have sums of
-        // their own, whether they are done together or after each other, so that all sets come to the same.
+        // SAFETY: the caller's word, handed on; the pixels are those of the row.
         unsafe {
-            if I::MANY_REGISTERS {
-                blocks::<I::Vector, 2, RELU, SHORTCUT, MEASURED>(form, lane, 0);
-            } else {
-                for first in 0..2 {
-                    blocks::<I::Vector, 1, RELU, SHORTCUT, MEASURED>(form, lane, first);
-                }
+            let mut totals = Totals::<I::Vector>::none();
+            for first in (0..pixels - pixels % PIXELS).step_by(PIXELS) {
+                strip::<I::Vector, PIXELS, RELU, SHORTCUT, MEASURED>(form, first, lane, &mut totals);
+            }
+            for first in pixels - pixels % PIXELS..pixels {
+                strip::<I::Vector, 1, RELU, SHORTCUT, MEASURED>(form, first, lane, &mut totals);
+            }
+            if let Some(lanes) = form.lanes.as_deref_mut() {
+                totals.add_to::<SHORTCUT>(lanes, lane);
             }
         }
     }
 }
 
-/// Does `BLOCK` of every two channels, from `first` on.
+/// Forms all channels of `COUNT` pixels.
 ///
 /// # Safety
-/// As [`pass`], and `first` and `BLOCK` are together at most two.
+/// As [`pass`], and the pixels are the row's.
 #[inline(always)]
-unsafe fn blocks<
+unsafe fn strip<
     V: Vector,
-    const BLOCK: usize,
+    const COUNT: usize,
     const RELU: bool,
     const SHORTCUT: bool,
     const MEASURED: bool,
 >(
     form: &mut Form<'_>,
-    lane: usize,
     first: usize,
+    lane: usize,
+    totals: &mut Totals<V>,
 ) {
     let Affine { scale, shift } = form.shape.affine;
-    let channels = scale.len();
-    let pixels = form.response.len() / (channels * LANES);
-    let step = channels * LANES;
-    let mut lanes = form.lanes.as_deref_mut();
+    let step = scale.len() * LANES;
+    let from = first * step + lane;
+    let x = form.response.as_ptr().wrapping_add(from);
+    let h = form.shortcut.unwrap_or_default().as_ptr().wrapping_add(from);
+    let y = form.y.as_mut_ptr().wrapping_add(from);
+    let of_channels = match form.lanes.as_deref_mut() {
+        Some(lanes) => lanes.squares.as_mut_ptr().cast::<f32>().wrapping_add(lane),
+        None => std::ptr::null_mut(),
+    };
     // SAFETY: pixel p and channel c are read and written at (p * channels + c) * LANES + lane, V's lanes of them,
-    // which all rows have.
+    // which all rows have; where something is measured there is a vector of squares a channel.
     unsafe {
-        let (mut sum, mut zeros) = ([V::zero(); BLOCK], [V::zero(); BLOCK]);
-        let (mut min, mut max) = ([V::splat(f32::INFINITY); BLOCK], [V::splat(f32::NEG_INFINITY); BLOCK]);
-        let (mut both, mut ours, mut theirs) = ([V::zero(); BLOCK], [V::zero(); BLOCK], [V::zero(); BLOCK]);
-        for channel in (first..channels).step_by(2) {
-            let factor: [V; BLOCK] = std::array::from_fn(|c| V::splat(*scale.get_unchecked(channel + c)));
-            let term: [V; BLOCK] = std::array::from_fn(|c| V::splat(*shift.get_unchecked(channel + c)));
-            let mut squares = [V::zero(); BLOCK];
-            if let Some(lanes) = &lanes {
-                squares = std::array::from_fn(|c| {
-                    V::load(lanes.squares.get_unchecked(channel + c).as_ptr().add(lane))
-                });
-            }
-            let from = channel * LANES + lane;
-            let mut x = form.response.as_ptr().add(from);
-            let mut h = form.shortcut.unwrap_or_default().as_ptr().wrapping_add(from);
-            let mut y = form.y.as_mut_ptr().add(from);
-            for _ in 0..pixels {
-                for c in 0..BLOCK {
-                    let response = V::load(x.add(c * LANES)).mul_add(factor[c], term[c]);
-                    let mut out = response;
-                    if SHORTCUT {
-                        let h = V::load(h.add(c * LANES));
-                        out = out.add(h);
-                        if MEASURED {
-                            ours[c] = response.mul_add(response, ours[c]);
-                            theirs[c] = h.mul_add(h, theirs[c]);
-                            both[c] = response.mul_add(h, both[c]);
-                        }
-                    }
-                    if RELU {
-                        // The other way round, `max` would make a zero of NaN.
-                        out = V::zero().max(out);
-                    }
-                    out.store(y.add(c * LANES));
+        for channel in 0..scale.len() {
+            let factor = V::splat(*scale.get_unchecked(channel));
+            let term = V::splat(*shift.get_unchecked(channel));
+            let squares_at = of_channels.wrapping_add(channel * LANES);
+            let mut squares = if MEASURED { V::load(squares_at) } else { V::zero() };
+            for p in 0..COUNT {
+                let at = p * step + channel * LANES;
+                let response = V::load(x.add(at)).mul_add(factor, term);
+                let mut out = response;
+                if SHORTCUT {
+                    let h = V::load(h.add(at));
+                    out = out.add(h);
                     if MEASURED {
-                        sum[c] = sum[c].add(out);
-                        squares[c] = out.mul_add(out, squares[c]);
-                        zeros[c] = zeros[c].add(out.is_zero());
-                        min[c] = out.min(min[c]);
-                        max[c] = out.max(max[c]);
+                        totals.ours[p % 2] = response.mul_add(response, totals.ours[p % 2]);
+                        totals.theirs[p % 2] = h.mul_add(h, totals.theirs[p % 2]);
+                        totals.both[p % 2] = response.mul_add(h, totals.both[p % 2]);
                     }
                 }
-                x = x.wrapping_add(step);
-                h = h.wrapping_add(step);
-                y = y.wrapping_add(step);
-            }
-            if let Some(lanes) = &mut lanes {
-                for (c, squares) in squares.iter().enumerate() {
-                    squares.store(lanes.squares.get_unchecked_mut(channel + c).as_mut_ptr().add(lane));
+                if RELU {
+                    // The other way round, `max` would make a zero of NaN.
+                    out = V::zero().max(out);
                 }
+                out.store(y.add(at));
+                if MEASURED {
+                    totals.sum[p % 2] = totals.sum[p % 2].add(out);
+                    squares = out.mul_add(out, squares);
+                    totals.zeros[p % 2] = totals.zeros[p % 2].add(out.is_zero());
+                    totals.min[p % 2] = out.min(totals.min[p % 2]);
+                    totals.max[p % 2] = out.max(totals.max[p % 2]);
+                }
+            }
+            if MEASURED {
+                squares.store(squares_at);
             }
         }
-        if let Some(lanes) = lanes {
-            for c in 0..BLOCK {
-                add(&mut lanes.sum, sum[c], lane);
-                add(&mut lanes.zeros, zeros[c], lane);
+    }
+}
+
+/// Sums over a row, of even and odd pixels.
+struct Totals<V> {
+    sum: [V; 2],
+    zeros: [V; 2],
+    min: [V; 2],
+    max: [V; 2],
+    ours: [V; 2],
+    theirs: [V; 2],
+    both: [V; 2],
+}
+
+impl<V: Vector> Totals<V> {
+    /// # Safety
+    /// The machine has the instructions.
+    #[inline(always)]
+    unsafe fn none() -> Totals<V> {
+        // SAFETY: the caller's word.
+        let (zero, least, most) =
+            unsafe { (V::zero(), V::splat(f32::NEG_INFINITY), V::splat(f32::INFINITY)) };
+        Totals {
+            sum: [zero; 2],
+            zeros: [zero; 2],
+            min: [most; 2],
+            max: [least; 2],
+            ours: [zero; 2],
+            theirs: [zero; 2],
+            both: [zero; 2],
+        }
+    }
+
+    /// # Safety
+    /// The machine has the instructions, and the lanes from `lane` on are there.
+    #[inline(always)]
+    unsafe fn add_to<const SHORTCUT: bool>(&self, lanes: &mut OutputLanes, lane: usize) {
+        // SAFETY: the caller's word.
+        unsafe {
+            for p in 0..2 {
+                add(&mut lanes.sum, self.sum[p], lane);
+                add(&mut lanes.zeros, self.zeros[p], lane);
                 if SHORTCUT {
-                    add(&mut lanes.response_squares, ours[c], lane);
-                    add(&mut lanes.shortcut_squares, theirs[c], lane);
-                    add(&mut lanes.products, both[c], lane);
+                    add(&mut lanes.response_squares, self.ours[p], lane);
+                    add(&mut lanes.shortcut_squares, self.theirs[p], lane);
+                    add(&mut lanes.products, self.both[p], lane);
                 }
                 let to = lanes.min.as_mut_ptr().add(lane);
-                V::load(to).min(min[c]).store(to);
+                V::load(to).min(self.min[p]).store(to);
                 let to = lanes.max.as_mut_ptr().add(lane);
-                V::load(to).max(max[c]).store(to);
+                V::load(to).max(self.max[p]).store(to);
             }
         }
     }

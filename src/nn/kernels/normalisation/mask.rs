@@ -1,7 +1,7 @@
 //! Taking the gradient to an output back through addition and ReLU, and summing what batch norm's gradient needs.
 
 use super::form::add;
-use super::{Affine, GradientSums};
+use super::{Affine, GradientSums, PIXELS};
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::bundle::LANES;
 use crate::nn::kernels::dispatch::{Instructions, Kernel};
@@ -33,10 +33,7 @@ pub fn mask_row(
     measured: bool,
 ) {
     let channels = mean.len();
-    assert!(
-        gradient.len().is_multiple_of(channels * LANES) && channels.is_multiple_of(2),
-        "a row of whole pixels of an even number of channels, not {channels}"
-    );
+    assert!(gradient.len().is_multiple_of(channels * LANES), "a row of whole pixels of {channels} channels");
     assert_eq!(response.len(), gradient.len(), "the response is as long as its gradient");
     assert!(extra.is_none_or(|row| row.len() == gradient.len()), "what is added is as long");
     assert_eq!(sums.channels.len(), channels, "sums of each channel");
@@ -86,111 +83,101 @@ const FORMED: u8 = 2;
 #[inline(always)]
 unsafe fn pass<I: Instructions, const EXTRA: bool, const MEASURED: bool>(mask: &mut Mask<'_>) {
     for lane in (0..LANES).step_by(I::Vector::LANES) {
-        // SAFETY: the caller's word, handed on; the number of channels is even. Even and odd channels have sums of
-        // their own, whether they are done together or after each other, so that all sets come to the same.
-        unsafe {
-            match (mask.passed, I::MANY_REGISTERS) {
-                (Passed::Output(_), true) => blocks::<I::Vector, 2, OUTPUT, EXTRA, MEASURED>(mask, lane, 0),
-                (Passed::Formed(_), true) => blocks::<I::Vector, 2, FORMED, EXTRA, MEASURED>(mask, lane, 0),
-                _ => single::<I::Vector, EXTRA, MEASURED>(mask, lane),
-            }
-        }
-    }
-}
-
-/// Does even channels, then odd ones.
-///
-/// # Safety
-/// As [`pass`].
-#[inline(always)]
-unsafe fn single<V: Vector, const EXTRA: bool, const MEASURED: bool>(mask: &mut Mask<'_>, lane: usize) {
-    for first in 0..2 {
         // SAFETY: the caller's word, handed on.
         unsafe {
             match mask.passed {
-                Passed::Everywhere => blocks::<V, 1, EVERYWHERE, EXTRA, MEASURED>(mask, lane, first),
-                Passed::Output(_) => blocks::<V, 1, OUTPUT, EXTRA, MEASURED>(mask, lane, first),
-                Passed::Formed(_) => blocks::<V, 1, FORMED, EXTRA, MEASURED>(mask, lane, first),
+                Passed::Everywhere => row::<I::Vector, EVERYWHERE, EXTRA, MEASURED>(mask, lane),
+                Passed::Output(_) => row::<I::Vector, OUTPUT, EXTRA, MEASURED>(mask, lane),
+                Passed::Formed(_) => row::<I::Vector, FORMED, EXTRA, MEASURED>(mask, lane),
             }
         }
     }
 }
 
-/// Does `BLOCK` of every two channels, from `first` on.
-///
 /// # Safety
-/// As [`pass`], `first` and `BLOCK` are together at most two, and `PASSED` is the kind of `mask.passed`.
+/// As [`pass`], and `PASSED` is the kind of `mask.passed`.
 #[inline(always)]
-unsafe fn blocks<V: Vector, const BLOCK: usize, const PASSED: u8, const EXTRA: bool, const MEASURED: bool>(
+unsafe fn row<V: Vector, const PASSED: u8, const EXTRA: bool, const MEASURED: bool>(
     mask: &mut Mask<'_>,
     lane: usize,
-    first: usize,
 ) {
-    let channels = mask.mean.len();
-    let step = channels * LANES;
-    let pixels = mask.gradient.len() / step;
-    let nothing: &[f32] = &[];
-    let (output, affine) = match mask.passed {
-        Passed::Output(y) => (y, None),
-        Passed::Formed(affine) => (nothing, Some(affine)),
-        Passed::Everywhere => (nothing, None),
-    };
-    // SAFETY: pixel p and channel c are read and written at (p * channels + c) * LANES + lane, V's lanes of them,
-    // which all rows that are read have.
+    let pixels = mask.gradient.len() / (mask.mean.len() * LANES);
+    // SAFETY: the caller's word, handed on; the pixels are those of the row.
     unsafe {
-        let (mut sum, mut squares) = ([V::zero(); BLOCK], [V::zero(); BLOCK]);
-        for channel in (first..channels).step_by(2) {
-            let mean: [V; BLOCK] = std::array::from_fn(|c| V::splat(*mask.mean.get_unchecked(channel + c)));
-            let (mut factor, mut term) = ([V::zero(); BLOCK], [V::zero(); BLOCK]);
-            if let Some(Affine { scale, shift }) = affine {
-                factor = std::array::from_fn(|c| V::splat(*scale.get_unchecked(channel + c)));
-                term = std::array::from_fn(|c| V::splat(*shift.get_unchecked(channel + c)));
-            }
-            let of_channels = mask.sums.channels.as_mut_ptr().add(channel).cast::<f32>();
-            let place = |c: usize, which: usize| of_channels.add((2 * c + which) * LANES + lane);
-            let mut total: [V; BLOCK] = std::array::from_fn(|c| V::load(place(c, 0)));
-            let mut along: [V; BLOCK] = std::array::from_fn(|c| V::load(place(c, 1)));
-            let from = channel * LANES + lane;
-            let mut g = mask.gradient.as_mut_ptr().add(from);
-            let mut more = mask.extra.unwrap_or(nothing).as_ptr().wrapping_add(from);
-            let mut y = output.as_ptr().wrapping_add(from);
-            let mut x = mask.response.as_ptr().add(from);
-            for _ in 0..pixels {
-                for c in 0..BLOCK {
-                    let mut gradient = V::load(g.add(c * LANES));
-                    if EXTRA {
-                        gradient = gradient.add(V::load(more.add(c * LANES)));
-                    }
-                    if MEASURED {
-                        sum[c] = sum[c].add(gradient);
-                        squares[c] = gradient.mul_add(gradient, squares[c]);
-                    }
-                    let response = V::load(x.add(c * LANES));
-                    if PASSED == OUTPUT {
-                        gradient = gradient.where_positive(V::load(y.add(c * LANES)));
-                    } else if PASSED == FORMED {
-                        gradient = gradient.where_positive(response.mul_add(factor[c], term[c]));
-                    }
-                    gradient.store(g.add(c * LANES));
-                    total[c] = total[c].add(gradient);
-                    along[c] = gradient.mul_add(response.sub(mean[c]), along[c]);
-                }
-                g = g.wrapping_add(step);
-                more = more.wrapping_add(step);
-                y = y.wrapping_add(step);
-                x = x.wrapping_add(step);
-            }
-            for c in 0..BLOCK {
-                total[c].store(place(c, 0));
-                along[c].store(place(c, 1));
-            }
+        let mut totals = [[V::zero(); 2]; 2];
+        for first in (0..pixels - pixels % PIXELS).step_by(PIXELS) {
+            strip::<V, PIXELS, PASSED, EXTRA, MEASURED>(mask, first, lane, &mut totals);
+        }
+        for first in pixels - pixels % PIXELS..pixels {
+            strip::<V, 1, PASSED, EXTRA, MEASURED>(mask, first, lane, &mut totals);
         }
         if MEASURED {
-            let [of_gradient, of_squares] = &mut mask.sums.lanes;
-            for c in 0..BLOCK {
-                add(of_gradient, sum[c], lane);
-                add(of_squares, squares[c], lane);
+            for (lanes, totals) in mask.sums.lanes.iter_mut().zip(totals) {
+                totals.into_iter().for_each(|total| add(lanes, total, lane));
             }
+        }
+    }
+}
+
+/// Takes all channels of `COUNT` pixels back; `totals` are the sums and squares of even and odd pixels.
+///
+/// # Safety
+/// As [`row`], and the pixels are the row's.
+#[inline(always)]
+unsafe fn strip<V: Vector, const COUNT: usize, const PASSED: u8, const EXTRA: bool, const MEASURED: bool>(
+    mask: &mut Mask<'_>,
+    first: usize,
+    lane: usize,
+    totals: &mut [[V; 2]; 2],
+) {
+    let nothing: &[f32] = &[];
+    let (output, [scale, shift]) = match mask.passed {
+        Passed::Output(y) => (y, [nothing; 2]),
+        Passed::Formed(Affine { scale, shift }) => (nothing, [scale, shift]),
+        Passed::Everywhere => (nothing, [nothing; 2]),
+    };
+    let step = mask.mean.len() * LANES;
+    let from = first * step + lane;
+    let g = mask.gradient.as_mut_ptr().wrapping_add(from);
+    let more = mask.extra.unwrap_or(nothing).as_ptr().wrapping_add(from);
+    let y = output.as_ptr().wrapping_add(from);
+    let x = mask.response.as_ptr().wrapping_add(from);
+    let of_channels = mask.sums.channels.as_mut_ptr().cast::<f32>().wrapping_add(lane);
+    // SAFETY: pixel p and channel c are read and written at (p * channels + c) * LANES + lane, V's lanes of them,
+    // which all rows that are read have; there are two vectors of sums and a scale a channel.
+    unsafe {
+        for (channel, &mean) in mask.mean.iter().enumerate() {
+            let mean = V::splat(mean);
+            let (mut factor, mut term) = (V::zero(), V::zero());
+            if PASSED == FORMED {
+                factor = V::splat(*scale.get_unchecked(channel));
+                term = V::splat(*shift.get_unchecked(channel));
+            }
+            let total_at = of_channels.add(2 * channel * LANES);
+            let along_at = total_at.add(LANES);
+            let (mut total, mut along) = (V::load(total_at), V::load(along_at));
+            for p in 0..COUNT {
+                let at = p * step + channel * LANES;
+                let mut gradient = V::load(g.add(at));
+                if EXTRA {
+                    gradient = gradient.add(V::load(more.add(at)));
+                }
+                if MEASURED {
+                    totals[0][p % 2] = totals[0][p % 2].add(gradient);
+                    totals[1][p % 2] = gradient.mul_add(gradient, totals[1][p % 2]);
+                }
+                let response = V::load(x.add(at));
+                if PASSED == OUTPUT {
+                    gradient = gradient.where_positive(V::load(y.add(at)));
+                } else if PASSED == FORMED {
+                    gradient = gradient.where_positive(response.mul_add(factor, term));
+                }
+                gradient.store(g.add(at));
+                total = total.add(gradient);
+                along = gradient.mul_add(response.sub(mean), along);
+            }
+            total.store(total_at);
+            along.store(along_at);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The gradient to a response, once the sums over the whole batch are known.
 
+use super::PIXELS;
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::bundle::LANES;
 use crate::nn::kernels::dispatch::{Instructions, Kernel};
@@ -15,10 +16,7 @@ pub fn spread_row(
     to: &mut [f32],
 ) {
     let channels = scale.len();
-    assert!(
-        to.len().is_multiple_of(channels * LANES) && channels.is_multiple_of(2),
-        "a row of whole pixels of an even number of channels, not {channels}"
-    );
+    assert!(to.len().is_multiple_of(channels * LANES), "a row of whole pixels of {channels} channels");
     assert_eq!([slope.len(), constant.len()], [channels; 2], "a number a channel");
     assert_eq!([gradient.len(), response.len()], [to.len(); 2], "rows of one length");
     set.run(Spread { channels: [scale, slope, constant], gradient, response, to });
@@ -36,41 +34,43 @@ impl Kernel for Spread<'_> {
 
     #[inline(always)]
     unsafe fn run<I: Instructions>(mut self) {
+        let pixels = self.to.len() / (self.channels[0].len() * LANES);
         for lane in (0..LANES).step_by(I::Vector::LANES) {
             // SAFETY: the instructions are the caller's word; `spread_row` has checked the lengths.
-            unsafe { pass::<I::Vector, 2>(&mut self, lane) };
+            unsafe {
+                for first in (0..pixels - pixels % PIXELS).step_by(PIXELS) {
+                    strip::<I::Vector, PIXELS>(&mut self, first, lane);
+                }
+                for first in pixels - pixels % PIXELS..pixels {
+                    strip::<I::Vector, 1>(&mut self, first, lane);
+                }
+            }
         }
     }
 }
 
+/// Does all channels of `COUNT` pixels.
+///
 /// # Safety
-/// The machine has the instructions; the lengths are those that `spread_row` asks for; `BLOCK` divides the
-/// channels.
+/// The machine has the instructions; the lengths are those that `spread_row` asks for; the pixels are the row's.
 #[inline(always)]
-unsafe fn pass<V: Vector, const BLOCK: usize>(spread: &mut Spread<'_>, lane: usize) {
+unsafe fn strip<V: Vector, const COUNT: usize>(spread: &mut Spread<'_>, first: usize, lane: usize) {
     let [scale, slope, constant] = spread.channels;
     let step = scale.len() * LANES;
-    let pixels = spread.to.len() / step;
+    let from = first * step + lane;
+    let g = spread.gradient.as_ptr().wrapping_add(from);
+    let x = spread.response.as_ptr().wrapping_add(from);
+    let to = spread.to.as_mut_ptr().wrapping_add(from);
     // SAFETY: pixel p and channel c are read and written at (p * channels + c) * LANES + lane, V's lanes of them,
     // which all rows have.
     unsafe {
-        for channel in (0..scale.len()).step_by(BLOCK) {
-            let of = |numbers: &[f32]| -> [V; BLOCK] {
-                std::array::from_fn(|c| V::splat(*numbers.get_unchecked(channel + c)))
-            };
-            let (scale, slope, constant) = (of(scale), of(slope), of(constant));
-            let from = channel * LANES + lane;
-            let mut g = spread.gradient.as_ptr().add(from);
-            let mut x = spread.response.as_ptr().add(from);
-            let mut to = spread.to.as_mut_ptr().add(from);
-            for _ in 0..pixels {
-                for c in 0..BLOCK {
-                    let rest = V::load(x.add(c * LANES)).mul_add(slope[c], constant[c]);
-                    V::load(g.add(c * LANES)).mul_add(scale[c], rest).store(to.add(c * LANES));
-                }
-                g = g.wrapping_add(step);
-                x = x.wrapping_add(step);
-                to = to.wrapping_add(step);
+        for channel in 0..scale.len() {
+            let [scale, slope, constant] =
+                [scale, slope, constant].map(|numbers| V::splat(*numbers.get_unchecked(channel)));
+            for p in 0..COUNT {
+                let at = p * step + channel * LANES;
+                let rest = V::load(x.add(at)).mul_add(slope, constant);
+                V::load(g.add(at)).mul_add(scale, rest).store(to.add(at));
             }
         }
     }
