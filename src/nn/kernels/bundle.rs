@@ -40,6 +40,13 @@ impl Shape {
         self.width * self.channels * LANES
     }
 
+    /// Numbers of one row in a window, where a vector of padding follows each pixel. Pixels whose distance is a
+    /// power of two would fall on the same few sets of the nearest cache and drive each other out, where a pass
+    /// reads a few channels of many pixels.
+    pub fn padded_row(self) -> usize {
+        self.width * (self.channels + 1) * LANES
+    }
+
     /// Numbers of a bundle.
     pub fn bundle(self) -> usize {
         self.height * self.row()

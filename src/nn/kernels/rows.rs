@@ -7,6 +7,7 @@ use super::bundle::Shape;
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
     buffer: &'a [f32],
+    shape: Shape,
     /// Numbers of a row.
     row: usize,
     slots: usize,
@@ -15,10 +16,18 @@ pub struct Rows<'a> {
 impl<'a> Rows<'a> {
     /// The rows of a buffer; it is divided into whole rows of a shape.
     pub fn new(shape: Shape, buffer: &'a [f32]) -> Rows<'a> {
-        let row = shape.row();
+        Rows::of_length(shape, buffer, shape.row())
+    }
+
+    /// The rows of a window, with padding behind each pixel.
+    pub fn padded(shape: Shape, buffer: &'a [f32]) -> Rows<'a> {
+        Rows::of_length(shape, buffer, shape.padded_row())
+    }
+
+    fn of_length(shape: Shape, buffer: &'a [f32], row: usize) -> Rows<'a> {
         let slots = buffer.len() / row;
         assert!(slots > 0 && buffer.len() == slots * row, "whole rows of {shape:?}");
-        Rows { buffer, row, slots }
+        Rows { buffer, shape, row, slots }
     }
 
     /// A row.
@@ -33,16 +42,30 @@ impl<'a> Rows<'a> {
         unsafe { self.buffer.as_ptr().add(row % self.slots * self.row) }
     }
 
+    /// Numbers from a pixel to the next.
+    pub(super) fn step(self) -> usize {
+        self.row / self.shape.width
+    }
+
     /// Panics unless the rows are those of a shape.
     pub(super) fn check(self, shape: Shape) {
-        assert_eq!(self.row, shape.row(), "rows of {shape:?}");
+        assert_eq!(self.shape, shape, "rows of the shape");
     }
 }
 
-/// The slot of a row in a buffer that holds rows by turns, to write to.
-pub fn slot(shape: Shape, buffer: &mut [f32], row: usize) -> &mut [f32] {
-    let slots = buffer.len() / shape.row();
-    &mut buffer[row % slots * shape.row()..][..shape.row()]
+/// Numbers from a pixel to the next in a row of a shape, which may have padding behind each pixel.
+///
+/// # Panics
+/// Where the row is neither.
+pub(super) fn step(shape: Shape, row: &[f32]) -> usize {
+    assert!([shape.row(), shape.padded_row()].contains(&row.len()), "a row of {shape:?}, not {}", row.len());
+    row.len() / shape.width
+}
+
+/// The slot of a row in a buffer that holds rows of a length by turns, to write to.
+pub fn slot(length: usize, buffer: &mut [f32], row: usize) -> &mut [f32] {
+    let slots = buffer.len() / length;
+    &mut buffer[row % slots * length..][..length]
 }
 
 #[cfg(test)]
@@ -57,7 +80,7 @@ mod tests {
         for slots in 1..=SHAPE.height {
             let mut window = vec![f32::NAN; slots * SHAPE.row()];
             for row in 0..SHAPE.height {
-                slot(SHAPE, &mut window, row).fill(row as f32);
+                slot(SHAPE.row(), &mut window, row).fill(row as f32);
                 let rows = Rows::new(SHAPE, &window);
                 rows.check(SHAPE);
                 for row in (row + 1).saturating_sub(slots)..=row {

@@ -235,7 +235,7 @@ mod tests {
             for set in InstructionSet::available() {
                 let (mut w, mut m, mut v) = (start.clone(), first.clone(), second.clone());
                 let change = update(set, rule, &mut w, &g, [&mut m, &mut v]);
-                let close = |ours: f32, exact: f64| (f64::from(ours) - exact).abs() <= 1e-5 * exact.abs().max(1e-2);
+                let close = |ours: f32, exact: f64| (f64::from(ours) - exact).abs() <= 1e-5 * exact.abs().max(1.0);
                 for i in 0..length {
                     let (to, memory) = naive(rule, start[i], g[i], [first[i], second[i]]);
                     prop_assert!(close(w[i], to), "{} {to}", w[i]);

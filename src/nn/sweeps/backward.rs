@@ -2,7 +2,7 @@
 
 use super::{Masked, Source, bundles_of, clear_empty_lanes, place};
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::bundle::{LANES, Part};
+use crate::nn::kernels::bundle::{LANES, Part, Shape};
 use crate::nn::kernels::convolution::{
     Geometry, fold_weight_gradient, input_gradient_row, weight_gradient_rows,
 };
@@ -53,13 +53,10 @@ pub fn backward(
 ) {
     let (input, output) = (geometry.input, geometry.output());
     let rows = (PIXELS / output.width).clamp(1, output.height);
+    let in_place = is_read_in_place(&job.source, input);
     let windows = [
-        (rows + 2) * output.row(),
-        if matches!(job.source, Source::Response(_)) {
-            (rows * geometry.stride + 2) * input.row()
-        } else {
-            0
-        },
+        (rows + 2) * output.padded_row(),
+        if in_place { 0 } else { (rows * geometry.stride + 2) * input.padded_row() },
         geometry.weights() * LANES,
     ];
     with_scratch(windows, |[response_gradient, formed, lanes]| {
@@ -69,12 +66,16 @@ pub fn backward(
             for first in (0..output.height).step_by(rows) {
                 let block = first..(first + rows).min(output.height);
                 progress.spread(set, geometry, &job, block.end, response_gradient);
-                progress.form(set, geometry, &mut job.source, block.end - 1, formed);
+                if !in_place {
+                    progress.form(set, geometry, &mut job.source, block.end - 1, formed);
+                }
                 let x = match &job.source {
-                    Source::Formed(x) => Rows::new(input, &x[bundle * input.bundle()..][..input.bundle()]),
-                    Source::Response(_) => Rows::new(input, formed),
+                    Source::Formed(x) if in_place => {
+                        Rows::new(input, &x[bundle * input.bundle()..][..input.bundle()])
+                    }
+                    _ => Rows::padded(input, formed),
                 };
-                let dz = Rows::new(output, response_gradient);
+                let dz = Rows::padded(output, response_gradient);
                 weight_gradient_rows(set, geometry, block.clone(), x, dz, lanes, origin);
                 origin = Origin::Kept;
                 if let Some(towards) = &mut towards {
@@ -89,6 +90,19 @@ pub fn backward(
         }
         fold_weight_gradient(set, geometry, lanes, weight_gradient);
     });
+}
+
+/// Whether the rows of a source are read where they stand: where they do, and their pixels are so near to each
+/// other that they need no padding between them.
+fn is_read_in_place(source: &Source, shape: Shape) -> bool {
+    matches!(source, Source::Formed(_)) && shape.channels < 16
+}
+
+/// Copies a row to one with padding.
+fn copy(shape: Shape, row: &[f32], to: &mut [f32]) {
+    let pixel = shape.channels * LANES;
+    let pixels = row.chunks_exact(pixel).zip(to.chunks_exact_mut(pixel + LANES));
+    pixels.for_each(|(from, to)| to[..pixel].copy_from_slice(from));
 }
 
 /// How far a bundle is.
@@ -114,14 +128,14 @@ impl Progress {
         let output = geometry.output();
         while self.spread <= last.min(output.height - 1) {
             let at = place(output, self.bundle, self.spread);
-            let row = slot(output, to, self.spread);
+            let row = slot(output.padded_row(), to, self.spread);
             spread_row(set, job.spread, &job.gradient[at.clone()], &job.response[at], row);
             clear_empty_lanes(row, self.images);
             self.spread += 1;
         }
     }
 
-    /// Forms the source as far as a row of the output reads it.
+    /// Forms the source, or copies it, as far as a row of the output reads it.
     fn form(
         &mut self,
         set: InstructionSet,
@@ -130,10 +144,14 @@ impl Progress {
         row: usize,
         to: &mut [f32],
     ) {
-        let Source::Response(unformed) = source else { return };
+        let input = geometry.input;
         let last = (0..geometry.kernel).filter_map(|tap| geometry.input_row(row, tap)).max();
         while last.is_some_and(|last| self.formed <= last) {
-            unformed.form(set, geometry.input, self.bundle, self.formed, to);
+            let to = slot(input.padded_row(), to, self.formed);
+            match source {
+                Source::Response(unformed) => unformed.form(set, input, self.bundle, self.formed, to),
+                Source::Formed(x) => copy(input, &x[place(input, self.bundle, self.formed)], to),
+            }
             self.formed += 1;
         }
     }

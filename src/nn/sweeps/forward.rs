@@ -2,7 +2,7 @@
 
 use super::{Source, Unformed, bundles_of, place};
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::bundle::{LANES, Part};
+use crate::nn::kernels::bundle::{LANES, Part, Shape};
 use crate::nn::kernels::convolution::{Geometry, forward_row};
 use crate::nn::kernels::moments::{ChannelSums, Origin, ROW_MOMENTS};
 use crate::nn::kernels::normalisation::form_row;
@@ -34,7 +34,7 @@ pub fn forward(
                     Source::Formed(x) => Rows::new(input, &x[bundle * input.bundle()..][..input.bundle()]),
                     Source::Response(unformed) => {
                         while last.is_some_and(|last| formed <= last) {
-                            unformed.form(set, input, bundle, formed, window);
+                            unformed.form_by_turns(set, input, bundle, formed, window);
                             formed += 1;
                         }
                         match &unformed.keep {
@@ -57,7 +57,7 @@ pub fn forward(
             if let Source::Response(unformed) = &mut source {
                 // With a kernel of 1 and a stride nobody reads the last row, which is kept and measured all the same.
                 for row in formed..input.height {
-                    unformed.form(set, input, bundle, row, window);
+                    unformed.form_by_turns(set, input, bundle, row, window);
                 }
                 if let Some(sums) = &mut unformed.sums {
                     sums.fold(input.area(), images);
@@ -68,11 +68,24 @@ pub fn forward(
 }
 
 impl Unformed<'_> {
-    /// Forms one row, where it is kept or in a window of the last rows.
+    /// Forms one row, where it is kept, else in its slot of a window of the last rows.
+    fn form_by_turns(
+        &mut self,
+        set: InstructionSet,
+        shape: Shape,
+        bundle: usize,
+        row: usize,
+        window: &mut [f32],
+    ) {
+        let to = if self.keep.is_some() { &mut [] } else { slot(shape.row(), window, row) };
+        self.form(set, shape, bundle, row, to);
+    }
+
+    /// Forms one row, where it is kept, else in `window`.
     pub(super) fn form(
         &mut self,
         set: InstructionSet,
-        shape: crate::nn::kernels::bundle::Shape,
+        shape: Shape,
         bundle: usize,
         row: usize,
         window: &mut [f32],
@@ -81,7 +94,7 @@ impl Unformed<'_> {
         let shortcut = self.shortcut.map(|h| &h[at.clone()]);
         let to = match &mut self.keep {
             Some(keep) => &mut keep[at.clone()],
-            None => slot(shape, window, row),
+            None => window,
         };
         form_row(set, self.shape, &self.response[at], shortcut, to, self.sums.as_deref_mut());
     }

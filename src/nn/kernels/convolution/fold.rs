@@ -31,9 +31,9 @@ impl Kernel for Fold<'_> {
         let Blocks { input: width } = Blocks::of(inputs);
         debug_assert!(width <= INPUT_BLOCK);
         let mut from = self.lanes.as_ptr();
-        for row in 0..kernel {
-            for input in (0..inputs).step_by(width) {
-                for output in (0..outputs).step_by(CHANNEL_BLOCK) {
+        for output in (0..outputs).step_by(CHANNEL_BLOCK) {
+            for row in 0..kernel {
+                for input in (0..inputs).step_by(width) {
                     for column in 0..kernel {
                         for input in input..input + width {
                             let to = ((row * kernel + column) * inputs + input) * outputs + output;

@@ -2,9 +2,10 @@
 
 use super::{CHANNEL_BLOCK, Geometry, OUTSIDE, spread};
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::bundle::LANES;
+use crate::nn::kernels::bundle::{LANES, Shape};
 use crate::nn::kernels::dispatch::{Instructions, Kernel};
 use crate::nn::kernels::moments::{Origin, ROW_MOMENTS};
+use crate::nn::kernels::rows::step;
 use crate::nn::kernels::vector::Vector;
 
 /// Computes one row of `y = x * weights`.
@@ -20,14 +21,13 @@ pub fn forward_row(
     y: &mut [f32],
     moments: Option<(&mut [f32], Origin)>,
 ) {
-    let row = geometry.input.row();
-    assert!(rows.iter().flatten().all(|x| x.len() == row), "rows of the input");
+    let step = common_step(geometry.input, &rows);
     assert_eq!(weights.len(), geometry.weights(), "all weights");
     assert_eq!(y.len(), geometry.output().row(), "a row of the output");
     if let Some((moments, _)) = &moments {
         assert_eq!(moments.len(), geometry.outputs * ROW_MOMENTS * LANES, "sums of each channel");
     }
-    set.run(Row { geometry, rows, weights, y, moments });
+    set.run(Row { geometry, rows, step, weights, y, moments });
 }
 
 /// Computes one row of the gradient to the input.
@@ -44,20 +44,29 @@ pub fn input_gradient_row(
     dx: &mut [f32],
 ) {
     let output = geometry.output();
-    assert!(rows.iter().flatten().all(|dy| dy.len() == output.row()), "rows of the output's gradient");
+    let step = common_step(output, &rows);
     assert_eq!(weights.len(), geometry.weights(), "all weights");
     assert_eq!(dx.len(), geometry.input.row(), "a row of the input's gradient");
     if geometry.stride == 2 {
-        set.run(spread::Spread { geometry, row, rows, weights, dx });
+        set.run(spread::Spread { geometry, row, rows, step, weights, dx });
     } else {
         let turned = Geometry { input: output, outputs: geometry.input.channels, ..geometry };
-        set.run(Row { geometry: turned, rows, weights, y: dx, moments: None });
+        set.run(Row { geometry: turned, rows, step, weights, y: dx, moments: None });
     }
+}
+
+/// Numbers from a pixel to the next, the same in all rows that there are.
+fn common_step(shape: Shape, rows: &[Option<&[f32]>]) -> usize {
+    let mut steps = rows.iter().flatten().map(|row| step(shape, row));
+    let first = steps.next().unwrap_or(0);
+    assert!(steps.all(|step| step == first), "rows that are padded alike");
+    first
 }
 
 struct Row<'a> {
     geometry: Geometry,
     rows: [Option<&'a [f32]>; 3],
+    step: usize,
     weights: &'a [f32],
     y: &'a mut [f32],
     moments: Option<(&'a mut [f32], Origin)>,
@@ -75,6 +84,7 @@ impl Kernel for Row<'_> {
         let job = Job {
             geometry: self.geometry,
             rows: self.rows.map(|row| row.map_or(std::ptr::null(), <[f32]>::as_ptr)),
+            step: self.step,
             weights: self.weights.as_ptr(),
             y: self.y.as_mut_ptr(),
             moments,
@@ -100,6 +110,8 @@ struct Job {
     geometry: Geometry,
     /// Null outside the image.
     rows: [*const f32; 3],
+    /// Numbers from a pixel to the next.
+    step: usize,
     weights: *const f32,
     y: *mut f32,
     /// Null where nothing is measured.
@@ -163,9 +175,8 @@ unsafe fn tile<
     lane: usize,
     origin: Origin,
 ) {
-    let Geometry { outputs, input, .. } = job.geometry;
-    let step = input.channels * LANES;
-    // SAFETY: a column of the row is `step` numbers, of which one of each channel's vectors is read; one outside
+    let Job { geometry: Geometry { outputs, input, .. }, step, .. } = job;
+    // SAFETY: a column of the row is `step` numbers, of which each channel's vector is read; one outside
     // is read from zeros for as many channels. The weights of a block are `KERNEL * inputs * KERNEL` times four.
     unsafe {
         let mut sums = [[V::zero(); CHANNEL_BLOCK]; PIXELS];

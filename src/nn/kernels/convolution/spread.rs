@@ -11,6 +11,8 @@ pub(super) struct Spread<'a> {
     pub(super) geometry: Geometry,
     pub(super) row: usize,
     pub(super) rows: [Option<&'a [f32]>; 3],
+    /// Numbers from a pixel of a row to the next.
+    pub(super) step: usize,
     pub(super) weights: &'a [f32],
     pub(super) dx: &'a mut [f32],
 }
@@ -28,8 +30,8 @@ impl Kernel for Spread<'_> {
             (_, 0) => [(0, near), (0, std::ptr::null())],
             (_, _) => [(0, std::ptr::null()), (0, std::ptr::null())],
         };
-        let job =
-            Job { geometry: self.geometry, taps, weights: self.weights.as_ptr(), dx: self.dx.as_mut_ptr() };
+        let (weights, dx) = (self.weights.as_ptr(), self.dx.as_mut_ptr());
+        let job = Job { geometry: self.geometry, taps, step: self.step, weights, dx };
         for pixel in (0..self.geometry.input.width).step_by(2) {
             for input in (0..self.geometry.input.channels).step_by(CHANNEL_BLOCK) {
                 for lane in (0..LANES).step_by(I::Vector::LANES) {
@@ -51,6 +53,7 @@ impl Kernel for Spread<'_> {
 struct Job {
     geometry: Geometry,
     taps: [(usize, *const f32); 2],
+    step: usize,
     weights: *const f32,
     dx: *mut f32,
 }
@@ -71,9 +74,9 @@ unsafe fn tile<V: Vector, const KERNEL: usize>(job: Job, pixel: usize, input: us
             if row.is_null() {
                 continue;
             }
-            let near = row.add(pixel / 2 * outputs * LANES + lane);
+            let near = row.add(pixel / 2 * job.step + lane);
             let next = match pixel / 2 + 1 < width {
-                true => near.add(outputs * LANES),
+                true => near.add(job.step),
                 false => OUTSIDE.0.as_ptr().add(lane),
             };
             let mut weights = block.add(tap * outputs * KERNEL * CHANNEL_BLOCK);

@@ -14,7 +14,7 @@ use std::ops::Range;
 pub(super) const INPUT_BLOCK: usize = 2;
 
 /// How the weights fall into tiles, which is how their gradient lies until it is folded:
-/// `[kernel][inputs / input][outputs / 4][kernel][input][4][lanes]`.
+/// `[outputs / 4][kernel][inputs / input][kernel][input][4][lanes]`.
 #[derive(Clone, Copy)]
 pub(super) struct Blocks {
     /// Input channels of a tile.
@@ -97,16 +97,19 @@ unsafe fn cover<
 ) {
     let Geometry { outputs, input, .. } = job.geometry;
     let mut lanes = job.lanes.as_mut_ptr();
-    for tap in 0..KERNEL {
+    let rows_of_tap: [Range<usize>; KERNEL] = std::array::from_fn(|tap| {
         let inside = |row: &usize| job.geometry.input_row(*row, tap).is_some();
         let first = job.rows.clone().find(inside).unwrap_or(job.rows.end);
-        let end = job.rows.clone().rev().find(inside).map_or(first, |row| row + 1);
-        for channel in (0..input.channels).step_by(BLOCK) {
-            for output in (0..outputs).step_by(CHANNEL_BLOCK) {
+        first..job.rows.clone().rev().find(inside).map_or(first, |row| row + 1)
+    });
+    // A block of output channels stays in the nearest cache while all input channels pass by.
+    for output in (0..outputs).step_by(CHANNEL_BLOCK) {
+        for (tap, rows) in rows_of_tap.iter().enumerate() {
+            for channel in (0..input.channels).step_by(BLOCK) {
                 for part in (0..BLOCK).step_by(INPUTS) {
                     for lane in (0..LANES).step_by(V::LANES) {
-                        let tile =
-                            Tile { tap, rows: first..end, input: channel + part, output, lane, block: BLOCK };
+                        let (rows, input) = (rows.clone(), channel + part);
+                        let tile = Tile { tap, rows, input, output, lane, block: BLOCK };
                         // SAFETY: the tile's weights lie within the lanes, its rows within the image.
                         unsafe {
                             let lanes = lanes.add(part * CHANNEL_BLOCK * LANES + lane);
@@ -141,9 +144,8 @@ unsafe fn accumulate<V: Vector, const KERNEL: usize, const STRIDE: usize, const 
     tile: Tile,
     lanes: *mut f32,
 ) {
-    let Geometry { outputs, input, .. } = job.geometry;
     let width = job.geometry.output().width;
-    let (x_step, dy_step) = (input.channels * LANES, outputs * LANES);
+    let (x_step, dy_step) = (job.x.step(), job.dy.step());
     let place = |k: usize, i: usize, c: usize| ((k * tile.block + i) * CHANNEL_BLOCK + c) * LANES;
     // SAFETY: rows and columns that are read lie within the image: the column before the first is taken for
     // zeros, and with stride 1 the one behind the last.

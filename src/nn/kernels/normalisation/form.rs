@@ -15,7 +15,8 @@ pub struct Shape<'a> {
     pub relu: bool,
 }
 
-/// Writes a row of an output; all rows are `[pixels][channels][LANES]`. `sums` are added to.
+/// Writes a row of an output; all rows are `[pixels][channels][LANES]`, that of the output possibly with a vector of
+/// padding behind each pixel. `sums` are added to.
 pub fn form_row(
     set: InstructionSet,
     shape: Shape,
@@ -27,8 +28,9 @@ pub fn form_row(
     let channels = shape.affine.scale.len();
     assert!(response.len().is_multiple_of(channels * LANES), "a row of whole pixels of {channels} channels");
     assert_eq!(shape.affine.shift.len(), channels, "a term a channel");
-    assert_eq!(y.len(), response.len(), "what is put out is as long as what goes in");
-    assert!(shortcut.is_none_or(|h| h.len() == y.len()), "the shortcut is as long as the branch");
+    let pixels = response.len() / (channels * LANES);
+    assert!([0, pixels * LANES].contains(&y.len().wrapping_sub(response.len())), "a row to write to");
+    assert!(shortcut.is_none_or(|h| h.len() == response.len()), "the shortcut is as long as the branch");
     let lanes = sums.map(|sums| &mut sums.lanes);
     assert!(lanes.as_ref().is_none_or(|lanes| lanes.squares.len() == channels), "sums of each channel");
     set.run(Form { shape, response, shortcut, y, lanes });
@@ -110,7 +112,8 @@ unsafe fn strip<
     let from = first * step + lane;
     let x = form.response.as_ptr().wrapping_add(from);
     let h = form.shortcut.unwrap_or_default().as_ptr().wrapping_add(from);
-    let y = form.y.as_mut_ptr().wrapping_add(from);
+    let to_step = form.y.len() / (form.response.len() / step);
+    let y = form.y.as_mut_ptr().wrapping_add(first * to_step + lane);
     let of_channels = match form.lanes.as_deref_mut() {
         Some(lanes) => lanes.squares.as_mut_ptr().cast::<f32>().wrapping_add(lane),
         None => std::ptr::null_mut(),
@@ -140,7 +143,7 @@ unsafe fn strip<
                     // The other way round, `max` would make a zero of NaN.
                     out = V::zero().max(out);
                 }
-                out.store(y.add(at));
+                out.store(y.add(p * to_step + channel * LANES));
                 if MEASURED {
                     totals.sum[p % 2] = totals.sum[p % 2].add(out);
                     squares = out.mul_add(out, squares);

@@ -7,7 +7,7 @@ use crate::nn::kernels::dispatch::{Instructions, Kernel};
 use crate::nn::kernels::vector::Vector;
 
 /// Writes `scale * gradient + slope * response + constant` to a row; rows are `[pixels][channels][LANES]`, the
-/// others a number a channel.
+/// written one possibly with a vector of padding behind each pixel, the others a number a channel.
 pub fn spread_row(
     set: InstructionSet,
     [scale, slope, constant]: [&[f32]; 3],
@@ -16,9 +16,11 @@ pub fn spread_row(
     to: &mut [f32],
 ) {
     let channels = scale.len();
-    assert!(to.len().is_multiple_of(channels * LANES), "a row of whole pixels of {channels} channels");
+    let pixels = response.len() / (channels * LANES);
+    assert_eq!(response.len(), pixels * channels * LANES, "a row of whole pixels of {channels} channels");
+    assert!([0, pixels * LANES].contains(&to.len().wrapping_sub(response.len())), "a row to write to");
     assert_eq!([slope.len(), constant.len()], [channels; 2], "a number a channel");
-    assert_eq!([gradient.len(), response.len()], [to.len(); 2], "rows of one length");
+    assert_eq!(gradient.len(), response.len(), "rows of one length");
     set.run(Spread { channels: [scale, slope, constant], gradient, response, to });
 }
 
@@ -34,7 +36,7 @@ impl Kernel for Spread<'_> {
 
     #[inline(always)]
     unsafe fn run<I: Instructions>(mut self) {
-        let pixels = self.to.len() / (self.channels[0].len() * LANES);
+        let pixels = self.response.len() / (self.channels[0].len() * LANES);
         for lane in (0..LANES).step_by(I::Vector::LANES) {
             // SAFETY: the instructions are the caller's word; `spread_row` has checked the lengths.
             unsafe {
@@ -60,7 +62,8 @@ unsafe fn strip<V: Vector, const COUNT: usize>(spread: &mut Spread<'_>, first: u
     let from = first * step + lane;
     let g = spread.gradient.as_ptr().wrapping_add(from);
     let x = spread.response.as_ptr().wrapping_add(from);
-    let to = spread.to.as_mut_ptr().wrapping_add(from);
+    let to_step = spread.to.len() / (spread.response.len() / step);
+    let to = spread.to.as_mut_ptr().wrapping_add(first * to_step + lane);
     // SAFETY: pixel p and channel c are read and written at (p * channels + c) * LANES + lane, V's lanes of them,
     // which all rows have.
     unsafe {
@@ -70,7 +73,7 @@ unsafe fn strip<V: Vector, const COUNT: usize>(spread: &mut Spread<'_>, first: u
             for p in 0..COUNT {
                 let at = p * step + channel * LANES;
                 let rest = V::load(x.add(at)).mul_add(slope, constant);
-                V::load(g.add(at)).mul_add(scale, rest).store(to.add(at));
+                V::load(g.add(at)).mul_add(scale, rest).store(to.add(p * to_step + channel * LANES));
             }
         }
     }
