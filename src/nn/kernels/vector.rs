@@ -41,8 +41,8 @@ vector! {
     fn mul_add(self: Self, factor: Self, term: Self) -> Self;
     /// `self` where `by` is positive or NaN, else zero: the gradient through ReLU.
     fn where_positive(self: Self, by: Self) -> Self;
-    /// One where `self` is zero of either sign, else zero.
-    fn is_zero(self: Self) -> Self;
+    /// `count`, and one more where `self` is zero of either sign.
+    fn count_zeros(self: Self, count: Self) -> Self;
     /// The sums of four times 16 numbers that `from` points at, each half by half: `x[i] + x[i + 8]` and so on.
     fn fold_four(from: *const f32) -> [f32; 4];
 }
@@ -125,8 +125,8 @@ impl<const LANES: usize> Vector for [f32; LANES] {
     }
 
     #[inline(always)]
-    unsafe fn is_zero(self) -> Self {
-        self.map(|x| f32::from(u8::from(x == 0.0)))
+    unsafe fn count_zeros(self, count: Self) -> Self {
+        std::array::from_fn(|lane| count[lane] + f32::from(u8::from(self[lane] == 0.0)))
     }
 
     #[inline(always)]
@@ -140,7 +140,7 @@ macro_rules! intrinsics {
     (
         $vector:ty, $lanes:literal, $zero:ident $splat:ident $load:ident $store:ident $add:ident $sub:ident
         $min:ident $max:ident $mul_add:ident,
-        where_positive($gradient:ident, $by:ident) = $where_positive:expr, is_zero($x:ident) = $is_zero:expr,
+        where_positive($gradient:ident, $by:ident) = $where_positive:expr, count_zeros($x:ident, $count:ident) = $count_zeros:expr,
         fold_four($from:ident) = $fold_four:expr
     ) => {
         #[cfg(target_arch = "x86_64")]
@@ -209,10 +209,10 @@ macro_rules! intrinsics {
             }
 
             #[inline(always)]
-            unsafe fn is_zero(self) -> Self {
-                let $x = self;
+            unsafe fn count_zeros(self, count: Self) -> Self {
+                let ($x, $count) = (self, count);
                 // SAFETY: the caller vouches for the instructions.
-                unsafe { $is_zero }
+                unsafe { $count_zeros }
             }
 
             #[inline(always)]
@@ -229,7 +229,10 @@ intrinsics! {
     _mm256_setzero_ps _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps
     _mm256_min_ps _mm256_max_ps _mm256_fmadd_ps,
     where_positive(g, y) = _mm256_and_ps(g, _mm256_cmp_ps::<_CMP_NLE_UQ>(y, _mm256_setzero_ps())),
-    is_zero(x) = _mm256_and_ps(_mm256_set1_ps(1.0), _mm256_cmp_ps::<_CMP_EQ_OQ>(x, _mm256_setzero_ps())),
+    count_zeros(x, count) = _mm256_add_ps(
+        count,
+        _mm256_and_ps(_mm256_set1_ps(1.0), _mm256_cmp_ps::<_CMP_EQ_OQ>(x, _mm256_setzero_ps()))
+    ),
     fold_four(from) = fold_plainly(&*from.cast())
 }
 
@@ -238,8 +241,10 @@ intrinsics! {
     _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps
     _mm512_min_ps _mm512_max_ps _mm512_fmadd_ps,
     where_positive(g, y) = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(y, _mm512_setzero_ps()), g),
-    is_zero(x) = _mm512_maskz_mov_ps(
+    count_zeros(x, count) = _mm512_mask_add_ps(
+        count,
         _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(x, _mm512_setzero_ps()),
+        count,
         _mm512_set1_ps(1.0)
     ),
     fold_four(from) = {
@@ -292,7 +297,7 @@ mod tests {
                         a.max(b),
                         a.mul_add(b, c),
                         a.where_positive(b),
-                        a.is_zero(),
+                        a.count_zeros(I::Vector::splat(1.5)),
                     ];
                     for (vector, to) in vectors.into_iter().zip(&mut results) {
                         vector.store(to.as_mut_ptr().add(lane));
@@ -315,7 +320,7 @@ mod tests {
             if a > b { a } else { b },
             if once { a.mul_add(b, c) } else { a * b + c },
             if b <= 0.0 { 0.0 } else { a },
-            if a == 0.0 { 1.0 } else { 0.0 },
+            if a == 0.0 { 2.5 } else { 1.5 },
         ]
     }
 

@@ -147,7 +147,7 @@ unsafe fn strip<
                 if MEASURED {
                     totals.sum[p % 2] = totals.sum[p % 2].add(out);
                     squares = out.mul_add(out, squares);
-                    totals.zeros[p % 2] = totals.zeros[p % 2].add(out.is_zero());
+                    totals.zeros[p % 2] = out.count_zeros(totals.zeros[p % 2]);
                     totals.min[p % 2] = out.min(totals.min[p % 2]);
                     totals.max[p % 2] = out.max(totals.max[p % 2]);
                 }
