@@ -1,6 +1,6 @@
 //! What can be built, what starts alike, and what is read back.
 
-use skiplane::event::Mode;
+use skiplane::event::{Columns, Mode};
 use skiplane::experiment::{Optimizer, Shortcut};
 use skiplane::model::{self, ModelError, NamedTensor, TensorData, Wanted, shared_weights_hash};
 use skiplane::units::ImageShape;
@@ -50,6 +50,48 @@ fn networks_that_differ_in_shortcuts_start_from_the_same_weights() {
 
     let other_seed = model::build(&lane(20, 8, Shortcut::None), RGB16, 10, 1, &sgd(0.9, 0.0), 1).unwrap();
     assert_ne!(shared_weights_hash(&plain), shared_weights_hash(&other_seed.state()));
+}
+
+/// What three steps leave: losses, statistics, state and optimiser state.
+fn after_three_steps(
+    shortcut: Shortcut,
+    images: usize,
+    threads: usize,
+    wanted: Wanted,
+) -> (Vec<(f32, Columns)>, Vec<NamedTensor>, Vec<NamedTensor>) {
+    let mut network = model::build(&lane(8, 4, shortcut), RGB16, 10, 3, &sgd(0.9, 1e-4), threads).unwrap();
+    let batch = noise(images, RGB16, 10);
+    let steps =
+        (0..3).map(|_| network.train_step(&batch, 0.05, wanted)).map(|step| (step.loss, step.statistics));
+    let steps = steps.collect();
+    (steps, network.state(), network.optimizer_state())
+}
+
+#[test]
+fn any_number_of_threads_comes_to_the_same_bits() {
+    let wanted = Wanted { scalars: true, histograms: true };
+    for &(name, shortcut) in Shortcut::ALL {
+        // One bundle, a second one that is not full, and more than there are parts.
+        for images in [5, 19, 84] {
+            let alone = after_three_steps(shortcut, images, 1, wanted);
+            for threads in [2, 3, 8] {
+                let together = after_three_steps(shortcut, images, threads, wanted);
+                assert!(alone == together, "{name}, {images} images, {threads} threads");
+            }
+        }
+    }
+}
+
+#[test]
+fn watching_changes_nothing() {
+    for &(name, shortcut) in Shortcut::ALL {
+        let seen = after_three_steps(shortcut, 19, 2, Wanted { scalars: true, histograms: true });
+        let unseen = after_three_steps(shortcut, 19, 2, Wanted::default());
+        let losses = |steps: &[(f32, Columns)]| steps.iter().map(|(loss, _)| *loss).collect::<Vec<_>>();
+        assert_eq!(losses(&seen.0), losses(&unseen.0), "{name}");
+        assert!(seen.1 == unseen.1 && seen.2 == unseen.2, "{name}");
+        assert!(unseen.0.iter().all(|(_, statistics)| statistics.is_empty()), "{name}");
+    }
 }
 
 #[test]
