@@ -2,7 +2,7 @@
 //! that takes the gradient on to what it has read. Shapes are types, so that the compiler checks channels, height
 //! and width from layer to layer. Knows neither architectures nor optimisers.
 //!
-//! Activations and their gradients stand in memory of our own ([`activation`]), in bundles and aligned to cache
+//! Activations and their gradients stand in memory of our own (`activation`), in bundles and aligned to cache
 //! lines; parameters, their gradients, the head and the loss are dfdx's.
 
 use std::rc::Rc;
@@ -11,7 +11,8 @@ use crate::nn::kernels::InstructionSet;
 use crate::nn::team::Team;
 
 pub mod storage;
-pub mod activation;
+mod activation;
+mod features;
 mod buffers;
 mod recorder;
 mod convolution;
@@ -19,9 +20,9 @@ mod shortcut;
 mod pooling;
 mod linear;
 
-pub use activation::Features;
 pub use buffers::Buffers;
 pub use convolution::{Norm, Running, convolution};
+pub use features::Features;
 pub use linear::{linear, observed};
 pub use pooling::global_average;
 pub use recorder::{LayerRecord, Record, Recorder};

@@ -9,71 +9,13 @@
 use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
 
-use dfdx::tensor::{Cpu, NoneTape, Tape};
-
 use super::buffers::Buffer;
 use super::{Context, Recorder};
 use crate::nn::kernels::bundle::{self, Part, Shape, parts};
 use crate::nn::kernels::normalisation::{Affine, FormShape, GradientSums, OutputSums, form_row};
-use crate::nn::sweeps::{self, Masked, PassedPart, Source, Unformed};
+use crate::nn::sweeps::{Masked, PassedPart, Source, Unformed};
 use crate::statistics::Sums;
 use crate::units::{BlockIdx, LayerIdx};
-
-/// A batch of activations of `H` by `W` pixels of `C` channels, with the tape that has led to it.
-#[derive(Clone, Debug)]
-pub struct Features<const H: usize, const W: usize, const C: usize, T = NoneTape> {
-    pub(super) activation: Rc<Activation>,
-    pub(super) tape: T,
-}
-
-impl<const H: usize, const W: usize, const C: usize> Features<H, W, C> {
-    /// Images, NHWC.
-    pub fn images(pixels: &[f32], context: &Context) -> Features<H, W, C> {
-        let shape = Shape::new(H, W, C);
-        let images = pixels.len() / shape.image();
-        let mut bundled = context.buffers.take(bundle::bundles(images) * shape.bundle());
-        bundle::interleave(pixels, shape.image(), &mut bundled);
-        Features::of(Activation::formed(shape, images, bundled, false), NoneTape)
-    }
-}
-
-impl<const H: usize, const W: usize, const C: usize, T> Features<H, W, C, T> {
-    pub(super) fn of(activation: Activation, tape: T) -> Self {
-        debug_assert_eq!(activation.shape, Shape::new(H, W, C));
-        Features { activation: Rc::new(activation), tape }
-    }
-
-    /// The same activations, to be read by another, too: they are kept in memory once they are formed.
-    pub fn shared(&self) -> Features<H, W, C> {
-        self.activation.keep.set(true);
-        Features { activation: Rc::clone(&self.activation), tape: NoneTape }
-    }
-
-    /// The same, formed now and kept, for an addition that finds it in memory.
-    pub fn formed(self, context: &Context) -> Self {
-        let (activation, set) = (&self.activation, context.instructions);
-        activation.keep.set(true);
-        let (parts, shape) = (activation.parts(), activation.shape);
-        activation.read(context, &parts, |sources| {
-            context.team.run(parts.iter().zip(sources), |(part, source)| {
-                if let Source::Response(unformed) = source {
-                    sweeps::form(set, shape, part, unformed);
-                }
-            });
-        });
-        self
-    }
-
-    /// The same with a tape that begins here.
-    pub fn with_tape<U: Tape<f32, Cpu>>(self, tape: U) -> Features<H, W, C, U> {
-        Features { activation: self.activation, tape }
-    }
-
-    /// Activations and tape apart.
-    pub fn split_tape(self) -> (Features<H, W, C>, T) {
-        (Features { activation: self.activation, tape: NoneTape }, self.tape)
-    }
-}
 
 /// A batch of activations.
 #[derive(Debug)]
@@ -83,7 +25,7 @@ pub(super) struct Activation {
     /// Where it comes from, unless from the images or a zero-padding shortcut.
     pub(super) layer: Option<Layer>,
     /// Whether it is kept once it is formed.
-    keep: Cell<bool>,
+    pub(super) keep: Cell<bool>,
     /// Itself, where it stands in memory.
     output: RefCell<Option<Buffer>>,
     /// Whether a reader has formed it.
