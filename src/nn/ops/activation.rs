@@ -26,6 +26,8 @@ pub(super) struct Activation {
     pub(super) layer: Option<Layer>,
     /// Whether it is kept once it is formed.
     pub(super) keep: Cell<bool>,
+    /// Whether nobody reads it but an addition, after which its memory is free.
+    pub(super) is_only_added: Cell<bool>,
     /// Itself, where it stands in memory.
     output: RefCell<Option<Buffer>>,
     /// Whether a reader has formed it.
@@ -90,6 +92,13 @@ impl Activation {
         activation
     }
 
+    /// The same, for an addition alone.
+    pub(super) fn only_added(shape: Shape, images: usize, output: Buffer) -> Activation {
+        let activation = Activation::formed(shape, images, output, true);
+        activation.is_only_added.set(true);
+        activation
+    }
+
     /// A layer's output, which is not formed yet.
     pub(super) fn of_layer(shape: Shape, images: usize, layer: Layer) -> Activation {
         let has_shortcut = layer.shortcut.borrow().is_some();
@@ -105,6 +114,7 @@ impl Activation {
             images,
             layer,
             keep: Cell::new(false),
+            is_only_added: Cell::new(false),
             output: RefCell::new(None),
             is_formed: Cell::new(false),
             has_gradient,
@@ -178,6 +188,11 @@ impl Activation {
                 });
                 recorder.output(layer, total, shortcut.is_some(), || self.values(context));
             }
+            drop(shortcuts);
+            drop(h);
+            if let Some(h) = shortcut.filter(|h| h.is_only_added.get()) {
+                h.output.take();
+            }
             result
         }
     }
@@ -190,8 +205,8 @@ impl Activation {
     }
 
     /// The values of all images, NHWC, for what looks at each of them.
-    pub(super) fn values(&self, context: &Context) -> Vec<f32> {
-        let mut values = vec![0.0; self.images * self.shape.image()];
+    pub(super) fn values(&self, context: &Context) -> Buffer {
+        let mut values = context.buffers.take(self.images * self.shape.image());
         let mut copy = |from: &[f32]| bundle::separate(from, self.shape.image(), &mut values);
         match (&*self.output.borrow(), &self.layer) {
             (Some(output), _) => copy(output),
@@ -204,7 +219,7 @@ impl Activation {
                 }
                 copy(&formed);
             }
-            (None, None) => {}
+            (None, None) => values.fill(0.0),
         }
         values
     }

@@ -39,10 +39,11 @@ impl<const H: usize, const W: usize, const C: usize, T> Features<H, W, C, T> {
         Features { activation: Rc::clone(&self.activation), tape: NoneTape }
     }
 
-    /// The same, formed now and kept, for an addition that finds it in memory.
+    /// The same, formed now, for an addition alone, which finds it in memory.
     pub fn formed(self, context: &Context) -> Self {
         let (activation, set) = (&self.activation, context.instructions);
         activation.keep.set(true);
+        activation.is_only_added.set(true);
         let (parts, shape) = (activation.parts(), activation.shape);
         activation.read(context, &parts, |sources| {
             context.team.run(parts.iter().zip(sources), |(part, source)| {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::activation::Layer;
+use super::buffers::Buffer;
 use crate::event::Histogram;
 use crate::nn::kernels::normalisation::{GradientSums, OutputSums};
 use crate::statistics::{Moments, Products, Sums, histogram};
@@ -86,7 +87,7 @@ impl Recorder {
         layer: &Layer,
         measured: Option<OutputSums>,
         has_shortcut: bool,
-        values: impl Fn() -> Vec<f32>,
+        values: impl Fn() -> Buffer,
     ) {
         let mut record = self.record.borrow_mut();
         record.order.push(layer.index);

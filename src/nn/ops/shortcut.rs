@@ -36,7 +36,7 @@ pub fn zero_padding<
             .team
             .run(parts.iter().zip(of_parts), |(part, (x, y))| sweeps::subsample(input, output, part, x, y));
     }
-    let y: Features<HO, WO, OUT> = Features::of(Activation::formed(output, x.images, y, true), NoneTape);
+    let y: Features<HO, WO, OUT> = Features::of(Activation::only_added(output, x.images, y), NoneTape);
 
     let shortcut = Rc::clone(&y.activation);
     let context = context.clone();
