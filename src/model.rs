@@ -17,12 +17,14 @@ pub mod stage;
 mod architectures;
 mod trained;
 mod measure;
+mod memory;
 mod optimizer;
 mod initialisation;
 mod state;
 
 pub use error::ModelError;
 pub use initialisation::shared_weights_hash;
+pub use memory::{Memory, convolutions};
 
 /// A network with its optimiser, ready to train. It need not be `Send`: each lane builds its own in its thread.
 pub trait Network {
@@ -130,14 +132,6 @@ pub fn catalogue() -> Vec<ArchitectureEntry> {
 /// Says what is compiled in where the lane's architecture, depth, width, shortcut or the images' shape is not.
 pub fn topology(lane: &Lane, input: ImageShape, classes: usize) -> Result<Topology, ModelError> {
     (architectures::find(&lane.architecture)?.topology)(lane, input, classes)
-}
-
-/// The bytes that a training step keeps from forward to backward for a batch: the images and, for each layer,
-/// what its convolution and what its batch norm gave, all f32. Parameters, optimiser and the few gradients
-/// that exist at a time come on top.
-pub fn activation_bytes(topology: &Topology, batch: usize) -> u64 {
-    let layers: u64 = topology.layers.iter().map(|layer| 2 * layer.output.len() as u64).sum();
-    4 * batch as u64 * (topology.input.len() as u64 + layers)
 }
 
 /// Builds the network of a lane with weights drawn from `seed` and an optimiser that has made no step.

@@ -2,6 +2,6 @@
 //! `(LaneIdx, RunEvent)`.
 
 mod permits;
-mod threads;
+pub mod threads;
 pub mod live;
 pub mod replay;

@@ -1,6 +1,8 @@
 //! `skiplane check`: validates an experiment and tells what it costs.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
+use std::thread;
 
 use clap::Args;
 
@@ -10,18 +12,26 @@ use super::table::{Align, Table, bytes, count};
 use crate::experiment::{Checked, Experiment};
 use crate::topology::Topology;
 use crate::{datasets, model};
+use memory::RunMemory;
+
+mod memory;
 
 /// A training step costs about this many forward passes: forward, gradients of the inputs and of the weights.
 const PASSES: u64 = 3;
 
-/// Validates an experiment; prints it as resolved, with parameters and cost of a step for each lane.
+/// Validates an experiment; prints it as resolved, with parameters, cost of a step and memory for each lane.
 ///
-/// What is printed is an experiment file itself: the figures stand in comments.
+/// What is printed is an experiment file itself: the figures stand in comments. Memory is what is resident at most:
+/// of a run of the lane alone, and of all lanes at once.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example: skiplane check experiments/plain-vs-residual.toml --set lane.*.width=16")]
 pub(super) struct CheckArgs {
     #[command(flatten)]
     experiment: ExperimentArgs,
+    /// Threads that the run will compute with: each needs memory of its own.
+    /// Threads of the run, each of which takes working memory; as many as the machine has where not given.
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
 }
 
 pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
@@ -43,7 +53,10 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> 
         experiment.training.steps,
         epochs(experiment, dataset.train.len())
     )?;
-    write_costs(experiment, &topologies, out)?;
+    let threads = args.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let memory = RunMemory::of(experiment, &dataset, &topologies, threads);
+    write_memory(&memory, out)?;
+    write_costs(experiment, &topologies, &memory, out)?;
     Ok(())
 }
 
@@ -68,7 +81,25 @@ fn epochs(experiment: &Experiment, images: usize) -> f64 {
     experiment.training.steps as f64 * experiment.training.batch as f64 / images.max(1) as f64
 }
 
-fn write_costs(experiment: &Experiment, topologies: &[Topology], out: &mut dyn Write) -> std::io::Result<()> {
+fn write_memory(memory: &RunMemory, out: &mut dyn Write) -> std::io::Result<()> {
+    let lanes: u64 = memory.lanes.iter().sum();
+    writeln!(
+        out,
+        "# memory of the whole run: {} ({} for the program, {} for the images, {} for the lanes); the dashboard adds up to {}",
+        bytes(memory.total()),
+        bytes(memory.program),
+        bytes(memory.images),
+        bytes(lanes),
+        bytes(memory.histories)
+    )
+}
+
+fn write_costs(
+    experiment: &Experiment,
+    topologies: &[Topology],
+    memory: &RunMemory,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     use Align::{Left, Right};
     let columns = [
         ("lane", Left),
@@ -76,18 +107,18 @@ fn write_costs(experiment: &Experiment, topologies: &[Topology], out: &mut dyn W
         ("blocks", Right),
         ("parameters", Right),
         ("multiply-adds a step", Right),
-        ("activations of a step", Right),
+        ("memory, alone", Right),
     ];
     let batch = experiment.training.batch;
     let mut table = Table::new(&columns);
-    for (lane, topology) in experiment.lanes.iter().zip(topologies) {
+    for ((lane, topology), alone) in experiment.lanes.iter().zip(topologies).zip(&memory.alone) {
         table.row([
             lane.name.clone(),
             topology.layers.len().to_string(),
             topology.blocks.len().to_string(),
             count(topology.parameters()),
             count(PASSES * topology.multiply_adds() * batch as u64),
-            bytes(model::activation_bytes(topology, batch)),
+            bytes(*alone),
         ]);
     }
     table.write("# ", out)

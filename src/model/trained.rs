@@ -66,7 +66,8 @@ pub(super) struct Trained {
     device: Cpu,
     instructions: InstructionSet,
     team: Rc<Team>,
-    buffers: Buffers,
+    /// The memory of activations, of their gradients and of weights as the kernels read them.
+    pub(super) buffers: Buffers,
     steps: u64,
 }
 

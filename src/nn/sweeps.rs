@@ -13,7 +13,7 @@ mod ends;
 mod forward;
 mod shortcut;
 
-pub use backward::{Backward, Towards, backward};
+pub use backward::{Backward, Towards, backward, scratch};
 pub use ends::{pool, unpool};
 pub use forward::forward;
 pub use shortcut::{form, reduce, subsample, subsample_gradient};

@@ -2,7 +2,7 @@
 
 /// The threads that a step of one of `lanes` may use, counted from 0: an equal share, of the remainder one each
 /// for the first. Where threads are fewer than lanes it is 1, and the lanes take turns.
-pub(super) fn of_lane(threads: usize, lanes: usize, lane: usize) -> usize {
+pub fn of_lane(threads: usize, lanes: usize, lane: usize) -> usize {
     let lanes = lanes.max(1);
     (threads / lanes + usize::from(lane < threads % lanes)).max(1)
 }

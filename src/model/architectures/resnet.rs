@@ -74,7 +74,67 @@ fn build(
 
 #[cfg(test)]
 mod tests {
-    use super::{CHANNELS, SIDES, WIDTHS, body};
+    use super::{CHANNELS, SIDES, WIDTHS, body, topology};
+    use crate::datasets::Batch;
+    use crate::event::Mode;
+    use crate::experiment::{Lane, Optimizer, Shortcut};
+    use crate::model::builder::Builder;
+    use crate::model::trained::Trained;
+    use crate::model::{Memory, Network, Wanted};
+    use crate::units::ImageShape;
+
+    const SGD: Optimizer = Optimizer::Sgd { learning_rate: 0.05, momentum: 0.9, weight_decay: 1e-4 };
+
+    /// The bytes that a network takes from its pool in a few steps and evaluations, and what was reckoned.
+    fn pool(shortcut: Shortcut, depth: usize, width: usize, side: usize, images: usize) -> (u64, u64) {
+        let lane = Lane { name: "lane".into(), architecture: "resnet".into(), depth, width, shortcut };
+        let input = ImageShape { channels: 1, height: side, width: side };
+        let topology = topology(&lane, input, 10).unwrap();
+        let reckoned = Memory::of(&topology, images, &SGD, 1).pool();
+        let make = body::compiled(1, side, width).unwrap();
+        let mut network = Trained::new(make, Builder::new(topology, 0), &SGD, 1);
+        let batch = |images: usize| Batch {
+            images: (0..images * input.len()).map(|i| (i % 97) as f32 / 50.0 - 1.0).collect(),
+            labels: (0..images).map(|image| (image % 10) as u8).collect(),
+        };
+        network.evaluate(&batch(images), Mode::Batch);
+        for histograms in [true, false, true] {
+            network.train_step(&batch(images), 0.05, Wanted { scalars: true, histograms });
+            network.evaluate(&batch(images.div_ceil(2)), Mode::Eval);
+        }
+        (network.buffers.bytes() as u64, reckoned)
+    }
+
+    /// A free buffer serves for anything smaller, so that some of what is reckoned by size is not needed; the less
+    /// the deeper the network.
+    #[test]
+    fn the_memory_that_is_reckoned_is_what_a_network_takes() {
+        for shortcut in [Shortcut::None, Shortcut::Identity, Shortcut::Projection] {
+            for (depth, width, side, images) in [
+                (8, 8, 16, 32),
+                (8, 4, 32, 128),
+                (20, 4, 16, 16),
+                (20, 4, 16, 19),
+                (20, 4, 16, 64),
+                (26, 16, 16, 17),
+                (56, 8, 16, 16),
+            ] {
+                let (taken, reckoned) = pool(shortcut, depth, width, side, images);
+                let ratio = reckoned as f64 / taken as f64;
+                let network = format!("{shortcut:?} {depth} {width} {side} {images}");
+                assert!((0.94..1.12).contains(&ratio), "{network}: {reckoned} for {taken}, {ratio:.3}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_block_takes_the_memory_that_is_reckoned_for_it() {
+        for shortcut in [Shortcut::None, Shortcut::Identity, Shortcut::Projection] {
+            let [few, many] = [20, 38].map(|depth| pool(shortcut, depth, 4, 16, 32));
+            let (taken, reckoned) = (many.0 - few.0, many.1 - few.1);
+            assert_eq!(taken, reckoned, "{shortcut:?}: {few:?} {many:?}");
+        }
+    }
 
     #[test]
     fn every_shape_that_is_announced_is_compiled() {

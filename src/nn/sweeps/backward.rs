@@ -52,13 +52,12 @@ pub fn backward(
     mut towards: Option<Towards>,
 ) {
     let (input, output) = (geometry.input, geometry.output());
-    let rows = (PIXELS / output.width).clamp(1, output.height);
+    let rows = rows_at_a_time(geometry);
     let in_place = is_read_in_place(&job.source, input);
-    let windows = [
-        (rows + 2) * output.padded_row(),
-        if in_place { 0 } else { (rows * geometry.stride + 2) * input.padded_row() },
-        geometry.weights() * LANES,
-    ];
+    let mut windows = windows(geometry);
+    if in_place {
+        windows[1] = 0;
+    }
     with_scratch(windows, |[response_gradient, formed, lanes]| {
         let mut origin = Origin::First;
         for (bundle, images) in bundles_of(part) {
@@ -103,6 +102,26 @@ fn copy(shape: Shape, row: &[f32], to: &mut [f32]) {
     let pixel = shape.channels * LANES;
     let pixels = row.chunks_exact(pixel).zip(to.chunks_exact_mut(pixel + LANES));
     pixels.for_each(|(from, to)| to[..pixel].copy_from_slice(from));
+}
+
+/// Rows of the output that are done between two looks at the weights.
+fn rows_at_a_time(geometry: Geometry) -> usize {
+    (PIXELS / geometry.output().width).clamp(1, geometry.output().height)
+}
+
+/// The working memory of a part: rows of the response's gradient and of the source, and a vector a weight.
+fn windows(geometry: Geometry) -> [usize; 3] {
+    let rows = rows_at_a_time(geometry);
+    [
+        (rows + 2) * geometry.output().padded_row(),
+        (rows * geometry.stride + 2) * geometry.input.padded_row(),
+        geometry.weights() * LANES,
+    ]
+}
+
+/// The numbers of working memory that a thread needs for the sweeps over a layer, of which the one back needs most.
+pub fn scratch(geometry: Geometry) -> usize {
+    windows(geometry).iter().sum()
 }
 
 /// How far a bundle is.

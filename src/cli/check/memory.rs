@@ -1,0 +1,84 @@
+//! The memory that a run takes, reckoned before it starts: what each lane holds, and what they share.
+
+use crate::app::matrix::{Cell, MATRIX_ROWS};
+use crate::app::snapshots::SNAPSHOTS;
+use crate::datasets::{Dataset, Images};
+use crate::event::{Histogram, LayerHistograms};
+use crate::experiment::Experiment;
+use crate::model::Memory;
+use crate::session::threads;
+use crate::statistic::Statistic;
+use crate::topology::Topology;
+
+/// Batches of a lane as the data set gives them: that of the step which runs, the one that is made ahead, and the
+/// one of evaluations.
+const BATCHES: usize = 3;
+
+/// What is written of a checkpoint is copied out of the network, turned to bytes and put together for the file.
+const COPIES: u64 = 3;
+
+/// The memory of a run, in bytes, where it is largest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RunMemory {
+    /// The program without images and lanes.
+    pub(super) program: u64,
+    /// The images of the data set.
+    pub(super) images: u64,
+    /// What each lane adds where it trains beside the others.
+    pub(super) lanes: Vec<u64>,
+    /// What a run of each lane alone takes, on all threads, program and images included.
+    pub(super) alone: Vec<u64>,
+    /// What the dashboard adds at the end of the run, at most: the histories that its views draw.
+    pub(super) histories: u64,
+}
+
+/// Resident memory of a run without what is reckoned: the pages of the program and its libraries that are used,
+/// stacks, and what allocators keep. Measured on x86-64 Linux as the peak of headless runs of small networks less
+/// the rest of [`RunMemory`].
+const PROGRAM: u64 = 9 << 20;
+
+impl RunMemory {
+    /// What an experiment on these images takes on so many threads. `topologies` are those of its lanes.
+    pub(super) fn of(
+        experiment: &Experiment,
+        dataset: &Dataset,
+        topologies: &[Topology],
+        threads: usize,
+    ) -> RunMemory {
+        let bytes = |images: &Images| (images.pixels.len() + images.labels.len()) as u64;
+        let images = bytes(&dataset.train) + bytes(&dataset.test);
+        let lane = |topology: &Topology, threads: usize| {
+            let (batch, optimizer) = (experiment.training.batch, &experiment.training.optimizer);
+            let network = Memory::of(topology, batch, optimizer, threads);
+            let batches = (BATCHES * batch * topology.input.len() * size_of::<f32>()) as u64;
+            network.total() + COPIES * network.remembered + batches
+        };
+        let count = topologies.len();
+        let each = topologies.iter().enumerate();
+        RunMemory {
+            program: PROGRAM,
+            images,
+            lanes: each.map(|(index, of)| lane(of, threads::of_lane(threads, count, index))).collect(),
+            histories: topologies.iter().map(|of| histories(experiment, of)).sum(),
+            alone: topologies.iter().map(|of| PROGRAM + images + lane(of, threads)).collect(),
+        }
+    }
+
+    /// All of it with all lanes at once, but without a dashboard.
+    pub(super) fn total(&self) -> u64 {
+        self.program + self.images + self.lanes.iter().sum::<u64>()
+    }
+}
+
+/// What the dashboard keeps of a lane's layers over its steps.
+fn histories(experiment: &Experiment, topology: &Topology) -> u64 {
+    let recorded = |every: u64, most: usize| {
+        let steps = experiment.training.steps.checked_div(every).map_or(0, |recorded| recorded + 1);
+        usize::try_from(steps).unwrap_or(most).min(most)
+    };
+    let recording = &experiment.statistics;
+    let histogram = size_of::<LayerHistograms>() + 3 * Histogram::BINS * size_of::<u32>();
+    let of_layer = recorded(recording.every, MATRIX_ROWS) * Statistic::ALL.len() * size_of::<Cell>()
+        + recorded(recording.histograms_every, SNAPSHOTS) * histogram;
+    (topology.layers.len() * of_layer) as u64
+}
