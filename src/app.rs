@@ -83,6 +83,12 @@ impl App {
         }
     }
 
+    /// Gives up the histories of all layers, and keeps none from now on: they are most of the state's memory, and
+    /// only views read them. What a lane is by now, its losses and its findings go on as before.
+    pub fn forget_layers(&mut self) {
+        self.lanes.iter_mut().for_each(Lane::forget_layers);
+    }
+
     /// Obeys an order of the user.
     pub fn act(&mut self, action: Action) {
         act::act(self, action);

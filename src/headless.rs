@@ -49,7 +49,8 @@ impl Reporter {
         Reporter::new(app, face)
     }
 
-    fn new(app: App, face: Face) -> Reporter {
+    fn new(mut app: App, face: Face) -> Reporter {
+        app.forget_layers();
         let told = app.lanes().iter().map(|lane| lane.health().findings().len()).collect();
         Reporter { app, told, face }
     }

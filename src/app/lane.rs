@@ -91,6 +91,8 @@ pub struct Lane {
     evaluations: [Evaluations; 4],
     statistics: BTreeMap<Statistic, Matrix>,
     snapshots: Snapshots,
+    /// Whether statistics and snapshots are kept.
+    keeps_layers: bool,
     pace: Pace,
     first_non_finite: Option<NonFiniteFound>,
     last_checkpoint: Option<Step>,
@@ -112,6 +114,7 @@ impl Lane {
             evaluations: Default::default(),
             statistics: BTreeMap::new(),
             snapshots: Snapshots::default(),
+            keeps_layers: true,
             pace: Pace::default(),
             first_non_finite: None,
             last_checkpoint: None,
@@ -124,7 +127,8 @@ impl Lane {
         match event {
             RunEvent::LaneStarted(started) => self.start(started),
             RunEvent::StepFinished(step) => self.finish_step(step),
-            RunEvent::HistogramsTaken(taken) => self.snapshots.push(taken),
+            RunEvent::HistogramsTaken(taken) if self.keeps_layers => self.snapshots.push(taken),
+            RunEvent::HistogramsTaken(_) => {}
             RunEvent::EvaluationFinished(evaluation) => self.finish_evaluation(evaluation),
             RunEvent::CheckpointWritten(written) => self.last_checkpoint = Some(written.step),
             RunEvent::NonFiniteFound(found) => {
@@ -150,6 +154,13 @@ impl Lane {
         self.health = health;
     }
 
+    /// Gives up the histories of its layers, and keeps none from now on.
+    pub(super) fn forget_layers(&mut self) {
+        self.statistics.clear();
+        self.snapshots = Snapshots::default();
+        self.keeps_layers = false;
+    }
+
     /// No more events will come; without an end in them the lane was interrupted.
     pub(super) fn source_ended(&mut self) {
         if !self.state.is_over() {
@@ -173,7 +184,7 @@ impl Lane {
         self.loss.push(event.step, at_ms, event.loss);
         self.error.push(event.step, at_ms, event.error);
         self.learning_rate.push(event.step, at_ms, event.learning_rate as f32);
-        for (statistic, column) in event.statistics.iter() {
+        for (statistic, column) in event.statistics.iter().filter(|_| self.keeps_layers) {
             self.statistics.entry(statistic).or_default().push(event.step, column);
         }
         self.pace.step(&event.time);
