@@ -29,6 +29,8 @@ checkpoint_every = 0
 [statistics]
 every = 1
 histograms_every = 1
+"""
+LANE = """\
 [[lane]]
 name = "{name}"
 architecture = "resnet"
@@ -40,15 +42,17 @@ shortcut = "{shortcut}"
 
 def measure(python, step, skiplane, threads):
     """Measures each network alone on both sides."""
-    results = []
+    results, together = [], []
     with tempfile.TemporaryDirectory(dir=programs.target() / "peers", prefix="memory-") as folder:
         write_images(Path(folder))
         for configuration in CONFIGURATIONS:
             for shortcut in SHORTCUTS:
                 print(f"memory: {KINDS[shortcut]}, {title(configuration)}", flush=True)
                 results.append(of_network(python, step, skiplane, threads, configuration, shortcut, Path(folder)))
-    report(results)
-    return results
+            print(f"memory: both in one run, {title(configuration)}", flush=True)
+            together.append(of_both(skiplane, threads, configuration, Path(folder)))
+    report(results, together)
+    return {"networks": results, "together": together}
 
 
 def of_network(python, step, skiplane, threads, configuration, shortcut, folder):
@@ -61,19 +65,35 @@ def of_network(python, step, skiplane, threads, configuration, shortcut, folder)
         finished = programs.run([python, programs.PEER, *told, f"--way={way}"])
         peer[way] = finished.resident
         before = max(found["resident_before"] for found in finished.objects())
-    experiment = write_experiment(folder, configuration, shortcut)
-    run = ["train", experiment, "--headless", f"--threads={threads}", "--runs", folder / "runs"]
-    what, said = promised(programs.run([skiplane, "check", experiment]).text)
+    experiment = write_experiment(folder, configuration, [shortcut])
+    text, resident = check_and_run(skiplane, threads, experiment, folder)
+    what, said = promised(text)
     return {
         "configuration": title(configuration),
         "network": KINDS[shortcut],
         "check_column": what,
         "check": said,
         "step": programs.run([step, "--json", "--statistics=on", *told]).resident,
-        "run": programs.run([skiplane, *run]).resident,
+        "run": resident,
         "torch": peer,
         "torch_before_network": before,
     }
+
+
+def of_both(skiplane, threads, configuration, folder):
+    """Measures a run with a lane of each kind."""
+    text, resident = check_and_run(skiplane, threads, write_experiment(folder, configuration, SHORTCUTS), folder)
+    said = re.search(r"memory of the whole run: ([\d.,]+ \w+)", text)
+    if not said:
+        raise programs.Failure(f"expected the memory of the whole run from `skiplane check`, found:\n{text}")
+    return {"configuration": title(configuration), "check": bytes_of(said[1]), "run": resident}
+
+
+def check_and_run(skiplane, threads, experiment, folder):
+    """What `check` says of an experiment, and the most memory that a run of it holds."""
+    text = programs.run([skiplane, "check", experiment, f"--threads={threads}"]).text
+    run = ["train", experiment, "--headless", f"--threads={threads}", "--runs", folder / "runs"]
+    return text, programs.run([skiplane, *run]).resident
 
 
 def write_images(folder):
@@ -84,13 +104,14 @@ def write_images(folder):
         (folder / name).write_bytes(b"".join(records))
 
 
-def write_experiment(folder, configuration, shortcut):
+def write_experiment(folder, configuration, shortcuts):
     depth, width, side, batch, _ = configuration
     data = f'name = "cifar10"\npath = {str(folder)!r}' if side == 32 else f'name = "glyphs"\ntrain_images = {IMAGES}'
-    name = f"{KINDS[shortcut]}-{depth}-{width}"
-    path = folder / f"{name}.toml"
-    sizes = {"depth": depth, "width": width, "batch": batch, "shortcut": shortcut, "steps": STEPS}
-    path.write_text(EXPERIMENT.format(data=data, name=name, **sizes), encoding="utf-8")
+    text = EXPERIMENT.format(data=data, batch=batch, steps=STEPS)
+    for shortcut in shortcuts:
+        text += LANE.format(name=KINDS[shortcut], depth=depth, width=width, shortcut=shortcut)
+    path = folder / f"{'-'.join(shortcuts)}-{depth}-{width}.toml"
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -108,7 +129,7 @@ def promised(text):
     raise programs.Failure(f"expected a column of memory from `skiplane check`, found {list(row)}")
 
 
-def report(results):
+def report(results, together):
     column = results[0]["check_column"]
     print("\nPeak resident memory, each in a process of its own")
     heading = ["", f"check: {column}", "skiplane, steps alone", "a run of the lane", "check to run",
@@ -127,3 +148,10 @@ def report(results):
             f"{of['run'] / (least - of['torch_before_network']):.2f}",
         ])
     write(heading, rows)
+
+    print("\nBoth lanes in one run")
+    rows = [
+        [of["configuration"], mebibytes(of["check"]), mebibytes(of["run"]), f"{of['check'] / of['run']:.2f}"]
+        for of in together
+    ]
+    write(["", "check: whole run", "measured", "check to run"], rows)
