@@ -1,9 +1,13 @@
 //! Measures the kernels on one core: GFLOP/s of the convolutions of each stage and their share of what the core
 //! can do, and the passes of batch norm. Run with `cargo bench --bench kernels -- [instruction set]`.
+//!
+//! What is computed is counted: taps on rows outside the image are left out, which is much of a small image, and
+//! those on columns outside are computed on zeros.
 
 use std::hint::black_box;
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
 use skiplane::nn::kernels::InstructionSet;
 use skiplane::nn::kernels::bundle::{LANES, Shape};
@@ -17,6 +21,8 @@ use skiplane::nn::kernels::normalisation::{
 use skiplane::nn::kernels::rows::Rows;
 use skiplane::nn::kernels::scratch::Aligned;
 
+mod peak;
+
 /// Bundles that a measurement goes over: a batch of 64 images.
 const BUNDLES: usize = 4;
 
@@ -24,11 +30,15 @@ fn main() -> io::Result<()> {
     let asked = std::env::args().skip(1).find_map(|name| InstructionSet::by_name(&name));
     let set = asked.unwrap_or_else(InstructionSet::detect);
     let mut out = io::stdout().lock();
-    let peak = peak_gflops(set);
+    let peak = peak::gflops(set, 1);
     writeln!(out, "{set}: at most {peak:.0} GFLOP/s of multiply-adds from registers on one core")?;
+    let threads = thread::available_parallelism()?.get();
+    if threads > 1 {
+        writeln!(out, "at most {:.0} GFLOP/s on {threads} threads at once", peak::gflops(set, threads))?;
+    }
     writeln!(
         out,
-        "{:<22}{:>16}{:>16}{:>16}   GFLOP/s (share of the most)",
+        "{:<22}{:>16}{:>16}{:>16}   GFLOP/s (share of the most) of what is computed",
         "convolution", "forward", "to input", "to weights"
     )?;
     for width in [8, 16] {
@@ -58,17 +68,8 @@ fn main() -> io::Result<()> {
 }
 
 /// The median seconds of a call.
-fn seconds(mut call: impl FnMut()) -> f64 {
-    call();
-    let mut times: Vec<f64> = Vec::new();
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_millis(120) || times.len() < 5 {
-        let begin = Instant::now();
-        call();
-        times.push(begin.elapsed().as_secs_f64());
-    }
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+fn seconds(call: impl FnMut()) -> f64 {
+    peak::seconds(Duration::from_millis(120), call)
 }
 
 /// Deterministic numbers between -1 and 1.
@@ -132,7 +133,7 @@ fn convolve(out: &mut impl Write, set: InstructionSet, peak: f64, geometry: Geom
             }
         }
     });
-    let work = 2e-9 * (BUNDLES * LANES * geometry.multiply_adds()) as f64;
+    let work = 2e-9 * (BUNDLES * LANES * geometry.computed()) as f64;
     let name = format!(
         "{0}x{0}/{1} {2}->{3} at {4}",
         geometry.kernel, geometry.stride, input.channels, geometry.outputs, input.height
@@ -207,53 +208,4 @@ fn normalise(out: &mut impl Write, set: InstructionSet, shape: Shape) -> io::Res
         write!(out, "{:>12.2}", time * 1e9 / (count / LANES) as f64)?;
     }
     writeln!(out)
-}
-/// Multiply-adds a second that never leave the registers, times two.
-fn peak_gflops(set: InstructionSet) -> f64 {
-    const ROUNDS: usize = 100_000;
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::*;
-
-        #[target_feature(enable = "avx512f")]
-        fn by_16() {
-            let mut sums = [_mm512_set1_ps(1.0); 12];
-            let factor = black_box(_mm512_set1_ps(0.999));
-            for _ in 0..ROUNDS {
-                sums.iter_mut().for_each(|sum| *sum = _mm512_fmadd_ps(*sum, factor, factor));
-            }
-            black_box(sums);
-        }
-
-        #[target_feature(enable = "avx2,fma")]
-        fn by_8() {
-            let mut sums = [_mm256_set1_ps(1.0); 12];
-            let factor = black_box(_mm256_set1_ps(0.999));
-            for _ in 0..ROUNDS {
-                sums.iter_mut().for_each(|sum| *sum = _mm256_fmadd_ps(*sum, factor, factor));
-            }
-            black_box(sums);
-        }
-
-        let work = |lanes: usize| (2 * 12 * lanes * ROUNDS) as f64 * 1e-9;
-        match set.name() {
-            // SAFETY: the set exists, so the machine has the instructions.
-            "avx512" => return work(16) / seconds(|| unsafe { by_16() }),
-            // SAFETY: as above.
-            "avx2+fma" => return work(8) / seconds(|| unsafe { by_8() }),
-            _ => {}
-        }
-    }
-    let _ = set;
-    let mut sums = [[1.0_f32; 4]; 8];
-    let factor = black_box([0.999_f32; 4]);
-    let time = seconds(|| {
-        for _ in 0..ROUNDS {
-            for sum in &mut sums {
-                sum.iter_mut().zip(factor).for_each(|(s, f)| *s = *s * f + f);
-            }
-        }
-        black_box(&mut sums);
-    });
-    (2 * 8 * 4 * ROUNDS) as f64 * 1e-9 / time
 }

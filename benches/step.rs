@@ -14,14 +14,15 @@ use skiplane::datasets::Batch;
 use skiplane::experiment::{Lane, Optimizer, Shortcut};
 use skiplane::model::{self, Network, Wanted};
 use skiplane::nn::kernels::InstructionSet;
+use skiplane::topology::{LayerKind, Topology};
 use skiplane::units::ImageShape;
+
+mod peak;
 
 /// Turns before those that count.
 const WARM_UP: usize = 3;
-/// Convolutions are computed forward, for the gradient of their input and for that of their weights.
-const PASSES: u64 = 3;
 const HEADING: &str =
-    "depth batch  shortcut   statistics       ms  images/s  GFLOP/s  to off  to other sizes";
+    "depth batch  shortcut   statistics       ms  images/s  GFLOP/s  of peak  to off  to other sizes";
 const CLASSES: usize = 10;
 const LEARNING_RATE: f64 = 0.05;
 const OPTIMIZER: Optimizer =
@@ -139,8 +140,10 @@ struct Measurement {
     milliseconds: Vec<f64>,
     median_ms: f64,
     images_per_second: f64,
-    /// Of the multiply-adds of convolutions and head alone.
+    /// Of the multiply-adds that convolutions and head compute, without those on rows outside the images.
     gflops: f64,
+    /// Of what so many threads do at most without leaving the registers.
+    share_of_peak: f64,
     /// To the same step without statistics: by the median of the differences of steps that followed each other.
     ratio_to_off: Option<f64>,
     /// Of what an image costs (in a sweep over depths: an image and layer) to the median of the other sizes.
@@ -157,12 +160,13 @@ fn main() -> anyhow::Result<()> {
         }
     }
     take_turns(&mut subjects, &arguments)?;
+    let peak = peak::gflops(InstructionSet::detect(), arguments.threads.get());
     let mut measurements: Vec<Measurement> =
-        subjects.iter().flat_map(|subject| measurements(subject, &arguments)).collect();
+        subjects.iter().flat_map(|subject| measurements(subject, &arguments, peak)).collect();
     if let Some(sweep) = arguments.sweep {
         relate_sizes(&mut measurements, sweep);
     }
-    report(&measurements, &arguments, &mut io::stdout().lock())
+    report(&measurements, &arguments, peak, &mut io::stdout().lock())
 }
 
 fn subject(
@@ -215,12 +219,14 @@ fn take_turns(subjects: &mut [Subject], arguments: &Arguments) -> anyhow::Result
 fn measurements<'a>(
     subject: &'a Subject,
     arguments: &'a Arguments,
+    peak: f64,
 ) -> impl Iterator<Item = Measurement> + 'a {
     let images = subject.batch.labels.len();
-    let multiply_adds = PASSES * subject.network.topology().multiply_adds() * images as u64;
+    let multiply_adds = multiply_adds(subject.network.topology()) * images as u64;
     let off = arguments.statistics.iter().position(|&statistics| statistics == Statistics::Off);
     arguments.statistics.iter().zip(&subject.milliseconds).map(move |(&statistics, milliseconds)| {
         let median_ms = median(milliseconds.clone());
+        let gflops = 2.0 * multiply_adds as f64 / median_ms * 1e-6;
         let ratio_to_off = off.filter(|_| statistics != Statistics::Off).map(|off| {
             let off = &subject.milliseconds[off];
             1.0 + median(milliseconds.iter().zip(off).map(|(with, without)| with - without).collect())
@@ -239,11 +245,24 @@ fn measurements<'a>(
             milliseconds: milliseconds.clone(),
             median_ms,
             images_per_second: images as f64 / median_ms * 1e3,
-            gflops: 2.0 * multiply_adds as f64 / median_ms * 1e-6,
+            gflops,
+            share_of_peak: gflops / peak,
             ratio_to_off,
             ratio_to_other_sizes: None,
         }
     })
+}
+
+/// The multiply-adds that a step computes for an image: each layer's forward, for the gradient of its weights and,
+/// but for the first layer, for that of what it reads.
+fn multiply_adds(topology: &Topology) -> u64 {
+    let convolutions = model::convolutions(topology);
+    let of_convolutions = convolutions.iter().enumerate().map(|(index, convolution)| {
+        let passes = if index == 0 { 2 } else { 3 };
+        passes * convolution.computed() as u64
+    });
+    let head = topology.layers.iter().filter(|layer| layer.kind == LayerKind::Head);
+    of_convolutions.sum::<u64>() + head.map(|layer| 3 * layer.multiply_adds).sum::<u64>()
 }
 
 /// Relates each measurement to those of the other sizes with the same shortcut and statistics.
@@ -272,7 +291,12 @@ fn median(mut numbers: Vec<f64>) -> f64 {
     (numbers[(count - 1) / 2] + numbers[count / 2]) / 2.0
 }
 
-fn report(measurements: &[Measurement], arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<()> {
+fn report(
+    measurements: &[Measurement],
+    arguments: &Arguments,
+    peak: f64,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     if arguments.json {
         for measurement in measurements {
             writeln!(out, "{}", serde_json::to_string(measurement)?)?;
@@ -283,18 +307,19 @@ fn report(measurements: &[Measurement], arguments: &Arguments, out: &mut impl Wr
     let set = InstructionSet::detect();
     writeln!(
         out,
-        "width {width}, {channels}x{side}x{side}, threads {threads}, {set}, medians of {steps} steps"
+        "width {width}, {channels}x{side}x{side}, threads {threads}, {set} at most {peak:.0} GFLOP/s, medians of {steps} steps"
     )?;
     writeln!(out, "{HEADING}")?;
     let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}"));
     for of in measurements {
         let Measurement { depth, batch, shortcut, median_ms, images_per_second, gflops, .. } = of;
         let statistics = format!("{:?}", of.statistics).to_lowercase();
+        let share = format!("{:.0} %", 100.0 * of.share_of_peak);
         let (off, sizes) = (ratio(of.ratio_to_off), ratio(of.ratio_to_other_sizes));
         writeln!(
             out,
             "{depth:>5} {batch:>5}  {shortcut:10} {statistics:10} {median_ms:>8.2} {images_per_second:>9.0} \
-             {gflops:>8.1} {off:>7} {sizes:>15}"
+             {gflops:>8.1} {share:>8} {off:>7} {sizes:>15}"
         )?;
     }
     Ok(())

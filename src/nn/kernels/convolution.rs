@@ -79,9 +79,12 @@ impl Geometry {
         self.kernel * self.kernel * self.input.channels * self.outputs
     }
 
-    /// Multiply-adds of one image, forward; each gradient takes as many.
-    pub fn multiply_adds(self) -> usize {
-        self.output().area() * self.weights()
+    /// Multiply-adds of one image that each pass computes: taps on rows outside the image are left out, those on
+    /// columns outside are computed on zeros.
+    pub fn computed(self) -> usize {
+        let taps = |row: usize| (0..self.kernel).filter(move |tap| self.input_row(row, *tap).is_some());
+        let rows: usize = (0..self.output().height).map(|row| taps(row).count()).sum();
+        rows * self.output().width * self.kernel * self.input.channels * self.outputs
     }
 
     /// The row of the input that tap row `tap` reads for an output row; none outside the image.
