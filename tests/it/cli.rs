@@ -256,6 +256,7 @@ fn check_prints_an_experiment_that_checks_again() {
         first.contains("depth = 20") && first.contains("steps = 100") && first.contains("seed = 5"),
         "{first}"
     );
+    assert!(first.contains("# memory of the whole run: ") && first.contains("memory, alone"), "{first}");
     fs::write(folder.path().join("again.toml"), &first).unwrap();
     assert_eq!(output(folder.path(), &["check", "again.toml"]), first);
 }

@@ -299,3 +299,13 @@ fn slices_of_a_wrong_length_are_refused() {
         assert!(refused(&|| weights(wrong)), "weights of {wrong:?}");
     }
 }
+
+#[test]
+fn rows_outside_the_image_are_not_counted() {
+    let shape = Shape::new(6, 8, 4);
+    let computed = |kernel, stride| Geometry::new(kernel, stride, shape, 12).computed();
+    // The first and the last row have two taps, with a stride the first alone.
+    assert_eq!(computed(3, 1), (3 * 6 - 2) * 8 * 3 * 4 * 12);
+    assert_eq!(computed(3, 2), (3 * 3 - 1) * 4 * 3 * 4 * 12);
+    assert_eq!(computed(1, 2), 3 * 4 * 4 * 12);
+}
