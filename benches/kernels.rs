@@ -83,6 +83,16 @@ fn numbers(count: usize) -> Aligned {
     numbers
 }
 
+/// The same bundles with a vector of padding behind each pixel.
+fn padded(shape: Shape, numbers: &[f32]) -> Aligned {
+    let pixel = shape.channels * LANES;
+    let mut to = Aligned::zeros(numbers.len() / pixel * (pixel + LANES));
+    for (to, from) in to.chunks_exact_mut(pixel + LANES).zip(numbers.chunks_exact(pixel)) {
+        to[..pixel].copy_from_slice(from);
+    }
+    to
+}
+
 fn convolve(out: &mut impl Write, set: InstructionSet, peak: f64, geometry: Geometry) -> io::Result<()> {
     let (input, output) = (geometry.input, geometry.output());
     let (x, w) = (numbers(BUNDLES * input.bundle()), numbers(geometry.weights()));
@@ -107,10 +117,13 @@ fn convolve(out: &mut impl Write, set: InstructionSet, peak: f64, geometry: Geom
             }
         }
     });
+    // The way back reads windows, whose pixels have padding between them.
+    let (padded_x, dy) = (padded(input, &x), padded(output, &y));
     let to_input = has_input_gradient.then(|| {
         seconds(|| {
-            for (dx, dy) in dx.chunks_exact_mut(input.bundle()).zip(y.chunks_exact(output.bundle())) {
-                let dy = Rows::new(output, black_box(dy));
+            let dys = dy.chunks_exact(output.height * output.padded_row());
+            for (dx, dy) in dx.chunks_exact_mut(input.bundle()).zip(dys) {
+                let dy = Rows::padded(output, black_box(dy));
                 for (row, dx) in dx.chunks_exact_mut(input.row()).enumerate() {
                     let near = |row: usize| (row < output.height).then(|| dy.get(row));
                     let rows = match (geometry.kernel, geometry.stride) {
@@ -126,9 +139,10 @@ fn convolve(out: &mut impl Write, set: InstructionSet, peak: f64, geometry: Geom
     let mut lanes = Aligned::zeros(geometry.weights() * LANES);
     let block = (32 / output.width).clamp(1, output.height);
     let to_weights = seconds(|| {
-        for (x, dy) in x.chunks_exact(input.bundle()).zip(y.chunks_exact(output.bundle())) {
+        let xs = padded_x.chunks_exact(input.height * input.padded_row());
+        for (x, dy) in xs.zip(dy.chunks_exact(output.height * output.padded_row())) {
             for first in (0..output.height).step_by(block) {
-                let (x, dy) = (Rows::new(input, black_box(x)), Rows::new(output, dy));
+                let (x, dy) = (Rows::padded(input, black_box(x)), Rows::padded(output, dy));
                 weight_gradient_rows(set, geometry, first..first + block, x, dy, &mut lanes, Origin::Kept);
             }
         }

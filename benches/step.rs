@@ -189,15 +189,20 @@ fn subject(
 }
 
 /// Lets each network make a step with each choice of statistics, again and again; every other time in the
-/// opposite order, so that none always follows the same one.
+/// opposite order, so that none always follows the same one. A step that follows another network's finds the
+/// caches full of that, and does not count.
 fn take_turns(subjects: &mut [Subject], arguments: &Arguments) -> anyhow::Result<()> {
     let choices = arguments.statistics.len();
     let all = subjects.len() * choices;
+    let mut previous = None;
     for turn in 0..WARM_UP + arguments.steps.get() {
         for place in 0..all {
             let place = if turn % 2 == 0 { place } else { all - 1 - place };
             let (subject, choice) = (&mut subjects[place / choices], place % choices);
             let wanted = arguments.statistics[choice].wanted();
+            if previous.replace(place / choices) != Some(place / choices) {
+                subject.network.train_step(&subject.batch, LEARNING_RATE, wanted);
+            }
             let begin = Instant::now();
             let step = subject.network.train_step(&subject.batch, LEARNING_RATE, wanted);
             let milliseconds = begin.elapsed().as_secs_f64() * 1e3;
