@@ -1,6 +1,5 @@
-//! The update of a parameter by its gradient, and what the statistics need of both, in one pass each. No
-//! multiply-add is fused here, so that all instruction sets give the same bits, which are those of dfdx's
-//! optimisers.
+//! The update of a parameter by its gradient, and what the statistics need of both, in one pass each. The rules are
+//! those of dfdx's optimisers; no multiply-add is fused here, so that all instruction sets give the same bits.
 
 use super::InstructionSet;
 use super::dispatch::{Instructions, Kernel};
