@@ -17,7 +17,6 @@ pub mod normalisation;
 pub mod pooling;
 pub mod update;
 pub mod subsample;
-mod size;
 pub mod reference;
 #[cfg(test)]
 pub(super) mod samples;
@@ -25,4 +24,3 @@ pub(super) mod samples;
 pub(super) mod guarded;
 
 pub use instruction_set::InstructionSet;
-pub use size::Size;

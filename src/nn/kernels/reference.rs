@@ -1,7 +1,9 @@
 //! The same operations in the plainest Rust there is, f64 inside: what the fast kernels are compared with.
 //! Their own gradients are checked against finite differences of their forward passes.
 
-use super::Size;
+mod size;
+
+pub use size::Size;
 
 /// The shape of a square convolution with padding `kernel / 2`.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
-//! The run-time part of an activation's shape.
+//! The size of a batch of NHWC images, which is what the reference works on.
 
-/// Images in a batch and their height and width in pixels; the channels are a const generic.
+/// Images in a batch and their height and width in pixels; the channels are the operation's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// Images.
