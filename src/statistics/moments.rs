@@ -20,19 +20,23 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// The sums over a slice.
+    /// The sums over a slice. Inlined so that a kernel which calls it has it compiled with its instructions.
+    #[inline(always)]
     pub fn of(values: &[f32]) -> Sums {
         let (mut sum, mut squares) = ([0.0_f64; LANES], [0.0_f64; LANES]);
-        let mut add = |values: &[f32]| {
-            for ((sum, squares), &x) in sum.iter_mut().zip(&mut squares).zip(values) {
-                let x = f64::from(x);
-                *sum += x;
-                *squares += x * x;
-            }
-        };
         let (chunks, rest) = values.as_chunks::<LANES>();
-        chunks.iter().for_each(|chunk| add(chunk));
-        add(rest);
+        for chunk in chunks {
+            for lane in 0..LANES {
+                let x = f64::from(chunk[lane]);
+                sum[lane] += x;
+                squares[lane] += x * x;
+            }
+        }
+        for (lane, &x) in rest.iter().enumerate() {
+            let x = f64::from(x);
+            sum[lane] += x;
+            squares[lane] += x * x;
+        }
         Sums { count: values.len() as u64, sum: sum.iter().sum(), squares: squares.iter().sum() }
     }
 

@@ -65,7 +65,7 @@ pub fn update(
     set.run(Update { rule, parameter, gradient, memory })
 }
 
-/// The sums over a gradient.
+/// The sums over a gradient: [`Sums::of`], compiled with the machine's instructions.
 pub fn sums(set: InstructionSet, values: &[f32]) -> Sums {
     set.run(Measure { values })
 }
@@ -161,21 +161,7 @@ impl Kernel for Measure<'_> {
 
     #[inline(always)]
     unsafe fn run<I: Instructions>(self) -> Sums {
-        let (mut sum, mut squares) = ([0.0_f64; LANES], [0.0_f64; LANES]);
-        let (chunks, rest) = self.values.as_chunks::<LANES>();
-        for chunk in chunks {
-            for lane in 0..LANES {
-                let x = f64::from(chunk[lane]);
-                sum[lane] += x;
-                squares[lane] += x * x;
-            }
-        }
-        for (lane, &x) in rest.iter().enumerate() {
-            let x = f64::from(x);
-            sum[lane] += x;
-            squares[lane] += x * x;
-        }
-        Sums { count: self.values.len() as u64, sum: sum.iter().sum(), squares: squares.iter().sum() }
+        Sums::of(self.values)
     }
 }
 
