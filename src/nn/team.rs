@@ -72,10 +72,15 @@ impl Team {
             return;
         }
         let mut jobs: Vec<Option<J>> = jobs.into_iter().map(Some).collect();
-        let members = (self.helpers.len() + 1).min(jobs.len());
+        if jobs.len() <= 1 {
+            // Nobody need be called.
+            jobs.into_iter().flatten().for_each(work);
+            return;
+        }
+        let members = self.helpers.len() + 1;
         let (first, count) = (Jobs(jobs.as_mut_ptr()), jobs.len());
         let share = |member: usize| {
-            for job in (member..count).step_by(members.max(1)).filter(|_| member < members) {
+            for job in (member..count).step_by(members) {
                 // SAFETY: `job` is below the number of jobs and no other member has it, and J is Send.
                 if let Some(job) = unsafe { &mut *first.at(job) }.take() {
                     work(job);
