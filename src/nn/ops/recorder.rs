@@ -2,6 +2,7 @@
 //! one [`Recorder`]; the network reads it when the step is over.
 
 use std::cell::RefCell;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,15 @@ pub struct Record {
     pub order: Vec<LayerIdx>,
     /// Time spent on histograms, which no operation computes on its way.
     pub histogram_time: Duration,
+}
+
+impl Record {
+    /// Takes the histogram of a layer's output.
+    fn count<V: Deref<Target = [f32]>>(&mut self, layer: LayerIdx, values: impl FnOnce() -> V) {
+        let begin = Instant::now();
+        self.layers[layer.0].histogram = histogram(&values());
+        self.histogram_time += begin.elapsed();
+    }
 }
 
 /// A handle on the record of a step, cloned into every operation of its pass.
@@ -103,9 +113,7 @@ impl Recorder {
             branch = has_shortcut.then_some(products);
         }
         if self.histograms {
-            let begin = Instant::now();
-            entry.histogram = histogram(&values());
-            record.histogram_time += begin.elapsed();
+            record.count(layer.index, values);
         }
         if let (Some(block), Some(branch)) = (layer.block, branch) {
             record.branches[block.0] = Some(branch);
@@ -131,9 +139,7 @@ impl Recorder {
         let is_dead = |unit: &usize| logits.iter().skip(*unit).step_by(units).all(|&x| x == 0.0);
         entry.dead_units = (0..units).filter(is_dead).count();
         if self.histograms {
-            let begin = Instant::now();
-            entry.histogram = histogram(logits);
-            record.histogram_time += begin.elapsed();
+            record.count(layer, || logits);
         }
     }
 
