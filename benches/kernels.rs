@@ -108,10 +108,7 @@ fn convolve(out: &mut impl Write, set: InstructionSet, peak: f64, geometry: Geom
         for (x, y) in x.chunks_exact(input.bundle()).zip(y.chunks_exact_mut(output.bundle())) {
             let rows = Rows::new(input, black_box(x));
             for (row, y) in y.chunks_exact_mut(output.row()).enumerate() {
-                let taps = std::array::from_fn(|tap| {
-                    let row = geometry.input_row(row, tap).filter(|_| tap < geometry.kernel);
-                    row.map(|row| rows.get(row))
-                });
+                let taps = geometry.rows_read(row).map(|row| row.map(|row| rows.get(row)));
                 let origin = if row == 0 { Origin::First } else { Origin::Kept };
                 forward_row(set, geometry, taps, &packed, y, Some((&mut moments, origin)));
             }
@@ -125,12 +122,7 @@ fn convolve(out: &mut impl Write, set: InstructionSet, peak: f64, geometry: Geom
             for (dx, dy) in dx.chunks_exact_mut(input.bundle()).zip(dys) {
                 let dy = Rows::padded(output, black_box(dy));
                 for (row, dx) in dx.chunks_exact_mut(input.row()).enumerate() {
-                    let near = |row: usize| (row < output.height).then(|| dy.get(row));
-                    let rows = match (geometry.kernel, geometry.stride) {
-                        (_, 2) => [near(row / 2), near(row / 2 + 1), None],
-                        (1, _) => [near(row), None, None],
-                        (_, _) => [row.checked_sub(1).and_then(near), near(row), near(row + 1)],
-                    };
+                    let rows = geometry.rows_reached(row).map(|row| row.map(|row| dy.get(row)));
                     input_gradient_row(set, geometry, row, rows, &turned, dx);
                 }
             }
@@ -169,6 +161,16 @@ fn normalise(out: &mut impl Write, set: InstructionSet, shape: Shape) -> io::Res
     let rows = |at: usize| at * shape.row()..(at + 1) * shape.row();
     let all = 0..BUNDLES * shape.height;
     let (mut sums, mut of_gradient) = (OutputSums::none(shape.channels), GradientSums::none(shape.channels));
+    let mut mask = |measured: bool| {
+        let (passed, mean) = (Passed::Formed(affine), &of_channels);
+        seconds(|| {
+            for r in all.clone() {
+                let (g, more, x) = (&mut g[rows(r)], Some(&h[rows(r)]), &x[rows(r)]);
+                mask_row(set, g, more, passed, x, mean, &mut of_gradient, measured);
+            }
+        })
+    };
+    let masks = [mask(false), mask(true)];
     let times = [
         seconds(|| {
             all.clone().for_each(|r| form_row(set, form, &x[rows(r)], None, &mut y[rows(r)], None));
@@ -182,36 +184,8 @@ fn normalise(out: &mut impl Write, set: InstructionSet, shape: Shape) -> io::Res
                 form_row(set, form, &x[rows(r)], Some(&h[rows(r)]), &mut y[rows(r)], Some(&mut sums));
             });
         }),
-        seconds(|| {
-            for r in all.clone() {
-                let passed = Passed::Formed(affine);
-                mask_row(
-                    set,
-                    &mut g[rows(r)],
-                    Some(&h[rows(r)]),
-                    passed,
-                    &x[rows(r)],
-                    &of_channels,
-                    &mut of_gradient,
-                    false,
-                );
-            }
-        }),
-        seconds(|| {
-            for r in all.clone() {
-                let passed = Passed::Formed(affine);
-                mask_row(
-                    set,
-                    &mut g[rows(r)],
-                    Some(&h[rows(r)]),
-                    passed,
-                    &x[rows(r)],
-                    &of_channels,
-                    &mut of_gradient,
-                    true,
-                );
-            }
-        }),
+        masks[0],
+        masks[1],
         seconds(|| {
             let numbers = [&*of_channels; 3];
             all.clone().for_each(|r| spread_row(set, numbers, &g[rows(r)], &x[rows(r)], &mut y[rows(r)]));

@@ -6,7 +6,7 @@
 
 use super::kernels::InstructionSet;
 use super::kernels::bundle::{LANES, Part, Shape, images_of};
-use super::kernels::normalisation::{Affine, FormShape, GradientSums, OutputSums, Passed};
+use super::kernels::normalisation::{FormShape, GradientSums, OutputSums, Passed, mask_row};
 
 mod backward;
 mod ends;
@@ -47,7 +47,7 @@ pub struct Unformed<'a> {
 #[derive(Debug)]
 pub struct Masked<'a> {
     /// How ReLU has passed it.
-    pub passed: PassedPart<'a>,
+    pub passed: Passed<'a>,
     /// The response.
     pub response: &'a [f32],
     /// The response's mean, a number a channel.
@@ -56,17 +56,6 @@ pub struct Masked<'a> {
     pub sums: &'a mut GradientSums,
     /// Whether the gradient itself is measured.
     pub measured: bool,
-}
-
-/// [`Passed`] for a part.
-#[derive(Clone, Copy, Debug)]
-pub enum PassedPart<'a> {
-    /// Where this output is positive.
-    Output(&'a [f32]),
-    /// Where the output that this makes of the response is positive.
-    Formed(Affine<'a>),
-    /// Everywhere.
-    Everywhere,
 }
 
 impl Masked<'_> {
@@ -79,15 +68,12 @@ impl Masked<'_> {
         extra: Option<&[f32]>,
     ) {
         let passed = match self.passed {
-            PassedPart::Output(y) => Passed::Output(&y[at.clone()]),
-            PassedPart::Formed(affine) => Passed::Formed(affine),
-            PassedPart::Everywhere => Passed::Everywhere,
+            Passed::Output(y) => Passed::Output(&y[at.clone()]),
+            others => others,
         };
         let response = &self.response[at];
         let measured = self.measured;
-        super::kernels::normalisation::mask_row(
-            set, gradient, extra, passed, response, self.mean, self.sums, measured,
-        );
+        mask_row(set, gradient, extra, passed, response, self.mean, self.sums, measured);
     }
 }
 

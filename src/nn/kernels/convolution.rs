@@ -88,8 +88,24 @@ impl Geometry {
     }
 
     /// The row of the input that tap row `tap` reads for an output row; none outside the image.
-    pub fn input_row(self, output_row: usize, tap: usize) -> Option<usize> {
+    fn input_row(self, output_row: usize, tap: usize) -> Option<usize> {
         (output_row * self.stride + tap).checked_sub(self.kernel / 2).filter(|row| *row < self.input.height)
+    }
+
+    /// The rows of the input that an output row reads, by tap row.
+    pub fn rows_read(self, output_row: usize) -> [Option<usize>; 3] {
+        std::array::from_fn(|tap| self.input_row(output_row, tap).filter(|_| tap < self.kernel))
+    }
+
+    /// The rows of the output's gradient that the gradient to an input row is computed from: with stride 1 the three
+    /// around it, with stride 2 the one at half of it and the one behind that.
+    pub fn rows_reached(self, input_row: usize) -> [Option<usize>; 3] {
+        let inside = |row: usize| Some(row).filter(|row| *row < self.output().height);
+        match (self.kernel, self.stride) {
+            (_, 2) => [inside(input_row / 2), inside(input_row / 2 + 1), None],
+            (1, _) => [inside(input_row), None, None],
+            (_, _) => [input_row.checked_sub(1).and_then(inside), inside(input_row), inside(input_row + 1)],
+        }
     }
 }
 

@@ -12,8 +12,8 @@ use std::rc::Rc;
 use super::buffers::Buffer;
 use super::{Context, Recorder};
 use crate::nn::kernels::bundle::{self, Part, Shape, parts};
-use crate::nn::kernels::normalisation::{Affine, FormShape, GradientSums, OutputSums, form_row};
-use crate::nn::sweeps::{Masked, PassedPart, Source, Unformed};
+use crate::nn::kernels::normalisation::{Affine, FormShape, GradientSums, OutputSums, Passed, form_row};
+use crate::nn::sweeps::{Masked, Source, Unformed};
 use crate::statistics::Sums;
 use crate::units::{BlockIdx, LayerIdx};
 
@@ -86,7 +86,6 @@ impl Activation {
     /// Activations that stand in memory.
     pub(super) fn formed(shape: Shape, images: usize, output: Buffer, has_gradient: bool) -> Activation {
         let activation = Activation::new(shape, images, None, has_gradient);
-        activation.keep.set(true);
         activation.is_formed.set(true);
         *activation.output.borrow_mut() = Some(output);
         activation
@@ -258,9 +257,9 @@ impl Activation {
             let jobs = jobs.zip(&mut sums).map(|((gradient, response), sums)| {
                 let kept = kept.as_mut().and_then(Iterator::next);
                 let passed = match kept {
-                    _ if !layer.relu => PassedPart::Everywhere,
-                    Some(output) => PassedPart::Output(output),
-                    None => PassedPart::Formed(affine),
+                    _ if !layer.relu => Passed::Everywhere,
+                    Some(output) => Passed::Output(output),
+                    None => Passed::Formed(affine),
                 };
                 (gradient, Masked { passed, response, mean: &layer.mean, sums, measured })
             });

@@ -163,13 +163,17 @@ impl Progress {
         row: usize,
         to: &mut [f32],
     ) {
-        let input = geometry.input;
-        let last = (0..geometry.kernel).filter_map(|tap| geometry.input_row(row, tap)).max();
+        let (input, length) = (geometry.input, geometry.input.padded_row());
+        let last = geometry.rows_read(row).into_iter().flatten().max();
         while last.is_some_and(|last| self.formed <= last) {
-            let to = slot(input.padded_row(), to, self.formed);
             match source {
-                Source::Response(unformed) => unformed.form(set, input, self.bundle, self.formed, to),
-                Source::Formed(x) => copy(input, &x[place(input, self.bundle, self.formed)], to),
+                Source::Response(unformed) => {
+                    unformed.form(set, input, self.bundle, self.formed, (length, to));
+                }
+                Source::Formed(x) => {
+                    let row = &x[place(input, self.bundle, self.formed)];
+                    copy(input, row, slot(length, to, self.formed));
+                }
             }
             self.formed += 1;
         }
@@ -179,13 +183,7 @@ impl Progress {
 impl Towards<'_> {
     /// Computes one row of the gradient to the source.
     fn row(&mut self, set: InstructionSet, geometry: Geometry, bundle: usize, row: usize, dz: Rows) {
-        let height = geometry.output().height;
-        let near = |row: usize| (row < height).then(|| dz.get(row));
-        let rows = match (geometry.kernel, geometry.stride) {
-            (_, 2) => [near(row / 2), near(row / 2 + 1), None],
-            (1, _) => [near(row), None, None],
-            (_, _) => [row.checked_sub(1).and_then(near), near(row), near(row + 1)],
-        };
+        let rows = geometry.rows_reached(row).map(|row| row.map(|row| dz.get(row)));
         let at = place(geometry.input, bundle, row);
         let dx = &mut self.gradient[at.clone()];
         input_gradient_row(set, geometry, row, rows, self.weights, dx);

@@ -17,7 +17,7 @@ pub fn pool(set: InstructionSet, shape: Shape, part: &Part, mut source: Source, 
                 let formed = match &mut source {
                     Source::Formed(x) => &x[at],
                     Source::Response(unformed) => {
-                        unformed.form(set, shape, bundle, row, window);
+                        unformed.form(set, shape, bundle, row, (shape.row(), window));
                         match &unformed.keep {
                             Some(keep) => &keep[at],
                             None => &*window,

@@ -29,12 +29,12 @@ pub fn forward(
         for (bundle, images) in bundles_of(part) {
             let mut formed = 0;
             for row in 0..output.height {
-                let last = (0..geometry.kernel).filter_map(|tap| geometry.input_row(row, tap)).max();
+                let read = geometry.rows_read(row);
                 let rows = match &mut source {
                     Source::Formed(x) => Rows::new(input, &x[bundle * input.bundle()..][..input.bundle()]),
                     Source::Response(unformed) => {
-                        while last.is_some_and(|last| formed <= last) {
-                            unformed.form_by_turns(set, input, bundle, formed, window);
+                        while read.into_iter().flatten().max().is_some_and(|last| formed <= last) {
+                            unformed.form(set, input, bundle, formed, (input.row(), window));
                             formed += 1;
                         }
                         match &unformed.keep {
@@ -45,10 +45,7 @@ pub fn forward(
                         }
                     }
                 };
-                let taps = std::array::from_fn(|tap| {
-                    let row = geometry.input_row(row, tap).filter(|_| tap < geometry.kernel);
-                    row.map(|row| rows.get(row))
-                });
+                let taps = read.map(|row| row.map(|row| rows.get(row)));
                 let origin = if row == 0 { Origin::First } else { Origin::Kept };
                 let y = &mut response[place(output, bundle, row)];
                 forward_row(set, geometry, taps, weights, y, Some((moments, origin)));
@@ -57,7 +54,7 @@ pub fn forward(
             if let Source::Response(unformed) = &mut source {
                 // With a kernel of 1 and a stride nobody reads the last row, which is kept and measured all the same.
                 for row in formed..input.height {
-                    unformed.form_by_turns(set, input, bundle, row, window);
+                    unformed.form(set, input, bundle, row, (input.row(), window));
                 }
                 if let Some(sums) = &mut unformed.sums {
                     sums.fold(input.area(), images);
@@ -68,33 +65,20 @@ pub fn forward(
 }
 
 impl Unformed<'_> {
-    /// Forms one row, where it is kept, else in its slot of a window of the last rows.
-    fn form_by_turns(
-        &mut self,
-        set: InstructionSet,
-        shape: Shape,
-        bundle: usize,
-        row: usize,
-        window: &mut [f32],
-    ) {
-        let to = if self.keep.is_some() { &mut [] } else { slot(shape.row(), window, row) };
-        self.form(set, shape, bundle, row, to);
-    }
-
-    /// Forms one row, where it is kept, else in `window`.
+    /// Forms one row, where it is kept, else in its slot of a window that holds rows of a length by turns.
     pub(super) fn form(
         &mut self,
         set: InstructionSet,
         shape: Shape,
         bundle: usize,
         row: usize,
-        window: &mut [f32],
+        (length, window): (usize, &mut [f32]),
     ) {
         let at = place(shape, bundle, row);
         let shortcut = self.shortcut.map(|h| &h[at.clone()]);
         let to = match &mut self.keep {
             Some(keep) => &mut keep[at.clone()],
-            None => window,
+            None => slot(length, window, row),
         };
         form_row(set, self.shape, &self.response[at], shortcut, to, self.sums.as_deref_mut());
     }

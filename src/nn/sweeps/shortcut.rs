@@ -10,7 +10,7 @@ use crate::nn::kernels::subsample as kernel;
 pub fn form(set: InstructionSet, shape: Shape, part: &Part, mut unformed: Unformed) {
     for (bundle, images) in bundles_of(part) {
         for row in 0..shape.height {
-            unformed.form(set, shape, bundle, row, &mut []);
+            unformed.form(set, shape, bundle, row, (shape.row(), &mut []));
         }
         if let Some(sums) = &mut unformed.sums {
             sums.fold(shape.area(), images);

@@ -10,6 +10,7 @@ use std::ops::Range;
 use super::*;
 use crate::nn::kernels::bundle::{bundles, interleave, parts, separate};
 use crate::nn::kernels::guarded::{Guarded, Side};
+use crate::nn::kernels::normalisation::Affine;
 use crate::nn::kernels::samples::{assert_close, assert_fused_agree, assert_sum, bits, numbers};
 use crate::nn::team::Team;
 use crate::statistics::{Moments, Products, Sums};
@@ -273,9 +274,9 @@ impl Output {
         let response = self.of.part(part, &self.response);
         let mut sums = GradientSums::none(self.of.shape.channels);
         let passed = match through {
-            Through::Output => PassedPart::Output(&formed),
-            Through::FormedAgain => PassedPart::Formed(self.affine()),
-            Through::Everywhere => PassedPart::Everywhere,
+            Through::Output => Passed::Output(&formed),
+            Through::FormedAgain => Passed::Formed(self.affine()),
+            Through::Everywhere => Passed::Everywhere,
         };
         sweep(Masked { passed, response: &response, mean: &self.mean, sums: &mut sums, measured });
         sums

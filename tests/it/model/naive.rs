@@ -6,8 +6,7 @@ use std::collections::HashMap;
 use skiplane::datasets::Batch;
 use skiplane::experiment::Shortcut;
 use skiplane::model::{NamedTensor, Network};
-use skiplane::nn::kernels::Size;
-use skiplane::nn::kernels::reference::{BatchNorm, Convolution};
+use skiplane::nn::kernels::reference::{BatchNorm, Convolution, Size};
 
 use super::{RGB16, floats};
 

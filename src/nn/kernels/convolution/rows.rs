@@ -10,8 +10,7 @@ use crate::nn::kernels::vector::Vector;
 
 /// Computes one row of `y = x * weights`.
 ///
-/// `rows` are those of the input that the taps' rows read ([`Geometry::input_row`]), the first `kernel` of them;
-/// none is outside the image. `weights` are [`pack`](super::pack)ed. `moments` takes the sums of each output
+/// `rows` are those of the input that are read ([`Geometry::rows_read`]); none is outside the image. `weights` are [`pack`](super::pack)ed. `moments` takes the sums of each output
 /// channel, lane by lane ([`ROW_MOMENTS`] vectors a channel); with [`Origin::First`] they begin anew.
 pub fn forward_row(
     set: InstructionSet,
@@ -32,8 +31,7 @@ pub fn forward_row(
 
 /// Computes one row of the gradient to the input.
 ///
-/// `rows` are rows of the output's gradient: with stride 1 the three around the row, none outside; with stride 2
-/// the one at half the row and the one behind it, none outside. `weights` are
+/// `rows` are those of the output's gradient ([`Geometry::rows_reached`]); none is outside the image. `weights` are
 /// [`pack_turned`](super::pack_turned).
 pub fn input_gradient_row(
     set: InstructionSet,

@@ -4,13 +4,13 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::bundle::{LANES, bundles, images_of, interleave, separate};
 use crate::nn::kernels::guarded::{Guarded, Side};
 use crate::nn::kernels::moments::{ChannelSums, Origin, ROW_MOMENTS};
-use crate::nn::kernels::reference::Convolution;
+use crate::nn::kernels::reference::{Convolution, Size};
 use crate::nn::kernels::rows::Rows;
 use crate::nn::kernels::samples::{assert_close, assert_fused_agree, assert_moments, bits, numbers};
-use crate::nn::kernels::{InstructionSet, Size};
 
 /// A batch of images and all that is convolved of it, NHWC.
 struct Batch {

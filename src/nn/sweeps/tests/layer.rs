@@ -3,10 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::nn::kernels::Size;
 use crate::nn::kernels::convolution::{Geometry, pack, pack_turned};
 use crate::nn::kernels::moments::ChannelSums;
-use crate::nn::kernels::reference::Convolution;
+use crate::nn::kernels::reference::{Convolution, Size};
 use crate::nn::kernels::samples::assert_moments;
 
 /// A layer that reads an output of another.
