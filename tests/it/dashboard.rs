@@ -26,6 +26,13 @@ fn endless(folder: &Path) -> String {
     endless.to_str().unwrap().to_owned()
 }
 
+/// Starts an experiment of a few seconds, whose run is kept in the folder.
+fn start_quick(folder: &Path) -> Terminal {
+    fs::create_dir(folder.join("runs")).unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/quick.toml");
+    start(&["train", file.to_str().unwrap()], folder, (100, 30))
+}
+
 /// Every view's key, and words that only its screen shows.
 const VIEWS: [(&str, &str); 6] = [
     ("1", "batch error"),
@@ -97,9 +104,7 @@ fn a_termination_signal_gives_the_terminal_back_and_ends_the_log() {
 #[test]
 fn a_live_dashboard_can_be_left_while_training_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("runs")).unwrap();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/quick.toml");
-    let mut terminal = start(&["train", file.to_str().unwrap()], folder.path(), (100, 30));
+    let mut terminal = start_quick(folder.path());
     terminal.wait_for("1 overview");
     terminal.press("q");
     terminal.wait_for("go on without the dashboard");
@@ -112,9 +117,7 @@ fn a_live_dashboard_can_be_left_while_training_goes_on() {
 #[test]
 fn training_goes_on_to_its_end_when_the_terminal_is_closed_and_a_review_leaves() {
     let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("runs")).unwrap();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/quick.toml");
-    let mut terminal = start(&["train", file.to_str().unwrap()], folder.path(), (100, 30));
+    let mut terminal = start_quick(folder.path());
     terminal.wait_for("running");
     terminal.close();
     let mut terminal = start(&["review", "latest"], folder.path(), (100, 30));
