@@ -76,7 +76,7 @@ impl App {
         }
     }
 
-    /// The lane's events are at their end; without an end in them the lane counts as interrupted.
+    /// The lane's events are at their end; without an end in them the lane counts as crashed.
     pub fn source_ended(&mut self, lane: LaneIdx) {
         if let Some(lane) = self.lanes.get_mut(lane.0) {
             lane.source_ended();

@@ -16,7 +16,7 @@ pub use columns::Columns;
 pub use histogram::{Histogram, LayerHistograms};
 
 /// The major version of the log format; a reader refuses a newer one.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Something that happened in a lane.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,7 +38,12 @@ pub enum RunEvent {
     Paused(Moment),
     /// Training goes on after a pause.
     Resumed(Moment),
-    /// Always the last event; a log without it was interrupted.
+    /// The lane goes on from an earlier state, in another process than before.
+    LaneResumed(LaneResumed),
+    /// Records could not be kept.
+    RecordsLost(RecordsLost),
+    /// How the lane ended; followed by nothing, unless it is resumed. A log without it is of a lane that runs or
+    /// crashed.
     LaneFinished(LaneFinished),
 }
 
@@ -53,6 +58,8 @@ impl RunEvent {
         "non_finite_found",
         "paused",
         "resumed",
+        "lane_resumed",
+        "records_lost",
         "lane_finished",
     ];
 
@@ -66,6 +73,8 @@ impl RunEvent {
             RunEvent::CheckpointWritten(e) => e.step,
             RunEvent::NonFiniteFound(e) => e.step,
             RunEvent::Paused(e) | RunEvent::Resumed(e) => e.step,
+            RunEvent::LaneResumed(e) => e.step,
+            RunEvent::RecordsLost(e) => e.last,
             RunEvent::LaneFinished(e) => e.step,
         }
     }
@@ -80,6 +89,8 @@ impl RunEvent {
             RunEvent::CheckpointWritten(e) => e.time.at_ms,
             RunEvent::NonFiniteFound(e) => e.time.at_ms,
             RunEvent::Paused(e) | RunEvent::Resumed(e) => e.time.at_ms,
+            RunEvent::LaneResumed(e) => e.time.at_ms,
+            RunEvent::RecordsLost(e) => e.time.at_ms,
             RunEvent::LaneFinished(e) => e.time.at_ms,
         }
     }
@@ -240,6 +251,32 @@ pub struct Moment {
     /// The updates made.
     pub step: Step,
     /// When.
+    pub time: At,
+}
+
+/// A lane goes on from an earlier state. What its log holds between the record of that state's checkpoint and this one
+/// is superseded: it is made again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LaneResumed {
+    /// The updates made in that state.
+    pub step: Step,
+    /// The checkpoint's file, as its own record names it; none where the lane begins again from its initial weights,
+    /// and everything after [`LaneStarted`] is superseded.
+    pub checkpoint: Option<String>,
+    /// When.
+    pub time: At,
+}
+
+/// Records that a full disk or another failure kept out of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordsLost {
+    /// How many.
+    pub records: u64,
+    /// The step of the first.
+    pub first: Step,
+    /// The step of the last.
+    pub last: Step,
+    /// When the first record after them was written.
     pub time: At,
 }
 

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 
 use crate::app::App;
 use crate::app::health::Finding;
-use crate::event::{EvaluationFinished, LaneStarted, Mode, NonFiniteFound, Outcome, Pass, RunEvent, Split};
+use crate::event::{
+    EvaluationFinished, LaneResumed, LaneStarted, Mode, NonFiniteFound, Outcome, Pass, RecordsLost, RunEvent,
+    Split,
+};
 use crate::text::printable;
 use crate::units::LaneIdx;
 use bars::Bars;
@@ -146,6 +149,16 @@ fn non_finite_text(found: &NonFiniteFound, started: Option<&LaneStarted>) -> Str
         found.step,
         name.as_deref().unwrap_or("the loss")
     )
+}
+
+fn resumed_text(resumed: &LaneResumed) -> String {
+    let from = resumed.checkpoint.as_ref().map_or("its initial weights".to_owned(), |file| printable(file));
+    format!("goes on from step {}, {from}", resumed.step)
+}
+
+fn lost_text(lost: &RecordsLost) -> String {
+    let RecordsLost { records, first, last, .. } = lost;
+    format!("{records} records of steps {first} to {last} could not be written and are lost")
 }
 
 fn outcome_text(outcome: &Outcome) -> String {

@@ -9,7 +9,8 @@ use super::rows::LayerKey;
 use super::series::Series;
 use super::snapshots::Snapshots;
 use crate::event::{
-    EvaluationFinished, LaneStarted, Mode, NonFiniteFound, Outcome, RunEvent, Split, StepFinished,
+    EvaluationFinished, LaneResumed, LaneStarted, Mode, NonFiniteFound, Outcome, RunEvent, Split,
+    StepFinished,
 };
 use crate::statistic::Statistic;
 use crate::topology::Topology;
@@ -43,7 +44,7 @@ pub enum LaneState {
     /// It could not go on, for this reason.
     Failed(String),
     /// Its events ended without word of an end: the process was killed, or the machine stopped.
-    Interrupted,
+    Crashed,
 }
 
 impl LaneState {
@@ -57,7 +58,7 @@ impl LaneState {
             LaneState::Stopped => "stopped",
             LaneState::Diverged => "diverged",
             LaneState::Failed(_) => "failed",
-            LaneState::Interrupted => "interrupted",
+            LaneState::Crashed => "crashed",
         }
     }
 
@@ -96,6 +97,7 @@ pub struct Lane {
     pace: Pace,
     first_non_finite: Option<NonFiniteFound>,
     last_checkpoint: Option<Step>,
+    lost_records: u64,
     health: Health,
 }
 
@@ -118,6 +120,7 @@ impl Lane {
             pace: Pace::default(),
             first_non_finite: None,
             last_checkpoint: None,
+            lost_records: 0,
             health: Health::default(),
         }
     }
@@ -139,6 +142,8 @@ impl Lane {
                 self.state = LaneState::Running;
                 self.pace.skip_to(moment.time.at_ms);
             }
+            RunEvent::LaneResumed(resumed) => self.resume(resumed),
+            RunEvent::RecordsLost(lost) => self.lost_records += lost.records,
             RunEvent::LaneFinished(finished) => {
                 self.state = match &finished.outcome {
                     Outcome::Completed => LaneState::Completed,
@@ -161,10 +166,10 @@ impl Lane {
         self.keeps_layers = false;
     }
 
-    /// No more events will come; without an end in them the lane was interrupted.
+    /// No more events will come; without an end in them the lane crashed.
     pub(super) fn source_ended(&mut self) {
         if !self.state.is_over() {
-            self.state = LaneState::Interrupted;
+            self.state = LaneState::Crashed;
         }
     }
 
@@ -172,6 +177,14 @@ impl Lane {
         self.pace.skip_to(started.time.at_ms);
         self.state = LaneState::Running;
         self.started = Some(started.clone());
+    }
+
+    /// Goes on from an earlier state: what came after it is made again.
+    fn resume(&mut self, resumed: &LaneResumed) {
+        self.rewind(Step(resumed.step.0 + 1));
+        self.last_step = resumed.step;
+        self.state = LaneState::Running;
+        self.pace.skip_to(resumed.time.at_ms);
     }
 
     fn finish_step(&mut self, event: &StepFinished) {
@@ -290,6 +303,11 @@ impl Lane {
     /// The step of the last checkpoint.
     pub fn last_checkpoint(&self) -> Option<Step> {
         self.last_checkpoint
+    }
+
+    /// Records that could not be kept in its log.
+    pub fn lost_records(&self) -> u64 {
+        self.lost_records
     }
 
     /// What its health rules found, in the order in which it showed.

@@ -47,13 +47,13 @@ fn without_the_histories_of_layers_a_lane_finds_the_same() {
 }
 
 #[test]
-fn a_source_that_ends_early_leaves_an_interrupted_lane() {
+fn a_source_that_ends_early_leaves_a_crashed_lane() {
     let broken = Specimen { breaks_off_at: Some(150), ..Specimen::new("plain", 8, Shortcut::None) };
     let mut app = specimen::app_of(&[broken, Specimen::new("residual", 8, Shortcut::Identity)]);
     assert_eq!(app.lane(LaneIdx(0)).expect("exists").state(), &LaneState::Running);
     app.source_ended(LaneIdx(0));
     app.source_ended(LaneIdx(1));
-    assert_eq!(app.lane(LaneIdx(0)).expect("exists").state(), &LaneState::Interrupted);
+    assert_eq!(app.lane(LaneIdx(0)).expect("exists").state(), &LaneState::Crashed);
     assert_eq!(app.lane(LaneIdx(1)).expect("exists").state(), &LaneState::Completed);
 }
 

@@ -174,7 +174,7 @@ fn write_page(shown: &Shown, out: &mut dyn Write) -> std::io::Result<()> {
     if !shown.torn_logs.is_empty() {
         writeln!(
             out,
-            "\ntorn at the end, as an interrupted log is: {}",
+            "\ntorn at the end, as the log of a crashed run is: {}",
             printable(&shown.torn_logs.join(", "))
         )?;
     }

@@ -3,7 +3,7 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{evaluation_text, non_finite_text, outcome_text, started_text};
+use super::{evaluation_text, lost_text, non_finite_text, outcome_text, resumed_text, started_text};
 use crate::app::Lane;
 use crate::event::{Mode, RunEvent, Split};
 use crate::text::printable;
@@ -67,6 +67,8 @@ impl Bars {
             RunEvent::LaneFinished(end) => {
                 bar.abandon_with_message(format!("{}{tested}", outcome_text(&end.outcome)));
             }
+            RunEvent::LaneResumed(resumed) => self.say(lane, &resumed_text(resumed)),
+            RunEvent::RecordsLost(lost) => self.say(lane, &lost_text(lost)),
             RunEvent::Paused(_) => bar.set_message("paused"),
             RunEvent::Resumed(_) | RunEvent::HistogramsTaken(_) => {}
         }

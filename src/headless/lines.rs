@@ -4,7 +4,9 @@ use std::io::Write;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Listener, evaluation_text, non_finite_text, outcome_text, started_text};
+use super::{
+    Listener, evaluation_text, lost_text, non_finite_text, outcome_text, resumed_text, started_text,
+};
 use crate::app::Lane;
 use crate::event::{LaneStarted, RunEvent, StepFinished};
 use crate::text::printable;
@@ -44,6 +46,8 @@ impl Lines {
             RunEvent::NonFiniteFound(found) => non_finite_text(found, started),
             RunEvent::Paused(moment) => format!("step {}: paused", moment.step),
             RunEvent::Resumed(moment) => format!("step {}: goes on", moment.step),
+            RunEvent::LaneResumed(resumed) => resumed_text(resumed),
+            RunEvent::RecordsLost(lost) => lost_text(lost),
             RunEvent::LaneFinished(end) => format!("step {}: {}", end.step, outcome_text(&end.outcome)),
         };
         self.say(event.at_ms(), lane, &text);

@@ -37,6 +37,10 @@ impl Consistency {
                 self.last_step = step.step;
                 Ok(())
             }
+            RunEvent::LaneResumed(resumed) => {
+                self.last_step = resumed.step;
+                Ok(())
+            }
             RunEvent::HistogramsTaken(taken) => check_histograms(&taken.layers, shape),
             RunEvent::NonFiniteFound(found) => match found.layer {
                 Some(layer) => check_layer(layer, shape.layers),

@@ -13,7 +13,7 @@ use super::tail::look;
 use crate::event::{Outcome, wire};
 use crate::units::{LaneIdx, Step};
 
-/// A lane is taken for interrupted when it has been silent for this long at least ...
+/// A lane is taken for crashed when it has been silent for this long at least ...
 const LEAST_SILENCE: Duration = Duration::from_secs(30);
 /// ... and for this many of its last steps.
 const SILENT_STEPS: f64 = 20.0;
@@ -29,7 +29,7 @@ pub enum State {
     /// Its loss or weights were no longer finite.
     Diverged,
     /// It has no end and has been silent for too long.
-    Interrupted,
+    Crashed,
     /// It could not go on.
     Failed,
     /// It waits between two steps.
@@ -45,7 +45,7 @@ impl State {
             State::Finished => "finished",
             State::Stopped => "stopped",
             State::Diverged => "diverged",
-            State::Interrupted => "interrupted",
+            State::Crashed => "crashed",
             State::Failed => "failed",
             State::Paused => "paused",
             State::Running => "running",
@@ -128,7 +128,7 @@ pub fn summarize(path: &Path, now: SystemTime) -> Result<RunSummary, RunLogError
         summarize_lane(&lane.name, &log, manifest.steps, now)
     };
     let lanes: Vec<LaneSummary> = manifest.lanes.iter().enumerate().map(lane).collect();
-    let state = lanes.iter().map(|lane| lane.state).max().unwrap_or(State::Interrupted);
+    let state = lanes.iter().map(|lane| lane.state).max().unwrap_or(State::Crashed);
     let id =
         path.file_name().map_or_else(|| manifest.run.clone(), |name| name.to_string_lossy().into_owned());
     Ok(RunSummary { id, path: path.to_owned(), state, manifest, lanes })
@@ -137,7 +137,7 @@ pub fn summarize(path: &Path, now: SystemTime) -> Result<RunSummary, RunLogError
 fn summarize_lane(name: &str, log: &Path, steps: u64, now: SystemTime) -> LaneSummary {
     let mut lane = LaneSummary {
         name: name.to_owned(),
-        state: State::Interrupted,
+        state: State::Crashed,
         step: Step(0),
         steps,
         loss: None,
@@ -182,7 +182,7 @@ fn summarize_lane(name: &str, log: &Path, steps: u64, now: SystemTime) -> LaneSu
         None => {
             let silence = now.duration_since(modified).unwrap_or_default();
             let patience = LEAST_SILENCE.as_secs_f64().max(SILENT_STEPS * step_ms / 1e3);
-            if silence.as_secs_f64() > patience { State::Interrupted } else { State::Running }
+            if silence.as_secs_f64() > patience { State::Crashed } else { State::Running }
         }
     };
     lane
@@ -237,12 +237,12 @@ mod tests {
         assert_eq!(with(&[end(r#""stopped""#)], hour), State::Stopped);
         assert_eq!(with(&[end(r#""diverged""#)], hour), State::Diverged);
         assert_eq!(with(&[end(r#"{"failed":{"reason":"disk full"}}"#)], hour), State::Failed);
-        assert_eq!(with(&[], hour), State::Interrupted);
+        assert_eq!(with(&[], hour), State::Crashed);
         assert_eq!(with(&[], Duration::from_secs(10)), State::Running);
         let paused = r#"{"paused":{"step":1,"time":{"at_ms":1}}}"#.to_owned();
         assert_eq!(with(std::slice::from_ref(&paused), hour), State::Paused);
         let resumed = paused.replace("paused", "resumed");
-        assert_eq!(with(&[paused, resumed], hour), State::Interrupted);
+        assert_eq!(with(&[paused, resumed], hour), State::Crashed);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) fn state(state: &LaneState, theme: &Theme) -> (char, Style) {
         LaneState::Completed => (theme.glyph(Glyph::Check), theme.good()),
         LaneState::Stopped => (theme.glyph(Glyph::Paused), theme.muted()),
         LaneState::Diverged | LaneState::Failed(_) => (theme.glyph(Glyph::Error), theme.error()),
-        LaneState::Interrupted => (theme.glyph(Glyph::Warning), theme.warning()),
+        LaneState::Crashed => (theme.glyph(Glyph::Warning), theme.warning()),
     }
 }
 

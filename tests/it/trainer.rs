@@ -69,6 +69,8 @@ impl Recorder {
             RunEvent::NonFiniteFound(e) => format!("not finite at {}", e.step),
             RunEvent::Paused(e) => format!("paused {}", e.step),
             RunEvent::Resumed(e) => format!("resumed {}", e.step),
+            RunEvent::LaneResumed(e) => format!("goes on from {}", e.step),
+            RunEvent::RecordsLost(e) => format!("lost {}", e.records),
             RunEvent::LaneFinished(e) => format!("finished {} {:?}", e.step, e.outcome),
         };
         self.events.iter().map(word).collect()

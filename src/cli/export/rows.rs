@@ -104,6 +104,10 @@ impl<'a> RowWriter<'a> {
             }
             RunEvent::Paused(_) => rows.happened("", "paused", event),
             RunEvent::Resumed(_) => rows.happened("", "resumed", event),
+            RunEvent::LaneResumed(resumed) => {
+                rows.happened(resumed.checkpoint.as_deref().unwrap_or_default(), "lane_resumed", event);
+            }
+            RunEvent::RecordsLost(lost) => rows.happened(&lost.records.to_string(), "records_lost", event),
             RunEvent::LaneFinished(end) => {
                 let outcome = match &end.outcome {
                     Outcome::Completed => "completed",

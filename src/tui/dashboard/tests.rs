@@ -189,7 +189,7 @@ fn all_that_is_pending_is_drawn_once_and_the_end_is_noticed() {
     let ending = Dashboard::new(&mut app, &mut source, &mut screen, theme()).run(&inputs).unwrap();
     drop(user.join().unwrap());
     assert_eq!(ending, Ending::Left, "nothing runs any more, so nothing is asked");
-    assert_eq!(*app.lanes()[0].state(), LaneState::Interrupted);
+    assert_eq!(*app.lanes()[0].state(), LaneState::Crashed);
     assert_eq!(screen.frames, 1, "nothing changed after the first frame");
     assert!(screen.text().contains("step 200"), "{}", screen.text());
 }
