@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::event::FORMAT_VERSION;
 use crate::text::printable;
 
+mod bounded;
 mod manifest;
 mod folder;
 mod writer;
@@ -15,12 +16,18 @@ mod consistency;
 mod resolve;
 mod tail;
 mod summary;
+mod lock;
+mod status;
+mod listing;
 
 pub use folder::{NewRun, RunFolder};
+pub use listing::{list, summarize};
+pub use lock::{RunLock, is_locked};
 pub use manifest::{Manifest, ManifestLane};
 pub use reader::{BadRecord, Entry, LogReader, MAX_LINE, Position, read_record, read_records};
 pub use resolve::resolve;
-pub use summary::{LaneSummary, RunSummary, State, list, summarize};
+pub use status::{Exit, Status};
+pub use summary::{LaneSummary, RunSummary, State};
 pub use writer::LogWriter;
 
 /// Why a run could not be written, found or read.

@@ -68,7 +68,10 @@ impl From<SessionError> for Failure {
         match error {
             SessionError::Data(error) => error.into(),
             SessionError::Log(error) => error.into(),
-            error @ SessionError::Thread { .. } => Failure::Failed(error.into()),
+            error @ SessionError::Held { .. } => Failure::Input(error.into()),
+            error @ (SessionError::Lock { .. } | SessionError::Thread { .. }) => {
+                Failure::Failed(error.into())
+            }
         }
     }
 }

@@ -1,12 +1,15 @@
 //! `run.json`: where a run comes from. Everything in it may differ between two runs of one experiment.
 
-use std::fs;
 use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
 use super::RunLogError;
+use super::bounded::read_bounded;
 use crate::event::FORMAT_VERSION;
+
+/// A longer file is none.
+const MOST_BYTES: usize = 4 << 20;
 
 /// The provenance of a run. Fields that a newer writer adds are passed over when read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,14 +77,17 @@ impl Manifest {
     /// Where it cannot be read, is of a newer format, or names a log outside the folder.
     pub fn read(folder: &Path) -> Result<Manifest, RunLogError> {
         let path = folder.join(Manifest::FILE);
-        let text = fs::read_to_string(&path).map_err(RunLogError::io("read", &path))?;
+        let text = read_bounded(&path, MOST_BYTES).map_err(RunLogError::io("read", &path))?;
         let malformed =
             |e: serde_json::Error| RunLogError::malformed(&path, format!("expected a run's provenance: {e}"));
-        let Versioned { version } = serde_json::from_str(&text).map_err(malformed)?;
-        if version > u64::from(FORMAT_VERSION) {
-            return Err(RunLogError::Newer { path, found: version });
+        let read: Result<Manifest, serde_json::Error> = serde_json::from_slice(&text);
+        if !read.as_ref().is_ok_and(|manifest| manifest.version <= FORMAT_VERSION) {
+            let Versioned { version } = serde_json::from_slice(&text).map_err(malformed)?;
+            if version > u64::from(FORMAT_VERSION) {
+                return Err(RunLogError::Newer { path, found: version });
+            }
         }
-        let manifest: Manifest = serde_json::from_str(&text).map_err(malformed)?;
+        let manifest = read.map_err(malformed)?;
         for lane in &manifest.lanes {
             if !is_file_name(&lane.log) {
                 let reason =
@@ -102,6 +108,8 @@ pub(super) fn is_file_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -16,7 +16,8 @@ use thiserror::Error;
 use super::permits::Permits;
 use crate::datasets::{BatchOrder, DatasetError};
 use crate::event::{Outcome, RunEvent};
-use crate::runlog::{RunLogError, read_records};
+use crate::runlog::{LaneSummary, RunLock, RunLogError, Status, read_records};
+use crate::text::printable;
 use crate::units::LaneIdx;
 
 mod ahead;
@@ -24,11 +25,13 @@ mod lane;
 mod orders;
 mod resumption;
 mod setup;
+mod status;
 mod tap;
 
 pub use setup::{Build, CAPACITY, Setup};
 
 use orders::Orders;
+use status::Board;
 use tap::{Progress, Tap, Wires};
 
 /// Warnings that wait to be taken.
@@ -43,14 +46,37 @@ pub enum SessionError {
     /// A log could not be created.
     #[error(transparent)]
     Log(#[from] RunLogError),
-    /// The system gave no thread.
-    #[error("expected a thread for lane {lane}, found {source}; start fewer lanes, or raise the limit")]
-    Thread {
-        /// The lane's name.
-        lane: String,
+    /// Another process trains it.
+    #[error("{}: {}; `skiplane attach` shows it", printable(folder), holder(process))]
+    Held {
+        /// The run's folder.
+        folder: String,
+        /// The process and its machine, where they are known.
+        process: Option<(u32, String)>,
+    },
+    /// The run's lock could not be asked for.
+    #[error("could not lock {}: {source}", printable(folder))]
+    Lock {
+        /// The run's folder.
+        folder: String,
         /// Why not.
         source: io::Error,
     },
+    /// The system gave no thread.
+    #[error("expected a thread for {purpose}, found {source}; start fewer lanes, or raise the limit")]
+    Thread {
+        /// What it is for.
+        purpose: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+fn holder(process: &Option<(u32, String)>) -> String {
+    match process {
+        Some((pid, host)) => format!("process {pid} on {} is training it", printable(host)),
+        None => "another process is training it".to_owned(),
+    }
 }
 
 /// What can be asked of a lane.
@@ -94,6 +120,8 @@ pub struct Live {
     /// Kept so that the bell and the warnings outlive the lanes.
     wires: Wires,
     filled: u64,
+    /// The thread that says how the run stands.
+    status: Option<JoinHandle<()>>,
 }
 
 struct LiveLane {
@@ -112,9 +140,10 @@ struct LiveLane {
 /// Starts a thread for each lane of the experiment.
 ///
 /// # Errors
-/// A batch larger than the training split, logs that cannot be created, no threads. Lanes that were started
-/// before the error are stopped.
+/// A batch larger than the training split, a run that another process trains, logs that cannot be created, no threads.
+/// Lanes that were started before the error are stopped.
 pub fn start(setup: Setup) -> Result<Live, SessionError> {
+    let lock = lock(&setup)?;
     let training = &setup.experiment.training;
     let order = BatchOrder::new(setup.dataset.train.len(), training.batch, setup.experiment.seed)?;
     let permits = Permits::new(setup.threads);
@@ -123,11 +152,13 @@ pub fn start(setup: Setup) -> Result<Live, SessionError> {
     let (bell_in, bell) = bounded(1);
     let wires = Wires { events: events_in, warnings: warnings_in, bell: bell_in };
     let setup = Arc::new(setup);
-    let mut live = Live { lanes: Vec::new(), events, warnings, bell, wires, filled: 0 };
+    let steps = setup.experiment.training.steps;
+    let board = Board::new(setup.experiment.lanes.iter().map(|l| LaneSummary::new(&l.name, steps)).collect());
+    let mut live = Live { lanes: Vec::new(), events, warnings, bell, wires, filled: 0, status: None };
     // What an earlier part of the run left can be drained at once.
     let _ = live.wires.bell.try_send(());
     for index in 0..setup.experiment.lanes.len() {
-        match live.start_lane(&setup, LaneIdx(index), order.clone(), &permits) {
+        match live.start_lane(&setup, LaneIdx(index), order.clone(), &permits, &board) {
             Ok(lane) => live.lanes.push(lane),
             Err(error) => {
                 live.command_all(Command::Stop);
@@ -136,7 +167,31 @@ pub fn start(setup: Setup) -> Result<Live, SessionError> {
             }
         }
     }
+    let status = status::keep(setup.folder.clone(), lock, board);
+    let status =
+        status.map_err(|source| SessionError::Thread { purpose: "the run's status".to_owned(), source });
+    match status {
+        Ok(status) => live.status = Some(status),
+        Err(error) => {
+            live.command_all(Command::Stop);
+            live.join();
+            return Err(error);
+        }
+    }
     Ok(live)
+}
+
+/// The lock of the run, which is held as long as it trains.
+fn lock(setup: &Setup) -> Result<RunLock, SessionError> {
+    let folder = || setup.folder.path().display().to_string();
+    match RunLock::take(setup.folder.path()) {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => {
+            let process = Status::read(setup.folder.path()).map(|status| (status.pid, status.host));
+            Err(SessionError::Held { folder: folder(), process })
+        }
+        Err(source) => Err(SessionError::Lock { folder: folder(), source }),
+    }
 }
 
 impl Live {
@@ -146,6 +201,7 @@ impl Live {
         index: LaneIdx,
         order: BatchOrder,
         permits: &Arc<Permits>,
+        board: &Arc<Board>,
     ) -> Result<LiveLane, SessionError> {
         let name = setup.experiment.lanes[index.0].name.clone();
         let resumed = setup.resumed.get(index.0);
@@ -162,13 +218,15 @@ impl Live {
         let thread = {
             let (setup, wires, permits) = (Arc::clone(setup), self.wires.clone(), Arc::clone(permits));
             let (orders, progress) = (Arc::clone(&orders), Arc::clone(&progress));
+            let pulse = board.pulse(index);
             let body = move || {
-                let tap = Tap::open(index, Box::new(writer), wires, progress, orders, permits);
+                let tap = Tap::open(index, Box::new(writer), wires, progress, orders, pulse, permits);
                 lane::run(&setup, index, order, tap)
             };
             thread::Builder::new().name(format!("lane-{name}")).spawn(body)
         };
-        let thread = thread.map_err(|source| SessionError::Thread { lane: name.clone(), source })?;
+        let thread =
+            thread.map_err(|source| SessionError::Thread { purpose: format!("lane {name}"), source })?;
         let (thread, outcome) = (Some(thread), None);
         Ok(LiveLane { name, log, orders, progress, thread, outcome, applied: 0, dropped: 0 })
     }
@@ -271,6 +329,10 @@ impl Live {
                 let lost = |_| Outcome::Failed { reason: "the lane's thread was lost".to_owned() };
                 lane.outcome = Some(thread.join().unwrap_or_else(lost));
             }
+        }
+        if let Some(Err(_)) = self.status.take().map(JoinHandle::join) {
+            let problem = "the thread that says how the run stands was lost".to_owned();
+            let _ = self.wires.warnings.try_send(Warning { lane: LaneIdx(0), problem });
         }
         self.lanes.iter().filter_map(|lane| lane.outcome.clone()).collect()
     }

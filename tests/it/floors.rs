@@ -91,7 +91,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("flate2", &["datasets"]),
     ("indicatif", &["headless"]),
     ("ratatui", &["theme", "widgets", "views", "tui", "cli"]),
-    ("rustix", &["nn", "tui"]),
+    ("rustix", &["nn", "runlog", "tui"]),
     ("safetensors", &["trainer", "model"]),
     ("serde_json", &["runlog", "cli"]),
     ("sha2", &["random", "datasets", "model"]),

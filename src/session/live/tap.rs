@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_channel::Sender;
 
 use super::orders::Orders;
+use super::status::Pulse;
 use super::{LaneEvent, Warning};
 use crate::event::RunEvent;
 use crate::runlog::LogWriter;
@@ -78,6 +79,8 @@ pub(super) struct Tap {
     wires: Wires,
     progress: Arc<Progress>,
     orders: Arc<Orders>,
+    /// Dropped after the log is closed, so that the status of a run that is over tells of whole logs.
+    pulse: Pulse,
     permits: Arc<Permits>,
     /// None only while the lane is paused.
     permit: Option<Permit>,
@@ -93,10 +96,11 @@ impl Tap {
         wires: Wires,
         progress: Arc<Progress>,
         orders: Arc<Orders>,
+        pulse: Pulse,
         permits: Arc<Permits>,
     ) -> Tap {
         let permit = Some(permits.acquire());
-        Tap { lane, log: Some(log), wires, progress, orders, permits, permit, step: Step(0) }
+        Tap { lane, log: Some(log), wires, progress, orders, pulse, permits, permit, step: Step(0) }
     }
 
     /// Has the log put on the disk, after the last event.
@@ -136,6 +140,7 @@ impl Sink for Tap {
     fn accept(&mut self, event: RunEvent) {
         self.step = event.step();
         let bytes = self.write(&event);
+        self.pulse.note(&event);
         // Where the channel is full the event is found in the log; where nobody listens it need not be.
         if self.wires.events.try_send(LaneEvent { lane: self.lane, event, bytes }).is_err() {
             self.progress.dropped.fetch_add(1, Ordering::Release);
@@ -168,6 +173,7 @@ impl Sink for Tap {
 mod tests {
     use crossbeam_channel::bounded;
 
+    use super::super::status::Board;
     use super::*;
     use crate::event::{At, Moment};
 
@@ -198,8 +204,9 @@ mod tests {
         let wires = Wires { events, warnings, bell };
         let progress = Arc::new(Progress::default());
         let log = Box::new(FullDisk { length: 0 });
+        let pulse = Board::new(Vec::new()).pulse(LaneIdx(1));
         let mut tap =
-            Tap::open(LaneIdx(1), log, wires, Arc::clone(&progress), Arc::default(), Permits::new(1));
+            Tap::open(LaneIdx(1), log, wires, Arc::clone(&progress), Arc::default(), pulse, Permits::new(1));
         for step in 1..=4 {
             tap.accept(RunEvent::Paused(Moment { step: Step(step), time: At::default() }));
         }

@@ -1,0 +1,66 @@
+//! `run.lock`: locked by the training process for as long as it lives, so that nobody trains the run a second time, and
+//! so that whoever looks at it on the same machine knows at once whether it still lives. The file is always empty.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+/// The file's name in the run's folder.
+const FILE: &str = "run.lock";
+/// Whoever looks holds the lock for a moment; so often it is tried again ...
+const ATTEMPTS: u32 = 20;
+/// ... after this time.
+const WAIT: Duration = Duration::from_millis(10);
+
+/// The lock of a run, held until it is dropped or the process ends.
+#[derive(Debug)]
+pub struct RunLock(#[expect(dead_code, reason = "holding the file is what it is for")] File);
+
+impl RunLock {
+    /// Takes the lock of the run in a folder; none where another process holds it.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened.
+    pub fn take(folder: &Path) -> io::Result<Option<RunLock>> {
+        let file = OpenOptions::new().read(true).append(true).create(true).open(folder.join(FILE))?;
+        for _ in 0..ATTEMPTS {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(RunLock(file))),
+                Err(TryLockError::WouldBlock) => thread::sleep(WAIT),
+                // A file system without locks is no reason not to train; its viewers go by the heartbeat.
+                Err(TryLockError::Error(_)) => return Ok(Some(RunLock(file))),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a process holds the lock of the run in a folder; none where that cannot be told, because there is no lock or
+/// the file system has none.
+pub fn is_locked(folder: &Path) -> Option<bool> {
+    let file = File::open(folder.join(FILE)).ok()?;
+    match file.try_lock_shared() {
+        Ok(()) => Some(false),
+        Err(TryLockError::WouldBlock) => Some(true),
+        Err(TryLockError::Error(_)) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_held_by_one_until_it_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(is_locked(folder.path()), None);
+        let lock = RunLock::take(folder.path()).unwrap().unwrap();
+        assert_eq!(is_locked(folder.path()), Some(true));
+        assert!(RunLock::take(folder.path()).unwrap().is_none());
+        drop(lock);
+        assert_eq!(is_locked(folder.path()), Some(false));
+        assert!(RunLock::take(folder.path()).unwrap().is_some());
+    }
+}

@@ -1,0 +1,195 @@
+//! `status.json`: what the training process says of itself and its lanes about every second, so that nobody need read
+//! logs to list runs. It is replaced as a whole, so a reader finds the old or the new one.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::bounded::read_bounded;
+use super::lock::is_locked;
+use super::summary::{LaneSummary, State};
+
+/// The file's name in the run's folder.
+const FILE: &str = "status.json";
+/// Where the next one is written.
+const NEXT: &str = ".status.json.new";
+/// The format of the file.
+const VERSION: u32 = 1;
+/// A longer file is none.
+const MOST_BYTES: usize = 4 << 20;
+/// How old a heartbeat at least is before the process counts as gone, where its lock tells nothing ...
+const LEAST_SILENCE: Duration = Duration::from_secs(10);
+/// ... and how many intervals between heartbeats.
+const SILENT_INTERVALS: u32 = 5;
+
+/// What the training process says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The format of the file.
+    pub version: u32,
+    /// The process.
+    pub pid: u32,
+    /// The machine that it runs on.
+    pub host: String,
+    /// When this was written, in milliseconds since 1970.
+    pub heartbeat_unix_ms: u64,
+    /// Milliseconds since the one before.
+    pub interval_ms: u64,
+    /// The end of the run; none while it trains.
+    pub exit: Option<Exit>,
+    /// The lanes in the order of the experiment.
+    pub lanes: Vec<LaneSummary>,
+}
+
+/// The end of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// How it ended: as the lane that needs most attention.
+    pub state: State,
+    /// When, in milliseconds since 1970.
+    pub unix_ms: u64,
+}
+
+impl Status {
+    /// What this process says of its lanes now; `exit` is how the run ended, where it did.
+    pub fn now(lanes: Vec<LaneSummary>, interval: Duration, exit: Option<State>) -> Status {
+        let unix_ms = milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+        Status {
+            version: VERSION,
+            pid: std::process::id(),
+            host: this_host(),
+            heartbeat_unix_ms: unix_ms,
+            interval_ms: milliseconds(interval),
+            exit: exit.map(|state| Exit { state, unix_ms }),
+            lanes,
+        }
+    }
+
+    /// The status in a run's folder; none where there is none that can be read.
+    pub fn read(folder: &Path) -> Option<Status> {
+        let text = read_bounded(&folder.join(FILE), MOST_BYTES).ok()?;
+        let status: Status = serde_json::from_slice(&text).ok()?;
+        (status.version == VERSION).then_some(status)
+    }
+
+    /// Puts this one in the place of the one before. Only who holds the lock of the run may. The last one waits until
+    /// it is on the disk.
+    ///
+    /// # Errors
+    /// Where the file system refuses; the one before then stays.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        let next = folder.join(NEXT);
+        // What a process left that was killed while it wrote; never written through, since it may be a link.
+        match fs::remove_file(&next) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        let mut text = serde_json::to_vec(self)?;
+        text.push(b'\n');
+        let mut file = File::create_new(&next)?;
+        file.write_all(&text)?;
+        if self.exit.is_some() {
+            file.sync_all()?;
+        }
+        fs::rename(&next, folder.join(FILE))
+    }
+
+    /// Whether the training process lives. On its own machine its lock tells; elsewhere it counts as gone once its
+    /// heartbeat is too old.
+    pub fn is_alive(&self, folder: &Path, now: SystemTime) -> bool {
+        if self.exit.is_some() {
+            return false;
+        }
+        match is_locked(folder) {
+            Some(true) => true,
+            Some(false) if self.host == this_host() => false,
+            _ => {
+                let beat = UNIX_EPOCH.checked_add(Duration::from_millis(self.heartbeat_unix_ms));
+                let silence = beat.and_then(|beat| now.duration_since(beat).ok()).unwrap_or_default();
+                silence <= self.patience()
+            }
+        }
+    }
+
+    /// How long after its heartbeat the process counts as alive, where its lock tells nothing.
+    pub fn patience(&self) -> Duration {
+        LEAST_SILENCE.max(Duration::from_millis(self.interval_ms).saturating_mul(SILENT_INTERVALS))
+    }
+}
+
+/// The name of this machine.
+fn this_host() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lock::RunLock;
+    use super::*;
+
+    fn status(host: &str, exit: Option<State>) -> Status {
+        let lane = LaneSummary { loss: Some(f32::NAN), ..LaneSummary::new("plain", 60) };
+        Status { host: host.to_owned(), ..Status::now(vec![lane], Duration::from_secs(1), exit) }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(NEXT), "half").unwrap();
+        for exit in [None, Some(State::Finished)] {
+            let written = status("here", exit);
+            written.write(folder.path()).unwrap();
+            let read = Status::read(folder.path()).unwrap();
+            assert!(read.lanes[0].loss.unwrap().is_nan());
+            assert_eq!((read.exit, read.heartbeat_unix_ms), (written.exit, written.heartbeat_unix_ms));
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        fs::write(&secret, "untouched").unwrap();
+        for name in [FILE, NEXT] {
+            std::os::unix::fs::symlink(&secret, folder.path().join(name)).unwrap();
+        }
+        status("here", None).write(folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "untouched");
+        assert!(Status::read(folder.path()).is_some());
+    }
+
+    #[test]
+    fn what_is_no_status_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        for text in ["", "{", r#"{"version":1}"#, r#"{"version":99}"#, "[[[["] {
+            fs::write(folder.path().join(FILE), text).unwrap();
+            assert_eq!(Status::read(folder.path()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_process_lives_as_long_as_its_lock_or_elsewhere_its_heart() {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there) = (status(&this_host(), None), status("far away", None));
+        let now = SystemTime::now();
+        let later = now + Duration::from_secs(11);
+        let alive = |status: &Status| [now, later].map(|now| status.is_alive(folder.path(), now));
+        assert_eq!([alive(&here), alive(&there)], [[true, false]; 2], "there is no lock to be seen");
+        let lock = RunLock::take(folder.path()).unwrap();
+        assert_eq!([alive(&here), alive(&there)], [[true, true]; 2]);
+        drop(lock);
+        assert_eq!([alive(&here), alive(&there)], [[false, false], [true, false]]);
+        let slow = Status { interval_ms: 3000, ..there };
+        assert_eq!(alive(&slow), [true, true]);
+        assert_eq!(alive(&status(&this_host(), Some(State::Stopped))), [false, false]);
+    }
+}

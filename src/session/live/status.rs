@@ -1,0 +1,141 @@
+//! What a run says of itself while it trains: each lane's events are summed up as they come, and a thread writes that
+//! about every second, at each change of a lane's state, and at the end.
+
+use std::fs;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::event::RunEvent;
+use crate::runlog::{LaneSummary, RunFolder, RunLock, State, Status};
+use crate::units::LaneIdx;
+
+/// The time between two heartbeats.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What all lanes are by now.
+#[derive(Debug)]
+pub(super) struct Board {
+    told: Mutex<Told>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Told {
+    lanes: Vec<LaneSummary>,
+    /// Lanes that may still say something.
+    open: usize,
+    /// Whether a state changed since the status was written.
+    changed: bool,
+}
+
+impl Board {
+    /// Of lanes as an earlier part of the run left them, or as they begin.
+    pub(super) fn new(lanes: Vec<LaneSummary>) -> Arc<Board> {
+        let told = Mutex::new(Told { lanes, open: 0, changed: false });
+        Arc::new(Board { told, changed: Condvar::new() })
+    }
+
+    /// The board's end in a lane.
+    pub(super) fn pulse(self: &Arc<Board>, lane: LaneIdx) -> Pulse {
+        self.lock().open += 1;
+        Pulse { board: Arc::clone(self), lane }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a change of state, or until it is time; gives what is known then, and whether all is over.
+    fn wait(&self) -> (Vec<LaneSummary>, bool) {
+        let quiet = |told: &mut Told| !told.changed && told.open > 0;
+        let waited = self.changed.wait_timeout_while(self.lock(), INTERVAL, quiet);
+        let mut told = waited.unwrap_or_else(PoisonError::into_inner).0;
+        told.changed = false;
+        (told.lanes.clone(), told.open == 0)
+    }
+}
+
+/// Tells the board of a lane's events. Dropping it says that no more will come.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    board: Arc<Board>,
+    lane: LaneIdx,
+}
+
+impl Pulse {
+    /// Sums up an event.
+    pub(super) fn note(&self, event: &RunEvent) {
+        let mut told = self.board.lock();
+        let Some(lane) = told.lanes.get_mut(self.lane.0) else { return };
+        let before = lane.state;
+        lane.note(event);
+        if lane.state != before {
+            told.changed = true;
+            self.board.changed.notify_one();
+        }
+    }
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        let mut told = self.board.lock();
+        told.open -= 1;
+        if let Some(lane) = told.lanes.get_mut(self.lane.0).filter(|lane| !lane.state.is_over()) {
+            lane.state = State::Failed;
+            lane.reason = Some("the lane's thread was lost".to_owned());
+        }
+        self.board.changed.notify_one();
+    }
+}
+
+/// Writes the status until all lanes ended, and once more then; holds the run's lock until that is on the disk.
+pub(super) fn keep(folder: RunFolder, lock: RunLock, board: Arc<Board>) -> io::Result<JoinHandle<()>> {
+    let body = move || {
+        let mut last = Instant::now();
+        loop {
+            let (mut lanes, over) = board.wait();
+            for (index, lane) in lanes.iter_mut().enumerate() {
+                let log = folder.log(LaneIdx(index)).unwrap_or_default();
+                lane.log_bytes = fs::metadata(log).map_or(0, |metadata| metadata.len());
+            }
+            let exit = over.then(|| lanes.iter().map(|lane| lane.state).max().unwrap_or(State::Finished));
+            let status = Status::now(lanes, last.elapsed(), exit);
+            last = Instant::now();
+            // A folder that cannot be written to is told of by the lanes; the heart beats on, in case it can again.
+            let _ = status.write(folder.path());
+            if over {
+                return drop(lock);
+            }
+        }
+    };
+    thread::Builder::new().name("status".to_owned()).spawn(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{At, LaneFinished, Moment, Outcome};
+    use crate::units::Step;
+
+    #[test]
+    fn a_change_of_state_is_told_at_once_and_the_end_at_the_end() {
+        let board = Board::new(["a", "b"].map(|name| LaneSummary::new(name, 9)).to_vec());
+        let (a, b) = (board.pulse(LaneIdx(0)), board.pulse(LaneIdx(1)));
+        let time = At { at_ms: 5.0 };
+        a.note(&RunEvent::Paused(Moment { step: Step(1), time }));
+        let start = Instant::now();
+        let (lanes, over) = board.wait();
+        assert_eq!((lanes[0].state, lanes[1].state, over), (State::Paused, State::Running, false));
+        let finished = LaneFinished { step: Step(9), outcome: Outcome::Completed, time };
+        a.note(&RunEvent::LaneFinished(finished));
+        drop(a);
+        assert!(!board.wait().1);
+        drop(b);
+        let (lanes, over) = board.wait();
+        assert_eq!((lanes[0].state, lanes[0].step, over), (State::Finished, Step(9), true));
+        assert_eq!(lanes[1].state, State::Failed);
+        assert!(start.elapsed() < INTERVAL, "a change of state was not told at once");
+    }
+}
