@@ -16,10 +16,12 @@ mod consistency;
 mod resolve;
 mod tail;
 mod summary;
+mod effective;
 mod lock;
 mod status;
 mod listing;
 
+pub use effective::{Superseded, effective};
 pub use folder::{NewRun, RunFolder};
 pub use listing::{list, summarize};
 pub use lock::{RunLock, is_locked};

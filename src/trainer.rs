@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::datasets::{BatchOrder, Dataset};
-use crate::event::{Outcome, RunEvent};
+use crate::event::{Mode, Outcome, RunEvent, Split};
 use crate::experiment::Experiment;
 use crate::model::Network;
 use crate::units::Step;
@@ -16,7 +16,7 @@ mod course;
 mod schedule;
 
 pub use batches::{Batches, Drawn};
-pub use checkpoint::{Checkpoint, CheckpointError, read_checkpoint};
+pub use checkpoint::{Checkpoint, CheckpointError, read_checkpoint, read_resumable};
 pub use schedule::learning_rate;
 
 /// Where a lane's events go, and where its orders come from.
@@ -60,18 +60,28 @@ pub struct Task<'a> {
     pub order: &'a BatchOrder,
     /// The hash of the network's initial weights.
     pub initial_weights: String,
-    /// The steps that the network has made already, in an earlier part of the same run; then its log goes on
-    /// and has its beginning.
-    pub done: Step,
+    /// Where an earlier part of the same run left the lane; none where it begins.
+    pub resumed: Option<Resumed>,
     /// The run's folder; checkpoints go into `checkpoints` in it.
     pub folder: &'a Path,
     /// Milliseconds since the run started.
     pub clock: &'a dyn Fn() -> f64,
 }
 
+/// A state that a lane goes on from; its network is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resumed {
+    /// The updates made.
+    pub step: Step,
+    /// The checkpoint that it was taken from, as its record names it; none where these are the initial weights.
+    pub checkpoint: Option<String>,
+    /// The passes of this step's evaluation that were made.
+    pub evaluated: Vec<(Split, Mode)>,
+}
+
 /// Trains a network to the end, to divergence or until told to stop; `batches` gives the batch of each step
-/// from the one after [`Task::done`]. The first event is
-/// [`RunEvent::LaneStarted`], the last one [`RunEvent::LaneFinished`] with the outcome that is returned.
+/// from the one after those made. The first event is [`RunEvent::LaneStarted`], or [`RunEvent::LaneResumed`] where the
+/// lane goes on, the last one [`RunEvent::LaneFinished`] with the outcome that is returned.
 pub fn train(
     network: &mut dyn Network,
     batches: &mut dyn Batches,

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
 use super::{RunsFolder, saved};
+use crate::runlog::{RunLogError, Superseded};
 use crate::session::replay::Replay;
 use rows::RowWriter;
 
@@ -72,13 +73,28 @@ fn export_to_file(replay: Replay, format: Format, path: &Path) -> Result<(), Fai
     Ok(())
 }
 
+/// What a log holds twice; nothing where there is no log.
+fn superseded(log: &Path) -> Result<Superseded, RunLogError> {
+    match Superseded::find(log) {
+        Err(RunLogError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(Superseded::default())
+        }
+        found => found,
+    }
+}
+
 /// Streams a run, lane by lane.
 fn export(mut replay: Replay, format: Format, out: &mut dyn Write) -> Result<(), Failure> {
     let labels: Vec<(String, String)> =
         replay.lanes().iter().map(|lane| (lane.run.clone(), lane.name.clone())).collect();
     let mut rows = RowWriter::new(format, labels, out)?;
+    // What a lane that was resumed made again would stand in the table twice.
+    let superseded =
+        replay.lanes().iter().map(|lane| superseded(&lane.log)).collect::<Result<Vec<_>, _>>()?;
     while let Some(replayed) = replay.next_event()? {
-        rows.event(replayed.lane, &replayed.event)?;
+        if superseded[replayed.lane.0].spares(&replayed.event, &replayed.bytes) {
+            rows.event(replayed.lane, &replayed.event)?;
+        }
     }
     saved::warn_of_losses(&replay);
     Ok(())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use clap::Args;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::appearance::AppearanceArgs;
 use super::check::topologies;
@@ -15,10 +15,12 @@ use super::live_source::LiveSource;
 use super::source::ExperimentArgs;
 use super::{RunsFolder, warn};
 use crate::app::{App, LaneLabel};
+use crate::datasets::Dataset;
 use crate::event::Outcome;
+use crate::experiment::Checked;
 use crate::headless::{self, Reporter, Stopper};
 use crate::nn::kernels::InstructionSet;
-use crate::runlog::{NewRun, RunFolder};
+use crate::runlog::{ManifestLane, NewRun, RunFolder};
 use crate::session::live::{self, Command, Live, Setup};
 use crate::{datasets, tui};
 
@@ -31,10 +33,20 @@ use crate::{datasets, tui};
 Examples:
   skiplane train experiments/quick.toml
   skiplane train experiments/depth.toml --headless --threads 4 > depth.log
+  skiplane train --resume latest
   skiplane train --set training.batch=32 --set lane.*.depth=20 --name small")]
 pub(super) struct TrainArgs {
     #[command(flatten)]
     experiment: ExperimentArgs,
+    /// Goes on with a run that crashed, failed or was stopped: each lane from its last checkpoint, in the same folder.
+    ///
+    /// RUN is an id, a unique prefix of one, `latest`, or a folder.
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with_all = ["experiment", "set", "seed", "steps", "name"]
+    )]
+    resume: Option<String>,
     /// Shows no dashboard: a progress bar a lane on a terminal, plain lines else.
     #[arg(long)]
     headless: bool,
@@ -53,6 +65,13 @@ pub(super) struct TrainArgs {
     appearance: AppearanceArgs,
 }
 
+impl TrainArgs {
+    /// Threads that compute.
+    fn threads(&self) -> usize {
+        self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
+    }
+}
+
 /// A run that has been started, and where it is kept.
 struct Started {
     live: Live,
@@ -62,21 +81,34 @@ struct Started {
 }
 
 pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
-    let started = start(args)?;
+    let started = match &args.resume {
+        None => start(args)?,
+        Some(run) => match resume(args, run)? {
+            Some(started) => started,
+            None => return Ok(()),
+        },
+    };
     if args.headless || !io::stdout().is_terminal() {
         return headless(started);
     }
     dashboard(args, started)
 }
 
+/// Loads the data and checks that the experiment fits it.
+fn load(checked: &Checked) -> Result<Arc<Dataset>, Failure> {
+    let experiment = &checked.experiment;
+    let dataset = datasets::load(&experiment.data, experiment.seed)?;
+    checked.places.check_images(experiment, dataset.train.len())?;
+    topologies(checked, dataset.shape, dataset.classes.len())?;
+    Ok(Arc::new(dataset))
+}
+
 /// Checks everything before anything is written, then starts the lanes.
 fn start(args: &TrainArgs) -> Result<Started, Failure> {
     let (name, checked) = args.experiment.read()?;
     let experiment = &checked.experiment;
-    let dataset = datasets::load(&experiment.data, experiment.seed)?;
-    checked.places.check_images(experiment, dataset.train.len())?;
-    topologies(&checked, dataset.shape, dataset.classes.len())?;
-    let threads = args.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let dataset = load(&checked)?;
+    let threads = args.threads();
     let at = Timestamp::now();
     let run = NewRun {
         name: args.name.as_deref().unwrap_or(&name),
@@ -87,11 +119,39 @@ fn start(args: &TrainArgs) -> Result<Started, Failure> {
         started: at,
     };
     let folder = RunFolder::create(&args.folder.path()?, run)?;
-    let label =
-        |lane: &crate::experiment::Lane| LaneLabel { run: folder.id().to_owned(), lane: lane.name.clone() };
-    let app = App::new(experiment.lanes.iter().map(label).collect());
-    let live = live::start(Setup::new(experiment.clone(), Arc::new(dataset), folder.clone(), threads))?;
+    let app = App::new(labels(&folder));
+    let live = live::start(Setup::new(experiment.clone(), dataset, folder.clone(), threads))?;
     Ok(Started { live, app, folder, at })
+}
+
+/// Starts the lanes of an earlier run that have something left to do; none where no lane has.
+fn resume(args: &TrainArgs, run: &str) -> Result<Option<Started>, Failure> {
+    let folder = RunFolder::open(&args.folder.resolve(run)?)?;
+    let experiment = Some(folder.path().join(RunFolder::EXPERIMENT));
+    let (_, checked) = ExperimentArgs { experiment, ..ExperimentArgs::default() }.read()?;
+    let before = &folder.manifest().instruction_set;
+    let now = InstructionSet::detect().name();
+    if before != now {
+        warn(&format!("the run was begun with {before} and goes on with {now}; its last digits will differ"));
+    }
+    let setup = Setup::resume(load(&checked)?, folder.clone(), args.threads())?;
+    if setup.is_over() {
+        writeln!(io::stdout(), "run {}: all lanes are at their end, nothing is left to do", folder.id())?;
+        return Ok(None);
+    }
+    // The events' times go on from those before.
+    let since = SignedDuration::try_from_secs_f64((setup.clock)() / 1e3).unwrap_or_default();
+    let at = Timestamp::now().checked_sub(since).unwrap_or(Timestamp::UNIX_EPOCH);
+    let mut app = App::new(labels(&folder));
+    let mut live = live::start(setup)?;
+    live.drain_earlier(|lane, event| app.apply(lane, event));
+    Ok(Some(Started { live, app, folder, at }))
+}
+
+/// The lanes' labels.
+fn labels(folder: &RunFolder) -> Vec<LaneLabel> {
+    let label = |lane: &ManifestLane| LaneLabel { run: folder.id().to_owned(), lane: lane.name.clone() };
+    folder.manifest().lanes.iter().map(label).collect()
 }
 
 /// The command line, for whoever wants to repeat the run; without the folder that the program lies in.

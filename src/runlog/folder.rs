@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::manifest::{Manifest, ManifestLane};
+use super::manifest::{Manifest, ManifestLane, is_file_name};
 use super::{LogReader, LogWriter, RunLogError};
 use crate::event::FORMAT_VERSION;
 use crate::experiment::Experiment;
@@ -119,6 +119,12 @@ impl RunFolder {
     /// The folder of checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join(RunFolder::CHECKPOINTS)
+    }
+
+    /// A checkpoint by the name that its record gives it; none where that leads out of the folder of checkpoints.
+    pub fn checkpoint(&self, name: &str) -> Option<PathBuf> {
+        let (folder, file) = name.split_once('/')?;
+        (folder == RunFolder::CHECKPOINTS && is_file_name(file)).then(|| self.checkpoints().join(file))
     }
 
     /// The log of a lane; none where the run has no such lane.
@@ -274,6 +280,12 @@ pub(super) mod tests {
         assert_eq!(opened.log(LaneIdx(1)).unwrap(), created.path().join("residual.jsonl"));
         assert!(opened.log(LaneIdx(2)).is_none());
         assert!(opened.checkpoints().is_dir());
+        let file = opened.checkpoint("checkpoints/plain-00000004.safetensors").unwrap();
+        assert_eq!(file, opened.checkpoints().join("plain-00000004.safetensors"));
+        for name in ["plain", "checkpoints/../../x", "checkpoints/..", "checkpoints/", "/etc/passwd", "../x"]
+        {
+            assert_eq!(opened.checkpoint(name), None, "{name}");
+        }
     }
 
     #[test]

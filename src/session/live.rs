@@ -6,7 +6,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -16,7 +16,7 @@ use thiserror::Error;
 use super::permits::Permits;
 use crate::datasets::{BatchOrder, DatasetError};
 use crate::event::{Outcome, RunEvent};
-use crate::runlog::{LaneSummary, RunLock, RunLogError, Status, read_records};
+use crate::runlog::{Entry, LogReader, RunFolder, RunLock, RunLogError, Status, read_records};
 use crate::text::printable;
 use crate::units::LaneIdx;
 
@@ -131,6 +131,8 @@ struct LiveLane {
     progress: Arc<Progress>,
     thread: Option<JoinHandle<Outcome>>,
     outcome: Option<Outcome>,
+    /// Bytes of the log that earlier parts of the run left.
+    earlier: u64,
     /// Bytes of the log whose events were handed over.
     applied: u64,
     /// Dropped events that were looked for in the log.
@@ -142,8 +144,11 @@ struct LiveLane {
 /// # Errors
 /// A batch larger than the training split, a run that another process trains, logs that cannot be created, no threads.
 /// Lanes that were started before the error are stopped.
-pub fn start(setup: Setup) -> Result<Live, SessionError> {
-    let lock = lock(&setup)?;
+pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
+    let lock = match setup.lock.take() {
+        Some(lock) => lock,
+        None => lock(&setup.folder)?,
+    };
     let training = &setup.experiment.training;
     let order = BatchOrder::new(setup.dataset.train.len(), training.batch, setup.experiment.seed)?;
     let permits = Permits::new(setup.threads);
@@ -152,8 +157,7 @@ pub fn start(setup: Setup) -> Result<Live, SessionError> {
     let (bell_in, bell) = bounded(1);
     let wires = Wires { events: events_in, warnings: warnings_in, bell: bell_in };
     let setup = Arc::new(setup);
-    let steps = setup.experiment.training.steps;
-    let board = Board::new(setup.experiment.lanes.iter().map(|l| LaneSummary::new(&l.name, steps)).collect());
+    let board = Board::new(setup.summaries());
     let mut live = Live { lanes: Vec::new(), events, warnings, bell, wires, filled: 0, status: None };
     // What an earlier part of the run left can be drained at once.
     let _ = live.wires.bell.try_send(());
@@ -182,12 +186,13 @@ pub fn start(setup: Setup) -> Result<Live, SessionError> {
 }
 
 /// The lock of the run, which is held as long as it trains.
-fn lock(setup: &Setup) -> Result<RunLock, SessionError> {
-    let folder = || setup.folder.path().display().to_string();
-    match RunLock::take(setup.folder.path()) {
+fn lock(folder: &RunFolder) -> Result<RunLock, SessionError> {
+    let path = folder.path();
+    let folder = || path.display().to_string();
+    match RunLock::take(path) {
         Ok(Some(lock)) => Ok(lock),
         Ok(None) => {
-            let process = Status::read(setup.folder.path()).map(|status| (status.pid, status.host));
+            let process = Status::read(path).map(|status| (status.pid, status.host));
             Err(SessionError::Held { folder: folder(), process })
         }
         Err(source) => Err(SessionError::Lock { folder: folder(), source }),
@@ -205,14 +210,27 @@ impl Live {
     ) -> Result<LiveLane, SessionError> {
         let name = setup.experiment.lanes[index.0].name.clone();
         let resumed = setup.resumed.get(index.0);
-        let progress = Arc::new(Progress::after(resumed.map_or(0, |lane| lane.kept)));
+        let kept = resumed.and_then(|lane| lane.log_bytes);
+        let earlier = kept.unwrap_or(0);
+        let progress = Arc::new(Progress::after(earlier));
         let (orders, log) = (Arc::new(Orders::default()), setup.folder.log(index).unwrap_or_default());
         if let Some(outcome) = resumed.and_then(|lane| lane.outcome.clone()) {
             let (thread, outcome) = (None, Some(outcome));
-            return Ok(LiveLane { name, log, orders, progress, thread, outcome, applied: 0, dropped: 0 });
+            return Ok(LiveLane {
+                name,
+                log,
+                orders,
+                progress,
+                thread,
+                outcome,
+                earlier,
+                applied: 0,
+                dropped: 0,
+            });
         }
-        let writer = match resumed {
-            Some(lane) => setup.folder.reopen_log(index, lane.kept)?,
+        let writer = match kept {
+            // Only what is torn at its end is cut.
+            Some(whole) => setup.folder.reopen_log(index, whole)?,
             None => setup.folder.create_log(index)?,
         };
         let thread = {
@@ -228,7 +246,7 @@ impl Live {
         let thread =
             thread.map_err(|source| SessionError::Thread { purpose: format!("lane {name}"), source })?;
         let (thread, outcome) = (Some(thread), None);
-        Ok(LiveLane { name, log, orders, progress, thread, outcome, applied: 0, dropped: 0 })
+        Ok(LiveLane { name, log, orders, progress, thread, outcome, earlier, applied: 0, dropped: 0 })
     }
 
     /// The names of the lanes, in the order of the experiment.
@@ -283,13 +301,26 @@ impl Live {
         let gap = place.applied..end;
         place.applied = end;
         let filled = &mut self.filled;
-        let read = read_records(&place.log, gap, |event| {
+        let mut each = |event| {
             *filled += 1;
             apply(lane, &event);
-        });
+        };
+        let read = match gap.start {
+            // An earlier part of the run, which may have been damaged since.
+            0 => read_beginning(&place.log, gap.end, each),
+            _ => read_records(&place.log, gap, &mut each),
+        };
         if let Err(error) = read {
             let problem = format!("events are missing on screen, though not in the log: {error}");
             let _ = self.wires.warnings.try_send(Warning { lane, problem });
+        }
+    }
+
+    /// Hands over what the earlier parts of the run left in its logs, so that it can be told from what comes.
+    pub fn drain_earlier(&mut self, mut apply: impl FnMut(LaneIdx, &RunEvent)) {
+        for index in 0..self.lanes.len() {
+            let earlier = self.lanes[index].earlier;
+            self.fill_up_to(LaneIdx(index), earlier, &mut apply);
         }
     }
 
@@ -336,6 +367,19 @@ impl Live {
         }
         self.lanes.iter().filter_map(|lane| lane.outcome.clone()).collect()
     }
+}
+
+/// Reads the events of a log up to a byte, leaving out what is broken.
+fn read_beginning(log: &Path, end: u64, mut each: impl FnMut(RunEvent)) -> Result<(), RunLogError> {
+    let mut reader = LogReader::open(log)?;
+    while reader.position().offset() < end {
+        match reader.next_entry()? {
+            Some(Entry::Event { event, .. }) => each(event),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Live {

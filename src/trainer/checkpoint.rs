@@ -88,6 +88,24 @@ pub fn read_checkpoint(path: &Path) -> Result<Checkpoint, CheckpointError> {
     Ok(Checkpoint { lane, step, state, optimizer })
 }
 
+/// Reads a checkpoint to go on from, with what the optimiser remembers.
+///
+/// # Errors
+/// Where either file cannot be read, is no checkpoint, or is of another lane or step.
+pub fn read_resumable(path: &Path, lane: &str, step: Step) -> Result<Checkpoint, CheckpointError> {
+    let read = |path: PathBuf| {
+        let (found_lane, found_step, tensors) = read_tensors(&path)?;
+        if found_lane == lane && found_step == step {
+            return Ok(tensors);
+        }
+        let found = format!("one of lane `{}` at step {found_step}", printable(&found_lane));
+        Err(CheckpointError::Malformed { path, found })
+    };
+    let state = read(path.to_owned())?;
+    let optimizer = read(path.with_extension(format!("{OPTIMIZER}.safetensors")))?;
+    Ok(Checkpoint { lane: lane.to_owned(), step, state, optimizer })
+}
+
 /// Writes a file beside its place and moves it there once it is on the disk.
 fn write_tensors(
     path: &Path,

@@ -2,12 +2,13 @@
 
 use super::evaluation::{Pass, passes};
 use super::schedule::learning_rate;
-use super::{Batches, Control, Sink, Task, checkpoint};
+use super::{Batches, Control, Resumed, Sink, Task, checkpoint};
 use crate::datasets::Batch;
 use crate::event::{
-    At, CheckpointWritten, EvaluationFinished, FORMAT_VERSION, HistogramsTaken, LaneFinished, LaneStarted,
-    Mode, Moment, NonFiniteFound, Outcome, RunEvent, Split, StepFinished, StepTime,
+    At, CheckpointWritten, EvaluationFinished, FORMAT_VERSION, HistogramsTaken, LaneFinished, LaneResumed,
+    LaneStarted, Mode, Moment, NonFiniteFound, Outcome, RunEvent, Split, StepFinished, StepTime,
 };
+use crate::experiment::Experiment;
 use crate::model::{Network, StepResult, Wanted};
 use crate::units::Step;
 
@@ -31,7 +32,8 @@ impl<'a> Course<'a> {
         task: &'a Task<'a>,
         sink: &'a mut dyn Sink,
     ) -> Outcome {
-        let (evaluated, step) = (Batch::default(), task.done);
+        let step = task.resumed.as_ref().map_or(Step(0), |resumed| resumed.step);
+        let evaluated = Batch::default();
         let mut course = Course { network, batches, task, sink, evaluated, step };
         let outcome = course.all_steps().err().unwrap_or(Outcome::Completed);
         let finished = LaneFinished { step: course.step, outcome: outcome.clone(), time: course.now() };
@@ -42,24 +44,55 @@ impl<'a> Course<'a> {
     /// Makes all steps, or says why not.
     fn all_steps(&mut self) -> Result<(), Outcome> {
         let training = &self.task.experiment.training;
-        if self.step == Step(0) {
-            self.begin();
-            if training.evaluate_every > 0 {
-                self.evaluate()?;
+        match &self.task.resumed {
+            None => {
+                self.begin();
+                self.evaluate(&self.due_passes(&[]))?;
             }
+            Some(resumed) => self.resume(resumed)?,
         }
         while self.step.0 < training.steps {
             self.obey()?;
             self.make_step()?;
-            let is_last = self.step.0 >= training.steps;
-            if is_last || is_due(training.evaluate_every, self.step) {
-                self.evaluate()?;
-            }
-            if is_last || is_due(training.checkpoint_every, self.step) {
-                self.write_checkpoint();
-            }
+            self.evaluate(&self.due_passes(&[]))?;
+            self.write_due_checkpoint();
         }
         Ok(())
+    }
+
+    /// Goes on where an earlier part of the run was cut off. A checkpoint that was ordered in the middle of an
+    /// evaluation leaves passes to be made, and then the checkpoint that comes after them.
+    fn resume(&mut self, resumed: &Resumed) -> Result<(), Outcome> {
+        let (step, checkpoint, time) = (self.step, resumed.checkpoint.clone(), self.now());
+        self.sink.accept(RunEvent::LaneResumed(LaneResumed { step, checkpoint, time }));
+        let missing = self.due_passes(&resumed.evaluated);
+        if !missing.is_empty() {
+            self.evaluate(&missing)?;
+            self.write_due_checkpoint();
+        }
+        Ok(())
+    }
+
+    /// The passes that are due after the present step, of which some were made already.
+    fn due_passes(&self, made: &[(Split, Mode)]) -> Vec<(Split, Mode)> {
+        let Task { experiment: Experiment { training, .. }, dataset, .. } = self.task;
+        let is_last = self.step.0 >= training.steps;
+        if !is_due(training.evaluate_every, self.step) && !is_last {
+            return Vec::new();
+        }
+        let is_missing = |&(split, mode): &(Split, Mode)| {
+            !made.contains(&(split, mode)) && !Pass::new(dataset, training, split, mode).is_empty()
+        };
+        passes(self.step).iter().copied().filter(is_missing).collect()
+    }
+
+    /// Writes a checkpoint where one is due after the present step.
+    fn write_due_checkpoint(&mut self) {
+        let training = &self.task.experiment.training;
+        let is_last = self.step.0 >= training.steps;
+        if self.step > Step(0) && (is_last || is_due(training.checkpoint_every, self.step)) {
+            self.write_checkpoint();
+        }
     }
 
     fn begin(&mut self) {
@@ -129,11 +162,8 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn evaluate(&mut self) -> Result<(), Outcome> {
-        for &(split, mode) in passes(self.step) {
-            self.evaluate_split(split, mode)?;
-        }
-        Ok(())
+    fn evaluate(&mut self, passes: &[(Split, Mode)]) -> Result<(), Outcome> {
+        passes.iter().try_for_each(|&(split, mode)| self.evaluate_split(split, mode))
     }
 
     fn evaluate_split(&mut self, split: Split, mode: Mode) -> Result<(), Outcome> {

@@ -49,6 +49,11 @@ impl<'a> Pass<'a> {
         Pass { dataset, images, mode, batch, end, done: 0, loss_sum: 0.0, wrong: 0 }
     }
 
+    /// Whether it looks at no image, and so has no result.
+    pub(super) fn is_empty(&self) -> bool {
+        self.end == 0
+    }
+
     /// The images of the next batch; none at the end.
     fn next_range(&self) -> Option<Range<usize>> {
         (self.done < self.end).then(|| self.done..(self.done + self.batch).min(self.end))

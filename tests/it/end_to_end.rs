@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use skiplane::datasets;
 use skiplane::event::{Outcome, RunEvent};
 use skiplane::experiment::{Data, Experiment, Shortcut};
-use skiplane::runlog::{Entry, RunFolder};
+use skiplane::runlog::{Entry, RunFolder, effective};
 use skiplane::session::live::{Setup, start};
 use skiplane::trainer::read_checkpoint;
 use skiplane::units::LaneIdx;
@@ -74,8 +74,8 @@ fn assert_trained(folder: &RunFolder) {
     }
 }
 
-/// A log with every `time` taken out, whatever it stands in.
-fn without_times(log: &Path) -> String {
+/// The effective events of a log with every `time` taken out, whatever it stands in.
+pub(crate) fn without_times(log: &Path) -> String {
     fn strip(value: &mut serde_json::Value) {
         match value {
             serde_json::Value::Object(fields) => {
@@ -86,13 +86,14 @@ fn without_times(log: &Path) -> String {
             _ => {}
         }
     }
-    let log = fs::read_to_string(log).unwrap();
-    let lines = log.lines().map(|line| {
-        let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
+    let mut lines = String::new();
+    let told = effective(log, |event, _| {
+        let mut value = serde_json::to_value(event).unwrap();
         strip(&mut value);
-        value.to_string() + "\n"
+        lines += &(value.to_string() + "\n");
     });
-    lines.collect()
+    told.unwrap();
+    lines
 }
 
 #[test]
@@ -149,6 +150,7 @@ fn a_run_that_was_cut_off_goes_on_as_if_it_never_was() {
     // The first lane was cut off in the middle of a record after its second step; the other one is complete.
     let cut = end_of_checkpoint(&folder, 0, 2) + 100;
     fs::OpenOptions::new().write(true).open(&logs[0]).unwrap().set_len(cut).unwrap();
+    let before = fs::read(&logs[0]).unwrap();
     fs::remove_file(folder.checkpoints().join("plain-00000004.safetensors")).unwrap();
 
     let dataset = Arc::new(datasets::load(&experiment.data, experiment.seed).unwrap());
@@ -159,6 +161,9 @@ fn a_run_that_was_cut_off_goes_on_as_if_it_never_was() {
     live.drain(|lane, event| seen[lane.0].push(event.clone()));
     assert!(live.is_finished());
     assert_eq!(seen, [0, 1].map(|lane| events(&folder, lane)));
+    // The log is only added to, behind what is torn.
+    let whole = before.iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
+    assert!(fs::read(&logs[0]).unwrap().starts_with(&before[..whole]));
     let times: Vec<f64> = seen[0].iter().map(RunEvent::at_ms).collect();
     assert!(times.is_sorted(), "{times:?}");
 }

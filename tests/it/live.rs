@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use skiplane::datasets::BatchOrder;
 use skiplane::event::{Outcome, RunEvent};
 use skiplane::experiment::Experiment;
-use skiplane::runlog::{Entry, NewRun, RunFolder};
+use skiplane::model::{Network, shared_weights_hash};
+use skiplane::runlog::{Entry, LogWriter, NewRun, RunFolder, State, Status, summarize};
 use skiplane::session::live::{Command, Live, SessionError, Setup, start};
-use skiplane::trainer::{Batches, Drawn};
+use skiplane::trainer::{Batches, Control, Drawn, Sink, Task, train};
 use skiplane::units::{LaneIdx, Step};
 
+use crate::end_to_end::without_times;
 use crate::fakes::{Call, FakeNetwork, dataset};
 
 type Seen = BTreeMap<LaneIdx, Vec<RunEvent>>;
@@ -188,6 +190,144 @@ fn threads_are_split_between_the_lanes_that_train() {
     fs::write(folder.log(LaneIdx(1)).unwrap(), "").unwrap();
     let resumed = Setup::resume(Arc::new(dataset()), folder, 8).unwrap();
     assert_eq!(told(resumed), named(&[("b", 8)]));
+}
+
+/// A sink that writes a log and orders a stop at a certain poll.
+struct Stopping {
+    log: LogWriter,
+    records: usize,
+    polls_left: usize,
+}
+
+impl Sink for Stopping {
+    fn accept(&mut self, event: RunEvent) {
+        self.log.append(&event).unwrap();
+        self.records += 1;
+    }
+
+    fn poll(&mut self) -> Control {
+        if self.polls_left == 0 {
+            return Control::Stop;
+        }
+        self.polls_left -= 1;
+        Control::Continue
+    }
+
+    fn wait(&mut self) -> Control {
+        unreachable!("nothing is paused")
+    }
+
+    fn warn(&mut self, problem: String) {
+        panic!("{problem}");
+    }
+}
+
+/// Trains a fake network into the first lane's log until a poll at which it is told to stop; gives the records
+/// written and whether it was told.
+fn stop_at(poll: usize, folder: &RunFolder, experiment: &Experiment) -> (usize, Outcome) {
+    let dataset = dataset();
+    let order = BatchOrder::new(dataset.train.len(), experiment.training.batch, experiment.seed).unwrap();
+    let task = Task {
+        lane: "a",
+        experiment,
+        dataset: &dataset,
+        order: &order,
+        initial_weights: shared_weights_hash(&FakeNetwork::new().state()),
+        resumed: None,
+        folder: folder.path(),
+        clock: &|| 7.0,
+    };
+    let mut sink = Stopping { log: folder.create_log(LaneIdx(0)).unwrap(), records: 0, polls_left: poll };
+    let mut batches = Drawn::new(experiment, &dataset, order.clone());
+    let outcome = train(&mut FakeNetwork::new(), &mut batches, &task, &mut sink);
+    (sink.records, outcome)
+}
+
+fn resume(folder: &RunFolder) -> Live {
+    let mut setup = Setup::resume(Arc::new(dataset()), folder.clone(), 2).unwrap();
+    setup.build = Box::new(|_, _, _, _| Ok(Box::new(FakeNetwork::new())));
+    start(setup).unwrap()
+}
+
+#[test]
+fn a_lane_that_was_stopped_anywhere_goes_on_as_if_it_never_was() {
+    let root = tempfile::tempdir().unwrap();
+    let mut experiment = experiment(&["a"], 5);
+    experiment.training.evaluate_every = 2;
+    experiment.training.checkpoint_every = 4;
+    let whole = folder(root.path(), &experiment);
+    assert_eq!(stop_at(usize::MAX, &whole, &experiment).1, Outcome::Completed);
+    let whole = without_times(&whole.log(LaneIdx(0)).unwrap());
+    let mut polls = 0;
+    loop {
+        let folder = folder(root.path(), &experiment);
+        let (records, outcome) = stop_at(polls, &folder, &experiment);
+        if outcome == Outcome::Completed {
+            break;
+        }
+        assert_eq!(resume(&folder).join(), [Outcome::Completed]);
+        let again = without_times(&folder.log(LaneIdx(0)).unwrap());
+        let mut again: Vec<&str> = again.lines().collect();
+        // The stop itself left the checkpoint before its end.
+        assert!(again.remove(records - 2).starts_with(r#"{"checkpoint_written""#), "poll {polls}");
+        assert_eq!(again, whole.lines().collect::<Vec<_>>(), "poll {polls}");
+        polls += 1;
+    }
+    assert!(polls > 20, "only {polls} places to stop at were found");
+}
+
+#[test]
+fn a_broken_checkpoint_is_passed_over_for_the_one_before() {
+    let root = tempfile::tempdir().unwrap();
+    let mut experiment = experiment(&["a"], 9);
+    experiment.training.checkpoint_every = 2;
+    let whole = folder(root.path(), &experiment);
+    stop_at(usize::MAX, &whole, &experiment);
+    let whole = without_times(&whole.log(LaneIdx(0)).unwrap());
+    let folder = folder(root.path(), &experiment);
+    stop_at(6, &folder, &experiment);
+    let file = |step: u64, what: &str| folder.checkpoints().join(format!("a-{step:08}{what}.safetensors"));
+    // Step 6 is torn, step 4 has lost its optimiser, and step 2 is another lane's.
+    fs::write(file(6, ""), "torn").unwrap();
+    fs::remove_file(file(4, ".optimizer")).unwrap();
+    let mut other = fs::read(file(2, "")).unwrap();
+    let at = other.windows(10).position(|bytes| bytes == br#""lane":"a""#).unwrap();
+    other[at + 8] = b'b';
+    fs::write(file(2, ""), other).unwrap();
+    let mut live = resume(&folder);
+    assert_eq!(live.join(), [Outcome::Completed]);
+    let problems: Vec<String> = live.take_warnings().into_iter().map(|warning| warning.problem).collect();
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    for (problem, (step, what)) in problems.iter().zip([
+        (6, "expected a checkpoint"),
+        (4, "a-00000004.optimizer.safetensors"),
+        (2, "found one of lane `b` at step 2"),
+    ]) {
+        assert!(
+            problem.contains(&format!("step {step} is passed over")) && problem.contains(what),
+            "{problem}"
+        );
+    }
+    assert_eq!(without_times(&folder.log(LaneIdx(0)).unwrap()), whole, "from the initial weights");
+}
+
+#[test]
+fn a_run_is_trained_by_one_process_at_a_time() {
+    let root = tempfile::tempdir().unwrap();
+    let experiment = experiment(&["a"], 1_000_000);
+    let (setup, _) = setup(root.path(), &experiment, 64);
+    let folder = setup.folder.clone();
+    let mut live = start(setup).unwrap();
+    let refused = Setup::resume(Arc::new(dataset()), folder.clone(), 1).map(drop).unwrap_err();
+    assert!(matches!(refused, SessionError::Held { .. }), "{refused}");
+    assert_eq!(summarize(folder.path(), SystemTime::now()).unwrap().state, State::Running);
+    live.command_all(Command::Stop);
+    live.join();
+    let summary = summarize(folder.path(), SystemTime::now()).unwrap();
+    assert_eq!(summary.state, State::Stopped);
+    assert_eq!(Status::read(folder.path()).unwrap().lanes, summary.lanes);
+    assert!(summary.lanes[0].log_bytes > 0);
+    assert!(Setup::resume(Arc::new(dataset()), folder, 1).is_ok());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on is to panic where it stands")]
 
 mod cli;
+mod crashes;
 mod dashboard;
 mod any_size;
 mod app;

@@ -10,7 +10,7 @@ use skiplane::event::{Mode, Outcome, Pass, RunEvent, Split};
 use skiplane::experiment::{Experiment, Schedule};
 use skiplane::model::{TensorData, Wanted};
 use skiplane::statistic::Statistic;
-use skiplane::trainer::{Control, Drawn, Sink, Task, read_checkpoint, train};
+use skiplane::trainer::{Control, Drawn, Resumed, Sink, Task, read_checkpoint, train};
 use skiplane::units::{LayerIdx, Step};
 
 use crate::fakes::{Call, FakeNetwork, dataset};
@@ -92,7 +92,7 @@ fn run(network: &mut FakeNetwork, experiment: &Experiment, sink: &mut Recorder, 
 }
 
 fn run_from(
-    done: Step,
+    step: Step,
     network: &mut FakeNetwork,
     experiment: &Experiment,
     dataset: &Dataset,
@@ -111,7 +111,7 @@ fn run_from(
         dataset,
         order: &order,
         initial_weights: "hash".to_owned(),
-        done,
+        resumed: (step > Step(0)).then(|| Resumed { step, ..Resumed::default() }),
         folder,
         clock: &clock,
     };
@@ -281,7 +281,7 @@ fn a_lane_that_goes_on_makes_the_remaining_steps_alike() {
     let mut sink = Recorder::default();
     let mut rest = FakeNetwork { steps: 2, ..FakeNetwork::new() };
     run_from(Step(2), &mut rest, &experiment, &dataset, &mut sink, folder.path());
-    assert_eq!(sink.story()[..2], ["step 3", "step 4"]);
+    assert_eq!(sink.story()[..3], ["goes on from 2", "step 3", "step 4"]);
     let calls = |network: &FakeNetwork| network.calls.lock().unwrap().clone();
     assert_eq!(calls(&rest), calls(&whole)[2..]);
 }

@@ -176,3 +176,35 @@ fn an_interrupt_stops_every_lane_with_a_checkpoint() {
     let checkpoints = Path::new(runs[0]["path"].as_str().unwrap()).join("checkpoints");
     assert!(fs::read_dir(folder.path().join(checkpoints)).unwrap().count() >= 2);
 }
+
+#[test]
+fn a_run_that_was_interrupted_is_gone_on_with_once() {
+    let folder = folder();
+    let train = |arguments: &[&str]| {
+        let arguments = [&["train", "--headless"], arguments].concat();
+        skiplane(folder.path(), &arguments)
+    };
+    succeeded(&train(&["small.toml"]));
+    let log = fs::read_dir(folder.path().join("runs")).unwrap().next().unwrap().unwrap().path();
+    let log = log.join("plain.jsonl");
+    let whole = crate::end_to_end::without_times(&log);
+    let said = succeeded(&train(&["--resume", "latest"]));
+    assert!(said.contains("nothing is left to do"), "{said}");
+
+    let text = fs::read_to_string(&log).unwrap();
+    let end = text.find("{\"lane_finished\"").unwrap();
+    fs::write(&log, &text[..end]).unwrap();
+    let told = succeeded(&train(&["--resume", "latest"]));
+    assert!(told.contains("plain    goes on from step 6, checkpoints/plain-00000006.safetensors"), "{told}");
+    assert!(!told.contains("step 3"), "what happened before is told again: {told}");
+    assert_eq!(crate::end_to_end::without_times(&log), whole);
+    for arguments in [["--seed", "4"], ["--name", "x"], ["--set", "training.batch=8"], ["--steps", "9"]] {
+        let output = train(&[&["--resume", "latest"], &arguments[..]].concat());
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text_of(&output).contains("cannot be used with"), "{}", text_of(&output));
+    }
+}
+
+fn text_of(output: &Output) -> String {
+    text(&output.stderr)
+}

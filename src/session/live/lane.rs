@@ -2,19 +2,19 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
 use super::Setup;
 use super::ahead::Ahead;
-use super::resumption::Resumption;
+use super::resumption::Saved;
 use super::tap::Tap;
 use crate::datasets::{Batch, BatchOrder};
 use crate::event::{At, LaneFinished, Outcome, RunEvent};
 use crate::model::{Network, shared_weights_hash};
+use crate::runlog::RunFolder;
 use crate::text::printable;
-use crate::trainer::{Drawn, Sink, Task, read_checkpoint, train};
+use crate::trainer::{Drawn, Resumed, Sink, Task, read_resumable, train};
 use crate::units::{LaneIdx, Step};
 
 /// Trains a lane to its end. Whatever happens in it, its last event says how it ended.
@@ -42,19 +42,15 @@ fn build_and_train(
     tap: &mut Tap,
 ) -> Result<Outcome, String> {
     let described = &setup.experiment.lanes[lane.0];
-    let network = (setup.build)(described, &setup.experiment, &setup.dataset, setup.threads_of(lane));
-    let mut network = network.map_err(|e| e.to_string())?;
-    let done = match setup.resumed.get(lane.0) {
-        Some(Resumption { checkpoint: Some(file), .. }) => restore(&mut *network, file)?,
-        _ => Step(0),
-    };
+    let (mut network, resumed) = build_or_restore(setup, lane, tap)?;
+    let done = resumed.as_ref().map_or(Step(0), |resumed| resumed.step);
     let task = Task {
         lane: &described.name,
         experiment: &setup.experiment,
         dataset: &setup.dataset,
         order: &order,
         initial_weights: shared_weights_hash(&network.state()),
-        done,
+        resumed,
         folder: setup.folder.path(),
         clock: &*setup.clock,
     };
@@ -70,13 +66,47 @@ fn build_and_train(
     })
 }
 
-/// Takes a checkpoint's weights and optimiser back and says of which step they are.
-fn restore(network: &mut dyn Network, file: &Path) -> Result<Step, String> {
-    let checkpoint = read_checkpoint(file).map_err(|e| e.to_string())?;
+/// The lane's network: as the last checkpoint has it that can be gone on from, else in its initial state.
+fn build_or_restore(
+    setup: &Setup,
+    lane: LaneIdx,
+    tap: &mut Tap,
+) -> Result<(Box<dyn Network>, Option<Resumed>), String> {
+    let described = &setup.experiment.lanes[lane.0];
+    let build = || {
+        let threads = setup.threads_of(lane);
+        (setup.build)(described, &setup.experiment, &setup.dataset, threads).map_err(|e| e.to_string())
+    };
+    let Some(resumption) = setup.resumed.get(lane.0).filter(|lane| lane.begun) else {
+        return Ok((build()?, None));
+    };
+    for Saved { file, step, evaluated } in resumption.checkpoints.iter().rev() {
+        let mut network = build()?;
+        match restore(&mut *network, setup, &described.name, file, *step) {
+            Ok(()) => {
+                let (checkpoint, evaluated) = (Some(file.clone()), evaluated.clone());
+                return Ok((network, Some(Resumed { step: *step, checkpoint, evaluated })));
+            }
+            Err(problem) => tap.warn(format!("the checkpoint of step {step} is passed over: {problem}")),
+        }
+    }
+    Ok((build()?, Some(Resumed::default())))
+}
+
+/// Takes a checkpoint's weights and optimiser back.
+fn restore(
+    network: &mut dyn Network,
+    setup: &Setup,
+    lane: &str,
+    file: &str,
+    step: Step,
+) -> Result<(), String> {
+    let outside = || format!("expected a file in {}, found `{file}`", RunFolder::CHECKPOINTS);
+    let path = setup.folder.checkpoint(file).ok_or_else(outside)?;
+    let checkpoint = read_resumable(&path, lane, step).map_err(|e| e.to_string())?;
     let loaded = network.load_state(&checkpoint.state);
     let loaded = loaded.and_then(|()| network.load_optimizer_state(&checkpoint.optimizer));
-    loaded.map_err(|e| format!("{}: {e}", file.display()))?;
-    Ok(checkpoint.step)
+    loaded.map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// What a panic was called with.

@@ -1,50 +1,100 @@
-//! Where a lane of an earlier run goes on: after its last checkpoint that is still there.
+//! Where a lane of an earlier run can go on: after its checkpoints, the last one first.
 
-use std::path::PathBuf;
+use std::io;
 
-use crate::event::{Outcome, RunEvent};
-use crate::runlog::{Entry, RunFolder, RunLogError};
+use crate::event::{Mode, Outcome, RunEvent, Split};
+use crate::runlog::{Entry, LaneSummary, LogReader, RunFolder, RunLogError, Superseded};
 use crate::units::{LaneIdx, Step};
 
 /// What an earlier part of the run left of a lane.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Resumption {
     /// How the lane ended for good, where it did: there is nothing left to do.
     pub(super) outcome: Option<Outcome>,
-    /// The model's file of the checkpoint; none where the lane has to begin again.
-    pub(super) checkpoint: Option<PathBuf>,
-    /// The updates made.
-    pub(super) done: Step,
-    /// Bytes of the log up to here; what comes after is made again.
-    pub(super) kept: u64,
-    /// Milliseconds since the run started at the last event that is kept.
+    /// Its effective checkpoints, in order.
+    pub(super) checkpoints: Vec<Saved>,
+    /// Whether its log has a beginning; else the lane has none either.
+    pub(super) begun: bool,
+    /// Bytes of the whole records of its log; none where it has no log.
+    pub(super) log_bytes: Option<u64>,
+    /// Milliseconds since the run started at its last event.
     pub(super) at_ms: f64,
+    /// What it came to.
+    pub(super) summary: LaneSummary,
+    /// The passes of the last step's evaluation.
+    evaluated: Vec<(Split, Mode)>,
+}
+
+/// A checkpoint as its record tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Saved {
+    /// The model's file, relative to the run's folder.
+    pub(super) file: String,
+    /// The updates made.
+    pub(super) step: Step,
+    /// The passes of this step's evaluation that were made before it.
+    pub(super) evaluated: Vec<(Split, Mode)>,
 }
 
 impl Resumption {
-    /// Reads a lane's log. Its events up to the last checkpoint stay, or all where it completed or diverged.
+    /// Reads a lane's log.
     pub(super) fn find(folder: &RunFolder, lane: LaneIdx) -> Result<Resumption, RunLogError> {
-        let mut reader = folder.read_log(lane)?;
-        let mut found = Resumption::default();
+        let name = folder.manifest().lanes.get(lane.0).map(|lane| lane.name.as_str()).unwrap_or_default();
+        let mut found = Resumption {
+            outcome: None,
+            checkpoints: Vec::new(),
+            begun: false,
+            log_bytes: None,
+            at_ms: 0.0,
+            summary: LaneSummary::new(name, folder.manifest().steps),
+            evaluated: Vec::new(),
+        };
+        let log = folder.log(lane).unwrap_or_default();
+        let mut reader = match LogReader::open(&log) {
+            Ok(reader) => reader,
+            Err(RunLogError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(found);
+            }
+            Err(error) => return Err(error),
+        };
+        let superseded = Superseded::find(&log)?;
         while let Some(entry) = reader.next_entry()? {
             let Entry::Event { event, bytes } = entry else { continue };
-            match &event {
-                RunEvent::CheckpointWritten(written) => {
-                    let file = folder.path().join(&written.file);
-                    if file.is_file() {
-                        (found.checkpoint, found.done) = (Some(file), written.step);
-                        (found.kept, found.at_ms) = (bytes.end, event.at_ms());
-                    }
-                }
-                RunEvent::LaneFinished(finished)
-                    if matches!(finished.outcome, Outcome::Completed | Outcome::Diverged) =>
-                {
-                    found.outcome = Some(finished.outcome.clone());
-                    (found.kept, found.at_ms) = (bytes.end, event.at_ms());
-                }
-                _ => {}
+            found.at_ms = found.at_ms.max(event.at_ms());
+            if superseded.spares(&event, &bytes) {
+                found.note(&event);
             }
         }
+        let whole = reader.position().offset();
+        if whole > 0 && !found.begun {
+            let reason =
+                "expected its beginning, found none that can be read; its lane cannot go on".to_owned();
+            return Err(RunLogError::Malformed { path: log, reason });
+        }
+        found.log_bytes = Some(whole);
         Ok(found)
+    }
+
+    /// Takes in the lane's next effective event.
+    fn note(&mut self, event: &RunEvent) {
+        self.summary.note(event);
+        match event {
+            RunEvent::LaneStarted(_) => self.begun = true,
+            RunEvent::StepFinished(_) => self.evaluated.clear(),
+            RunEvent::EvaluationFinished(evaluation) => {
+                self.evaluated.push((evaluation.split, evaluation.mode));
+            }
+            RunEvent::CheckpointWritten(written) => {
+                // Another one of the same step has the same file.
+                self.checkpoints.retain(|saved| saved.file != written.file);
+                let (file, step) = (written.file.clone(), written.step);
+                self.checkpoints.push(Saved { file, step, evaluated: self.evaluated.clone() });
+            }
+            RunEvent::LaneFinished(finished) => {
+                let for_good = matches!(finished.outcome, Outcome::Completed | Outcome::Diverged);
+                self.outcome = for_good.then(|| finished.outcome.clone());
+            }
+            _ => {}
+        }
     }
 }

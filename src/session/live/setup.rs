@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::resumption::Resumption;
+use super::{SessionError, lock};
 use crate::datasets::Dataset;
+use crate::event::FORMAT_VERSION;
 use crate::experiment::{Experiment, Lane};
 use crate::model::{self, ModelError, Network};
-use crate::runlog::{RunFolder, RunLogError};
+use crate::runlog::{LaneSummary, Manifest, RunFolder, RunLock, RunLogError, State};
 use crate::session::threads;
 use crate::units::LaneIdx;
 
@@ -37,6 +39,8 @@ pub struct Setup {
     pub capacity: usize,
     /// What is left of each lane's earlier part; empty for a new run.
     pub(super) resumed: Vec<Resumption>,
+    /// The run's lock, where it is held already.
+    pub(super) lock: Option<RunLock>,
 }
 
 impl Setup {
@@ -56,22 +60,50 @@ impl Setup {
             clock: Box::new(move || started.elapsed().as_secs_f64() * 1e3),
             capacity: CAPACITY,
             resumed: Vec::new(),
+            lock: None,
         }
     }
 
-    /// A run that goes on in its own folder from the last checkpoint of each lane that has steps to make. Its
-    /// clock goes on too, from the last event that is kept.
+    /// A run that goes on in its own folder, each lane that has something left to do from its last checkpoint. Its
+    /// clock goes on too, from the last event.
     ///
     /// # Errors
-    /// Logs or the experiment of the run that cannot be read.
-    pub fn resume(dataset: Arc<Dataset>, folder: RunFolder, threads: usize) -> Result<Setup, RunLogError> {
+    /// A run that another process trains; logs or the experiment of the run that cannot be read, or are of an older
+    /// format, in which nothing can be said of a lane that goes on.
+    pub fn resume(dataset: Arc<Dataset>, folder: RunFolder, threads: usize) -> Result<Setup, SessionError> {
+        // First of all, since what is read must not change any more.
+        let lock = Some(lock(&folder)?);
+        let found = folder.manifest().version;
+        if found != FORMAT_VERSION {
+            let path = folder.path().join(Manifest::FILE);
+            let reason =
+                format!("expected log format {FORMAT_VERSION}, found {found}; such a run cannot go on");
+            return Err(RunLogError::Malformed { path, reason }.into());
+        }
         let experiment = folder.experiment()?;
         let lanes = (0..experiment.lanes.len()).map(LaneIdx);
         let resumed = lanes.map(|lane| Resumption::find(&folder, lane)).collect::<Result<Vec<_>, _>>()?;
         let before_ms = resumed.iter().map(|lane| lane.at_ms).fold(0.0, f64::max);
         let setup = Setup::new(experiment, dataset, folder, threads);
         let since = setup.clock;
-        Ok(Setup { resumed, clock: Box::new(move || before_ms + since()), ..setup })
+        Ok(Setup { resumed, lock, clock: Box::new(move || before_ms + since()), ..setup })
+    }
+
+    /// Whether no lane has anything left to do.
+    pub fn is_over(&self) -> bool {
+        !self.resumed.is_empty() && self.resumed.iter().all(|lane| lane.outcome.is_some())
+    }
+
+    /// Each lane as an earlier part of the run left it, or as it begins.
+    pub(super) fn summaries(&self) -> Vec<LaneSummary> {
+        let steps = self.experiment.training.steps;
+        let lanes = self.experiment.lanes.iter().enumerate();
+        let summary = |(index, lane): (usize, &Lane)| match self.resumed.get(index) {
+            Some(resumed) if resumed.outcome.is_some() => resumed.summary.clone(),
+            Some(resumed) => LaneSummary { state: State::Running, reason: None, ..resumed.summary.clone() },
+            None => LaneSummary::new(&lane.name, steps),
+        };
+        lanes.map(summary).collect()
     }
 
     /// The threads that a step of a lane may use. Lanes that have nothing left to do take none.

@@ -26,14 +26,14 @@ struct Told {
     lanes: Vec<LaneSummary>,
     /// Lanes that may still say something.
     open: usize,
-    /// Whether a state changed since the status was written.
+    /// Whether a state changed since the status was written; at first none was.
     changed: bool,
 }
 
 impl Board {
     /// Of lanes as an earlier part of the run left them, or as they begin.
     pub(super) fn new(lanes: Vec<LaneSummary>) -> Arc<Board> {
-        let told = Mutex::new(Told { lanes, open: 0, changed: false });
+        let told = Mutex::new(Told { lanes, open: 0, changed: true });
         Arc::new(Board { told, changed: Condvar::new() })
     }
 

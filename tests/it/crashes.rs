@@ -1,0 +1,168 @@
+//! The real binary is killed at random moments and resumed until it is through: what counts of its logs then equals an
+//! uninterrupted run's.
+//!
+//! `SKIPLANE_CRASHES=1000 cargo test --test it crashes -- --nocapture` makes so many runs instead of a few.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use skiplane::event::RunEvent;
+use skiplane::runlog::{Entry, LogReader};
+
+use crate::end_to_end::without_times;
+
+/// Checkpoints with and without an evaluation at the same step, histograms, momentum, and crops that are drawn.
+const EXPERIMENT: &str = r#"question = "what is left of it?"
+seed = 5
+[data]
+name = "glyphs"
+train_images = 64
+test_images = 32
+crop = true
+flip = true
+[training]
+steps = 60
+batch = 16
+optimizer = { kind = "sgd", learning_rate = 0.05, momentum = 0.9, weight_decay = 1e-4 }
+schedule = { kind = "cosine", warmup = 5 }
+evaluate_every = 6
+evaluate_images = 32
+checkpoint_every = 4
+[statistics]
+every = 1
+histograms_every = 5
+[[lane]]
+name = "plain"
+architecture = "resnet"
+depth = 8
+width = 4
+shortcut = "none"
+[[lane]]
+name = "residual"
+architecture = "resnet"
+depth = 8
+width = 4
+shortcut = "projection"
+"#;
+const LANES: [&str; 2] = ["plain", "residual"];
+/// Runs that are crashed where nobody asks for more.
+const RUNS: u64 = 5;
+/// So often a run is killed at most; then it may finish.
+const MOST_KILLS: u64 = 12;
+
+/// Numbers that are the same every time (Vigna 2015, SplitMix64).
+struct Random(u64);
+
+impl Random {
+    /// The next one, at least 0 and less than 1.
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((x ^ (x >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+fn start(folder: &Path, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_skiplane"))
+        .arg("train")
+        .args(arguments)
+        .args(["--headless", "--runs", "runs", "--threads", "2"])
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The run in a folder; none where its process was killed before there was one.
+fn run_in(folder: &Path) -> Option<PathBuf> {
+    let mut runs = fs::read_dir(folder.join("runs")).ok()?.map(|entry| entry.unwrap().path());
+    runs.find(|run| run.join("run.json").is_file())
+}
+
+/// Starts a run or goes on with it; killed after `life`, where that comes before its end. Says whether it ended.
+fn train(folder: &Path, life: Option<Duration>) -> bool {
+    let run = run_in(folder);
+    let mut child = match &run {
+        Some(run) => start(folder, &["--resume", run.to_str().unwrap()]),
+        None => start(folder, &["experiment.toml"]),
+    };
+    if let Some(life) = life {
+        let end = Instant::now() + life;
+        while Instant::now() < end && child.try_wait().unwrap().is_none() {
+            thread::sleep(Duration::from_micros(200));
+        }
+        // It may just have ended.
+        let _ = child.kill();
+    }
+    let output = child.wait_with_output().unwrap();
+    match output.status.code() {
+        Some(0) => true,
+        None => false,
+        code => panic!("it ended with {code:?}: {}", String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("experiment.toml"), EXPERIMENT).unwrap();
+    folder
+}
+
+/// The effective events of each lane, without times.
+fn logs(folder: &Path) -> [String; 2] {
+    let run = run_in(folder).unwrap();
+    LANES.map(|lane| without_times(&run.join(format!("{lane}.jsonl"))))
+}
+
+/// How often a lane was resumed; nothing in its log is broken.
+fn resumptions(log: &Path) -> u64 {
+    let (mut reader, mut count) = (LogReader::open(log).unwrap(), 0);
+    while let Some(entry) = reader.next_entry().unwrap() {
+        match entry {
+            Entry::Event { event, .. } => count += u64::from(matches!(event, RunEvent::LaneResumed(_))),
+            other => panic!("{}: {other:?}", log.display()),
+        }
+    }
+    assert_eq!(reader.torn_bytes(), 0);
+    count
+}
+
+#[test]
+fn a_run_that_is_killed_and_resumed_is_the_run_it_would_have_been() {
+    let runs = std::env::var("SKIPLANE_CRASHES").map_or(RUNS, |runs| runs.parse().unwrap());
+    let whole = folder();
+    assert!(train(whole.path(), None));
+    let begun = Instant::now();
+    let again = folder();
+    assert!(train(again.path(), None));
+    let length = begun.elapsed();
+    let expected = logs(whole.path());
+    assert_eq!(expected, logs(again.path()), "two uninterrupted runs differ");
+    assert!(expected.iter().all(|log| log.lines().count() > 60));
+
+    let (mut kills, mut resumed) = (0, 0);
+    for seed in 0..runs {
+        let (folder, mut random) = (folder(), Random(seed));
+        let mut killed = 0;
+        // Short lives more often than long ones, so that a run is killed several times.
+        while killed < MOST_KILLS && !train(folder.path(), Some(length.mul_f64(random.next().powi(2)))) {
+            killed += 1;
+        }
+        if killed == MOST_KILLS {
+            assert!(train(folder.path(), None));
+        }
+        kills += killed;
+        for (lane, (found, expected)) in LANES.iter().zip(logs(folder.path()).iter().zip(&expected)) {
+            let place = found.lines().zip(expected.lines()).position(|(found, expected)| found != expected);
+            assert!(found == expected, "seed {seed}: {lane} differs from record {place:?} on");
+            resumed += resumptions(&run_in(folder.path()).unwrap().join(format!("{lane}.jsonl")));
+        }
+    }
+    assert!(resumed > 0, "no lane was resumed in {kills} kills");
+    println!("{runs} of {runs} runs equal after {kills} kills, lanes resumed {resumed} times");
+}
