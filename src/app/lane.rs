@@ -173,7 +173,14 @@ impl Lane {
         }
     }
 
+    /// Begins. A log has one such event; where a second one comes, another log stands in its place, and nothing
+    /// that was folded before is true of it.
     fn start(&mut self, started: &LaneStarted) {
+        if self.started.is_some() {
+            let keeps_layers = self.keeps_layers;
+            *self = Lane { keeps_layers, ..Lane::new(self.idx, self.label.clone()) };
+            self.elapsed_ms = started.time.at_ms;
+        }
         self.pace.skip_to(started.time.at_ms);
         self.state = LaneState::Running;
         self.started = Some(started.clone());

@@ -1,63 +1,85 @@
 //! What a log's records must agree on, so that whoever folds them may index by layer and block without
 //! looking: column lengths, indices and the order of steps.
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::{Columns, Histogram, LaneStarted, LayerHistograms, RunEvent};
 use crate::statistic::Subject;
 use crate::topology::Topology;
 use crate::units::{LayerIdx, Step};
 
 /// What is known of a lane from the records read so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Consistency {
     shape: Option<Shape>,
+    /// The checksum of `lane_started`, which is written twice; none in a log without checksums.
+    start: Option<u32>,
     last_step: Step,
+    /// Whether records may be missing since the last step.
+    gap: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Shape {
     layers: usize,
     blocks: usize,
 }
 
+/// How an event stands to those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Accepted {
+    /// It tells something new.
+    New,
+    /// It is the second copy of the first event.
+    Repeated,
+}
+
 impl Consistency {
     /// Checks an event against those before it and remembers it; gives the reason where it does not fit.
-    pub(super) fn accept(&mut self, event: &RunEvent) -> Result<(), String> {
+    pub(super) fn accept(&mut self, event: &RunEvent, checksum: Option<u32>) -> Result<Accepted, String> {
         if let RunEvent::LaneStarted(started) = event {
-            return self.begin(started);
+            return self.begin(started, checksum);
         }
         let Some(shape) = self.shape else {
             return Err("expected `lane_started` first, found another event".to_owned());
         };
         match event {
             RunEvent::StepFinished(step) => {
-                if step.step <= self.last_step {
+                // A record that was lost may have told that the lane was resumed from an earlier step.
+                if step.step <= self.last_step && !self.gap {
                     return Err(format!("expected a step after {}, found {}", self.last_step, step.step));
                 }
                 check_columns(&step.statistics, shape)?;
-                self.last_step = step.step;
-                Ok(())
+                (self.last_step, self.gap) = (step.step, false);
             }
-            RunEvent::LaneResumed(resumed) => {
-                self.last_step = resumed.step;
-                Ok(())
+            RunEvent::LaneResumed(resumed) => self.last_step = resumed.step,
+            RunEvent::RecordsLost(_) => self.gap = true,
+            RunEvent::HistogramsTaken(taken) => check_histograms(&taken.layers, shape)?,
+            RunEvent::NonFiniteFound(found) => {
+                found.layer.map_or(Ok(()), |layer| check_layer(layer, shape.layers))?;
             }
-            RunEvent::HistogramsTaken(taken) => check_histograms(&taken.layers, shape),
-            RunEvent::NonFiniteFound(found) => match found.layer {
-                Some(layer) => check_layer(layer, shape.layers),
-                None => Ok(()),
-            },
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(Accepted::New)
     }
 
-    fn begin(&mut self, started: &LaneStarted) -> Result<(), String> {
+    /// Remembers that something between the records could not be read.
+    pub(super) fn lose(&mut self) {
+        self.gap = true;
+    }
+
+    fn begin(&mut self, started: &LaneStarted, checksum: Option<u32>) -> Result<Accepted, String> {
         if self.shape.is_some() {
+            if checksum.is_some() && checksum == self.start {
+                return Ok(Accepted::Repeated);
+            }
             return Err("expected one `lane_started`, found a second".to_owned());
         }
         check_topology(&started.topology)?;
         let Topology { layers, blocks, .. } = &started.topology;
         self.shape = Some(Shape { layers: layers.len(), blocks: blocks.len() });
-        Ok(())
+        self.start = checksum;
+        Ok(Accepted::New)
     }
 }
 

@@ -1,24 +1,30 @@
-//! Reads a lane's log record by record. What is broken is skipped and told with its line; what is torn at
+//! Reads a lane's log record by record. What is broken is skipped and told with its place; what is torn at
 //! the end stays unread, because its writer may be in the middle of it.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use memchr::{memchr, memmem};
+use serde::{Deserialize, Serialize};
 
 use super::RunLogError;
-use super::consistency::Consistency;
+use super::consistency::{Accepted, Consistency};
+use super::following::{Look, Seen};
+use super::record::{self, Frame};
 use crate::event::{FORMAT_VERSION, RunEvent};
 
-/// The longest line that is read; a longer one is a bad record.
+/// The longest line that is kept in memory; a longer one is a bad record.
 pub const MAX_LINE: usize = 16 << 20;
-/// Bytes asked of the source at once.
-const CHUNK: usize = 64 << 10;
+/// Bytes asked of the source at once: dozens of records of a deep network, and nothing beside what is read of
+/// them.
+const CHUNK: usize = 1 << 20;
+/// The first version whose records end with checksums.
+const SEALED_SINCE: u32 = 2;
 
-/// A whole line of a log.
+/// A part of a log.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
     /// An event.
@@ -35,27 +41,48 @@ pub enum Entry {
         /// Its kind.
         kind: String,
     },
-    /// A line that is no record, or one that contradicts those before it.
+    /// Bytes that are no record, or one that contradicts those before it.
     Bad(BadRecord),
+    /// The file at this path is no longer the one that was read: another, or shorter than what was read. Whatever
+    /// was learnt of it is void; nothing more comes.
+    Replaced {
+        /// What was expected and what was found.
+        reason: String,
+    },
 }
 
-/// A line that was skipped.
+/// Bytes that were skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadRecord {
-    /// Its line, from 1.
+    /// The line that they begin in, from 1.
     pub line: u64,
-    /// Its bytes.
+    /// The bytes.
     pub bytes: Range<u64>,
     /// What was expected and what was found.
     pub reason: String,
 }
 
 /// A place between two records, from which another reader can go on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Position {
-    offset: u64,
+    pub(super) offset: u64,
     line: u64,
+    /// The checksum of the record that ends here, where it has one.
+    pub(super) checksum: Option<u32>,
+    framing: Framing,
     consistency: Consistency,
+}
+
+/// Whether the records of a log have checksums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Framing {
+    /// No record told it yet.
+    #[default]
+    Unknown,
+    /// They have none: format 1.
+    Bare,
+    /// One had; one without is bad.
+    Sealed,
 }
 
 impl Position {
@@ -73,10 +100,10 @@ impl Position {
 /// Reads the records of a log.
 #[derive(Debug)]
 pub struct LogReader<R> {
-    source: R,
+    pub(super) source: R,
     /// The file, for messages.
-    path: PathBuf,
-    position: Position,
+    pub(super) path: PathBuf,
+    pub(super) position: Position,
     /// Bytes read from the source and not consumed; begins at `position` unless a long line is being skipped.
     buffer: Vec<u8>,
     /// Where the next line starts in `buffer`.
@@ -85,6 +112,35 @@ pub struct LogReader<R> {
     searched: usize,
     /// Bytes of a line longer than [`MAX_LINE`] that were thrown away.
     skipped: u64,
+    /// Parts of the line at `start` that were not handed out yet.
+    parts: VecDeque<Part>,
+    /// Whether the last look for more found nothing.
+    ended: bool,
+    /// Looks again, behind the end of what was read; none where the source is no file.
+    look: Option<LookAgain<R>>,
+    pub(super) seen: Seen,
+}
+
+type LookAgain<R> = fn(&mut LogReader<R>) -> io::Result<Look>;
+
+/// A record, or what stands in the place of one: a line or, where that is damaged, a part of it.
+#[derive(Clone, Debug)]
+struct Part {
+    /// Bytes in the buffer, the newline included.
+    length: usize,
+    /// Whether a newline ends it.
+    ends_line: bool,
+    found: Found,
+}
+
+#[derive(Clone, Debug)]
+enum Found {
+    /// A record whose checksum is right.
+    Sealed(u32),
+    /// A line without one.
+    Bare,
+    /// No record, and why.
+    Bad(String),
 }
 
 impl LogReader<File> {
@@ -99,17 +155,10 @@ impl LogReader<File> {
     /// Opens a log from where another reader stopped.
     ///
     /// # Errors
-    /// Where it cannot be opened, or is shorter than that by now.
+    /// Where it cannot be opened, or what was read is no longer there.
     pub fn open_at(path: &Path, position: Position) -> Result<LogReader<File>, RunLogError> {
-        let mut file = File::open(path).map_err(RunLogError::io("open", path))?;
-        let length = file.metadata().map_err(RunLogError::io("read", path))?.len();
-        if length < position.offset {
-            let reason =
-                format!("expected at least {} bytes, found {length}: it was replaced", position.offset);
-            return Err(RunLogError::malformed(path, reason));
-        }
-        file.seek(SeekFrom::Start(position.offset)).map_err(RunLogError::io("read", path))?;
-        Ok(LogReader { position, ..LogReader::new(file, path) })
+        let (file, seen) = Seen::open(path, &position)?;
+        Ok(LogReader { position, seen, look: Some(LogReader::look_again), ..LogReader::new(file, path) })
     }
 }
 
@@ -124,26 +173,41 @@ impl<R: Read> LogReader<R> {
             start: 0,
             searched: 0,
             skipped: 0,
+            parts: VecDeque::new(),
+            ended: false,
+            look: None,
+            seen: Seen::default(),
         }
     }
 
-    /// Reads the next whole line. None means that there is none yet: a later call finds what was appended
-    /// to the source in the meantime.
+    /// Reads the next whole record, or what stands in the place of one. None means that there is none yet: a
+    /// later call finds what was appended to the source in the meantime.
     ///
     /// # Errors
     /// Where the source cannot be read, or is of a newer format.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, RunLogError> {
-        loop {
-            if let Some(length) = self.find_line_end() {
-                return self.take_line(length).map(Some);
+        if let Some(look) = self.look.filter(|_| self.ended) {
+            match look(self).map_err(RunLogError::io("read", &self.path))? {
+                Look::Nothing => return Ok(None),
+                Look::More => self.ended = false,
+                Look::Replaced(reason) => return Ok(Some(Entry::Replaced { reason })),
             }
-            if !self.fill().map_err(RunLogError::io("read", &self.path))? {
+        }
+        loop {
+            if !self.parts.is_empty() {
+                if let Some(entry) = self.take_part()? {
+                    return Ok(Some(entry));
+                }
+            } else if let Some(length) = self.find_line_end() {
+                self.cut_line(length);
+            } else if !self.fill().map_err(RunLogError::io("read", &self.path))? {
+                self.ended = true;
                 return Ok(None);
             }
         }
     }
 
-    /// The place after the last line read. What follows it when [`LogReader::next_entry`] gives none is torn.
+    /// The place after the last record read. What follows it when [`LogReader::next_entry`] gives none is torn.
     pub fn position(&self) -> &Position {
         &self.position
     }
@@ -153,25 +217,35 @@ impl<R: Read> LogReader<R> {
         self.skipped + (self.buffer.len() - self.start) as u64
     }
 
-    /// The length of the line at `start`, its newline included, where the buffer holds its end.
+    /// Throws away what was read after the position.
+    pub(super) fn forget_torn(&mut self) {
+        self.buffer.clear();
+        (self.start, self.searched, self.skipped) = (0, 0, 0);
+    }
+
+    /// The length of the line at `start`, its newline included, where the buffer holds its end. A line that is
+    /// too long ends, too, where a record may begin behind zeros, which a system that lost power leaves.
     fn find_line_end(&mut self) -> Option<usize> {
-        let found = self.buffer[self.searched..].iter().position(|&byte| byte == b'\n');
-        match found {
-            Some(at) => Some(self.searched + at + 1 - self.start),
-            None => {
-                self.searched = self.buffer.len();
-                None
-            }
+        let newline = memchr(b'\n', &self.buffer[self.searched..]).map(|at| self.searched + at + 1);
+        let end = newline.unwrap_or(self.buffer.len());
+        let mut length = newline.map(|end| end - self.start);
+        if self.skipped > 0 || end - self.start > MAX_LINE {
+            let behind_zeros = memmem::find(&self.buffer[self.start..end], b"\0{\"");
+            length = behind_zeros.map(|at| at + 1).or(length);
         }
+        self.searched = end;
+        length
     }
 
     /// Reads more from the source; false at its end.
     fn fill(&mut self) -> io::Result<bool> {
         self.buffer.drain(..self.start);
         self.start = 0;
-        if self.buffer.len() > MAX_LINE {
-            self.skipped += self.buffer.len() as u64;
-            self.buffer.clear();
+        if self.buffer.len() > MAX_LINE || (self.skipped > 0 && self.buffer.len() > 2) {
+            // The last bytes may be the first of those that a too long line ends with.
+            let thrown = self.buffer.len() - 2;
+            self.buffer.drain(..thrown);
+            self.skipped += thrown as u64;
         }
         self.searched = self.buffer.len();
         let before = self.buffer.len();
@@ -179,72 +253,133 @@ impl<R: Read> LogReader<R> {
         Ok(self.buffer.len() > before)
     }
 
-    fn take_line(&mut self, length: usize) -> Result<Entry, RunLogError> {
-        let line = &self.buffer[self.start..self.start + length - 1];
-        let start = self.position.offset;
-        let bytes = start..start + self.skipped + length as u64;
-        let number = self.position.line + 1;
-        let bad = |reason| Entry::Bad(BadRecord { line: number, bytes: bytes.clone(), reason });
-        let entry = if self.skipped > 0 || line.len() > MAX_LINE {
-            bad(format!("expected a line of at most {MAX_LINE} bytes, found {}", bytes.end - bytes.start))
-        } else {
-            match parse(line, &self.path)? {
-                Parsed::Event(event) => match self.position.consistency.accept(&event) {
-                    Ok(()) => Entry::Event { event, bytes: bytes.clone() },
-                    Err(reason) => bad(reason),
-                },
-                Parsed::UnknownKind(kind) => Entry::UnknownKind { line: number, kind },
-                Parsed::Bad(reason) => bad(reason),
+    /// Finds what the line at `start` holds: one record, if all is well.
+    fn cut_line(&mut self, length: usize) {
+        let line = &self.buffer[self.start..self.start + length];
+        let (line, ends_line) = line.strip_suffix(b"\n").map_or((line, false), |line| (line, true));
+        let whole = |found| Part { length, ends_line, found };
+        if self.skipped > 0 {
+            let reason = too_long(self.skipped + length as u64);
+            return self.parts.push_back(whole(Found::Bad(reason)));
+        }
+        let reason = match record::frame(line) {
+            _ if length > MAX_LINE => Some(too_long(length as u64)),
+            Frame::Sealed(sealed) => return self.parts.push_back(whole(Found::Sealed(sealed.checksum))),
+            Frame::Bare if self.position.framing == Framing::Bare => {
+                return self.parts.push_back(whole(Found::Bare));
+            }
+            Frame::Damaged { written, computed } => Some(record::damage(written, computed)),
+            Frame::Bare => None,
+        };
+        let records = record::whole_records(line);
+        if records.is_empty() && reason.is_none() && self.position.framing == Framing::Unknown {
+            return self.parts.push_back(whole(Found::Bare));
+        }
+        let reason = reason.unwrap_or_else(|| "expected a checksum at its end, found none".to_owned());
+        let mut parts = apart(line, &records, &reason);
+        match parts.back_mut() {
+            Some(last) => (last.length, last.ends_line) = (last.length + usize::from(ends_line), ends_line),
+            None => parts.push_back(whole(Found::Bad(reason))),
+        }
+        self.parts = parts;
+    }
+
+    /// Hands out the next part of the line at `start`; none for the second copy of the first record.
+    fn take_part(&mut self) -> Result<Option<Entry>, RunLogError> {
+        let Some(Part { length, ends_line, found }) = self.parts.front().cloned() else { return Ok(None) };
+        let part = &self.buffer[self.start..self.start + length];
+        let part = if ends_line { &part[..length - 1] } else { part };
+        let bytes = self.position.offset..self.position.offset + self.skipped + length as u64;
+        let line = self.position.line + 1;
+        let (parsed, checksum) = match found {
+            Found::Sealed(checksum) => (self.parse(part, Some(checksum))?, Some(checksum)),
+            Found::Bare => (self.parse(part, None)?, None),
+            Found::Bad(reason) => (Parsed::Bad(reason), None),
+        };
+        if checksum.is_some() {
+            self.position.framing = Framing::Sealed;
+        }
+        let bad = |reason| Some(Entry::Bad(BadRecord { line, bytes: bytes.clone(), reason }));
+        let entry = match parsed {
+            Parsed::Event(event) => match self.position.consistency.accept(&event, checksum) {
+                Ok(Accepted::New) => Some(Entry::Event { event, bytes: bytes.clone() }),
+                Ok(Accepted::Repeated) => None,
+                Err(reason) => bad(reason),
+            },
+            Parsed::UnknownKind(kind) => Some(Entry::UnknownKind { line, kind }),
+            Parsed::Bad(reason) => {
+                self.position.consistency.lose();
+                bad(reason)
             }
         };
         self.start += length;
         self.searched = self.start;
         self.skipped = 0;
         self.position.offset = bytes.end;
-        self.position.line = number;
+        self.position.line += u64::from(ends_line);
+        self.position.checksum = checksum.filter(|_| ends_line);
+        self.parts.pop_front();
         Ok(entry)
     }
+
+    /// Parses a record, whose checksum is right or which has none.
+    fn parse(&self, line: &[u8], checksum: Option<u32>) -> Result<Parsed, RunLogError> {
+        let begins = self.position.framing == Framing::Unknown;
+        if (begins || checksum.is_some())
+            && line.starts_with(b"{\"lane_started\"")
+            && let Ok(AnyStart { lane_started: Versioned { version } }) = serde_json::from_slice(line)
+            && version > u64::from(FORMAT_VERSION)
+        {
+            return Err(RunLogError::Newer { path: self.path.clone(), found: version });
+        }
+        let body = match checksum {
+            Some(_) => &line[..line.len() - record::TRAILER],
+            None => record::bare_body(line),
+        };
+        match record::parse_event(body) {
+            Ok(RunEvent::LaneStarted(start)) if checksum.is_none() && start.version >= SEALED_SINCE => {
+                Ok(Parsed::Bad("expected a checksum at its end, found none".to_owned()))
+            }
+            Ok(event) => Ok(Parsed::Event(event)),
+            Err(error) => {
+                let bad = || Parsed::Bad(record::reason(&error));
+                Ok(record::unknown_kind(body).map_or_else(bad, Parsed::UnknownKind))
+            }
+        }
+    }
 }
 
-/// Reads one record again, by the bytes that writing or reading it gave.
-///
-/// # Errors
-/// Where it cannot be read or is no longer there.
-pub fn read_record(path: &Path, bytes: Range<u64>) -> Result<RunEvent, RunLogError> {
-    let length = bytes.end.saturating_sub(bytes.start);
-    if length == 0 || length > MAX_LINE as u64 + 1 {
-        return Err(RunLogError::malformed(path, format!("expected a record, found {length} bytes")));
+/// A bad line as the records in it and what stands between them.
+fn apart(line: &[u8], records: &[Range<usize>], reason: &str) -> VecDeque<Part> {
+    let mut parts = VecDeque::new();
+    let mut push = |length: usize, found| {
+        if length > 0 {
+            parts.push_back(Part { length, ends_line: false, found });
+        }
+    };
+    let mut at = 0;
+    for record in records {
+        push(record.start - at, Found::Bad(between(&line[at..record.start], at > 0, reason)));
+        let checksum = record::written_checksum(&line[record.end - record::TRAILER..record.end]);
+        push(record.len(), Found::Sealed(checksum.unwrap_or_default()));
+        at = record.end;
     }
-    let mut file = File::open(path).map_err(RunLogError::io("open", path))?;
-    file.seek(SeekFrom::Start(bytes.start)).map_err(RunLogError::io("read", path))?;
-    let mut record = Vec::new();
-    file.take(length).read_to_end(&mut record).map_err(RunLogError::io("read", path))?;
-    serde_json::from_slice(&record)
-        .map_err(|e| RunLogError::malformed(path, format!("expected a record at byte {}: {e}", bytes.start)))
+    push(line.len() - at, Found::Bad(between(&line[at..], false, reason)));
+    parts
 }
 
-/// Reads the whole records in a range of bytes, one after the other, and hands each over.
-///
-/// # Errors
-/// Where they cannot be read or are no longer there; those before were handed over.
-pub fn read_records(
-    path: &Path,
-    bytes: Range<u64>,
-    mut each: impl FnMut(RunEvent),
-) -> Result<(), RunLogError> {
-    let mut file = File::open(path).map_err(RunLogError::io("open", path))?;
-    file.seek(SeekFrom::Start(bytes.start)).map_err(RunLogError::io("read", path))?;
-    let mut source = BufReader::new(file.take(bytes.end.saturating_sub(bytes.start)));
-    let (mut at, mut record) = (bytes.start, Vec::new());
-    while at < bytes.end {
-        record.clear();
-        let length = source.read_until(b'\n', &mut record).map_err(RunLogError::io("read", path))?;
-        let event = serde_json::from_slice(&record)
-            .map_err(|e| RunLogError::malformed(path, format!("expected a record at byte {at}: {e}")))?;
-        each(event);
-        at += length as u64;
+fn too_long(length: u64) -> String {
+    format!("expected a line of at most {MAX_LINE} bytes, found {length}")
+}
+
+/// Says what is wrong with bytes that are no record.
+fn between(bytes: &[u8], behind_record: bool, reason: &str) -> String {
+    let zeros = bytes.iter().filter(|&&byte| byte == 0).count();
+    match bytes {
+        [byte] if behind_record => format!("expected the end of a line, found byte {byte:#04x}"),
+        _ if zeros > 0 => format!("expected a record, found one with {zeros} zero bytes"),
+        _ => reason.to_owned(),
     }
-    Ok(())
 }
 
 enum Parsed {
@@ -262,30 +397,4 @@ struct AnyStart {
 #[derive(Deserialize)]
 struct Versioned {
     version: u64,
-}
-
-fn parse(line: &[u8], path: &Path) -> Result<Parsed, RunLogError> {
-    if line.starts_with(b"{\"lane_started\"")
-        && let Ok(AnyStart { lane_started: Versioned { version } }) = serde_json::from_slice(line)
-        && version > u64::from(FORMAT_VERSION)
-    {
-        return Err(RunLogError::Newer { path: path.to_owned(), found: version });
-    }
-    match serde_json::from_slice::<RunEvent>(line) {
-        Ok(event) => Ok(Parsed::Event(event)),
-        Err(error) => Ok(unknown_kind(line).map_or_else(|| Parsed::Bad(reason(&error)), Parsed::UnknownKind)),
-    }
-}
-
-/// The kind of a well-formed event that this version does not know.
-fn unknown_kind(line: &[u8]) -> Option<String> {
-    let object: std::collections::BTreeMap<String, IgnoredAny> = serde_json::from_slice(line).ok()?;
-    let mut kinds = object.into_keys();
-    let kind = kinds.next()?;
-    (kinds.next().is_none() && !RunEvent::KINDS.contains(&kind.as_str())).then_some(kind)
-}
-
-/// What a JSON error says, with the column but without the line, which is always the first.
-fn reason(error: &serde_json::Error) -> String {
-    error.to_string().replace(" at line 1 column ", " at column ")
 }

@@ -7,7 +7,8 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 
-use crate::event::{EvaluationFinished, LaneFinished, Mode, Moment, Split, StepTime, wire};
+use super::record::{Frame, frame};
+use crate::event::{EvaluationFinished, LaneFinished, LaneResumed, Mode, Moment, Split, StepTime, wire};
 use crate::units::Step;
 
 /// Bytes of a log's end that are looked at first; four times as many each time that they do not suffice.
@@ -31,6 +32,7 @@ struct Glance {
     step_finished: Option<LastStep>,
     evaluation_finished: Option<EvaluationFinished>,
     paused: Option<Moment>,
+    lane_resumed: Option<LaneResumed>,
     lane_finished: Option<LaneFinished>,
 }
 
@@ -69,27 +71,46 @@ fn last_records(tail: &[u8], whole: bool) -> Last {
     let mut last = Last::default();
     let Some(end) = tail.iter().rposition(|&byte| byte == b'\n') else { return last };
     let start = if whole { 0 } else { tail.iter().position(|&byte| byte == b'\n').map_or(end, |at| at + 1) };
-    let mut latest = true;
-    for line in tail.get(start..end).unwrap_or_default().rsplit(|&byte| byte == b'\n') {
+    let lines = || tail.get(start..end).unwrap_or_default().rsplit(|&byte| byte == b'\n');
+    let sealed = lines().any(|line| matches!(frame(line), Frame::Sealed(_)));
+    let is_sound = |line: &&[u8]| match frame(line) {
+        Frame::Sealed(_) => true,
+        Frame::Bare => !sealed,
+        Frame::Damaged { .. } => false,
+    };
+    let (mut latest, mut resumed) = (true, None::<Step>);
+    for line in lines().filter(is_sound) {
         let Ok(glance) = serde_json::from_slice::<Glance>(line) else { continue };
+        // What stands before `lane_resumed` and is of a later step was made again.
+        let stands = |step: Step| resumed.is_none_or(|resumed| step <= resumed);
         let mut saw = |at_ms: f64| last.at_ms = last.at_ms.max(at_ms);
         if let Some(step) = glance.step_finished {
             saw(step.time.at_ms);
-            last.step.get_or_insert(step);
+            if stands(step.step) {
+                last.step.get_or_insert(step);
+            }
         }
         if let Some(evaluation) = glance.evaluation_finished.filter(|e| e.mode == Mode::Eval) {
             saw(evaluation.time.at_ms);
-            match evaluation.split {
-                Split::Train => last.train.get_or_insert(evaluation),
-                Split::Test => last.test.get_or_insert(evaluation),
-            };
+            if stands(evaluation.step) {
+                match evaluation.split {
+                    Split::Train => last.train.get_or_insert(evaluation),
+                    Split::Test => last.test.get_or_insert(evaluation),
+                };
+            }
         }
         if let Some(finished) = glance.lane_finished {
             saw(finished.time.at_ms);
-            last.finished.get_or_insert(finished);
+            if resumed.is_none() {
+                last.finished.get_or_insert(finished);
+            }
         }
         last.paused |= latest && glance.paused.is_some();
         latest = false;
+        if let Some(again) = glance.lane_resumed {
+            saw(again.time.at_ms);
+            resumed = Some(resumed.map_or(again.step, |step| step.min(again.step)));
+        }
         if last.step.is_some() && last.train.is_some() && last.test.is_some() {
             break;
         }

@@ -59,6 +59,9 @@ pub struct Report {
     pub bad_count: u64,
     /// Events of kinds that only newer versions know, by kind.
     pub unknown: BTreeMap<String, u64>,
+    /// How often a log was found replaced by another while it was followed, and read from its beginning. Its
+    /// [`RunEvent::LaneStarted`] then comes again.
+    pub replaced: u64,
 }
 
 impl Replay {
@@ -133,6 +136,17 @@ impl ReplayLane {
         let Some(reader) = &mut self.reader else { return Ok(None) };
         while let Some(entry) = reader.next_entry()? {
             match entry {
+                Entry::Replaced { .. } => {
+                    report.replaced += 1;
+                    self.finished = false;
+                    match open_where_it_exists(&self.log)? {
+                        Some(again) => *reader = again,
+                        None => {
+                            self.reader = None;
+                            return Ok(None);
+                        }
+                    }
+                }
                 Entry::Event { event, bytes } => {
                     self.finished |= matches!(event, RunEvent::LaneFinished(_));
                     return Ok(Some(Replayed { lane, event, bytes }));

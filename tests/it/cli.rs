@@ -235,12 +235,22 @@ fn broken_records_are_warned_of_and_the_rest_exported() {
     let (folder, run) = folder_with_a_run();
     let log = run.log(LaneIdx(0)).unwrap();
     let text_of_log = fs::read_to_string(&log).unwrap();
-    fs::write(&log, text_of_log.replacen("\"step\":2", "\"step\":\"\\u001b[2J\"", 1)).unwrap();
+    // Of the right checksum, so that its content is looked at; and one whose checksum is wrong.
+    let hostile = |line: &str| {
+        let (body, _) = line.rsplit_once(",\"crc32\":").unwrap();
+        crate::runlog::sealed(&(body.replacen("\"step\":2", "\"step\":\"\\u001b[2J\"", 1) + "}"))
+    };
+    let lines = text_of_log.lines().map(|line| match line {
+        line if line.contains("\"step_finished\":{\"step\":2") => hostile(line),
+        line if line.contains("\"step_finished\":{\"step\":1") => line.replace("loss", "lass") + "\n",
+        line => format!("{line}\n"),
+    });
+    fs::write(&log, lines.collect::<String>()).unwrap();
     let output = skiplane(folder.path(), &["export", "latest", "--format", "csv"]);
     assert_eq!(output.status.code(), Some(0));
     let warning = text(&output.stderr);
     assert!(
-        warning.contains("1 bad records were left out") && warning.contains("plain.jsonl:3:"),
+        warning.contains("2 bad records were left out") && warning.contains("plain.jsonl:3:"),
         "{warning}"
     );
     assert!(!warning.contains('\u{1b}'));
@@ -283,8 +293,7 @@ fn a_reader_that_stops_reading_is_no_error() {
     let log = run.log(LaneIdx(0)).unwrap();
     let mut records = fs::read_to_string(&log).unwrap();
     for number in 4..3000 {
-        records.push_str(&serde_json::to_string(&step(number, 1.0)).unwrap());
-        records.push('\n');
+        records.push_str(&crate::runlog::sealed(&serde_json::to_string(&step(number, 1.0)).unwrap()));
     }
     fs::write(&log, records).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_skiplane"))

@@ -74,7 +74,7 @@ fn assert_trained(folder: &RunFolder) {
     }
 }
 
-/// The effective events of a log with every `time` taken out, whatever it stands in.
+/// The effective events of a log with every `time` taken out, whatever it stands in; they have no checksums, which cover times too.
 pub(crate) fn without_times(log: &Path) -> String {
     fn strip(value: &mut serde_json::Value) {
         match value {

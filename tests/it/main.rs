@@ -3,6 +3,7 @@
 
 mod cli;
 mod crashes;
+mod damage;
 mod dashboard;
 mod any_size;
 mod app;

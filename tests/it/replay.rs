@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use skiplane::app::{App, LaneLabel};
 use skiplane::event::*;
 use skiplane::runlog::{NewRun, RunFolder};
 use skiplane::session::replay::Replay;
 use skiplane::units::{LaneIdx, Step};
 
-use crate::runlog::{experiment, lane_started};
+use crate::runlog::{experiment, lane_started, sealed};
 
 /// A run of lanes `plain` and `residual`.
 pub(crate) fn new_run(root: &Path, name: &str) -> RunFolder {
@@ -100,9 +101,10 @@ fn a_run_is_followed_from_before_its_logs_exist_to_its_end() {
 fn what_is_broken_is_reported_and_the_rest_replayed() {
     let root = tempfile::tempdir().unwrap();
     let folder = new_run(root.path(), "broken");
-    let start = serde_json::to_string(&lane_started("plain")).unwrap();
-    let step = serde_json::to_string(&step(1, f32::NAN)).unwrap();
-    let log = format!("{start}\nnonsense\n{{\"newer\":{{}}}}\n{{\"newer\":{{}}}}\n{step}\n{}", &step[..20]);
+    let start = sealed(&serde_json::to_string(&lane_started("plain")).unwrap());
+    let step = sealed(&serde_json::to_string(&step(1, f32::NAN)).unwrap());
+    let newer = sealed("{\"newer\":{}}");
+    let log = format!("{start}nonsense\n{newer}{newer}{step}{}", &step[..20]);
     fs::write(folder.log(LaneIdx(0)).unwrap(), log).unwrap();
     let mut replay = Replay::open(&[folder.path().to_owned()]).unwrap();
     assert_eq!(all(&mut replay), [(0, 0), (0, 1)]);
@@ -111,4 +113,34 @@ fn what_is_broken_is_reported_and_the_rest_replayed() {
     assert_eq!(report.unknown.get("newer"), Some(&2));
     assert_eq!(replay.lanes()[0].torn_bytes(), 20);
     assert!(!replay.is_finished());
+}
+
+#[test]
+fn a_log_that_is_replaced_while_it_is_followed_is_read_from_its_beginning() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = new_run(root.path(), "replaced");
+    let write = |name: &str, steps: u64| {
+        let mut log = folder.create_log(LaneIdx(0)).unwrap();
+        log.append(&lane_started(name)).unwrap();
+        for at in 1..=steps {
+            log.append(&step(at, 1.0)).unwrap();
+        }
+    };
+    write("first", 3);
+    let mut replay = Replay::open(&[folder.path().to_owned()]).unwrap();
+    let mut app = App::new(vec![LaneLabel { run: "r".to_owned(), lane: "l".to_owned() }]);
+    let mut follow = |replay: &mut Replay| {
+        while let Some(replayed) = replay.next_event().unwrap() {
+            app.apply(replayed.lane, &replayed.event);
+        }
+        let lane = &app.lanes()[0];
+        let name = lane.started().map(|started| started.lane.clone());
+        (name, lane.last_step(), lane.loss().buckets().len())
+    };
+    assert_eq!(follow(&mut replay), (Some("first".to_owned()), Step(3), 3));
+    fs::remove_file(folder.log(LaneIdx(0)).unwrap()).unwrap();
+    assert_eq!(follow(&mut replay), (Some("first".to_owned()), Step(3), 3));
+    write("second", 2);
+    assert_eq!(follow(&mut replay), (Some("second".to_owned()), Step(2), 2));
+    assert_eq!((replay.report().replaced, replay.report().bad_count), (1, 0));
 }

@@ -193,8 +193,18 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
     let finished = (any::<u64>(), outcome, any_time()).prop_map(|(step, outcome, at_ms)| {
         RunEvent::LaneFinished(LaneFinished { step: Step(step), outcome, time: At { at_ms } })
     });
+    let resumed = (proptest::option::of(".{0,20}"), any_time()).prop_map(|(checkpoint, at_ms)| {
+        RunEvent::LaneResumed(LaneResumed { step: Step(0), checkpoint, time: At { at_ms } })
+    });
+    let lost =
+        (any::<u64>(), any::<u64>(), any::<u64>(), any_time()).prop_map(|(records, first, last, at_ms)| {
+            let (first, last) = (Step(first), Step(last));
+            RunEvent::RecordsLost(RecordsLost { records, first, last, time: At { at_ms } })
+        });
     prop_oneof![
         4 => step,
+        1 => resumed,
+        1 => lost,
         2 => histograms,
         1 => evaluation,
         1 => checkpoint,
@@ -209,9 +219,16 @@ pub(crate) fn any_events(most: usize) -> impl Strategy<Value = Vec<RunEvent>> {
     vec(any_event(), 0..most).prop_map(|mut events| {
         let mut last = 0;
         for event in &mut events {
-            if let RunEvent::StepFinished(step) = event {
-                last += 1;
-                step.step = Step(last);
+            match event {
+                RunEvent::StepFinished(step) => {
+                    last += 1;
+                    step.step = Step(last);
+                }
+                RunEvent::LaneResumed(resumed) => {
+                    last /= 2;
+                    resumed.step = Step(last);
+                }
+                _ => {}
             }
         }
         events.insert(0, lane_started("plain"));
@@ -219,18 +236,19 @@ pub(crate) fn any_events(most: usize) -> impl Strategy<Value = Vec<RunEvent>> {
     })
 }
 
-/// A byte that cannot turn a step's number into a greater one, before which all later steps would seem late.
-fn not_a_digit() -> impl Strategy<Value = u8> {
-    any::<u8>().prop_filter("a digit", |byte| !byte.is_ascii_digit())
-}
-
 /// Events as text that is equal where they are, NaN included.
-fn shown(events: &[RunEvent]) -> Vec<String> {
+pub(crate) fn shown(events: &[RunEvent]) -> Vec<String> {
     events.iter().map(|event| format!("{event:?}")).collect()
 }
 
+/// A record of an event, as text, with its checksum and newline.
+pub(crate) fn sealed(json: &str) -> String {
+    let body = json.strip_suffix('}').unwrap();
+    format!("{body},\"crc32\":\"{:08x}\"}}\n", crc32fast::hash(body.as_bytes()))
+}
+
 /// Writes a log and gives its bytes.
-fn written(events: &[RunEvent], path: &Path) -> Vec<u8> {
+pub(crate) fn written(events: &[RunEvent], path: &Path) -> Vec<u8> {
     let _ = fs::remove_file(path);
     let mut writer = LogWriter::create(path).unwrap();
     for event in events {
@@ -248,6 +266,7 @@ fn read(bytes: &[u8]) -> (Vec<RunEvent>, usize, u64) {
         match entry {
             Entry::Event { event, .. } => events.push(event),
             Entry::UnknownKind { .. } | Entry::Bad(_) => others += 1,
+            Entry::Replaced { reason } => panic!("{reason}"),
         }
     }
     (events, others, reader.torn_bytes())
@@ -264,7 +283,16 @@ proptest! {
         let (read, others, torn) = read(&bytes);
         prop_assert_eq!(shown(&read), shown(&events));
         prop_assert_eq!((others, torn), (0, 0));
-        prop_assert_eq!(bytes.iter().filter(|&&b| b == b'\n').count(), events.len());
+        // The first record stands there twice, and each line is JSON with the checksum of what precedes it.
+        let lines: Vec<&str> = std::str::from_utf8(&bytes).unwrap().lines().collect();
+        prop_assert_eq!(lines.len(), events.len() + 1);
+        prop_assert_eq!(lines[0], lines[1]);
+        for line in lines {
+            let mut json: serde_json::Value = serde_json::from_str(line).unwrap();
+            let checksum = json.as_object_mut().unwrap().remove("crc32").unwrap();
+            let (body, _) = line.rsplit_once(",\"crc32\":").unwrap();
+            prop_assert_eq!(checksum, format!("{:08x}", crc32fast::hash(body.as_bytes())));
+        }
     }
 
     #[test]
@@ -274,63 +302,40 @@ proptest! {
         let mut writer = LogWriter::create(&path).unwrap();
         let ranges: Vec<_> = events.iter().map(|event| writer.append(event).unwrap()).collect();
         let mut reader = LogReader::open(&path).unwrap();
-        for (event, range) in events.iter().zip(ranges) {
+        for (at, (event, range)) in events.iter().zip(ranges).enumerate() {
             let Some(Entry::Event { bytes, .. }) = reader.next_entry().unwrap() else { panic!("no event") };
-            prop_assert_eq!(&bytes, &range);
-            prop_assert_eq!(reader.position().offset(), range.end);
+            // Those of the first are of both its copies, of which a reader takes one.
+            let end = if at == 0 { range.end / 2 } else { range.end };
+            prop_assert_eq!(&bytes, &(range.start..end));
+            prop_assert_eq!(reader.position().offset(), end);
             prop_assert_eq!(format!("{:?}", read_record(&path, range).unwrap()), format!("{event:?}"));
         }
     }
 
     #[test]
-    fn corruption_never_panics_and_spoils_only_its_lines(
+    fn corruption_never_panics_and_spoils_only_its_records(
         events in any_events(8),
-        hits in vec((any::<prop::sample::Index>(), not_a_digit()), 1..6),
+        hits in vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
         let folder = tempfile::tempdir().unwrap();
         let mut bytes = written(&events, &folder.path().join("plain.jsonl"));
         let first = bytes.iter().position(|&b| b == b'\n').unwrap() + 1;
-        prop_assume!(bytes.len() > first);
         let after = bytes.len() - first;
         for (at, byte) in &hits {
             bytes[first + at.index(after)] = *byte;
         }
         let (read, others, torn) = read(&bytes);
-        // Each hit spoils at most its own line, or joins it with the next, or splits it.
-        prop_assert!(read.len() + 2 * hits.len() >= events.len());
-        prop_assert!(read.len() + others + usize::from(torn > 0) <= events.len() + hits.len());
+        // Each hit spoils its own record alone; only what has no newline behind it may be waited for.
+        prop_assert!(read.len() + hits.len() + usize::from(torn > 0) >= events.len());
+        prop_assert!(read.len() + others + usize::from(torn > 0) <= events.len() + 2 * hits.len());
+        let originals = shown(&events);
+        prop_assert!(shown(&read).iter().all(|event| originals.contains(event)));
     }
 
     #[test]
     fn any_bytes_at_all_are_read_without_panic(bytes in vec(any::<u8>(), 0..400), json in "[\\[\\]{}:,\"a-z_0-9\n]{0,200}") {
         read(&bytes);
         read(json.as_bytes());
-    }
-}
-
-#[test]
-fn a_log_cut_at_any_byte_loses_at_most_the_record_that_was_cut() {
-    let mut columns = Columns::default();
-    columns.insert(Statistic::ActivationStd, vec![f32::NAN, 1.0, f32::INFINITY, 0.5]);
-    let step = |step| {
-        RunEvent::StepFinished(StepFinished {
-            step: Step(step),
-            loss: f32::NAN,
-            error: 0.5,
-            learning_rate: 0.1,
-            statistics: columns.clone(),
-            time: StepTime::default(),
-        })
-    };
-    let events = [lane_started("plain"), step(1), step(2)];
-    let folder = tempfile::tempdir().unwrap();
-    let bytes = written(&events, &folder.path().join("plain.jsonl"));
-    for cut in 0..=bytes.len() {
-        let whole = bytes[..cut].iter().filter(|&&b| b == b'\n').count();
-        let start = bytes[..cut].iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
-        let (read, others, torn) = read(&bytes[..cut]);
-        assert_eq!(shown(&read), shown(&events[..whole]), "cut at {cut}");
-        assert_eq!((others, torn), (0, (cut - start) as u64), "cut at {cut}");
     }
 }
 
@@ -367,10 +372,10 @@ fn a_replaced_log_is_told_from_one_that_grew() {
     assert!(error.contains("it was replaced"), "{error}");
 }
 
-/// What becomes of one line that follows a good first event.
-fn second_line(line: &str) -> Entry {
-    let mut bytes = serde_json::to_vec(&lane_started("plain")).unwrap();
-    bytes.extend_from_slice(format!("\n{line}\n").as_bytes());
+/// What becomes of one record that follows a good first event.
+fn second_line(record: &str) -> Entry {
+    let bytes = sealed(&serde_json::to_string(&lane_started("plain")).unwrap()) + record;
+    let bytes = bytes.into_bytes();
     let mut reader = LogReader::new(bytes.as_slice(), Path::new("memory.jsonl"));
     reader.next_entry().unwrap();
     reader.next_entry().unwrap().unwrap()
@@ -398,15 +403,24 @@ fn contradictions_are_bad_records_that_say_why() {
             "expected histograms of 4 layers, found 0",
         ),
         (serde_json::to_string(&lane_started("x")).unwrap(), "expected one `lane_started`, found a second"),
-        (r#"{"paused":{"step":"#.to_owned(), "EOF"),
-        ("\u{1b}[2J".to_owned(), "expected value at column 1"),
-        (String::new(), "EOF"),
+        (r#"{"paused":{"step":}"#.to_owned(), "EOF while parsing a value at column 18"),
+        (r#"{"paused":{"step":{}}}"#.to_owned(), "invalid type: map, expected u64"),
+        (r#"{"paused":{"step":1,"time":{"at_ms":0}}}}"#.to_owned(), "found the end of an object"),
+        (r#"{"paused":{"step":1,"time":{"at_ms":0}},"resumed":1}"#.to_owned(), "trailing"),
+        ("\u{1b}[2J}".to_owned(), "expected value at column 1"),
+        ("}".to_owned(), "EOF"),
     ];
+    let no_records = [
+        ("\n".to_owned(), "expected a checksum at its end, found none"),
+        ("{\"paused\":{\"step\":1,\"time\":{\"at_ms\":0}}}\n".to_owned(), "expected a checksum at its end"),
+        ("{\"paused\":{},\"crc32\":\"00000000\"}\n".to_owned(), "expected bytes with the checksum 00000000"),
+    ];
+    let cases = cases.into_iter().map(|(json, expected)| (sealed(&json), expected)).chain(no_records);
     for (line, expected) in cases {
         match second_line(&line) {
             Entry::Bad(bad) => {
-                assert!(bad.reason.contains(expected), "{}", bad.reason);
-                assert_eq!(bad.line, 2);
+                assert!(bad.reason.contains(expected), "{line}: {}", bad.reason);
+                assert_eq!((bad.line, bad.bytes.end - bad.bytes.start), (2, line.len() as u64));
             }
             other => panic!("{line}: {other:?}"),
         }
@@ -415,11 +429,12 @@ fn contradictions_are_bad_records_that_say_why() {
 
 #[test]
 fn kinds_and_statistics_of_newer_versions_are_passed_over() {
-    let entry = second_line(r#"{"landscape_drawn":{"anything":[1,2,3]}}"#);
+    let entry = second_line(&sealed(r#"{"landscape_drawn":{"anything":[1,2,3]}}"#));
     assert_eq!(entry, Entry::UnknownKind { line: 2, kind: "landscape_drawn".to_owned() });
     let line = r#"{"step_finished":{"step":1,"loss":"NaN","error":0,"learning_rate":0.1,"new_field":7,
         "statistics":{"curvature":["x"]},"time":{"at_ms":0,"step_ms":0,"statistics_ms":0}}}"#;
-    let Entry::Event { event: RunEvent::StepFinished(step), .. } = second_line(&line.replace('\n', " "))
+    let Entry::Event { event: RunEvent::StepFinished(step), .. } =
+        second_line(&sealed(&line.replace('\n', " ")))
     else {
         panic!("no step")
     };
@@ -428,9 +443,14 @@ fn kinds_and_statistics_of_newer_versions_are_passed_over() {
 
 #[test]
 fn a_newer_format_is_refused() {
-    let line = b"{\"lane_started\":{\"version\":2,\"everything\":\"different\"}}\n";
-    let error = LogReader::new(&line[..], Path::new("new.jsonl")).next_entry().unwrap_err();
-    assert!(matches!(error, RunLogError::Newer { found: 2, .. }), "{error}");
+    let json = r#"{"lane_started":{"version":3,"everything":"different"}}"#;
+    for line in [sealed(json), format!("{json}\n")] {
+        let mut reader = LogReader::new(line.as_bytes(), Path::new("new.jsonl"));
+        for _ in 0..2 {
+            let error = reader.next_entry().unwrap_err();
+            assert!(matches!(error, RunLogError::Newer { found: 3, .. }), "{error}");
+        }
+    }
 }
 
 #[test]
@@ -438,16 +458,26 @@ fn an_endless_line_is_skipped_without_being_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("long.jsonl");
     let mut file = fs::File::create(&path).unwrap();
-    file.write_all(&[serde_json::to_vec(&lane_started("plain")).unwrap(), b"\n".to_vec()].concat()).unwrap();
+    file.write_all(sealed(&serde_json::to_string(&lane_started("plain")).unwrap()).as_bytes()).unwrap();
     // A sparse file: 40 MiB of zeros in one line.
     file.seek(SeekFrom::Current(40 << 20)).unwrap();
-    file.write_all(b"\n{\"paused\":{\"step\":3,\"time\":{\"at_ms\":0}}}\n").unwrap();
+    let paused = r#"{"paused":{"step":3,"time":{"at_ms":0}}}"#;
+    file.write_all(format!("\n{}", sealed(paused)).as_bytes()).unwrap();
+    // And one that a record follows without a newline.
+    file.seek(SeekFrom::Current(20 << 20)).unwrap();
+    file.write_all(sealed(paused).as_bytes()).unwrap();
     let mut reader = LogReader::open(&path).unwrap();
     reader.next_entry().unwrap();
-    let Some(Entry::Bad(bad)) = reader.next_entry().unwrap() else { panic!("not bad") };
-    assert!(bad.reason.contains("at most 16777216 bytes, found 41943041"), "{}", bad.reason);
-    let Some(Entry::Event { event, bytes }) = reader.next_entry().unwrap() else { panic!("lost the next") };
-    assert_eq!((event.step(), bytes.start), (Step(3), bad.bytes.end));
+    for expected in [(40 << 20) + 1, 20 << 20] {
+        let Some(Entry::Bad(bad)) = reader.next_entry().unwrap() else { panic!("not bad") };
+        assert!(bad.reason.ends_with(&format!("at most 16777216 bytes, found {expected}")), "{}", bad.reason);
+        assert_eq!(bad.bytes.end - bad.bytes.start, expected);
+        let Some(Entry::Event { event, bytes }) = reader.next_entry().unwrap() else {
+            panic!("lost the next")
+        };
+        assert_eq!((event.step(), bytes.start), (Step(3), bad.bytes.end));
+    }
+    assert_eq!((reader.next_entry().unwrap(), reader.torn_bytes()), (None, 0));
 }
 
 #[test]

@@ -1,0 +1,114 @@
+//! Whether the file that a log is read from has grown, was cut, or is another by now.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::RunLogError;
+use super::bounded::open;
+use super::reader::{LogReader, Position};
+use super::record::{TRAILER, written_checksum};
+
+/// What is known of a file since it was last looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    device: u64,
+    inode: u64,
+    /// When it was last written, in seconds and nanoseconds.
+    modified: (i64, i64),
+}
+
+/// What another look at a file found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Nothing that was not read.
+    Nothing,
+    /// The source stands at the reader's position, and there is more to be read.
+    More,
+    /// It is another file than before, or shorter than what was read of it.
+    Replaced(String),
+}
+
+impl Seen {
+    /// Opens a log and puts it to a position in it.
+    pub(super) fn open(path: &Path, position: &Position) -> Result<(File, Seen), RunLogError> {
+        let file = open_file(path).map_err(RunLogError::io("open", path))?;
+        let mut file =
+            file.ok_or_else(|| RunLogError::malformed(path, "expected a file, found something else"))?;
+        let metadata = file.metadata().map_err(RunLogError::io("read", path))?;
+        if let Some(reason) = position.is_elsewhere(&mut file).map_err(RunLogError::io("read", path))? {
+            return Err(RunLogError::malformed(path, reason));
+        }
+        file.seek(SeekFrom::Start(position.offset)).map_err(RunLogError::io("read", path))?;
+        Ok((file, Seen::of(&metadata)))
+    }
+
+    fn of(metadata: &Metadata) -> Seen {
+        let modified = (metadata.mtime(), metadata.mtime_nsec());
+        Seen { device: metadata.dev(), inode: metadata.ino(), modified }
+    }
+}
+
+/// Opens a file; none where it is something else.
+fn open_file(path: &Path) -> io::Result<Option<File>> {
+    let file = open(path)?;
+    Ok(file.metadata()?.is_file().then_some(file))
+}
+
+impl Position {
+    /// Says why a file cannot be the one that was read up to here, if so: it is shorter, or the last record ends
+    /// elsewhere.
+    fn is_elsewhere(&self, file: &mut File) -> io::Result<Option<String>> {
+        let length = file.metadata()?.len();
+        if length < self.offset {
+            let reason = format!("expected at least {} bytes, found {length}: it was replaced", self.offset);
+            return Ok(Some(reason));
+        }
+        let Some(checksum) = self.checksum else { return Ok(None) };
+        let mut trailer = [0; TRAILER];
+        file.seek(SeekFrom::Start(self.offset.saturating_sub(TRAILER as u64 + 1)))?;
+        file.read_exact(&mut trailer)?;
+        Ok((written_checksum(&trailer) != Some(checksum)).then(|| {
+            format!(
+                "expected the record of checksum {checksum:08x} before byte {}: it was replaced",
+                self.offset
+            )
+        }))
+    }
+}
+
+impl LogReader<File> {
+    /// Looks by the path whether there is more than was read. The file is opened anew for it, because a network file
+    /// system tells of another machine's writing only then. A file that is not there may come back.
+    pub(super) fn look_again(&mut self) -> io::Result<Look> {
+        let mut file = match open_file(&self.path) {
+            Ok(Some(file)) => file,
+            Ok(None) => {
+                let reason = "expected the file that was read, found something else in its place";
+                return Ok(Look::Replaced(reason.to_owned()));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Nothing),
+            Err(error) => return Err(error),
+        };
+        let metadata = file.metadata()?;
+        let seen = Seen::of(&metadata);
+        if (seen.device, seen.inode) != (self.seen.device, self.seen.inode) {
+            return Ok(Look::Replaced(
+                "expected the file that was read, found another in its place".to_owned(),
+            ));
+        }
+        let (length, offset, torn) = (metadata.len(), self.position().offset(), self.torn_bytes());
+        if length == offset + torn && (torn == 0 || seen == self.seen) {
+            return Ok(Look::Nothing);
+        }
+        if let Some(reason) = self.position.is_elsewhere(&mut file)? {
+            return Ok(Look::Replaced(reason));
+        }
+        // What was torn is read again: its writer may have cut it off and written something else.
+        file.seek(SeekFrom::Start(offset))?;
+        self.forget_torn();
+        (self.source, self.seen) = (file, seen);
+        Ok(Look::More)
+    }
+}

@@ -1,0 +1,238 @@
+//! A record: one line of a log, a JSON object that ends with the checksum of all bytes before it. How it is
+//! sealed, told from a damaged one, found inside a damaged line, and parsed. Knows nothing of files.
+
+use std::fmt;
+use std::ops::Range;
+
+use memchr::memmem;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::event::RunEvent;
+
+/// What stands between a record's body and the digits of its checksum ...
+const KEY: &[u8] = b",\"crc32\":\"";
+/// ... which are so many, in lower-case hex ...
+const DIGITS: usize = 8;
+/// ... and what follows them.
+const CLOSE: &[u8] = b"\"}";
+/// Bytes of all three.
+pub(super) const TRAILER: usize = KEY.len() + DIGITS + CLOSE.len();
+/// Bytes that the search for records inside a damaged line may read, as multiples of the line: honest lines need
+/// a few, and one that was made to be slow is given up.
+const SEARCH_BUDGET: usize = 64;
+/// The longest name of an unknown kind that counts as one, in bytes.
+const LONGEST_KIND: usize = 64;
+
+/// Ends a record that was serialised as a whole object at the end of `buffer`, from byte `start` on: puts the
+/// checksum in it and a newline behind it.
+pub(super) fn seal(buffer: &mut Vec<u8>, start: usize) {
+    debug_assert_eq!(buffer.last(), Some(&b'}'));
+    buffer.pop();
+    let checksum = crc32fast::hash(&buffer[start..]);
+    buffer.extend_from_slice(KEY);
+    for digit in (0..DIGITS).rev() {
+        buffer.push(b"0123456789abcdef"[(checksum >> (4 * digit)) as usize & 15]);
+    }
+    buffer.extend_from_slice(CLOSE);
+    buffer.push(b'\n');
+}
+
+/// A line, without its newline, as its end shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Frame<'a> {
+    /// A record with the right checksum.
+    Sealed(Sealed<'a>),
+    /// It ends with a checksum, but not with that of its bytes.
+    Damaged {
+        /// What it ends with.
+        written: u32,
+        /// The checksum of its bytes.
+        computed: u32,
+    },
+    /// It does not end with a checksum: of format 1, damaged, or no record.
+    Bare,
+}
+
+/// A record with the right checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sealed<'a> {
+    /// The bytes before the trailer: an object that is not closed.
+    pub(super) body: &'a [u8],
+    /// Their checksum.
+    pub(super) checksum: u32,
+}
+
+/// Checks a line, which is given without its newline.
+pub(super) fn frame(line: &[u8]) -> Frame<'_> {
+    let Some(at) = line.len().checked_sub(TRAILER) else { return Frame::Bare };
+    let (body, trailer) = line.split_at(at);
+    let Some(written) = written_checksum(trailer) else { return Frame::Bare };
+    let computed = crc32fast::hash(body);
+    if written == computed {
+        Frame::Sealed(Sealed { body, checksum: written })
+    } else {
+        Frame::Damaged { written, computed }
+    }
+}
+
+/// The checksum that a trailer, with which `bytes` begins, holds.
+pub(super) fn written_checksum(bytes: &[u8]) -> Option<u32> {
+    let trailer = bytes.get(..TRAILER)?;
+    let digits = trailer.strip_prefix(KEY)?.strip_suffix(CLOSE)?;
+    digits.iter().try_fold(0, |sum, &digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(sum << 4 | u32::from(value))
+    })
+}
+
+/// The places of the whole records inside a line that is none, in order: a damaged newline joins two, and a torn
+/// record stands before a whole one.
+pub(super) fn whole_records(line: &[u8]) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let mut budget = line.len().saturating_mul(SEARCH_BUDGET);
+    let mut from = 0;
+    for at in memmem::find_iter(line, KEY) {
+        if at < from {
+            continue;
+        }
+        let Some(written) = written_checksum(&line[at..]) else { continue };
+        let Some(left) = budget.checked_sub(at - from) else { break };
+        budget = left;
+        if let Some(start) = record_start(line, from..at, written, &mut budget) {
+            from = at + TRAILER;
+            found.push(start..from);
+        }
+    }
+    found
+}
+
+/// Where in `within` a record starts that ends with it and has this checksum.
+fn record_start(line: &[u8], within: Range<usize>, checksum: u32, budget: &mut usize) -> Option<usize> {
+    let begins = memmem::FinderRev::new(b"{\"");
+    // The nearest first, because what stands before it is damaged; at last the place where a record stands
+    // whose newline alone is damaged, or that of a kind that this version does not know.
+    let known = begins.rfind_iter(&line[within.clone()]).map(|at| within.start + at);
+    let known = known.filter(|&at| begins_with_a_kind(&line[at..]));
+    for start in known.chain([within.start, within.start + 1]) {
+        if start >= within.end {
+            continue;
+        }
+        *budget = budget.checked_sub(within.end - start)?;
+        if crc32fast::hash(&line[start..within.end]) == checksum {
+            return Some(start);
+        }
+    }
+    None
+}
+
+/// Whether bytes begin like an event of a kind that this version knows.
+fn begins_with_a_kind(bytes: &[u8]) -> bool {
+    let Some(name) = bytes.strip_prefix(b"{\"") else { return false };
+    let is = |kind: &&str| name.strip_prefix(kind.as_bytes()).is_some_and(|rest| rest.starts_with(b"\":{"));
+    RunEvent::KINDS.iter().any(is)
+}
+
+/// The body of a line of format 1, which has no checksum: all but the brace that closes it.
+pub(super) fn bare_body(line: &[u8]) -> &[u8] {
+    let line = line.trim_ascii_end();
+    line.strip_suffix(b"}").unwrap_or(line)
+}
+
+/// Parses a line, given without its newline, of either format.
+pub(super) fn parse_line(line: &[u8]) -> Result<RunEvent, String> {
+    match frame(line) {
+        Frame::Sealed(sealed) => parse_event(sealed.body),
+        Frame::Bare => parse_event(bare_body(line)),
+        Frame::Damaged { written, computed } => return Err(damage(written, computed)),
+    }
+    .map_err(|error| reason(&error))
+}
+
+/// Says what is wrong with a checksum.
+pub(super) fn damage(written: u32, computed: u32) -> String {
+    format!("expected bytes with the checksum {written:08x}, found {computed:08x}")
+}
+
+/// What a JSON error says, with the column but without the line, which is always the first.
+pub(super) fn reason(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
+}
+
+/// Parses the body of a record: an object with one key, an event's kind, that is not closed.
+///
+/// # Errors
+/// Where it is anything else.
+pub(super) fn parse_event(body: &[u8]) -> Result<RunEvent, serde_json::Error> {
+    parse_member::<Event>(body)
+}
+
+/// The kind of a well-formed event that this version does not know.
+pub(super) fn unknown_kind(body: &[u8]) -> Option<String> {
+    let kind = parse_member::<Kind>(body).ok()?;
+    (kind.len() <= LONGEST_KIND && !RunEvent::KINDS.contains(&kind.as_str())).then_some(kind)
+}
+
+/// What is read of an object's one member.
+trait Member<'de> {
+    type Value;
+
+    fn read<A: MapAccess<'de>>(map: &mut A) -> Result<Self::Value, A::Error>;
+}
+
+/// All of it, as an event.
+struct Event;
+
+impl<'de> Member<'de> for Event {
+    type Value = RunEvent;
+
+    fn read<A: MapAccess<'de>>(map: &mut A) -> Result<RunEvent, A::Error> {
+        RunEvent::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+/// Its name, whatever its value is.
+struct Kind;
+
+impl<'de> Member<'de> for Kind {
+    type Value = String;
+
+    fn read<A: MapAccess<'de>>(map: &mut A) -> Result<String, A::Error> {
+        let kind = map.next_key()?.ok_or_else(|| A::Error::custom("expected a kind"))?;
+        map.next_value::<IgnoredAny>()?;
+        Ok(kind)
+    }
+}
+
+/// Parses the one member of an object that is not closed.
+fn parse_member<'de, M: Member<'de>>(body: &'de [u8]) -> Result<M::Value, serde_json::Error> {
+    let mut member = None;
+    let mut json = serde_json::Deserializer::from_slice(body);
+    match json.deserialize_map(Unclosed::<M>(&mut member)) {
+        Ok(()) => Err(serde_json::Error::custom("expected a checksum, found the end of an object")),
+        // The end of the object is missing, and that alone.
+        Err(error) if error.is_eof() => member.ok_or(error),
+        Err(error) => Err(error),
+    }
+}
+
+/// Keeps what was read of an object, because serde_json gives an error for one that is not closed.
+struct Unclosed<'a, 'de, M: Member<'de>>(&'a mut Option<M::Value>);
+
+impl<'de, M: Member<'de>> Visitor<'de> for Unclosed<'_, 'de, M> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        *self.0 = Some(M::read(&mut map)?);
+        Ok(())
+    }
+}
