@@ -154,16 +154,21 @@ def interpreter():
     return python, version
 
 
-def set_up(folder, python):
-    """Makes a virtual environment and installs PyTorch into it."""
-    size = "some hundred megabytes, or gigabytes where only builds with CUDA are found"
-    print(f"setting PyTorch up in {folder}; this downloads {size}", flush=True)
+def make_environment(folder):
+    """Makes a virtual environment."""
     made = subprocess.run([sys.executable, "-m", "venv", "--clear", folder], capture_output=True, text=True)
     if made.returncode != 0:
         raise Failure(
             f"`{sys.executable} -m venv` failed, which needs the modules venv and ensurepip (on Debian the package "
-            f"python3-venv), or set PYTHON to an interpreter with PyTorch:\n{(made.stdout + made.stderr).strip()}"
+            f"python3-venv), found:\n{(made.stdout + made.stderr).strip()}"
         )
+
+
+def set_up(folder, python):
+    """Makes a virtual environment and installs PyTorch into it."""
+    size = "some hundred megabytes, or gigabytes where only builds with CUDA are found"
+    print(f"setting PyTorch up in {folder}; this downloads {size}", flush=True)
+    make_environment(folder)
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "2"]
     attempts = (
         (f"torch=={VERSION}", "--index-url", CPU_INDEX),

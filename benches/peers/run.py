@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Compares skiplane with PyTorch on this machine.
+"""Compares skiplane with PyTorch, and with other viewers of logs, on this machine.
 
     benches/peers/run.py speed       a training step of both, statistics on and off
     benches/peers/run.py memory      peak resident memory of both, beside what `skiplane check` says
     benches/peers/run.py dashboard   the default experiment without the dashboard and with it
+    benches/peers/run.py logs        a million scalars opened by skiplane, W&B's leet and TensorBoard
     benches/peers/run.py all
 
 Sets PyTorch (CPU) up in a virtual environment in cargo's target folder; the variable PYTHON may name an interpreter
-that has it already. Results are written to peers/latest.json in the target folder too. Needs nothing but cargo
-and Python's standard library.
+that has it already. W&B and TensorBoard are set up in a folder outside the repository. Results are written to
+peers/latest.json in the target folder too. Needs nothing but cargo and Python's standard library; `logs` needs Linux
+and tmux too.
 """
 
 import argparse
@@ -19,16 +21,19 @@ import platform
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 # Nothing is to be left beside the sources.
 sys.dont_write_bytecode = True
 
 import dashboard
+import logs
 import memory
 import programs
 import speed
+import viewers
 
-PARTS = ("speed", "memory", "dashboard")
+PARTS = ("speed", "memory", "dashboard", "logs")
 
 
 def positive(text):
@@ -46,6 +51,14 @@ def arguments():
     parser.add_argument("--threads", type=positive, default=2, metavar="N", help="threads of each side (2)")
     parser.add_argument("--training-steps", type=positive, default=600, metavar="N",
                         help="steps of the default experiment (600)")
+    of_logs = parser.add_argument_group("of logs")
+    of_logs.add_argument("--plain-rounds", type=positive, default=1, metavar="N",
+                         help="turns of TensorBoard's plain loader, which takes a minute (1)")
+    of_logs.add_argument("--folder", default=viewers.cache(), type=Path, metavar="DIR",
+                         help="where the other viewers and the scalars are kept (%(default)s)")
+    of_logs.add_argument("--skiplane-run", type=Path, metavar="DIR",
+                         help="the run that holds the scalars, instead of one that is made")
+    of_logs.add_argument("--skiplane", type=Path, metavar="PATH", help="the program, instead of building it")
     return parser.parse_args()
 
 
@@ -80,7 +93,7 @@ def main():
         "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "commit": commit(),
         "machine": machine(),
-        "arguments": vars(asked),
+        "arguments": {name: str(of) if isinstance(of, Path) else of for name, of in vars(asked).items()},
     }
     print("{processor}, {cores} cores, {system}".format(**found["machine"]), flush=True)
     parts = PARTS if asked.part == "all" else (asked.part,)
@@ -90,16 +103,19 @@ def main():
         python, found["torch"] = programs.interpreter()
         print(f"PyTorch {found['torch']}", flush=True)
         step = programs.step()
-    if "memory" in parts or "dashboard" in parts:
-        skiplane = programs.skiplane()
+    if set(parts) - {"speed"}:
+        skiplane = asked.skiplane.resolve() if asked.skiplane else programs.skiplane()
     for part in parts:
         print(f"\n== {part}", flush=True)
         if part == "speed":
             found[part] = speed.measure(python, step, asked.rounds, asked.steps, asked.threads)
         elif part == "memory":
             found[part] = memory.measure(python, step, skiplane, asked.threads)
-        else:
+        elif part == "dashboard":
             found[part] = dashboard.measure(skiplane, asked.rounds, asked.training_steps, asked.threads)
+        else:
+            found[part] = logs.measure(skiplane, asked.rounds, asked.plain_rounds, asked.folder.resolve(),
+                                       asked.skiplane_run)
         found["seconds"] = time.monotonic() - begin
         latest.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(f"\n{found['seconds'] / 60:.1f} minutes in all; written to {latest}")
