@@ -83,9 +83,10 @@ class Bench:
         self.skiplane = skiplane
         self.viewers = viewers.Viewers(folder)
         self.home, self.run = million.adopt(run or million.make(folder / "made"), folder)
-        self.wandb, self.events = self.viewers.write(self.run, self.home)
         for _, self.last in million.rows(self.run):
+            # Only the last row is of use here; whether they are all there shows too.
             pass
+        self.wandb, self.events = self.viewers.write(self.run, self.home)
         self.terminal = None
 
     def sizes(self):
@@ -156,8 +157,9 @@ class Bench:
             if first is not None and is_last(rows) and now - full > SETTLED and may_leave(begin):
                 break
             if now > PATIENCE or not tree.is_alive(pid):
-                found = "\n".join(rows)
-                raise programs.Failure(f"expected the last step on the screen within {PATIENCE} s, found:\n{found}")
+                what = f"the last step within {PATIENCE} s" if now > PATIENCE else "it to stay on the screen"
+                words, found = " ".join(map(str, command)), "\n".join(rows).rstrip() or "nothing"
+                raise programs.Failure(f"`{words}`: expected {what}, found:\n{found}")
             pause(now)
         in_all = tree.usage(pid)
         self.terminal.leave(pid, "q")

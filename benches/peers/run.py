@@ -43,6 +43,13 @@ def positive(text):
     return number
 
 
+def count(text):
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", nargs="?", choices=(*PARTS, "all"), default="all", help="what is measured (all)")
@@ -52,8 +59,8 @@ def arguments():
     parser.add_argument("--training-steps", type=positive, default=600, metavar="N",
                         help="steps of the default experiment (600)")
     of_logs = parser.add_argument_group("of logs")
-    of_logs.add_argument("--plain-rounds", type=positive, default=1, metavar="N",
-                         help="turns of TensorBoard's plain loader, which takes a minute (1)")
+    of_logs.add_argument("--plain-rounds", type=count, default=1, metavar="N",
+                         help="turns of TensorBoard's plain loader, which takes a minute; 0 for none (1)")
     of_logs.add_argument("--folder", default=viewers.cache(), type=Path, metavar="DIR",
                          help="where the other viewers and the scalars are kept (%(default)s)")
     of_logs.add_argument("--skiplane-run", type=Path, metavar="DIR",
