@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 mod parse;
+mod settings;
 
 pub use parse::{Checked, ExperimentError, Places, check, parse};
 

@@ -23,17 +23,23 @@ mod effective;
 mod lock;
 mod status;
 mod listing;
+mod notes;
+mod trash;
+mod listed;
 
 pub use again::{read_record, read_records};
 pub use effective::{Superseded, effective};
 pub use folder::{NewRun, RunFolder};
+pub use listed::{Known, Listed, ids, read_listed};
 pub use listing::{list, summarize};
 pub use lock::{RunLock, is_locked};
 pub use manifest::{Manifest, ManifestLane};
+pub use notes::{MOST_TAGS, NOTE_LENGTH, Notes, TAG_LENGTH};
 pub use reader::{BadRecord, Entry, LogReader, MAX_LINE, Position};
 pub use resolve::resolve;
 pub use status::{Exit, Status};
 pub use summary::{LaneSummary, RunSummary, State};
+pub use trash::{Discarded, TRASH, discard, restore, run_path};
 pub use writer::LogWriter;
 
 /// Why a run could not be written, found or read.

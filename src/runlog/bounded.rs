@@ -1,7 +1,7 @@
 //! Reads the small files of a run's folder whole, in as few system calls as can be, and never more of one than it may
 //! hold: a folder may come from anywhere.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -34,22 +34,38 @@ pub(super) fn read_bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Opens without waiting: a pipe in a file's place would keep a reader for ever.
+/// Opens without waiting, since a pipe in a file's place would keep a reader for ever, and without following a link in
+/// its place, which may lead anywhere.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(
         &mut options,
-        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
+        (rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW).bits().cast_signed(),
     );
-    options.open(path)
+    options.open(path).map_err(|error| match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => io::Error::other(format!("found {}", kind(&metadata))),
+        _ => error,
+    })
+}
+
+/// What stands in the place of a file or folder.
+pub(super) fn kind(metadata: &fs::Metadata) -> &'static str {
+    let kind = metadata.file_type();
+    if kind.is_symlink() {
+        "a symbolic link, which is not followed"
+    } else if kind.is_dir() {
+        "a folder"
+    } else if kind.is_file() {
+        "a file"
+    } else {
+        "a device, pipe or socket"
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
@@ -63,6 +79,15 @@ mod tests {
         }
         assert!(read_bounded(&path, 5 * FIRST - 1).unwrap_err().to_string().contains("at most"));
         assert_eq!(read_bounded(&folder.path().join("y"), 9).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert!(read_bounded(&path, 99).unwrap_err().to_string().contains("symbolic link"));
     }
 
     #[cfg(target_os = "linux")]

@@ -111,7 +111,7 @@ fn summarize_lane(
     told: Option<&LaneSummary>,
     life: Life,
 ) -> LaneSummary {
-    let length = fs::metadata(log).map(|metadata| metadata.len());
+    let length = fs::symlink_metadata(log).map(|metadata| metadata.len());
     if let Some(told) = told
         && length.as_ref().is_ok_and(|length| *length == told.log_bytes)
     {

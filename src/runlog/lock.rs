@@ -7,6 +7,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use super::bounded::open;
+
 /// The file's name in the run's folder.
 const FILE: &str = "run.lock";
 /// Whoever looks holds the lock for a moment; so often it is tried again ...
@@ -40,7 +42,7 @@ impl RunLock {
 /// Whether a process holds the lock of the run in a folder; none where that cannot be told, because there is no lock or
 /// the file system has none.
 pub fn is_locked(folder: &Path) -> Option<bool> {
-    let file = File::open(folder.join(FILE)).ok()?;
+    let file = open(&folder.join(FILE)).ok()?;
     match file.try_lock_shared() {
         Ok(()) => Some(false),
         Err(TryLockError::WouldBlock) => Some(true),

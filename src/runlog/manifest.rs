@@ -9,7 +9,9 @@ use super::bounded::read_bounded;
 use crate::event::FORMAT_VERSION;
 
 /// A longer file is none.
-const MOST_BYTES: usize = 4 << 20;
+const MOST_BYTES: usize = 1 << 20;
+/// More lanes than that no experiment has.
+const MOST_LANES: usize = 1_000;
 
 /// The provenance of a run. Fields that a newer writer adds are passed over when read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +90,10 @@ impl Manifest {
             }
         }
         let manifest = read.map_err(malformed)?;
+        if manifest.lanes.len() > MOST_LANES {
+            let reason = format!("expected at most {MOST_LANES} lanes, found {}", manifest.lanes.len());
+            return Err(RunLogError::malformed(&path, reason));
+        }
         for lane in &manifest.lanes {
             if !is_file_name(&lane.log) {
                 let reason =
@@ -128,6 +134,26 @@ mod tests {
         fs::write(folder.path().join(Manifest::FILE), r#"{"version": 99, "shape": "unheard of"}"#).unwrap();
         let error = Manifest::read(folder.path()).unwrap_err().to_string();
         assert!(error.contains("found 99") && error.contains("newer skiplane"), "{error}");
+    }
+
+    #[test]
+    fn hostile_files_are_refused_in_bounded_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(Manifest::FILE);
+        let nested = format!(r#"{{"version":1,"x":{}"#, "[".repeat(100_000));
+        let lane = r#"{"name":"x","log":"x"},"#.repeat(2_000);
+        let lanes = format!(
+            r#"{{"version":1,"run":"r","skiplane":"0","experiment":"e","seed":0,"steps":1,"started":"",
+            "started_unix_ms":0,"lanes":[{}]}}"#,
+            lane.trim_end_matches(',')
+        );
+        let huge = " ".repeat(MOST_BYTES + 1);
+        let cases = [(nested, "a run's provenance"), (huge, "at most 1048576 bytes"), (lanes, "found 2000")];
+        for (text, expected) in cases {
+            fs::write(&path, text).unwrap();
+            let error = Manifest::read(folder.path()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

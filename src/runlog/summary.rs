@@ -29,6 +29,17 @@ pub enum State {
 }
 
 impl State {
+    /// All of them, in their order.
+    pub const ALL: [State; 7] = [
+        State::Finished,
+        State::Stopped,
+        State::Diverged,
+        State::Crashed,
+        State::Failed,
+        State::Paused,
+        State::Running,
+    ];
+
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {

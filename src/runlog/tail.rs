@@ -1,18 +1,20 @@
 //! The end of a log: its last records of each kind, found without reading it whole.
 
-use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::SystemTime;
 
 use serde::Deserialize;
 
+use super::bounded::{kind, open};
 use super::record::{Frame, frame};
 use crate::event::{EvaluationFinished, LaneFinished, LaneResumed, Mode, Moment, Split, StepTime, wire};
 use crate::units::Step;
 
 /// Bytes of a log's end that are looked at first; four times as many each time that they do not suffice.
 pub(super) const FIRST_LOOK: u64 = 128 << 10;
+/// Bytes of a log's end that are looked at at most.
+const LAST_LOOK: u64 = 32 << 20;
 
 /// The last records of a log, by kind.
 #[derive(Default)]
@@ -48,8 +50,11 @@ pub(super) struct LastStep {
 
 /// Reads back from the end of a log until the last step and evaluations are found.
 pub(super) fn look(log: &Path) -> io::Result<(Last, SystemTime)> {
-    let mut file = File::open(log)?;
-    let metadata = fs::metadata(log)?;
+    let mut file = open(log)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other(format!("expected a file, found {}", kind(&metadata))));
+    }
     let length = metadata.len();
     let mut window = FIRST_LOOK;
     loop {
@@ -59,7 +64,7 @@ pub(super) fn look(log: &Path) -> io::Result<(Last, SystemTime)> {
         (&mut file).take(length - start).read_to_end(&mut tail)?;
         let last = last_records(&tail, start == 0);
         let enough = last.step.is_some() && last.train.is_some() && last.test.is_some();
-        if enough || start == 0 {
+        if enough || start == 0 || window >= LAST_LOOK {
             return Ok((last, metadata.modified()?));
         }
         window = window.saturating_mul(4);

@@ -1,0 +1,110 @@
+//! A folder of the runs folder as a list shows it: what the run is and how it stands, what the user says of
+//! it, or why it cannot be read. Whatever stands in the folder, this is little, and soon read.
+
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::RunLogError;
+use super::bounded::{kind, read_bounded};
+use super::folder::RunFolder;
+use super::listing::summarize;
+use super::manifest::Manifest;
+use super::notes::Notes;
+use super::summary::{RunSummary, State};
+use crate::experiment::Experiment;
+
+/// A larger `experiment.toml` is not read.
+const MOST_BYTES: usize = 1 << 20;
+
+/// A run in a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// The name of its folder.
+    pub id: String,
+    /// What is known of it, or why nothing is.
+    pub known: Result<Box<Known>, String>,
+}
+
+/// What is known of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// How it stands.
+    pub summary: RunSummary,
+    /// The experiment as resolved; none where it cannot be read.
+    pub experiment: Option<Experiment>,
+    /// What the user says of it.
+    pub notes: Notes,
+    /// Why the notes cannot be read; then they cannot be changed either.
+    pub notes_problem: Option<String>,
+}
+
+impl Listed {
+    /// How it stands; none where it cannot be read.
+    pub fn state(&self) -> Option<State> {
+        self.known.as_ref().ok().map(|known| known.summary.state)
+    }
+}
+
+/// The names in a folder of runs that may be runs, ascending: all but files, and what begins with a dot.
+///
+/// # Errors
+/// Where the folder cannot be read. One that does not exist holds none.
+pub fn ids(root: &Path) -> Result<Vec<String>, RunLogError> {
+    let entries = match fs::read_dir(root) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(RunLogError::io("read", root))?,
+    };
+    let mut ids = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(RunLogError::io("read", root))?;
+        // Links are kept, to be shown as what they are.
+        let may_be_run = entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_symlink());
+        let Ok(id) = entry.file_name().into_string() else { continue };
+        if may_be_run && !id.starts_with('.') {
+            ids.push(id);
+        }
+    }
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// Reads a folder of `root`; none where it is no run: no folder, or one without `run.json`.
+pub fn read_listed(root: &Path, id: &str, now: SystemTime) -> Option<Listed> {
+    let path = root.join(id);
+    let unreadable = |reason: String| Some(Listed { id: id.to_owned(), known: Err(reason) });
+    match fs::symlink_metadata(&path) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(metadata) if metadata.is_symlink() && path.join(Manifest::FILE).is_file() => {
+            return unreadable(kind(&metadata).to_owned());
+        }
+        _ => return None,
+    }
+    if fs::symlink_metadata(path.join(Manifest::FILE)).is_err() {
+        return None;
+    }
+    let summary = match summarize(&path, now) {
+        Ok(summary) => summary,
+        Err(error) => return unreadable(short(&error, &path)),
+    };
+    let (notes, notes_problem) = match Notes::read(&path) {
+        Ok(notes) => (notes, None),
+        Err(error) => (Notes::default(), Some(short(&error, &path))),
+    };
+    let experiment = experiment(&path);
+    Some(Listed {
+        id: id.to_owned(),
+        known: Ok(Box::new(Known { summary, experiment, notes, notes_problem })),
+    })
+}
+
+fn experiment(run: &Path) -> Option<Experiment> {
+    let bytes = read_bounded(&run.join(RunFolder::EXPERIMENT), MOST_BYTES).ok()?;
+    toml::from_slice(&bytes).ok()
+}
+
+/// An error without the run's folder, which whoever reads it knows.
+fn short(error: &RunLogError, run: &Path) -> String {
+    let text = error.to_string();
+    text.replace(&format!("{}/", super::shown(run)), "")
+}
