@@ -5,3 +5,5 @@ mod permits;
 pub mod threads;
 pub mod live;
 pub mod replay;
+pub mod curves;
+pub mod listing;
