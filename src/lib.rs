@@ -25,6 +25,7 @@ pub mod trainer;
 pub mod session;
 // 5: state.
 pub mod app;
+pub mod catalog;
 // 6: pictures.
 pub mod theme;
 pub mod widgets;

@@ -31,6 +31,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("session", &["datasets", "event", "experiment", "model", "runlog", "text", "trainer", "units"]),
     // 5: state
     ("app", &["event", "experiment", "statistic", "statistics", "text", "topology", "units"]),
+    ("catalog", &["experiment", "runlog", "session", "text", "units"]),
     // 6: pictures
     ("theme", &[]),
     ("widgets", &["event", "text", "theme"]),

@@ -1,0 +1,93 @@
+//! The mean of several runs' curves, and the band between the least and the greatest of them.
+
+use std::collections::BTreeMap;
+
+use crate::session::curves::Curve;
+
+/// A curve of several runs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Band {
+    /// Its points with ascending steps.
+    pub points: Vec<BandPoint>,
+}
+
+/// What several runs say of one stretch of steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BandPoint {
+    /// The stretch begins at this step.
+    pub step: u64,
+    /// The runs that have finite values there.
+    pub runs: usize,
+    /// Whether one has a value there that is NaN or infinite.
+    pub non_finite: bool,
+    /// The mean of the runs' means; NaN where there is none.
+    pub mean: f64,
+    /// The least of them.
+    pub min: f64,
+    /// The greatest of them.
+    pub max: f64,
+}
+
+/// Lays curves over one another, each point as wide as the widest of them has it. A run that ended early is in the
+/// mean for as far as it went.
+pub fn band(curves: &[&Curve]) -> Band {
+    let width = curves.iter().map(|curve| curve.width()).max().unwrap_or(1);
+    let mut steps: BTreeMap<u64, (Vec<f64>, bool)> = BTreeMap::new();
+    for curve in curves {
+        let mut curve = (*curve).clone();
+        curve.widen(width);
+        for point in curve.points() {
+            let (means, non_finite) = steps.entry(point.step).or_default();
+            means.extend(point.mean());
+            *non_finite |= point.non_finite > 0;
+        }
+    }
+    let point = |(step, (means, non_finite)): (u64, (Vec<f64>, bool))| BandPoint {
+        step,
+        runs: means.len(),
+        non_finite,
+        mean: if means.is_empty() { f64::NAN } else { means.iter().sum::<f64>() / means.len() as f64 },
+        min: means.iter().copied().fold(f64::NAN, f64::min),
+        max: means.iter().copied().fold(f64::NAN, f64::max),
+    };
+    Band { points: steps.into_iter().map(point).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::curves::MOST_POINTS;
+
+    fn curve(steps: u64, value: impl Fn(u64) -> f32) -> Curve {
+        let mut curve = Curve::default();
+        (1..=steps).for_each(|step| curve.push(step, value(step)));
+        curve
+    }
+
+    #[test]
+    fn the_mean_lies_in_its_band() {
+        let (low, high) = (curve(10, |step| step as f32), curve(10, |step| 3.0 * step as f32));
+        let band = band(&[&low, &high]);
+        assert_eq!(band.points.len(), 10);
+        let point = band.points[3];
+        assert_eq!((point.step, point.runs, point.mean, point.min, point.max), (4, 2, 8.0, 4.0, 12.0));
+    }
+
+    #[test]
+    fn curves_of_different_lengths_are_laid_over_one_another() {
+        let long = 4 * MOST_POINTS as u64;
+        let band = band(&[&curve(100, |_| 1.0), &curve(long, |_| 3.0)]);
+        assert!(band.points.len() <= MOST_POINTS);
+        assert_eq!((band.points[0].runs, band.points[0].mean), (2, 2.0));
+        let last = band.points.last().unwrap();
+        assert_eq!((last.runs, last.mean, last.min), (1, 3.0, 3.0));
+    }
+
+    #[test]
+    fn a_nan_is_told_and_kept_out_of_the_mean() {
+        let band = band(&[&curve(3, |_| 1.0), &curve(3, |step| if step == 2 { f32::NAN } else { 1.0 })]);
+        let told: Vec<_> =
+            band.points.iter().map(|point| (point.runs, point.non_finite, point.mean)).collect();
+        assert_eq!(told, [(2, false, 1.0), (1, true, 1.0), (2, false, 1.0)]);
+    }
+}

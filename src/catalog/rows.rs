@@ -1,0 +1,181 @@
+//! Which rows are shown, in which order, and which of them the cursor is on.
+
+use std::collections::BTreeMap;
+
+use super::band::band;
+use super::group::{self, Group};
+use super::run::{At, Run};
+use super::sort;
+use super::{Catalog, LaneBand, Pane};
+use crate::session::curves::LaneCurves;
+
+/// A row of the table. Numbers are places in [`Catalog::runs`], [`Catalog::groups`] and a run's lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// A run.
+    Run {
+        /// Which one.
+        run: usize,
+        /// Whether it stands below its group.
+        nested: bool,
+    },
+    /// A lane of the run above it.
+    Lane {
+        /// Its run.
+        run: usize,
+        /// Which one.
+        lane: usize,
+        /// Whether its run stands below its group.
+        nested: bool,
+    },
+    /// Several runs of one configuration.
+    Group {
+        /// Which one.
+        group: usize,
+    },
+    /// A lane of the group above it.
+    GroupLane {
+        /// Its group.
+        group: usize,
+        /// Which one.
+        lane: usize,
+    },
+}
+
+/// A row whatever the order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RowKey {
+    /// A run by its id, with a lane.
+    Run(String, Option<usize>),
+    /// A group by its configuration, with a lane.
+    Group(u64, Option<usize>),
+}
+
+/// What a row is called whatever the order.
+pub(super) fn key_of(catalog: &Catalog, row: &Row) -> RowKey {
+    let id = |run: usize| catalog.runs.get(run).map(|run| run.id().to_owned()).unwrap_or_default();
+    let configuration = |group: usize| catalog.groups.get(group).map_or(0, |group| group.configuration);
+    match *row {
+        Row::Run { run, .. } => RowKey::Run(id(run), None),
+        Row::Lane { run, lane, .. } => RowKey::Run(id(run), Some(lane)),
+        Row::Group { group } => RowKey::Group(configuration(group), None),
+        Row::GroupLane { group, lane } => RowKey::Group(configuration(group), Some(lane)),
+    }
+}
+
+/// Whether the filter lets a run through.
+pub(super) fn is_shown(catalog: &Catalog, run: &Run) -> bool {
+    catalog.filter.matches(&At { run, now_ms: catalog.now_ms })
+}
+
+/// Makes the rows anew, and finds the cursor's row among them.
+pub(super) fn settle(catalog: &mut Catalog) {
+    let shown = |index: &usize| is_shown(catalog, &catalog.runs[*index]);
+    let mut order: Vec<usize> = (0..catalog.runs.len()).filter(shown).collect();
+    sort::order(&catalog.runs, &mut order, catalog.sort);
+    catalog.shown = order.len();
+    catalog.groups.clear();
+    let mut rows = Vec::with_capacity(order.len());
+    if catalog.grouped {
+        for group in group::groups(&catalog.runs, &order) {
+            match group {
+                Err(run) => push_run(catalog, run, false, &mut rows),
+                Ok(group) => push_group(catalog, group, &mut rows),
+            }
+        }
+    } else {
+        order.into_iter().for_each(|run| push_run(catalog, run, false, &mut rows));
+    }
+    catalog.rows = rows;
+    find_cursor(catalog);
+    catalog.bands = bands(catalog);
+}
+
+fn push_run(catalog: &Catalog, run: usize, nested: bool, rows: &mut Vec<Row>) {
+    let row = Row::Run { run, nested };
+    rows.push(row);
+    // Asking for each of many runs would cost more than all the rest.
+    if !catalog.opened.is_empty() && catalog.is_open(&row) {
+        let lanes = catalog.runs.get(run).map_or(0, |run| run.lanes().len());
+        rows.extend((0..lanes).map(|lane| Row::Lane { run, lane, nested }));
+    }
+}
+
+fn push_group(catalog: &mut Catalog, group: Group, rows: &mut Vec<Row>) {
+    let (lanes, runs) = (group.lanes.len(), group.runs.clone());
+    let row = Row::Group { group: catalog.groups.len() };
+    catalog.groups.push(group);
+    rows.push(row);
+    if catalog.is_open(&row) {
+        rows.extend((0..lanes).map(|lane| Row::GroupLane { group: catalog.groups.len() - 1, lane }));
+        runs.into_iter().for_each(|run| push_run(catalog, run, true, rows));
+    }
+}
+
+fn find_cursor(catalog: &mut Catalog) {
+    let last = catalog.rows.len().saturating_sub(1);
+    if let Some(wanted) = &catalog.cursor {
+        let place = |key: &RowKey| catalog.rows.iter().position(|row| is_called(catalog, row, key));
+        // A lane that is no longer shown gives way to what it belongs to.
+        let found = place(wanted).or_else(|| match wanted {
+            RowKey::Run(id, Some(_)) => place(&RowKey::Run(id.clone(), None)),
+            RowKey::Group(configuration, Some(_)) => place(&RowKey::Group(*configuration, None)),
+            _ => None,
+        });
+        catalog.at = found.unwrap_or(catalog.at);
+    }
+    catalog.at = catalog.at.min(last);
+}
+
+/// As comparing with [`key_of`], without making a key.
+fn is_called(catalog: &Catalog, row: &Row, key: &RowKey) -> bool {
+    let is_run = |run: usize, id: &str| catalog.runs.get(run).is_some_and(|run| run.id() == id);
+    let is_group = |group: usize, configuration: u64| {
+        catalog.groups.get(group).is_some_and(|group| group.configuration == configuration)
+    };
+    match (row, key) {
+        (Row::Run { run, .. }, RowKey::Run(id, None)) => is_run(*run, id),
+        (Row::Lane { run, lane, .. }, RowKey::Run(id, Some(wanted))) => lane == wanted && is_run(*run, id),
+        (Row::Group { group }, RowKey::Group(configuration, None)) => is_group(*group, *configuration),
+        (Row::GroupLane { group, lane }, RowKey::Group(configuration, Some(wanted))) => {
+            lane == wanted && is_group(*group, *configuration)
+        }
+        _ => false,
+    }
+}
+
+/// A run with its curves.
+type Read<'a> = (&'a Run, &'a Vec<LaneCurves>);
+
+/// The mean curves of the chosen runs, by configuration and lane.
+fn bands(catalog: &Catalog) -> Vec<LaneBand> {
+    if catalog.pane != Pane::Bands {
+        return Vec::new();
+    }
+    let mut configurations: BTreeMap<(u64, &str), Vec<Read<'_>>> = BTreeMap::new();
+    for run in catalog.band_runs() {
+        let Some(Ok(curves)) = catalog.curves.get(run.id()) else { continue };
+        let key = run.configuration().map_or((0, run.id()), |configuration| (configuration, ""));
+        configurations.entry(key).or_default().push((run, curves));
+    }
+    let several = configurations.len() > 1;
+    // The oldest run's configuration first, whatever numbers they have.
+    let mut members: Vec<Vec<Read<'_>>> = configurations.into_values().collect();
+    members.sort_by_key(|runs| runs.iter().map(|(run, _)| (run.started_ms(), run.id())).min());
+    members.iter().flat_map(|runs| bands_of(runs, several)).collect()
+}
+
+fn bands_of(runs: &[Read<'_>], several: bool) -> Vec<LaneBand> {
+    let Some((first, lanes)) = runs.first() else { return Vec::new() };
+    let of_lane = |lane: &LaneCurves| {
+        let curves =
+            || runs.iter().filter_map(|(_, lanes)| lanes.iter().find(|other| other.name == lane.name));
+        LaneBand {
+            name: if several { format!("{} {}", first.label(), lane.name) } else { lane.name.clone() },
+            runs: curves().count(),
+            loss: band(&curves().map(|curves| &curves.loss).collect::<Vec<_>>()),
+            test: band(&curves().map(|curves| &curves.test).collect::<Vec<_>>()),
+        }
+    };
+    lanes.iter().map(of_lane).collect()
+}

@@ -1,0 +1,234 @@
+//! A run of the catalog: what was listed of it, with what filter, order and groups ask of it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::filter::{Field, Key, Subject};
+use crate::experiment::{Experiment, Lane, Optimizer, Schedule};
+use crate::runlog::{Known, LaneSummary, Listed, Notes, State};
+use crate::text::printable;
+
+/// A run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    listed: Listed,
+    /// All that a word without a key is looked for in, in lower case.
+    words: String,
+    command: String,
+    configuration: Option<u64>,
+}
+
+impl Run {
+    /// The run that was listed.
+    pub fn new(listed: Listed) -> Run {
+        let mut words = vec![listed.id.as_str()];
+        let (mut command, mut configuration) = (String::new(), None);
+        match &listed.known {
+            Ok(known) => {
+                let manifest = &known.summary.manifest;
+                words.extend([&*manifest.experiment, &*manifest.question, known.notes.note()]);
+                words.extend(known.notes.tags().iter().map(String::as_str));
+                command = manifest.command.join(" ");
+                configuration = known.experiment.as_ref().map(configuration_of);
+            }
+            Err(reason) => words.push(reason),
+        }
+        let words = words.join("\n").to_lowercase();
+        Run { listed, words, command, configuration }
+    }
+
+    /// The name of its folder.
+    pub fn id(&self) -> &str {
+        &self.listed.id
+    }
+
+    /// What was listed.
+    pub fn listed(&self) -> &Listed {
+        &self.listed
+    }
+
+    /// What is known of it; nothing where it cannot be read.
+    pub fn known(&self) -> Option<&Known> {
+        self.listed.known.as_deref().ok()
+    }
+
+    /// Why nothing is known of it.
+    pub fn problem(&self) -> Option<&str> {
+        self.listed.known.as_ref().err().map(String::as_str)
+    }
+
+    /// How it stands; none where it cannot be read.
+    pub fn state(&self) -> Option<State> {
+        self.listed.state()
+    }
+
+    /// Its note and tags.
+    pub fn notes(&self) -> Option<&Notes> {
+        self.known().map(|known| &known.notes)
+    }
+
+    /// Its lanes.
+    pub fn lanes(&self) -> &[LaneSummary] {
+        self.known().map_or(&[], |known| &known.summary.lanes)
+    }
+
+    /// What the experiment says of a lane.
+    pub fn lane_setting(&self, lane: usize) -> Option<&Lane> {
+        let name = &self.lanes().get(lane)?.name;
+        self.known()?.experiment.as_ref()?.lanes.iter().find(|setting| setting.name == *name)
+    }
+
+    /// A number that runs share which differ in nothing but their seed; none where the experiment is not known.
+    pub fn configuration(&self) -> Option<u64> {
+        self.configuration
+    }
+
+    /// When it started, in milliseconds since 1970.
+    pub fn started_ms(&self) -> Option<i64> {
+        self.known().map(|known| known.summary.manifest.started_unix_ms)
+    }
+
+    /// Milliseconds from its start to its last record.
+    pub fn duration_ms(&self) -> Option<f64> {
+        self.lanes().iter().map(|lane| lane.elapsed_ms).reduce(f64::max)
+    }
+
+    /// The command line.
+    pub fn command(&self) -> &str {
+        &self.command
+    }
+
+    /// What to call it beside the time at which it started: its id without that.
+    pub fn label(&self) -> String {
+        let id = self.id();
+        let is_time = |part: &str, digits| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit());
+        let label = match id.splitn(3, '-').collect::<Vec<_>>().as_slice() {
+            [date, time, label] if is_time(date, 8) && is_time(time, 6) && !label.is_empty() => *label,
+            _ => id,
+        };
+        printable(label)
+    }
+}
+
+/// Equal for experiments that differ in their seed only. It lasts as long as the process, no longer.
+fn configuration_of(experiment: &Experiment) -> u64 {
+    let seedless = Experiment { seed: 0, ..experiment.clone() };
+    let mut hasher = DefaultHasher::new();
+    // Derived, so that it names every field and every value, and tells any two numbers apart.
+    format!("{seedless:?}").hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A run at a moment, for a filter.
+#[derive(Clone, Copy, Debug)]
+pub struct At<'a> {
+    /// The run.
+    pub run: &'a Run,
+    /// The moment in milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+impl Subject for At<'_> {
+    fn words(&self) -> &str {
+        &self.run.words
+    }
+
+    fn lane_count(&self) -> usize {
+        self.run.lanes().len()
+    }
+
+    fn field(&self, key: Key, lane: Option<usize>) -> Field<'_> {
+        if key == Key::State {
+            return Field::State(self.run.state());
+        }
+        if key == Key::Id {
+            return Field::Text(self.run.id());
+        }
+        let Some(known) = self.run.known() else { return Field::Missing };
+        if key.entry().of_lane {
+            return lane.map_or(Field::Missing, |lane| of_lane(self.run, key, lane));
+        }
+        match known.experiment.as_ref().map_or(Field::Missing, |experiment| of_experiment(experiment, key)) {
+            Field::Missing => of_run(self, known, key),
+            field => field,
+        }
+    }
+}
+
+fn of_run<'a>(at: &At<'a>, known: &'a Known, key: Key) -> Field<'a> {
+    let manifest = &known.summary.manifest;
+    match key {
+        Key::Name => Field::Text(&manifest.experiment),
+        Key::Question => Field::Text(&manifest.question),
+        Key::Note => Field::Text(known.notes.note()),
+        Key::Tag => Field::Texts(known.notes.tags()),
+        Key::Seed => Field::Number(manifest.seed as f64),
+        Key::Steps => Field::Number(manifest.steps as f64),
+        Key::Started => Field::Time(manifest.started_unix_ms),
+        Key::Age => Field::Number(at.now_ms.saturating_sub(manifest.started_unix_ms) as f64),
+        Key::Duration => number(at.run.duration_ms()),
+        Key::Lanes => Field::Number(known.summary.lanes.len() as f64),
+        Key::Host => Field::Text(&manifest.host),
+        Key::System => Field::Text(&manifest.os),
+        Key::Command => Field::Text(&at.run.command),
+        Key::Version => Field::Text(&manifest.skiplane),
+        Key::Threads => Field::Number(manifest.threads as f64),
+        _ => Field::Missing,
+    }
+}
+
+fn of_experiment(experiment: &Experiment, key: Key) -> Field<'_> {
+    let optimizer = &experiment.training.optimizer;
+    match key {
+        Key::Data => Field::Text(&experiment.data.name),
+        Key::Batch => Field::Number(experiment.training.batch as f64),
+        Key::Optimizer => Field::Text(optimizer_name(optimizer)),
+        Key::LearningRate => Field::Number(optimizer.learning_rate()),
+        Key::WeightDecay => Field::Number(match *optimizer {
+            Optimizer::Sgd { weight_decay, .. }
+            | Optimizer::Adam { weight_decay, .. }
+            | Optimizer::AdamW { weight_decay, .. } => weight_decay,
+        }),
+        Key::Schedule => Field::Text(schedule_name(&experiment.training.schedule)),
+        _ => Field::Missing,
+    }
+}
+
+fn of_lane(run: &Run, key: Key, index: usize) -> Field<'_> {
+    let Some(lane) = run.lanes().get(index) else { return Field::Missing };
+    let setting = run.lane_setting(index);
+    match key {
+        Key::Lane => Field::Text(&lane.name),
+        Key::Step => Field::Number(lane.step.0 as f64),
+        Key::Loss => lane.loss.map_or(Field::Missing, Field::Single),
+        Key::Error => lane.error.map_or(Field::Missing, Field::Single),
+        Key::Train => lane.train_error.map_or(Field::Missing, Field::Single),
+        Key::Test => lane.test_error.map_or(Field::Missing, Field::Single),
+        Key::Depth => number(setting.map(|lane| lane.depth as f64)),
+        Key::Width => number(setting.map(|lane| lane.width as f64)),
+        Key::Shortcut => setting.map_or(Field::Missing, |lane| Field::Text(lane.shortcut.name())),
+        Key::Architecture => setting.map_or(Field::Missing, |lane| Field::Text(&lane.architecture)),
+        _ => Field::Missing,
+    }
+}
+
+fn number(number: Option<f64>) -> Field<'static> {
+    number.map_or(Field::Missing, Field::Number)
+}
+
+/// The optimizer as it is spelled in a file.
+pub fn optimizer_name(optimizer: &Optimizer) -> &'static str {
+    match optimizer {
+        Optimizer::Sgd { .. } => "sgd",
+        Optimizer::Adam { .. } => "adam",
+        Optimizer::AdamW { .. } => "adamw",
+    }
+}
+
+/// The schedule as it is spelled in a file.
+pub fn schedule_name(schedule: &Schedule) -> &'static str {
+    match schedule {
+        Schedule::Constant { .. } => "constant",
+        Schedule::Steps { .. } => "steps",
+        Schedule::Cosine { .. } => "cosine",
+    }
+}

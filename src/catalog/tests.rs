@@ -1,0 +1,346 @@
+use proptest::prelude::*;
+
+use super::specimen::{self, Made, catalog};
+use super::*;
+use crate::experiment::Shortcut;
+use crate::runlog::State;
+
+fn ids(catalog: &Catalog) -> Vec<&str> {
+    let run = |row: &Row| match row {
+        Row::Run { run, .. } => Some(catalog.runs()[*run].id()),
+        _ => None,
+    };
+    catalog.rows().iter().filter_map(run).collect()
+}
+
+fn act_all(catalog: &mut Catalog, actions: &[Action]) -> Option<Request> {
+    actions.iter().map(|action| catalog.act(*action)).last().flatten()
+}
+
+fn type_text(catalog: &mut Catalog, text: &str) {
+    text.chars().for_each(|c| drop(catalog.act(Action::Type(c))));
+}
+
+fn go_to(catalog: &mut Catalog, id: &str) {
+    let is_it = |row: &Row| matches!(row, Row::Run { run, .. } if catalog.runs()[*run].id() == id);
+    let place = catalog.rows().iter().position(is_it).unwrap();
+    catalog.act(Action::SelectRow(place));
+}
+
+const DEPTH: [&str; 3] = ["20261123-070000-depth", "20261123-071000-depth", "20261123-072000-depth"];
+
+#[test]
+fn the_newest_stand_first_and_what_cannot_be_read_last() {
+    let catalog = catalog();
+    let ids = ids(&catalog);
+    assert_eq!(ids[0], "20261123-150100-quick");
+    assert_eq!(*ids.last().unwrap(), "20261123-100000-broken");
+    assert_eq!(ids.len(), 11);
+}
+
+#[test]
+fn a_filter_is_applied_while_it_is_typed_and_kept_while_it_is_wrong() {
+    let mut catalog = catalog();
+    catalog.act(Action::OpenFilter);
+    type_text(&mut catalog, "depth=56 loss<0.08");
+    assert_eq!(ids(&catalog), [DEPTH[1], DEPTH[0]]);
+    type_text(&mut catalog, " =");
+    assert_eq!(ids(&catalog), [DEPTH[1], DEPTH[0]], "what was found stays");
+    let Some(Prompt::Filter { error: Some(error), .. }) = catalog.prompt() else { panic!() };
+    assert_eq!(error.to_string(), "at 20: expected a key before =, such as depth or loss");
+    catalog.act(Action::Confirm);
+    assert!(catalog.prompt().is_some(), "what is wrong can be mended");
+    act_all(&mut catalog, &[Action::Edit(Edit::DeleteWord), Action::Confirm]);
+    assert_eq!((catalog.prompt(), catalog.shown()), (None, 2));
+    catalog.act(Action::OpenFilter);
+    type_text(&mut catalog, "nothing");
+    assert_eq!(catalog.shown(), 0);
+    catalog.act(Action::Dismiss);
+    assert_eq!(catalog.shown(), 2, "the filter of before");
+    catalog.act(Action::Dismiss);
+    assert_eq!(catalog.shown(), 11);
+}
+
+#[test]
+fn every_column_orders_stably_both_ways() {
+    let mut catalog = catalog();
+    for key in SortKey::ALL {
+        let mut orders = Vec::new();
+        for descending in [false, true] {
+            catalog.set_sort(Sort { key, descending });
+            catalog.settle();
+            let once: Vec<String> = ids(&catalog).into_iter().map(str::to_owned).collect();
+            catalog.set_sort(Sort { key, descending });
+            catalog.settle();
+            assert_eq!(ids(&catalog), once, "{}", key.name());
+            assert_eq!(once.len(), 11);
+            orders.push(once);
+        }
+        assert_ne!(orders[0], orders[1], "{}", key.name());
+    }
+}
+
+#[test]
+fn equal_runs_stand_the_newest_first_and_missing_figures_last() {
+    let mut catalog = catalog();
+    let order = |catalog: &mut Catalog, key, descending| {
+        catalog.set_sort(Sort { key, descending });
+        catalog.settle();
+        ids(catalog).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let by_state = order(&mut catalog, SortKey::State, false);
+    assert_eq!(by_state[..3], [DEPTH[2], DEPTH[1], DEPTH[0]]);
+    for descending in [false, true] {
+        let by_loss = order(&mut catalog, SortKey::Loss, descending);
+        assert_eq!(by_loss[9..], ["20261123-150100-quick", "20261123-100000-broken"]);
+    }
+    // Of the diverged run only the lane that did not has a number.
+    assert_eq!(order(&mut catalog, SortKey::Loss, false)[..3], [DEPTH[1], DEPTH[0], DEPTH[2]]);
+}
+
+#[test]
+fn the_cursor_keeps_to_its_run_whatever_changes_around_it() {
+    let mut catalog = catalog();
+    assert_eq!(catalog.cursor(), 0);
+    let newer = Made::new("20261123-160000-new").pair(State::Running, 1.0, 1.0).listed();
+    catalog.apply(Found::Runs(vec![newer]));
+    catalog.settle();
+    assert_eq!(catalog.current().unwrap().id(), "20261123-160000-new", "at the top what is new is seen");
+    go_to(&mut catalog, DEPTH[1]);
+    catalog.apply(Found::Gone(vec!["20261123-160000-new".to_owned()]));
+    catalog.act(Action::Reverse);
+    assert_eq!(catalog.current().unwrap().id(), DEPTH[1]);
+    catalog.apply(Found::Gone(vec![DEPTH[1].to_owned()]));
+    catalog.settle();
+    assert!(catalog.current().is_some());
+}
+
+#[test]
+fn runs_are_opened_to_their_lanes_and_closed_from_them() {
+    let mut catalog = catalog();
+    go_to(&mut catalog, DEPTH[2]);
+    let before = catalog.rows().len();
+    act_all(&mut catalog, &[Action::Expand, Action::MoveCursor(2)]);
+    assert_eq!(catalog.rows().len(), before + 2);
+    assert!(matches!(catalog.rows()[catalog.cursor()], Row::Lane { lane: 1, .. }));
+    catalog.act(Action::Collapse);
+    assert_eq!((catalog.rows().len(), catalog.current().unwrap().id()), (before, DEPTH[2]));
+    catalog.act(Action::ToggleAllOpen);
+    assert_eq!(catalog.rows().len(), 11 + 17);
+    catalog.act(Action::ToggleAllOpen);
+    assert_eq!(catalog.rows().len(), 11);
+}
+
+#[test]
+fn marks_choose_what_is_opened() {
+    let mut catalog = catalog();
+    go_to(&mut catalog, DEPTH[2]);
+    assert_eq!(catalog.act(Action::Open), Some(Request::Open(vec![DEPTH[2].to_owned()])));
+    act_all(&mut catalog, &[Action::ToggleMark, Action::ToggleMark]);
+    catalog.act(Action::SelectLast);
+    let opened = catalog.act(Action::Open);
+    assert_eq!(opened, Some(Request::Open(vec![DEPTH[1].to_owned(), DEPTH[2].to_owned()])));
+    catalog.act(Action::ClearMarks);
+    let Some(Request::Tell(text)) = catalog.act(Action::Open) else { panic!() };
+    assert!(text.contains("cannot be opened: run.json"), "{text}");
+    catalog.act(Action::MarkShown);
+    assert_eq!(catalog.marked().len(), 11);
+}
+
+#[test]
+fn runs_that_differ_in_their_seed_only_are_one_group() {
+    let mut catalog = catalog();
+    catalog.act(Action::ToggleGroups);
+    let [group] = catalog.groups() else { panic!("{:?}", catalog.groups()) };
+    assert_eq!(group.runs.len(), 3, "not the run of another batch");
+    let residual = &group.lanes[1];
+    assert_eq!((residual.name.as_str(), residual.loss.count), ("residual", 3));
+    assert!((residual.loss.mean - (0.0712 + 0.0655 + 0.0834) / 3.0).abs() < 1e-6);
+    assert!((residual.loss.min - 0.0655).abs() < 1e-6 && (residual.loss.max - 0.0834).abs() < 1e-6);
+    assert!((residual.loss.deviation - 0.009_144_6).abs() < 1e-6, "{}", residual.loss.deviation);
+    let place = catalog.rows().iter().position(|row| matches!(row, Row::Group { .. })).unwrap();
+    act_all(&mut catalog, &[Action::SelectRow(place), Action::Expand]);
+    assert!(matches!(catalog.rows()[place + 1], Row::GroupLane { lane: 0, .. }));
+    assert!(matches!(catalog.rows()[place + 3], Row::Run { nested: true, .. }));
+    let Some(Request::Open(ids)) = catalog.act(Action::Open) else { panic!() };
+    assert_eq!(ids.len(), 3);
+    act_all(&mut catalog, &[Action::MoveCursor(3), Action::Collapse]);
+    assert_eq!(catalog.cursor(), place, "from a run of the group up to the group");
+}
+
+#[test]
+fn differences_are_only_what_differs() {
+    let catalog = catalog();
+    let run = |id| catalog.run(id).unwrap();
+    let found = difference::differences(&[run(DEPTH[0]), run(DEPTH[1]), run("20261123-080000-depth")]);
+    let found: Vec<_> = found.iter().map(|d| (d.key.as_str(), d.values.clone())).collect();
+    let some = |values: [&str; 3]| values.map(|value| Some(value.to_owned())).to_vec();
+    assert_eq!(found, [("seed", some(["0", "1", "0"])), ("training.batch", some(["64", "64", "128"]))]);
+    let found = difference::differences(&[run(DEPTH[0]), run("20261123-081200-too-fast")]);
+    assert!(found.iter().any(|d| d.key == "lane.plain.depth"), "{found:?}");
+    let found = difference::differences(&[run(DEPTH[0]), run("20261123-100000-broken")]);
+    assert!(found.iter().all(|d| d.values[1].is_none()) && found.len() > 10);
+    assert_eq!(difference::differences(&[run(DEPTH[0])]), []);
+}
+
+#[test]
+fn the_curves_of_all_seeds_are_asked_for_once_and_shown_as_bands() {
+    let mut catalog = catalog();
+    go_to(&mut catalog, DEPTH[0]);
+    assert_eq!(catalog.missing_curves(), None);
+    catalog.act(Action::SetPane(Pane::Bands));
+    let mut missing = catalog.missing_curves().unwrap();
+    missing.sort();
+    assert_eq!(missing, DEPTH);
+    assert_eq!(catalog.missing_curves(), None);
+    for (seed, id) in DEPTH.iter().enumerate() {
+        catalog.apply(Found::Curves(specimen::curves(id, seed as u64)));
+    }
+    catalog.settle();
+    assert_eq!(catalog.missing_curves(), None);
+    let [plain, residual] = catalog.bands() else { panic!() };
+    assert_eq!((plain.name.as_str(), plain.runs, residual.runs), ("plain", 3, 3));
+    let last = residual.loss.points.last().unwrap();
+    assert!(last.min < last.mean && last.mean < last.max && last.step == 600);
+    go_to(&mut catalog, "20261123-081200-too-fast");
+    assert_eq!(catalog.bands(), []);
+    let id = "20261123-081200-too-fast".to_owned();
+    assert_eq!(catalog.missing_curves(), Some(vec![id.clone()]));
+    catalog.apply(Found::Curves(crate::session::curves::RunCurves { id, lanes: Err("gone".to_owned()) }));
+    catalog.settle();
+    assert_eq!(catalog.curve_problems().collect::<Vec<_>>(), [("20261123-081200-too-fast", "gone")]);
+}
+
+#[test]
+fn a_note_and_tags_are_written_as_they_were_typed() {
+    let mut catalog = catalog();
+    go_to(&mut catalog, DEPTH[2]);
+    catalog.act(Action::OpenNote);
+    type_text(&mut catalog, "!");
+    let written = catalog.act(Action::Confirm);
+    let notes = Notes::new("the seed with the dip!", ["baseline", "paper"]);
+    assert_eq!(written, Some(Request::Write(vec![(DEPTH[2].to_owned(), notes)])));
+    act_all(&mut catalog, &[Action::OpenNote, Action::Dismiss]);
+    assert_eq!(catalog.prompt(), None);
+    // Of several runs only the tags that all have are replaced.
+    act_all(&mut catalog, &[Action::ToggleMark, Action::ToggleMark, Action::OpenTags]);
+    act_all(&mut catalog, &[Action::Edit(Edit::DeleteToStart)]);
+    type_text(&mut catalog, "old, kept");
+    let Some(Request::Write(written)) = catalog.act(Action::Confirm) else { panic!() };
+    let tags: Vec<_> = written.iter().map(|(id, notes)| (id.as_str(), notes.tags().join(" "))).collect();
+    assert_eq!(tags, [(DEPTH[1], "kept old".to_owned()), (DEPTH[2], "kept old paper".to_owned())]);
+}
+
+#[test]
+fn deleting_asks_first_spares_what_runs_and_is_taken_back() {
+    let mut catalog = catalog();
+    let Some(Request::Tell(text)) = catalog.act(Action::OpenDelete) else { panic!() };
+    assert!(text.contains("20261123-150100-quick is running"), "{text}");
+    go_to(&mut catalog, DEPTH[0]);
+    assert_eq!(act_all(&mut catalog, &[Action::OpenDelete, Action::Dismiss]), None);
+    let asked = act_all(&mut catalog, &[Action::OpenDelete, Action::Confirm]);
+    assert_eq!(asked, Some(Request::Discard(vec![DEPTH[0].to_owned()])));
+    let discarded = Discarded { id: DEPTH[0].to_owned(), name: DEPTH[0].to_owned() };
+    catalog.apply_discarded(vec![discarded.clone()]);
+    catalog.settle();
+    assert!(catalog.run(DEPTH[0]).is_none() && !ids(&catalog).contains(&DEPTH[0]));
+    assert_eq!(catalog.act(Action::Undo), Some(Request::Restore(vec![discarded])));
+    catalog.apply_restored(Vec::new());
+    assert!(matches!(catalog.act(Action::Undo), Some(Request::Tell(_))));
+}
+
+fn any_action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        (-20i64..20).prop_map(Action::MoveCursor),
+        (0usize..40).prop_map(Action::SelectRow),
+        (-2i64..3).prop_map(Action::MoveSort),
+        any::<char>().prop_map(Action::Type),
+        prop::sample::select(vec!['d', 'e', 'p', 't', 'h', '>', '2', ' ', '(', '"', ')', '!'])
+            .prop_map(Action::Type),
+        prop::sample::select(vec![
+            Action::SelectFirst,
+            Action::SelectLast,
+            Action::Expand,
+            Action::Collapse,
+            Action::ToggleOpen,
+            Action::ToggleAllOpen,
+            Action::ToggleMark,
+            Action::MarkShown,
+            Action::ClearMarks,
+            Action::Reverse,
+            Action::SortBy(SortKey::Loss),
+            Action::ToggleGroups,
+            Action::SetPane(Pane::Bands),
+            Action::SetPane(Pane::Differences),
+            Action::OpenFilter,
+            Action::OpenNote,
+            Action::OpenTags,
+            Action::OpenDelete,
+            Action::Edit(Edit::Backspace),
+            Action::Edit(Edit::Left),
+            Action::Confirm,
+            Action::Dismiss,
+            Action::Open,
+            Action::Undo,
+            Action::ToggleHelp,
+            Action::Scroll(3),
+        ]),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Whatever is ordered while runs come and go, rows speak of what there is, and the cursor is on one.
+    #[test]
+    fn rows_and_cursor_fit_whatever_happens(
+        steps in proptest::collection::vec((any_action(), 0usize..11, 0u8..4), 0..60),
+    ) {
+        let mut catalog = catalog();
+        let runs = specimen::runs();
+        for (action, which, what) in steps {
+            match what {
+                0 => catalog.apply(Found::Gone(vec![runs[which].id.clone()])),
+                1 => catalog.apply(Found::Runs(vec![runs[which].clone()])),
+                _ => {}
+            }
+            catalog.act(action);
+            catalog.missing_curves();
+            prop_assert!(catalog.cursor() < catalog.rows().len().max(1));
+            let mut runs_seen = BTreeSet::new();
+            let mut shown = 0;
+            for row in catalog.rows() {
+                match *row {
+                    Row::Run { run, .. } => {
+                        prop_assert!(runs_seen.insert(run), "a run stands twice");
+                        shown += 1;
+                        prop_assert!(run < catalog.runs().len());
+                    }
+                    Row::Lane { run, lane, .. } => prop_assert!(lane < catalog.runs()[run].lanes().len()),
+                    Row::Group { group } => {
+                        let members = &catalog.groups()[group].runs;
+                        prop_assert!(members.len() > 1);
+                        shown += if catalog.is_open(row) { 0 } else { members.len() };
+                    }
+                    Row::GroupLane { group, lane } => prop_assert!(lane < catalog.groups()[group].lanes.len()),
+                }
+            }
+            prop_assert_eq!(shown, catalog.shown());
+            prop_assert!(catalog.marked().iter().all(|id| catalog.run(id).is_some()));
+        }
+    }
+}
+
+#[test]
+fn a_lane_whose_setting_is_unknown_still_stands_in_the_table() {
+    let mut made = Made::new("20261123-140500-old");
+    made.lane("plain", 8, Shortcut::None, State::Finished, Some(1.0));
+    let mut listed = made.listed();
+    if let Ok(known) = &mut listed.known {
+        known.experiment = None;
+    }
+    let mut catalog = Catalog::new();
+    catalog.apply(Found::Runs(vec![listed]));
+    act_all(&mut catalog, &[Action::ToggleAllOpen, Action::ToggleGroups]);
+    assert_eq!(catalog.rows().len(), 2);
+}
