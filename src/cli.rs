@@ -18,6 +18,7 @@ mod appearance;
 mod train;
 mod live_source;
 mod attach;
+mod control;
 mod review;
 mod check;
 mod doctor;
@@ -55,6 +56,7 @@ struct CommandLine {
 enum Command {
     Train(Box<train::TrainArgs>),
     Attach(attach::AttachArgs),
+    Control(control::ControlArgs),
     Review(review::ReviewArgs),
     Runs(runs::RunsArgs),
     Show(show::ShowArgs),
@@ -122,6 +124,7 @@ fn print(command: Command) -> Result<(), Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     match command {
         Command::Train(_) | Command::Attach(_) | Command::Review(_) => {}
+        Command::Control(args) => control::run(&args, &mut out)?,
         Command::Runs(args) => runs::run(&args, &mut out)?,
         Command::Show(args) => show::run(&args, &mut out)?,
         Command::Snapshot(args) => snapshot::run(&args, &mut out)?,

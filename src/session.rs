@@ -1,9 +1,12 @@
 //! The only threads and channels: a live run's lanes, and the replay of saved ones, as one stream of
-//! `(LaneIdx, RunEvent)`.
+//! `(LaneIdx, RunEvent)`; and the channel by which a run takes orders.
 
 mod permits;
 pub mod threads;
 pub mod live;
+pub mod control;
+pub mod presence;
+pub mod changes;
 pub mod replay;
 pub mod curves;
 pub mod listing;

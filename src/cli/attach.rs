@@ -11,7 +11,8 @@ use crate::tui::{self, Followed};
 
 /// Follows a run that is being written, wherever its folder can be read.
 ///
-/// The run does not notice: leaving the dashboard leaves it training.
+/// Leaving the dashboard leaves the run training. On the machine that it trains on, its owner can also pause it, let it
+/// go on, and have it write checkpoints.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example: skiplane attach latest")]
 pub(super) struct AttachArgs {
@@ -26,9 +27,9 @@ pub(super) struct AttachArgs {
 pub(super) fn run(args: &AttachArgs) -> Result<(), Failure> {
     let folder = args.folder.resolve(&args.run)?;
     saved::require_terminal()?;
-    let replay = Replay::open(&[folder])?;
+    let replay = Replay::open(std::slice::from_ref(&folder))?;
     let mut app = App::new(saved::labels(&replay));
-    match tui::run(&mut app, &mut Followed::new(replay), tui::detect(args.appearance.into()))? {
+    match tui::run(&mut app, &mut Followed::new(replay, folder), tui::detect(args.appearance.into()))? {
         tui::Ending::Signal(_) | tui::Ending::Lost => Err(Failure::Interrupted),
         tui::Ending::Left | tui::Ending::Stop | tui::Ending::GoOn => Ok(()),
     }

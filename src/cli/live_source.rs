@@ -37,25 +37,25 @@ impl Source for LiveSource<'_> {
     fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent)) {
         self.live.drain(|lane, event| fold(lane, event));
         let names: Vec<String> = self.live.lanes().map(str::to_owned).collect();
-        for warning in self.live.take_warnings() {
+        let of_lanes = self.live.take_warnings().into_iter().map(|warning| {
             let name = names.get(warning.lane.0).map(String::as_str).unwrap_or_default();
-            if self.problems.len() < WAITING {
-                self.problems.push_back(format!("{name}: {}", warning.problem));
-            }
-        }
+            format!("{name}: {}", warning.problem)
+        });
+        let problems = of_lanes.chain(self.live.take_problems());
+        self.problems.extend(problems.take(WAITING.saturating_sub(self.problems.len())));
     }
 
     fn is_ended(&self) -> bool {
         self.live.is_finished()
     }
 
-    fn order(&mut self, order: Order) -> bool {
+    fn order(&mut self, order: Order) -> Result<(), String> {
         self.live.command_all(match order {
             Order::Pause => Command::Pause,
             Order::Resume => Command::Resume,
             Order::Checkpoint => Command::Checkpoint,
         });
-        true
+        Ok(())
     }
 
     fn problem(&mut self) -> Option<String> {

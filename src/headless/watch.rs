@@ -65,6 +65,9 @@ pub fn watch(live: &mut Live, reporter: &mut Reporter, stopper: &Stopper) -> End
         }
         let finished = live.is_finished();
         live.drain(|lane, event| reporter.event(lane, event));
+        for problem in live.take_problems() {
+            reporter.say(None, &format!("warning: {problem}"));
+        }
         for warning in live.take_warnings() {
             reporter.say(Some(warning.lane), &format!("warning: {}", warning.problem));
         }

@@ -100,18 +100,24 @@ impl Status {
     /// Whether the training process lives. On its own machine its lock tells; elsewhere it counts as gone once its
     /// heartbeat is too old.
     pub fn is_alive(&self, folder: &Path, now: SystemTime) -> bool {
+        self.life(folder).unwrap_or_else(|| {
+            let beat = UNIX_EPOCH.checked_add(Duration::from_millis(self.heartbeat_unix_ms));
+            let silence = beat.and_then(|beat| now.duration_since(beat).ok()).unwrap_or_default();
+            silence <= self.patience()
+        })
+    }
+
+    /// Whether the training process lives, where its exit or its lock tells.
+    pub fn life(&self, folder: &Path) -> Option<bool> {
         if self.exit.is_some() {
-            return false;
+            return Some(false);
         }
-        match is_locked(folder) {
-            Some(true) => true,
-            Some(false) if self.host == this_host() => false,
-            _ => {
-                let beat = UNIX_EPOCH.checked_add(Duration::from_millis(self.heartbeat_unix_ms));
-                let silence = beat.and_then(|beat| now.duration_since(beat).ok()).unwrap_or_default();
-                silence <= self.patience()
-            }
-        }
+        is_locked(folder).filter(|locked| *locked || self.is_here())
+    }
+
+    /// Whether the training process ran on this machine.
+    pub fn is_here(&self) -> bool {
+        self.host == this_host()
     }
 
     /// How long after its heartbeat the process counts as alive, where its lock tells nothing.

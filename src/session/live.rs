@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, bounded};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::permits::Permits;
@@ -21,6 +22,7 @@ use crate::text::printable;
 use crate::units::LaneIdx;
 
 mod ahead;
+mod control;
 mod lane;
 mod orders;
 mod resumption;
@@ -30,6 +32,7 @@ mod tap;
 
 pub use setup::{Build, CAPACITY, Setup};
 
+use control::Control;
 use orders::Orders;
 use status::Board;
 use tap::{Progress, Tap, Wires};
@@ -80,7 +83,8 @@ fn holder(process: &Option<(u32, String)>) -> String {
 }
 
 /// What can be asked of a lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Wait after the current step.
     Pause,
@@ -122,6 +126,8 @@ pub struct Live {
     filled: u64,
     /// The thread that says how the run stands.
     status: Option<JoinHandle<()>>,
+    /// What went wrong with the run as a whole.
+    problems: Vec<String>,
 }
 
 struct LiveLane {
@@ -158,7 +164,16 @@ pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
     let wires = Wires { events: events_in, warnings: warnings_in, bell: bell_in };
     let setup = Arc::new(setup);
     let board = Board::new(setup.summaries());
-    let mut live = Live { lanes: Vec::new(), events, warnings, bell, wires, filled: 0, status: None };
+    let mut live = Live {
+        lanes: Vec::new(),
+        events,
+        warnings,
+        bell,
+        wires,
+        filled: 0,
+        status: None,
+        problems: Vec::new(),
+    };
     // What an earlier part of the run left can be drained at once.
     let _ = live.wires.bell.try_send(());
     for index in 0..setup.experiment.lanes.len() {
@@ -171,7 +186,8 @@ pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
             }
         }
     }
-    let status = status::keep(setup.folder.clone(), lock, board);
+    let control = live.open_control(&setup.folder, &board);
+    let status = status::keep(setup.folder.clone(), lock, control, board);
     let status =
         status.map_err(|source| SessionError::Thread { purpose: "the run's status".to_owned(), source });
     match status {
@@ -324,6 +340,28 @@ impl Live {
         }
     }
 
+    /// Lets the run's owner give it orders from elsewhere; training goes on where that cannot be.
+    fn open_control(&mut self, folder: &RunFolder, board: &Arc<Board>) -> Option<Control> {
+        let board = Arc::clone(board);
+        let lanes: Vec<Arc<Orders>> = self.lanes.iter().map(|lane| Arc::clone(&lane.orders)).collect();
+        let obey = move |order| {
+            lanes.iter().for_each(|lane| lane.give(order));
+            !board.is_over()
+        };
+        match Control::open(folder.path(), Arc::new(obey)) {
+            Ok(control) => Some(control),
+            Err(error) => {
+                self.problems.push(format!("the run takes no orders from elsewhere: {error}"));
+                None
+            }
+        }
+    }
+
+    /// Takes the problems of the run as a whole since the last time.
+    pub fn take_problems(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.problems)
+    }
+
     /// Takes the problems that lanes survived since the last time.
     pub fn take_warnings(&mut self) -> Vec<Warning> {
         self.warnings.try_iter().collect()
@@ -362,8 +400,7 @@ impl Live {
             }
         }
         if let Some(Err(_)) = self.status.take().map(JoinHandle::join) {
-            let problem = "the thread that says how the run stands was lost".to_owned();
-            let _ = self.wires.warnings.try_send(Warning { lane: LaneIdx(0), problem });
+            self.problems.push("the thread that says how the run stands was lost".to_owned());
         }
         self.lanes.iter().filter_map(|lane| lane.outcome.clone()).collect()
     }

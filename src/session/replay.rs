@@ -148,7 +148,11 @@ impl ReplayLane {
                     }
                 }
                 Entry::Event { event, bytes } => {
-                    self.finished |= matches!(event, RunEvent::LaneFinished(_));
+                    match event {
+                        RunEvent::LaneFinished(_) => self.finished = true,
+                        RunEvent::LaneResumed(_) => self.finished = false,
+                        _ => {}
+                    }
                     return Ok(Some(Replayed { lane, event, bytes }));
                 }
                 Entry::UnknownKind { kind, .. } => report.note_unknown(kind),

@@ -108,13 +108,15 @@ impl<'a> Dashboard<'a> {
             app.apply(lane, event);
             folded = true;
         });
-        if !self.end_was_folded && self.source.is_ended() {
+        let ended = self.source.is_ended();
+        if ended && !self.end_was_folded {
             let lanes: Vec<_> = self.app.lanes().iter().map(crate::app::Lane::idx).collect();
             lanes.into_iter().for_each(|lane| self.app.source_ended(lane));
-            self.end_was_folded = true;
             self.asks_to_quit = false;
             folded = true;
         }
+        // A run that was followed to its end may be resumed, and end again.
+        self.end_was_folded = ended;
         if folded {
             self.pacer.change();
         }
@@ -219,8 +221,7 @@ impl<'a> Dashboard<'a> {
             }
             Command::Pause => self.pause(),
             Command::Checkpoint => {
-                let taken = self.source.order(Order::Checkpoint);
-                self.notify(if taken { "checkpoint asked for" } else { "no training to checkpoint" });
+                self.order(Order::Checkpoint, "checkpoint asked for");
             }
             Command::HideLane => self.act(Action::ToggleLane(self.app.selected_lane())),
             Command::Redraw => self.redraw()?,
@@ -233,16 +234,26 @@ impl<'a> Dashboard<'a> {
         Ok(None)
     }
 
-    /// Live, the training pauses; else, and once it is over, the playback.
+    /// Passes an order on, and says so.
+    fn order(&mut self, order: Order, taken: &str) {
+        match self.source.order(order) {
+            Ok(()) => self.notify(taken),
+            Err(reason) => self.notify(&reason),
+        }
+    }
+
+    /// As long as it goes on, the training pauses; in review, the playback.
     fn pause(&mut self) {
-        if !self.is_training() {
+        if self.source.mode() == Mode::Saved || self.source.is_ended() {
             return self.act(Action::TogglePlayback);
         }
         let paused = |state: &LaneState| *state == LaneState::Paused || state.is_over();
         let all_paused = self.app.lanes().iter().all(|lane| paused(lane.state()));
-        let order = if all_paused { Order::Resume } else { Order::Pause };
-        self.source.order(order);
-        self.notify(if all_paused { "going on" } else { "pausing after this step" });
+        if all_paused {
+            self.order(Order::Resume, "going on");
+        } else {
+            self.order(Order::Pause, "pausing after this step");
+        }
     }
 
     /// Whether leaving would leave training behind.

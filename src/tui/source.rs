@@ -1,10 +1,15 @@
 //! Where the loop's events come from.
 
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Select;
 
 use crate::event::RunEvent;
+use crate::session::changes::Changes;
+use crate::session::control;
+use crate::session::live::Command;
+use crate::session::presence::Presence;
 use crate::session::replay::Replay;
 use crate::units::LaneIdx;
 use crate::views::Mode;
@@ -41,10 +46,13 @@ pub trait Source {
     /// Whether no more events will come.
     fn is_ended(&self) -> bool;
 
-    /// Passes an order on; false where the run does not take orders.
-    fn order(&mut self, order: Order) -> bool {
+    /// Passes an order on.
+    ///
+    /// # Errors
+    /// Says why the run does not take it.
+    fn order(&mut self, order: Order) -> Result<(), String> {
         let _ = order;
-        false
+        Err("no training to give orders to".to_owned())
     }
 
     /// A problem that came up since the last call, to be shown for a while.
@@ -74,34 +82,33 @@ impl Source for Saved {
     }
 }
 
-/// How often the logs of a followed run are read on.
-const FOLLOW: Duration = Duration::from_millis(250);
+/// How often the logs of a followed run are read on, whether there was a hint of more or not ...
+const FOLLOW: Duration = Duration::from_millis(50);
+/// ... and once the run is over, since it may be resumed.
+const REVISIT: Duration = Duration::from_secs(1);
 
 /// A run that another process writes.
 #[derive(Debug)]
 pub struct Followed {
     replay: Replay,
+    folder: PathBuf,
+    changes: Changes,
+    presence: Presence,
+    /// Whether the process that writes is there no more, and all that it wrote was read.
+    gone: bool,
     problem: Option<String>,
     broken: bool,
 }
 
 impl Followed {
-    /// Follows a replay from where it has been read to.
-    pub fn new(replay: Replay) -> Followed {
-        Followed { replay, problem: None, broken: false }
-    }
-}
-
-impl Source for Followed {
-    fn mode(&self) -> Mode {
-        Mode::Followed
+    /// Follows the run in a folder by a replay from where it has been read to.
+    pub fn new(replay: Replay, folder: PathBuf) -> Followed {
+        let (changes, presence) = (Changes::watch(&folder), Presence::new(folder.clone()));
+        Followed { replay, folder, changes, presence, gone: false, problem: None, broken: false }
     }
 
-    fn poll_every(&self) -> Option<Duration> {
-        (!self.is_ended()).then_some(FOLLOW)
-    }
-
-    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent)) {
+    /// Hands over what was written since the last time.
+    fn read_on(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent)) {
         while !self.broken {
             match self.replay.next_event() {
                 Ok(Some(replayed)) => fold(replayed.lane, &replayed.event),
@@ -114,9 +121,43 @@ impl Source for Followed {
             }
         }
     }
+}
+
+impl Source for Followed {
+    fn mode(&self) -> Mode {
+        Mode::Followed
+    }
+
+    fn poll_every(&self) -> Option<Duration> {
+        (!self.broken).then(|| if self.is_ended() { REVISIT } else { FOLLOW })
+    }
+
+    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent)) {
+        let _ = self.changes.bell().try_recv();
+        // First, because what it wrote before it was gone is still to be read.
+        let gone = !self.presence.lives(Instant::now());
+        self.read_on(fold);
+        if gone && !self.gone && !self.is_ended() {
+            self.problem = Some("its process is gone; `skiplane train --resume` goes on with it".to_owned());
+        }
+        self.gone = gone;
+    }
+
+    fn watch<'a>(&'a self, select: &mut Select<'a>) {
+        select.recv(self.changes.bell());
+    }
 
     fn is_ended(&self) -> bool {
-        self.broken || self.replay.is_finished()
+        self.broken || self.gone || self.replay.is_finished()
+    }
+
+    fn order(&mut self, order: Order) -> Result<(), String> {
+        let command = match order {
+            Order::Pause => Command::Pause,
+            Order::Resume => Command::Resume,
+            Order::Checkpoint => Command::Checkpoint,
+        };
+        control::send(&self.folder, command).map_err(|error| error.to_string())
     }
 
     fn problem(&mut self) -> Option<String> {

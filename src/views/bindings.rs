@@ -241,7 +241,7 @@ pub const BINDINGS: &[Binding] = &[
         Running,
         "Space",
         "pause",
-        "pause and resume: the training while live, playback in review",
+        "pause and resume: the training while it goes on, else the playback",
         [(Key::Char(' '), Command::Pause),]
     ),
     binding!(Running, "p", "play", "play the recorded steps back", [act('p', Action::TogglePlayback)]),
@@ -256,7 +256,7 @@ pub const BINDINGS: &[Binding] = &[
         Running,
         "c",
         "checkpoint",
-        "write a checkpoint now (live)",
+        "write a checkpoint now, while training goes on",
         [(Key::Char('c'), Command::Checkpoint)]
     ),
     binding!(Program, "?", "help", "this help", [act('?', Action::ToggleHelp)]),

@@ -210,3 +210,78 @@ fn a_run_that_was_interrupted_is_gone_on_with_once() {
 fn text_of(output: &Output) -> String {
     text(&output.stderr)
 }
+
+/// Starts an endless run without a dashboard, and waits for its first step.
+fn start_endless(folder: &Path) -> std::process::Child {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    let mut child = Command::new(env!("CARGO_BIN_EXE_skiplane"))
+        .args(["train", "small.toml", "--steps", "1000000", "--headless"])
+        .current_dir(folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("step 1/") {
+        line.clear();
+        assert!(told.read_line(&mut line).unwrap() > 0, "it ended before its first step");
+    }
+    // Nobody listens from here on, which must not matter.
+    child
+}
+
+/// Waits until the only run is in a state.
+fn wait_for_state(folder: &Path, state: &str) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let runs = succeeded(&skiplane(folder, &["runs", "--json"]));
+        let runs: serde_json::Value = serde_json::from_str(&runs).unwrap();
+        if runs[0]["state"] == state {
+            return;
+        }
+        assert!(std::time::Instant::now() < end, "{runs}");
+    }
+}
+
+#[test]
+fn a_run_obeys_its_owner_until_it_is_over() {
+    let folder = folder();
+    let mut child = start_endless(folder.path());
+    let order = |order| skiplane(folder.path(), &["control", "latest", order]);
+    for (word, state) in [("pause", "paused"), ("resume", "running")] {
+        succeeded(&order(word));
+        wait_for_state(folder.path(), state);
+    }
+    succeeded(&order("checkpoint"));
+    succeeded(&order("stop"));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    wait_for_state(folder.path(), "stopped");
+    let refused = order("pause");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text_of(&refused).contains("it is over (stopped)"), "{}", text_of(&refused));
+    let run = fs::read_dir(folder.path().join("runs")).unwrap().next().unwrap().unwrap().path();
+    assert!(!run.join("control.sock").exists());
+}
+
+#[test]
+fn a_run_that_is_killed_is_known_to_have_crashed_at_once() {
+    let folder = folder();
+    let mut child = start_endless(folder.path());
+    wait_for_state(folder.path(), "running");
+    let held = skiplane(folder.path(), &["train", "--resume", "latest"]);
+    assert_eq!(held.status.code(), Some(2));
+    let expected = format!("process {} on ", child.id());
+    assert!(text_of(&held).contains(&expected), "{}", text_of(&held));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let runs = succeeded(&skiplane(folder.path(), &["runs"]));
+    assert!(runs.contains("crashed") && !runs.contains("running"), "{runs}");
+    let refused = skiplane(folder.path(), &["control", "latest", "stop"]);
+    assert!(
+        text_of(&refused).contains("its process is gone; `skiplane train --resume`"),
+        "{}",
+        text_of(&refused)
+    );
+}

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::control::Control;
 use crate::event::RunEvent;
 use crate::runlog::{LaneSummary, RunFolder, RunLock, State, Status};
 use crate::units::LaneIdx;
@@ -41,6 +42,11 @@ impl Board {
     pub(super) fn pulse(self: &Arc<Board>, lane: LaneIdx) -> Pulse {
         self.lock().open += 1;
         Pulse { board: Arc::clone(self), lane }
+    }
+
+    /// Whether all lanes ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.lock().open == 0
     }
 
     fn lock(&self) -> MutexGuard<'_, Told> {
@@ -90,12 +96,21 @@ impl Drop for Pulse {
     }
 }
 
-/// Writes the status until all lanes ended, and once more then; holds the run's lock until that is on the disk.
-pub(super) fn keep(folder: RunFolder, lock: RunLock, board: Arc<Board>) -> io::Result<JoinHandle<()>> {
+/// Writes the status until all lanes ended, and once more then; closes the control channel before that, and holds the
+/// run's lock until it is on the disk.
+pub(super) fn keep(
+    folder: RunFolder,
+    lock: RunLock,
+    control: Option<Control>,
+    board: Arc<Board>,
+) -> io::Result<JoinHandle<()>> {
     let body = move || {
-        let mut last = Instant::now();
+        let (mut last, mut control) = (Instant::now(), control);
         loop {
             let (mut lanes, over) = board.wait();
+            if over {
+                drop(control.take());
+            }
             for (index, lane) in lanes.iter_mut().enumerate() {
                 let log = folder.log(LaneIdx(index)).unwrap_or_default();
                 lane.log_bytes = fs::metadata(log).map_or(0, |metadata| metadata.len());

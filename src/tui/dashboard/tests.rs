@@ -85,8 +85,8 @@ impl Source for Live {
         self.ended
     }
 
-    fn order(&mut self, order: Order) -> bool {
-        self.orders.send(order).is_ok()
+    fn order(&mut self, order: Order) -> Result<(), String> {
+        self.orders.send(order).map_err(|error| error.to_string())
     }
 }
 

@@ -1,0 +1,100 @@
+//! A hint that something in a folder changed, so that a viewer need not wait for its next look. It may be missed, as over
+//! a network file system, and nothing depends on it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+/// Rings when something in a folder changed; where the system cannot tell, never.
+#[derive(Debug)]
+pub struct Changes {
+    bell: Receiver<()>,
+    /// Kept so that the bell stays open where no thread rings it.
+    _rope: Sender<()>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Changes {
+    /// Watches a folder, as far as the system can.
+    pub fn watch(folder: &Path) -> Changes {
+        let (rope, bell) = bounded(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        start(folder, rope.clone(), Arc::clone(&stop));
+        Changes { bell, _rope: rope, stop }
+    }
+
+    /// Becomes ready after a change; receiving silences it.
+    pub fn bell(&self) -> &Receiver<()> {
+        &self.bell
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn start(folder: &Path, rope: Sender<()>, stop: Arc<AtomicBool>) {
+    use std::mem::MaybeUninit;
+    use std::thread;
+    use std::time::Duration;
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init};
+    use rustix::io::Errno;
+
+    /// How soon the thread notices that it is to end.
+    const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+    /// A writer of a thousand records a second is not heard a thousand times.
+    const PAUSE: Duration = Duration::from_millis(5);
+
+    let Ok(inotify) = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) else { return };
+    if add_watch(&inotify, folder, WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO).is_err() {
+        return;
+    }
+    let body = move || {
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        while !stop.load(Ordering::SeqCst) {
+            match poll(&mut [PollFd::new(&inotify, PollFlags::IN)], Some(&POLL)) {
+                Ok(0) | Err(Errno::INTR) => continue,
+                Ok(_) => {}
+                Err(_) => return,
+            }
+            let mut events = Reader::new(&inotify, &mut buffer);
+            while events.next().is_ok() {}
+            // A bell that rings already is as good.
+            let _ = rope.try_send(());
+            thread::sleep(PAUSE);
+        }
+    };
+    // Without a thread there is no hint.
+    let _ = thread::Builder::new().name("changes".to_owned()).spawn(body);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn start(_: &Path, _: Sender<()>, _: Arc<AtomicBool>) {}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_rings() {
+        let folder = tempfile::tempdir().unwrap();
+        let changes = Changes::watch(folder.path());
+        assert!(changes.bell().try_recv().is_err());
+        let mut file = fs::File::create(folder.path().join("plain.jsonl")).unwrap();
+        assert!(changes.bell().recv_timeout(Duration::from_secs(10)).is_ok());
+        while changes.bell().recv_timeout(Duration::from_millis(50)).is_ok() {}
+        file.write_all(b"more").unwrap();
+        assert!(changes.bell().recv_timeout(Duration::from_secs(10)).is_ok());
+    }
+}

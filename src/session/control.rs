@@ -1,0 +1,140 @@
+//! The control channel of a run: a socket in its folder, for its owner alone, that takes orders as JSON lines. Here is
+//! what both ends agree on, and the end of whoever gives orders. Whether the run lives, and where, its status tells.
+
+use std::ffi::OsStr;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::live::Command;
+use crate::runlog::{Status, is_locked};
+use crate::text::printable;
+
+/// The socket's name in the run's folder.
+pub(super) const SOCKET: &str = "control.sock";
+/// The longest line that either end reads.
+pub(super) const MOST_BYTES: u64 = 1024;
+/// How long an answer is awaited.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest path that a socket's address holds.
+const LONGEST_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Order {
+    pub(super) order: Command,
+}
+
+/// What is answered: that it was taken, or why not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Answer {
+    Ok(bool),
+    Error(String),
+}
+
+/// Why an order was not taken.
+#[derive(Debug, Error)]
+pub enum ControlError {
+    /// There is no channel, for this reason.
+    #[error("{0}")]
+    Absent(String),
+    /// The channel could not be used.
+    #[error("the run could not be reached: {0}")]
+    Io(#[from] io::Error),
+    /// The run said no.
+    #[error("the run took no order: {}", printable(.0))]
+    Refused(String),
+}
+
+/// Gives the run in a folder an order and waits until it is taken, which is before it is obeyed.
+///
+/// # Errors
+/// Where no process takes orders there, or does not take this one.
+pub fn send(folder: &Path, order: Command) -> Result<(), ControlError> {
+    let socket = Socket::in_folder(folder, SOCKET)?;
+    let mut stream = match UnixStream::connect(&socket.path) {
+        Ok(stream) => stream,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            return Err(ControlError::Absent(absence(folder)));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(&line(&Order { order }))?;
+    let mut answer = Vec::new();
+    BufReader::new(stream.take(MOST_BYTES)).read_until(b'\n', &mut answer)?;
+    match serde_json::from_slice(&answer) {
+        Ok(Answer::Ok(true)) => Ok(()),
+        Ok(Answer::Error(reason)) => Err(ControlError::Refused(reason)),
+        Ok(Answer::Ok(false)) | Err(_) => {
+            let found = String::from_utf8_lossy(&answer).into_owned();
+            Err(ControlError::Refused(format!("expected an answer, found `{found}`")))
+        }
+    }
+}
+
+/// Why a run has no channel.
+fn absence(folder: &Path) -> String {
+    let locked = is_locked(folder) == Some(true);
+    match Status::read(folder) {
+        _ if locked => "its process has no control channel".to_owned(),
+        None => "expected a process that trains it, found none".to_owned(),
+        Some(Status { exit: Some(exit), .. }) => format!("it is over ({})", exit.state.name()),
+        Some(status) if status.is_here() => {
+            "its process is gone; `skiplane train --resume` goes on with it".to_owned()
+        }
+        Some(status) => format!("it is trained on {}, and takes orders only there", printable(&status.host)),
+    }
+}
+
+/// A value as a line.
+pub(super) fn line<T: Serialize>(value: &T) -> Vec<u8> {
+    // Nothing in these types can fail to be JSON.
+    let mut line = serde_json::to_vec(value).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+/// The address of a socket in a folder.
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub(super) path: PathBuf,
+    /// The folder, where the path goes through it.
+    _folder: Option<OwnedFd>,
+}
+
+impl Socket {
+    /// Of that name. A path that is too long for an address goes through the opened folder, where there is a way.
+    pub(super) fn in_folder(folder: &Path, name: &str) -> io::Result<Socket> {
+        let path = folder.join(name);
+        if OsStr::as_bytes(path.as_os_str()).len() <= LONGEST_PATH {
+            return Ok(Socket { path, _folder: None });
+        }
+        Socket::through(folder, name)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn through(folder: &Path, name: &str) -> io::Result<Socket> {
+        use std::os::fd::AsRawFd;
+
+        use rustix::fs::{Mode, OFlags, open};
+        let folder = open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()));
+        Ok(Socket { path, _folder: Some(folder) })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn through(folder: &Path, _: &str) -> io::Result<Socket> {
+        let shown = printable(&folder.to_string_lossy());
+        let reason = format!("expected a run folder whose path leaves room for a socket's, found {shown}");
+        Err(io::Error::new(io::ErrorKind::InvalidFilename, reason))
+    }
+}

@@ -1,0 +1,230 @@
+//! The run's end of the control channel: takes orders from its owner and passes them on to the lanes.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::Command;
+use crate::session::control::{Answer, MOST_BYTES, Order, SOCKET, Socket, line};
+
+/// Where the socket is made before it is put in its place.
+const NEXT: &str = ".control.sock.new";
+/// Connections at once.
+const CONNECTIONS: usize = 8;
+/// How long a connection may be silent.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Passes an order on; false where nobody is left to obey.
+pub(super) type Obey = dyn Fn(Command) -> bool + Send + Sync;
+
+/// The open channel. Dropping it closes it and removes the socket.
+#[derive(Debug)]
+pub(super) struct Control {
+    folder: PathBuf,
+    closed: Arc<AtomicBool>,
+}
+
+impl Control {
+    /// Opens it in a run's folder. Only who holds the lock of the run may: what stands there is of a process that is gone.
+    pub(super) fn open(folder: &Path, obey: Arc<Obey>) -> io::Result<Control> {
+        let listener = listen(folder)?;
+        let closed = Arc::new(AtomicBool::new(false));
+        let control = Control { folder: folder.to_owned(), closed: Arc::clone(&closed) };
+        let body = move || accept(&listener, &obey, &closed);
+        thread::Builder::new().name("control".to_owned()).spawn(body)?;
+        Ok(control)
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::SeqCst);
+        // Wakes the thread that waits for connections.
+        let _ = Socket::in_folder(&self.folder, SOCKET).and_then(|socket| UnixStream::connect(socket.path));
+        let _ = fs::remove_file(self.folder.join(SOCKET));
+    }
+}
+
+/// Listens in a folder. The socket appears in its place when it is its owner's alone.
+fn listen(folder: &Path) -> io::Result<UnixListener> {
+    let next = folder.join(NEXT);
+    let _ = fs::remove_file(&next);
+    let listener = UnixListener::bind(Socket::in_folder(folder, NEXT)?.path)?;
+    fs::set_permissions(&next, fs::Permissions::from_mode(0o600))?;
+    fs::rename(&next, folder.join(SOCKET))?;
+    Ok(listener)
+}
+
+fn accept(listener: &UnixListener, obey: &Arc<Obey>, closed: &AtomicBool) {
+    let open = Arc::new(AtomicUsize::new(0));
+    for stream in listener.incoming() {
+        if closed.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(stream) = stream else {
+            // Too many open files, most likely; they may be fewer soon.
+            thread::sleep(Duration::from_millis(100));
+            continue;
+        };
+        if !is_owner(&stream) {
+            refuse(&stream, "it takes orders of its owner alone");
+            continue;
+        }
+        if open.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS {
+            open.fetch_sub(1, Ordering::SeqCst);
+            refuse(&stream, "too many connections at once");
+            continue;
+        }
+        let (obey, counted) = (Arc::clone(obey), Arc::clone(&open));
+        let body = move || {
+            // Whoever leaves in the middle of a line is no concern.
+            let _ = serve(&stream, &*obey);
+            counted.fetch_sub(1, Ordering::SeqCst);
+        };
+        if thread::Builder::new().name("orders".to_owned()).spawn(body).is_err() {
+            open.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+fn refuse(mut stream: &UnixStream, reason: &str) {
+    let _ = stream.set_write_timeout(Some(Duration::from_millis(100)));
+    let _ = stream.write_all(&line(&Answer::Error(reason.to_owned())));
+}
+
+/// Answers each line of a connection.
+fn serve(stream: &UnixStream, obey: &Obey) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let (mut source, mut out) = (BufReader::new(stream), stream);
+    loop {
+        let mut order = Vec::new();
+        (&mut source).take(MOST_BYTES).read_until(b'\n', &mut order)?;
+        if order.is_empty() {
+            return Ok(());
+        }
+        let is_whole = order.last() == Some(&b'\n');
+        let answer = match serde_json::from_slice::<Order>(&order) {
+            Ok(Order { order }) if is_whole && obey(order) => Answer::Ok(true),
+            Ok(_) if is_whole => Answer::Error("the run is over".to_owned()),
+            Ok(_) => Answer::Error(format!("expected a line of less than {MOST_BYTES} bytes")),
+            Err(error) => Answer::Error(format!("expected {{\"order\":..}}: {error}")),
+        };
+        out.write_all(&line(&answer))?;
+        if !is_whole {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether whoever connected is the user of this process. Elsewhere than on Linux the file's mode alone tells.
+fn is_owner(stream: &UnixStream) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let user = rustix::process::geteuid();
+        rustix::net::sockopt::socket_peercred(stream).is_ok_and(|peer| peer.uid == user || peer.uid.is_root())
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = stream;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::session::control::{ControlError, send};
+
+    type Orders = Arc<Mutex<Vec<Command>>>;
+
+    /// A channel whose orders are kept; a stop is not obeyed.
+    fn open(folder: &Path) -> (Control, Orders) {
+        let orders = Orders::default();
+        let kept = Arc::clone(&orders);
+        let obey = move |order| {
+            kept.lock().unwrap().push(order);
+            order != Command::Stop
+        };
+        (Control::open(folder, Arc::new(obey)).unwrap(), orders)
+    }
+
+    #[test]
+    fn orders_are_passed_on_and_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(SOCKET), "what a process left that is gone").unwrap();
+        let (control, orders) = open(folder.path());
+        let socket = folder.path().join(SOCKET);
+        assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+        send(folder.path(), Command::Pause).unwrap();
+        send(folder.path(), Command::Resume).unwrap();
+        let refused = send(folder.path(), Command::Stop).unwrap_err();
+        assert_eq!(refused.to_string(), "the run took no order: the run is over");
+        assert_eq!(*orders.lock().unwrap(), [Command::Pause, Command::Resume, Command::Stop]);
+        drop(control);
+        assert!(!socket.exists());
+        assert!(matches!(send(folder.path(), Command::Pause), Err(ControlError::Absent(_))));
+    }
+
+    #[test]
+    fn what_is_no_order_is_answered_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_control, orders) = open(folder.path());
+        let ask = |text: &[u8]| {
+            let mut stream = UnixStream::connect(folder.path().join(SOCKET)).unwrap();
+            stream.write_all(text).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut answer = String::new();
+            // A connection that is given up with something unread ends in an error behind the answer.
+            let _ = BufReader::new(stream).read_line(&mut answer);
+            answer
+        };
+        assert_eq!(ask(b"{\"order\":\"checkpoint\"}\n"), "{\"ok\":true}\n");
+        for text in [&b"{\"order\":\"explode\"}\n"[..], b"\n", b"[[[[[[[[\n", b"\xff\n", &[b'x'; 100_000]] {
+            assert!(ask(text).starts_with("{\"error\":\"expected {"), "{}", ask(text));
+        }
+        assert!(ask(b"{\"order\":\"pause\"}").contains("expected a line"));
+        assert_eq!(*orders.lock().unwrap(), [Command::Checkpoint]);
+    }
+
+    #[test]
+    fn connections_are_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_control, _) = open(folder.path());
+        let kept: Vec<UnixStream> = (0..CONNECTIONS)
+            .map(|_| {
+                let mut stream = UnixStream::connect(folder.path().join(SOCKET)).unwrap();
+                stream.write_all(b"{\"order\":\"pause\"}\n").unwrap();
+                BufReader::new(&stream).read_line(&mut String::new()).unwrap();
+                stream
+            })
+            .collect();
+        let refused = send(folder.path(), Command::Pause).unwrap_err().to_string();
+        assert!(refused.contains("too many connections"), "{refused}");
+        drop(kept);
+        while send(folder.path(), Command::Pause).is_err() {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_long_path_is_no_obstacle() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("x".repeat(90)).join("y".repeat(90));
+        fs::create_dir_all(&deep).unwrap();
+        let (control, orders) = open(&deep);
+        send(&deep, Command::Checkpoint).unwrap();
+        assert_eq!(*orders.lock().unwrap(), [Command::Checkpoint]);
+        drop(control);
+        assert_eq!(fs::read_dir(&deep).unwrap().count(), 0);
+    }
+}
