@@ -115,7 +115,7 @@ def logs(run):
 
 
 def rows(run):
-    """For each step its number and its scalars by name: 200 of each lane's loss, error and statistics."""
+    """For each step its number and its scalars by name, 200 in all."""
     lanes = [list(of_lane(log)) for log in logs(run)]
     prefixes = [f"{log.stem}/" if len(lanes) > 1 else "" for log in logs(run)]
     if any(len(lane) != STEPS for lane in lanes):
@@ -143,4 +143,6 @@ def of_lane(log):
                 for statistic, column in step.get("statistics", {}).items():
                     subjects = layers if len(column) == len(layers) else blocks
                     row.update((f"{statistic}/{of}", float(value)) for of, value in zip(subjects, column))
+                # These only fill up where the statistics leave room.
+                row.update(learning_rate=float(step["learning_rate"]), step_ms=float(step["time"]["step_ms"]))
                 yield step["step"], row
