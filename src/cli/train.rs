@@ -207,13 +207,17 @@ fn end(started: Started, ending: headless::Ending) -> Result<(), Failure> {
     outcome(live, ending)
 }
 
-/// A lane that failed makes the whole command fail; one that diverged is a result.
+/// A lane that failed makes the whole command fail, and so does a log that lacks something; a lane that diverged is a
+/// result.
 fn outcome(mut live: Live, ending: headless::Ending) -> Result<(), Failure> {
     let names: Vec<String> = live.lanes().map(str::to_owned).collect();
     let failed = names.iter().zip(live.join()).find_map(|(name, outcome)| match outcome {
         Outcome::Failed { reason } => Some(anyhow::anyhow!("lane {name} failed: {reason}")),
         _ => None,
     });
+    let missing = live.missing().into_iter().next();
+    let failed =
+        failed.or_else(|| missing.map(|(lane, what)| anyhow::anyhow!("lane {}: {what}", names[lane.0])));
     match (failed, ending) {
         (Some(error), _) => Err(Failure::Failed(error)),
         (None, headless::Ending::Interrupted) => Err(Failure::Interrupted),

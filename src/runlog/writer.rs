@@ -2,19 +2,26 @@
 //! whole before [`LogWriter::append`] returns, so that a crash of the program loses none and a reader beside
 //! it sees whole lines.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::path::Path;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 use super::reader::MAX_LINE;
-use super::record::{Frame, frame, seal};
+use super::record::{Frame, TRAILER, frame, seal};
 use crate::event::RunEvent;
+
+/// Bytes copied at once where a log is written again.
+const CHUNK: usize = 1 << 20;
 
 /// The log of one lane, open for appending.
 #[derive(Debug)]
 pub struct LogWriter {
+    path: PathBuf,
     file: File,
+    /// The file's device and inode.
+    identity: (u64, u64),
     /// Bytes of whole records.
     length: u64,
     /// Whether a failed write may have left part of a record behind.
@@ -28,8 +35,7 @@ impl LogWriter {
     /// # Errors
     /// Where the file exists already or cannot be created.
     pub fn create(path: &Path) -> io::Result<LogWriter> {
-        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        Ok(LogWriter { file, length: 0, torn: false, buffer: Vec::new() })
+        LogWriter::of(path, create_new(path)?, 0)
     }
 
     /// Opens a log that a run goes on with, after the first `length` bytes, which are whole records. What comes
@@ -48,12 +54,16 @@ impl LogWriter {
         file.seek(SeekFrom::Start(length))?;
         (&file).take(MAX_LINE as u64).read_to_end(&mut torn)?;
         if matches!(frame(&torn), Frame::Sealed(_)) && found == length + torn.len() as u64 {
-            file.write_all(b"\n")?;
+            file.write_all_at(b"\n", found)?;
             length = found + 1;
         }
         file.set_len(length)?;
-        file.seek(SeekFrom::Start(length))?;
-        Ok(LogWriter { file, length, torn: false, buffer: Vec::new() })
+        LogWriter::of(path, file, length)
+    }
+
+    fn of(path: &Path, file: File, length: u64) -> io::Result<LogWriter> {
+        let identity = identity(&file.metadata()?);
+        Ok(LogWriter { path: path.to_owned(), file, identity, length, torn: false, buffer: Vec::new() })
     }
 
     /// Appends an event and returns the bytes of its record, the newline included. The first event of a log is
@@ -63,24 +73,49 @@ impl LogWriter {
     /// Where the file system refuses; the log then still ends with its last whole record, or with a torn one
     /// that the next call removes.
     pub fn append(&mut self, event: &RunEvent) -> io::Result<Range<u64>> {
-        self.buffer.clear();
-        serde_json::to_writer(&mut self.buffer, event)?;
-        seal(&mut self.buffer, 0);
-        if matches!(event, RunEvent::LaneStarted(_)) {
-            self.buffer.extend_from_within(..);
-        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        let start = self.length;
+        let written = serialise(event, &mut buffer).and_then(|()| self.write(&buffer));
+        self.buffer = buffer;
+        written.map(|()| start..self.length)
+    }
+
+    /// Bytes of the whole records in it.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Appends a whole record.
+    pub(super) fn write(&mut self, record: &[u8]) -> io::Result<()> {
         if self.torn {
             self.file.set_len(self.length)?;
-            self.file.seek(SeekFrom::Start(self.length))?;
             self.torn = false;
         }
-        if let Err(e) = self.file.write_all(&self.buffer) {
-            self.torn = true;
-            return Err(e);
+        if let Err(error) = self.file.write_all_at(record, self.length) {
+            // What is torn never stays before a good record; at best it does not even stay now.
+            self.torn = self.file.set_len(self.length).is_err();
+            return Err(error);
         }
-        let start = self.length;
-        self.length += self.buffer.len() as u64;
-        Ok(start..self.length)
+        self.length += record.len() as u64;
+        Ok(())
+    }
+
+    /// Makes sure that the log's path still leads to what is written: a file that was unlinked would go on taking
+    /// records, and lose them all. Where its folder is there and the log is not, it is written again from the open
+    /// file; where another file has its records, that one is gone on with.
+    ///
+    /// # Errors
+    /// Where the path leads nowhere or to another log.
+    pub(super) fn check(&mut self) -> io::Result<()> {
+        match fs::metadata(&self.path) {
+            Ok(metadata) if identity(&metadata) == self.identity => Ok(()),
+            Ok(_) => self.adopt(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if self.path.parent().is_some_and(Path::is_dir) { self.write_again() } else { Err(error) }
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits until everything is on the disk.
@@ -88,6 +123,86 @@ impl LogWriter {
     /// # Errors
     /// Where the disk refuses.
     pub fn finish(self) -> io::Result<()> {
+        self.sync()
+    }
+
+    pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
+
+    /// The file once more, so that another thread can wait until it is on the disk.
+    ///
+    /// # Errors
+    /// Where the system has no more descriptors.
+    pub fn file(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Goes on with the file at the path where it holds the same records: it was mounted again, or copied back.
+    fn adopt(&mut self) -> io::Result<()> {
+        let other = || io::Error::other("another file stands in the log's place");
+        let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
+        let metadata = file.metadata()?;
+        let beyond = metadata.len().checked_sub(self.length).ok_or_else(other)?;
+        let [ours, theirs] = [&self.file, &file].map(|file| end_of_record(file, self.length));
+        if !metadata.is_file() || beyond > MAX_LINE as u64 || ours? != theirs? {
+            return Err(other());
+        }
+        let mut torn = vec![0; beyond as usize];
+        file.read_exact_at(&mut torn, self.length)?;
+        if torn.contains(&b'\n') {
+            return Err(other());
+        }
+        self.go_on_with(file, beyond > 0)
+    }
+
+    /// Writes all records into a new file at the path.
+    fn write_again(&mut self) -> io::Result<()> {
+        let file = create_new(&self.path)?;
+        let mut chunk = vec![0; CHUNK];
+        let mut at = 0;
+        while at < self.length {
+            let part = &mut chunk[..(self.length - at).min(CHUNK as u64) as usize];
+            let copied = self.file.read_exact_at(part, at).and_then(|()| file.write_all_at(part, at));
+            if let Err(error) = copied {
+                // Half a log would stand in the way of the next attempt.
+                let _ = fs::remove_file(&self.path);
+                return Err(error);
+            }
+            at += part.len() as u64;
+        }
+        self.go_on_with(file, false)
+    }
+
+    fn go_on_with(&mut self, file: File, torn: bool) -> io::Result<()> {
+        self.identity = identity(&file.metadata()?);
+        (self.file, self.torn) = (file, torn);
+        Ok(())
+    }
+}
+
+/// Puts an event's record, or records, behind what `buffer` holds.
+pub(super) fn serialise(event: &RunEvent, buffer: &mut Vec<u8>) -> io::Result<()> {
+    let start = buffer.len();
+    serde_json::to_writer(&mut *buffer, event)?;
+    seal(buffer, start);
+    if matches!(event, RunEvent::LaneStarted(_)) {
+        buffer.extend_from_within(start..);
+    }
+    Ok(())
+}
+
+fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).open(path)
+}
+
+fn identity(metadata: &fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+/// The last bytes of the record that ends at `end`, among them its checksum; fewer at the beginning.
+fn end_of_record(file: &File, end: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; (TRAILER as u64 + 1).min(end) as usize];
+    file.read_exact_at(&mut bytes, end - (TRAILER as u64 + 1).min(end))?;
+    Ok(bytes)
 }

@@ -17,7 +17,9 @@ use thiserror::Error;
 use super::permits::Permits;
 use crate::datasets::{BatchOrder, DatasetError};
 use crate::event::{Outcome, RunEvent};
-use crate::runlog::{Entry, LogReader, RunFolder, RunLock, RunLogError, Status, read_records};
+use crate::runlog::{
+    Entry, LogKeeper, LogReader, RunFolder, RunLock, RunLogError, Status, parse_records, read_records,
+};
 use crate::text::printable;
 use crate::units::LaneIdx;
 
@@ -28,6 +30,7 @@ mod orders;
 mod resumption;
 mod setup;
 mod status;
+mod syncing;
 mod tap;
 
 pub use setup::{Build, CAPACITY, Setup};
@@ -101,8 +104,8 @@ pub enum Command {
 struct LaneEvent {
     lane: LaneIdx,
     event: RunEvent,
-    /// Its record in the lane's log; none where the log could not be written.
-    bytes: Option<Range<u64>>,
+    /// Its record in the lane's log; empty where the log lacks it.
+    bytes: Range<u64>,
 }
 
 /// A problem that a lane survived.
@@ -228,10 +231,10 @@ impl Live {
         let resumed = setup.resumed.get(index.0);
         let kept = resumed.and_then(|lane| lane.log_bytes);
         let earlier = kept.unwrap_or(0);
-        let progress = Arc::new(Progress::after(earlier));
         let (orders, log) = (Arc::new(Orders::default()), setup.folder.log(index).unwrap_or_default());
         if let Some(outcome) = resumed.and_then(|lane| lane.outcome.clone()) {
             let (thread, outcome) = (None, Some(outcome));
+            let progress = Arc::new(Progress::after(earlier, Arc::default()));
             return Ok(LiveLane {
                 name,
                 log,
@@ -249,12 +252,14 @@ impl Live {
             Some(whole) => setup.folder.reopen_log(index, whole)?,
             None => setup.folder.create_log(index)?,
         };
+        let keeper = LogKeeper::new(writer);
+        let progress = Arc::new(Progress::after(keeper.length(), keeper.held()));
         let thread = {
             let (setup, wires, permits) = (Arc::clone(setup), self.wires.clone(), Arc::clone(permits));
             let (orders, progress) = (Arc::clone(&orders), Arc::clone(&progress));
             let pulse = board.pulse(index);
             let body = move || {
-                let tap = Tap::open(index, Box::new(writer), wires, progress, orders, pulse, permits);
+                let tap = Tap::open(index, keeper, wires, progress, orders, pulse, permits);
                 lane::run(&setup, index, order, tap)
             };
             thread::Builder::new().name(format!("lane-{name}")).spawn(body)
@@ -281,20 +286,12 @@ impl Live {
         // What arrives meanwhile rings again; this bound lets the caller draw in between.
         for _ in 0..self.events.len() {
             let Ok(LaneEvent { lane, event, bytes }) = self.events.try_recv() else { break };
-            let before = match &bytes {
-                Some(bytes) => bytes.start,
-                None => self.lanes[lane.0].progress.written(),
-            };
-            self.fill_up_to(lane, before, &mut apply);
+            self.fill_up_to(lane, bytes.start, &mut apply);
             let place = &mut self.lanes[lane.0];
-            match bytes {
-                // It was read from the log before it arrived.
-                Some(bytes) if bytes.start < place.applied => {}
-                Some(bytes) => {
-                    place.applied = bytes.end;
-                    apply(lane, &event);
-                }
-                None => apply(lane, &event),
+            // Else it, or one after it, was read from the log before it arrived.
+            if bytes.start >= place.applied {
+                place.applied = bytes.end;
+                apply(lane, &event);
             }
         }
         for index in 0..self.lanes.len() {
@@ -308,7 +305,7 @@ impl Live {
         }
     }
 
-    /// Hands over what the log holds up to a byte and was not handed over yet.
+    /// Hands over what the log holds, or what is held for it, up to a byte and was not handed over yet.
     fn fill_up_to(&mut self, lane: LaneIdx, end: u64, apply: &mut impl FnMut(LaneIdx, &RunEvent)) {
         let place = &mut self.lanes[lane.0];
         if place.applied >= end {
@@ -321,11 +318,13 @@ impl Live {
             *filled += 1;
             apply(lane, &event);
         };
+        let (written, held) = place.progress.held().part_of(&gap);
         let read = match gap.start {
             // An earlier part of the run, which may have been damaged since.
-            0 => read_beginning(&place.log, gap.end, each),
-            _ => read_records(&place.log, gap, &mut each),
+            0 => read_beginning(&place.log, written, &mut each),
+            start => read_records(&place.log, start..written, &mut each),
         };
+        let read = read.map_err(|error| error.to_string()).and_then(|()| parse_records(&held, each));
         if let Err(error) = read {
             let problem = format!("events are missing on screen, though not in the log: {error}");
             let _ = self.wires.warnings.try_send(Warning { lane, problem });
@@ -365,6 +364,12 @@ impl Live {
     /// Takes the problems that lanes survived since the last time.
     pub fn take_warnings(&mut self) -> Vec<Warning> {
         self.warnings.try_iter().collect()
+    }
+
+    /// What the logs of lanes that ended lack, in words.
+    pub fn missing(&self) -> Vec<(LaneIdx, String)> {
+        let lanes = self.lanes.iter().enumerate();
+        lanes.filter_map(|(index, lane)| Some((LaneIdx(index), lane.progress.missing()?))).collect()
     }
 
     /// Events that found the channel full and were read from the log.
@@ -411,7 +416,8 @@ fn read_beginning(log: &Path, end: u64, mut each: impl FnMut(RunEvent)) -> Resul
     let mut reader = LogReader::open(log)?;
     while reader.position().offset() < end {
         match reader.next_entry()? {
-            Some(Entry::Event { event, .. }) => each(event),
+            // Reading on over the copy of the first record may lead behind the end.
+            Some(Entry::Event { event, bytes }) if bytes.start < end => each(event),
             Some(_) => {}
             None => break,
         }

@@ -9,6 +9,7 @@ mod any_size;
 mod app;
 mod end_to_end;
 mod experiment;
+mod failing_disk;
 mod fakes;
 mod floors;
 mod headless;

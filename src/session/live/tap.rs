@@ -1,18 +1,18 @@
 //! The lane's end of a live run: events go first to the log, then towards the screen, and neither a slow
 //! screen nor a full disk keeps training waiting.
 
-use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::Sender;
 
 use super::orders::Orders;
 use super::status::Pulse;
+use super::syncing::Syncing;
 use super::{LaneEvent, Warning};
 use crate::event::RunEvent;
-use crate::runlog::LogWriter;
+use crate::runlog::{Held, LogKeeper};
 use crate::session::permits::{Permit, Permits};
 use crate::trainer::{Control, Sink};
 use crate::units::{LaneIdx, Step};
@@ -20,16 +20,21 @@ use crate::units::{LaneIdx, Step};
 /// What both ends know of a lane's log.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// Bytes of whole records in the log.
+    /// Bytes of whole records in the log, with those that are held for it.
     written: AtomicU64,
     /// Events that found the channel full.
     dropped: AtomicU64,
+    /// The records that are held.
+    held: Arc<Held>,
+    /// What the log lacks at its end, in words.
+    missing: Mutex<Option<String>>,
 }
 
 impl Progress {
-    /// Of a log that holds so many bytes already. They count as dropped, so that they are read from the log.
-    pub(super) fn after(written: u64) -> Progress {
-        Progress { written: AtomicU64::new(written), dropped: AtomicU64::new(u64::from(written > 0)) }
+    /// Of a log and what is held for it. What it has already counts as dropped, so that it is read from the log.
+    pub(super) fn after(written: u64, held: Arc<Held>) -> Progress {
+        let (written, dropped) = (AtomicU64::new(written), AtomicU64::new(u64::from(written > 0)));
+        Progress { written, dropped, held, missing: Mutex::default() }
     }
 
     /// Events that found the channel full so far. What [`Progress::written`] gives after it covers them.
@@ -37,28 +42,19 @@ impl Progress {
         self.dropped.load(Ordering::Acquire)
     }
 
-    /// Bytes of whole records in the log.
+    /// Bytes of whole records in the log, with those that are held for it.
     pub(super) fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
     }
-}
 
-/// Where a lane's events are kept: its log.
-pub(super) trait Journal: Send {
-    /// Appends an event and returns the bytes of its record.
-    fn append(&mut self, event: &RunEvent) -> io::Result<Range<u64>>;
-
-    /// Waits until everything is on the disk.
-    fn finish(self: Box<Self>) -> io::Result<()>;
-}
-
-impl Journal for LogWriter {
-    fn append(&mut self, event: &RunEvent) -> io::Result<Range<u64>> {
-        LogWriter::append(self, event)
+    /// The records that are held for the log.
+    pub(super) fn held(&self) -> &Held {
+        &self.held
     }
 
-    fn finish(self: Box<Self>) -> io::Result<()> {
-        LogWriter::finish(*self)
+    /// What the log lacks, in words, where it is at its end and lacks something.
+    pub(super) fn missing(&self) -> Option<String> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -74,8 +70,8 @@ pub(super) struct Wires {
 /// Where a lane's events go, and where its orders come from.
 pub(super) struct Tap {
     lane: LaneIdx,
-    /// None once writing failed.
-    log: Option<Box<dyn Journal>>,
+    log: LogKeeper,
+    syncing: Syncing,
     wires: Wires,
     progress: Arc<Progress>,
     orders: Arc<Orders>,
@@ -92,7 +88,7 @@ impl Tap {
     /// Waits for a permit to compute.
     pub(super) fn open(
         lane: LaneIdx,
-        log: Box<dyn Journal>,
+        log: LogKeeper,
         wires: Wires,
         progress: Arc<Progress>,
         orders: Arc<Orders>,
@@ -100,33 +96,50 @@ impl Tap {
         permits: Arc<Permits>,
     ) -> Tap {
         let permit = Some(permits.acquire());
-        Tap { lane, log: Some(log), wires, progress, orders, pulse, permits, permit, step: Step(0) }
+        let syncing = Syncing::default();
+        Tap { lane, log, syncing, wires, progress, orders, pulse, permits, permit, step: Step(0) }
     }
 
     /// Has the log put on the disk, after the last event.
     pub(super) fn close(mut self) {
         self.permit = None;
-        if let Some(log) = self.log.take()
-            && let Err(error) = log.finish()
-        {
-            self.warn(format!("the end of the log may not be on the disk: {error}"));
+        let finished = self.log.finish();
+        self.tell_news();
+        if let Err(problem) = finished {
+            self.warn(problem.clone());
+            *self.progress.missing.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
         }
         self.ring();
     }
 
-    /// Appends to the log. After a failure nothing more is written, so that the log stays a true beginning.
-    fn write(&mut self, event: &RunEvent) -> Option<Range<u64>> {
-        match self.log.as_mut()?.append(event) {
-            Ok(bytes) => {
-                self.progress.written.store(bytes.end, Ordering::Release);
-                Some(bytes)
-            }
-            Err(error) => {
-                self.log = None;
-                let step = event.step();
-                self.warn(format!("the log ends before step {step}, training goes on without it: {error}"));
-                None
-            }
+    /// Gives an event to the log; the bytes are empty where it is lost.
+    fn write(&mut self, event: &RunEvent) -> Range<u64> {
+        let bytes = self.log.append(event);
+        self.tell_news();
+        if let Some(bytes) = &bytes {
+            self.progress.written.store(bytes.end, Ordering::Release);
+        }
+        if self.syncing.is_due(event) {
+            self.sync();
+        }
+        let end = self.progress.written();
+        bytes.unwrap_or(end..end)
+    }
+
+    /// Has what is written put on the disk, without waiting for it.
+    fn sync(&mut self) {
+        let Some(file) = self.log.file() else { return };
+        let (lane, warnings) = (self.lane, self.wires.warnings.clone());
+        let failed = move |error| {
+            let _ = warnings
+                .try_send(Warning { lane, problem: format!("the log may not be on the disk: {error}") });
+        };
+        self.syncing.start(file, failed);
+    }
+
+    fn tell_news(&mut self) {
+        for news in self.log.take_news() {
+            self.warn(news);
         }
     }
 
@@ -171,52 +184,50 @@ impl Sink for Tap {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use crossbeam_channel::bounded;
 
     use super::super::status::Board;
     use super::*;
     use crate::event::{At, Moment};
-
-    /// A log on a disk that is full after two records.
-    struct FullDisk {
-        length: u64,
-    }
-
-    impl Journal for FullDisk {
-        fn append(&mut self, _: &RunEvent) -> io::Result<Range<u64>> {
-            self.length += 10;
-            if self.length > 20 {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            Ok(self.length - 10..self.length)
-        }
-
-        fn finish(self: Box<Self>) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::runlog::{LaneSummary, LogWriter};
 
     #[test]
-    fn a_full_disk_is_told_once_and_events_still_arrive() {
+    fn a_log_that_cannot_be_written_is_told_and_events_arrive_with_their_places() {
         let (events, arrived) = bounded(8);
         let (warnings, warned) = bounded(8);
         let (bell, _rung) = bounded(1);
         let wires = Wires { events, warnings, bell };
-        let progress = Arc::new(Progress::default());
-        let log = Box::new(FullDisk { length: 0 });
-        let pulse = Board::new(Vec::new()).pulse(LaneIdx(1));
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        fs::create_dir(&run).unwrap();
+        let log = LogKeeper::new(LogWriter::create(&run.join("plain.jsonl")).unwrap());
+        let progress = Arc::new(Progress::after(0, log.held()));
+        let board = Board::new(vec![LaneSummary::new("a", 9), LaneSummary::new("b", 9)]);
+        let pulse = board.pulse(LaneIdx(1));
+        let permits = Permits::new(1);
+        // It is away from the beginning.
+        fs::rename(&run, folder.path().join("away")).unwrap();
         let mut tap =
-            Tap::open(LaneIdx(1), log, wires, Arc::clone(&progress), Arc::default(), pulse, Permits::new(1));
+            Tap::open(LaneIdx(1), log, wires, Arc::clone(&progress), Arc::default(), pulse, permits);
         for step in 1..=4 {
             tap.accept(RunEvent::Paused(Moment { step: Step(step), time: At::default() }));
         }
-        tap.close();
         let bytes: Vec<_> = arrived.try_iter().map(|event| event.bytes).collect();
-        assert_eq!(bytes, [Some(0..10), Some(10..20), None, None]);
-        assert_eq!((progress.written(), progress.dropped()), (20, 0));
+        assert!(bytes.is_sorted_by(|a, b| a.end == b.start && a.start < b.start), "{bytes:?}");
+        assert_eq!((progress.written(), progress.dropped()), (bytes[3].end, 0));
+        let (written, held) = progress.held().part_of(&(bytes[1].start..bytes[3].start));
+        assert_eq!((written, held.len() as u64), (bytes[1].start, bytes[2].end - bytes[1].start));
         let warnings: Vec<Warning> = warned.try_iter().collect();
         assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].problem.starts_with("the log ends before step 3, training goes on without it: "));
+        assert!(warnings[0].problem.starts_with("the log cannot be written: "));
         assert_eq!(warnings[0].lane, LaneIdx(1));
+        fs::rename(folder.path().join("away"), &run).unwrap();
+        tap.close();
+        let problem = warned.try_recv().unwrap().problem;
+        assert_eq!(problem, "the log is written again, with all 4 records that were held");
+        assert_eq!(progress.missing(), None);
+        assert_eq!(fs::metadata(run.join("plain.jsonl")).unwrap().len(), bytes[3].end);
     }
 }

@@ -1,0 +1,380 @@
+//! Keeps a lane's log, whatever becomes of the disk. Where a record cannot be written, it and those after it are held
+//! in memory, at the places that they will have, and written when that is possible again. What finds no room is
+//! counted, and the log then says so in its place.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::held::{HELD, Held};
+use super::writer::{LogWriter, serialise};
+use crate::event::{At, RecordsLost, RunEvent};
+use crate::units::Step;
+
+/// The time between two looks at the file, or attempts to write.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long the end of a lane waits for a disk that takes nothing ...
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
+/// ... and how often it tries meanwhile.
+const LAST_PAUSE: Duration = Duration::from_millis(250);
+
+/// What records are written to.
+pub(super) trait Store {
+    /// Bytes of the whole records in it.
+    fn length(&self) -> u64;
+
+    /// Appends a whole record, and nothing where that fails.
+    fn write(&mut self, record: &[u8]) -> io::Result<()>;
+
+    /// Makes sure that what is written can be found again.
+    fn check(&mut self) -> io::Result<()>;
+}
+
+impl Store for LogWriter {
+    fn length(&self) -> u64 {
+        LogWriter::length(self)
+    }
+
+    fn write(&mut self, record: &[u8]) -> io::Result<()> {
+        LogWriter::write(self, record)
+    }
+
+    fn check(&mut self) -> io::Result<()> {
+        LogWriter::check(self)
+    }
+}
+
+/// The log of one lane, which takes events whatever happens.
+#[derive(Debug)]
+pub struct LogKeeper(Keeper<LogWriter>);
+
+impl LogKeeper {
+    /// Keeps a log.
+    pub fn new(writer: LogWriter) -> LogKeeper {
+        LogKeeper(Keeper::new(writer))
+    }
+
+    /// Bytes of the records in the log.
+    pub fn length(&self) -> u64 {
+        self.0.store.length()
+    }
+
+    /// What waits to be written.
+    pub fn held(&self) -> Arc<Held> {
+        Arc::clone(&self.0.held)
+    }
+
+    /// Appends an event, or holds it. Gives the bytes that its record has or will have in the log; none where it is
+    /// lost.
+    pub fn append(&mut self, event: &RunEvent) -> Option<Range<u64>> {
+        self.0.append(event, Instant::now())
+    }
+
+    /// Takes what is to be told of the log since the last time.
+    pub fn take_news(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.0.news)
+    }
+
+    /// The file, so that another thread can wait until it is on the disk; none where records are held.
+    pub fn file(&self) -> Option<io::Result<std::fs::File>> {
+        self.0.trouble.is_none().then(|| self.0.store.file())
+    }
+
+    /// Writes what is held, with some patience, and waits until everything is on the disk.
+    ///
+    /// # Errors
+    /// What is not in the log, in words, if anything.
+    pub fn finish(&mut self) -> Result<(), String> {
+        self.0.settle(LAST_PATIENCE);
+        if let Some(missing) = self.0.missing() {
+            return Err(missing);
+        }
+        self.0.store.sync().map_err(|error| format!("the end of the log may not be on the disk: {error}"))
+    }
+}
+
+#[derive(Debug)]
+struct Keeper<S> {
+    store: S,
+    held: Arc<Held>,
+    /// Why records are held, since they are.
+    trouble: Option<String>,
+    /// Records that are held, and those that were and are written by now.
+    waiting: u64,
+    rescued: u64,
+    /// Records that found no room since the log could last be written.
+    lost: Option<RecordsLost>,
+    /// All that were ever lost.
+    all_lost: u64,
+    /// When the file was last looked at, or written to in vain.
+    tried: Option<Instant>,
+    news: Vec<String>,
+    buffer: Vec<u8>,
+}
+
+impl<S: Store> Keeper<S> {
+    fn new(store: S) -> Keeper<S> {
+        Keeper {
+            store,
+            held: Arc::default(),
+            trouble: None,
+            waiting: 0,
+            rescued: 0,
+            lost: None,
+            all_lost: 0,
+            tried: None,
+            news: Vec::new(),
+            buffer: Vec::new(),
+        }
+    }
+
+    fn append(&mut self, event: &RunEvent, now: Instant) -> Option<Range<u64>> {
+        if self.tried.is_none_or(|tried| now.duration_since(tried) >= PAUSE) {
+            self.tried = Some(now);
+            self.tend(event.at_ms());
+        }
+        self.buffer.clear();
+        if let Err(error) = serialise(event, &mut self.buffer) {
+            self.news.push(format!("a record of step {} cannot be written: {error}", event.step()));
+            self.all_lost += 1;
+            return None;
+        }
+        if self.trouble.is_none() {
+            let start = self.store.length();
+            match self.store.write(&self.buffer) {
+                Ok(()) => return Some(start..self.store.length()),
+                Err(error) => {
+                    self.tried = Some(now);
+                    self.begin_holding(&error);
+                }
+            }
+        }
+        self.hold(event)
+    }
+
+    /// Looks whether the log is still there or, where records are held, whether they can be written.
+    fn tend(&mut self, at_ms: f64) {
+        let checked = self.store.check();
+        match (checked, self.trouble.is_some()) {
+            (Ok(()), false) => {}
+            (Err(error), false) => self.begin_holding(&error),
+            (Ok(()), true) => match self.write_held(at_ms) {
+                Ok(()) => {}
+                Err(error) => self.trouble = Some(error.to_string()),
+            },
+            (Err(error), true) => self.trouble = Some(error.to_string()),
+        }
+    }
+
+    fn begin_holding(&mut self, error: &io::Error) {
+        self.trouble = Some(error.to_string());
+        self.news.push(format!(
+            "the log cannot be written: {error}; training goes on, records are held in memory and written as soon \
+             as that is possible"
+        ));
+    }
+
+    fn hold(&mut self, event: &RunEvent) -> Option<Range<u64>> {
+        if self.lost.is_none() {
+            if let Some(place) = self.held.push(self.store.length(), &self.buffer) {
+                self.waiting += 1;
+                return Some(place);
+            }
+            self.news.push(format!(
+                "{} MiB of records wait to be written; from step {} on they are lost until there is space",
+                HELD >> 20,
+                event.step()
+            ));
+        }
+        let time = At { at_ms: event.at_ms() };
+        let first = RecordsLost { records: 0, first: event.step(), last: event.step(), time };
+        let lost = self.lost.get_or_insert(first);
+        (lost.records, lost.last, lost.time) = (lost.records + 1, event.step(), time);
+        self.all_lost += 1;
+        None
+    }
+
+    /// Writes what is held, and what was lost behind it.
+    fn write_held(&mut self, at_ms: f64) -> io::Result<()> {
+        while let Some(record) = self.held.first() {
+            self.store.write(&record)?;
+            self.held.pop();
+            self.waiting -= 1;
+            self.rescued += 1;
+        }
+        let held = self.rescued;
+        let mut news = format!("the log is written again, with all {held} records that were held");
+        if let Some(lost) = &self.lost {
+            let lost = RecordsLost { time: At { at_ms }, ..lost.clone() };
+            self.buffer.clear();
+            serialise(&RunEvent::RecordsLost(lost.clone()), &mut self.buffer)?;
+            self.store.write(&self.buffer)?;
+            let RecordsLost { records, first: Step(first), last: Step(last), .. } = lost;
+            news += &format!("; {records} of steps {first} to {last} are lost");
+        }
+        (self.lost, self.trouble, self.rescued) = (None, None, 0);
+        self.news.push(news);
+        Ok(())
+    }
+
+    /// Tries to write what is held until it is written, or for so long.
+    fn settle(&mut self, patience: Duration) {
+        let end = Instant::now() + patience;
+        let at_ms = self.lost.as_ref().map_or(0.0, |lost| lost.time.at_ms);
+        loop {
+            self.tend(at_ms);
+            if self.trouble.is_none() || Instant::now() >= end {
+                return;
+            }
+            thread::sleep(LAST_PAUSE);
+        }
+    }
+
+    /// What is not in the log, in words; none where nothing is missing.
+    fn missing(&self) -> Option<String> {
+        let missing = self.waiting + self.all_lost;
+        (missing > 0).then(|| match &self.trouble {
+            Some(error) => format!("{missing} records could not be written to the log: {error}"),
+            None => format!("{missing} records could not be written to the log, which says where"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::again::parse_records;
+    use super::*;
+    use crate::event::Moment;
+
+    /// A disk of so many bytes.
+    #[derive(Debug)]
+    struct Disk {
+        room: usize,
+        bytes: Vec<u8>,
+        away: bool,
+        writes: usize,
+    }
+
+    impl Store for Disk {
+        fn length(&self) -> u64 {
+            self.bytes.len() as u64
+        }
+
+        fn write(&mut self, record: &[u8]) -> io::Result<()> {
+            self.writes += 1;
+            if self.bytes.len() + record.len() > self.room {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.bytes.extend_from_slice(record);
+            Ok(())
+        }
+
+        fn check(&mut self) -> io::Result<()> {
+            if self.away { Err(io::ErrorKind::NotFound.into()) } else { Ok(()) }
+        }
+    }
+
+    fn paused(step: u64) -> RunEvent {
+        RunEvent::Paused(Moment { step: Step(step), time: At { at_ms: step as f64 } })
+    }
+
+    fn steps(bytes: &[u8]) -> Vec<u64> {
+        let mut steps = Vec::new();
+        parse_records(bytes, |event| steps.push(event.step().0)).unwrap();
+        steps
+    }
+
+    const FULL: &str = "the log cannot be written: no storage space; training goes on, records are held in memory and \
+                        written as soon as that is possible";
+
+    #[test]
+    fn what_a_full_disk_refuses_is_held_at_its_place_and_written_when_there_is_room() {
+        let mut keeper = Keeper::new(Disk { room: 300, bytes: Vec::new(), away: false, writes: 0 });
+        let mut now = Instant::now();
+        let mut places: Vec<Range<u64>> =
+            (1..=10).map(|step| keeper.append(&paused(step), now).unwrap()).collect();
+        let written = steps(&keeper.store.bytes).len();
+        assert!((2..9).contains(&written));
+        assert_eq!(keeper.store.writes, written + 1, "a full disk was tried again at once");
+        assert_eq!(std::mem::take(&mut keeper.news), [FULL]);
+        keeper.store.room = 1 << 20;
+        places.extend(keeper.append(&paused(11), now));
+        assert_eq!(steps(&keeper.store.bytes).len(), written);
+        now += PAUSE;
+        places.extend(keeper.append(&paused(12), now));
+        assert_eq!(steps(&keeper.store.bytes), (1..=12).collect::<Vec<_>>());
+        let held = 11 - written;
+        let again = format!("the log is written again, with all {held} records that were held");
+        assert_eq!((&keeper.news[..], keeper.missing()), (&[again][..], None));
+        for (place, step) in places.into_iter().zip(1..) {
+            assert_eq!(steps(&keeper.store.bytes[place.start as usize..place.end as usize]), [step]);
+        }
+        assert!(keeper.held.first().is_none());
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted_and_the_log_says_where() {
+        let mut keeper = Keeper::new(Disk { room: 0, bytes: Vec::new(), away: false, writes: 0 });
+        let now = Instant::now();
+        let long = |step: u64| {
+            let outcome = crate::event::Outcome::Failed { reason: "x".repeat(HELD / 4) };
+            RunEvent::LaneFinished(crate::event::LaneFinished {
+                step: Step(step),
+                outcome,
+                time: At::default(),
+            })
+        };
+        assert!((1..=3).all(|step| keeper.append(&long(step), now).is_some()));
+        assert!((4..=6).all(|step| keeper.append(&long(step), now).is_none()));
+        // Though this one had room: nothing is written behind what is lost before that is told.
+        assert_eq!(keeper.append(&paused(7), now), None);
+        assert_eq!(keeper.news.len(), 2, "{:?}", keeper.news);
+        assert!(
+            keeper.news[1].starts_with("64 MiB of records wait to be written; from step 4 on they are lost")
+        );
+        let missing = keeper.missing().unwrap();
+        assert_eq!(missing, "7 records could not be written to the log: no storage space");
+        // Room for two of them: they are written, the others wait on.
+        keeper.store.room = HELD * 3 / 5;
+        assert_eq!(keeper.append(&paused(8), now + PAUSE), None);
+        assert_eq!(steps(&keeper.store.bytes), [1, 2]);
+        keeper.store.room = 2 * HELD;
+        let place = keeper.append(&paused(9), now + 2 * PAUSE).unwrap();
+        assert_eq!(steps(&keeper.store.bytes), [1, 2, 3, 8, 9]);
+        assert_eq!(place.end, keeper.store.length());
+        let mut lost = Vec::new();
+        parse_records(&keeper.store.bytes, |event| {
+            lost.extend(matches!(event, RunEvent::RecordsLost(_)).then_some(event))
+        })
+        .unwrap();
+        let expected = RecordsLost { records: 5, first: Step(4), last: Step(8), time: At { at_ms: 9.0 } };
+        assert_eq!(lost, [RunEvent::RecordsLost(expected)]);
+        let news = keeper.news.last().unwrap();
+        let expected =
+            "the log is written again, with all 3 records that were held; 5 of steps 4 to 8 are lost";
+        assert_eq!(news, expected);
+        assert_eq!(keeper.missing().unwrap(), "5 records could not be written to the log, which says where");
+    }
+
+    #[test]
+    fn a_log_that_is_away_is_noticed_within_a_second() {
+        let mut keeper = Keeper::new(Disk { room: 1 << 20, bytes: Vec::new(), away: false, writes: 0 });
+        let now = Instant::now();
+        keeper.append(&paused(1), now);
+        keeper.store.away = true;
+        keeper.append(&paused(2), now + PAUSE / 2);
+        keeper.append(&paused(3), now + PAUSE);
+        keeper.append(&paused(4), now + PAUSE);
+        assert_eq!(steps(&keeper.store.bytes), [1, 2]);
+        keeper.store.away = false;
+        keeper.append(&paused(5), now + 2 * PAUSE);
+        assert_eq!(steps(&keeper.store.bytes), [1, 2, 3, 4, 5]);
+        assert_eq!(keeper.news.len(), 2);
+        keeper.store.away = true;
+        keeper.append(&paused(6), now + 3 * PAUSE);
+        keeper.settle(Duration::from_millis(1));
+        assert!(keeper.missing().unwrap().starts_with("1 records could not be written"));
+    }
+}

@@ -1,0 +1,175 @@
+//! Training goes on where its log cannot be written, and nothing is lost that there is memory for.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use skiplane::runlog::{Entry, LogReader};
+
+use crate::end_to_end::without_times;
+
+const EXPERIMENT: &str = r#"question = "is it all there?"
+[data]
+name = "glyphs"
+train_images = 64
+test_images = 32
+[training]
+steps = STEPS
+batch = 16
+optimizer = { kind = "sgd", learning_rate = 0.05 }
+schedule = { kind = "constant" }
+evaluate_every = 10
+evaluate_images = 32
+[statistics]
+every = 1
+histograms_every = 10
+[[lane]]
+name = "plain"
+architecture = "resnet"
+depth = 8
+width = 4
+shortcut = "none"
+"#;
+
+/// Steps that are made at once.
+const SHORT: u64 = 40;
+/// Steps in whose course a folder can be moved; should they end before that is noticed, it is noticed at their end.
+const LONG: u64 = 1500;
+
+/// A training that is watched line by line, standard output and errors alike.
+struct Training {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Training {
+    /// Starts one of so many steps whose files may grow to so many blocks of 512 bytes, or without end.
+    fn start(folder: &Path, steps: u64, blocks: Option<u64>) -> Training {
+        fs::write(folder.join("experiment.toml"), EXPERIMENT.replace("STEPS", &steps.to_string())).unwrap();
+        // A signal that is passed over from the beginning lets the write fail instead of killing the process.
+        let limit = blocks.map(|blocks| format!("ulimit -S -f {blocks};")).unwrap_or_default();
+        let script = format!("trap '' XFSZ; {limit} exec \"$0\" \"$@\"");
+        let mut child = Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_skiplane")])
+            .args(["train", "experiment.toml", "--headless", "--runs", "runs"])
+            .current_dir(folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (told, lines) = channel();
+        let (out, errors) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let again = told.clone();
+        thread::spawn(move || BufReader::new(out).lines().try_for_each(|line| told.send(line.unwrap())));
+        thread::spawn(move || BufReader::new(errors).lines().try_for_each(|line| again.send(line.unwrap())));
+        Training { child, lines, seen: Vec::new() }
+    }
+
+    /// Waits for a line that contains `text`.
+    fn wait_for(&mut self, text: &str) {
+        loop {
+            let line = self.lines.recv_timeout(Duration::from_secs(60));
+            let line = line.unwrap_or_else(|_| panic!("`{text}` never came: {:#?}", self.seen));
+            self.seen.push(line);
+            if self.seen.last().unwrap().contains(text) {
+                return;
+            }
+        }
+    }
+
+    /// Waits for its end and gives its exit code and all that it told.
+    fn end(mut self) -> (Option<i32>, String) {
+        let code = self.child.wait().unwrap().code();
+        self.seen.extend(self.lines.iter());
+        (code, self.seen.join("\n"))
+    }
+}
+
+/// The folder of the only run.
+fn run(folder: &Path) -> PathBuf {
+    fs::read_dir(folder.join("runs")).unwrap().next().unwrap().unwrap().path()
+}
+
+fn log(folder: &Path) -> PathBuf {
+    run(folder).join("plain.jsonl")
+}
+
+/// What an undisturbed training leaves.
+fn undisturbed(steps: u64) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, told) = Training::start(folder.path(), steps, None).end();
+    assert_eq!(code, Some(0), "{told}");
+    without_times(&log(folder.path()))
+}
+
+#[test]
+fn a_disk_that_is_full_for_a_while_costs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut training = Training::start(folder.path(), SHORT, Some(96));
+    training.wait_for("the log cannot be written: ");
+    assert!(fs::metadata(log(folder.path())).unwrap().len() <= 48 << 10);
+    let pid = Pid::from_child(&training.child);
+    let maximum = getrlimit(Resource::Fsize).maximum;
+    prlimit(Some(pid), Resource::Fsize, Rlimit { current: None, maximum }).unwrap();
+    training.wait_for("the log is written again, with all ");
+    let (code, told) = training.end();
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("records are held in memory") && !told.contains("lost"), "{told}");
+    assert_eq!(without_times(&log(folder.path())), undisturbed(SHORT));
+}
+
+#[test]
+fn a_disk_that_stays_full_fails_the_command_and_leaves_a_true_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, told) = Training::start(folder.path(), SHORT, Some(96)).end();
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("plain step 40: completed"), "{told}");
+    assert!(told.contains("records could not be written to the log: "), "{told}");
+    let left = without_times(&log(folder.path()));
+    let whole = undisturbed(SHORT);
+    assert!(whole.starts_with(&left) && left.lines().count() > 1 && left.len() < whole.len());
+    let mut reader = LogReader::open(&log(folder.path())).unwrap();
+    while let Some(entry) = reader.next_entry().unwrap() {
+        assert!(matches!(entry, Entry::Event { .. }), "{entry:?}");
+    }
+    assert_eq!(reader.torn_bytes(), 0, "part of a record was left");
+}
+
+#[test]
+fn a_folder_that_goes_away_and_comes_back_costs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut training = Training::start(folder.path(), LONG, None);
+    training.wait_for("started: ");
+    let (here, away) = (run(folder.path()), folder.path().join("away"));
+    fs::rename(&here, &away).unwrap();
+    training.wait_for("the log cannot be written: ");
+    let before = fs::metadata(away.join("plain.jsonl")).unwrap().len();
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(fs::metadata(away.join("plain.jsonl")).unwrap().len(), before, "it was written unseen");
+    fs::rename(&away, &here).unwrap();
+    training.wait_for("the log is written again, with all ");
+    let (code, told) = training.end();
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(without_times(&log(folder.path())), undisturbed(LONG));
+}
+
+#[test]
+fn a_log_that_was_removed_is_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut training = Training::start(folder.path(), LONG, None);
+    training.wait_for("started: ");
+    let here = run(folder.path());
+    fs::remove_dir_all(&here).unwrap();
+    training.wait_for("the log cannot be written: ");
+    fs::create_dir(&here).unwrap();
+    training.wait_for("the log is written again, with all ");
+    let (code, told) = training.end();
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(without_times(&log(folder.path())), undisturbed(LONG));
+}
