@@ -1,6 +1,12 @@
 //! Colours as the eye sees them: conversions between sRGB and Oklab (Ottosson, "A perceptual color space for
 //! image processing", 2020), and the nearest of xterm's 256 colours. It must not know any role.
 
+use std::sync::LazyLock;
+
+/// Every one of xterm's colours in Oklab: looking for the nearest is too slow with their roots taken each time.
+static INDEXED: LazyLock<Vec<[f64; 3]>> =
+    LazyLock::new(|| (0..=255).map(|index| Rgb::indexed(index).oklab()).collect());
+
 /// An sRGB colour of 8 bits a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rgb(pub u8, pub u8, pub u8);
@@ -48,8 +54,9 @@ impl Rgb {
     /// The nearest of xterm's colours 16 to 255, which terminals do not let themes change.
     pub fn nearest_indexed(self) -> u8 {
         let target = self.oklab();
+        let indexed = &*INDEXED;
         let distance = |index: u8| {
-            let other = Rgb::indexed(index).oklab();
+            let other = &indexed[usize::from(index)];
             target.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum::<f64>()
         };
         (16..=255).min_by(|&a, &b| distance(a).total_cmp(&distance(b))).unwrap_or(16)
