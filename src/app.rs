@@ -12,6 +12,8 @@ pub mod lane;
 pub mod matrix;
 pub mod options;
 pub mod pace;
+pub mod parts;
+mod places;
 pub mod rows;
 pub mod series;
 pub mod smoothing;
@@ -22,7 +24,7 @@ pub mod specimen;
 mod act;
 
 pub use action::Action;
-pub use lane::{Lane, LaneLabel, LaneState};
+pub use lane::{FOLD_VERSION, Lane, LaneLabel, LaneState};
 pub use options::{Options, ViewKind};
 pub use rows::LayerKey;
 
@@ -67,10 +69,29 @@ impl App {
         }
     }
 
+    /// The state of lanes that were folded, each by itself.
+    pub fn of_lanes(lanes: Vec<Lane>) -> App {
+        let mut app = App::new(Vec::new());
+        app.hidden = vec![false; lanes.len()];
+        app.rows = rows::rows_of(lanes.iter().filter_map(Lane::topology));
+        app.lanes = lanes;
+        app
+    }
+
+    /// A lane, to be folded on or shown more of.
+    pub fn lane_mut(&mut self, idx: LaneIdx) -> Option<&mut Lane> {
+        self.lanes.get_mut(idx.0)
+    }
+
     /// Folds an event of a lane. One of a lane that does not exist is passed over.
     pub fn apply(&mut self, lane: LaneIdx, event: &RunEvent) {
+        self.apply_at(lane, event, None);
+    }
+
+    /// As [`App::apply`], with the byte of the lane's log at which the event's record begins.
+    pub fn apply_at(&mut self, lane: LaneIdx, event: &RunEvent, offset: Option<u64>) {
         let Some(lane) = self.lanes.get_mut(lane.0) else { return };
-        lane.apply(event);
+        lane.apply(event, offset);
         if matches!(event, RunEvent::LaneStarted(_)) {
             self.rows = rows::rows_of(self.lanes.iter().filter_map(Lane::topology));
         }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
 macro_rules! index {
@@ -34,8 +35,11 @@ index! {
 }
 
 /// The number of updates made. Step 0 is the initial state; step 1 is the first update.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Pod, Zeroable,
+)]
 #[serde(transparent)]
+#[repr(transparent)]
 pub struct Step(pub u64);
 
 impl fmt::Display for Step {

@@ -158,6 +158,8 @@ fn select_statistic(app: &mut App, statistic: Statistic) {
         Subject::Layer => app.options.statistic = statistic,
         Subject::Block => app.options.block_statistic = statistic,
     }
+    let shown = [app.options.statistic, app.options.block_statistic];
+    app.lanes.iter_mut().for_each(|lane| lane.release(shown));
 }
 
 fn turn_statistic(app: &mut App, by: i64) {

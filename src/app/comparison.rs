@@ -61,11 +61,11 @@ pub fn between(scale: Scale, a: f32, b: f32) -> Option<f32> {
 /// What lies [`between`] a column of one matrix and a column of another, at the steps of the first up to
 /// the end of the shorter.
 pub fn between_columns(scale: Scale, a: (&Matrix, usize), b: (&Matrix, usize)) -> Vec<(Step, f32)> {
-    let end = b.0.rows().last().map(|row| row.last_step).unwrap_or_default();
-    let rows = a.0.rows().iter().take_while(|row| row.last_step <= end);
+    let end = b.0.row(b.0.len().saturating_sub(1)).map(|row| row.last_step).unwrap_or_default();
+    let rows = a.0.rows().take_while(|row| row.last_step <= end);
     rows.filter_map(|row| {
-        let other = b.0.at(row.last_step)?.cells.get(b.1)?.last;
-        Some((row.last_step, between(scale, row.cells.get(a.1)?.last, other)?))
+        let other = b.0.at(row.last_step)?.last(b.1)?;
+        Some((row.last_step, between(scale, row.last(a.1)?, other)?))
     })
     .collect()
 }

@@ -2,6 +2,9 @@
 //! module remembers: a finding opens after so many bad verdicts in a row, closes after so many good ones, and
 //! may open again. Between the bounds of bad and good a rule is unclear, so findings do not flap.
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
 use crate::app::lane::Lane;
 use crate::event::RunEvent;
 use crate::units::{LaneIdx, LayerIdx, Step};
@@ -14,11 +17,15 @@ mod plateau;
 mod update_ratio;
 mod vanishing_slope;
 
+mod kept;
+
+pub(super) use kept::{KeptGates, KeptHealth};
+
 /// The most findings a lane keeps; later ones are only counted.
 pub const FINDINGS_PER_LANE: usize = 256;
 
 /// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Severity {
     /// Worth knowing.
     Note,
@@ -62,9 +69,43 @@ pub struct Symptom {
 }
 
 /// A health rule of one lane, with what it must remember.
-pub trait Rule: std::fmt::Debug + Send {
+pub trait Rule: std::fmt::Debug + Send + Clone + Serialize + DeserializeOwned + 'static {
     /// Judges an event that the lane has already folded; none where the event says nothing about it.
     fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict>;
+}
+
+/// Any rule: judged, copied and kept without knowing which it is.
+pub trait AnyRule: std::fmt::Debug + Send {
+    /// See [`Rule::judge`].
+    fn verdict(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict>;
+
+    /// The rule with what it remembers now.
+    fn copied(&self) -> Box<dyn AnyRule>;
+
+    /// What it remembers, as bytes.
+    fn memory(&self) -> Vec<u8>;
+
+    /// Remembers what [`AnyRule::memory`] gave; false where that is not it.
+    fn recall(&mut self, memory: &[u8]) -> bool;
+}
+
+impl<R: Rule> AnyRule for R {
+    fn verdict(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+        self.judge(lane, event)
+    }
+
+    fn copied(&self) -> Box<dyn AnyRule> {
+        Box::new(self.clone())
+    }
+
+    fn memory(&self) -> Vec<u8> {
+        postcard::to_stdvec(self).unwrap_or_default()
+    }
+
+    fn recall(&mut self, memory: &[u8]) -> bool {
+        let read = postcard::from_bytes(memory);
+        read.map(|rule| *self = rule).is_ok()
+    }
 }
 
 /// A registered rule.
@@ -79,7 +120,7 @@ pub struct RuleEntry {
     /// Good verdicts in a row before it closes.
     pub closes_after: u32,
     /// Makes a fresh one.
-    pub build: fn() -> Box<dyn Rule>,
+    pub build: fn() -> Box<dyn AnyRule>,
 }
 
 /// All rules, one a file of `health/`, in the order of their gravity.
@@ -133,9 +174,22 @@ pub struct Health {
 #[derive(Debug)]
 struct Gate {
     entry: &'static RuleEntry,
-    rule: Box<dyn Rule>,
+    rule: Box<dyn AnyRule>,
     streak: u32,
     open: Option<usize>,
+}
+
+/// What all rules of a lane remember at a moment that it may go on from.
+#[derive(Debug)]
+pub(super) struct Mark {
+    gates: Vec<Gate>,
+    dropped: u64,
+}
+
+impl Clone for Gate {
+    fn clone(&self) -> Gate {
+        Gate { rule: self.rule.copied(), ..*self }
+    }
 }
 
 impl Gate {
@@ -165,7 +219,7 @@ impl Health {
             self.gates = RULES.iter().copied().map(Gate::new).collect();
         }
         for gate in &mut self.gates {
-            let Some(verdict) = gate.rule.judge(lane, event) else { continue };
+            let Some(verdict) = gate.rule.verdict(lane, event) else { continue };
             match (verdict, gate.open) {
                 (Verdict::Bad(symptom), None) => {
                     gate.streak += 1;
@@ -204,11 +258,21 @@ impl Health {
         }
     }
 
-    /// Takes back what was found from `step` on; the rules judge anew from there.
-    pub(super) fn rewind(&mut self, step: Step) {
+    /// What the rules remember now.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { gates: self.gates.clone(), dropped: self.dropped }
+    }
+
+    /// Takes back what was found from `step` on. The rules remember what they did at the mark; without one they
+    /// judge anew.
+    pub(super) fn rewind(&mut self, step: Step, mark: Option<&Mark>) {
         self.findings.retain(|finding| finding.step < step);
         for finding in &mut self.findings {
             finding.cleared_at.take_if(|cleared| *cleared >= step);
+        }
+        if let Some(mark) = mark {
+            (self.gates, self.dropped) = (mark.gates.clone(), mark.dropped);
+            return;
         }
         self.gates = RULES.iter().copied().map(Gate::new).collect();
         for gate in &mut self.gates {

@@ -1,10 +1,14 @@
 //! One lane as folded from its events: where it stands, its histories, what its health rules found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use super::health::Health;
-use super::matrix::Matrix;
+use serde::{Deserialize, Serialize};
+
+use super::health::{Health, Mark};
+use super::matrix::{EXACT_ROWS, Matrix, Row};
 use super::pace::Pace;
+use super::parts::Part;
+use super::places::Places;
 use super::rows::LayerKey;
 use super::series::Series;
 use super::snapshots::Snapshots;
@@ -16,6 +20,13 @@ use crate::statistic::Statistic;
 use crate::topology::Topology;
 use crate::units::{LaneIdx, LayerIdx, Step};
 
+mod kept;
+
+pub use kept::FOLD_VERSION;
+
+/// Checkpoints whose state of the health rules is remembered, for a lane that goes on from one.
+const MARKS: usize = 8;
+
 /// What a lane is called before anything is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneLabel {
@@ -26,7 +37,7 @@ pub struct LaneLabel {
 }
 
 /// Where a lane stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LaneState {
     /// No event came yet.
     #[default]
@@ -90,7 +101,12 @@ pub struct Lane {
     error: Series,
     learning_rate: Series,
     evaluations: [Evaluations; 4],
-    statistics: BTreeMap<Statistic, Matrix>,
+    statistics: BTreeMap<Statistic, Part<Matrix>>,
+    /// Steps with statistics, those made again included.
+    recorded: u64,
+    places: Places,
+    /// What stood at a step of the cursor, read again from the log because histories are merged there.
+    exact: Option<(Step, StepFinished)>,
     snapshots: Snapshots,
     /// Whether statistics and snapshots are kept.
     keeps_layers: bool,
@@ -99,10 +115,13 @@ pub struct Lane {
     last_checkpoint: Option<Step>,
     lost_records: u64,
     health: Health,
+    /// What the rules remembered at the last checkpoints, by their files.
+    marks: VecDeque<(String, Mark)>,
 }
 
 impl Lane {
-    pub(super) fn new(idx: LaneIdx, label: LaneLabel) -> Lane {
+    /// A lane before its first event.
+    pub fn new(idx: LaneIdx, label: LaneLabel) -> Lane {
         Lane {
             idx,
             label,
@@ -115,6 +134,9 @@ impl Lane {
             learning_rate: Series::default(),
             evaluations: Default::default(),
             statistics: BTreeMap::new(),
+            recorded: 0,
+            places: Places::default(),
+            exact: None,
             snapshots: Snapshots::default(),
             keeps_layers: true,
             pace: Pace::default(),
@@ -122,14 +144,16 @@ impl Lane {
             last_checkpoint: None,
             lost_records: 0,
             health: Health::default(),
+            marks: VecDeque::new(),
         }
     }
 
-    pub(super) fn apply(&mut self, event: &RunEvent) {
+    /// Folds an event; `offset` is where its record begins in the lane's log, where that is known.
+    pub fn apply(&mut self, event: &RunEvent, offset: Option<u64>) {
         self.elapsed_ms = self.elapsed_ms.max(event.at_ms());
         match event {
             RunEvent::LaneStarted(started) => self.start(started),
-            RunEvent::StepFinished(step) => self.finish_step(step),
+            RunEvent::StepFinished(step) => self.finish_step(step, offset),
             RunEvent::HistogramsTaken(taken) if self.keeps_layers => self.snapshots.push(taken),
             RunEvent::HistogramsTaken(_) => {}
             RunEvent::EvaluationFinished(evaluation) => self.finish_evaluation(evaluation),
@@ -157,6 +181,12 @@ impl Lane {
         let mut health = std::mem::take(&mut self.health);
         health.observe(self, event);
         self.health = health;
+        if let RunEvent::CheckpointWritten(written) = event {
+            if self.marks.len() == MARKS {
+                self.marks.pop_front();
+            }
+            self.marks.push_back((written.file.clone(), self.health.mark()));
+        }
     }
 
     /// Gives up the histories of its layers, and keeps none from now on.
@@ -167,7 +197,7 @@ impl Lane {
     }
 
     /// No more events will come; without an end in them the lane crashed.
-    pub(super) fn source_ended(&mut self) {
+    pub fn source_ended(&mut self) {
         if !self.state.is_over() {
             self.state = LaneState::Crashed;
         }
@@ -188,16 +218,13 @@ impl Lane {
 
     /// Goes on from an earlier state: what came after it is made again.
     fn resume(&mut self, resumed: &LaneResumed) {
-        self.rewind(Step(resumed.step.0 + 1));
+        self.rewind(resumed);
         self.last_step = resumed.step;
         self.state = LaneState::Running;
         self.pace.skip_to(resumed.time.at_ms);
     }
 
-    fn finish_step(&mut self, event: &StepFinished) {
-        if event.step <= self.last_step {
-            self.rewind(event.step);
-        }
+    fn finish_step(&mut self, event: &StepFinished, offset: Option<u64>) {
         let at_ms = event.time.at_ms;
         self.state = LaneState::Running;
         self.last_step = event.step;
@@ -205,7 +232,13 @@ impl Lane {
         self.error.push(event.step, at_ms, event.error);
         self.learning_rate.push(event.step, at_ms, event.learning_rate as f32);
         for (statistic, column) in event.statistics.iter().filter(|_| self.keeps_layers) {
-            self.statistics.entry(statistic).or_default().push(event.step, column);
+            self.statistics.entry(statistic).or_default().get_mut().push(event.step, column);
+        }
+        if !event.statistics.is_empty() {
+            self.recorded += 1;
+            if let Some(offset) = offset {
+                self.places.push(event.step, offset);
+            }
         }
         self.pace.step(&event.time);
     }
@@ -216,8 +249,9 @@ impl Lane {
         evaluations.error.push(event.step, event.time.at_ms, event.error);
     }
 
-    /// Takes back everything from `step` on: the run goes on from an earlier checkpoint.
-    fn rewind(&mut self, step: Step) {
+    /// Takes back everything after the state that the lane goes on from.
+    fn rewind(&mut self, resumed: &LaneResumed) {
+        let step = Step(resumed.step.0.saturating_add(1));
         self.loss.rewind(step);
         self.error.rewind(step);
         self.learning_rate.rewind(step);
@@ -226,11 +260,16 @@ impl Lane {
             evaluations.error.rewind(step);
         }
         for matrix in self.statistics.values_mut() {
-            matrix.rewind(step);
+            matrix.get_mut().rewind(step);
         }
         self.snapshots.rewind(step);
+        self.places.rewind(step);
+        self.exact = None;
         self.first_non_finite.take_if(|found| found.step >= step);
-        self.health.rewind(step);
+        self.last_checkpoint = resumed.checkpoint.as_ref().map(|_| resumed.step);
+        let from = |(file, _): &(String, Mark)| Some(file) == resumed.checkpoint.as_ref();
+        self.marks.truncate(self.marks.iter().rposition(from).map_or(0, |at| at + 1));
+        self.health.rewind(step, self.marks.back().map(|(_, mark)| mark));
     }
 }
 
@@ -347,7 +386,34 @@ impl Lane {
 
     /// A statistic's history; none where it was never recorded.
     pub fn statistic(&self, statistic: Statistic) -> Option<&Matrix> {
-        self.statistics.get(&statistic).filter(|matrix| !matrix.is_empty())
+        self.statistics.get(&statistic).map(Part::get).filter(|matrix| !matrix.is_empty())
+    }
+
+    /// What a statistic was at `step`: that step's own record where it is known, else what the history tells.
+    pub fn statistic_at(&self, statistic: Statistic, step: Step) -> Option<Row<'_>> {
+        let exact = self.exact.as_ref().filter(|(asked, _)| *asked == step);
+        let own = exact.and_then(|(_, found)| Some(Row::exact(found.step, found.statistics.get(statistic)?)));
+        own.or_else(|| self.statistic(statistic)?.at(step))
+    }
+
+    /// Where in the log to look for the record that stood at `step`, where the histories are merged or kept elsewhere
+    /// and it was not found yet: it is the last with statistics that is not after `step`, at this byte or behind it.
+    pub fn wanted_at(&self, step: Step) -> Option<u64> {
+        let merged =
+            self.recorded > EXACT_ROWS as u64 || self.statistics.values().any(|part| !part.is_here());
+        let known = self.exact.as_ref().is_some_and(|(asked, _)| *asked == step);
+        (merged && !known).then(|| self.places.before(step)).flatten()
+    }
+
+    /// Gives up the histories that can be read again when they are wanted, but for these.
+    pub(super) fn release(&mut self, but: [Statistic; 2]) {
+        let others = self.statistics.iter_mut().filter(|(statistic, _)| !but.contains(statistic));
+        others.for_each(|(_, part)| part.release());
+    }
+
+    /// Takes the record that stood at `step`.
+    pub fn set_exact(&mut self, step: Step, found: StepFinished) {
+        self.exact = Some((step, found));
     }
 
     /// The histograms over time.

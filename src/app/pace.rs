@@ -1,5 +1,7 @@
 //! How fast a lane goes, from the times that its events carry. Reads no clock.
 
+use serde::{Deserialize, Serialize};
+
 use super::smoothing::Ema;
 use crate::event::StepTime;
 
@@ -7,7 +9,7 @@ use crate::event::StepTime;
 const DECAY: f64 = 0.97;
 
 /// Running averages of a lane's times.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pace {
     last_at_ms: Option<f64>,
     interval_ms: Ema,

@@ -1,6 +1,8 @@
 //! The history of one number over a lane's steps, in bounded memory. Knows neither what the number is nor
 //! how it is drawn.
 
+use bytemuck::{Pod, Zeroable};
+
 use crate::units::Step;
 
 /// The most buckets a series holds.
@@ -11,7 +13,8 @@ use crate::units::Step;
 pub const SERIES_BUCKETS: usize = 65_536;
 
 /// Neighbouring points of a series, merged; a single point while the series is short.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
 pub struct Bucket {
     /// The step of its first point.
     pub first_step: Step,
@@ -98,10 +101,14 @@ impl Series {
         Series { buckets: Vec::new(), capacity: capacity.max(2), points_per_bucket: 1 }
     }
 
-    /// Adds a value. A step that is not later than the last one first takes back what was recorded from
-    /// there on: a run that goes on from a checkpoint writes those steps again.
+    /// Adds a value. A step that a merged bucket covers already is passed over: it is made again, since the run
+    /// went on from a checkpoint within that bucket. Else a step that is not later than the last one takes back
+    /// what was recorded from there on.
     pub fn push(&mut self, step: Step, at_ms: f64, value: f32) {
         self.rewind(step);
+        if self.buckets.last().is_some_and(|last| last.last_step >= step) {
+            return;
+        }
         let point = Bucket::point(step, at_ms, value);
         match self.buckets.last_mut() {
             Some(last) if last.count < self.points_per_bucket => *last = last.merge(&point),
@@ -114,16 +121,10 @@ impl Series {
         }
     }
 
-    /// Takes back everything from `step` on. A merged bucket that reaches over it is cut in its steps only.
+    /// Takes back everything from `step` on. A merged bucket that reaches over it stays whole: the steps that it
+    /// covers are made again.
     pub fn rewind(&mut self, step: Step) {
-        while self.buckets.last().is_some_and(|last| last.first_step >= step) {
-            self.buckets.pop();
-        }
-        if let Some(last) = self.buckets.last_mut()
-            && last.last_step >= step
-        {
-            last.last_step = Step(step.0.saturating_sub(1)).max(last.first_step);
-        }
+        self.buckets.truncate(self.buckets.partition_point(|bucket| bucket.first_step < step));
     }
 
     fn halve(&mut self) {
@@ -161,16 +162,34 @@ impl Series {
         self.buckets[..after].last()
     }
 
-    /// The buckets that begin within `first..=last`.
-    pub fn between(&self, first: Step, last: Step) -> &[Bucket] {
-        let from = self.buckets.partition_point(|bucket| bucket.first_step < first);
-        let to = self.buckets.partition_point(|bucket| bucket.first_step <= last);
-        &self.buckets[from..to.max(from)]
-    }
-
     /// All points as one bucket.
     pub fn whole(&self) -> Option<Bucket> {
         self.buckets.iter().copied().reduce(|all, bucket| all.merge(&bucket))
+    }
+}
+
+/// Kept in an index.
+impl Series {
+    /// As bytes of this machine's order.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = u64::from(self.points_per_bucket).to_ne_bytes().to_vec();
+        bytes.extend_from_slice(bytemuck::cast_slice(&self.buckets));
+        bytes
+    }
+
+    /// From what [`Series::to_bytes`] gave; none where that is not it.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Series> {
+        let (head, rest) = bytes.split_first_chunk()?;
+        let points_per_bucket = u32::try_from(u64::from_ne_bytes(*head)).ok().filter(|points| *points > 0)?;
+        if !rest.len().is_multiple_of(size_of::<Bucket>())
+            || rest.len() / size_of::<Bucket>() > SERIES_BUCKETS
+        {
+            return None;
+        }
+        let buckets: Vec<Bucket> = bytemuck::pod_collect_to_vec(rest);
+        let sound = buckets.windows(2).all(|pair| pair[0].last_step < pair[1].first_step)
+            && buckets.iter().all(|bucket| bucket.first_step <= bucket.last_step && bucket.count > 0);
+        sound.then(|| Series { buckets, points_per_bucket, ..Series::default() })
     }
 }
 
@@ -232,6 +251,37 @@ mod tests {
     }
 
     #[test]
+    fn steps_made_again_leave_the_same_history() {
+        let value = |step: u64| (step as f32).sin();
+        for (reached, resumed_after, steps) in [(10, 4, 16), (90, 50, 300), (300, 40, 301), (299, 298, 300)] {
+            let straight = filled(16, (1..=steps).map(value));
+            let mut series = filled(16, (1..=reached).map(value));
+            series.rewind(Step(resumed_after + 1));
+            for step in resumed_after + 1..=steps {
+                series.push(Step(step), (step - 1) as f64, value(step));
+            }
+            assert_eq!(series, straight);
+        }
+    }
+
+    #[test]
+    fn it_is_read_back_from_its_bytes_and_never_from_others() {
+        let mut series = Series::default();
+        for step in 1..=150_000 {
+            series.push(Step(step), step as f64, if step == 77_000 { f32::NAN } else { step as f32 });
+        }
+        let bytes = series.to_bytes();
+        let read = Series::from_bytes(&bytes).expect("just written");
+        assert_eq!(format!("{read:?}"), format!("{series:?}"));
+        for length in [0, 7, bytes.len() - 1] {
+            assert!(Series::from_bytes(&bytes[..length]).is_none());
+        }
+        let mut wrong = bytes;
+        wrong[8..16].fill(0xff);
+        assert!(Series::from_bytes(&wrong).is_none());
+    }
+
+    #[test]
     fn what_stood_at_a_step_is_the_last_record_not_after_it() {
         let mut series = Series::default();
         for step in [10, 20, 30] {
@@ -239,6 +289,5 @@ mod tests {
         }
         let at = |step| series.at(Step(step)).map(|bucket| bucket.last);
         assert_eq!((at(9), at(10), at(29), at(99)), (None, Some(10.0), Some(20.0), Some(30.0)));
-        assert_eq!(series.between(Step(11), Step(30)).len(), 2);
     }
 }

@@ -1,12 +1,14 @@
 //! The debiased exponential moving average, over steps instead of samples, so that a curve looks the same
 //! however densely it was recorded or merged.
 
+use serde::{Deserialize, Serialize};
+
 use super::series::Series;
 use crate::units::Step;
 
 /// A debiased exponential moving average (Kingma and Ba 2014, section 3): the weighted mean of all values so
 /// far, a value `n` steps old weighing `decay^n`. Non-finite values are passed over.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ema {
     decay: f64,
     sum: f64,

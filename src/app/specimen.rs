@@ -131,7 +131,8 @@ const EVALUATE_EVERY: u64 = 50;
 const HISTOGRAMS_EVERY: u64 = 10;
 const BATCH: usize = 64;
 
-fn experiment(steps: u64, lanes: &[&Specimen]) -> Experiment {
+/// An experiment of these lanes.
+pub fn experiment(steps: u64, lanes: &[&Specimen]) -> Experiment {
     Experiment {
         question: "Does depth hurt a plain network, and does a shortcut mend it?".to_owned(),
         seed: 0,

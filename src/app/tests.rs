@@ -19,9 +19,9 @@ fn a_complete_run_is_folded_into_figures_and_histories() {
     assert_eq!((lane.last_step(), lane.planned_steps()), (Step(300), Some(300)));
     assert_eq!(lane.loss().buckets().len(), 300);
     assert_eq!(lane.evaluations(Split::Test, Mode::Eval).error.buckets().len(), 7);
-    assert_eq!(lane.statistic(Statistic::WeightGradientNorm).expect("recorded").rows().len(), 300);
+    assert_eq!(lane.statistic(Statistic::WeightGradientNorm).expect("recorded").len(), 300);
     assert!(lane.statistic(Statistic::BranchRatio).is_none());
-    assert_eq!(lane.snapshots().all().len(), 31);
+    assert_eq!(lane.snapshots().len(), 31);
     assert_eq!(lane.epoch_of(Step(300)), Some(4.8));
     let rate = lane.images_per_second().expect("steps were made");
     assert!((rate - 64.0 / 0.052).abs() < 1.0, "{rate}");
@@ -40,7 +40,7 @@ fn without_the_histories_of_layers_a_lane_finds_the_same() {
         app.apply(LaneIdx(0), event);
     }
     let (lane, whole) = (&app.lanes()[0], &whole.lanes()[0]);
-    assert!(lane.statistic(Statistic::WeightGradientNorm).is_none() && lane.snapshots().all().is_empty());
+    assert!(lane.statistic(Statistic::WeightGradientNorm).is_none() && lane.snapshots().is_empty());
     assert!(!whole.health().findings().is_empty());
     assert_eq!(lane.health().findings(), whole.health().findings());
     assert_eq!((lane.loss(), lane.state()), (whole.loss(), whole.state()));

@@ -14,7 +14,7 @@ pub(super) fn extent(cell: Cell) -> Extent {
     let mut extent = Extent::of(cell.low);
     extent.merge(Extent::of(cell.high));
     // Bounds that are NaN only say that there is no finite value.
-    Extent { non_finite: cell.non_finite, ..extent }
+    Extent { non_finite: cell.non_finite > 0, ..extent }
 }
 
 /// A step's place on the chosen x axis, for a lane.
@@ -81,11 +81,13 @@ pub(super) fn buckets(app: &App, lane: &Lane, series: &Series) -> Vec<Bucket> {
 
 /// A statistic's history of one layer or block on the chosen x axis.
 pub(super) fn history(app: &App, lane: &Lane, matrix: &Matrix, column: usize) -> Vec<Bucket> {
-    let bucket = |row: &crate::app::matrix::Row| {
-        let cell = *row.cells.get(column)?;
-        Some(Bucket { x: x_of(app, lane, row.last_step), extent: extent(cell), last: cell.last })
+    let bucket = |row: crate::app::matrix::Row<'_>| {
+        let cell = row.cell(column)?;
+        // Of many steps the mean stands for all; any one of them would be a sample.
+        let last = if row.count > 1 { cell.mean } else { cell.last };
+        Some(Bucket { x: x_of(app, lane, row.last_step), extent: extent(cell), last })
     };
-    matrix.rows().iter().filter_map(bucket).collect()
+    matrix.rows().filter_map(bucket).collect()
 }
 
 /// A history smoothed as the user wants it: a bucket a value, each of the average up to it.

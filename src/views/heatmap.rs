@@ -86,16 +86,15 @@ fn matrix(app: &App, lane: &Lane, width: u16, x: (f64, f64)) -> Matrix {
     let columns = usize::from(width).max(1);
     let mut matrix = Matrix::new(layers, columns);
     let column = |place: f64| (place - x.0) / (x.1 - x.0) * columns as f64;
-    for (i, row) in history.rows().iter().enumerate() {
+    for (i, row) in history.rows().enumerate() {
         // What was recorded stands until the next record, so that sparse records leave no holes.
-        let next =
-            history.rows().get(i + 1).map_or(row.last_step.0, |next| next.first_step.0.saturating_sub(1));
+        let next = history.row(i + 1).map_or(row.last_step.0, |next| next.first_step.0.saturating_sub(1));
         let last = next.max(row.last_step.0);
         let from = column(row.first_step.0 as f64 - 0.5).floor().max(0.0) as usize;
         let to = column(last as f64 + 0.5).ceil().min(columns as f64) as usize;
         for column in from..to {
-            for (layer, cell) in row.cells.iter().enumerate() {
-                matrix.merge(layer, column, curves::extent(*cell));
+            for (layer, cell) in row.cells().enumerate() {
+                matrix.merge(layer, column, curves::extent(cell));
             }
         }
     }
@@ -163,8 +162,8 @@ fn heading(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'static> {
 }
 
 fn value_at_cursor(app: &App, lane: &Lane) -> Option<f32> {
-    let row = lane.statistic(app.options().statistic)?.at(app.step())?;
-    row.cells.get(app.layer_in(lane)?.0).map(|cell| cell.last)
+    let row = lane.statistic_at(app.options().statistic, app.step())?;
+    row.last(app.layer_in(lane)?.0)
 }
 
 #[cfg(test)]

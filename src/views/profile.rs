@@ -96,21 +96,21 @@ fn curves(app: &App) -> Vec<Curve<'_>> {
 /// A lane's values at the cursor's step; none before it started or where it recorded none.
 fn curve<'a>(app: &App, lane: &'a Lane) -> Option<Curve<'a>> {
     let topology = lane.topology()?;
-    let row = lane.statistic(app.options().statistic)?.at(app.step())?;
+    let row = lane.statistic_at(app.options().statistic, app.step())?;
     let deepest = topology.layers.iter().map(|layer| layer.depth).max()?;
     // What stands at each depth, and what of it the line is fitted to: stem and head are of other shapes.
     let mut points: Vec<Bucket> = Vec::with_capacity(deepest);
     let mut fitted = vec![f32::NAN; deepest + 1];
-    for (layer, cell) in topology.layers.iter().zip(&row.cells) {
+    for (layer, cell) in topology.layers.iter().zip(row.cells()) {
         if layer.kind == LayerKind::Projection {
             continue;
         }
-        points.push(Bucket { x: layer.depth as f64, extent: curves::extent(*cell), last: cell.last });
+        points.push(Bucket { x: layer.depth as f64, extent: curves::extent(cell), last: cell.last });
         if layer.kind == LayerKind::Convolution {
             fitted[layer.depth] = cell.last;
         }
     }
-    let at_cursor = app.layer_in(lane).and_then(|layer| row.cells.get(layer.0)).map(|cell| cell.last);
+    let at_cursor = app.layer_in(lane).and_then(|layer| row.last(layer.0));
     Some(Curve { lane, name: lanes::name(app, lane), points, fit: fit(&fitted), at_cursor })
 }
 

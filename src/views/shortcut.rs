@@ -123,8 +123,8 @@ fn series<'a>(lane: &Lane, name: &'a str, buckets: &'a [Bucket], theme: &Theme) 
 }
 
 fn value_at(app: &App, lane: &Lane, statistic: Statistic, block: BlockIdx) -> Option<f64> {
-    let row = lane.statistic(statistic)?.at(app.step())?;
-    row.cells.get(block.0).map(|cell| cell.last.into())
+    let row = lane.statistic_at(statistic, app.step())?;
+    row.last(block.0).map(f64::from)
 }
 
 fn draw_by_block(
@@ -136,10 +136,10 @@ fn draw_by_block(
     theme: &Theme,
 ) {
     let points = |lane: &Lane| -> Vec<Bucket> {
-        let row = lane.statistic(statistic).and_then(|matrix| matrix.at(app.step()));
-        let cells = row.map(|row| row.cells.iter()).into_iter().flatten().enumerate();
+        let row = lane.statistic_at(statistic, app.step());
+        let cells = row.map(|row| row.cells()).into_iter().flatten().enumerate();
         cells
-            .map(|(i, cell)| Bucket { x: i as f64 + 1.0, extent: curves::extent(*cell), last: cell.last })
+            .map(|(i, cell)| Bucket { x: i as f64 + 1.0, extent: curves::extent(cell), last: cell.last })
             .collect()
     };
     let curves: Vec<(String, Vec<Bucket>)> =

@@ -1,5 +1,7 @@
 //! Channels that are zero for every image of a batch.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name};
 use crate::app::lane::Lane;
 use crate::event::RunEvent;
@@ -22,7 +24,7 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
     build: || Box::new(DeadUnits),
 };
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct DeadUnits;
 
 impl Rule for DeadUnits {

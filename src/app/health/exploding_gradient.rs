@@ -1,5 +1,7 @@
 //! A gradient that is suddenly far longer than it was, or absurdly long.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name};
 use crate::app::lane::Lane;
 use crate::app::smoothing::Ema;
@@ -27,7 +29,7 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
     build: || Box::new(ExplodingGradient { usual: Ema::new(DECAY), seen: 0 }),
 };
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct ExplodingGradient {
     /// Of the logarithm of the norm over all layers.
     usual: Ema,

@@ -1,5 +1,7 @@
 //! A NaN or infinity in loss, activations or gradients.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name};
 use crate::app::lane::Lane;
 use crate::event::{NonFiniteFound, Pass, RunEvent, StepFinished};
@@ -15,7 +17,7 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
     build: || Box::new(NonFinite),
 };
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct NonFinite;
 
 impl Rule for NonFinite {

@@ -1,5 +1,7 @@
 //! A test loss that rises while the training loss falls.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict};
 use crate::app::lane::Lane;
 use crate::event::{EvaluationFinished, Mode, RunEvent, Split};
@@ -20,7 +22,7 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
     build: || Box::new(Overfitting { best: None }),
 };
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Overfitting {
     /// The lowest test loss so far, with the training loss then.
     best: Option<(f32, f32)>,

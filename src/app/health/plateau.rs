@@ -1,5 +1,7 @@
 //! A training loss that no longer falls although there is much left to learn.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict};
 use crate::app::lane::Lane;
 use crate::app::smoothing::Ema;
@@ -26,7 +28,7 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
     build: || Box::new(Plateau { loss: Ema::new(DECAY), error: Ema::new(DECAY), best: None }),
 };
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Plateau {
     loss: Ema,
     error: Ema,

@@ -1,5 +1,7 @@
 //! Updates that are too large or too small for the weights they change.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name};
 use crate::app::lane::Lane;
 use crate::app::smoothing::Ema;
@@ -28,7 +30,7 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
     build: || Box::new(UpdateRatio { median: Ema::new(DECAY), seen: 0 }),
 };
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct UpdateRatio {
     /// Of the logarithm of the median layer's ratio.
     median: Ema,

@@ -1,5 +1,7 @@
 //! Gradients that shrink, or grow, exponentially with depth.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict};
 use crate::app::lane::Lane;
 use crate::app::smoothing::Ema;
@@ -34,7 +36,7 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
     build: || Box::new(VanishingSlope { slope: Ema::new(DECAY), seen: 0 }),
 };
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct VanishingSlope {
     slope: Ema,
     seen: u32,

@@ -1,6 +1,6 @@
 //! The memory that a run takes, reckoned before it starts: what each lane holds, and what they share.
 
-use crate::app::matrix::{Cell, MATRIX_ROWS};
+use crate::app::matrix::Matrix;
 use crate::app::snapshots::SNAPSHOTS;
 use crate::datasets::{Dataset, Images};
 use crate::event::{Histogram, LayerHistograms};
@@ -72,13 +72,12 @@ impl RunMemory {
 
 /// What the dashboard keeps of a lane's layers over its steps.
 fn histories(experiment: &Experiment, topology: &Topology) -> u64 {
-    let recorded = |every: u64, most: usize| {
-        let steps = experiment.training.steps.checked_div(every).map_or(0, |recorded| recorded + 1);
-        usize::try_from(steps).unwrap_or(most).min(most)
-    };
+    let recorded =
+        |every: u64| experiment.training.steps.checked_div(every).map_or(0, |recorded| recorded + 1);
     let recording = &experiment.statistics;
     let histogram = size_of::<LayerHistograms>() + 3 * Histogram::BINS * size_of::<u32>();
-    let of_layer = recorded(recording.every, MATRIX_ROWS) * Statistic::ALL.len() * size_of::<Cell>()
-        + recorded(recording.histograms_every, SNAPSHOTS) * histogram;
+    let snapshots = usize::try_from(recorded(recording.histograms_every)).unwrap_or(SNAPSHOTS);
+    let of_layer = Matrix::bytes_per_column(recorded(recording.every)) * Statistic::ALL.len()
+        + snapshots.min(SNAPSHOTS) * histogram;
     (topology.layers.len() * of_layer) as u64
 }

@@ -19,8 +19,8 @@ fn history(app: &App, lane: &Lane) -> Vec<Bucket> {
 }
 
 fn at_cursor(app: &App, lane: &Lane) -> Option<f64> {
-    let row = lane.statistic(app.options().statistic)?.at(app.step())?;
-    row.cells.get(app.layer_in(lane)?.0).map(|cell| f64::from(cell.last))
+    let row = lane.statistic_at(app.options().statistic, app.step())?;
+    row.last(app.layer_in(lane)?.0).map(f64::from)
 }
 
 /// Draws a chart for each group of lanes.

@@ -67,6 +67,6 @@ fn row(app: &App, shown: &[&Lane], statistic: Statistic, theme: &Theme) -> Vec<(
 }
 
 fn value(app: &App, lane: &Lane, statistic: Statistic) -> Option<f32> {
-    let row = lane.statistic(statistic)?.at(app.step())?;
-    row.cells.get(app.layer_in(lane)?.0).map(|cell| cell.last)
+    let row = lane.statistic_at(statistic, app.step())?;
+    row.last(app.layer_in(lane)?.0)
 }

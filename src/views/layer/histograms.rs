@@ -41,11 +41,10 @@ pub(super) fn render(app: &App, columns: &[(&Lane, Rect)], buffer: &mut Buffer, 
 }
 
 fn render_bars(app: &App, lane: &Lane, area: Rect, bins: (usize, usize), buffer: &mut Buffer, theme: &Theme) {
-    let Some(snapshot) = lane.snapshots().at(app.step()) else { return };
-    let layer = app.layer_in(lane).and_then(|layer| snapshot.layers.get(layer.0));
-    let Some(layer) = layer.filter(|_| area.height >= 3) else { return };
+    let at_cursor = app.layer_in(lane).and_then(|layer| lane.snapshots().at(app.step(), layer));
+    let Some((step, layer)) = at_cursor.filter(|_| area.height >= 3) else { return };
     let histogram = app.options().histogram.of(layer);
-    let title = format!("{} at step {}", app.options().histogram.name(), snapshot.last_step);
+    let title = format!("{} at step {}", app.options().histogram.name(), step);
     widgets::put(buffer, area, area.x, area.y, &title, theme.heading());
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     HistogramBars { histogram, bins, style: lanes::style(lane, theme) }.render(body, buffer, theme);

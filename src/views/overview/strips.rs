@@ -69,12 +69,12 @@ fn strip_area(strips: &Strips<'_>, area: Rect) -> Rect {
 /// The chosen statistic at the cursor, a value a shared row.
 fn values(app: &App, lane: &Lane) -> Vec<Extent> {
     let statistic = app.options().statistic;
-    let row = lane.statistic(statistic).and_then(|matrix| matrix.at(app.step()));
+    let row = lane.statistic_at(statistic, app.step());
     let column = |key| match statistic.subject() {
         Subject::Layer => lane.topology()?.layers.iter().position(|l| crate::app::LayerKey::of(l) == key),
         Subject::Block => None,
     };
-    let value = |key| Some(curves::extent(*row?.cells.get(column(key)?)?));
+    let value = |key| Some(curves::extent(row?.cell(column(key)?)?));
     app.rows().iter().map(|key| value(*key).unwrap_or_default()).collect()
 }
 

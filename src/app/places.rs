@@ -1,0 +1,121 @@
+//! Where in a lane's log the records of its steps stand, in bounded memory, so that one of them can be read again.
+//! Knows nothing of what stands there.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::units::Step;
+
+/// The most places kept: beyond, every second one is forgotten, and a reader goes on from the place before.
+const PLACES: usize = 65_536;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+struct Place {
+    step: Step,
+    /// The byte of the log at which its record begins.
+    offset: u64,
+}
+
+/// The places of records with statistics, in ascending steps. See [`PLACES`].
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    all: Vec<Place>,
+    /// One of so many records is kept.
+    every: u64,
+    /// Records since the last one that was kept.
+    since: u64,
+}
+
+impl Default for Places {
+    fn default() -> Places {
+        Places { all: Vec::new(), every: 1, since: 0 }
+    }
+}
+
+impl Places {
+    /// Notes where a step's record stands; one that is not later than the last takes back those from there on.
+    pub(super) fn push(&mut self, step: Step, offset: u64) {
+        self.rewind(step);
+        self.since += 1;
+        if self.since < self.every && !self.all.is_empty() {
+            return;
+        }
+        self.since = 0;
+        if self.all.len() == PLACES {
+            let mut at = 0;
+            self.all.retain(|_| {
+                at += 1;
+                at % 2 == 1
+            });
+            self.every = self.every.saturating_mul(2);
+        }
+        self.all.push(Place { step, offset });
+    }
+
+    /// Takes back everything from `step` on; what comes next is kept.
+    pub(super) fn rewind(&mut self, step: Step) {
+        let kept = self.all.partition_point(|place| place.step < step);
+        if kept < self.all.len() {
+            self.all.truncate(kept);
+            self.since = self.every;
+        }
+    }
+
+    /// Where to begin reading to find the last record not after `step`.
+    pub(super) fn before(&self, step: Step) -> Option<u64> {
+        let after = self.all.partition_point(|place| place.step <= step);
+        self.all[..after].last().map(|place| place.offset)
+    }
+
+    /// As bytes of this machine's order.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = bytemuck::cast_slice(&[self.every, self.since]).to_vec();
+        bytes.extend_from_slice(bytemuck::cast_slice(&self.all));
+        bytes
+    }
+
+    /// From what [`Places::to_bytes`] gave; none where that is not it.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Places> {
+        let (head, rest) = bytes.split_at_checked(size_of::<[u64; 2]>())?;
+        let [every, since] = bytemuck::pod_read_unaligned::<[u64; 2]>(head);
+        if !rest.len().is_multiple_of(size_of::<Place>())
+            || rest.len() / size_of::<Place>() > PLACES
+            || every == 0
+        {
+            return None;
+        }
+        let all: Vec<Place> = bytemuck::pod_collect_to_vec(rest);
+        let sound = all.windows(2).all(|pair| pair[0].step < pair[1].step);
+        sound.then_some(Places { all, every, since })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_before_every_step_is_known_however_many_there_are() {
+        let mut places = Places::default();
+        let steps = 5 * PLACES as u64 / 2;
+        (1..=steps).for_each(|step| places.push(Step(2 * step), 100 * step));
+        assert!(places.all.len() <= PLACES);
+        assert_eq!((places.before(Step(1)), places.before(Step(2))), (None, Some(100)));
+        for step in [7, 999, steps, 2 * steps, 3 * steps] {
+            let offset = places.before(Step(step)).expect("covered");
+            let wanted = 100 * (step / 2).min(steps);
+            assert!(offset <= wanted && offset + 100 * places.every >= wanted, "{step}: {offset}");
+        }
+        assert_eq!(format!("{:?}", Places::from_bytes(&places.to_bytes())), format!("{:?}", Some(&places)));
+        assert!(Places::from_bytes(&places.to_bytes()[..40]).is_none());
+    }
+
+    #[test]
+    fn what_is_made_again_is_found_where_it_stands_now() {
+        let mut places = Places::default();
+        (1..=10).for_each(|step| places.push(Step(step), step));
+        places.rewind(Step(6));
+        (6..=8).for_each(|step| places.push(Step(step), 100 + step));
+        assert_eq!([5, 6, 7, 20].map(|step| places.before(Step(step))), [5, 106, 107, 108].map(Some));
+    }
+}
