@@ -52,7 +52,7 @@ pub enum Entry {
 }
 
 /// Bytes that were skipped.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadRecord {
     /// The line that they begin in, from 1.
     pub line: u64,

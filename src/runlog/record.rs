@@ -9,6 +9,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::quick;
 use crate::event::RunEvent;
 
 /// What stands between a record's body and the digits of its checksum ...
@@ -169,6 +170,9 @@ pub(super) fn reason(error: &serde_json::Error) -> String {
 /// # Errors
 /// Where it is anything else.
 pub(super) fn parse_event(body: &[u8]) -> Result<RunEvent, serde_json::Error> {
+    if let Some(step) = quick::step_finished(body) {
+        return Ok(RunEvent::StepFinished(step));
+    }
     parse_member::<Event>(body)
 }
 

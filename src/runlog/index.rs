@@ -1,0 +1,155 @@
+//! The file beside a lane's log that spares reading the log: named parts of bytes, and how far the log is taken into
+//! them. It is never needed: whoever finds none, or one that does not fit, reads the log. Knows nothing of what the
+//! parts hold.
+//!
+//! Layout, in this machine's byte order: the magic, the length of the table and its CRC-32; the table (postcard); then
+//! the parts one after the other, each with its CRC-32 in the table. Written whole beside its place and moved there.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use serde::{Deserialize, Serialize};
+
+use super::Position;
+
+/// Says that this is an index, of which layout, and by whose byte order.
+const MAGIC: u64 = u64::from_be_bytes(*b"skidx\x00\x01\x0a");
+/// The longest table that is read.
+const MOST_TABLE: u64 = 4 << 20;
+/// The longest part that is read.
+const MOST_PART: u64 = 1 << 30;
+/// Bytes of the log before the position that are compared.
+const ANCHOR: u64 = 4 << 10;
+
+/// What an index tells of itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IndexHead {
+    /// What made the parts, in which version: another's are not taken.
+    pub maker: String,
+    /// Up to where the log is taken in.
+    pub position: Position,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Table {
+    head: IndexHead,
+    /// CRC-32 of the log's first bytes and of the last ones before the position.
+    anchors: [u32; 2],
+    parts: Vec<Place>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Place {
+    name: String,
+    length: u64,
+    crc: u32,
+}
+
+/// An index that fits its log.
+#[derive(Debug)]
+pub struct Index {
+    file: Mutex<File>,
+    head: IndexHead,
+    parts: Vec<(String, Range<u64>, u32)>,
+}
+
+/// Where the index of a log stands.
+pub fn index_of(log: &Path) -> PathBuf {
+    log.with_extension("index")
+}
+
+impl Index {
+    /// Opens the index of a log; none where there is none, it is damaged, of another maker, or not of this log.
+    pub fn open(log: &Path, maker: &str) -> Option<Index> {
+        let path = index_of(log);
+        let metadata = path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
+        let mut file = File::open(&path).ok()?;
+        let mut start = [0; 16];
+        file.read_exact(&mut start).ok()?;
+        let (magic, rest) = start.split_first_chunk()?;
+        let (length, crc) = rest.split_first_chunk()?;
+        let length = u64::from(u32::from_ne_bytes(*length));
+        if u64::from_ne_bytes(*magic) != MAGIC || length > MOST_TABLE {
+            return None;
+        }
+        let table = read_exactly(&mut file, length).ok()?;
+        if crc32fast::hash(&table).to_ne_bytes() != crc {
+            return None;
+        }
+        let Table { head, anchors, parts } = postcard::from_bytes(&table).ok()?;
+        let mut end = start.len() as u64 + length;
+        let mut places = Vec::with_capacity(parts.len());
+        for Place { name, length, crc } in parts {
+            let place = end..end.checked_add(length).filter(|_| length <= MOST_PART)?;
+            end = place.end;
+            places.push((name, place, crc));
+        }
+        let fits = head.maker == maker
+            && end == metadata.len()
+            && anchors_of(log, head.position.offset()).ok()? == anchors;
+        fits.then(|| Index { file: Mutex::new(file), head, parts: places })
+    }
+
+    /// What it tells of itself.
+    pub fn head(&self) -> &IndexHead {
+        &self.head
+    }
+
+    /// The bytes of a part; none where it is missing or damaged.
+    pub fn part(&self, name: &str) -> Option<Vec<u8>> {
+        let (_, place, crc) = self.parts.iter().find(|(own, ..)| own == name)?;
+        let mut file = self.file.lock().ok()?;
+        file.seek(SeekFrom::Start(place.start)).ok()?;
+        let bytes = read_exactly(&mut file, place.end - place.start).ok()?;
+        (crc32fast::hash(&bytes) == *crc).then_some(bytes)
+    }
+}
+
+/// Writes the index of a log in place of the one that is there; gives its length.
+///
+/// # Errors
+/// Where the log cannot be read, or the folder not written to.
+pub fn write_index(log: &Path, head: IndexHead, parts: &[(String, Vec<u8>)]) -> io::Result<u64> {
+    let anchors = anchors_of(log, head.position.offset())?;
+    let place = |(name, bytes): &(String, Vec<u8>)| Place {
+        name: name.clone(),
+        length: bytes.len() as u64,
+        crc: crc32fast::hash(bytes),
+    };
+    let table = Table { head, anchors, parts: parts.iter().map(place).collect() };
+    let table = postcard::to_stdvec(&table).map_err(io::Error::other)?;
+    let length = u32::try_from(table.len()).map_err(io::Error::other)?;
+    let folder = log.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".index-").tempfile_in(folder)?;
+    file.write_all(&MAGIC.to_ne_bytes())?;
+    file.write_all(&length.to_ne_bytes())?;
+    file.write_all(&crc32fast::hash(&table).to_ne_bytes())?;
+    file.write_all(&table)?;
+    for (_, bytes) in parts {
+        file.write_all(bytes)?;
+    }
+    let written = file.as_file().metadata()?.len();
+    // Not waited for the disk: an index that a power failure tears does not fit and is made anew.
+    file.persist(index_of(log)).map_err(|error| error.error)?;
+    Ok(written)
+}
+
+/// CRC-32 of the first bytes of a log, and of the last ones before `end`: both stay as they are while a log grows.
+fn anchors_of(log: &Path, end: u64) -> io::Result<[u32; 2]> {
+    let mut file = File::open(log)?;
+    let mut anchor = |start: u64| {
+        file.seek(SeekFrom::Start(start))?;
+        Ok(crc32fast::hash(&read_exactly(&mut file, ANCHOR.min(end - start))?))
+    };
+    let first: io::Result<u32> = anchor(0);
+    Ok([first?, anchor(end.saturating_sub(ANCHOR))?])
+}
+
+fn read_exactly(file: &mut File, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
