@@ -32,6 +32,7 @@ pub mod widgets;
 pub mod views;
 // 7: street.
 pub mod paths;
+pub mod archive;
 pub mod headless;
 pub mod tui;
 pub mod cli;

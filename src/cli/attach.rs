@@ -5,8 +5,7 @@ use clap::Args;
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
 use super::{RunsFolder, saved};
-use crate::app::App;
-use crate::session::replay::Replay;
+use crate::archive::{self, Opened};
 use crate::tui::{self, Followed};
 
 /// Follows a run that is being written, wherever its folder can be read.
@@ -27,9 +26,9 @@ pub(super) struct AttachArgs {
 pub(super) fn run(args: &AttachArgs) -> Result<(), Failure> {
     let folder = args.folder.resolve(&args.run)?;
     saved::require_terminal()?;
-    let replay = Replay::open(std::slice::from_ref(&folder))?;
-    let mut app = App::new(saved::labels(&replay));
-    match tui::run(&mut app, &mut Followed::new(replay, folder), tui::detect(args.appearance.into()))? {
+    let Opened { mut app, replay, shelf } = archive::open(std::slice::from_ref(&folder))?;
+    match tui::run(&mut app, &mut Followed::new(replay, shelf, folder), tui::detect(args.appearance.into()))?
+    {
         tui::Ending::Signal(_) | tui::Ending::Lost => Err(Failure::Interrupted),
         tui::Ending::Left | tui::Ending::Stop | tui::Ending::GoOn => Ok(()),
     }

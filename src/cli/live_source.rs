@@ -1,9 +1,12 @@
 //! A live run as the dashboard's source of events.
 
 use std::collections::VecDeque;
+use std::path::Path;
 
 use crossbeam_channel::Select;
 
+use crate::app::App;
+use crate::archive::Shelf;
 use crate::event::RunEvent;
 use crate::session::live::{Command, Live};
 use crate::tui::{Order, Source};
@@ -16,12 +19,14 @@ const WAITING: usize = 16;
 /// A live run that is watched on the dashboard.
 pub(super) struct LiveSource<'a> {
     live: &'a mut Live,
+    shelf: Shelf,
     problems: VecDeque<String>,
 }
 
 impl<'a> LiveSource<'a> {
     pub(super) fn new(live: &'a mut Live) -> LiveSource<'a> {
-        LiveSource { live, problems: VecDeque::new() }
+        let shelf = Shelf::of_logs(live.logs().map(Path::to_owned));
+        LiveSource { live, shelf, problems: VecDeque::new() }
     }
 }
 
@@ -34,8 +39,12 @@ impl Source for LiveSource<'_> {
         select.recv(self.live.bell());
     }
 
-    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent)) {
-        self.live.drain(|lane, event| fold(lane, event));
+    fn look_up(&mut self, app: &mut App) -> bool {
+        self.shelf.look_up(app)
+    }
+
+    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent, Option<u64>)) {
+        self.live.drain_placed(|lane, event, offset| fold(lane, event, offset));
         let names: Vec<String> = self.live.lanes().map(str::to_owned).collect();
         let of_lanes = self.live.take_warnings().into_iter().map(|warning| {
             let name = names.get(warning.lane.0).map(String::as_str).unwrap_or_default();

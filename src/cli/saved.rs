@@ -5,30 +5,18 @@ use std::path::PathBuf;
 
 use super::failure::Failure;
 use super::warn;
-use crate::app::{App, LaneLabel};
+use crate::app::App;
+use crate::archive::{self, Opened, Shelf};
 use crate::session::replay::Replay;
 
-/// The lanes' labels.
-pub(super) fn labels(replay: &Replay) -> Vec<LaneLabel> {
-    let label = |lane: &crate::session::replay::ReplayLane| LaneLabel {
-        run: lane.run.clone(),
-        lane: lane.name.clone(),
-    };
-    replay.lanes().iter().map(label).collect()
-}
-
-/// The state after the last event of every lane; warns of what was passed over.
-pub(super) fn fold(folders: &[PathBuf]) -> Result<App, Failure> {
-    let mut replay = Replay::open(folders)?;
-    let mut app = App::new(labels(&replay));
-    while let Some(replayed) = replay.next_event()? {
-        app.apply(replayed.lane, &replayed.event);
-    }
+/// The state after the last event of every lane, and where more of it can be looked up; warns of what was passed over.
+pub(super) fn fold(folders: &[PathBuf]) -> Result<(App, Shelf), Failure> {
+    let Opened { mut app, replay, shelf } = archive::open(folders)?;
     for lane in 0..replay.lanes().len() {
         app.source_ended(crate::units::LaneIdx(lane));
     }
     warn_of_losses(&replay);
-    Ok(app)
+    Ok((app, shelf))
 }
 
 /// Refuses to open a dashboard where there is no terminal to draw it on.

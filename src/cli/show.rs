@@ -7,13 +7,14 @@ use std::time::SystemTime;
 use clap::Args;
 use serde::Serialize;
 
+use super::RunsFolder;
 use super::failure::Failure;
 use super::table::{Align, Table, count, duration, loss, percent};
-use super::{RunsFolder, saved};
 use crate::app::{App, fairness};
+use crate::archive::{self, Opened};
 use crate::experiment::Experiment;
 use crate::runlog::{self, RunFolder, RunSummary};
-use crate::session::replay::{Replay, Report};
+use crate::session::replay::Report;
 use crate::text::printable;
 use crate::topology::Topology;
 use crate::units::LaneIdx;
@@ -89,11 +90,7 @@ pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<(), Failure> {
 fn gather(path: &Path) -> Result<Shown, Failure> {
     let summary = runlog::summarize(path, SystemTime::now())?;
     let experiment = RunFolder::open(path)?.experiment().ok();
-    let mut replay = Replay::open(&[path.to_owned()])?;
-    let mut app = App::new(saved::labels(&replay));
-    while let Some(replayed) = replay.next_event()? {
-        app.apply(replayed.lane, &replayed.event);
-    }
+    let Opened { app, replay, .. } = archive::open(&[path.to_owned()])?;
     let name = |lane: LaneIdx| app.lane(lane).map(|lane| lane.name().to_owned()).unwrap_or_default();
     let layer_name = |lane: LaneIdx, layer: Option<crate::units::LayerIdx>| {
         let topology: &Topology = app.lane(lane)?.topology()?;
@@ -119,7 +116,7 @@ fn gather(path: &Path) -> Result<Shown, Failure> {
         findings: findings.collect(),
         networks: networks.collect(),
         fairness: checks(&app),
-        bad_records: *bad_count,
+        bad_records: bad_count,
         unknown_events: unknown.values().sum(),
         torn_logs: replay.lanes().iter().filter(|l| l.torn_bytes() > 0).map(|l| l.name.clone()).collect(),
         summary,

@@ -78,7 +78,7 @@ fn size(given: &str) -> Result<(u16, u16), String> {
 
 pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let folders = args.run.iter().map(|run| args.folder.resolve(run)).collect::<Result<Vec<_>, _>>()?;
-    let mut app = saved::fold(&folders)?;
+    let (mut app, mut shelf) = saved::fold(&folders)?;
     app.act(Action::SelectView(args.view));
     if let Some(step) = args.step {
         app.act(Action::SelectStep(Step(step)));
@@ -93,7 +93,12 @@ pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failur
         Format::Ansi => views::Format::Ansi,
         Format::Svg => views::Format::Svg,
     };
-    let frame = views::snapshot(&app, args.size, &theme, format);
+    shelf.look_up(&mut app);
+    let mut frame = views::snapshot(&app, args.size, &theme, format);
+    // Drawing may have found an index damaged; what it had is then folded from the log.
+    if shelf.look_up(&mut app) {
+        frame = views::snapshot(&app, args.size, &theme, format);
+    }
     match &args.out {
         None => out.write_all(frame.as_bytes())?,
         Some(path) => fs::write(path, frame).map_err(|e| {

@@ -15,6 +15,7 @@ use super::live_source::LiveSource;
 use super::source::ExperimentArgs;
 use super::{RunsFolder, warn};
 use crate::app::{App, LaneLabel};
+use crate::archive::Keeper;
 use crate::datasets::Dataset;
 use crate::event::Outcome;
 use crate::experiment::Checked;
@@ -77,6 +78,8 @@ struct Started {
     live: Live,
     app: App,
     folder: RunFolder,
+    /// Keeps the indexes of its logs up to date.
+    keeper: Keeper,
     at: Timestamp,
 }
 
@@ -121,7 +124,8 @@ fn start(args: &TrainArgs) -> Result<Started, Failure> {
     let folder = RunFolder::create(&args.folder.path()?, run)?;
     let app = App::new(labels(&folder));
     let live = live::start(Setup::new(experiment.clone(), dataset, folder.clone(), threads))?;
-    Ok(Started { live, app, folder, at })
+    let keeper = Keeper::start(folder.path());
+    Ok(Started { live, app, folder, keeper, at })
 }
 
 /// Starts the lanes of an earlier run that have something left to do; none where no lane has.
@@ -144,8 +148,9 @@ fn resume(args: &TrainArgs, run: &str) -> Result<Option<Started>, Failure> {
     let at = Timestamp::now().checked_sub(since).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut app = App::new(labels(&folder));
     let mut live = live::start(setup)?;
-    live.drain_earlier(|lane, event| app.apply(lane, event));
-    Ok(Some(Started { live, app, folder, at }))
+    live.drain_earlier(|lane, event, offset| app.apply_at(lane, event, offset));
+    let keeper = Keeper::start(folder.path());
+    Ok(Some(Started { live, app, folder, keeper, at }))
 }
 
 /// The lanes' labels.
@@ -187,7 +192,7 @@ fn dashboard(args: &TrainArgs, mut started: Started) -> Result<(), Failure> {
 
 /// Tells the run's events until it ends.
 fn headless(started: Started) -> Result<(), Failure> {
-    let Started { mut live, app, folder, at } = started;
+    let Started { mut live, app, folder, keeper, at } = started;
     let stopper = Stopper::hear()?;
     let mut reporter = if io::stdout().is_terminal() {
         Reporter::bars(app)
@@ -197,19 +202,19 @@ fn headless(started: Started) -> Result<(), Failure> {
     reporter.say(None, &format!("run {} in {}", folder.id(), folder.path().display()));
     let ending = headless::watch(&mut live, &mut reporter, &stopper);
     reporter.say(None, &format!("`skiplane review {}` opens the run again", folder.id()));
-    outcome(live, ending)
+    outcome(live, keeper, ending)
 }
 
 /// Says where the run is, after the dashboard has left the screen.
 fn end(started: Started, ending: headless::Ending) -> Result<(), Failure> {
-    let Started { live, folder, .. } = started;
+    let Started { live, folder, keeper, .. } = started;
     let _ = writeln!(io::stdout(), "run {0}; `skiplane review {0}` opens it again", folder.id());
-    outcome(live, ending)
+    outcome(live, keeper, ending)
 }
 
 /// A lane that failed makes the whole command fail, and so does a log that lacks something; a lane that diverged is a
 /// result.
-fn outcome(mut live: Live, ending: headless::Ending) -> Result<(), Failure> {
+fn outcome(mut live: Live, keeper: Keeper, ending: headless::Ending) -> Result<(), Failure> {
     let names: Vec<String> = live.lanes().map(str::to_owned).collect();
     let failed = names.iter().zip(live.join()).find_map(|(name, outcome)| match outcome {
         Outcome::Failed { reason } => Some(anyhow::anyhow!("lane {name} failed: {reason}")),
@@ -218,6 +223,8 @@ fn outcome(mut live: Live, ending: headless::Ending) -> Result<(), Failure> {
     let missing = live.missing().into_iter().next();
     let failed =
         failed.or_else(|| missing.map(|(lane, what)| anyhow::anyhow!("lane {}: {what}", names[lane.0])));
+    // The lanes are at their end, and their logs whole.
+    keeper.finish();
     match (failed, ending) {
         (Some(error), _) => Err(Failure::Failed(error)),
         (None, headless::Ending::Interrupted) => Err(Failure::Interrupted),

@@ -7,8 +7,10 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::RunEvent;
-use crate::runlog::{BadRecord, Entry, LogReader, RunFolder, RunLogError};
+use crate::runlog::{BadRecord, Entry, LogReader, Position, RunFolder, RunLogError};
 use crate::units::LaneIdx;
 
 /// Bad records kept with their reasons; further ones are only counted.
@@ -22,7 +24,6 @@ pub struct Replay {
     lanes: Vec<ReplayLane>,
     /// The lane that is read next.
     current: usize,
-    report: Report,
 }
 
 /// One lane of a saved run.
@@ -34,9 +35,11 @@ pub struct ReplayLane {
     pub name: String,
     /// Its log.
     pub log: PathBuf,
+    idx: LaneIdx,
     /// None while the log does not exist.
     reader: Option<LogReader<File>>,
     finished: bool,
+    report: Report,
 }
 
 /// An event of a saved run.
@@ -51,7 +54,7 @@ pub struct Replayed {
 }
 
 /// What was passed over while reading.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The first bad records.
     pub bad: Vec<(LaneIdx, BadRecord)>,
@@ -76,12 +79,23 @@ impl Replay {
             let folder = RunFolder::open(path)?;
             for (index, lane) in folder.manifest().lanes.iter().enumerate() {
                 let log = folder.log(LaneIdx(index)).unwrap_or_default();
-                let reader = open_where_it_exists(&log)?;
                 let (run, name) = (folder.id().to_owned(), lane.name.clone());
-                lanes.push(ReplayLane { run, name, log, reader, finished: false });
+                let mut lane = ReplayLane::of_log(LaneIdx(lanes.len()), run, name, &log);
+                lane.reader = open_where_it_exists(&log)?;
+                lanes.push(lane);
             }
         }
-        Ok(Replay { lanes, current: 0, report: Report::default() })
+        Ok(Replay::of_lanes(lanes))
+    }
+
+    /// Lanes that may have been read some way.
+    pub fn of_lanes(lanes: Vec<ReplayLane>) -> Replay {
+        Replay { lanes, current: 0 }
+    }
+
+    /// The lanes, to be read each by itself.
+    pub fn into_lanes(self) -> Vec<ReplayLane> {
+        self.lanes
     }
 
     /// The lanes.
@@ -89,9 +103,9 @@ impl Replay {
         &self.lanes
     }
 
-    /// What was passed over so far.
-    pub fn report(&self) -> &Report {
-        &self.report
+    /// What was passed over so far, in all lanes.
+    pub fn report(&self) -> Report {
+        self.lanes.iter().fold(Report::default(), |all, lane| all.with(&lane.report))
     }
 
     /// Whether every lane's last event was read.
@@ -106,9 +120,8 @@ impl Replay {
     /// Where a log cannot be read or is of a newer format.
     pub fn next_event(&mut self) -> Result<Option<Replayed>, RunLogError> {
         for _ in 0..self.lanes.len() {
-            let idx = LaneIdx(self.current);
             if let Some(lane) = self.lanes.get_mut(self.current)
-                && let Some(replayed) = lane.next_event(idx, &mut self.report)?
+                && let Some(replayed) = lane.next_event()?
             {
                 return Ok(Some(replayed));
             }
@@ -119,6 +132,47 @@ impl Replay {
 }
 
 impl ReplayLane {
+    /// A lane by its log, from the beginning.
+    pub fn of_log(idx: LaneIdx, run: String, name: String, log: &Path) -> ReplayLane {
+        let log = log.to_owned();
+        ReplayLane { run, name, log, idx, reader: None, finished: false, report: Report::default() }
+    }
+
+    /// Its place among the lanes.
+    pub fn idx(&self) -> LaneIdx {
+        self.idx
+    }
+
+    /// What was passed over so far.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Up to where its log was read; none while there is no log.
+    pub fn position(&self) -> Option<Position> {
+        self.reader.as_ref().map(|reader| reader.position().clone())
+    }
+
+    /// Bytes of its log that were read.
+    pub fn offset(&self) -> u64 {
+        self.reader.as_ref().map_or(0, |reader| reader.position().offset())
+    }
+
+    /// Goes on from where another reader stopped, with what that one had passed over.
+    ///
+    /// # Errors
+    /// Where the log cannot be opened, or is another by now; the lane then stands where it stood.
+    pub fn go_on_from(
+        &mut self,
+        position: Position,
+        report: Report,
+        finished: bool,
+    ) -> Result<(), RunLogError> {
+        self.reader = Some(LogReader::open_at(&self.log, position)?);
+        (self.report, self.finished) = (report, finished);
+        Ok(())
+    }
+
     /// Whether its last event was read.
     pub fn is_finished(&self) -> bool {
         self.finished
@@ -129,7 +183,12 @@ impl ReplayLane {
         self.reader.as_ref().map_or(0, LogReader::torn_bytes)
     }
 
-    fn next_event(&mut self, lane: LaneIdx, report: &mut Report) -> Result<Option<Replayed>, RunLogError> {
+    /// The next event of the lane; none where there is none at present.
+    ///
+    /// # Errors
+    /// Where the log cannot be read or is of a newer format.
+    pub fn next_event(&mut self) -> Result<Option<Replayed>, RunLogError> {
+        let (lane, report) = (self.idx, &mut self.report);
         if self.reader.is_none() {
             self.reader = open_where_it_exists(&self.log)?;
         }
@@ -164,6 +223,18 @@ impl ReplayLane {
 }
 
 impl Report {
+    /// With what another lane's passed over.
+    fn with(mut self, more: &Report) -> Report {
+        let room = BAD_KEPT.saturating_sub(self.bad.len());
+        self.bad.extend(more.bad.iter().take(room).cloned());
+        self.bad_count += more.bad_count;
+        self.replaced += more.replaced;
+        for (kind, count) in &more.unknown {
+            *self.unknown.entry(kind.clone()).or_default() += count;
+        }
+        self
+    }
+
     fn note_bad(&mut self, lane: LaneIdx, bad: BadRecord) {
         self.bad_count += 1;
         if self.bad.len() < BAD_KEPT {

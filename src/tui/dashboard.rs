@@ -76,6 +76,9 @@ impl<'a> Dashboard<'a> {
                 self.notice = None;
                 self.pacer.change();
             }
+            if self.source.look_up(self.app) {
+                self.pacer.change();
+            }
             if self.pacer.is_due(now) {
                 self.draw(now)?;
             }
@@ -104,8 +107,8 @@ impl<'a> Dashboard<'a> {
     /// Takes in all pending events.
     fn fold(&mut self) {
         let (app, mut folded) = (&mut *self.app, false);
-        self.source.drain(&mut |lane, event| {
-            app.apply(lane, event);
+        self.source.drain(&mut |lane, event, offset| {
+            app.apply_at(lane, event, offset);
             folded = true;
         });
         let ended = self.source.is_ended();
@@ -129,7 +132,8 @@ impl<'a> Dashboard<'a> {
         let playback = self.app.options().playback;
         let steps = self.playhead.advance(now, playback.playing.then_some(playback.steps_per_second));
         if steps > 0 {
-            self.act(Action::Advance(steps));
+            self.app.act(Action::Advance(steps));
+            self.pacer.change();
         }
     }
 
@@ -153,7 +157,7 @@ impl<'a> Dashboard<'a> {
             Input::Terminal(Event::Key(key)) => Ok(self.key(key)?),
             Input::Terminal(Event::Mouse(mouse)) => self.mouse(mouse).map(|()| None),
             Input::Terminal(Event::Resize(..)) => {
-                self.pacer.change();
+                self.pacer.answer();
                 Ok(None)
             }
             Input::Terminal(_) => Ok(None),
@@ -189,7 +193,7 @@ impl<'a> Dashboard<'a> {
             Key::Char('s' | 'S') | Key::Control('c') => return Some(Ending::Stop),
             Key::Escape | Key::Char('q' | 'n') => {
                 self.asks_to_quit = false;
-                self.pacer.change();
+                self.pacer.answer();
             }
             _ => {}
         }
@@ -227,7 +231,7 @@ impl<'a> Dashboard<'a> {
             Command::Redraw => self.redraw()?,
             Command::Quit if self.is_training() => {
                 self.asks_to_quit = true;
-                self.pacer.change();
+                self.pacer.answer();
             }
             Command::Quit => return Ok(Some(Ending::Left)),
         }
@@ -286,17 +290,17 @@ impl<'a> Dashboard<'a> {
 
     fn act(&mut self, action: Action) {
         self.app.act(action);
-        self.pacer.change();
+        self.pacer.answer();
     }
 
     fn redraw(&mut self) -> io::Result<()> {
-        self.pacer.change();
+        self.pacer.answer();
         self.screen.forget()
     }
 
     fn notify(&mut self, text: &str) {
         self.notice = Some((text.to_owned(), Instant::now() + NOTICE));
-        self.pacer.change();
+        self.pacer.answer();
     }
 }
 

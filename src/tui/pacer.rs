@@ -2,20 +2,29 @@
 
 use std::time::{Duration, Instant};
 
-/// The least time between two frames.
+/// The least time between two frames that nobody asked for: enough to watch, and little to send.
 pub(super) const FRAME: Duration = Duration::from_millis(100);
 
-/// Draws only what changed, at most once a [`FRAME`].
+/// The least time before a frame that answers the user: keys that are held down repeat every 25 to 40 ms.
+const ANSWER: Duration = Duration::from_millis(10);
+
+/// Draws only what changed, at most once a [`FRAME`], and answers sooner.
 #[derive(Debug, Default)]
 pub(super) struct Pacer {
     last: Option<Instant>,
-    changed: bool,
+    /// The least time since the last frame, where something changed.
+    changed: Option<Duration>,
 }
 
 impl Pacer {
     /// Something that is drawn has changed.
     pub(super) fn change(&mut self) {
-        self.changed = true;
+        self.changed.get_or_insert(FRAME);
+    }
+
+    /// The user changed something, and waits for it.
+    pub(super) fn answer(&mut self) {
+        self.changed = Some(ANSWER);
     }
 
     /// Whether to draw now.
@@ -25,14 +34,15 @@ impl Pacer {
 
     /// How long until the next frame; none while nothing changed.
     pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
-        let due = self.last.map_or(now, |last| last + FRAME);
-        self.changed.then(|| due.saturating_duration_since(now))
+        let gap = self.changed?;
+        let due = self.last.map_or(now, |last| last + gap);
+        Some(due.saturating_duration_since(now))
     }
 
     /// A frame was begun.
     pub(super) fn drawn(&mut self, now: Instant) {
         self.last = Some(now);
-        self.changed = false;
+        self.changed = None;
     }
 }
 
@@ -122,6 +132,19 @@ mod tests {
             }
         }
         assert_eq!(frames, 10);
+    }
+
+    #[test]
+    fn the_user_does_not_wait_for_the_next_frame() {
+        let start = Instant::now();
+        let mut pacer = Pacer::default();
+        pacer.drawn(start);
+        pacer.change();
+        assert_eq!(pacer.wait(start), Some(FRAME));
+        pacer.answer();
+        pacer.change();
+        assert_eq!(pacer.wait(start), Some(ANSWER));
+        assert!(pacer.is_due(start + ANSWER));
     }
 
     #[test]

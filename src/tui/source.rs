@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Select;
 
+use crate::app::App;
+use crate::archive::Shelf;
 use crate::event::RunEvent;
 use crate::session::changes::Changes;
 use crate::session::control;
@@ -41,7 +43,15 @@ pub trait Source {
     }
 
     /// Hands over all that is pending, in order, without waiting.
-    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent));
+    /// With each event comes the byte of its lane's log at which its record begins, where that is known.
+    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent, Option<u64>));
+
+    /// Looks up what the cursor stands on where the state does not hold it; whether anything on screen may have
+    /// changed.
+    fn look_up(&mut self, app: &mut App) -> bool {
+        let _ = app;
+        false
+    }
 
     /// Whether no more events will come.
     fn is_ended(&self) -> bool;
@@ -67,15 +77,28 @@ pub trait Source {
 }
 
 /// Runs that are over, whose events were folded before the dashboard opened.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Saved;
+#[derive(Debug, Default)]
+pub struct Saved {
+    shelf: Shelf,
+}
+
+impl Saved {
+    /// Runs whose logs stand on a shelf.
+    pub fn new(shelf: Shelf) -> Saved {
+        Saved { shelf }
+    }
+}
 
 impl Source for Saved {
     fn mode(&self) -> Mode {
         Mode::Saved
     }
 
-    fn drain(&mut self, _: &mut dyn FnMut(LaneIdx, &RunEvent)) {}
+    fn drain(&mut self, _: &mut dyn FnMut(LaneIdx, &RunEvent, Option<u64>)) {}
+
+    fn look_up(&mut self, app: &mut App) -> bool {
+        self.shelf.look_up(app)
+    }
 
     fn is_ended(&self) -> bool {
         true
@@ -91,6 +114,7 @@ const REVISIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Followed {
     replay: Replay,
+    shelf: Shelf,
     folder: PathBuf,
     changes: Changes,
     presence: Presence,
@@ -101,17 +125,17 @@ pub struct Followed {
 }
 
 impl Followed {
-    /// Follows the run in a folder by a replay from where it has been read to.
-    pub fn new(replay: Replay, folder: PathBuf) -> Followed {
+    /// Follows the run in a folder by a replay from where it has been read to; its logs stand on the shelf.
+    pub fn new(replay: Replay, shelf: Shelf, folder: PathBuf) -> Followed {
         let (changes, presence) = (Changes::watch(&folder), Presence::new(folder.clone()));
-        Followed { replay, folder, changes, presence, gone: false, problem: None, broken: false }
+        Followed { replay, shelf, folder, changes, presence, gone: false, problem: None, broken: false }
     }
 
     /// Hands over what was written since the last time.
-    fn read_on(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent)) {
+    fn read_on(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent, Option<u64>)) {
         while !self.broken {
             match self.replay.next_event() {
-                Ok(Some(replayed)) => fold(replayed.lane, &replayed.event),
+                Ok(Some(replayed)) => fold(replayed.lane, &replayed.event, Some(replayed.bytes.start)),
                 Ok(None) => return,
                 Err(error) => {
                     // A log that cannot be read on ends what is shown, not the dashboard.
@@ -132,7 +156,11 @@ impl Source for Followed {
         (!self.broken).then(|| if self.is_ended() { REVISIT } else { FOLLOW })
     }
 
-    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent)) {
+    fn look_up(&mut self, app: &mut App) -> bool {
+        self.shelf.look_up(app)
+    }
+
+    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent, Option<u64>)) {
         let _ = self.changes.bell().try_recv();
         // First, because what it wrote before it was gone is still to be read.
         let gone = !self.presence.lives(Instant::now());

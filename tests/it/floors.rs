@@ -52,12 +52,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     // 7: street
     ("paths", &["text"]),
+    ("archive", &["app", "event", "runlog", "session", "units"]),
     ("headless", &["app", "event", "experiment", "session", "text", "topology", "units"]),
-    ("tui", &["app", "event", "session", "text", "theme", "units", "views", "widgets"]),
+    ("tui", &["app", "archive", "event", "session", "text", "theme", "units", "views", "widgets"]),
     (
         "cli",
         &[
             "app",
+            "archive",
             "datasets",
             "event",
             "experiment",

@@ -6,6 +6,7 @@ mod crashes;
 mod damage;
 mod dashboard;
 mod any_size;
+mod archive;
 mod app;
 mod end_to_end;
 mod experiment;

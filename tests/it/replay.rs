@@ -73,7 +73,7 @@ fn several_runs_become_lanes_side_by_side() {
     let expected: Vec<(usize, u64)> = (0..4).flat_map(|lane| [(lane, 0), (lane, 1), (lane, 1)]).collect();
     assert_eq!(all(&mut replay), expected);
     assert!(replay.is_finished());
-    assert_eq!(replay.report(), &Default::default());
+    assert_eq!(replay.report(), Default::default());
 }
 
 #[test]

@@ -27,7 +27,7 @@ impl Source for Panicking {
         Mode::Saved
     }
 
-    fn drain(&mut self, _: &mut dyn FnMut(LaneIdx, &RunEvent)) {
+    fn drain(&mut self, _: &mut dyn FnMut(LaneIdx, &RunEvent, Option<u64>)) {
         if std::mem::take(&mut self.elsewhere) {
             let thread = std::thread::Builder::new().name("a lane".to_owned());
             _ = thread.spawn(|| panic!("a lane panics")).unwrap().join();

@@ -69,10 +69,10 @@ impl Source for Live {
         select.recv(&self.events);
     }
 
-    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent)) {
+    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent, Option<u64>)) {
         loop {
             match self.events.try_recv() {
-                Ok((lane, event)) => fold(lane, &event),
+                Ok((lane, event)) => fold(lane, &event, None),
                 Err(error) => {
                     self.ended = error.is_disconnected();
                     return;
@@ -108,7 +108,7 @@ fn review(inputs: Vec<Input>) -> (App, Ending, Memory) {
     let mut screen = Memory::new(120, 40);
     let (sender, receiver) = unbounded();
     inputs.into_iter().chain(keys("q")).for_each(|input| sender.send(input).unwrap());
-    let mut source = Saved;
+    let mut source = Saved::default();
     let ending = Dashboard::new(&mut app, &mut source, &mut screen, theme()).run(&receiver).unwrap();
     (app, ending, screen)
 }

@@ -1,0 +1,379 @@
+//! What opening a saved run costs: `cargo bench --bench opening -- --help`. Makes its own logs, then starts the real
+//! program in a pseudo-terminal and looks at what it draws. A figure is the time from the start of the process to the end
+//! of its first whole frame, or from a key to the end of the frame that answers it.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use clap::{Parser, ValueEnum};
+use jiff::Timestamp;
+use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
+use serde::Serialize;
+use skiplane::app::specimen::{Specimen, topology};
+use skiplane::event::*;
+use skiplane::experiment::Shortcut;
+use skiplane::runlog::{NewRun, RunFolder};
+use skiplane::statistic::{Statistic, Subject};
+use skiplane::topology::Topology;
+use skiplane::units::{LaneIdx, Step};
+
+/// What ends a frame: the end of a synchronised update.
+const END_OF_FRAME: &[u8] = b"\x1b[?2026l";
+/// Between two keys: a key that is held down repeats about so fast.
+const BETWEEN_KEYS: Duration = Duration::from_millis(40);
+/// The longest that a frame may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Columns and rows of the terminal.
+const SCREEN: (u16, u16) = (120, 40);
+
+/// Measures how fast saved runs open.
+#[derive(Debug, Parser)]
+#[command(name = "opening", max_term_width = 100)]
+struct Arguments {
+    /// The log that is made and opened; may be given several times.
+    #[arg(long, value_enum, default_values_t = [Log::Million, Log::Gigabyte])]
+    log: Vec<Log>,
+    /// Times that each is opened, with an index and without.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    rounds: usize,
+    /// Keys that are pressed: moves of the cursor by turns with changes of the view.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    keys: usize,
+    /// Only makes the log, as a run in this folder of runs.
+    #[arg(long, value_name = "RUNS")]
+    make: Option<PathBuf>,
+    /// The program; the one that is built beside this bench where not given.
+    #[arg(long, value_name = "PROGRAM", default_value = env!("CARGO_BIN_EXE_skiplane"))]
+    program: PathBuf,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+    /// Passed by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// A log that is made up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Log {
+    /// A million scalars: 5,000 steps of one lane with 14 statistics of 14 layers, loss, error, learning rate and time.
+    Million,
+    /// About 1 GB: two lanes of 110 layers, every statistic at every step.
+    Gigabyte,
+}
+
+/// What was measured of one log.
+#[derive(Debug, Serialize)]
+struct Measured {
+    log: Log,
+    megabytes: f64,
+    index_megabytes: f64,
+    without_index_ms: Vec<f64>,
+    with_index_ms: Vec<f64>,
+    key_p50_ms: f64,
+    key_p99_ms: f64,
+    key_max_ms: f64,
+    resident_megabytes: f64,
+    peak_megabytes: f64,
+    peak_without_index_megabytes: f64,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(runs) = &arguments.make {
+        for log in &arguments.log {
+            writeln!(io::stdout(), "{}", make(*log, runs)?.display())?;
+        }
+        return Ok(());
+    }
+    let mut out = io::stdout().lock();
+    for log in &arguments.log {
+        let runs = tempfile::tempdir()?;
+        let run = make(*log, runs.path())?;
+        let measured = measure(&arguments, *log, &run)?;
+        if arguments.json {
+            writeln!(out, "{}", serde_json::to_string(&measured)?)?;
+        } else {
+            tell(&measured, &mut out)?;
+        }
+    }
+    Ok(())
+}
+
+fn tell(measured: &Measured, out: &mut dyn Write) -> io::Result<()> {
+    let Measured { log, megabytes, index_megabytes, .. } = measured;
+    writeln!(out, "{log:?}: logs {megabytes:.1} MB, indexes {index_megabytes:.1} MB")?;
+    let mut line = |name: &str, all: &[f64]| {
+        let (middle, least, most) = (quantile(all, 0.5), quantile(all, 0.0), quantile(all, 1.0));
+        writeln!(out, "  {name:<40} {middle:8.1} ms  ({least:.1} to {most:.1})")
+    };
+    line("start to first frame, without index", &measured.without_index_ms)?;
+    line("start to first frame, with index", &measured.with_index_ms)?;
+    let rate = megabytes / quantile(&measured.without_index_ms, 0.5) * 1e3;
+    writeln!(out, "  read, folded and indexed {:>17} {rate:8.0} MB/s", "")?;
+    let Measured { key_p50_ms, key_p99_ms, key_max_ms, .. } = measured;
+    writeln!(
+        out,
+        "  key to frame: p50 {key_p50_ms:.1} ms, p99 {key_p99_ms:.1} ms, longest {key_max_ms:.1} ms"
+    )?;
+    let Measured { resident_megabytes, peak_megabytes, peak_without_index_megabytes, .. } = measured;
+    writeln!(
+        out,
+        "  memory after all keys {resident_megabytes:.0} MB, peak {peak_megabytes:.0} MB, peak without index \
+         {peak_without_index_megabytes:.0} MB"
+    )
+}
+
+fn measure(arguments: &Arguments, log: Log, run: &Path) -> anyhow::Result<Measured> {
+    let last = steps(log).to_string();
+    let (mut without_index_ms, mut with_index_ms) = (Vec::new(), Vec::new());
+    let mut peak_without_index: f64 = 0.0;
+    // Once, so that the files are in the page cache.
+    Screen::open(&arguments.program, run, &last)?.quit()?;
+    for _ in 0..arguments.rounds.max(1) {
+        for entry in files(run, "index")? {
+            fs::remove_file(entry)?;
+        }
+        let screen = Screen::open(&arguments.program, run, &last)?;
+        without_index_ms.push(screen.opened_ms);
+        peak_without_index = peak_without_index.max(screen.memory("VmHWM")?);
+        screen.quit()?;
+        ensure!(!files(run, "index")?.is_empty(), "no index was written");
+        let screen = Screen::open(&arguments.program, run, &last)?;
+        with_index_ms.push(screen.opened_ms);
+        screen.quit()?;
+    }
+    let mut screen = Screen::open(&arguments.program, run, &last)?;
+    let keys = screen.press_all(arguments.keys)?;
+    let (resident, peak) = (screen.memory("VmRSS")?, screen.memory("VmHWM")?);
+    screen.quit()?;
+    Ok(Measured {
+        log,
+        megabytes: size(run, "jsonl")?,
+        index_megabytes: size(run, "index")?,
+        without_index_ms,
+        with_index_ms,
+        key_p50_ms: quantile(&keys, 0.5),
+        key_p99_ms: quantile(&keys, 0.99),
+        key_max_ms: quantile(&keys, 1.0),
+        resident_megabytes: resident,
+        peak_megabytes: peak,
+        peak_without_index_megabytes: peak_without_index,
+    })
+}
+
+fn quantile(all: &[f64], share: f64) -> f64 {
+    let mut sorted = all.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = (share * sorted.len().saturating_sub(1) as f64).round() as usize;
+    sorted.get(at).copied().unwrap_or(f64::NAN)
+}
+
+fn files(run: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(run)?.map(|entry| entry.map(|entry| entry.path()));
+    let all: Vec<PathBuf> = entries.collect::<io::Result<_>>()?;
+    Ok(all.into_iter().filter(|path| path.extension().is_some_and(|e| e == extension)).collect())
+}
+
+/// Megabytes of the files with an extension.
+fn size(run: &Path, extension: &str) -> io::Result<f64> {
+    files(run, extension)?.iter().map(|file| Ok(fs::metadata(file)?.len() as f64 / 1e6)).sum()
+}
+
+/// The program in a pseudo-terminal.
+struct Screen {
+    child: Box<dyn Child + Send + Sync>,
+    keys: Box<dyn Write + Send>,
+    output: Receiver<(Instant, Vec<u8>)>,
+    parser: vt100::Parser,
+    opened_ms: f64,
+    /// Kept open for as long as the program runs.
+    _master: Box<dyn portable_pty::MasterPty + Send>,
+}
+
+impl Screen {
+    /// Opens a run and waits for a whole frame that shows its last step.
+    fn open(program: &Path, run: &Path, last: &str) -> anyhow::Result<Screen> {
+        let (columns, rows) = SCREEN;
+        let pair =
+            native_pty_system().openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 })?;
+        let mut command = CommandBuilder::new(program);
+        // The terminal is not asked for its colours, since nothing answers here.
+        command.args(["review", "--colors", "256", "--background", "dark"]);
+        command.arg(run);
+        command.env("TERM", "xterm-256color");
+        let mut reader = pair.master.try_clone_reader()?;
+        let keys = pair.master.take_writer()?;
+        let started = Instant::now();
+        let child = pair.slave.spawn_command(command)?;
+        drop(pair.slave);
+        let (sender, output) = channel();
+        thread::spawn(move || {
+            let mut bytes = vec![0; 1 << 16];
+            while let Ok(count @ 1..) = reader.read(&mut bytes) {
+                if sender.send((Instant::now(), bytes[..count].to_vec())).is_err() {
+                    break;
+                }
+            }
+        });
+        let [rows, columns] = [rows, columns].map(|cells| NonZeroU16::new(cells).unwrap_or(NonZeroU16::MIN));
+        let parser = vt100::Parser::new(rows, columns, 0);
+        let mut screen = Screen { child, keys, output, parser, opened_ms: 0.0, _master: pair.master };
+        loop {
+            let end = screen.frame()?;
+            if screen.parser.screen().contents().contains(last) {
+                screen.opened_ms = (end - started).as_secs_f64() * 1e3;
+                return Ok(screen);
+            }
+        }
+    }
+
+    /// Reads to the end of the next frame and says when it came.
+    fn frame(&mut self) -> anyhow::Result<Instant> {
+        let mut seen = Vec::new();
+        loop {
+            let (at, bytes) = self.output.recv_timeout(PATIENCE).context("the program drew no frame")?;
+            self.parser.process(&bytes);
+            seen.extend_from_slice(&bytes);
+            if seen.windows(END_OF_FRAME.len()).any(|window| window == END_OF_FRAME) {
+                return Ok(at);
+            }
+        }
+    }
+
+    /// Presses keys, one after the other; gives the milliseconds until each was answered.
+    fn press_all(&mut self, count: usize) -> anyhow::Result<Vec<f64>> {
+        // Cursor to the left and by pages, layers, all views, statistics.
+        let cycle =
+            ["\x1b[D", "2", "\x1b[5~", "3", "\x1b[D", "4", "\x1b[A", "5", "s", "6", "\x1b[D", "1", "s"];
+        let mut times = Vec::with_capacity(count);
+        for key in cycle.iter().cycle().take(count) {
+            thread::sleep(BETWEEN_KEYS);
+            while self.output.try_recv().is_ok() {}
+            let pressed = Instant::now();
+            self.keys.write_all(key.as_bytes())?;
+            self.keys.flush()?;
+            times.push((self.frame()? - pressed).as_secs_f64() * 1e3);
+        }
+        Ok(times)
+    }
+
+    /// A figure of the process' memory, in megabytes.
+    fn memory(&self, which: &str) -> anyhow::Result<f64> {
+        let id = self.child.process_id().context("the program has ended")?;
+        let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find(|line| line.starts_with(which)).context("no such figure")?;
+        let kilobytes: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
+        Ok(kilobytes * 1024.0 / 1e6)
+    }
+
+    fn quit(mut self) -> anyhow::Result<()> {
+        self.keys.write_all(b"q")?;
+        self.keys.flush()?;
+        while self.output.recv_timeout(PATIENCE).is_ok() {}
+        if !self.child.wait()?.success() {
+            bail!("the program failed");
+        }
+        Ok(())
+    }
+}
+
+/// The steps of each lane.
+fn steps(log: Log) -> u64 {
+    match log {
+        Log::Million => 5_000,
+        Log::Gigabyte => 20_000,
+    }
+}
+
+/// Makes a run in a folder of runs and gives its folder.
+fn make(log: Log, runs: &Path) -> anyhow::Result<PathBuf> {
+    let lanes: &[(&str, usize, Shortcut)] = match log {
+        Log::Million => &[("plain", 14, Shortcut::None)],
+        Log::Gigabyte => &[("plain", 110, Shortcut::None), ("residual", 110, Shortcut::Identity)],
+    };
+    let specimens: Vec<Specimen> = lanes
+        .iter()
+        .map(|(name, depth, shortcut)| Specimen {
+            steps: steps(log),
+            ..Specimen::new(name, *depth, *shortcut)
+        })
+        .collect();
+    let experiment = skiplane::app::specimen::experiment(steps(log), &specimens.iter().collect::<Vec<_>>());
+    let run = NewRun {
+        name: "opening",
+        experiment: &experiment,
+        instruction_set: "none".to_owned(),
+        threads: 1,
+        command: vec!["made up".to_owned()],
+        started: Timestamp::now(),
+    };
+    let folder = RunFolder::create(runs, run)?;
+    for (lane, (specimen, (_, depth, shortcut))) in specimens.iter().zip(lanes).enumerate() {
+        let topology = topology(*depth, 8, *shortcut);
+        write_lane(&folder, LaneIdx(lane), specimen, &topology, log)?;
+    }
+    Ok(folder.path().to_owned())
+}
+
+fn write_lane(
+    folder: &RunFolder,
+    lane: LaneIdx,
+    specimen: &Specimen,
+    topology: &Topology,
+    log: Log,
+) -> anyhow::Result<()> {
+    let mut writer = folder.create_log(lane)?;
+    // The first event tells of the lane; what follows is made up here, since a list of all of it would not fit.
+    let short = Specimen { breaks_off_at: Some(0), ..specimen.clone() };
+    let mut events = short.events();
+    writer.append(&events.remove(0))?;
+    let of = |subject| match subject {
+        Subject::Layer => topology.layers.len(),
+        Subject::Block => topology.blocks.len(),
+    };
+    let statistics: Vec<Statistic> = match log {
+        Log::Million => {
+            Statistic::ALL.iter().copied().filter(|s| s.subject() == Subject::Layer).take(14).collect()
+        }
+        Log::Gigabyte => Statistic::ALL.to_vec(),
+    };
+    let mut noise = 0x2545_F491_4F6C_DD1D_u64 ^ lane.0 as u64;
+    let mut next = move || {
+        noise ^= noise << 13;
+        noise ^= noise >> 7;
+        noise ^= noise << 17;
+        (noise >> 40) as f32 / (1 << 24) as f32
+    };
+    for step in 1..=specimen.steps {
+        let slope = 1.0 / (1.0 + step as f32 / 500.0);
+        let columns = statistics.iter().map(|statistic| {
+            let values = (0..of(statistic.subject())).map(|_| slope * (0.5 + next())).collect();
+            (*statistic, values)
+        });
+        let statistics: Columns = columns.collect();
+        let (loss, error) = (2.3 * slope + 0.1 * next(), 0.9 * slope + 0.1 * next());
+        let time = StepTime { at_ms: step as f64 * 52.25, step_ms: 51.5, statistics_ms: 1.25 };
+        let step = Step(step);
+        writer.append(&RunEvent::StepFinished(StepFinished {
+            step,
+            loss,
+            error,
+            learning_rate: 0.05,
+            statistics,
+            time,
+        }))?;
+    }
+    let (step, time) = (Step(specimen.steps), At { at_ms: specimen.steps as f64 * 52.25 });
+    let finished = LaneFinished { step, outcome: Outcome::Completed, time };
+    writer.append(&RunEvent::LaneFinished(finished))?;
+    writer.finish()?;
+    Ok(())
+}

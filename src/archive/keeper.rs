@@ -1,0 +1,91 @@
+//! Keeps the indexes of a run that trains in this process up to date: a thread that reads the logs as any follower does.
+//! What it cannot do is left undone, since nothing depends on it.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::{Folded, WORTH_AN_INDEX, open_lane, save_index};
+use crate::session::replay::Replay;
+
+/// How often logs are read on.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The thread, until it is told to finish.
+#[derive(Debug)]
+pub struct Keeper {
+    finish: Sender<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// Keeps the indexes of the run in a folder from now on.
+    pub fn start(folder: &Path) -> Keeper {
+        let (finish, finished) = channel();
+        let folder = folder.to_owned();
+        let thread = thread::Builder::new().name("indexes".to_owned()).spawn(move || keep(folder, &finished));
+        Keeper { finish, thread: thread.ok() }
+    }
+
+    /// Takes in what the logs hold now, and waits until the indexes are written.
+    pub fn finish(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let _ = self.finish.send(());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn keep(folder: PathBuf, finished: &Receiver<()>) {
+    let Ok(replay) = Replay::open(&[folder]) else { return };
+    let open = |source| open_lane(source, false).ok();
+    let mut lanes: Vec<Kept> =
+        replay.into_lanes().into_iter().filter_map(open).map(|folded| Kept { folded, written: 0 }).collect();
+    loop {
+        let ends = !matches!(finished.recv_timeout(EVERY), Err(RecvTimeoutError::Timeout));
+        // A lane whose log cannot be read is kept no longer.
+        lanes.retain_mut(|lane| lane.fold().is_some());
+        for lane in &mut lanes {
+            // An index is written when the log has grown by as much as was written the last time, so that writing
+            // them takes no more than writing the log.
+            let due = WORTH_AN_INDEX.max(if ends { 0 } else { lane.written });
+            if lane.folded.unkept >= due
+                && let Ok(Some(written)) = save_index(&lane.folded.lane, &lane.folded.source)
+            {
+                (lane.written, lane.folded.unkept) = (written, 0);
+            }
+        }
+        if ends {
+            return;
+        }
+    }
+}
+
+struct Kept {
+    folded: Folded,
+    /// Bytes of the last index.
+    written: u64,
+}
+
+impl Kept {
+    fn fold(&mut self) -> Option<()> {
+        let Folded { lane, source, unkept, .. } = &mut self.folded;
+        let from = source.offset();
+        while let Some(replayed) = source.next_event().ok()? {
+            lane.apply(&replayed.event, Some(replayed.bytes.start));
+        }
+        *unkept += source.offset() - from;
+        Some(())
+    }
+}

@@ -1,0 +1,253 @@
+//! Opening runs through the indexes beside their logs gives what reading the logs gives, whatever becomes of the indexes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use skiplane::app::specimen::{self, Specimen};
+use skiplane::app::{Action, App, Lane, LaneLabel, ViewKind};
+use skiplane::archive::{self, Opened};
+use skiplane::event::*;
+use skiplane::experiment::Shortcut;
+use skiplane::runlog::{RunFolder, index_of};
+use skiplane::statistic::Statistic;
+use skiplane::theme::{Background, Characters, Colors, Theme};
+use skiplane::units::{LaneIdx, Step};
+use skiplane::views::{self, Format};
+
+use crate::replay::new_run;
+
+const LANES: [(&str, Shortcut); 2] = [("plain", Shortcut::None), ("residual", Shortcut::Identity)];
+
+/// A lane that is longer than its histories are exact.
+fn long_lane(lane: usize, steps: u64) -> Vec<RunEvent> {
+    let (name, shortcut) = LANES[lane];
+    let mut events = Specimen { breaks_off_at: Some(0), steps, ..Specimen::new(name, 8, shortcut) }.events();
+    for step in 1..=steps {
+        let value = |column: usize| ((step as usize * 31 + column * 17 + lane) % 1000) as f32 / 1000.0;
+        let spiked = |column: usize| match (step % 1_013, column) {
+            (7, 3) => f32::NAN,
+            (9, 4) => 1e6,
+            _ => value(column),
+        };
+        let column = |from: usize| (from..from + 8).map(spiked).collect::<Vec<f32>>();
+        let statistics = [(Statistic::ActivationStd, column(0)), (Statistic::WeightGradientNorm, column(2))];
+        events.push(RunEvent::StepFinished(StepFinished {
+            step: Step(step),
+            loss: 2.0 + value(5),
+            error: value(6),
+            learning_rate: 0.1,
+            statistics: statistics.into_iter().collect(),
+            time: StepTime { at_ms: step as f64, step_ms: 1.0, statistics_ms: 0.1 },
+        }));
+        if step % 500 == 0 {
+            let (time, file) = (At { at_ms: step as f64 }, format!("checkpoints/{name}-{step}.safetensors"));
+            events.push(RunEvent::CheckpointWritten(CheckpointWritten { step: Step(step), file, time }));
+        }
+    }
+    events
+}
+
+/// A run of both lanes; gives its folder with the temporary one around it.
+fn run(of: impl Fn(usize) -> Vec<RunEvent>) -> (tempfile::TempDir, RunFolder) {
+    let root = tempfile::tempdir().unwrap();
+    let folder = new_run(root.path(), "kept");
+    for lane in 0..LANES.len() {
+        let mut log = folder.create_log(LaneIdx(lane)).unwrap();
+        for event in of(lane) {
+            log.append(&event).unwrap();
+        }
+    }
+    (root, folder)
+}
+
+fn open(folder: &RunFolder) -> Opened {
+    archive::open(&[folder.path().to_owned()]).unwrap()
+}
+
+fn logs(folder: &RunFolder) -> Vec<PathBuf> {
+    (0..LANES.len()).map(|lane| folder.log(LaneIdx(lane)).unwrap()).collect()
+}
+
+/// Everything that a lane is, whether it is here or kept elsewhere.
+fn all_of(lane: &Lane) -> Vec<(String, Vec<u8>)> {
+    lane.to_parts().unwrap()
+}
+
+/// The same, folded from the log alone.
+fn folded(folder: &RunFolder) -> Vec<Vec<(String, Vec<u8>)>> {
+    for log in logs(folder) {
+        let _ = fs::remove_file(index_of(&log));
+    }
+    open(folder).app.lanes().iter().map(all_of).collect()
+}
+
+fn append(log: &Path, events: &[RunEvent]) {
+    let length = fs::metadata(log).unwrap().len();
+    let mut writer = skiplane::runlog::LogWriter::reopen(log, length).unwrap();
+    for event in events {
+        writer.append(event).unwrap();
+    }
+}
+
+#[test]
+fn a_run_opened_through_its_indexes_is_the_run() {
+    let (_root, folder) = run(|lane| long_lane(lane, 6_000));
+    let expected = folded(&folder);
+    archive::write_indexes(folder.path()).unwrap();
+    let opened = open(&folder);
+    let found: Vec<_> = opened.app.lanes().iter().map(all_of).collect();
+    assert_eq!(found, expected);
+    assert!(opened.replay.lanes().iter().all(|lane| lane.torn_bytes() == 0));
+}
+
+#[test]
+fn what_an_index_lacks_is_folded_from_the_log() {
+    for (kept, steps) in [(1u64, 700), (650, 700), (3_000, 6_000), (5_000, 6_000)] {
+        let events = long_lane(0, steps);
+        let at = events.iter().position(|event| event.step() > Step(kept)).unwrap();
+        let (_root, folder) = run(|lane| if lane == 0 { events[..at].to_vec() } else { long_lane(1, 20) });
+        archive::write_indexes(folder.path()).unwrap();
+        append(&logs(&folder)[0], &events[at..]);
+        let found: Vec<_> = open(&folder).app.lanes().iter().map(all_of).collect();
+        assert_eq!(found, folded(&folder), "{kept} of {steps}");
+    }
+}
+
+#[test]
+fn a_lane_that_went_on_from_a_checkpoint_is_the_lane_that_was_never_cut() {
+    for (reached, from, steps) in [(700, 500, 1_000), (5_600, 5_500, 6_000), (5_900, 1_000, 6_000)] {
+        let straight = long_lane(0, steps);
+        let upto = |step: u64| straight.iter().position(|e| e.step() > Step(step)).unwrap_or(straight.len());
+        let checkpoint = Some(format!("checkpoints/plain-{from}.safetensors"));
+        let time = At { at_ms: reached as f64 };
+        let resumed = RunEvent::LaneResumed(LaneResumed { step: Step(from), checkpoint, time });
+        let mut events = straight[..upto(reached)].to_vec();
+        events.push(resumed);
+        events.extend_from_slice(&straight[upto(from)..]);
+        let fold = |events: &[RunEvent]| {
+            let mut lane = Lane::new(LaneIdx(0), LaneLabel { run: String::new(), lane: "plain".to_owned() });
+            events.iter().for_each(|event| lane.apply(event, None));
+            lane
+        };
+        let (straight, resumed) = (fold(&straight), fold(&events));
+        let curves = |lane: &Lane| format!("{:?} {:?} {:?}", lane.loss(), lane.error(), lane.learning_rate());
+        assert_eq!(curves(&straight), curves(&resumed));
+        for statistic in [Statistic::ActivationStd, Statistic::WeightGradientNorm] {
+            let rows = |lane: &Lane| {
+                let rows: Vec<String> = lane
+                    .statistic(statistic)
+                    .unwrap()
+                    .rows()
+                    .map(|row| {
+                        // Means are summed in another order, which may round otherwise.
+                        let cells: Vec<_> =
+                            row.cells().map(|c| (c.low, c.high, c.first, c.last, c.non_finite)).collect();
+                        format!("{:?} {:?} {cells:?}", row.first_step, row.last_step)
+                    })
+                    .collect();
+                rows
+            };
+            assert_eq!(rows(&straight), rows(&resumed));
+        }
+        assert_eq!(straight.health().findings(), resumed.health().findings());
+        assert_eq!(straight.last_step(), resumed.last_step());
+    }
+}
+
+fn frames(app: &mut App, shelf: &mut archive::Shelf) -> Vec<String> {
+    let theme = Theme::new(Colors::TwoFiftySix, Background::Dark, Characters::Unicode);
+    let draw = |view: &ViewKind| {
+        app.act(Action::SelectView(*view));
+        shelf.look_up(app);
+        views::snapshot(app, (120, 40), &theme, Format::Ansi);
+        // What the drawing found damaged is folded anew.
+        shelf.look_up(app);
+        views::snapshot(app, (120, 40), &theme, Format::Ansi)
+    };
+    ViewKind::ALL.iter().map(draw).collect()
+}
+
+#[test]
+fn a_cursor_on_merged_steps_shows_that_very_step() {
+    let (_root, folder) = run(|lane| long_lane(lane, 6_000));
+    let Opened { mut app, mut shelf, .. } = open(&folder);
+    for step in [1, 7, 1_020, 3_333, 5_999] {
+        app.act(Action::SelectStep(Step(step)));
+        shelf.look_up(&mut app);
+        for (lane, events) in app.lanes().iter().zip([long_lane(0, 6_000), long_lane(1, 6_000)]) {
+            let own = events.iter().find_map(|event| match event {
+                RunEvent::StepFinished(own) if own.step == Step(step) => Some(own),
+                _ => None,
+            });
+            let column = own.unwrap().statistics.get(Statistic::ActivationStd).unwrap();
+            let row = lane.statistic_at(Statistic::ActivationStd, Step(step)).unwrap();
+            let shown: Vec<f32> = row.cells().map(|cell| cell.last).collect();
+            assert_eq!(format!("{shown:?}"), format!("{column:?}"), "step {step}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Some byte of an index is another, or its end is missing: the screens are those of the log.
+    #[test]
+    fn a_damaged_index_shows_nothing_wrong(
+        at in any::<proptest::sample::Index>(), bit in 0u8..8, cut in any::<bool>(), lane in 0usize..2,
+    ) {
+        let specimens = LANES.map(|(name, shortcut)| Specimen { steps: 120, ..Specimen::new(name, 8, shortcut) });
+        let (_root, folder) = run(|lane| specimens[lane].events());
+        let Opened { mut app, mut shelf, .. } = open(&folder);
+        let expected = frames(&mut app, &mut shelf);
+        archive::write_indexes(folder.path()).unwrap();
+        let index = index_of(&logs(&folder)[lane]);
+        let mut bytes = fs::read(&index).unwrap();
+        let at = at.index(bytes.len());
+        if cut { bytes.truncate(at) } else { bytes[at] ^= 1 << bit }
+        fs::write(&index, bytes).unwrap();
+        let Opened { mut app, mut shelf, .. } = open(&folder);
+        prop_assert_eq!(frames(&mut app, &mut shelf), expected);
+    }
+}
+
+#[test]
+fn the_index_of_another_log_is_not_taken() {
+    let (_root, folder) = run(|lane| long_lane(lane, 300));
+    archive::write_indexes(folder.path()).unwrap();
+    let log = &logs(&folder)[0];
+    fs::remove_file(log).unwrap();
+    let mut writer = folder.create_log(LaneIdx(0)).unwrap();
+    for event in long_lane(1, 400) {
+        writer.append(&event).unwrap();
+    }
+    let app = open(&folder).app;
+    assert_eq!(app.lanes()[0].last_step(), Step(400));
+    let found = all_of(&app.lanes()[0]);
+    assert_eq!(found, folded(&folder)[0]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_opened_all_the_same() {
+    let (_root, folder) = run(|lane| long_lane(lane, 50));
+    let log = &logs(&folder)[0];
+    // A folder in the place of the index: nothing can be written there.
+    fs::create_dir(index_of(log)).unwrap();
+    assert!(archive::write_indexes(folder.path()).is_err());
+    assert_eq!(open(&folder).app.lanes()[0].last_step(), Step(50));
+}
+
+#[test]
+fn the_specimens_of_the_screens_survive_being_kept() {
+    let specimen = Specimen { diverges_at: Some(90), ..Specimen::new("plain", 14, Shortcut::None) };
+    let (_root, folder) = run(|_| specimen.events());
+    let expected = folded(&folder);
+    archive::write_indexes(folder.path()).unwrap();
+    let found: Vec<_> = open(&folder).app.lanes().iter().map(all_of).collect();
+    assert_eq!(found, expected);
+    let of_events = specimen::app_of(std::slice::from_ref(&specimen));
+    assert_eq!(
+        of_events.lanes()[0].health().findings().len(),
+        open(&folder).app.lanes()[0].health().findings().len()
+    );
+}
