@@ -17,6 +17,7 @@ mod saved;
 mod appearance;
 mod train;
 mod live_source;
+mod detach;
 mod attach;
 mod control;
 mod review;

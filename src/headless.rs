@@ -58,6 +58,11 @@ impl Reporter {
         Reporter { app, told, face }
     }
 
+    /// The state that it has folded, for another reporter to go on from.
+    pub fn into_app(self) -> App {
+        self.app
+    }
+
     /// Tells of an event.
     pub fn event(&mut self, lane: LaneIdx, event: &RunEvent) {
         self.app.apply(lane, event);

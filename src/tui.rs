@@ -25,8 +25,8 @@ pub enum Ending {
     Left,
     /// The user wants training to stop, and then to leave.
     Stop,
-    /// The user wants training to go on without the dashboard.
-    GoOn,
+    /// The user wants training to go on without the terminal.
+    Detach,
     /// A signal of this number came.
     Signal(i32),
     /// The terminal is gone; nobody was asked anything.

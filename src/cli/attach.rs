@@ -30,6 +30,6 @@ pub(super) fn run(args: &AttachArgs) -> Result<(), Failure> {
     match tui::run(&mut app, &mut Followed::new(replay, shelf, folder), tui::detect(args.appearance.into()))?
     {
         tui::Ending::Signal(_) | tui::Ending::Lost => Err(Failure::Interrupted),
-        tui::Ending::Left | tui::Ending::Stop | tui::Ending::GoOn => Ok(()),
+        tui::Ending::Left | tui::Ending::Stop | tui::Ending::Detach => Ok(()),
     }
 }

@@ -17,6 +17,8 @@ pub(super) enum Failure {
     Input(anyhow::Error),
     /// It could not be done: status 1.
     Failed(anyhow::Error),
+    /// Another process that did it has told why, and ended with this status.
+    Told(u8),
     /// A signal or the user ended it: status 130.
     Interrupted,
     /// Whoever read the output stopped reading, which is no error.
@@ -28,7 +30,7 @@ impl Failure {
     pub(super) fn message(&self) -> Option<String> {
         match self {
             Failure::Input(error) | Failure::Failed(error) => Some(format!("{error:#}")),
-            Failure::Interrupted | Failure::OutputClosed => None,
+            Failure::Told(_) | Failure::Interrupted | Failure::OutputClosed => None,
         }
     }
 
@@ -37,6 +39,7 @@ impl Failure {
         ExitCode::from(match self {
             Failure::Input(_) => 2,
             Failure::Failed(_) => 1,
+            Failure::Told(status) => *status,
             Failure::Interrupted => 130,
             Failure::OutputClosed => 0,
         })

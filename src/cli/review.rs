@@ -31,6 +31,6 @@ pub(super) fn run(args: &ReviewArgs) -> Result<(), Failure> {
     let (mut app, shelf) = saved::fold(&folders)?;
     match tui::run(&mut app, &mut Saved::new(shelf), tui::detect(args.appearance.into()))? {
         tui::Ending::Signal(_) | tui::Ending::Lost => Err(Failure::Interrupted),
-        tui::Ending::Left | tui::Ending::Stop | tui::Ending::GoOn => Ok(()),
+        tui::Ending::Left | tui::Ending::Stop | tui::Ending::Detach => Ok(()),
     }
 }

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::appearance::AppearanceArgs;
 use super::check::topologies;
+use super::detach::{self, Parting, Waiting};
 use super::failure::Failure;
 use super::live_source::LiveSource;
 use super::source::ExperimentArgs;
@@ -27,14 +28,16 @@ use crate::{datasets, tui};
 
 /// Trains the lanes of an experiment side by side.
 ///
-/// On a terminal the dashboard shows them live. Everything is in the run's folder before it is on screen;
-/// `skiplane review latest` opens it again.
+/// On a terminal the dashboard shows them live; `d` detaches it, and training goes on in the background, as it does where
+/// the terminal is lost. Everything is in the run's folder before it is on screen; `skiplane review latest` opens it
+/// again. SIGINT and SIGTERM stop all lanes with a checkpoint.
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "\
 Examples:
   skiplane train experiments/quick.toml
   skiplane train experiments/depth.toml --headless --threads 4 > depth.log
   skiplane train --resume latest
+  skiplane train experiments/depth.toml --detach
   skiplane train --set training.batch=32 --set lane.*.depth=20 --name small")]
 pub(super) struct TrainArgs {
     #[command(flatten)]
@@ -51,6 +54,10 @@ pub(super) struct TrainArgs {
     /// Shows no dashboard: a progress bar a lane on a terminal, plain lines else.
     #[arg(long)]
     headless: bool,
+    /// Trains in the background, and prints the run's id. `skiplane attach` shows the run; what it tells goes to
+    /// `output.log` in its folder.
+    #[arg(long)]
+    detach: bool,
     /// What the run is called, beside its time; the experiment's name where not given.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -81,9 +88,29 @@ struct Started {
     /// Keeps the indexes of its logs up to date.
     keeper: Keeper,
     at: Timestamp,
+    /// Hears signals from before the first step on.
+    stopper: Stopper,
+}
+
+/// How a run is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Face {
+    Dashboard,
+    Headless,
+    Detached,
 }
 
 pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
+    let face = match args {
+        TrainArgs { detach: true, .. } => Face::Detached,
+        TrainArgs { headless: true, .. } => Face::Headless,
+        _ if io::stdout().is_terminal() => Face::Dashboard,
+        _ => Face::Headless,
+    };
+    let waiting = Waiting::find();
+    if waiting.is_none() && face != Face::Headless {
+        return wait_for_child(args);
+    }
     let started = match &args.resume {
         None => start(args)?,
         Some(run) => match resume(args, run)? {
@@ -91,10 +118,30 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
             None => return Ok(()),
         },
     };
-    if args.headless || !io::stdout().is_terminal() {
-        return headless(started);
+    match face {
+        Face::Dashboard => dashboard(args, started, waiting),
+        Face::Headless => headless(started),
+        Face::Detached => detach(started, waiting),
     }
-    dashboard(args, started)
+}
+
+/// Waits for the process that trains until it ends or has left the terminal.
+fn wait_for_child(args: &TrainArgs) -> Result<(), Failure> {
+    match detach::start_and_wait()? {
+        Parting::Ended(0) => Ok(()),
+        Parting::Ended(status) => Err(Failure::Told(status)),
+        Parting::Detached(run) if args.detach => Ok(writeln!(io::stdout(), "{run}")?),
+        Parting::Detached(run) => {
+            let run = match &args.folder.runs {
+                Some(folder) => folder.join(run).display().to_string(),
+                None => run,
+            };
+            let mut out = io::stdout();
+            writeln!(out, "training goes on in the background")?;
+            writeln!(out, "  skiplane attach {run}")?;
+            Ok(writeln!(out, "  skiplane control {run} pause|resume|checkpoint|stop")?)
+        }
+    }
 }
 
 /// Loads the data and checks that the experiment fits it.
@@ -123,9 +170,10 @@ fn start(args: &TrainArgs) -> Result<Started, Failure> {
     };
     let folder = RunFolder::create(&args.folder.path()?, run)?;
     let app = App::new(labels(&folder));
+    let stopper = Stopper::hear()?;
     let live = live::start(Setup::new(experiment.clone(), dataset, folder.clone(), threads))?;
     let keeper = Keeper::start(folder.path());
-    Ok(Started { live, app, folder, keeper, at })
+    Ok(Started { live, app, folder, keeper, at, stopper })
 }
 
 /// Starts the lanes of an earlier run that have something left to do; none where no lane has.
@@ -147,10 +195,11 @@ fn resume(args: &TrainArgs, run: &str) -> Result<Option<Started>, Failure> {
     let since = SignedDuration::try_from_secs_f64((setup.clock)() / 1e3).unwrap_or_default();
     let at = Timestamp::now().checked_sub(since).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut app = App::new(labels(&folder));
+    let stopper = Stopper::hear()?;
     let mut live = live::start(setup)?;
     live.drain_earlier(|lane, event, offset| app.apply_at(lane, event, offset));
     let keeper = Keeper::start(folder.path());
-    Ok(Some(Started { live, app, folder, keeper, at }))
+    Ok(Some(Started { live, app, folder, keeper, at, stopper }))
 }
 
 /// The lanes' labels.
@@ -165,7 +214,7 @@ fn command_line() -> Vec<String> {
     std::iter::once("skiplane".to_owned()).chain(words).collect()
 }
 
-fn dashboard(args: &TrainArgs, mut started: Started) -> Result<(), Failure> {
+fn dashboard(args: &TrainArgs, mut started: Started, waiting: Option<Waiting>) -> Result<(), Failure> {
     let theme = tui::detect(args.appearance.into());
     let ending = {
         let mut source = LiveSource::new(&mut started.live);
@@ -173,7 +222,7 @@ fn dashboard(args: &TrainArgs, mut started: Started) -> Result<(), Failure> {
     };
     match ending {
         Ok(tui::Ending::Left) => end(started, headless::Ending::Finished),
-        Ok(tui::Ending::GoOn | tui::Ending::Lost) => headless(started),
+        Ok(tui::Ending::Detach | tui::Ending::Lost) => detach(started, waiting),
         Ok(tui::Ending::Stop) => {
             started.live.command_all(Command::Stop);
             headless(started)
@@ -185,22 +234,40 @@ fn dashboard(args: &TrainArgs, mut started: Started) -> Result<(), Failure> {
         }
         Err(error) => {
             warn(&format!("the dashboard ended, training goes on: {error}"));
-            headless(started)
+            detach(started, waiting)
         }
     }
 }
 
+/// Goes on without the terminal, or where that cannot be on it, telling the run's events until it ends.
+fn detach(started: Started, waiting: Option<Waiting>) -> Result<(), Failure> {
+    if let Err(error) = detach::leave_terminal(&started.folder, waiting) {
+        warn(&format!("training stays on this terminal: {error}"));
+    }
+    headless(started)
+}
+
 /// Tells the run's events until it ends.
 fn headless(started: Started) -> Result<(), Failure> {
-    let Started { mut live, app, folder, keeper, at } = started;
-    let stopper = Stopper::hear()?;
-    let mut reporter = if io::stdout().is_terminal() {
-        Reporter::bars(app)
-    } else {
-        Reporter::lines(app, at, Box::new(io::stdout()))
-    };
+    let Started { mut live, app, folder, keeper, at, stopper } = started;
+    let on_terminal = io::stdout().is_terminal();
+    let lines = |app| Reporter::lines(app, at, Box::new(io::stdout()));
+    let mut reporter = if on_terminal { Reporter::bars(app) } else { lines(app) };
     reporter.say(None, &format!("run {} in {}", folder.id(), folder.path().display()));
-    let ending = headless::watch(&mut live, &mut reporter, &stopper);
+    let ending = loop {
+        match headless::watch(&mut live, &mut reporter, &stopper) {
+            // Lines that go into a file go on there.
+            headless::Ending::HungUp if !on_terminal => {}
+            headless::Ending::HungUp => {
+                let app = reporter.into_app();
+                // Nobody is left to be told where that fails.
+                let _ = detach::leave_terminal(&folder, None);
+                reporter = lines(app);
+                reporter.say(None, "the terminal is gone, training goes on");
+            }
+            ending => break ending,
+        }
+    };
     reporter.say(None, &format!("`skiplane review {}` opens the run again", folder.id()));
     outcome(live, keeper, ending)
 }
@@ -228,6 +295,6 @@ fn outcome(mut live: Live, keeper: Keeper, ending: headless::Ending) -> Result<(
     match (failed, ending) {
         (Some(error), _) => Err(Failure::Failed(error)),
         (None, headless::Ending::Interrupted) => Err(Failure::Interrupted),
-        (None, headless::Ending::Finished) => Ok(()),
+        (None, headless::Ending::Finished | headless::Ending::HungUp) => Ok(()),
     }
 }

@@ -1,13 +1,14 @@
 //! Waits for a live run to end, telling its events. A first SIGINT or SIGTERM stops all lanes with a
-//! checkpoint, a second one ends the process at once.
+//! checkpoint, a second one ends the process at once; a terminal that hangs up ends nothing.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use super::Reporter;
 use crate::session::live::{Command, Live};
@@ -16,20 +17,31 @@ use crate::session::live::{Command, Live};
 const PATIENCE: Duration = Duration::from_millis(100);
 /// The exit status of a process that a signal ended.
 const INTERRUPTED: i32 = 130;
+/// Signals that come closer than this are one: a terminal sends it to a whole group of processes, of which one may pass
+/// it on to another.
+const ONE_SIGNAL: Duration = Duration::from_millis(200);
 
-/// How a watched run ended.
+/// How watching a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// All lanes came to their end.
     Finished,
     /// A signal stopped them.
     Interrupted,
+    /// The terminal is gone; the run goes on.
+    HungUp,
 }
 
-/// Hears the signals that stop a run.
+/// Hears the signals that stop a run, and the one that says that its terminal is gone.
 #[derive(Debug)]
 pub struct Stopper {
-    asked: Arc<AtomicBool>,
+    heard: Arc<Heard>,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    stop: AtomicBool,
+    hang_up: AtomicBool,
 }
 
 impl Stopper {
@@ -38,21 +50,38 @@ impl Stopper {
     /// # Errors
     /// Where the system does not let them be heard.
     pub fn hear() -> io::Result<Stopper> {
-        let asked = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            // In this order: the first signal finds nothing asked and asks, the second finds it asked and ends.
-            flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&asked))?;
-            flag::register(signal, Arc::clone(&asked))?;
-        }
-        Ok(Stopper { asked })
+        let heard = Arc::new(Heard::default());
+        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+        let hears = Arc::clone(&heard);
+        let body = move || {
+            let mut first = None;
+            for signal in signals.forever() {
+                let now = Instant::now();
+                match first {
+                    _ if signal == SIGHUP => hears.hang_up.store(true, Ordering::SeqCst),
+                    None => {
+                        first = Some(now);
+                        hears.stop.store(true, Ordering::SeqCst);
+                    }
+                    Some(first) if now.saturating_duration_since(first) < ONE_SIGNAL => {}
+                    Some(_) => signal_hook::low_level::exit(INTERRUPTED),
+                }
+            }
+        };
+        thread::Builder::new().name("signals".to_owned()).spawn(body)?;
+        Ok(Stopper { heard })
     }
 
     fn is_asked(&self) -> bool {
-        self.asked.load(Ordering::SeqCst)
+        self.heard.stop.load(Ordering::SeqCst)
+    }
+
+    fn has_hung_up(&self) -> bool {
+        self.heard.hang_up.swap(false, Ordering::SeqCst)
     }
 }
 
-/// Tells the events of a run until all its lanes ended.
+/// Tells the events of a run until all its lanes ended, or the terminal is gone.
 pub fn watch(live: &mut Live, reporter: &mut Reporter, stopper: &Stopper) -> Ending {
     let mut ending = Ending::Finished;
     loop {
@@ -73,6 +102,9 @@ pub fn watch(live: &mut Live, reporter: &mut Reporter, stopper: &Stopper) -> End
         }
         if finished {
             return ending;
+        }
+        if stopper.has_hung_up() {
+            return Ending::HungUp;
         }
     }
 }

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
 use serde::{Deserialize, Serialize};
@@ -167,6 +168,8 @@ pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
     let wires = Wires { events: events_in, warnings: warnings_in, bell: bell_in };
     let setup = Arc::new(setup);
     let board = Board::new(setup.summaries());
+    // At once, because what an earlier part of the run said of itself is no longer true.
+    status::tell(&setup.folder, setup.summaries(), Duration::ZERO, false);
     let mut live = Live {
         lanes: Vec::new(),
         events,

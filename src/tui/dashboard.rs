@@ -189,7 +189,7 @@ impl<'a> Dashboard<'a> {
     /// What the user says to the question before leaving.
     fn answer(&mut self, key: Key) -> Option<Ending> {
         match key {
-            Key::Char('g' | 'G') => return Some(Ending::GoOn),
+            Key::Char('d' | 'D') => return Some(Ending::Detach),
             Key::Char('s' | 'S') | Key::Control('c') => return Some(Ending::Stop),
             Key::Escape | Key::Char('q' | 'n') => {
                 self.asks_to_quit = false;
@@ -229,6 +229,9 @@ impl<'a> Dashboard<'a> {
             }
             Command::HideLane => self.act(Action::ToggleLane(self.app.selected_lane())),
             Command::Redraw => self.redraw()?,
+            Command::Detach if self.is_training() => return Ok(Some(Ending::Detach)),
+            Command::Detach if self.source.mode() == Mode::Live => self.notify("the run is over; q leaves"),
+            Command::Detach => return Ok(Some(Ending::Left)),
             Command::Quit if self.is_training() => {
                 self.asks_to_quit = true;
                 self.pacer.answer();

@@ -164,9 +164,15 @@ impl Source for Followed {
         let _ = self.changes.bell().try_recv();
         // First, because what it wrote before it was gone is still to be read.
         let gone = !self.presence.lives(Instant::now());
-        self.read_on(fold);
+        let mut news = false;
+        self.read_on(&mut |lane, event, offset| {
+            fold(lane, event, offset);
+            news = true;
+        });
+        // What comes from a process that was gone is of one that goes on with the run.
+        let gone = gone && !news;
         if gone && !self.gone && !self.is_ended() {
-            self.problem = Some("its process is gone; `skiplane train --resume` goes on with it".to_owned());
+            self.problem = Some("process gone; `skiplane train --resume` goes on".to_owned());
         }
         self.gone = gone;
     }

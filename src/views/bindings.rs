@@ -39,6 +39,8 @@ pub enum Command {
     Checkpoint,
     /// Hides the selected lane.
     HideLane,
+    /// Gives the terminal back while training goes on; where another process trains, leaves.
+    Detach,
     /// Leaves; live, asks first.
     Quit,
     /// Draws everything anew.
@@ -259,6 +261,13 @@ pub const BINDINGS: &[Binding] = &[
         "write a checkpoint now, while training goes on",
         [(Key::Char('c'), Command::Checkpoint)]
     ),
+    binding!(
+        Running,
+        "d",
+        "detach",
+        "back to the shell while training goes on; `skiplane attach` returns",
+        [(Key::Char('d'), Command::Detach)]
+    ),
     binding!(Program, "?", "help", "this help", [act('?', Action::ToggleHelp)]),
     binding!(Program, "Esc", "close", "close what is open", [(Key::Escape, Command::Act(Action::Dismiss))]),
     binding!(Program, "Ctrl-L", "redraw", "draw everything anew", [(Key::Control('l'), Command::Redraw)]),
@@ -266,7 +275,7 @@ pub const BINDINGS: &[Binding] = &[
         Program,
         "q Ctrl-C",
         "quit",
-        "quit; live, asks whether training goes on",
+        "quit; live, asks whether to stop or to detach",
         [(Key::Char('q'), Command::Quit), (Key::Control('c'), Command::Quit),]
     ),
 ];

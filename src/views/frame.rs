@@ -294,7 +294,7 @@ fn draw_question(area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let lines = [
         Line::styled("Training is still running.", theme.text()),
         Line::from(""),
-        choice("g", "go on without the dashboard"),
+        choice("d", "detach: training goes on in the background"),
         choice("s", "stop training, save, and quit"),
         choice("Esc", "back to the dashboard"),
     ];

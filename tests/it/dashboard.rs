@@ -2,11 +2,17 @@
 //! state of the terminal afterwards.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use portable_pty::CommandBuilder;
+use skiplane::runlog::{LogWriter, RunFolder, RunLock, State, Status, summarize};
+use skiplane::session::control::send;
+use skiplane::session::live::Command;
+use skiplane::units::LaneIdx;
 
-use crate::pseudo_terminal::Terminal;
+use crate::pseudo_terminal::{PATIENCE, Terminal};
 
 /// Starts the binary with `arguments`, in `folder`, on a screen of that many columns and rows.
 fn start(arguments: &[&str], folder: &Path, size: (u16, u16)) -> Terminal {
@@ -65,7 +71,7 @@ fn a_run_is_watched_in_every_view_resized_stopped_and_opened_again() {
     terminal.wait_for("Showing");
     terminal.press("?");
     terminal.press("q");
-    terminal.wait_for("go on without the dashboard");
+    terminal.wait_for("detach: training goes on");
     terminal.press("s");
     let status = terminal.finish();
     terminal.assert_restored();
@@ -101,17 +107,171 @@ fn a_termination_signal_gives_the_terminal_back_and_ends_the_log() {
     assert!(String::from_utf8_lossy(&shown.stdout).contains("stopped"), "{shown:?}");
 }
 
+/// A run that trains in the background; killed where a test ends before it.
+struct Background(PathBuf);
+
+impl Background {
+    /// The only run in a folder.
+    fn find(folder: &Path) -> Background {
+        let mut runs = fs::read_dir(folder.join("runs")).unwrap();
+        Background(runs.next().unwrap().unwrap().path())
+    }
+
+    fn state(&self) -> State {
+        summarize(&self.0, SystemTime::now()).unwrap().state
+    }
+
+    /// Waits until its first lane has made more steps.
+    fn wait_for_steps(&self) {
+        let step = || summarize(&self.0, SystemTime::now()).unwrap().lanes[0].step;
+        let (before, end) = (step(), Instant::now() + PATIENCE);
+        while step().0 <= before.0 + 2 {
+            assert!(Instant::now() < end, "it makes no steps");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until it says that it is over.
+    fn wait_for_exit(&self) {
+        let end = Instant::now() + PATIENCE;
+        while Status::read(&self.0).is_none_or(|status| status.exit.is_none()) {
+            assert!(Instant::now() < end, "it is {:?}", self.state());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn stop(self) {
+        send(&self.0, Command::Stop).unwrap();
+        self.wait_for_exit();
+        assert_eq!(self.state(), State::Stopped);
+        let output = fs::read_to_string(self.0.join("output.log")).unwrap();
+        assert!(output.contains("residual step") && output.contains("stopped"), "{output}");
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(status) = Status::read(&self.0).filter(|status| status.exit.is_none()) {
+            let _ = std::process::Command::new("kill").args(["-KILL", &status.pid.to_string()]).status();
+        }
+    }
+}
+
 #[test]
-fn a_live_dashboard_can_be_left_while_training_goes_on() {
+fn a_detached_dashboard_gives_the_shell_back_and_trains_on() {
+    for keys in ["d", "qd"] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = endless(folder.path());
+        let mut terminal = start(&["train", &file], folder.path(), (100, 30));
+        terminal.wait_for("running");
+        let run = Background::find(folder.path());
+        terminal.press(keys);
+        assert_eq!(terminal.finish(), 0, "{}", terminal.text());
+        terminal.assert_restored();
+        assert!(terminal.text().contains("  skiplane attach 2"), "{}", terminal.text());
+        run.wait_for_steps();
+
+        let mut terminal = start(&["attach", "latest"], folder.path(), (100, 30));
+        terminal.wait_for("running");
+        terminal.press(" ");
+        terminal.wait_for("paused");
+        terminal.press(" ");
+        terminal.wait_for("running");
+        terminal.press("q");
+        assert_eq!(terminal.finish(), 0);
+        terminal.assert_restored();
+        run.stop();
+    }
+}
+
+#[test]
+fn a_run_outlives_its_terminal() {
     let folder = tempfile::tempdir().unwrap();
-    let mut terminal = start_quick(folder.path());
-    terminal.wait_for("1 overview");
+    let file = endless(folder.path());
+    for arguments in [&["train", &file][..], &["train", &file, "--headless"]] {
+        let mut terminal = start(arguments, folder.path(), (100, 30));
+        terminal.wait_for(if arguments.len() == 2 { "running" } else { "loss" });
+        let run = Background::find(folder.path());
+        let headless = (arguments.len() == 3).then(|| terminal.process_id());
+        let _process = terminal.hang_up();
+        run.wait_for_steps();
+        run.wait_for_steps();
+        if let Some(process) = headless {
+            assert_eq!(Status::read(&run.0).unwrap().pid, process, "it is another process");
+        }
+        let path = run.0.clone();
+        run.stop();
+        fs::remove_dir_all(path).unwrap();
+    }
+}
+
+#[test]
+fn a_run_in_the_background_is_followed_and_seen_to_stop_and_to_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = endless(folder.path());
+    let output = crate::cli::skiplane(folder.path(), &["train", &file, "--detach"]);
+    let run = Background::find(folder.path());
+    let id = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        (output.status.code(), id.trim_end()),
+        (Some(0), run.0.file_name().unwrap().to_str().unwrap())
+    );
+    let mut terminal = start(&["attach", id.trim_end()], folder.path(), (100, 30));
+    terminal.wait_for("running");
+    send(&run.0, Command::Stop).unwrap();
+    terminal.wait_for("stopped");
+    run.wait_for_exit();
+
+    let output = crate::cli::skiplane(folder.path(), &["train", "--resume", "latest", "--detach"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    terminal.wait_for("running");
+    let process = Status::read(&run.0).unwrap().pid.to_string();
+    assert!(std::process::Command::new("kill").args(["-KILL", &process]).status().unwrap().success());
+    terminal.wait_for("process gone");
+    terminal.wait_for("crashed");
     terminal.press("q");
-    terminal.wait_for("go on without the dashboard");
-    terminal.press("g");
     assert_eq!(terminal.finish(), 0);
     terminal.assert_restored();
-    assert!(terminal.text().contains("opens the run again"), "{}", terminal.text());
+}
+
+#[test]
+fn what_cannot_be_trained_is_told_by_the_process_that_was_started() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["train", "missing.toml"][..], &["train", "missing.toml", "--detach"]] {
+        let mut terminal = start(arguments, folder.path(), (100, 30));
+        assert_eq!(terminal.finish(), 2);
+        assert!(terminal.text().contains("could not read the experiment"), "{}", terminal.text());
+    }
+}
+
+/// A run of one lane in a folder, which the test itself writes.
+fn written_run(root: &Path) -> (RunFolder, RunLock, LogWriter) {
+    let run = crate::replay::new_run(root, "written");
+    let lock = RunLock::take(run.path()).unwrap().unwrap();
+    let mut log = run.create_log(LaneIdx(0)).unwrap();
+    log.append(&crate::runlog::lane_started("plain")).unwrap();
+    (run, lock, log)
+}
+
+#[test]
+#[ignore = "measures time: cargo test --test it from_a_step -- --ignored --nocapture"]
+fn from_a_step_in_the_log_to_the_screen() {
+    let root = tempfile::tempdir().unwrap();
+    let (run, _lock, mut log) = written_run(root.path());
+    let mut terminal = start(&["attach", run.path().to_str().unwrap()], root.path(), (120, 40));
+    terminal.wait_for("running");
+    let mut times: Vec<f64> = (1..=100)
+        .map(|step| {
+            // Not in step with the frames.
+            thread::sleep(Duration::from_micros(150_000 + step * 7919 % 100_000));
+            let begun = Instant::now();
+            log.append(&crate::replay::step(step, 2.0)).unwrap();
+            terminal.wait_for(&format!("step {step}/"));
+            begun.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    println!("ms from append to frame: median {:.1}, 95% {:.1}, most {:.1}", times[50], times[95], times[99]);
 }
 
 #[test]
@@ -119,6 +279,9 @@ fn training_goes_on_to_its_end_when_the_terminal_is_closed_and_a_review_leaves()
     let folder = tempfile::tempdir().unwrap();
     let mut terminal = start_quick(folder.path());
     terminal.wait_for("running");
+    terminal.close();
+    let mut terminal = start(&["attach", "latest"], folder.path(), (100, 30));
+    terminal.wait_for("completed");
     terminal.close();
     let mut terminal = start(&["review", "latest"], folder.path(), (100, 30));
     terminal.wait_for("completed");

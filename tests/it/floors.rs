@@ -96,11 +96,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("indicatif", &["headless"]),
     ("memchr", &["runlog"]),
     ("ratatui", &["theme", "widgets", "views", "tui", "cli"]),
-    ("rustix", &["nn", "runlog", "session", "tui"]),
+    ("rustix", &["nn", "runlog", "session", "tui", "cli"]),
     ("safetensors", &["trainer", "model"]),
     ("serde_json", &["runlog", "session", "cli"]),
     ("sha2", &["random", "datasets", "model"]),
-    ("signal_hook", &["tui", "headless"]),
+    ("signal_hook", &["tui", "headless", "cli"]),
     ("toml", &["experiment", "runlog"]),
 ];
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 /// How long a screen may take to show what is awaited; only a failing test waits that long.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process in a pseudo-terminal, with the screen that a terminal would show.
 pub(crate) struct Terminal {
@@ -25,7 +25,7 @@ pub(crate) struct Terminal {
 }
 
 /// The running process; killed where a test ends before it.
-struct Process(Box<dyn Child + Send + Sync>);
+pub(crate) struct Process(Box<dyn Child + Send + Sync>);
 
 impl Terminal {
     /// Starts a command on a screen of that many columns and rows.
@@ -115,7 +115,17 @@ impl Terminal {
 
     /// Closes the terminal and waits for the end of the process.
     pub(crate) fn close(self) {
-        let Terminal { master, keys, output, reader, child: mut process, .. } = self;
+        let mut process = self.hang_up();
+        let end = Instant::now() + PATIENCE;
+        while process.0.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < end, "the process outlived its terminal");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Closes the terminal; the process may go on.
+    pub(crate) fn hang_up(self) -> Process {
+        let Terminal { master, keys, output, reader, child, .. } = self;
         drop(output);
         // The reading thread gives its end of the terminal back with the next output, which new sizes bring about.
         let mut width = 90;
@@ -125,11 +135,7 @@ impl Terminal {
             thread::sleep(Duration::from_millis(50));
         }
         drop((master, keys));
-        let end = Instant::now() + PATIENCE;
-        while process.0.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < end, "the process outlived its terminal");
-            thread::sleep(Duration::from_millis(50));
-        }
+        child
     }
 
     /// Panics unless the terminal is as a shell wants it.

@@ -27,14 +27,14 @@ struct Told {
     lanes: Vec<LaneSummary>,
     /// Lanes that may still say something.
     open: usize,
-    /// Whether a state changed since the status was written; at first none was.
+    /// Whether a state changed since the status was written.
     changed: bool,
 }
 
 impl Board {
     /// Of lanes as an earlier part of the run left them, or as they begin.
     pub(super) fn new(lanes: Vec<LaneSummary>) -> Arc<Board> {
-        let told = Mutex::new(Told { lanes, open: 0, changed: true });
+        let told = Mutex::new(Told { lanes, open: 0, changed: false });
         Arc::new(Board { told, changed: Condvar::new() })
     }
 
@@ -96,6 +96,17 @@ impl Drop for Pulse {
     }
 }
 
+/// Writes the status.
+pub(super) fn tell(folder: &RunFolder, mut lanes: Vec<LaneSummary>, interval: Duration, over: bool) {
+    for (index, lane) in lanes.iter_mut().enumerate() {
+        let log = folder.log(LaneIdx(index)).unwrap_or_default();
+        lane.log_bytes = fs::metadata(log).map_or(0, |metadata| metadata.len());
+    }
+    let exit = over.then(|| lanes.iter().map(|lane| lane.state).max().unwrap_or(State::Finished));
+    // A folder that cannot be written to is told of by the lanes; the heart beats on, in case it can again.
+    let _ = Status::now(lanes, interval, exit).write(folder.path());
+}
+
 /// Writes the status until all lanes ended, and once more then; closes the control channel before that, and holds the
 /// run's lock until it is on the disk.
 pub(super) fn keep(
@@ -107,19 +118,12 @@ pub(super) fn keep(
     let body = move || {
         let (mut last, mut control) = (Instant::now(), control);
         loop {
-            let (mut lanes, over) = board.wait();
+            let (lanes, over) = board.wait();
             if over {
                 drop(control.take());
             }
-            for (index, lane) in lanes.iter_mut().enumerate() {
-                let log = folder.log(LaneIdx(index)).unwrap_or_default();
-                lane.log_bytes = fs::metadata(log).map_or(0, |metadata| metadata.len());
-            }
-            let exit = over.then(|| lanes.iter().map(|lane| lane.state).max().unwrap_or(State::Finished));
-            let status = Status::now(lanes, last.elapsed(), exit);
+            tell(&folder, lanes, last.elapsed(), over);
             last = Instant::now();
-            // A folder that cannot be written to is told of by the lanes; the heart beats on, in case it can again.
-            let _ = status.write(folder.path());
             if over {
                 return drop(lock);
             }

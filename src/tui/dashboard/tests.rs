@@ -158,11 +158,11 @@ fn leaving_a_live_run_asks_first() {
     let mut source = Live { events: receiver, orders, ended: false };
     let mut screen = Memory::new(80, 24);
     let (sender, inputs) = bounded(64);
-    for input in keys(" qn2qg") {
+    for input in keys(" qn2qd") {
         sender.send(input).unwrap();
     }
     let ending = Dashboard::new(&mut app, &mut source, &mut screen, theme()).run(&inputs).unwrap();
-    assert_eq!(ending, Ending::GoOn);
+    assert_eq!(ending, Ending::Detach);
     assert_eq!(ordered.try_recv(), Ok(Order::Pause));
     assert_eq!(app.last_step(), Step(30));
     assert_eq!(app.options().view, ViewKind::Profile);

@@ -1,0 +1,113 @@
+//! Training that outlives its terminal. What the user starts is a waiting process; training and dashboard are its child,
+//! on the same terminal. When the child leaves the terminal it says so through a pipe, and the waiting one gives the
+//! shell its prompt back, while the child goes on with all its threads as they are.
+
+use std::env;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus};
+use std::thread;
+
+use rustix::fs::OFlags;
+use rustix::io::FdFlags;
+use rustix::process::{Pid, Signal, kill_process, setsid};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::runlog::RunFolder;
+
+/// The variable by which the child knows the number of its end of the pipe.
+const PIPE: &str = "SKIPLANE_WAITING_PIPE";
+/// Where the lines of a run without a terminal go, in its folder.
+pub(super) const OUTPUT: &str = "output.log";
+/// The longest run id that is believed.
+const MOST_BYTES: u64 = 4096;
+
+/// How the child left the waiting process.
+pub(super) enum Parting {
+    /// It goes on without the terminal, as the run of this id.
+    Detached(String),
+    /// It ended, with this exit status.
+    Ended(u8),
+}
+
+/// Starts this program once more, with the same arguments, and waits until the child ends or leaves the terminal.
+/// Signals are passed on to it.
+pub(super) fn start_and_wait() -> io::Result<Parting> {
+    let (told, teller) = io::pipe()?;
+    // The child is to have this end, and by then nothing else is started that could have it, too.
+    rustix::io::fcntl_setfd(&teller, FdFlags::empty())?;
+    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let mut command = Command::new(env::current_exe()?);
+    command.args(env::args_os().skip(1)).env(PIPE, teller.as_raw_fd().to_string());
+    let mut child = command.spawn()?;
+    drop(teller);
+    pass_on(signals, &child)?;
+    let mut line = String::new();
+    // Nothing is told where the child ends before it leaves the terminal.
+    BufReader::new(told.take(MOST_BYTES)).read_line(&mut line)?;
+    match line.strip_suffix('\n') {
+        Some(id) => Ok(Parting::Detached(id.to_owned())),
+        None => Ok(Parting::Ended(status(child.wait()?))),
+    }
+}
+
+/// Passes signals on to the child as long as this process lives.
+fn pass_on(mut signals: Signals, child: &Child) -> io::Result<()> {
+    let Some(child) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return Ok(()) };
+    let body = move || {
+        for signal in signals.forever() {
+            // It is not waited for before this thread ends with the process, so the id is still its own.
+            if let Some(signal) = Signal::from_named_raw(signal) {
+                let _ = kill_process(child, signal);
+            }
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(body).map(drop)
+}
+
+/// The exit status as a shell has it: of a process that a signal ended, 128 and the signal's number.
+fn status(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+/// The process that waits for this one to leave the terminal.
+pub(super) struct Waiting(File);
+
+impl Waiting {
+    /// The one that started this process; none where it was started by hand.
+    pub(super) fn find() -> Option<Waiting> {
+        let number: u32 = env::var(PIPE).ok()?.parse().ok()?;
+        let pipe = OpenOptions::new().write(true).open(format!("/dev/fd/{number}")).ok()?;
+        pipe.metadata().ok()?.file_type().is_fifo().then_some(Waiting(pipe))
+    }
+
+    /// Lets it go.
+    fn release(mut self, run: &str) {
+        // Where it was killed nobody waits.
+        let _ = self.0.write_all(format!("{run}\n").as_bytes());
+    }
+}
+
+/// Leaves the terminal for good: what is written to standard output and error from here on goes to the run's
+/// `output.log`, no hang-up of the terminal reaches this process, and nothing keeps the terminal open.
+pub(super) fn leave_terminal(folder: &RunFolder, waiting: Option<Waiting>) -> io::Result<()> {
+    let path = folder.path().join(OUTPUT);
+    let no_link = OFlags::NOFOLLOW.bits().cast_signed();
+    let output = OpenOptions::new().append(true).create(true).custom_flags(no_link).open(path)?;
+    let nowhere = File::open("/dev/null")?;
+    // Refused only where this process leads its group, because nobody waits for it.
+    let _ = setsid();
+    dup2_stdin(&nowhere)?;
+    dup2_stdout(&output)?;
+    dup2_stderr(&output)?;
+    if let Some(waiting) = waiting {
+        waiting.release(folder.id());
+    }
+    Ok(())
+}
