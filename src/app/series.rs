@@ -10,7 +10,9 @@ use crate::units::Step;
 /// Up to this many points a series is exact, one point a bucket. When it is full, neighbours are merged in
 /// pairs and each bucket covers twice as many points; minimum, maximum, sum, first, last and the number of
 /// non-finite values survive every merge, so no spike and no NaN is ever lost.
-pub const SERIES_BUCKETS: usize = 65_536;
+/// A frame goes over all of them for each curve, so they are no more than the widest of screens can show many times
+/// over.
+pub const SERIES_BUCKETS: usize = 8_192;
 
 /// Neighbouring points of a series, merged; a single point while the series is short.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]

@@ -29,7 +29,8 @@ impl Ema {
     /// Takes the mean of `count` values and gives the average with them.
     pub fn push_many(&mut self, mean: f64, count: u32) -> f64 {
         if mean.is_finite() && count > 0 {
-            let kept = self.decay.powf(f64::from(count));
+            // Raising to a power is slow, and nearly every bucket is a single point.
+            let kept = if count == 1 { self.decay } else { self.decay.powf(f64::from(count)) };
             self.sum = self.sum * kept + mean * (1.0 - kept);
             self.weight = self.weight * kept + (1.0 - kept);
         }

@@ -85,11 +85,12 @@ fn write_memory(memory: &RunMemory, out: &mut dyn Write) -> std::io::Result<()> 
     let lanes: u64 = memory.lanes.iter().sum();
     writeln!(
         out,
-        "# memory of the whole run: {} ({} for the program, {} for the images, {} for the lanes); the dashboard adds up to {}",
+        "# memory of the whole run: {} ({} for the program, {} for the images, {} for the lanes, {} for histories); the dashboard adds up to {}",
         bytes(memory.total()),
         bytes(memory.program),
         bytes(memory.images),
         bytes(lanes),
+        bytes(memory.histories),
         bytes(memory.histories)
     )
 }

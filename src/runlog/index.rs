@@ -123,7 +123,9 @@ pub fn write_index(log: &Path, head: IndexHead, parts: &[(String, Vec<u8>)]) -> 
     let table = postcard::to_stdvec(&table).map_err(io::Error::other)?;
     let length = u32::try_from(table.len()).map_err(io::Error::other)?;
     let folder = log.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".index-").tempfile_in(folder)?;
+    // Whoever may read the log may read its index.
+    let permissions = log.metadata()?.permissions();
+    let mut file = tempfile::Builder::new().prefix(".index-").permissions(permissions).tempfile_in(folder)?;
     file.write_all(&MAGIC.to_ne_bytes())?;
     file.write_all(&length.to_ne_bytes())?;
     file.write_all(&crc32fast::hash(&table).to_ne_bytes())?;

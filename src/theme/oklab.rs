@@ -1,7 +1,11 @@
 //! Colours as the eye sees them: conversions between sRGB and Oklab (Ottosson, "A perceptual color space for
 //! image processing", 2020), and the nearest of xterm's 256 colours. It must not know any role.
 
-use std::sync::LazyLock;
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+/// Colours remembered with the nearest of xterm's.
+const KNOWN_COLOURS: usize = 4_096;
 
 /// Every one of xterm's colours in Oklab: looking for the nearest is too slow with their roots taken each time.
 static INDEXED: LazyLock<Vec<[f64; 3]>> =
@@ -51,8 +55,18 @@ impl Rgb {
         (a.max(b) + 0.05) / (a.min(b) + 0.05)
     }
 
-    /// The nearest of xterm's colours 16 to 255, which terminals do not let themes change.
+    /// The nearest of xterm's colours 16 to 255, which terminals do not let themes change. Remembered, because each
+    /// cell of a screen asks for one of a few colours.
     pub fn nearest_indexed(self) -> u8 {
+        static KNOWN: LazyLock<Mutex<HashMap<Rgb, u8>>> = LazyLock::new(Mutex::default);
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() == KNOWN_COLOURS {
+            known.clear();
+        }
+        *known.entry(self).or_insert_with(|| self.look_for_indexed())
+    }
+
+    fn look_for_indexed(self) -> u8 {
         let target = self.oklab();
         let indexed = &*INDEXED;
         let distance = |index: u8| {

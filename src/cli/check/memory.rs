@@ -28,7 +28,8 @@ pub(super) struct RunMemory {
     pub(super) lanes: Vec<u64>,
     /// What a run of each lane alone takes, on all threads, program and images included.
     pub(super) alone: Vec<u64>,
-    /// What the dashboard adds at the end of the run, at most: the histories that its views draw.
+    /// The histories of all layers at the end of the run, at most: kept for the indexes of the logs, and once more
+    /// by the dashboard.
     pub(super) histories: u64,
 }
 
@@ -60,17 +61,20 @@ impl RunMemory {
             images,
             lanes: each.map(|(index, of)| lane(of, threads::of_lane(threads, count, index))).collect(),
             histories: topologies.iter().map(|of| histories(experiment, of)).sum(),
-            alone: topologies.iter().map(|of| PROGRAM + images + lane(of, threads)).collect(),
+            alone: topologies
+                .iter()
+                .map(|of| PROGRAM + images + lane(of, threads) + histories(experiment, of))
+                .collect(),
         }
     }
 
     /// All of it with all lanes at once, but without a dashboard.
     pub(super) fn total(&self) -> u64 {
-        self.program + self.images + self.lanes.iter().sum::<u64>()
+        self.program + self.images + self.lanes.iter().sum::<u64>() + self.histories
     }
 }
 
-/// What the dashboard keeps of a lane's layers over its steps.
+/// What is kept of a lane's layers over its steps.
 fn histories(experiment: &Experiment, topology: &Topology) -> u64 {
     let recorded =
         |every: u64| experiment.training.steps.checked_div(every).map_or(0, |recorded| recorded + 1);
