@@ -245,6 +245,9 @@ impl Lane {
 
     fn finish_evaluation(&mut self, event: &EvaluationFinished) {
         let evaluations = &mut self.evaluations[slot(event.split, event.mode)];
+        // A lane that went on from the middle of an evaluation, or from its beginning, makes some again.
+        evaluations.loss.rewind(event.step);
+        evaluations.error.rewind(event.step);
         evaluations.loss.push(event.step, event.time.at_ms, event.loss);
         evaluations.error.push(event.step, event.time.at_ms, event.error);
     }

@@ -1,7 +1,7 @@
 //! The state as a whole: fold, cursor, choices.
 
 use super::*;
-use crate::event::{Mode, Split};
+use crate::event::{At, LaneResumed, Mode, Split};
 use crate::experiment::Shortcut;
 use crate::statistic::Statistic;
 
@@ -55,6 +55,21 @@ fn a_source_that_ends_early_leaves_a_crashed_lane() {
     app.source_ended(LaneIdx(1));
     assert_eq!(app.lane(LaneIdx(0)).expect("exists").state(), &LaneState::Crashed);
     assert_eq!(app.lane(LaneIdx(1)).expect("exists").state(), &LaneState::Completed);
+}
+
+#[test]
+fn an_evaluation_that_is_made_again_takes_the_place_of_the_one_before() {
+    let events = Specimen::new("plain", 8, Shortcut::None).events();
+    let again =
+        RunEvent::LaneResumed(LaneResumed { step: Step(0), checkpoint: None, time: At { at_ms: 9e9 } });
+    let mut app = App::new(vec![LaneLabel { run: "run".to_owned(), lane: "plain".to_owned() }]);
+    events.iter().chain([&again]).chain(&events[1..]).for_each(|event| app.apply(LaneIdx(0), event));
+    let whole = specimen::app_of(&[Specimen::new("plain", 8, Shortcut::None)]);
+    for (split, mode) in [(Split::Train, Mode::Batch), (Split::Train, Mode::Eval), (Split::Test, Mode::Eval)]
+    {
+        let [found, expected] = [&app, &whole].map(|app| app.lanes()[0].evaluations(split, mode));
+        assert_eq!(found, expected);
+    }
 }
 
 #[test]

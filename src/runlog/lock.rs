@@ -3,9 +3,14 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
+
+#[cfg(unix)]
+use rustix::fs::OFlags;
 
 use super::bounded::open;
 
@@ -26,7 +31,11 @@ impl RunLock {
     /// # Errors
     /// Where the file cannot be opened.
     pub fn take(folder: &Path) -> io::Result<Option<RunLock>> {
-        let file = OpenOptions::new().read(true).append(true).create(true).open(folder.join(FILE))?;
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        #[cfg(unix)]
+        options.custom_flags((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed());
+        let file = options.open(folder.join(FILE))?;
         for _ in 0..ATTEMPTS {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(RunLock(file))),
@@ -64,5 +73,21 @@ mod tests {
         drop(lock);
         assert_eq!(is_locked(folder.path()), Some(false));
         assert!(RunLock::take(folder.path()).unwrap().is_some());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_no_file_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = folder.path().join(FILE);
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &lock, fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        assert_ne!(is_locked(folder.path()), Some(true));
+        std::fs::remove_file(&lock).unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        std::os::unix::fs::symlink(&elsewhere, &lock).unwrap();
+        assert_eq!(is_locked(folder.path()), None);
+        assert!(RunLock::take(folder.path()).is_err());
+        assert!(!elsewhere.exists());
     }
 }

@@ -2,12 +2,12 @@
 //! what both ends agree on, and the end of whoever gives orders. Whether the run lives, and where, its status tells.
 
 use std::ffi::OsStr;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -66,11 +66,13 @@ pub fn send(folder: &Path, order: Command) -> Result<(), ControlError> {
         }
         Err(error) => return Err(error.into()),
     };
-    stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(&line(&Order { order }))?;
-    let mut answer = Vec::new();
-    BufReader::new(stream.take(MOST_BYTES)).read_until(b'\n', &mut answer)?;
+    // One that is refused at once may be closed before it is written to, with its answer to be read.
+    let written = stream.write_all(&line(&Order { order }));
+    let answer = read_answer(&mut stream)?;
+    if answer.is_empty() {
+        written?;
+    }
     match serde_json::from_slice(&answer) {
         Ok(Answer::Ok(true)) => Ok(()),
         Ok(Answer::Error(reason)) => Err(ControlError::Refused(reason)),
@@ -79,6 +81,25 @@ pub fn send(folder: &Path, order: Command) -> Result<(), ControlError> {
             Err(ControlError::Refused(format!("expected an answer, found `{found}`")))
         }
     }
+}
+
+/// Reads a line, for no longer than an answer may take: whatever listens there may dribble.
+fn read_answer(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let end = Instant::now() + PATIENCE;
+    let mut answer = Vec::new();
+    while answer.last() != Some(&b'\n') && answer.len() < MOST_BYTES as usize {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        let mut piece = [0; MOST_BYTES as usize];
+        match stream.read(&mut piece)? {
+            0 => break,
+            count => answer.extend_from_slice(&piece[..count]),
+        }
+    }
+    Ok(answer)
 }
 
 /// Why a run has no channel.
