@@ -99,7 +99,9 @@ impl Waiting {
 pub(super) fn leave_terminal(folder: &RunFolder, waiting: Option<Waiting>) -> io::Result<()> {
     let path = folder.path().join(OUTPUT);
     let no_link = OFlags::NOFOLLOW.bits().cast_signed();
-    let output = OpenOptions::new().append(true).create(true).custom_flags(no_link).open(path)?;
+    let output = OpenOptions::new().append(true).create(true).custom_flags(no_link).open(path);
+    // Where it cannot be written, what the run tells is lost, which is no reason to keep the terminal.
+    let output = output.or_else(|_| OpenOptions::new().write(true).open("/dev/null"))?;
     let nowhere = File::open("/dev/null")?;
     // Refused only where this process leads its group, because nobody waits for it.
     let _ = setsid();

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::SessionError;
 use super::resumption::Resumption;
-use super::{SessionError, lock};
+use super::starting::lock;
 use crate::datasets::Dataset;
 use crate::event::FORMAT_VERSION;
 use crate::experiment::{Experiment, Lane};

@@ -1,0 +1,95 @@
+//! Hands a run's events over: from the channel, and from the log what the channel had no room for.
+
+use std::path::Path;
+
+use super::{LaneEvent, Live, Warning};
+use crate::event::RunEvent;
+use crate::runlog::{Entry, LogReader, RunLogError, parse_records, read_records};
+use crate::units::LaneIdx;
+
+impl Live {
+    /// Hands over every event that came since the last time, without waiting: each lane's all and in order.
+    pub fn drain(&mut self, mut apply: impl FnMut(LaneIdx, &RunEvent)) {
+        self.drain_placed(|lane, event, _| apply(lane, event));
+    }
+
+    /// As [`Live::drain`], with the byte of the lane's log at which an event's record begins, where it has one.
+    pub fn drain_placed(&mut self, mut apply: impl FnMut(LaneIdx, &RunEvent, Option<u64>)) {
+        let _ = self.bell.try_recv();
+        // What arrives meanwhile rings again; this bound lets the caller draw in between.
+        for _ in 0..self.events.len() {
+            let Ok(LaneEvent { lane, event, bytes }) = self.events.try_recv() else { break };
+            self.fill_up_to(lane, bytes.start, &mut apply);
+            let place = &mut self.lanes[lane.0];
+            // Else it, or one after it, was read from the log before it arrived.
+            if bytes.start >= place.applied {
+                place.applied = bytes.end;
+                apply(lane, &event, Some(bytes.start));
+            }
+        }
+        for index in 0..self.lanes.len() {
+            let lane = &mut self.lanes[index];
+            let dropped = lane.progress.dropped();
+            if dropped != lane.dropped {
+                lane.dropped = dropped;
+                let written = lane.progress.written();
+                self.fill_up_to(LaneIdx(index), written, &mut apply);
+            }
+        }
+    }
+
+    /// Hands over what the log holds, or what is held for it, up to a byte and was not handed over yet.
+    fn fill_up_to(
+        &mut self,
+        lane: LaneIdx,
+        end: u64,
+        apply: &mut impl FnMut(LaneIdx, &RunEvent, Option<u64>),
+    ) {
+        let place = &mut self.lanes[lane.0];
+        if place.applied >= end {
+            return;
+        }
+        let gap = place.applied..end;
+        place.applied = end;
+        let filled = &mut self.filled;
+        let mut each = |event, offset: Option<u64>| {
+            *filled += 1;
+            apply(lane, &event, offset);
+        };
+        let (written, held) = place.progress.held().part_of(&gap);
+        let read = match gap.start {
+            // An earlier part of the run, which may have been damaged since.
+            0 => read_beginning(&place.log, written, |event, offset| each(event, Some(offset))),
+            start => read_records(&place.log, start..written, |event, offset| each(event, Some(offset))),
+        };
+        let read = read
+            .map_err(|error| error.to_string())
+            .and_then(|()| parse_records(&held, |event| each(event, None)));
+        if let Err(error) = read {
+            let problem = format!("events are missing on screen, though not in the log: {error}");
+            let _ = self.wires.warnings.try_send(Warning { lane, problem });
+        }
+    }
+
+    /// Hands over what the earlier parts of the run left in its logs, so that it can be told from what comes.
+    pub fn drain_earlier(&mut self, mut apply: impl FnMut(LaneIdx, &RunEvent, Option<u64>)) {
+        for index in 0..self.lanes.len() {
+            let earlier = self.lanes[index].earlier;
+            self.fill_up_to(LaneIdx(index), earlier, &mut apply);
+        }
+    }
+}
+
+/// Reads the events of a log up to a byte, leaving out what is broken.
+fn read_beginning(log: &Path, end: u64, mut each: impl FnMut(RunEvent, u64)) -> Result<(), RunLogError> {
+    let mut reader = LogReader::open(log)?;
+    while reader.position().offset() < end {
+        match reader.next_entry()? {
+            // Reading on over the copy of the first record may lead behind the end.
+            Some(Entry::Event { event, bytes }) if bytes.start < end => each(event, bytes.start),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! Why a run could not be started, in words for its user.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::datasets::DatasetError;
+use crate::runlog::RunLogError;
+use crate::text::printable;
+
+/// Why a run could not be started.
+#[derive(Debug, Error)]
+pub enum SessionError {
+    /// The experiment doesn't fit the data.
+    #[error(transparent)]
+    Data(#[from] DatasetError),
+    /// A log could not be created.
+    #[error(transparent)]
+    Log(#[from] RunLogError),
+    /// Another process trains it.
+    #[error("{}: {}; `skiplane attach` shows it", printable(folder), holder(process))]
+    Held {
+        /// The run's folder.
+        folder: String,
+        /// The process and its machine, where they are known.
+        process: Option<(u32, String)>,
+    },
+    /// The run's lock could not be asked for.
+    #[error("could not lock {}: {source}", printable(folder))]
+    Lock {
+        /// The run's folder.
+        folder: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The system gave no thread.
+    #[error("expected a thread for {purpose}, found {source}; start fewer lanes, or raise the limit")]
+    Thread {
+        /// What it is for.
+        purpose: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+fn holder(process: &Option<(u32, String)>) -> String {
+    match process {
+        Some((pid, host)) => format!("process {pid} on {} is training it", printable(host)),
+        None => "another process is training it".to_owned(),
+    }
+}

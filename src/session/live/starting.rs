@@ -1,0 +1,162 @@
+//! Starts a run: its lock, its status, a thread a lane, and the channel by which it takes orders.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::bounded;
+
+use super::control::Control;
+use super::orders::Orders;
+use super::status::{self, Board};
+use super::tap::{Progress, Tap, Wires};
+use super::{Command, Live, LiveLane, SessionError, Setup, lane};
+use crate::datasets::BatchOrder;
+use crate::runlog::{LogKeeper, RunFolder, RunLock, Status};
+use crate::session::permits::Permits;
+use crate::units::LaneIdx;
+
+/// Warnings that wait to be taken.
+const WARNINGS: usize = 256;
+
+/// Starts a thread for each lane of the experiment.
+///
+/// # Errors
+/// A batch larger than the training split, a run that another process trains, logs that cannot be created, no threads.
+/// Lanes that were started before the error are stopped.
+pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
+    let lock = match setup.lock.take() {
+        Some(lock) => lock,
+        None => lock(&setup.folder)?,
+    };
+    let training = &setup.experiment.training;
+    let order = BatchOrder::new(setup.dataset.train.len(), training.batch, setup.experiment.seed)?;
+    let permits = Permits::new(setup.threads);
+    let (events_in, events) = bounded(setup.capacity.max(1));
+    let (warnings_in, warnings) = bounded(WARNINGS);
+    let (bell_in, bell) = bounded(1);
+    let wires = Wires { events: events_in, warnings: warnings_in, bell: bell_in };
+    let setup = Arc::new(setup);
+    let board = Board::new(setup.summaries());
+    // At once, because what an earlier part of the run said of itself is no longer true.
+    status::tell(&setup.folder, setup.summaries(), Duration::ZERO, false);
+    let mut live = Live {
+        lanes: Vec::new(),
+        events,
+        warnings,
+        bell,
+        wires,
+        filled: 0,
+        status: None,
+        problems: Vec::new(),
+    };
+    // What an earlier part of the run left can be drained at once.
+    let _ = live.wires.bell.try_send(());
+    for index in 0..setup.experiment.lanes.len() {
+        match live.start_lane(&setup, LaneIdx(index), order.clone(), &permits, &board) {
+            Ok(lane) => live.lanes.push(lane),
+            Err(error) => {
+                live.command_all(Command::Stop);
+                live.join();
+                return Err(error);
+            }
+        }
+    }
+    let control = live.open_control(&setup.folder, &board);
+    let status = status::keep(setup.folder.clone(), lock, control, board);
+    let status =
+        status.map_err(|source| SessionError::Thread { purpose: "the run's status".to_owned(), source });
+    match status {
+        Ok(status) => live.status = Some(status),
+        Err(error) => {
+            live.command_all(Command::Stop);
+            live.join();
+            return Err(error);
+        }
+    }
+    Ok(live)
+}
+
+/// The lock of the run, which is held as long as it trains.
+pub(super) fn lock(folder: &RunFolder) -> Result<RunLock, SessionError> {
+    let path = folder.path();
+    let folder = || path.display().to_string();
+    match RunLock::take(path) {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => {
+            let process = Status::read(path).map(|status| (status.pid, status.host));
+            Err(SessionError::Held { folder: folder(), process })
+        }
+        Err(source) => Err(SessionError::Lock { folder: folder(), source }),
+    }
+}
+
+impl Live {
+    fn start_lane(
+        &self,
+        setup: &Arc<Setup>,
+        index: LaneIdx,
+        order: BatchOrder,
+        permits: &Arc<Permits>,
+        board: &Arc<Board>,
+    ) -> Result<LiveLane, SessionError> {
+        let name = setup.experiment.lanes[index.0].name.clone();
+        let resumed = setup.resumed.get(index.0);
+        let kept = resumed.and_then(|lane| lane.log_bytes);
+        let earlier = kept.unwrap_or(0);
+        let (orders, log) = (Arc::new(Orders::default()), setup.folder.log(index).unwrap_or_default());
+        if let Some(outcome) = resumed.and_then(|lane| lane.outcome.clone()) {
+            let (thread, outcome) = (None, Some(outcome));
+            let progress = Arc::new(Progress::after(earlier, Arc::default()));
+            return Ok(LiveLane {
+                name,
+                log,
+                orders,
+                progress,
+                thread,
+                outcome,
+                earlier,
+                applied: 0,
+                dropped: 0,
+            });
+        }
+        let writer = match kept {
+            // Only what is torn at its end is cut.
+            Some(whole) => setup.folder.reopen_log(index, whole)?,
+            None => setup.folder.create_log(index)?,
+        };
+        let keeper = LogKeeper::new(writer);
+        let progress = Arc::new(Progress::after(keeper.length(), keeper.held()));
+        let thread = {
+            let (setup, wires, permits) = (Arc::clone(setup), self.wires.clone(), Arc::clone(permits));
+            let (orders, progress) = (Arc::clone(&orders), Arc::clone(&progress));
+            let pulse = board.pulse(index);
+            let body = move || {
+                let tap = Tap::open(index, keeper, wires, progress, orders, pulse, permits);
+                lane::run(&setup, index, order, tap)
+            };
+            thread::Builder::new().name(format!("lane-{name}")).spawn(body)
+        };
+        let thread =
+            thread.map_err(|source| SessionError::Thread { purpose: format!("lane {name}"), source })?;
+        let (thread, outcome) = (Some(thread), None);
+        Ok(LiveLane { name, log, orders, progress, thread, outcome, earlier, applied: 0, dropped: 0 })
+    }
+
+    /// Lets the run's owner give it orders from elsewhere; training goes on where that cannot be.
+    fn open_control(&mut self, folder: &RunFolder, board: &Arc<Board>) -> Option<Control> {
+        let board = Arc::clone(board);
+        let lanes: Vec<Arc<Orders>> = self.lanes.iter().map(|lane| Arc::clone(&lane.orders)).collect();
+        let obey = move |order| {
+            lanes.iter().for_each(|lane| lane.give(order));
+            !board.is_over()
+        };
+        match Control::open(folder.path(), Arc::new(obey)) {
+            Ok(control) => Some(control),
+            Err(error) => {
+                self.problems.push(format!("the run takes no orders from elsewhere: {error}"));
+                None
+            }
+        }
+    }
+}
