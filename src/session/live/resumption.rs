@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::event::{Mode, Outcome, RunEvent, Split};
+use crate::event::{Columns, Mode, Outcome, RunEvent, Split};
 use crate::runlog::{Entry, LaneSummary, LogReader, RunFolder, RunLogError, Superseded};
 use crate::units::{LaneIdx, Step};
 
@@ -57,14 +57,21 @@ impl Resumption {
             }
             Err(error) => return Err(error),
         };
-        let superseded = Superseded::find(&log)?;
+        let (mut superseded, mut events) = (Superseded::default(), Vec::new());
         while let Some(entry) = reader.next_entry()? {
-            let Entry::Event { event, bytes } = entry else { continue };
+            let Entry::Event { mut event, bytes } = entry else { continue };
             found.at_ms = found.at_ms.max(event.at_ms());
-            if superseded.spares(&event, &bytes) {
-                found.note(&event);
+            superseded.note(&event, &bytes);
+            match &mut event {
+                // What a log mostly consists of matters to nobody here.
+                RunEvent::HistogramsTaken(_) => continue,
+                RunEvent::StepFinished(step) => step.statistics = Columns::default(),
+                _ => {}
             }
+            events.push((event, bytes));
         }
+        let effective = events.iter().filter(|(event, bytes)| superseded.spares(event, bytes));
+        effective.for_each(|(event, _)| found.note(event));
         let whole = reader.position().offset();
         if whole > 0 && !found.begun {
             let reason =

@@ -1,6 +1,8 @@
 //! All that a live run needs before it can start.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
 use super::SessionError;
@@ -82,8 +84,7 @@ impl Setup {
             return Err(RunLogError::Malformed { path, reason }.into());
         }
         let experiment = folder.experiment()?;
-        let lanes = (0..experiment.lanes.len()).map(LaneIdx);
-        let resumed = lanes.map(|lane| Resumption::find(&folder, lane)).collect::<Result<Vec<_>, _>>()?;
+        let resumed = find_all(&folder, experiment.lanes.len())?;
         let before_ms = resumed.iter().map(|lane| lane.at_ms).fold(0.0, f64::max);
         let setup = Setup::new(experiment, dataset, folder, threads);
         let since = setup.clock;
@@ -113,4 +114,14 @@ impl Setup {
         let lanes = (0..self.experiment.lanes.len()).filter(trains).count();
         threads::of_lane(self.threads, lanes, (0..lane.0).filter(trains).count())
     }
+}
+
+/// Where each lane can go on; their logs are read side by side.
+fn find_all(folder: &RunFolder, lanes: usize) -> Result<Vec<Resumption>, RunLogError> {
+    thread::scope(|scope| {
+        let find = |lane| scope.spawn(move || Resumption::find(folder, LaneIdx(lane)));
+        let finding: Vec<_> = (0..lanes).map(find).collect();
+        let found = finding.into_iter().map(|lane| lane.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        found.collect()
+    })
 }
