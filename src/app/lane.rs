@@ -167,7 +167,7 @@ impl Lane {
                 self.pace.skip_to(moment.time.at_ms);
             }
             RunEvent::LaneResumed(resumed) => self.resume(resumed),
-            RunEvent::RecordsLost(lost) => self.lost_records += lost.records,
+            RunEvent::RecordsLost(lost) => self.lost_records = self.lost_records.saturating_add(lost.records),
             RunEvent::LaneFinished(finished) => {
                 self.state = match &finished.outcome {
                     Outcome::Completed => LaneState::Completed,

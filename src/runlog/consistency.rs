@@ -8,6 +8,10 @@ use crate::statistic::Subject;
 use crate::topology::Topology;
 use crate::units::{LayerIdx, Step};
 
+/// The greatest step and the greatest count that are believed, so that nobody who adds to them or sums them up overflows:
+/// at a million steps a second it takes nine years to get there.
+const MOST: u64 = 1 << 48;
+
 /// What is known of a lane from the records read so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Consistency {
@@ -40,6 +44,7 @@ impl Consistency {
         if let RunEvent::LaneStarted(started) = event {
             return self.begin(started, checksum);
         }
+        check_step(event.step())?;
         let Some(shape) = self.shape else {
             return Err("expected `lane_started` first, found another event".to_owned());
         };
@@ -53,7 +58,13 @@ impl Consistency {
                 (self.last_step, self.gap) = (step.step, false);
             }
             RunEvent::LaneResumed(resumed) => self.last_step = resumed.step,
-            RunEvent::RecordsLost(_) => self.gap = true,
+            RunEvent::RecordsLost(lost) => {
+                check_step(lost.first)?;
+                if lost.records > MOST {
+                    return Err(format!("expected at most {MOST} records, found {}", lost.records));
+                }
+                self.gap = true;
+            }
             RunEvent::HistogramsTaken(taken) => check_histograms(&taken.layers, shape)?,
             RunEvent::NonFiniteFound(found) => {
                 found.layer.map_or(Ok(()), |layer| check_layer(layer, shape.layers))?;
@@ -81,6 +92,10 @@ impl Consistency {
         self.start = checksum;
         Ok(Accepted::New)
     }
+}
+
+fn check_step(step: Step) -> Result<(), String> {
+    if step.0 <= MOST { Ok(()) } else { Err(format!("expected a step of at most {MOST}, found {step}")) }
 }
 
 fn check_topology(topology: &Topology) -> Result<(), String> {

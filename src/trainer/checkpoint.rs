@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorView;
@@ -147,11 +147,17 @@ fn encode(lane: &str, step: Step, tensors: &[NamedTensor]) -> Result<Vec<u8>, Sa
 
 fn read_tensors(path: &Path) -> Result<(String, Step, Vec<NamedTensor>), CheckpointError> {
     let io = |source| CheckpointError::Io { path: path.to_owned(), source };
-    let length = fs::metadata(path).map_err(io)?.len();
-    if length > MAX_BYTES {
-        return Err(CheckpointError::Malformed { path: path.to_owned(), found: format!("{length} bytes") });
+    let metadata = fs::metadata(path).map_err(io)?;
+    let refused = |found| Err(CheckpointError::Malformed { path: path.to_owned(), found });
+    // What leads to a device has no length and no end.
+    if !metadata.is_file() {
+        return refused("something that is no file".to_owned());
     }
-    let bytes = fs::read(path).map_err(io)?;
+    if metadata.len() > MAX_BYTES {
+        return refused(format!("{} bytes", metadata.len()));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes)).map_err(io)?;
     let (_, about) = SafeTensors::read_metadata(&bytes).map_err(|error| malformed(path, &error))?;
     let about = about.metadata().as_ref();
     let word = |key: &str| about.and_then(|about| about.get(key)).cloned();

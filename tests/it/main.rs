@@ -3,6 +3,7 @@
 
 mod cli;
 mod crashes;
+mod corpus;
 mod damage;
 mod dashboard;
 mod any_size;

@@ -106,6 +106,11 @@ fn any_f32() -> impl Strategy<Value = f32> {
     ]
 }
 
+/// Up to the greatest step, or count, that is believed.
+fn any_step() -> impl Strategy<Value = u64> {
+    0..=1u64 << 48
+}
+
 fn any_time() -> impl Strategy<Value = f64> {
     0.0..1e9f64
 }
@@ -154,12 +159,12 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
         weight_gradients: g,
         weights: w,
     });
-    let histograms = (any::<u64>(), vec(layer, LAYERS), any_time()).prop_map(|(step, layers, at_ms)| {
+    let histograms = (any_step(), vec(layer, LAYERS), any_time()).prop_map(|(step, layers, at_ms)| {
         RunEvent::HistogramsTaken(HistogramsTaken { step: Step(step), layers, time: At { at_ms } })
     });
     let split = prop_oneof![Just(Split::Train), Just(Split::Test)];
     let mode = prop_oneof![Just(Mode::Eval), Just(Mode::Batch)];
-    let evaluation = (any::<u64>(), split, mode, any::<usize>(), any_f32(), any_f32(), any_time()).prop_map(
+    let evaluation = (any_step(), split, mode, any::<usize>(), any_f32(), any_f32(), any_time()).prop_map(
         |(step, split, mode, images, loss, error, at_ms)| {
             let time = At { at_ms };
             RunEvent::EvaluationFinished(EvaluationFinished {
@@ -173,15 +178,15 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
             })
         },
     );
-    let checkpoint = (any::<u64>(), ".{0,20}", any_time()).prop_map(|(step, file, at_ms)| {
+    let checkpoint = (any_step(), ".{0,20}", any_time()).prop_map(|(step, file, at_ms)| {
         RunEvent::CheckpointWritten(CheckpointWritten { step: Step(step), file, time: At { at_ms } })
     });
     let pass = prop_oneof![Just(Pass::Forward), Just(Pass::Backward), Just(Pass::Update)];
     let layer = proptest::option::of((0..LAYERS).prop_map(LayerIdx));
-    let non_finite = (any::<u64>(), layer, pass, any_time()).prop_map(|(step, layer, pass, at_ms)| {
+    let non_finite = (any_step(), layer, pass, any_time()).prop_map(|(step, layer, pass, at_ms)| {
         RunEvent::NonFiniteFound(NonFiniteFound { step: Step(step), layer, pass, time: At { at_ms } })
     });
-    let moment = (any::<u64>(), any_time())
+    let moment = (any_step(), any_time())
         .prop_map(|(step, at_ms)| Moment { step: Step(step), time: At { at_ms } })
         .prop_flat_map(|m| prop_oneof![Just(RunEvent::Paused(m)), Just(RunEvent::Resumed(m))]);
     let outcome = prop_oneof![
@@ -190,17 +195,16 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
         Just(Outcome::Diverged),
         any::<String>().prop_map(|reason| Outcome::Failed { reason }),
     ];
-    let finished = (any::<u64>(), outcome, any_time()).prop_map(|(step, outcome, at_ms)| {
+    let finished = (any_step(), outcome, any_time()).prop_map(|(step, outcome, at_ms)| {
         RunEvent::LaneFinished(LaneFinished { step: Step(step), outcome, time: At { at_ms } })
     });
     let resumed = (proptest::option::of(".{0,20}"), any_time()).prop_map(|(checkpoint, at_ms)| {
         RunEvent::LaneResumed(LaneResumed { step: Step(0), checkpoint, time: At { at_ms } })
     });
-    let lost =
-        (any::<u64>(), any::<u64>(), any::<u64>(), any_time()).prop_map(|(records, first, last, at_ms)| {
-            let (first, last) = (Step(first), Step(last));
-            RunEvent::RecordsLost(RecordsLost { records, first, last, time: At { at_ms } })
-        });
+    let lost = (any_step(), any_step(), any_step(), any_time()).prop_map(|(records, first, last, at_ms)| {
+        let (first, last) = (Step(first), Step(last));
+        RunEvent::RecordsLost(RecordsLost { records, first, last, time: At { at_ms } })
+    });
     prop_oneof![
         4 => step,
         1 => resumed,
@@ -394,6 +398,12 @@ fn contradictions_are_bad_records_that_say_why() {
         (step(1, r#"{"activation_std":[1,2,3]}"#), "expected `activation_std` of 4 layers, found 3 values"),
         (step(1, r#"{"branch_ratio":[1,2]}"#), "expected `branch_ratio` of 1 blocks, found 2 values"),
         (step(0, "{}"), "expected a step after 0, found 0"),
+        (step((1 << 48) + 1, "{}"), "expected a step of at most 281474976710656, found 281474976710657"),
+        (
+            r#"{"records_lost":{"records":1000000000000000000,"first":1,"last":2,"time":{"at_ms":0}}}"#
+                .to_owned(),
+            "expected at most 281474976710656 records",
+        ),
         (
             r#"{"non_finite_found":{"step":1,"layer":4,"pass":"forward","time":{"at_ms":0}}}"#.to_owned(),
             "expected a layer below 4, found 4",

@@ -1,0 +1,181 @@
+//! What each fuzz target does with its bytes; `tests/it/corpus.rs` does the same with the files of `fuzz/corpus`. An
+//! entry hands the bytes to a parser as a file of somebody else's would, and panics where more comes of it than an
+//! error: a panic, or a result that breaks what the rest of the program builds on.
+
+use std::fs;
+use std::path::Path;
+
+use skiplane::app::{App, LaneLabel};
+use skiplane::catalog::Filter;
+use skiplane::datasets;
+use skiplane::event::RunEvent;
+use skiplane::experiment::{self, Catalogue, Data};
+use skiplane::model::{self, NamedTensor, TensorData};
+use skiplane::runlog::{Entry, LogReader, Manifest, Notes, RunFolder, Status};
+use skiplane::trainer::read_checkpoint;
+use skiplane::units::LaneIdx;
+
+/// An entry by the name of its target and of its corpus.
+pub(crate) type Named = (&'static str, fn(&[u8]));
+
+/// All of them. A new parser is one line here, one function below, one target, and one folder of the corpus.
+pub(crate) const ALL: &[Named] = &[
+    ("log", log),
+    ("manifest", manifest),
+    ("status", status),
+    ("notes", notes),
+    ("experiment", experiment),
+    ("filter", filter),
+    ("idx", idx),
+    ("cifar", cifar),
+    ("checkpoint", checkpoint),
+];
+
+/// A lane's log: every byte is accounted for, what is accepted can be folded, and is what serde_json makes of it. Once as
+/// it is, once with the right checksum put behind each line, which no fuzzer finds by itself.
+pub(crate) fn log(bytes: &[u8]) {
+    read_log(bytes);
+    let mut sealed = Vec::new();
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        let body = body(line.strip_suffix(b"\n").unwrap_or(line));
+        sealed.extend_from_slice(body);
+        sealed.extend_from_slice(format!(",\"crc32\":\"{:08x}\"}}\n", crc32fast::hash(body)).as_bytes());
+    }
+    read_log(&sealed);
+}
+
+/// A line without its checksum, or without the brace that closes it.
+fn body(line: &[u8]) -> &[u8] {
+    const TRAILER: usize = 20;
+    match line.len().checked_sub(TRAILER) {
+        Some(at) if line[at..].starts_with(b",\"crc32\":\"") => &line[..at],
+        _ => line.strip_suffix(b"}").unwrap_or(line),
+    }
+}
+
+fn read_log(bytes: &[u8]) {
+    let mut reader = LogReader::new(bytes, Path::new("fuzz.jsonl"));
+    let mut app = App::new(vec![LaneLabel { run: "fuzz".to_owned(), lane: "fuzz".to_owned() }]);
+    let mut end = 0;
+    while let Ok(Some(entry)) = reader.next_entry() {
+        let place = match entry {
+            Entry::Event { event, bytes: place } => {
+                let line = &bytes[place.start as usize..place.end as usize];
+                let object = [body(line.trim_ascii_end()), b"}"].concat();
+                let again: RunEvent = serde_json::from_slice(&object).expect("an event is JSON");
+                assert_eq!(format!("{event:?}"), format!("{again:?}"));
+                app.apply(LaneIdx(0), &event);
+                place
+            }
+            Entry::Bad(bad) => {
+                assert!(bad.line > 0);
+                bad.bytes
+            }
+            Entry::UnknownKind { .. } => end..reader.position().offset(),
+            Entry::Replaced { reason } => panic!("a slice was replaced: {reason}"),
+        };
+        assert!(end <= place.start && place.start < place.end, "{place:?} after {end}");
+        assert_eq!(place.end, reader.position().offset());
+        end = place.end;
+    }
+    assert!(reader.position().offset() + reader.torn_bytes() <= bytes.len() as u64);
+}
+
+/// A run's `run.json`: no file that it names lies outside the folder.
+pub(crate) fn manifest(bytes: &[u8]) {
+    in_folder(&[(Manifest::FILE, bytes)], |folder| {
+        if let Ok(run) = RunFolder::open(folder) {
+            for lane in 0..run.manifest().lanes.len() {
+                let log = run.log(LaneIdx(lane)).unwrap_or_default();
+                assert_eq!(log.parent(), Some(folder), "{}", log.display());
+            }
+        }
+    });
+}
+
+/// A run's `status.json`.
+pub(crate) fn status(bytes: &[u8]) {
+    in_folder(&[("status.json", bytes)], |folder| drop(Status::read(folder)));
+}
+
+/// A run's notes.
+pub(crate) fn notes(bytes: &[u8]) {
+    in_folder(&[(Notes::FILE, bytes)], |folder| drop(Notes::read(folder)));
+}
+
+/// An experiment: one that is accepted is accepted again as it is written back.
+pub(crate) fn experiment(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let catalogue = Catalogue { datasets: datasets::catalogue(), architectures: model::catalogue() };
+    if let Ok(read) = experiment::parse(text, "fuzz.toml", &catalogue, &[]) {
+        let again = read.to_toml().expect("an accepted experiment can be written");
+        let again = experiment::parse(&again, "again.toml", &catalogue, &[]);
+        assert_eq!(again.expect("what was written is accepted"), read);
+    }
+}
+
+/// A filter of the runs browser.
+pub(crate) fn filter(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Err(error) = text.parse::<Filter>() {
+        assert!(!error.to_string().is_empty());
+    }
+}
+
+/// A folder of IDX files. The first two bytes divide the others between images and labels.
+pub(crate) fn idx(bytes: &[u8]) {
+    let Some((&[low, high], rest)) = bytes.split_first_chunk() else { return };
+    let (images, labels) = rest.split_at((usize::from(low) | usize::from(high) << 8).min(rest.len()));
+    let names = ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"].map(|name| (name, images));
+    let other = ["train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"].map(|name| (name, labels));
+    in_folder(&[names, other].concat(), |folder| load("idx", folder));
+    // Packed, as far as these bytes are.
+    let names = ["train-images.gz", "t10k-images.gz"].map(|name| (name, images));
+    let other = ["train-labels.gz", "t10k-labels.gz"].map(|name| (name, labels));
+    in_folder(&[names, other].concat(), |folder| load("idx", folder));
+}
+
+/// A folder of CIFAR-10's binary files.
+pub(crate) fn cifar(bytes: &[u8]) {
+    let names = ["data_batch_1.bin", "test_batch.bin"];
+    in_folder(&names.map(|name| (name, bytes)), |folder| load("cifar10", folder));
+}
+
+/// A checkpoint, model and optimiser alike.
+pub(crate) fn checkpoint(bytes: &[u8]) {
+    let names = ["fuzz-00000001.safetensors", "fuzz-00000001.optimizer.safetensors"];
+    in_folder(&names.map(|name| (name, bytes)), |folder| {
+        if let Ok(read) = read_checkpoint(&folder.join(names[0])) {
+            let values = |tensor: &NamedTensor| match &tensor.data {
+                TensorData::F32(values) => values.len(),
+                TensorData::I64(values) => values.len(),
+            };
+            assert!(read.state.iter().all(|tensor| values(tensor) <= bytes.len() / 4));
+        }
+    });
+}
+
+fn load(name: &str, folder: &Path) {
+    let data = Data {
+        name: name.to_owned(),
+        path: Some(folder.to_owned()),
+        train_images: None,
+        test_images: None,
+        crop: false,
+        flip: false,
+        transpose: false,
+    };
+    if let Ok(dataset) = datasets::load(&data, 0) {
+        assert_eq!(dataset.train.pixels.len(), dataset.train.len() * dataset.shape.len());
+        assert!(dataset.train.labels.iter().all(|&label| usize::from(label) < dataset.classes.len()));
+    }
+}
+
+/// Writes files into a folder of their own and removes it at the end.
+fn in_folder(files: &[(&str, &[u8])], look: impl FnOnce(&Path)) {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    for (name, bytes) in files {
+        fs::write(folder.path().join(name), bytes).expect("a file in it");
+    }
+    look(folder.path());
+}
