@@ -243,7 +243,7 @@ pub const BINDINGS: &[Binding] = &[
         Running,
         "Space",
         "pause",
-        "pause and resume: the training while it goes on, else the playback",
+        "pause and resume: the training while it runs, else the playback",
         [(Key::Char(' '), Command::Pause),]
     ),
     binding!(Running, "p", "play", "play the recorded steps back", [act('p', Action::TogglePlayback)]),
@@ -265,7 +265,7 @@ pub const BINDINGS: &[Binding] = &[
         Running,
         "d",
         "detach",
-        "back to the shell while training goes on; `skiplane attach` returns",
+        "back to the shell; training goes on, `skiplane attach` shows it",
         [(Key::Char('d'), Command::Detach)]
     ),
     binding!(Program, "?", "help", "this help", [act('?', Action::ToggleHelp)]),
