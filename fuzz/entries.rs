@@ -4,16 +4,21 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use skiplane::app::{App, LaneLabel};
+use skiplane::app::parts::Parts;
+use skiplane::app::specimen::Specimen;
+use skiplane::app::{Action, App, Lane, LaneLabel, ViewKind};
 use skiplane::catalog::Filter;
 use skiplane::datasets;
 use skiplane::event::RunEvent;
-use skiplane::experiment::{self, Catalogue, Data};
+use skiplane::experiment::{self, Catalogue, Data, Shortcut};
 use skiplane::model::{self, NamedTensor, TensorData};
 use skiplane::runlog::{Entry, LogReader, Manifest, Notes, RunFolder, Status};
+use skiplane::theme::{Background, Characters, Colors, Theme};
 use skiplane::trainer::read_checkpoint;
 use skiplane::units::LaneIdx;
+use skiplane::views::Format;
 
 /// An entry by the name of its target and of its corpus.
 pub(crate) type Named = (&'static str, fn(&[u8]));
@@ -21,6 +26,7 @@ pub(crate) type Named = (&'static str, fn(&[u8]));
 /// All of them. A new parser is one line here, one function below, one target, and one folder of the corpus.
 pub(crate) const ALL: &[Named] = &[
     ("log", log),
+    ("index", index),
     ("manifest", manifest),
     ("status", status),
     ("notes", notes),
@@ -79,6 +85,59 @@ fn read_log(bytes: &[u8]) {
         end = place.end;
     }
     assert!(reader.position().offset() + reader.torn_bytes() <= bytes.len() as u64);
+}
+
+/// The parts of a lane's index, whose checksums no fuzzer finds: whatever is taken can be drawn and folded on.
+pub(crate) fn index(bytes: &[u8]) {
+    index_is_taken(bytes);
+}
+
+/// The same; whether the parts were taken.
+pub(crate) fn index_is_taken(bytes: &[u8]) -> bool {
+    let specimen = Specimen { steps: 12, ..Specimen::new("plain", 8, Shortcut::None) };
+    let events = specimen.events();
+    let Some(RunEvent::LaneStarted(started)) = events.first().cloned() else { return false };
+    let parts: Arc<dyn Parts> = Arc::new(Given(parts(bytes)));
+    let label = LaneLabel { run: "fuzz".to_owned(), lane: "plain".to_owned() };
+    let Some(lane) = Lane::from_parts(LaneIdx(0), label, *started, &parts) else { return false };
+    let mut app = App::of_lanes(vec![lane]);
+    let theme = Theme::new(Colors::None, Background::Dark, Characters::Ascii);
+    let draw = |app: &mut App| {
+        for view in ViewKind::ALL {
+            app.act(Action::SelectView(*view));
+            skiplane::views::snapshot(app, (80, 24), &theme, Format::Text);
+        }
+    };
+    draw(&mut app);
+    app.act(Action::MoveStep(-3));
+    draw(&mut app);
+    events.iter().skip(1).for_each(|event| app.apply(LaneIdx(0), event));
+    draw(&mut app);
+    true
+}
+
+/// Parts one after the other: the length of the name (1 byte), the name, the length of the rest (2 bytes), the rest.
+fn parts(mut bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut parts = Vec::new();
+    while let Some((&length, rest)) = bytes.split_first() {
+        let Some((name, rest)) = rest.split_at_checked(usize::from(length)) else { break };
+        let Some((length, rest)) = rest.split_first_chunk() else { break };
+        let (part, rest) = rest.split_at(usize::from(u16::from_le_bytes(*length)).min(rest.len()));
+        parts.push((String::from_utf8_lossy(name).into_owned(), part.to_vec()));
+        bytes = rest;
+    }
+    parts
+}
+
+#[derive(Debug)]
+struct Given(Vec<(String, Vec<u8>)>);
+
+impl Parts for Given {
+    fn read(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, bytes)| bytes.clone())
+    }
+
+    fn report(&self, _: &str) {}
 }
 
 /// A run's `run.json`: no file that it names lies outside the folder.

@@ -37,3 +37,32 @@ fn every_target_has_an_entry_and_the_other_way_round() {
     let manifest = include_str!("../../fuzz/Cargo.toml");
     assert!(entries.iter().all(|name| manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\""))));
 }
+
+/// Writes the seed of the target for indexes, which has to follow what is kept of a lane: run it with `--ignored` when that
+/// changes.
+#[test]
+#[ignore = "writes into the sources"]
+fn write_the_seed_of_the_index() {
+    use skiplane::app::specimen::{Specimen, app_of};
+    use skiplane::experiment::Shortcut;
+
+    let lane = Specimen { steps: 12, ..Specimen::new("plain", 8, Shortcut::None) };
+    let app = app_of(&[lane]);
+    let mut bytes = Vec::new();
+    for (name, part) in app.lanes()[0].to_parts().unwrap() {
+        bytes.push(u8::try_from(name.len()).unwrap());
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.extend_from_slice(&u16::try_from(part.len()).unwrap().to_le_bytes());
+        bytes.extend_from_slice(&part);
+    }
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/index");
+    fs::create_dir_all(&corpus).unwrap();
+    fs::write(corpus.join("lane"), bytes).unwrap();
+}
+
+/// Else the target would fuzz nothing but its own refusal.
+#[test]
+fn the_seed_of_the_index_is_taken() {
+    let seed = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/index/lane")).unwrap();
+    assert!(entries::index_is_taken(&seed));
+}
