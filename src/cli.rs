@@ -112,11 +112,12 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Failure> {
-    // The dashboard wants standard output for itself.
+    // Dashboard and browser want standard output for itself.
     match command {
         Command::Train(args) => train::run(&args),
         Command::Attach(args) => attach::run(&args),
         Command::Review(args) => review::run(&args),
+        Command::Runs(args) => runs::run(&args),
         command => print(command),
     }
 }
@@ -124,9 +125,8 @@ fn run(command: Command) -> Result<(), Failure> {
 fn print(command: Command) -> Result<(), Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     match command {
-        Command::Train(_) | Command::Attach(_) | Command::Review(_) => {}
+        Command::Train(_) | Command::Attach(_) | Command::Review(_) | Command::Runs(_) => {}
         Command::Control(args) => control::run(&args, &mut out)?,
-        Command::Runs(args) => runs::run(&args, &mut out)?,
         Command::Show(args) => show::run(&args, &mut out)?,
         Command::Snapshot(args) => snapshot::run(&args, &mut out)?,
         Command::Export(args) => export::run(&args, &mut out)?,

@@ -275,6 +275,14 @@ impl Theme {
             Glyph::Done => ('━', '='),
             Glyph::Ahead => ('╌', '-'),
             Glyph::Here => ('●', 'O'),
+            Glyph::Stopped => ('■', '#'),
+            Glyph::Closed => ('▸', '>'),
+            Glyph::Open => ('▾', 'v'),
+            Glyph::Branch => ('├', '|'),
+            Glyph::LastBranch => ('└', '`'),
+            Glyph::Caret => ('▏', '_'),
+            Glyph::Dash => ('–', '-'),
+            Glyph::Shade => ('·', '.'),
         };
         if self.is_ascii() { ascii } else { unicode }
     }
@@ -328,6 +336,14 @@ pub enum Glyph {
     Done,
     Ahead,
     Here,
+    Stopped,
+    Closed,
+    Open,
+    Branch,
+    LastBranch,
+    Caret,
+    Dash,
+    Shade,
 }
 
 const ASCII_BORDER: border::Set<'static> = border::Set {

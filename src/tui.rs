@@ -1,28 +1,37 @@
-//! The dashboard on a terminal: its modes, its input, and the loop that folds what happens and draws when
-//! something changed. It knows neither how runs are trained nor how they are stored; a [`Source`] gives it
-//! their events.
+//! The dashboard and the runs browser on a terminal: its modes, its input, and the loops that fold what happens and
+//! draw when something changed. It knows neither how runs are trained nor how they are stored; a [`Source`] gives it
+//! their events, a [`Stock`] the runs that there are.
 
 use std::io;
 
 use crate::app::App;
+use crate::catalog::Catalog;
+use crate::text::printable;
 use crate::theme::Theme;
+use crate::widgets::put_centered;
+use screen::Screen;
 
 mod abilities;
+mod browser;
 mod dashboard;
 mod guard;
 mod input;
 mod pacer;
 mod screen;
+mod stock;
 mod source;
 
 pub use abilities::{Appearance, describe, detect};
 pub use source::{Followed, Order, Saved, Source};
+pub use stock::{RunsStock, Stock};
 
 /// How the dashboard ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// The user left, and nothing was running.
     Left,
+    /// The user wants to see all runs.
+    Browse,
     /// The user wants training to stop, and then to leave.
     Stop,
     /// The user wants training to go on without the terminal.
@@ -33,17 +42,80 @@ pub enum Ending {
     Lost,
 }
 
+/// What the user wants of the runs browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// To see these runs on the dashboard.
+    Open(Vec<String>),
+    /// To leave, or what else ended it.
+    Leave(Ending),
+}
+
+/// The terminal in the modes that screens need; they are restored whatever happens, a panic included.
+pub struct Terminal {
+    screen: screen::TerminalScreen,
+    // Dropped before the guard, so that nothing reads the terminal any more when its modes are restored.
+    inputs: input::Inputs,
+    theme: Theme,
+    _guard: guard::Guard,
+}
+
+impl Terminal {
+    /// Puts the terminal of this process into its modes.
+    ///
+    /// # Errors
+    /// Where that cannot be done.
+    pub fn open(theme: Theme) -> io::Result<Terminal> {
+        let guard = guard::Guard::enter()?;
+        let inputs = input::Inputs::start()?;
+        Ok(Terminal { screen: screen::TerminalScreen::new()?, inputs, theme, _guard: guard })
+    }
+
+    /// Shows the dashboard until the user leaves or a signal comes. Training is not stopped here: the [`Ending`] says
+    /// what is wanted.
+    ///
+    /// # Errors
+    /// The terminal cannot be written to.
+    pub fn dashboard(&mut self, app: &mut App, source: &mut dyn Source) -> io::Result<Ending> {
+        self.screen.forget()?;
+        dashboard::Dashboard::new(app, source, &mut self.screen, self.theme.clone())
+            .run(self.inputs.receiver())
+    }
+
+    /// Shows the runs browser until the user leaves or opens runs, or a signal comes; `notice` is said at first.
+    ///
+    /// # Errors
+    /// The terminal cannot be written to.
+    pub fn browser(
+        &mut self,
+        catalog: &mut Catalog,
+        stock: &mut dyn Stock,
+        notice: Option<&str>,
+    ) -> io::Result<Choice> {
+        self.screen.forget()?;
+        let mut browser = browser::Browser::new(catalog, stock, &mut self.screen, &self.theme);
+        notice.into_iter().for_each(|notice| browser.notify(notice));
+        browser.run(self.inputs.receiver())
+    }
+
+    /// Shows a word while something takes its time.
+    ///
+    /// # Errors
+    /// The terminal cannot be written to.
+    pub fn say(&mut self, text: &str) -> io::Result<()> {
+        let theme = &self.theme;
+        let text = printable(text);
+        self.screen
+            .paint(&mut |area, buffer| put_centered(buffer, area, area.height / 2, &text, theme.muted()))?;
+        Ok(())
+    }
+}
+
 /// Shows the dashboard until the user leaves or a signal comes; restores the terminal whatever happens, a
 /// panic included. Training is not stopped here: the [`Ending`] says what is wanted.
 ///
 /// # Errors
 /// The terminal cannot be put into the modes that are needed, or cannot be written to.
 pub fn run(app: &mut App, source: &mut dyn Source, theme: Theme) -> io::Result<Ending> {
-    let guard = guard::Guard::enter()?;
-    let inputs = input::Inputs::start()?;
-    let mut screen = screen::TerminalScreen::new()?;
-    let ending = dashboard::Dashboard::new(app, source, &mut screen, theme).run(inputs.receiver());
-    drop(inputs);
-    drop(guard);
-    ending
+    Terminal::open(theme)?.dashboard(app, source)
 }

@@ -9,6 +9,7 @@ use crate::app::{Action, App, ViewKind};
 use crate::theme::Theme;
 
 mod bindings;
+pub mod browser;
 mod curves;
 mod frame;
 mod help;
@@ -22,7 +23,7 @@ mod layer;
 mod shortcut;
 mod findings;
 
-pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
+pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_in, binding_of};
 pub use frame::{Mode, Status, click, draw};
 pub use snapshot::{Format, snapshot};
 

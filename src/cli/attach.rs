@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
-use super::{RunsFolder, saved};
+use super::{RunsFolder, runs, saved};
 use crate::archive::{self, Opened};
 use crate::tui::{self, Followed};
 
@@ -30,6 +30,7 @@ pub(super) fn run(args: &AttachArgs) -> Result<(), Failure> {
     match tui::run(&mut app, &mut Followed::new(replay, shelf, folder), tui::detect(args.appearance.into()))?
     {
         tui::Ending::Signal(_) | tui::Ending::Lost => Err(Failure::Interrupted),
+        tui::Ending::Browse => runs::browse_all(&args.folder, args.appearance),
         tui::Ending::Left | tui::Ending::Stop | tui::Ending::Detach => Ok(()),
     }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
-use super::{RunsFolder, saved};
+use super::{RunsFolder, runs, saved};
 use crate::tui::{self, Saved};
 
 /// Opens saved runs on the dashboard; several are put side by side.
@@ -31,6 +31,7 @@ pub(super) fn run(args: &ReviewArgs) -> Result<(), Failure> {
     let (mut app, shelf) = saved::fold(&folders)?;
     match tui::run(&mut app, &mut Saved::new(shelf), tui::detect(args.appearance.into()))? {
         tui::Ending::Signal(_) | tui::Ending::Lost => Err(Failure::Interrupted),
+        tui::Ending::Browse => runs::browse_all(&args.folder, args.appearance),
         tui::Ending::Left | tui::Ending::Stop | tui::Ending::Detach => Ok(()),
     }
 }

@@ -1,47 +1,183 @@
-//! `skiplane runs`: lists the runs of a folder.
+//! `skiplane runs`: the runs of a folder, as a browser on a terminal, else as a table.
 
-use std::io::Write;
-use std::time::SystemTime;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
+use serde::Serialize;
 
+use super::appearance::AppearanceArgs;
 use super::failure::Failure;
 use super::table::{Align, Table, duration, loss, percent};
-use super::{RunsFolder, warn};
-use crate::runlog::{self, RunSummary};
+use super::{RunsFolder, saved, warn};
+use crate::archive::{self, Opened};
+use crate::catalog::run::At;
+use crate::catalog::sort::order;
+use crate::catalog::{Catalog, Filter, FilterError, Run, Sort, SortKey};
+use crate::runlog::{RunSummary, State, run_path};
+use crate::session::listing;
+use crate::tui::{self, Choice, Ending, Followed, RunsStock, Saved, Terminal};
 
-/// Lists runs with state, lanes, steps and last figures, the oldest first.
+/// Shows the runs of a folder with state, lanes, steps and last figures: to browse on a terminal, else as a table.
 ///
-/// Loss is that of the last step; train and test are the errors of the last evaluations with running
-/// statistics.
+/// The browser opens runs on the dashboard, compares what is marked, keeps notes and tags, and moves runs to the
+/// trash; `?` shows its keys. In the table loss is that of the last step; train and test are the errors of the last
+/// evaluations with running statistics.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example: skiplane runs --json | jq -r '.[] | select(.state == \"finished\").id'")]
+#[command(after_help = "\
+Examples:
+  skiplane runs
+  skiplane runs --filter 'depth>20 shortcut=identity loss<0.5 not tag=draft' --sort test
+  skiplane runs --json | jq -r '.[] | select(.state == \"finished\").id'
+
+A filter holds for a run where all of it holds for one of its lanes. Words without a key are looked for in id, name,
+question, note and tags; `key=value`, !=, <, <=, >, >= and ~ (contains) compare; and, or, not and parentheses combine.")]
 pub(super) struct RunsArgs {
     #[command(flatten)]
     folder: RunsFolder,
     /// Prints an array of objects with all that is known.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "plain")]
     json: bool,
+    /// Prints the table on a terminal, too.
+    #[arg(long)]
+    plain: bool,
+    /// Shows only the runs that a filter lets through.
+    #[arg(long, value_name = "EXPR")]
+    filter: Option<String>,
+    /// Orders by state, id, started, depth, step, loss, train, test, duration, tag or seed; by default the newest
+    /// stand first in the browser and last in the table.
+    #[arg(long, value_name = "KEY", value_parser = sort_key)]
+    sort: Option<SortKey>,
+    /// The greatest first.
+    #[arg(long, requires = "sort")]
+    reverse: bool,
+    #[command(flatten)]
+    appearance: AppearanceArgs,
 }
 
-pub(super) fn run(args: &RunsArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let root = args.folder.path()?;
-    let (runs, unreadable) = runlog::list(&root, SystemTime::now());
-    if args.json {
-        serde_json::to_writer_pretty(&mut *out, &runs).map_err(std::io::Error::from)?;
-        writeln!(out)?;
-    } else if runs.is_empty() {
-        warn(&format!("no runs in {} yet; `skiplane train` makes one", root.display()));
-    } else {
-        write_table(&runs, out)?;
+fn sort_key(name: &str) -> Result<SortKey, String> {
+    SortKey::named(name).ok_or_else(|| {
+        let names: Vec<&str> = SortKey::ALL.into_iter().map(SortKey::name).collect();
+        format!("expected one of {}", names.join(", "))
+    })
+}
+
+/// A run as it is printed.
+#[derive(Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    summary: &'a RunSummary,
+    note: &'a str,
+    tags: &'a [String],
+}
+
+impl RunsArgs {
+    fn filter(&self) -> Result<Filter, Failure> {
+        let text = self.filter.as_deref().unwrap_or_default();
+        text.parse().map_err(|error: FilterError| Failure::Input(anyhow::anyhow!("--filter: {error}")))
     }
-    for error in unreadable {
-        warn(&error.to_string());
+
+    fn sort(&self) -> Option<Sort> {
+        self.sort.map(|key| Sort { key, descending: self.reverse })
+    }
+}
+
+pub(super) fn run(args: &RunsArgs) -> Result<(), Failure> {
+    let (filter, root) = (args.filter()?, args.folder.path()?);
+    if !args.json && !args.plain && io::stdin().is_terminal() && io::stdout().is_terminal() {
+        let mut catalog = Catalog::new();
+        catalog.set_filter(filter);
+        args.sort().into_iter().for_each(|sort| catalog.set_sort(sort));
+        return browse(&root, &mut catalog, args.appearance);
+    }
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    print(args, &filter, &root, &mut out)?;
+    Ok(out.flush()?)
+}
+
+/// Browses the runs of a folder, for whoever comes from one of them.
+pub(super) fn browse_all(folder: &RunsFolder, appearance: AppearanceArgs) -> Result<(), Failure> {
+    browse(&folder.path()?, &mut Catalog::new(), appearance)
+}
+
+/// Goes between the browser and the dashboard until the user leaves the browser.
+fn browse(root: &Path, catalog: &mut Catalog, appearance: AppearanceArgs) -> Result<(), Failure> {
+    let mut stock = RunsStock::open(root.to_owned())?;
+    let mut terminal = Terminal::open(tui::detect(appearance.into()))?;
+    let mut notice = None;
+    loop {
+        let ids = match terminal.browser(catalog, &mut stock, notice.as_deref())? {
+            Choice::Open(ids) => ids,
+            Choice::Leave(Ending::Signal(_) | Ending::Lost) => return Err(Failure::Interrupted),
+            Choice::Leave(Ending::Left | Ending::Browse | Ending::Stop | Ending::Detach) => return Ok(()),
+        };
+        notice = match open(root, catalog, &ids, &mut terminal) {
+            Ok((Ending::Signal(_) | Ending::Lost, _)) => return Err(Failure::Interrupted),
+            Ok((Ending::Left | Ending::Browse | Ending::Stop | Ending::Detach, losses)) => {
+                losses.into_iter().next()
+            }
+            // A run that cannot be opened is no reason to leave the others.
+            Err(failure) => failure.message(),
+        };
+    }
+}
+
+/// Shows runs on the dashboard: a single one that is written is followed, others stand as they are.
+fn open(
+    root: &Path,
+    catalog: &Catalog,
+    ids: &[String],
+    terminal: &mut Terminal,
+) -> Result<(Ending, Vec<String>), Failure> {
+    terminal.say(&format!("opening {}", ids.join(", ")))?;
+    let folders = ids.iter().map(|id| run_path(root, id)).collect::<Result<Vec<PathBuf>, _>>()?;
+    let is_written =
+        |id: &String| catalog.run(id).and_then(Run::state).is_some_and(|state: State| !state.is_over());
+    if let [folder] = folders.as_slice()
+        && ids.iter().any(is_written)
+    {
+        let Opened { mut app, replay, shelf } = archive::open(&folders)?;
+        let mut source = Followed::new(replay, shelf, folder.clone());
+        return Ok((terminal.dashboard(&mut app, &mut source)?, Vec::new()));
+    }
+    let (mut app, shelf, losses) = saved::fold_quietly(&folders)?;
+    Ok((terminal.dashboard(&mut app, &mut Saved::new(shelf))?, losses))
+}
+
+fn print(args: &RunsArgs, filter: &Filter, root: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+    let runs: Vec<Run> = listing::read_all(root)?.into_iter().map(Run::new).collect();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    let mut shown: Vec<usize> =
+        (0..runs.len()).filter(|index| filter.matches(&At { run: &runs[*index], now_ms })).collect();
+    // The newest last, where a terminal leaves off.
+    order(&runs, &mut shown, args.sort().unwrap_or(Sort { key: SortKey::Started, descending: false }));
+    let known: Vec<&Run> =
+        shown.iter().map(|index| &runs[*index]).filter(|run| run.known().is_some()).collect();
+    if args.json {
+        let printed: Vec<Printed<'_>> = known.iter().filter_map(|run| printed(run)).collect();
+        serde_json::to_writer_pretty(&mut *out, &printed).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else if known.is_empty() && filter.is_everything() {
+        warn(&format!("no runs in {} yet; `skiplane train` makes one", root.display()));
+    } else if !known.is_empty() {
+        write_table(&known, out)?;
+    }
+    for index in shown {
+        if let Some(problem) = runs[index].problem() {
+            warn(&crate::text::printable(&format!("{}: {problem}", runs[index].id())));
+        }
     }
     Ok(())
 }
 
-fn write_table(runs: &[RunSummary], out: &mut dyn Write) -> std::io::Result<()> {
+fn printed(run: &Run) -> Option<Printed<'_>> {
+    let known = run.known()?;
+    Some(Printed { summary: &known.summary, note: known.notes.note(), tags: known.notes.tags() })
+}
+
+fn write_table(runs: &[&Run], out: &mut dyn Write) -> io::Result<()> {
     use Align::{Left, Right};
     let columns = [
         ("RUN", Left),
@@ -55,9 +191,9 @@ fn write_table(runs: &[RunSummary], out: &mut dyn Write) -> std::io::Result<()> 
     ];
     let mut table = Table::new(&columns);
     for run in runs {
-        for (index, lane) in run.lanes.iter().enumerate() {
+        for (index, lane) in run.lanes().iter().enumerate() {
             table.row([
-                if index == 0 { run.id.clone() } else { String::new() },
+                if index == 0 { run.id().to_owned() } else { String::new() },
                 lane.state.name().to_owned(),
                 lane.name.clone(),
                 format!("{}/{}", lane.step, lane.steps),

@@ -11,12 +11,18 @@ use crate::session::replay::Replay;
 
 /// The state after the last event of every lane, and where more of it can be looked up; warns of what was passed over.
 pub(super) fn fold(folders: &[PathBuf]) -> Result<(App, Shelf), Failure> {
+    let (app, shelf, losses) = fold_quietly(folders)?;
+    losses.iter().for_each(|loss| warn(loss));
+    Ok((app, shelf))
+}
+
+/// As [`fold`], but gives what was passed over, a line on each kind.
+pub(super) fn fold_quietly(folders: &[PathBuf]) -> Result<(App, Shelf, Vec<String>), Failure> {
     let Opened { mut app, replay, shelf } = archive::open(folders)?;
     for lane in 0..replay.lanes().len() {
         app.source_ended(crate::units::LaneIdx(lane));
     }
-    warn_of_losses(&replay);
-    Ok((app, shelf))
+    Ok((app, shelf, losses(&replay)))
 }
 
 /// Refuses to open a dashboard where there is no terminal to draw it on.
@@ -30,13 +36,22 @@ pub(super) fn require_terminal() -> Result<(), Failure> {
 
 /// Tells of records that were passed over.
 pub(super) fn warn_of_losses(replay: &Replay) {
+    losses(replay).iter().for_each(|loss| warn(loss));
+}
+
+fn losses(replay: &Replay) -> Vec<String> {
     let report = replay.report();
+    let mut losses = Vec::new();
     if let Some((lane, bad)) = report.bad.first() {
         let log = replay.lanes().get(lane.0).map(|lane| lane.log.display().to_string()).unwrap_or_default();
         let count = report.bad_count;
-        warn(&format!("{count} bad records were left out, the first in {log}:{}: {}", bad.line, bad.reason));
+        losses.push(format!(
+            "{count} bad records were left out, the first in {log}:{}: {}",
+            bad.line, bad.reason
+        ));
     }
-    for (kind, count) in &report.unknown {
-        warn(&format!("{count} events of a newer kind were left out: {kind}"));
-    }
+    let unknown = report.unknown.iter();
+    losses
+        .extend(unknown.map(|(kind, count)| format!("{count} events of a newer kind were left out: {kind}")));
+    losses
 }

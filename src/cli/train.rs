@@ -221,7 +221,7 @@ fn dashboard(args: &TrainArgs, mut started: Started, waiting: Option<Waiting>) -
         tui::run(&mut started.app, &mut source, theme)
     };
     match ending {
-        Ok(tui::Ending::Left) => end(started, headless::Ending::Finished),
+        Ok(tui::Ending::Left | tui::Ending::Browse) => end(started, headless::Ending::Finished),
         Ok(tui::Ending::Detach | tui::Ending::Lost) => detach(started, waiting),
         Ok(tui::Ending::Stop) => {
             started.live.command_all(Command::Stop);

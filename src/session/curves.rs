@@ -41,6 +41,8 @@ pub struct LaneCurves {
 pub struct Curve {
     width: u64,
     points: Vec<Point>,
+    /// The step of its last value.
+    last: Option<u64>,
 }
 
 /// The values of a stretch of steps.
@@ -58,7 +60,7 @@ pub struct Point {
 
 impl Default for Curve {
     fn default() -> Curve {
-        Curve { width: 1, points: Vec::new() }
+        Curve { width: 1, points: Vec::new(), last: None }
     }
 }
 
@@ -73,8 +75,13 @@ impl Curve {
         &self.points
     }
 
-    /// Takes in the value of a step; steps that do not ascend are passed over.
+    /// Takes in the value of a step. Steps that do not ascend are passed over: a lane that was resumed makes some of
+    /// its steps again, and comes to the same values.
     pub fn push(&mut self, step: u64, value: f32) {
+        if self.last.is_some_and(|last| step <= last) {
+            return;
+        }
+        self.last = Some(step);
         let finite = value.is_finite();
         let point = Point {
             step: step - step % self.width,
@@ -84,7 +91,6 @@ impl Curve {
         };
         match self.points.last_mut() {
             Some(last) if last.step == point.step => last.merge(&point),
-            Some(last) if last.step > point.step => {}
             _ => self.points.push(point),
         }
         while self.points.len() > MOST_POINTS {

@@ -237,6 +237,11 @@ impl<'a> Dashboard<'a> {
                 self.pacer.answer();
             }
             Command::Quit => return Ok(Some(Ending::Left)),
+            // Whoever trains has a question to answer first.
+            Command::Browse if self.source.mode() == Mode::Live => {
+                self.notify("q leaves; then `skiplane runs`")
+            }
+            Command::Browse => return Ok(Some(Ending::Browse)),
         }
         Ok(None)
     }

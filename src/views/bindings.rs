@@ -24,6 +24,7 @@ pub enum Key {
     Enter,
     Escape,
     Backspace,
+    Delete,
 }
 
 /// What a key asks for: of the state, of the training, or of the screen.
@@ -41,6 +42,8 @@ pub enum Command {
     HideLane,
     /// Gives the terminal back while training goes on; where another process trains, leaves.
     Detach,
+    /// Goes to the list of all runs; not while live.
+    Browse,
     /// Leaves; live, asks first.
     Quit,
     /// Draws everything anew.
@@ -56,6 +59,10 @@ pub enum Group {
     Cursor,
     /// How things are shown.
     Showing,
+    /// Which runs are meant.
+    Choosing,
+    /// What is changed of runs.
+    Changing,
     /// Training and playback.
     Running,
     /// The program itself.
@@ -64,7 +71,15 @@ pub enum Group {
 
 impl Group {
     /// All groups in the order of the help.
-    pub const ALL: [Group; 5] = [Group::Views, Group::Cursor, Group::Showing, Group::Running, Group::Program];
+    pub const ALL: [Group; 7] = [
+        Group::Views,
+        Group::Cursor,
+        Group::Showing,
+        Group::Choosing,
+        Group::Changing,
+        Group::Running,
+        Group::Program,
+    ];
 
     /// Its heading.
     pub fn title(self) -> &'static str {
@@ -72,6 +87,8 @@ impl Group {
             Group::Views => "Views",
             Group::Cursor => "Cursor",
             Group::Showing => "Showing",
+            Group::Choosing => "Choosing",
+            Group::Changing => "Changing",
             Group::Running => "Running",
             Group::Program => "Program",
         }
@@ -80,9 +97,9 @@ impl Group {
 
 /// One or two keys and what they do.
 #[derive(Clone, Copy, Debug)]
-pub struct Binding {
+pub struct Binding<C: 'static = Command> {
     /// Each key with what it asks for.
-    pub keys: &'static [(Key, Command)],
+    pub keys: &'static [(Key, C)],
     /// The keys in the help; its characters have stand-ins in ASCII.
     pub label: &'static str,
     /// One or two words for the hints.
@@ -93,9 +110,14 @@ pub struct Binding {
     pub group: Group,
 }
 
-/// What a key is bound to.
+/// What a key of the dashboard is bound to.
 pub fn binding_of(key: Key) -> Option<(&'static Binding, Command)> {
-    BINDINGS.iter().find_map(|binding| {
+    binding_in(BINDINGS, key)
+}
+
+/// What a key of a table is bound to.
+pub fn binding_in<C: Copy>(bindings: &'static [Binding<C>], key: Key) -> Option<(&'static Binding<C>, C)> {
+    bindings.iter().find_map(|binding| {
         let (_, command) = binding.keys.iter().find(|(bound, _)| *bound == key)?;
         Some((binding, *command))
     })
@@ -107,9 +129,17 @@ const fn act(key: char, action: Action) -> (Key, Command) {
 
 macro_rules! binding {
     ($group:ident, $label:literal, $hint:literal, $what:literal, [$($key:expr),* $(,)?]) => {
-        Binding { keys: &[$($key),*], label: $label, hint: $hint, what: $what, group: Group::$group }
+        $crate::views::Binding {
+            keys: &[$($key),*],
+            label: $label,
+            hint: $hint,
+            what: $what,
+            group: $crate::views::Group::$group,
+        }
     };
 }
+
+pub(super) use binding;
 
 /// All keys.
 pub const BINDINGS: &[Binding] = &[
@@ -267,6 +297,13 @@ pub const BINDINGS: &[Binding] = &[
         "detach",
         "back to the shell; training goes on, `skiplane attach` shows it",
         [(Key::Char('d'), Command::Detach)]
+    ),
+    binding!(
+        Program,
+        "r",
+        "runs",
+        "the list of all runs (review, attach)",
+        [(Key::Char('r'), Command::Browse)]
     ),
     binding!(Program, "?", "help", "this help", [act('?', Action::ToggleHelp)]),
     binding!(Program, "Esc", "close", "close what is open", [(Key::Escape, Command::Act(Action::Dismiss))]),

@@ -80,7 +80,7 @@ pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, the
         draw_timeline(app, timeline, buffer, theme);
     }
     if app.options().help {
-        help::draw(app.options().scroll, parts.body, buffer, theme);
+        help::draw(bindings::BINDINGS, Vec::new(), app.options().scroll, parts.body, buffer, theme);
     }
     if let Some(digits) = &app.options().go_to {
         draw_prompt(app, digits, area, buffer, theme);

@@ -1,15 +1,15 @@
-//! The help, generated from the table of keys.
+//! The help, generated from a table of keys.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::bindings::{BINDINGS, Binding, Group};
+use super::bindings::{Binding, Group};
 use crate::theme::Theme;
 use crate::widgets::{Popup, pad_right};
 
 /// A binding's keys, in ASCII where the theme keeps to it.
-pub(super) fn label(binding: &Binding, theme: &Theme) -> String {
+pub(super) fn label<C>(binding: &Binding<C>, theme: &Theme) -> String {
     if !theme.is_ascii() {
         return binding.label.to_owned();
     }
@@ -20,9 +20,17 @@ pub(super) fn label(binding: &Binding, theme: &Theme) -> String {
     }
 }
 
-/// Draws the help over an area, from a line on.
-pub(super) fn draw(scroll: usize, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let lines = lines(theme);
+/// Draws the help of a table of keys over an area, from a line on; `more` stands below the keys.
+pub(super) fn draw<C>(
+    bindings: &[Binding<C>],
+    more: Vec<Line<'static>>,
+    scroll: usize,
+    area: Rect,
+    buffer: &mut Buffer,
+    theme: &Theme,
+) {
+    let mut lines = lines(bindings, theme);
+    lines.extend(more);
     let room = usize::from(area.height.saturating_sub(2));
     let scroll = scroll.min(lines.len().saturating_sub(room));
     let title =
@@ -30,11 +38,14 @@ pub(super) fn draw(scroll: usize, area: Rect, buffer: &mut Buffer, theme: &Theme
     Popup { title, lines: &lines, scroll }.render(area, buffer, theme);
 }
 
-fn lines(theme: &Theme) -> Vec<Line<'static>> {
+fn lines<C>(bindings: &[Binding<C>], theme: &Theme) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     for group in Group::ALL {
-        lines.push(Line::styled(group.title(), theme.heading()));
-        for binding in BINDINGS.iter().filter(|binding| binding.group == group) {
+        let mut of_group = bindings.iter().filter(|binding| binding.group == group).peekable();
+        if of_group.peek().is_some() {
+            lines.push(Line::styled(group.title(), theme.heading()));
+        }
+        for binding in of_group {
             lines.push(Line::from(vec![
                 Span::styled(format!("  {} ", pad_right(&label(binding, theme), 10)), theme.accent()),
                 Span::styled(binding.what, theme.text()),

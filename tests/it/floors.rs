@@ -39,8 +39,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "views",
         &[
             "app",
+            "catalog",
             "event",
             "experiment",
+            "runlog",
             "statistic",
             "statistics",
             "text",
@@ -54,12 +56,19 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("paths", &["text"]),
     ("archive", &["app", "event", "runlog", "session", "units"]),
     ("headless", &["app", "event", "experiment", "session", "text", "topology", "units"]),
-    ("tui", &["app", "archive", "event", "session", "text", "theme", "units", "views", "widgets"]),
+    (
+        "tui",
+        &[
+            "app", "archive", "catalog", "event", "runlog", "session", "text", "theme", "units", "views",
+            "widgets",
+        ],
+    ),
     (
         "cli",
         &[
             "app",
             "archive",
+            "catalog",
             "datasets",
             "event",
             "experiment",

@@ -35,14 +35,14 @@ fn rows(buffer: &Buffer) -> impl Iterator<Item = &[ratatui::buffer::Cell]> {
 }
 
 /// The characters, each row between bars so that blanks at its end are seen.
-fn characters(buffer: &Buffer) -> String {
+pub(crate) fn characters(buffer: &Buffer) -> String {
     rows(buffer)
         .map(|row| format!("|{}|\n", row.iter().map(|cell| cell.symbol()).collect::<String>()))
         .collect()
 }
 
 /// The characters, then a letter for the style of each cell, then what the letters stand for.
-fn styled(buffer: &Buffer) -> String {
+pub(crate) fn styled(buffer: &Buffer) -> String {
     let mut text = characters(buffer);
     let mut letters: BTreeMap<String, char> = BTreeMap::new();
     let mut legend = String::new();

@@ -9,6 +9,7 @@ mod dashboard;
 mod any_size;
 mod archive;
 mod app;
+mod browser;
 mod end_to_end;
 mod experiment;
 mod failing_disk;

@@ -1,0 +1,314 @@
+//! The loop of the runs browser: as the dashboard's, but what comes in are runs, and what the user orders may take
+//! something of the world.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Select};
+use crossterm::event::{Event, KeyEvent, MouseButton, MouseEvent, MouseEventKind};
+use signal_hook::consts::{SIGCONT, SIGHUP};
+
+use super::input::{Input, key_of};
+use super::pacer::Pacer;
+use super::screen::Screen;
+use super::stock::Stock;
+use super::{Choice, Ending, guard};
+use crate::catalog::{Action, Catalog, Edit, Prompt, Request};
+use crate::runlog::{Discarded, Notes};
+use crate::session::listing::Found;
+use crate::theme::Theme;
+use crate::views::Key;
+use crate::views::browser::{self, Command, Status, binding_of};
+
+/// How long a notice stays.
+const NOTICE: Duration = Duration::from_secs(6);
+/// The longest wait, so that nothing that was missed stays unseen.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// The loop's state beside the catalog's.
+pub(super) struct Browser<'a> {
+    catalog: &'a mut Catalog,
+    stock: &'a mut dyn Stock,
+    screen: &'a mut dyn Screen,
+    theme: &'a Theme,
+    pacer: Pacer,
+    notice: Option<(String, Instant)>,
+}
+
+impl<'a> Browser<'a> {
+    pub(super) fn new(
+        catalog: &'a mut Catalog,
+        stock: &'a mut dyn Stock,
+        screen: &'a mut dyn Screen,
+        theme: &'a Theme,
+    ) -> Browser<'a> {
+        let mut pacer = Pacer::default();
+        pacer.change();
+        Browser { catalog, stock, screen, theme, pacer, notice: None }
+    }
+
+    /// Says something from the start.
+    pub(super) fn notify(&mut self, text: &str) {
+        self.notice = Some((text.to_owned(), Instant::now() + NOTICE));
+        self.pacer.answer();
+    }
+
+    /// Goes on until the user leaves or opens runs, or a signal comes.
+    pub(super) fn run(&mut self, inputs: &Receiver<Input>) -> io::Result<Choice> {
+        loop {
+            self.fold();
+            while let Ok(input) = inputs.try_recv() {
+                if let Some(choice) = self.take(input)? {
+                    return Ok(choice);
+                }
+            }
+            let now = Instant::now();
+            if self.notice.as_ref().is_some_and(|(_, until)| *until <= now) {
+                self.notice = None;
+                self.pacer.change();
+            }
+            if self.pacer.is_due(now) {
+                self.draw(now)?;
+            }
+            self.wait(inputs);
+        }
+    }
+
+    /// Sleeps until there is something to do.
+    fn wait(&self, inputs: &Receiver<Input>) {
+        let now = Instant::now();
+        let notice = self.notice.as_ref().map(|(_, until)| until.saturating_duration_since(now));
+        let longest = [self.pacer.wait(now), notice].into_iter().flatten().min().unwrap_or(IDLE);
+        let mut select = Select::new();
+        select.recv(inputs);
+        self.stock.watch(&mut select);
+        // Timing out is as good as being woken: the loop looks at everything anyway.
+        _ = select.ready_timeout(longest);
+    }
+
+    /// Takes in all that was found.
+    fn fold(&mut self) {
+        let (catalog, pacer) = (&mut *self.catalog, &mut self.pacer);
+        self.stock.drain(&mut |found| {
+            // What somebody waits for is shown at once: the first runs, all of them, and curves.
+            match &found {
+                Found::Runs(_) if !catalog.runs().is_empty() => pacer.change(),
+                Found::Time(_) | Found::Gone(_) => pacer.change(),
+                Found::Runs(_) | Found::Complete(_) | Found::Curves(_) => pacer.answer(),
+            }
+            catalog.apply(found);
+        });
+    }
+
+    fn draw(&mut self, now: Instant) -> io::Result<()> {
+        self.pacer.drawn(now);
+        self.catalog.settle();
+        self.want_curves();
+        let status = Status { notice: self.notice.as_ref().map(|(text, _)| text.as_str()) };
+        let (catalog, theme) = (&*self.catalog, self.theme);
+        self.screen.paint(&mut |area, buffer| browser::draw(catalog, &status, area, buffer, theme))?;
+        Ok(())
+    }
+
+    fn want_curves(&mut self) {
+        if let Some(ids) = self.catalog.missing_curves()
+            && !self.stock.want_curves(ids)
+        {
+            self.notify("too much is being read; try again");
+        }
+    }
+
+    fn take(&mut self, input: Input) -> io::Result<Option<Choice>> {
+        match input {
+            Input::Terminal(Event::Key(key)) => self.key(key),
+            Input::Terminal(Event::Mouse(mouse)) => self.mouse(mouse),
+            Input::Terminal(Event::Resize(..)) => {
+                self.pacer.answer();
+                Ok(None)
+            }
+            Input::Terminal(_) => Ok(None),
+            Input::Signal(SIGCONT) => {
+                guard::set_modes()?;
+                self.redraw()?;
+                Ok(None)
+            }
+            Input::Signal(SIGHUP) => Ok(Some(Choice::Leave(Ending::Lost))),
+            Input::Signal(signal) => Ok(Some(Choice::Leave(Ending::Signal(signal)))),
+            Input::Lost(error) => Err(error),
+        }
+    }
+
+    fn key(&mut self, event: KeyEvent) -> io::Result<Option<Choice>> {
+        let Some(key) = key_of(event) else { return Ok(None) };
+        // Whoever goes on has read what was said.
+        self.notice = None;
+        if let Some(prompt) = self.catalog.prompt() {
+            let action = match prompt {
+                Prompt::Delete { .. } => answer(key),
+                Prompt::Filter { .. } => typed(key).or(beside_typing(key)),
+                Prompt::Note { .. } | Prompt::Tags { .. } => typed(key),
+            };
+            return Ok(action.and_then(|action| self.act(action)));
+        }
+        if self.catalog.help()
+            && let Some(action) = in_help(key)
+        {
+            return Ok(self.act(action));
+        }
+        match binding_of(key) {
+            Some((_, command)) => self.obey(command),
+            None => Ok(None),
+        }
+    }
+
+    fn obey(&mut self, command: Command) -> io::Result<Option<Choice>> {
+        let action = match command {
+            Command::Act(action) => action,
+            Command::Page(by) => {
+                let rows = browser::page(self.catalog, self.screen.area()?);
+                Action::MoveCursor(by * i64::try_from(rows).unwrap_or(i64::MAX))
+            }
+            Command::ToggleDetails => browser::toggle_details(self.catalog, self.screen.area()?),
+            Command::Redraw => {
+                self.redraw()?;
+                return Ok(None);
+            }
+            Command::Quit => return Ok(Some(Choice::Leave(Ending::Left))),
+        };
+        Ok(self.act(action))
+    }
+
+    fn mouse(&mut self, event: MouseEvent) -> io::Result<Option<Choice>> {
+        let commands = match event.kind {
+            MouseEventKind::Down(MouseButton::Left) => {
+                self.catalog.settle();
+                browser::click(self.catalog, self.screen.area()?, (event.column, event.row).into())
+            }
+            MouseEventKind::ScrollUp => vec![Command::Act(self.scroll(-1))],
+            MouseEventKind::ScrollDown => vec![Command::Act(self.scroll(1))],
+            _ => Vec::new(),
+        };
+        for command in commands {
+            if let Some(choice) = self.obey(command)? {
+                return Ok(Some(choice));
+            }
+        }
+        Ok(None)
+    }
+
+    fn scroll(&self, by: i64) -> Action {
+        if self.catalog.help() { Action::Scroll(by) } else { Action::MoveCursor(by) }
+    }
+
+    fn act(&mut self, action: Action) -> Option<Choice> {
+        self.pacer.answer();
+        match self.catalog.act(action)? {
+            Request::Open(ids) => return Some(Choice::Open(ids)),
+            Request::Write(notes) => self.write(&notes),
+            Request::Discard(ids) => self.discard(&ids),
+            Request::Restore(runs) => self.restore(&runs),
+            Request::Tell(text) => self.notify(&text),
+        }
+        None
+    }
+
+    fn write(&mut self, all: &[(String, Notes)]) {
+        let mut problem = None;
+        for (id, notes) in all {
+            match self.stock.write(id, notes) {
+                Ok(run) => self.catalog.apply(Found::Runs(run.into_iter().collect())),
+                Err(error) => problem = Some(error),
+            }
+        }
+        match problem {
+            Some(problem) => self.notify(&problem),
+            None => self.notify("kept"),
+        }
+    }
+
+    fn discard(&mut self, ids: &[String]) {
+        let (done, problems): (Vec<_>, Vec<_>) =
+            ids.iter().map(|id| self.stock.discard(id)).partition(Result::is_ok);
+        let done: Vec<Discarded> = done.into_iter().flatten().collect();
+        let count = done.len();
+        if count > 0 {
+            self.catalog.apply_discarded(done);
+        }
+        match problems.into_iter().find_map(Result::err) {
+            Some(problem) => self.notify(&problem),
+            None if count == 1 => self.notify("moved to the trash; u takes it back"),
+            None => self.notify(&format!("{count} runs moved to the trash; u takes them back")),
+        }
+    }
+
+    fn restore(&mut self, runs: &[Discarded]) {
+        let (mut kept, mut problem) = (Vec::new(), None);
+        for run in runs {
+            match self.stock.restore(run) {
+                Ok(listed) => self.catalog.apply(Found::Runs(listed.into_iter().collect())),
+                Err(error) => {
+                    kept.push(run.clone());
+                    problem = Some(error);
+                }
+            }
+        }
+        self.catalog.apply_restored(kept);
+        self.notify(problem.as_deref().unwrap_or("taken out of the trash"));
+    }
+
+    fn redraw(&mut self) -> io::Result<()> {
+        self.pacer.answer();
+        self.screen.forget()
+    }
+}
+
+/// What a key means while a line is typed.
+fn typed(key: Key) -> Option<Action> {
+    Some(match key {
+        Key::Char(c) => Action::Type(c),
+        Key::Enter => Action::Confirm,
+        Key::Escape | Key::Control('c') => Action::Dismiss,
+        Key::Backspace => Action::Edit(Edit::Backspace),
+        Key::Delete => Action::Edit(Edit::Delete),
+        Key::Left => Action::Edit(Edit::Left),
+        Key::Right => Action::Edit(Edit::Right),
+        Key::Home | Key::Control('a') => Action::Edit(Edit::Start),
+        Key::End | Key::Control('e') => Action::Edit(Edit::End),
+        Key::Control('w') => Action::Edit(Edit::DeleteWord),
+        Key::Control('u') => Action::Edit(Edit::DeleteToStart),
+        _ => return None,
+    })
+}
+
+/// What else a key means while a filter is typed, whose result is seen.
+fn beside_typing(key: Key) -> Option<Action> {
+    match key {
+        Key::Up => Some(Action::MoveCursor(-1)),
+        Key::Down => Some(Action::MoveCursor(1)),
+        _ => None,
+    }
+}
+
+/// What a key answers to a question.
+fn answer(key: Key) -> Option<Action> {
+    match key {
+        Key::Enter | Key::Char('y' | 'Y') => Some(Action::Confirm),
+        Key::Escape | Key::Char('n' | 'N' | 'q') | Key::Control('c') => Some(Action::Dismiss),
+        _ => None,
+    }
+}
+
+/// What a key means while the help is open.
+fn in_help(key: Key) -> Option<Action> {
+    match key {
+        Key::Up | Key::Char('k') => Some(Action::Scroll(-1)),
+        Key::Down | Key::Char('j') => Some(Action::Scroll(1)),
+        Key::PageUp => Some(Action::Scroll(-10)),
+        Key::PageDown => Some(Action::Scroll(10)),
+        Key::Char('?' | 'q') => Some(Action::ToggleHelp),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

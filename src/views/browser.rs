@@ -1,0 +1,305 @@
+//! The runs browser: a table of all runs, what is known of the one under the cursor beside it, and what lies over
+//! them. Reads the catalog only; what keys and clicks ask for it gives back as orders.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line as TextLine, Span};
+
+use super::help;
+use crate::catalog::filter::KEYS;
+use crate::catalog::{Action, Catalog, Line, Pane, Prompt};
+use crate::text::printable;
+use crate::theme::{Glyph, Theme};
+use crate::widgets::{self, Popup, clip, put, put_centered, put_right};
+
+mod bands;
+mod details;
+mod differences;
+mod figures;
+mod keys;
+mod table;
+
+pub use keys::{BINDINGS, Command, binding_of};
+
+/// The least terminal that the browser is drawn on.
+const LEAST_WIDTH: u16 = 36;
+/// See [`LEAST_WIDTH`].
+const LEAST_HEIGHT: u16 = 8;
+/// From this width on there is room beside the table.
+const ROOM_BESIDE: u16 = 150;
+/// From this height on there is room below it.
+const ROOM_BELOW: u16 = 30;
+/// The rows of the details below the table.
+const DETAILS_HEIGHT: u16 = 13;
+/// Runs that a question names at most.
+const MOST_NAMED: usize = 8;
+
+/// What the screen shows besides the catalog.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Status<'a> {
+    /// What just happened, or went wrong.
+    pub notice: Option<&'a str>,
+}
+
+#[derive(Clone, Copy)]
+struct Parts {
+    title: Rect,
+    filter: Rect,
+    table: Rect,
+    pane: Option<Rect>,
+    status: Rect,
+}
+
+fn parts(catalog: &Catalog, area: Rect) -> Option<Parts> {
+    if area.width < LEAST_WIDTH || area.height < LEAST_HEIGHT {
+        return None;
+    }
+    let row = |y| Rect { y, height: 1, ..area };
+    let body = Rect { y: area.y + 2, height: area.height - 3, ..area };
+    let is_roomy = area.width >= ROOM_BESIDE || area.height >= ROOM_BELOW;
+    let (table, pane) = match catalog.pane() {
+        Pane::None => (body, None),
+        Pane::Roomy if !is_roomy => (body, None),
+        _ if area.width >= ROOM_BESIDE => {
+            let width = (area.width / 3).clamp(50, 90);
+            let table = Rect { width: area.width - width - 1, ..body };
+            (table, Some(Rect { x: table.right() + 1, width, ..body }))
+        }
+        pane => {
+            let height = match pane {
+                Pane::Roomy | Pane::Details => DETAILS_HEIGHT.min(body.height * 3 / 5),
+                _ => body.height * 3 / 5,
+            };
+            let table = Rect { height: body.height - height, ..body };
+            (table, Some(Rect { y: table.bottom(), height, ..body }))
+        }
+    };
+    Some(Parts { title: row(area.y), filter: row(area.y + 1), table, pane, status: row(area.bottom() - 1) })
+}
+
+/// Draws the whole screen.
+pub fn draw(catalog: &Catalog, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let area = area.intersection(buffer.area);
+    let Some(parts) = parts(catalog, area) else {
+        return put_centered(buffer, area, area.height / 2, "too small", theme.heading());
+    };
+    draw_title(catalog, parts.title, buffer, theme);
+    draw_filter(catalog, parts.filter, buffer, theme);
+    table::draw(catalog, parts.table, buffer, theme);
+    if let Some(pane) = parts.pane {
+        match catalog.pane() {
+            Pane::Differences => differences::draw(catalog, pane, buffer, theme),
+            Pane::Bands => bands::draw(catalog, pane, buffer, theme),
+            Pane::Roomy | Pane::Details | Pane::None => details::draw(catalog, pane, buffer, theme),
+        }
+    }
+    draw_status(catalog, status, parts.status, buffer, theme);
+    if catalog.help() {
+        let body = Rect { y: area.y + 1, height: area.height - 2, ..area };
+        help::draw(BINDINGS, filter_help(theme), catalog.scroll(), body, buffer, theme);
+    }
+    if let Some(prompt) = catalog.prompt() {
+        draw_prompt(prompt, area, buffer, theme);
+    }
+}
+
+/// What a click asks for: a row, its lanes, or the order of a column.
+pub fn click(catalog: &Catalog, area: Rect, position: Position) -> Vec<Command> {
+    let Some(parts) = parts(catalog, area) else { return Vec::new() };
+    if catalog.help() || catalog.prompt().is_some() {
+        return Vec::new();
+    }
+    if parts.filter.contains(position) {
+        return vec![Command::Act(Action::OpenFilter)];
+    }
+    let actions = if parts.table.contains(position) {
+        table::click(catalog, parts.table, position)
+    } else {
+        Vec::new()
+    };
+    actions.into_iter().map(Command::Act).collect()
+}
+
+/// The rows of the table that are seen at once.
+pub fn page(catalog: &Catalog, area: Rect) -> usize {
+    parts(catalog, area).map_or(1, |parts| table::page(parts.table))
+}
+
+/// The order that shows the details, or hides them where they are shown.
+pub fn toggle_details(catalog: &Catalog, area: Rect) -> Action {
+    let shown = parts(catalog, area).is_some_and(|parts| parts.pane.is_some());
+    let are_details = matches!(catalog.pane(), Pane::Roomy | Pane::Details);
+    Action::SetPane(if shown && are_details { Pane::None } else { Pane::Details })
+}
+
+fn draw_title(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let end = put(buffer, area, area.x, area.y, " Runs ", theme.selected_tab());
+    let all = catalog.runs().len();
+    let count = match catalog.shown() {
+        shown if shown == all => format!("  {}", widgets::grouped(all as u64)),
+        shown => format!("  {} of {}", widgets::grouped(shown as u64), widgets::grouped(all as u64)),
+    };
+    let mut spans = vec![Span::styled(count, theme.heading())];
+    let marked = catalog.marked().len();
+    if marked > 0 {
+        spans.push(Span::styled(format!("  {marked} marked"), theme.accent()));
+    }
+    if catalog.is_grouped() {
+        spans.push(Span::styled("  grouped over seeds", theme.text()));
+    }
+    match catalog.complete() {
+        None => spans.push(Span::styled("  reading", theme.warning())),
+        Some(Err(problem)) => spans.push(Span::styled(format!("  {}", printable(problem)), theme.error())),
+        Some(Ok(())) => {}
+    }
+    let left = Rect { x: end, width: area.right() - end, ..area };
+    let end = widgets::put_line(buffer, left, 0, &TextLine::from(spans));
+    let sort = catalog.sort();
+    let arrow = theme.glyph(if sort.descending { Glyph::ArrowDown } else { Glyph::ArrowUp });
+    let text = format!("by {} {arrow}", sort.key.name());
+    if usize::from(area.right().saturating_sub(end)) > widgets::width(&text) {
+        put_right(buffer, area, 0, &text, theme.muted());
+    }
+}
+
+fn draw_filter(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let mut spans = vec![Span::styled(" / ", theme.accent())];
+    match catalog.prompt() {
+        Some(Prompt::Filter { line, error, .. }) => {
+            spans.extend(typed(line, usize::from(area.width).saturating_sub(5), theme));
+            if error.is_some() {
+                spans[0] = Span::styled(format!(" {} ", theme.glyph(Glyph::Error)), theme.error());
+            }
+        }
+        _ if catalog.filter().is_everything() => {
+            let example = "type / to filter: depth>20 shortcut=identity loss<0.5 not tag=draft";
+            spans.push(Span::styled(clip(example, usize::from(area.width) - 3, theme), theme.axis()));
+        }
+        _ => {
+            let text = clip(&printable(&catalog.filter().to_string()), usize::from(area.width) - 3, theme);
+            spans.push(Span::styled(text, theme.text()));
+        }
+    }
+    widgets::put_line(buffer, area, 0, &TextLine::from(spans));
+}
+
+/// A line that is being typed, scrolled so that its cursor is seen.
+fn typed(line: &Line, room: usize, theme: &Theme) -> [Span<'static>; 3] {
+    let (before, after) = line.halves();
+    let before = printable(before);
+    let mut seen = before.as_str();
+    while widgets::width(seen) > room.saturating_sub(1) {
+        let mut rest = seen.chars();
+        rest.next();
+        seen = rest.as_str();
+    }
+    let after = clip(&printable(after), room.saturating_sub(widgets::width(seen) + 1), theme);
+    let caret = theme.glyph(Glyph::Caret).to_string();
+    [
+        Span::styled(seen.to_owned(), theme.heading()),
+        Span::styled(caret, theme.cursor()),
+        Span::styled(after, theme.heading()),
+    ]
+}
+
+/// A notice, what is wrong with the filter, or the keys that matter most.
+fn draw_status(catalog: &Catalog, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    if let Some(Prompt::Filter { error, .. }) = catalog.prompt() {
+        let (text, style) = match error {
+            Some(error) => (printable(&error.to_string()), theme.error()),
+            None => ("Enter keeps the filter, Esc goes back to the one before".to_owned(), theme.muted()),
+        };
+        put(buffer, area, area.x + 1, area.y, &clip(&text, usize::from(area.width) - 1, theme), style);
+        return;
+    }
+    if let Some(notice) = status.notice {
+        let text = clip(&printable(notice), usize::from(area.width) - 1, theme);
+        put(buffer, area, area.x + 1, area.y, &text, theme.warning());
+        return;
+    }
+    let mut x = area.x + 1;
+    for binding in keys::hints(catalog) {
+        let label = help::label(binding, theme);
+        let needed = widgets::width(&label) + 1 + widgets::width(binding.hint);
+        if usize::from(area.right().saturating_sub(x)) < needed {
+            continue;
+        }
+        x = put(buffer, area, x, area.y, &label, theme.accent());
+        x = put(buffer, area, x, area.y, &format!(" {}  ", binding.hint), theme.muted());
+    }
+}
+
+fn draw_prompt(prompt: &Prompt, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let room = usize::from(area.width.saturating_sub(6)).min(72);
+    let field = |line: &Line| {
+        let spans = typed(line, room, theme);
+        let used: usize = spans.iter().map(Span::width).sum();
+        // As wide as it may become, so that the box stays where it is.
+        let rest = Span::raw(" ".repeat(room.saturating_sub(used)));
+        TextLine::from(spans.into_iter().chain([rest]).collect::<Vec<_>>())
+    };
+    let muted = |text: &str| TextLine::styled(clip(text, room, theme), theme.muted());
+    let (title, lines) = match prompt {
+        Prompt::Filter { .. } => return,
+        Prompt::Note { id, line } => {
+            let lines = vec![muted(&printable(id)), field(line), muted("Enter keeps it, Esc closes")];
+            ("Note", lines)
+        }
+        Prompt::Tags { ids, line, .. } => {
+            let of = match ids.as_slice() {
+                [id] => printable(id),
+                ids => format!("the tags that all {} runs have", ids.len()),
+            };
+            let last = muted("apart by blanks   Enter keeps them, Esc closes");
+            ("Tags", vec![muted(&of), field(line), last])
+        }
+        Prompt::Delete { ids } => ("Delete?", question(ids, room, theme)),
+    };
+    Popup { title, lines: &lines, scroll: 0 }.render(area, buffer, theme);
+}
+
+fn question(ids: &[String], room: usize, theme: &Theme) -> Vec<TextLine<'static>> {
+    let what = if ids.len() == 1 { "Move this run to the trash?" } else { "Move these runs to the trash?" };
+    let mut lines = vec![TextLine::styled(what, theme.text())];
+    let named = ids.iter().take(MOST_NAMED);
+    lines.extend(
+        named.map(|id| {
+            TextLine::styled(format!("  {}", clip(&printable(id), room - 2, theme)), theme.heading())
+        }),
+    );
+    if ids.len() > MOST_NAMED {
+        lines.push(TextLine::styled(format!("  and {} more", ids.len() - MOST_NAMED), theme.heading()));
+    }
+    let choice = |key: &'static str, what: &'static str| {
+        TextLine::from(vec![
+            Span::styled(format!("  {key:<9}"), theme.accent()),
+            Span::styled(what, theme.text()),
+        ])
+    };
+    lines.extend([
+        TextLine::from(""),
+        choice("Enter y", "moves them; u takes it back"),
+        choice("Esc n", "keeps them"),
+    ]);
+    lines
+}
+
+/// How filters are written, for the help.
+fn filter_help(theme: &Theme) -> Vec<TextLine<'static>> {
+    let muted = |text: String| TextLine::styled(text, theme.text());
+    let mut lines = vec![
+        TextLine::styled("Filters", theme.heading()),
+        muted("  words are looked for in id, name, question, note and tags".to_owned()),
+        muted("  key=value  !=  <  <=  >  >=  ~ (contains)   and  or  not  ( )  \"quoted\"".to_owned()),
+        muted("  what is asked of lanes must hold for one lane".to_owned()),
+    ];
+    let entry = |key: &crate::catalog::filter::KeyEntry| {
+        let of = if key.of_lane { "lane" } else { "run" };
+        TextLine::from(vec![
+            Span::styled(format!("  {} ", widgets::pad_right(key.name, 13)), theme.accent()),
+            Span::styled(format!("{} ({of})", key.what), theme.text()),
+        ])
+    };
+    lines.extend(KEYS.iter().map(entry));
+    lines
+}

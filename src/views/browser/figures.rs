@@ -1,0 +1,125 @@
+//! Figures of runs as short text: of one lane, over the lanes of a run, over the runs of a group.
+
+use ratatui::style::Style;
+
+use crate::catalog::{Figures, Run};
+use crate::runlog::State;
+use crate::text::printable;
+use crate::theme::{Glyph, Theme};
+use crate::widgets::short;
+
+/// A state's mark and style.
+pub(super) fn state(state: Option<State>, theme: &Theme) -> (char, &'static str, Style) {
+    let Some(state) = state else { return (theme.glyph(Glyph::Error), "unreadable", theme.error()) };
+    let (glyph, style) = match state {
+        State::Finished => (Glyph::Check, theme.good()),
+        State::Stopped => (Glyph::Stopped, theme.muted()),
+        State::Diverged => (Glyph::NonFinite, theme.error()),
+        State::Crashed | State::Failed => (Glyph::Error, theme.error()),
+        State::Paused => (Glyph::Paused, theme.warning()),
+        State::Running => (Glyph::Running, theme.accent()),
+    };
+    (theme.glyph(glyph), state.name(), style)
+}
+
+/// How a kind of figure is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// A loss.
+    Plain,
+    /// A share, in per cent.
+    Percent,
+}
+
+impl Unit {
+    /// One figure.
+    pub(super) fn exact(self, value: f64) -> String {
+        match self {
+            Unit::Plain => short(value),
+            Unit::Percent if value.is_finite() => format!("{:.1}%", 100.0 * value),
+            Unit::Percent => short(value),
+        }
+    }
+
+    /// One figure in few characters.
+    fn brief(self, value: f64) -> String {
+        match self {
+            Unit::Plain if value.abs() < 100.0 => format!("{value:.2}"),
+            Unit::Percent if value.is_finite() => format!("{:.0}", 100.0 * value),
+            _ => short(value),
+        }
+    }
+
+    /// The least and the greatest of a run's lanes, NaN being more than any number.
+    pub(super) fn range(self, values: impl Iterator<Item = f32>, theme: &Theme) -> String {
+        let mut values: Vec<f64> = values.map(f64::from).collect();
+        values.sort_by(|a, b| a.is_nan().cmp(&b.is_nan()).then(a.total_cmp(b)));
+        match values.as_slice() {
+            [] => dash(),
+            [one] => self.exact(*one),
+            [least, .., greatest] => {
+                let (least, greatest) = (self.brief(*least), self.brief(*greatest));
+                let unit = if self == Unit::Percent { "%" } else { "" };
+                if least == greatest {
+                    format!("{least}{unit}")
+                } else {
+                    format!("{least}{}{greatest}{unit}", theme.glyph(Glyph::Dash))
+                }
+            }
+        }
+    }
+
+    /// Mean and standard deviation over seeds.
+    pub(super) fn spread(self, figures: &Figures, theme: &Theme) -> String {
+        match figures.count {
+            0 if figures.non_finite > 0 => "NaN".to_owned(),
+            0 => dash(),
+            1 => self.exact(figures.mean),
+            _ => {
+                let sign = if theme.is_ascii() { "+-" } else { "±" };
+                format!("{}{sign}{}", self.brief(figures.mean), self.brief(figures.deviation))
+            }
+        }
+    }
+}
+
+/// What stands where there is nothing.
+pub(super) fn dash() -> String {
+    "-".to_owned()
+}
+
+/// The networks of a run's lanes in few words: `56x8 none·identity`.
+pub(super) fn networks(run: &Run, theme: &Theme) -> String {
+    let settings: Vec<_> = (0..run.lanes().len()).filter_map(|lane| run.lane_setting(lane)).collect();
+    if settings.is_empty() {
+        return dash();
+    }
+    let separator = theme.glyph(Glyph::Separator).to_string();
+    let distinct = |texts: Vec<String>| {
+        let mut seen: Vec<String> = Vec::new();
+        texts.into_iter().for_each(|text| {
+            if !seen.contains(&text) {
+                seen.push(text);
+            }
+        });
+        seen.join(&separator)
+    };
+    let sizes = distinct(settings.iter().map(|lane| format!("{}x{}", lane.depth, lane.width)).collect());
+    let shortcuts = distinct(settings.iter().map(|lane| lane.shortcut.name().to_owned()).collect());
+    format!("{sizes} {shortcuts}")
+}
+
+/// A lane's network: `resnet 56x8 identity`.
+pub(super) fn network(run: &Run, lane: usize) -> String {
+    run.lane_setting(lane).map_or_else(dash, |lane| {
+        let architecture = printable(&lane.architecture);
+        format!("{}x{} {} {architecture}", lane.depth, lane.width, lane.shortcut.name())
+    })
+}
+
+/// A time in UTC, with its year or without: `2026-11-23 14:05`.
+pub(super) fn time(unix_ms: Option<i64>, with_year: bool) -> String {
+    let time = unix_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let format = if with_year { "%Y-%m-%d %H:%M" } else { "%m-%d %H:%M" };
+    time.map_or_else(dash, |time| time.strftime(format).to_string())
+}

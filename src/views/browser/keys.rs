@@ -1,0 +1,186 @@
+//! The table of the browser's keys.
+
+use crate::catalog::{Action, Catalog, Pane};
+use crate::views::bindings::{Binding, Key, binding, binding_in};
+
+/// What a key asks for: of the catalog, or of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// An order to the catalog.
+    Act(Action),
+    /// So many screens of rows down.
+    Page(i64),
+    /// Shows or hides the details.
+    ToggleDetails,
+    /// Draws everything anew.
+    Redraw,
+    /// Leaves.
+    Quit,
+}
+
+/// What a key is bound to.
+pub fn binding_of(key: Key) -> Option<(&'static Binding<Command>, Command)> {
+    binding_in(BINDINGS, key)
+}
+
+const fn act(key: char, action: Action) -> (Key, Command) {
+    (Key::Char(key), Command::Act(action))
+}
+
+const fn named(key: Key, action: Action) -> (Key, Command) {
+    (key, Command::Act(action))
+}
+
+/// All keys.
+pub const BINDINGS: &[Binding<Command>] = &[
+    binding!(
+        Cursor,
+        "↑↓",
+        "row",
+        "the row above or below; also j, k and the mouse wheel",
+        [
+            named(Key::Up, Action::MoveCursor(-1)),
+            named(Key::Down, Action::MoveCursor(1)),
+            act('k', Action::MoveCursor(-1)),
+            act('j', Action::MoveCursor(1)),
+        ]
+    ),
+    binding!(
+        Cursor,
+        "PgUp PgDn",
+        "page",
+        "a screen of rows up or down",
+        [(Key::PageUp, Command::Page(-1)), (Key::PageDown, Command::Page(1))]
+    ),
+    binding!(
+        Cursor,
+        "Home End",
+        "ends",
+        "the first row; the last one",
+        [named(Key::Home, Action::SelectFirst), named(Key::End, Action::SelectLast)]
+    ),
+    binding!(
+        Cursor,
+        "←→",
+        "lanes",
+        "hide or show the lanes of a run, the runs of a group",
+        [
+            named(Key::Left, Action::Collapse),
+            named(Key::Right, Action::Expand),
+            named(Key::Tab, Action::ToggleOpen)
+        ]
+    ),
+    binding!(Showing, "e", "all lanes", "the lanes of all runs", [act('e', Action::ToggleAllOpen)]),
+    binding!(
+        Showing,
+        "s S",
+        "sort",
+        "order by the next column, or the one before; also a click on its heading",
+        [act('s', Action::MoveSort(1)), act('S', Action::MoveSort(-1))]
+    ),
+    binding!(Showing, "o", "reverse", "order the other way round", [act('o', Action::Reverse)]),
+    binding!(
+        Showing,
+        "g",
+        "group",
+        "one row for runs that differ in their seed only",
+        [act('g', Action::ToggleGroups)]
+    ),
+    binding!(
+        Showing,
+        "i",
+        "details",
+        "all about the run under the cursor",
+        [(Key::Char('i'), Command::ToggleDetails)]
+    ),
+    binding!(
+        Showing,
+        "x",
+        "differ",
+        "in what the experiments of the marked runs differ",
+        [act('x', Action::SetPane(Pane::Differences))]
+    ),
+    binding!(
+        Showing,
+        "b",
+        "bands",
+        "mean and band of the marked runs' curves, or over the seeds of one",
+        [act('b', Action::SetPane(Pane::Bands))]
+    ),
+    binding!(Choosing, "/", "filter", "show only what a filter lets through", [act('/', Action::OpenFilter)]),
+    binding!(Choosing, "Space", "mark", "mark the run or group", [act(' ', Action::ToggleMark)]),
+    binding!(
+        Choosing,
+        "a A",
+        "all",
+        "mark all that are shown; take all marks away",
+        [act('a', Action::MarkShown), act('A', Action::ClearMarks)]
+    ),
+    binding!(
+        Choosing,
+        "Enter",
+        "open",
+        "open the marked runs, or the one under the cursor, on the dashboard",
+        [named(Key::Enter, Action::Open)]
+    ),
+    binding!(Changing, "n", "note", "note something on the run", [act('n', Action::OpenNote)]),
+    binding!(
+        Changing,
+        "t",
+        "tags",
+        "tag the marked runs, or the one under the cursor",
+        [act('t', Action::OpenTags)]
+    ),
+    binding!(
+        Changing,
+        "D Del",
+        "delete",
+        "move the marked runs, or the one under the cursor, to the trash",
+        [act('D', Action::OpenDelete), named(Key::Delete, Action::OpenDelete)]
+    ),
+    binding!(Changing, "u", "undo", "take the last deletion back", [act('u', Action::Undo)]),
+    binding!(Program, "?", "help", "this help", [act('?', Action::ToggleHelp)]),
+    binding!(
+        Program,
+        "Esc",
+        "close",
+        "close what is open, else show all runs again",
+        [named(Key::Escape, Action::Dismiss)]
+    ),
+    binding!(Program, "Ctrl-L", "redraw", "draw everything anew", [(Key::Control('l'), Command::Redraw)]),
+    binding!(
+        Program,
+        "q Ctrl-C",
+        "quit",
+        "quit",
+        [(Key::Char('q'), Command::Quit), (Key::Control('c'), Command::Quit)]
+    ),
+];
+
+/// The keys that matter most, for the status line.
+pub(super) fn hints(catalog: &Catalog) -> impl Iterator<Item = &'static Binding<Command>> {
+    let first: &[char] = match catalog.marked().len() {
+        0 if catalog.can_undo() => &['u', '/', ' ', 'b'],
+        0 => &['/', ' ', 'g', 'b'],
+        1 => &[' ', 'A', 'x', 'b'],
+        _ => &['x', 'b', 'A', ' '],
+    };
+    let keys = first.iter().map(|c| Key::Char(*c));
+    let last = ['?', 'q', 'n', 't', 's', 'i'].map(Key::Char);
+    let all = [Key::Enter].into_iter().chain(keys).chain(last);
+    all.filter_map(|key| binding_of(key).map(|(binding, _)| binding))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_is_bound_twice() {
+        let mut keys: Vec<Key> = Vec::new();
+        for (key, _) in BINDINGS.iter().flat_map(|binding| binding.keys) {
+            assert!(!keys.contains(key), "{key:?}");
+            keys.push(*key);
+        }
+    }
+}

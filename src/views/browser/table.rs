@@ -1,0 +1,362 @@
+//! The table: only the rows in sight are laid out, in columns chosen by the width.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+
+use super::figures::{self, Unit, dash};
+use crate::catalog::{Action, Catalog, Group, LaneGroup, Row, Run, SortKey};
+use crate::runlog::LaneSummary;
+use crate::text::printable;
+use crate::theme::{Glyph, Theme};
+use crate::widgets::{self, clip, pad_left, pad_right, put, put_centered};
+
+/// The cells of marks and arrows before a row.
+const GUTTER: u16 = 4;
+/// The cells between two columns.
+const GAP: u16 = 2;
+/// The cells that the name has at least.
+const NAME: u16 = 14;
+/// From this width on the name is the whole id.
+const WHOLE_ID: u16 = 26;
+
+/// What a column shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    State,
+    Name,
+    Started,
+    Networks,
+    Step,
+    Loss,
+    Train,
+    Test,
+    Duration,
+    Seed,
+    Tags,
+}
+
+/// A column: its heading, what it is ordered by, its width, whether it ends at the right.
+struct Column {
+    what: What,
+    title: &'static str,
+    sort: SortKey,
+    width: u16,
+    right: bool,
+}
+
+const fn column(what: What, title: &'static str, sort: SortKey, width: u16, right: bool) -> Column {
+    Column { what, title, sort, width, right }
+}
+
+/// All columns in their order.
+const COLUMNS: [Column; 11] = [
+    column(What::State, "state", SortKey::State, 10, false),
+    column(What::Name, "run", SortKey::Id, NAME, false),
+    column(What::Started, "started", SortKey::Started, 11, false),
+    column(What::Networks, "networks", SortKey::Depth, 18, false),
+    column(What::Step, "step", SortKey::Step, 11, true),
+    column(What::Loss, "loss", SortKey::Loss, 9, true),
+    column(What::Train, "train", SortKey::Train, 9, true),
+    column(What::Test, "test", SortKey::Test, 9, true),
+    column(What::Duration, "time", SortKey::Duration, 6, true),
+    column(What::Seed, "seed", SortKey::Seed, 5, true),
+    column(What::Tags, "tags", SortKey::Tag, 12, false),
+];
+
+/// Columns in the order in which they get room; the first two always have it.
+const IMPORTANCE: [What; 11] = [
+    What::State,
+    What::Name,
+    What::Test,
+    What::Loss,
+    What::Started,
+    What::Step,
+    What::Networks,
+    What::Train,
+    What::Duration,
+    What::Tags,
+    What::Seed,
+];
+
+/// The columns that have room, each with its first cell from the left and its width.
+fn layout(width: u16) -> Vec<(&'static Column, u16, u16)> {
+    let mut room = width.saturating_sub(GUTTER);
+    let mut shown: Vec<What> = Vec::new();
+    for what in IMPORTANCE {
+        let needed = COLUMNS.iter().find(|column| column.what == what).map_or(0, |column| column.width + GAP);
+        if shown.len() < 2 || needed <= room {
+            shown.push(what);
+            room = room.saturating_sub(needed);
+        } else {
+            // A less important column in its place would come and go with the width.
+            break;
+        }
+    }
+    // What is left goes to the name, and beyond a whole id to the tags.
+    let to_tags = if shown.contains(&What::Tags) { room.saturating_sub(24) } else { 0 };
+    let mut x = GUTTER;
+    let mut laid = Vec::new();
+    for column in COLUMNS.iter().filter(|column| shown.contains(&column.what)) {
+        let extra = match column.what {
+            What::Name => room - to_tags,
+            What::Tags => to_tags,
+            _ => 0,
+        };
+        laid.push((column, x, column.width + extra));
+        x += column.width + extra + GAP;
+    }
+    laid
+}
+
+/// The rows that are seen at once.
+pub(super) fn page(area: Rect) -> usize {
+    usize::from(area.height.saturating_sub(1)).max(1)
+}
+
+/// The first row in sight: the cursor stands in the middle where it can.
+fn first_row(catalog: &Catalog, area: Rect) -> usize {
+    let most = catalog.rows().len().saturating_sub(page(area));
+    catalog.cursor().saturating_sub(page(area) / 2).min(most)
+}
+
+/// What a click asks for.
+pub(super) fn click(catalog: &Catalog, area: Rect, position: Position) -> Vec<Action> {
+    let x = position.x - area.x;
+    if position.y == area.y {
+        let is_hit = |laid: &&(&Column, u16, u16)| (laid.1..laid.1 + laid.2).contains(&x);
+        let laid = layout(area.width);
+        return laid.iter().find(is_hit).map(|laid| Action::SortBy(laid.0.sort)).into_iter().collect();
+    }
+    let row = first_row(catalog, area) + usize::from(position.y - area.y - 1);
+    if row >= catalog.rows().len() {
+        return Vec::new();
+    }
+    let select = Action::SelectRow(row);
+    if x < GUTTER { vec![select, Action::ToggleOpen] } else { vec![select] }
+}
+
+/// Draws headings and the rows in sight.
+pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let laid = layout(area.width);
+    for (column, x, width) in &laid {
+        let is_sorted = catalog.sort().key == column.sort;
+        let style = if is_sorted { theme.accent() } else { theme.muted() };
+        put_cell(buffer, area, (area.x + x, area.y), column.title, *width, column.right, style, theme);
+    }
+    if catalog.rows().is_empty() {
+        let text = match catalog.complete() {
+            None => "reading",
+            Some(_) if catalog.runs().is_empty() => "no runs yet; `skiplane train` makes one",
+            Some(_) => "no run is let through by the filter; Esc shows all",
+        };
+        return put_centered(buffer, area, area.height / 2, text, theme.muted());
+    }
+    let first = first_row(catalog, area);
+    let rows = catalog.rows().iter().enumerate().skip(first).take(page(area));
+    for (line, (index, row)) in rows.enumerate() {
+        let place = Rect { y: area.y + 1 + line as u16, height: 1, ..area };
+        if place.y >= area.bottom() {
+            break;
+        }
+        draw_row(catalog, index, row, &laid, place, buffer, theme);
+        if index == catalog.cursor() {
+            buffer.set_style(place, theme.selected_row());
+        }
+    }
+    let x = area.right() - 1;
+    if first > 0 {
+        put(buffer, area, x, area.y + 1, &theme.glyph(Glyph::ArrowUp).to_string(), theme.muted());
+    }
+    if first + page(area) < catalog.rows().len() {
+        put(buffer, area, x, area.bottom() - 1, &theme.glyph(Glyph::ArrowDown).to_string(), theme.muted());
+    }
+}
+
+fn draw_row(
+    catalog: &Catalog,
+    index: usize,
+    row: &Row,
+    laid: &[(&Column, u16, u16)],
+    place: Rect,
+    buffer: &mut Buffer,
+    theme: &Theme,
+) {
+    draw_gutter(catalog, row, place, buffer, theme);
+    let last = !matches!(
+        catalog.rows().get(index + 1),
+        Some(Row::Lane { .. } | Row::GroupLane { .. } | Row::Run { nested: true, .. })
+    );
+    for (column, x, width) in laid {
+        let (text, style) = match *row {
+            Row::Run { run, nested } => match catalog.runs().get(run) {
+                None => continue,
+                Some(run) => match run.problem() {
+                    // Nothing else is known, so the reason has the rest of the row.
+                    Some(problem) if column.what == What::Started => {
+                        let room = place.width.saturating_sub(*x);
+                        put_cell(
+                            buffer,
+                            place,
+                            (place.x + x, place.y),
+                            &printable(problem),
+                            room,
+                            false,
+                            theme.muted(),
+                            theme,
+                        );
+                        return;
+                    }
+                    _ => of_run(run, nested, column.what, *width, theme),
+                },
+            },
+            Row::Lane { run, lane, nested } => match catalog.runs().get(run) {
+                Some(run) => of_lane(run, lane, last, nested, column.what, theme),
+                None => continue,
+            },
+            Row::Group { group } => match catalog.groups().get(group) {
+                Some(group) => of_group(catalog, group, column.what, theme),
+                None => continue,
+            },
+            Row::GroupLane { group, lane } => {
+                let group = catalog.groups().get(group);
+                match group.and_then(|group| group.lanes.get(lane)) {
+                    Some(lane) => of_group_lane(lane, last, column.what, theme),
+                    None => continue,
+                }
+            }
+        };
+        put_cell(buffer, place, (place.x + x, place.y), &text, *width, column.right, style, theme);
+    }
+}
+
+/// A mark, and an arrow that says whether there is more below.
+fn draw_gutter(catalog: &Catalog, row: &Row, place: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let marked = match row {
+        Row::Run { run, .. } => catalog.runs().get(*run).is_some_and(|run| catalog.is_marked(run.id())),
+        Row::Group { group } => catalog.groups().get(*group).is_some_and(|group| {
+            group
+                .runs
+                .iter()
+                .all(|run| catalog.runs().get(*run).is_some_and(|run| catalog.is_marked(run.id())))
+        }),
+        Row::Lane { .. } | Row::GroupLane { .. } => return,
+    };
+    if marked {
+        put(buffer, place, place.x, place.y, &theme.glyph(Glyph::Here).to_string(), theme.accent());
+    }
+    let glyph = if catalog.is_open(row) { Glyph::Open } else { Glyph::Closed };
+    put(buffer, place, place.x + 2, place.y, &theme.glyph(glyph).to_string(), theme.muted());
+}
+
+fn of_run(run: &Run, nested: bool, what: What, width: u16, theme: &Theme) -> (String, Style) {
+    let lanes = |figure: fn(&LaneSummary) -> Option<f32>| run.lanes().iter().filter_map(figure);
+    let text = match what {
+        What::State => {
+            let (glyph, name, style) = figures::state(run.state(), theme);
+            return (format!("{glyph} {name}"), style);
+        }
+        What::Name => {
+            let name = if width >= WHOLE_ID { printable(run.id()) } else { run.label() };
+            return (if nested { format!("  {name}") } else { name }, theme.heading());
+        }
+        What::Started => return (figures::time(run.started_ms(), false), theme.muted()),
+        What::Networks => figures::networks(run, theme),
+        What::Step => {
+            let least = run.lanes().iter().min_by_key(|lane| lane.step);
+            least.map_or_else(dash, |lane| format!("{}/{}", lane.step, lane.steps))
+        }
+        What::Loss => Unit::Plain.range(lanes(|lane| lane.loss), theme),
+        What::Train => Unit::Percent.range(lanes(|lane| lane.train_error), theme),
+        What::Test => Unit::Percent.range(lanes(|lane| lane.test_error), theme),
+        What::Duration => return (run.duration_ms().map_or_else(dash, widgets::duration), theme.muted()),
+        What::Seed => return (seed(run), theme.muted()),
+        What::Tags => {
+            let tags = run.notes().map(|notes| printable(&notes.tags().join(" "))).unwrap_or_default();
+            return (tags, theme.cursor());
+        }
+    };
+    (text, theme.text())
+}
+
+fn seed(run: &Run) -> String {
+    run.known().map_or_else(dash, |known| known.summary.manifest.seed.to_string())
+}
+
+fn of_lane(run: &Run, index: usize, last: bool, nested: bool, what: What, theme: &Theme) -> (String, Style) {
+    let Some(lane) = run.lanes().get(index) else { return (String::new(), theme.text()) };
+    let figure = |unit: Unit, value: Option<f32>| value.map_or_else(dash, |value| unit.exact(value.into()));
+    let text = match what {
+        What::State => {
+            let (glyph, name, style) = figures::state(Some(lane.state), theme);
+            return (format!("{glyph} {name}"), style);
+        }
+        What::Name => {
+            let branch = theme.glyph(if last { Glyph::LastBranch } else { Glyph::Branch });
+            let indent = if nested { "  " } else { "" };
+            return (format!("{indent} {branch} {}", printable(&lane.name)), theme.lane(index));
+        }
+        What::Networks => figures::network(run, index),
+        What::Step => format!("{}/{}", lane.step, lane.steps),
+        What::Loss => figure(Unit::Plain, lane.loss),
+        What::Train => figure(Unit::Percent, lane.train_error),
+        What::Test => figure(Unit::Percent, lane.test_error),
+        What::Duration => return (widgets::duration(lane.elapsed_ms), theme.muted()),
+        What::Started | What::Seed | What::Tags => String::new(),
+    };
+    (text, theme.text())
+}
+
+fn of_group(catalog: &Catalog, group: &Group, what: What, theme: &Theme) -> (String, Style) {
+    let Some(first) = group.runs.first().and_then(|run| catalog.runs().get(*run)) else {
+        return (String::new(), theme.text());
+    };
+    let means = |figure: fn(&LaneGroup) -> f64| {
+        group.lanes.iter().map(figure).filter(|mean| !mean.is_nan()).map(|mean| mean as f32)
+    };
+    let text = match what {
+        What::State => return (format!("{} seeds", group.runs.len()), theme.accent()),
+        What::Name => return (first.label(), theme.heading()),
+        What::Started => return (figures::time(first.started_ms(), false), theme.muted()),
+        What::Networks => figures::networks(first, theme),
+        What::Loss => Unit::Plain.range(means(|lane| lane.loss.mean), theme),
+        What::Train => Unit::Percent.range(means(|lane| lane.train.mean), theme),
+        What::Test => Unit::Percent.range(means(|lane| lane.test.mean), theme),
+        What::Step | What::Duration | What::Seed | What::Tags => String::new(),
+    };
+    (text, theme.text())
+}
+
+fn of_group_lane(lane: &LaneGroup, last: bool, what: What, theme: &Theme) -> (String, Style) {
+    let text = match what {
+        What::Name => {
+            let branch = theme.glyph(if last { Glyph::LastBranch } else { Glyph::Branch });
+            return (format!(" {branch} {}", printable(&lane.name)), theme.text());
+        }
+        What::Step => return ("mean".to_owned(), theme.muted()),
+        What::Loss => Unit::Plain.spread(&lane.loss, theme),
+        What::Train => Unit::Percent.spread(&lane.train, theme),
+        What::Test => Unit::Percent.spread(&lane.test, theme),
+        What::State | What::Started | What::Networks | What::Duration | What::Seed | What::Tags => {
+            String::new()
+        }
+    };
+    (text, theme.text())
+}
+
+#[expect(clippy::too_many_arguments, reason = "all of it is plain data of one cell")]
+fn put_cell(
+    buffer: &mut Buffer,
+    area: Rect,
+    (x, y): (u16, u16),
+    text: &str,
+    width: u16,
+    right: bool,
+    style: Style,
+    theme: &Theme,
+) {
+    let width = usize::from(width);
+    let text = clip(text, width, theme);
+    let text = if right { pad_left(&text, width) } else { pad_right(&text, width) };
+    put(buffer, area, x, y, &text, style);
+}
