@@ -7,6 +7,8 @@
 //! - `key`: from a key to the last byte of its frame on that terminal, a thousand moves of the cursor.
 //! - `filter`, `move`: state and drawing alone, in this process.
 
+#![expect(clippy::print_stdout, reason = "printing is what a bench is for")]
+
 use std::error::Error;
 use std::fs;
 use std::io::{Read, Write};
