@@ -26,6 +26,70 @@ fn every_case_is_an_error_or_a_sound_result() {
     }
 }
 
+/// Numbers that are the same every time (Vigna 2015, SplitMix64).
+struct Random(u64);
+
+impl Random {
+    /// The next one, below `end`.
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((x ^ (x >> 31)) % end as u64) as usize
+    }
+}
+
+/// What makes numbers too large, nesting too deep and text unfit for a terminal.
+const WORDS: [&[u8]; 10] = [
+    b"18446744073709551615",
+    b"-1",
+    b"1e999",
+    b"null",
+    b"[[[[",
+    b"{",
+    b"\"NaN\"",
+    b"\x1b[2J",
+    b"\0\0\0\0",
+    b"\n",
+];
+
+/// Changes a few places: flips a bit, puts a word there, leaves a part out, or repeats one.
+fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
+    for _ in 0..=random.below(4) {
+        let at = random.below(bytes.len() + 1);
+        let end = (at + random.below(24)).min(bytes.len());
+        match random.below(4) {
+            0 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
+            1 => drop(bytes.splice(at..end, WORDS[random.below(WORDS.len())].iter().copied())),
+            2 => drop(bytes.drain(at..end)),
+            _ => {
+                let part = bytes[at..end].to_vec();
+                drop(bytes.splice(at..at, part));
+            }
+        }
+    }
+}
+
+/// `SKIPLANE_MUTATIONS=100000 cargo test --test it corpus` tries so many of each file instead of a few.
+#[test]
+fn cases_that_are_changed_are_errors_or_sound_results_too() {
+    let count = std::env::var("SKIPLANE_MUTATIONS").map_or(40, |count| count.parse().unwrap());
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    for (name, entry) in entries::ALL {
+        for file in fs::read_dir(corpus.join(name)).unwrap() {
+            let path = file.unwrap().path();
+            let seed = fs::read(&path).unwrap();
+            for turn in 0..count {
+                let (mut bytes, mut random) = (seed.clone(), Random(turn));
+                mutate(&mut bytes, &mut random);
+                if std::panic::catch_unwind(|| entry(&bytes)).is_err() {
+                    panic!("mutation {turn} of {}", path.display());
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn every_target_has_an_entry_and_the_other_way_round() {
     let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
