@@ -85,12 +85,18 @@ impl Drop for Inputs {
 }
 
 fn read(sender: &Sender<Input>, stop: &AtomicBool) {
+    let mut wait = POLL;
     while !stop.load(Ordering::SeqCst) {
-        let input = match next(POLL) {
-            Ok(None) => continue,
+        let input = match next(wait) {
+            Ok(None) => {
+                wait = POLL;
+                continue;
+            }
             Ok(Some(input)) => input,
             Err(error) => Input::Lost(error),
         };
+        // crossterm reads all that is there and gives it out key by key; the terminal then has nothing to wait for.
+        wait = Duration::ZERO;
         let lost = matches!(input, Input::Lost(_) | Input::Signal(_));
         // While the loop draws, it does not read; waiting here must not outlast its end.
         let mut waiting = input;
