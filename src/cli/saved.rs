@@ -2,11 +2,13 @@
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::time::Instant;
 
 use super::failure::Failure;
 use super::warn;
 use crate::app::App;
 use crate::archive::{self, Opened, Shelf};
+use crate::session::presence::Presence;
 use crate::session::replay::Replay;
 
 /// The state after the last event of every lane, and where more of it can be looked up; warns of what was passed over.
@@ -19,8 +21,13 @@ pub(super) fn fold(folders: &[PathBuf]) -> Result<(App, Shelf), Failure> {
 /// As [`fold`], but gives what was passed over, a line on each kind.
 pub(super) fn fold_quietly(folders: &[PathBuf]) -> Result<(App, Shelf, Vec<String>), Failure> {
     let Opened { mut app, replay, shelf } = archive::open(folders)?;
-    for lane in 0..replay.lanes().len() {
-        app.source_ended(crate::units::LaneIdx(lane));
+    // A run that still trains is looked at as it stands.
+    let lives = |folder: &PathBuf| Presence::new(folder.clone()).lives(Instant::now());
+    let living: Vec<&PathBuf> = folders.iter().filter(|folder| lives(folder)).collect();
+    for lane in replay.lanes() {
+        if !living.iter().any(|folder| lane.log.starts_with(folder)) {
+            app.source_ended(lane.idx());
+        }
     }
     Ok((app, shelf, losses(&replay)))
 }
