@@ -396,7 +396,10 @@ impl Lane {
     pub fn statistic_at(&self, statistic: Statistic, step: Step) -> Option<Row<'_>> {
         let exact = self.exact.as_ref().filter(|(asked, _)| *asked == step);
         let own = exact.and_then(|(_, found)| Some(Row::exact(found.step, found.statistics.get(statistic)?)));
-        own.or_else(|| self.statistic(statistic)?.at(step))
+        // Before the first record there is nothing, and nothing to be read for it.
+        let elsewhere = self.statistics.get(&statistic).is_some_and(|part| !part.is_here());
+        let nothing = elsewhere && self.places.before(step).is_none();
+        own.or_else(|| (!nothing).then(|| self.statistic(statistic)?.at(step)).flatten())
     }
 
     /// Where in the log to look for the record that stood at `step`, where the histories are merged or kept elsewhere

@@ -9,7 +9,7 @@ use super::warn;
 use crate::app::App;
 use crate::archive::{self, Opened, Shelf};
 use crate::session::presence::Presence;
-use crate::session::replay::Replay;
+use crate::session::replay::{Replay, ReplayLane};
 
 /// The state after the last event of every lane, and where more of it can be looked up; warns of what was passed over.
 pub(super) fn fold(folders: &[PathBuf]) -> Result<(App, Shelf), Failure> {
@@ -23,8 +23,10 @@ pub(super) fn fold_quietly(folders: &[PathBuf]) -> Result<(App, Shelf, Vec<Strin
     let Opened { mut app, replay, shelf } = archive::open(folders)?;
     // A run that still trains is looked at as it stands.
     let lives = |folder: &PathBuf| Presence::new(folder.clone()).lives(Instant::now());
-    let living: Vec<&PathBuf> = folders.iter().filter(|folder| lives(folder)).collect();
-    for lane in replay.lanes() {
+    let open: Vec<&ReplayLane> = replay.lanes().iter().filter(|lane| !lane.is_finished()).collect();
+    let has_open = |folder: &&PathBuf| open.iter().any(|lane| lane.log.starts_with(folder));
+    let living: Vec<&PathBuf> = folders.iter().filter(has_open).filter(|folder| lives(folder)).collect();
+    for lane in open {
         if !living.iter().any(|folder| lane.log.starts_with(folder)) {
             app.source_ended(lane.idx());
         }
