@@ -63,7 +63,8 @@ fn scenes() -> Vec<(&'static str, Catalog)> {
 
 #[test]
 fn golden_frames_of_the_browser() {
-    let themes: [(&str, Theme, fn(&Buffer) -> String); 3] = [
+    type Dump = fn(&Buffer) -> String;
+    let themes: [(&str, Theme, Dump); 3] = [
         ("colour", Theme::default(), styled),
         ("no_color", Theme::new(Colors::None, Background::Dark, Characters::Unicode), characters),
         ("ascii", Theme::new(Colors::None, Background::Dark, Characters::Ascii), characters),
