@@ -186,8 +186,13 @@ pub(super) fn smoothed_at(series: &crate::app::series::Series, decay: f64, step:
         .map(|(_, value)| f64::from(value))
 }
 
-/// The worst finding open at the cursor, the newest of equals.
+/// What the log lacks, else the worst finding open at the cursor, the newest of equals.
 fn finding_line<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'a> {
+    if lane.lost_records() > 0 {
+        let text =
+            format!("{} the log lacks {} records", theme.glyph(Glyph::Warning), grouped(lane.lost_records()));
+        return Line::styled(text, theme.warning());
+    }
     let open: Vec<&Finding> = lane.health().open_at(app.step()).collect();
     let Some(worst) = open.iter().max_by_key(|finding| (finding.severity, finding.step)) else {
         let text = if lane.started().is_some() {
@@ -205,4 +210,24 @@ fn finding_line<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'
         Span::styled(widgets::clip(&text, room, theme), style),
         Span::styled(more, theme.muted()),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::app::specimen;
+    use crate::event::{At, RecordsLost, RunEvent};
+    use crate::theme::Theme;
+    use crate::units::{LaneIdx, Step};
+    use crate::views::{Format, snapshot};
+
+    #[test]
+    fn what_the_log_lacks_is_told() {
+        let mut app = specimen::plain_beside_residual();
+        let frame = |app: &_| snapshot(app, (120, 40), &Theme::default(), Format::Text);
+        assert!(!frame(&app).contains("lacks"));
+        let time = At { at_ms: 1e4 };
+        let lost = RecordsLost { records: 1_234, first: Step(20), last: Step(90), time };
+        app.apply(LaneIdx(0), &RunEvent::RecordsLost(lost));
+        assert!(frame(&app).contains("the log lacks 1,234 records"), "{}", frame(&app));
+    }
 }
