@@ -133,6 +133,10 @@ pub struct LaneStarted {
     pub initial_weights: String,
     /// SHA-256, in hex, of the order in which images are drawn.
     pub batch_order: String,
+    /// The layers whose statistics and histograms are recorded, ascending: columns of layers and lists of histograms have
+    /// a value for each of these. None where it is every layer. Blocks are always recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<Vec<LayerIdx>>,
     /// When.
     pub time: At,
 }

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 mod parse;
+mod pattern;
 mod settings;
 
 pub use parse::{Checked, ExperimentError, Places, check, parse};
+pub use pattern::matches;
 
 /// A checked experiment. Serialised, it is the file as resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -161,6 +163,9 @@ pub struct Recording {
     pub every: u64,
     /// Steps between two records of histograms; 0 records none.
     pub histograms_every: u64,
+    /// Patterns of the names of the layers that both are recorded of, see [`Recording::records`]; empty for all layers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<String>,
 }
 
 /// One network of the experiment.

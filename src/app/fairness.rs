@@ -103,10 +103,11 @@ fn entries(lane: &LaneStarted) -> Vec<(&'static str, String)> {
         ("training.optimizer", format!("{optimizer:?}")),
         ("training.schedule", format!("{schedule:?}")),
     ]);
-    let Recording { every, histograms_every } = statistics;
+    let Recording { every, histograms_every, layers } = statistics;
     entries.extend([
         ("statistics.every", every.to_string()),
         ("statistics.histograms_every", histograms_every.to_string()),
+        ("statistics.layers", if layers.is_empty() { "all".to_owned() } else { layers.join(" ") }),
     ]);
     if let Some(own) = lanes.iter().find(|own| own.name == lane.lane) {
         let Lane { name: _, architecture, depth, width, shortcut } = own;

@@ -21,6 +21,7 @@ use crate::topology::Topology;
 use crate::units::{LaneIdx, LayerIdx, Step};
 
 mod kept;
+mod recorded;
 
 pub use kept::FOLD_VERSION;
 
@@ -150,12 +151,13 @@ impl Lane {
 
     /// Folds an event; `offset` is where its record begins in the lane's log, where that is known.
     pub fn apply(&mut self, event: &RunEvent, offset: Option<u64>) {
+        let widened = self.widened(event);
+        let event = widened.as_ref().unwrap_or(event);
         self.elapsed_ms = self.elapsed_ms.max(event.at_ms());
         match event {
             RunEvent::LaneStarted(started) => self.start(started),
             RunEvent::StepFinished(step) => self.finish_step(step, offset),
-            RunEvent::HistogramsTaken(taken) if self.keeps_layers => self.snapshots.push(taken),
-            RunEvent::HistogramsTaken(_) => {}
+            RunEvent::HistogramsTaken(taken) => self.take_histograms(taken),
             RunEvent::EvaluationFinished(evaluation) => self.finish_evaluation(evaluation),
             RunEvent::CheckpointWritten(written) => self.last_checkpoint = Some(written.step),
             RunEvent::NonFiniteFound(found) => {
@@ -419,6 +421,7 @@ impl Lane {
 
     /// Takes the record that stood at `step`.
     pub fn set_exact(&mut self, step: Step, found: StepFinished) {
+        let found = self.widened_step(&found).unwrap_or(found);
         self.exact = Some((step, found));
     }
 

@@ -14,6 +14,14 @@ pub const EXACT_ROWS: usize = 4_096;
 /// 18 statistics of 57 layers take at most 18 x 57 x 1,024 x 24 bytes, 25 MB.
 pub const MERGED_ROWS: usize = 1_024;
 
+/// What stands in place of a value that was not recorded: a NaN that no computation gives, told by its bits.
+pub const ABSENT: f32 = f32::from_bits(0x7fc0_0abc);
+
+/// Whether a value is [`ABSENT`], and not a NaN that was recorded.
+pub fn is_absent(value: f32) -> bool {
+    value.to_bits() == ABSENT.to_bits()
+}
+
 /// One layer's values over the steps of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
@@ -28,7 +36,7 @@ pub struct Cell {
     pub last: f32,
     /// The mean of the finite values; NaN where there is none.
     pub mean: f32,
-    /// How many values were NaN or infinite.
+    /// How many values were NaN or infinite; what is [`ABSENT`] does not count.
     pub non_finite: u32,
 }
 
@@ -36,7 +44,7 @@ impl Cell {
     /// The cell of one value.
     pub fn of(value: f32) -> Cell {
         let kept = if value.is_finite() { value } else { f32::NAN };
-        let non_finite = u32::from(!value.is_finite());
+        let non_finite = u32::from(!value.is_finite() && !is_absent(value));
         Cell { low: kept, high: kept, first: value, last: value, mean: kept, non_finite }
     }
 
@@ -109,26 +117,28 @@ impl<'a> Row<'a> {
         Row { first_step: step, last_step: step, count: 1, values: RowValues::Exact(values) }
     }
 
-    /// The cell of a layer or block, in the order of the topology; none outside.
+    /// The cell of a layer or block, in the order of the topology; none outside, and none where it is not recorded.
     pub fn cell(&self, column: usize) -> Option<Cell> {
-        match self.values {
+        let cell = match self.values {
             RowValues::Exact(values) => values.get(column).map(|value| Cell::of(*value)),
             RowValues::Merged(cells) => cells.get(column).copied(),
-        }
+        };
+        // What is recorded of one step is recorded of all.
+        cell.filter(|cell| !is_absent(cell.last))
     }
 
-    /// The last value of a layer or block; none outside.
+    /// The last value of a layer or block; none where it has no cell.
     pub fn last(&self, column: usize) -> Option<f32> {
         self.cell(column).map(|cell| cell.last)
     }
 
-    /// All cells, in the order of the topology.
-    pub fn cells(self) -> impl Iterator<Item = Cell> + 'a {
+    /// All cells, in the order of the topology; none for what is not recorded.
+    pub fn cells(self) -> impl Iterator<Item = Option<Cell>> + 'a {
         let width = match self.values {
             RowValues::Exact(values) => values.len(),
             RowValues::Merged(cells) => cells.len(),
         };
-        (0..width).filter_map(move |column| self.cell(column))
+        (0..width).map(move |column| self.cell(column))
     }
 }
 
@@ -422,6 +432,7 @@ mod tests {
             }
             // Means are summed in another order, which rounds otherwise.
             for (a, b) in matrix.rows().flat_map(Row::cells).zip(straight.rows().flat_map(Row::cells)) {
+                let (a, b) = a.zip(b).expect("recorded");
                 assert!((a.mean - b.mean).abs() <= 1e-6 * b.mean.abs());
             }
             let without_means = |mut matrix: Matrix| {
@@ -448,6 +459,29 @@ mod tests {
             wrong[8..16].fill(0xff);
             assert!(Matrix::from_bytes(&wrong).is_none());
         }
+    }
+
+    #[test]
+    fn what_is_absent_stays_so_and_counts_as_nothing() {
+        assert!(is_absent(ABSENT) && !is_absent(f32::NAN) && !is_absent(0.0));
+        for steps in [1, 16, 17, 500] {
+            let matrix = filled(Matrix::with_bounds(16, 8), steps, |_| ABSENT);
+            let read = Matrix::from_bytes(&matrix.to_bytes()).expect("just written");
+            for row in matrix.rows().chain(read.rows()) {
+                assert_eq!((row.cell(1), row.last(1)), (None, None));
+                assert_eq!(row.cells().map(|cell| cell.is_some()).collect::<Vec<_>>(), [true, false]);
+            }
+            if let Values::Merged(cells) = &matrix.values {
+                let absent = cells.iter().skip(1).step_by(2);
+                assert!(absent.clone().count() > 0);
+                for cell in absent {
+                    assert!(is_absent(cell.first) && cell.non_finite == 0);
+                    assert!(cell.low.is_nan() && cell.high.is_nan() && cell.mean.is_nan());
+                }
+            }
+        }
+        let not_finite = filled(Matrix::default(), 2, |_| f32::NAN);
+        assert_eq!(not_finite.row(0).and_then(|row| row.cell(1)).expect("recorded").non_finite, 1);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::parts::{Kept, Part, Parts};
-use crate::event::{Histogram, HistogramsTaken, LayerHistograms};
+use crate::event::{Histogram, LayerHistograms};
 use crate::units::{LayerIdx, Step};
 
 /// The most snapshots kept: beyond, neighbours are added up in pairs, in aligned groups of a power of two. No value
@@ -37,20 +37,23 @@ struct OfLayer(Vec<LayerHistograms>);
 impl Snapshots {
     /// Adds histograms. A step that was added up with later ones already is passed over: it is made again. Else
     /// one that is not later than the last takes back what was taken from there on.
-    pub fn push(&mut self, taken: &HistogramsTaken) {
-        self.rewind(taken.step);
-        if self.spans.last().is_some_and(|last| last.last_step >= taken.step) {
+    ///
+    /// One entry a layer, in the order of the topology; none for a layer that is not recorded, at any step.
+    pub fn push(&mut self, step: Step, layers: &[Option<&LayerHistograms>]) {
+        self.rewind(step);
+        if self.spans.last().is_some_and(|last| last.last_step >= step) {
             return;
         }
         if self.spans.is_empty() {
-            self.layers = taken.layers.iter().map(|_| Part::default()).collect();
+            self.layers = layers.iter().map(|_| Part::default()).collect();
         }
         let adds = self.spans.last().is_some_and(|last| last.count < 1 << self.doublings);
         if !adds && self.spans.len() == SNAPSHOTS {
             self.halve();
-            return self.push(taken);
+            return self.push(step, layers);
         }
-        for (layer, more) in self.layers.iter_mut().zip(&taken.layers) {
+        for (layer, more) in self.layers.iter_mut().zip(layers) {
+            let Some(more) = *more else { continue };
             let all = &mut layer.get_mut().0;
             match all.last_mut() {
                 Some(last) if adds => add_layer(last, more),
@@ -59,10 +62,10 @@ impl Snapshots {
         }
         match self.spans.last_mut() {
             Some(last) if adds => {
-                last.last_step = taken.step;
+                last.last_step = step;
                 last.count += 1;
             }
-            _ => self.spans.push(Span { first_step: taken.step, last_step: taken.step, count: 1 }),
+            _ => self.spans.push(Span { first_step: step, last_step: step, count: 1 }),
         }
     }
 
@@ -215,20 +218,23 @@ fn add(a: &Histogram, b: &Histogram) -> Histogram {
 mod tests {
     use super::*;
 
-    fn taken(step: u64) -> HistogramsTaken {
+    fn taken(step: u64) -> LayerHistograms {
         let mut bins = [0; Histogram::BINS];
         bins[40] = 2;
         bins[(step % 65) as usize] += 1;
         let activations = Histogram::from_bins(&bins, u32::from(step == 700));
-        let layers = vec![LayerHistograms { activations, ..Default::default() }];
-        HistogramsTaken { step: Step(step), layers, time: Default::default() }
+        LayerHistograms { activations, ..Default::default() }
+    }
+
+    fn push(snapshots: &mut Snapshots, step: u64) {
+        snapshots.push(Step(step), &[Some(&taken(step))]);
     }
 
     #[test]
     fn beyond_the_bound_counts_are_added_and_none_is_lost() {
         let mut snapshots = Snapshots::default();
         let steps = 5 * SNAPSHOTS as u64 + 3;
-        (1..=steps).for_each(|step| snapshots.push(&taken(step)));
+        (1..=steps).for_each(|step| push(&mut snapshots, step));
         assert!(snapshots.len() <= SNAPSHOTS);
         let of_layer = || snapshots.of_layer(LayerIdx(0)).map(|(_, _, layer)| &layer.activations);
         let counts: u32 = of_layer().flat_map(|h| h.bins()).sum();
@@ -242,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_layer_is_read_back_from_its_bytes_and_never_from_others() {
-        let layers = OfLayer((1..=300).flat_map(|step| taken(step).layers).collect());
+        let layers = OfLayer((1..=300).map(taken).collect());
         let bytes = layers.to_bytes();
         assert_eq!(OfLayer::from_bytes(&bytes).expect("just written"), layers);
         for length in [1, 4, 16, bytes.len() - 4] {
@@ -256,11 +262,11 @@ mod tests {
     #[test]
     fn steps_made_again_leave_the_same_history() {
         let mut straight = Snapshots::default();
-        (1..=1_300).for_each(|step| straight.push(&taken(step)));
+        (1..=1_300).for_each(|step| push(&mut straight, step));
         let mut resumed = Snapshots::default();
-        (1..=900).for_each(|step| resumed.push(&taken(step)));
+        (1..=900).for_each(|step| push(&mut resumed, step));
         resumed.rewind(Step(401));
-        (401..=1_300).for_each(|step| resumed.push(&taken(step)));
+        (401..=1_300).for_each(|step| push(&mut resumed, step));
         assert_eq!(format!("{resumed:?}"), format!("{straight:?}"));
     }
 }

@@ -83,6 +83,7 @@ impl Specimen {
             test_images: 1_000,
             initial_weights: "5f0c9a4e17d3b8621f6b0e9d24c7a5830c1e7f92ab64d8350e9b1c7d2f483a6e".to_owned(),
             batch_order: "b81e3d7250fa694c8d17e2b3905cf46a71d80be35f29c6471a0e9d83b5c2764f".to_owned(),
+            recorded: None,
             time: At { at_ms: 40.0 },
         }
     }
@@ -154,7 +155,7 @@ pub fn experiment(steps: u64, lanes: &[&Specimen]) -> Experiment {
             optimizer: Optimizer::Sgd { learning_rate: 0.05, momentum: 0.9, weight_decay: 1e-4 },
             schedule: Schedule::Steps { at: vec![steps / 2, steps * 3 / 4], factor: 0.1, warmup: 0 },
         },
-        statistics: Recording { every: 1, histograms_every: HISTOGRAMS_EVERY },
+        statistics: Recording { every: 1, histograms_every: HISTOGRAMS_EVERY, layers: Vec::new() },
         lanes: lanes
             .iter()
             .map(|lane| Lane {

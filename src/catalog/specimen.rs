@@ -148,7 +148,7 @@ fn experiment(seed: u64, batch: usize, lanes: Vec<Lane>) -> Experiment {
             optimizer: Optimizer::Sgd { learning_rate: 0.05, momentum: 0.9, weight_decay: 1e-4 },
             schedule: Schedule::Steps { at: vec![300, 450], factor: 0.1, warmup: 0 },
         },
-        statistics: Recording { every: 1, histograms_every: 20 },
+        statistics: Recording { every: 1, histograms_every: 20, layers: Vec::new() },
         lanes,
     }
 }

@@ -9,7 +9,8 @@ use clap::Args;
 use super::failure::Failure;
 use super::source::ExperimentArgs;
 use super::table::{Align, Table, bytes, count};
-use crate::experiment::{Checked, Experiment};
+use crate::experiment::{self, Checked, Experiment};
+use crate::text::printable;
 use crate::topology::Topology;
 use crate::{datasets, model};
 use memory::RunMemory;
@@ -67,14 +68,52 @@ pub(super) fn topologies(
     classes: usize,
 ) -> Result<Vec<Topology>, Failure> {
     let lanes = checked.experiment.lanes.iter().enumerate();
-    lanes
+    let topologies = lanes
         .map(|(index, lane)| {
             model::topology(lane, shape, classes).map_err(|error| {
                 let place = checked.places.of(&format!("lane.{index}"));
                 Failure::Input(anyhow::Error::from(error).context(format!("{place}: lane `{}`", lane.name)))
             })
         })
-        .collect()
+        .collect::<Result<Vec<Topology>, Failure>>()?;
+    check_patterns(checked, &topologies)?;
+    Ok(topologies)
+}
+
+/// Checks that every pattern of layers matches a layer of some lane, and that something is recorded of every lane.
+fn check_patterns(checked: &Checked, topologies: &[Topology]) -> Result<(), Failure> {
+    let recording = &checked.experiment.statistics;
+    for (index, pattern) in recording.layers.iter().enumerate() {
+        let mut layers = topologies.iter().flat_map(|topology| &topology.layers);
+        if !layers.any(|layer| experiment::matches(pattern, &layer.name)) {
+            let place = checked.places.of(&format!("statistics.layers.{index}"));
+            let expected = "expected a pattern that matches a layer of a lane";
+            let (found, names) = (printable(pattern), topologies.first().map(some_names).unwrap_or_default());
+            return Err(Failure::Input(anyhow::anyhow!(
+                "{place}: statistics.layers: {expected}, found `{found}`; layers are named {names}"
+            )));
+        }
+    }
+    for (lane, topology) in checked.experiment.lanes.iter().zip(topologies) {
+        if !topology.layers.iter().any(|layer| recording.records(&layer.name)) {
+            let place = checked.places.of("statistics.layers");
+            let expected = format!("expected a pattern that matches a layer of lane `{}`", lane.name);
+            let (found, names) = (printable(&recording.layers.join("`, `")), some_names(topology));
+            return Err(Failure::Input(anyhow::anyhow!(
+                "{place}: statistics.layers: {expected}, found `{found}`; its layers are named {names}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The first names of layers, and the last.
+fn some_names(topology: &Topology) -> String {
+    let names: Vec<String> = topology.layers.iter().map(|layer| format!("`{}`", layer.name)).collect();
+    match names.as_slice() {
+        [first, second, third, .., last] => format!("{first}, {second}, {third} .. {last}"),
+        few => few.join(", "),
+    }
 }
 
 fn epochs(experiment: &Experiment, images: usize) -> f64 {

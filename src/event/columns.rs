@@ -6,7 +6,8 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::wire::{Floats, OwnedFloats};
-use crate::statistic::Statistic;
+use crate::statistic::{Statistic, Subject};
+use crate::units::LayerIdx;
 
 /// A column a statistic; serialised as an object of arrays. Columns of statistics that this version does not
 /// know are passed over when read.
@@ -30,6 +31,34 @@ impl Columns {
     /// All columns, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = (Statistic, &[f32])> {
         self.0.iter().map(|(s, column)| (*s, column.as_slice()))
+    }
+
+    /// The columns of layers cut down to these, ascending; those of blocks as they are.
+    pub fn narrowed(mut self, layers: &[LayerIdx]) -> Columns {
+        for (statistic, column) in &mut self.0 {
+            if statistic.subject() == Subject::Layer {
+                *column = layers.iter().filter_map(|layer| column.get(layer.0).copied()).collect();
+            }
+        }
+        self
+    }
+
+    /// What [`Columns::narrowed`] cut down, with `absent` for the other layers of `width`. A column of another length
+    /// than `layers` stays as it is.
+    pub fn widened(&self, layers: &[LayerIdx], width: usize, absent: f32) -> Columns {
+        let widened = |(statistic, column): &(Statistic, Vec<f32>)| {
+            if statistic.subject() != Subject::Layer || column.len() != layers.len() {
+                return (*statistic, column.clone());
+            }
+            let mut wide = vec![absent; width];
+            for (layer, value) in layers.iter().zip(column) {
+                if let Some(place) = wide.get_mut(layer.0) {
+                    *place = *value;
+                }
+            }
+            (*statistic, wide)
+        };
+        Columns(self.0.iter().map(widened).collect())
     }
 
     /// Whether there are none.

@@ -19,6 +19,11 @@ mod lanes;
 
 pub use problem::ExperimentError;
 
+/// The most patterns of layers.
+const MOST_PATTERNS: usize = 64;
+/// The most characters of one; a name of a layer has about 20.
+const LONGEST_PATTERN: usize = 100;
+
 /// An experiment and where each of its values comes from.
 #[derive(Clone, Debug)]
 pub struct Checked {
@@ -138,8 +143,9 @@ fn experiment(root: &Table, catalogue: &Catalogue, problems: &Problems) -> Exper
     let statistics = below("statistics").map(|statistics| {
         let every = statistics.integer("every", 0, Some(1));
         let histograms_every = statistics.integer("histograms_every", 0, Some(20));
+        let layers = patterns(&statistics);
         statistics.finish();
-        Recording { every, histograms_every }
+        Recording { every, histograms_every, layers }
     });
     let lanes = lanes::lanes(&section, &catalogue.architectures, problems);
     section.finish();
@@ -151,7 +157,7 @@ fn experiment(root: &Table, catalogue: &Catalogue, problems: &Problems) -> Exper
             // It is no table, which is a problem already; that its keys are missing is none of its own.
             training::training(&Section::new(String::new(), &empty, Origin::File, &Problems::default()))
         }),
-        statistics: statistics.unwrap_or(Recording { every: 1, histograms_every: 20 }),
+        statistics: statistics.unwrap_or(Recording { every: 1, histograms_every: 20, layers: Vec::new() }),
         lanes,
     }
 }
@@ -204,6 +210,28 @@ fn data_set(section: &Section<'_>, catalogue: &Catalogue) -> Data {
         flip: section.flag("flip"),
         transpose: section.flag("transpose"),
     }
+}
+
+/// The patterns of the layers that are recorded; none where all are.
+fn patterns(section: &Section<'_>) -> Vec<String> {
+    let Some(node) = section.node("layers") else { return Vec::new() };
+    let expected = "an array of 1 to 64 patterns such as `[\"layer1.*\", \"fc\"]`";
+    let Value::Array(items) = &node.value else {
+        section.wrong("layers", node, expected);
+        return Vec::new();
+    };
+    if items.is_empty() || items.len() > MOST_PATTERNS {
+        section.note("layers", format!("expected {expected}, found {}", items.len()));
+        return Vec::new();
+    }
+    let pattern = |item: &Node| match &item.value {
+        Value::Text(text) if (1..=LONGEST_PATTERN).contains(&text.chars().count()) => Some(text.clone()),
+        _ => {
+            section.wrong("layers", item, "a pattern of 1 to 100 characters in quotes");
+            None
+        }
+    };
+    items.iter().filter_map(pattern).collect()
 }
 
 fn check_batch(section: &Section<'_>, training: &Training, data: Option<&Data>) {

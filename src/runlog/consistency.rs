@@ -26,6 +26,8 @@ pub(super) struct Consistency {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Shape {
     layers: usize,
+    /// The layers that columns and histograms are of.
+    recorded: usize,
     blocks: usize,
 }
 
@@ -88,7 +90,9 @@ impl Consistency {
         }
         check_topology(&started.topology)?;
         let Topology { layers, blocks, .. } = &started.topology;
-        self.shape = Some(Shape { layers: layers.len(), blocks: blocks.len() });
+        check_recorded(started.recorded.as_deref(), layers.len())?;
+        let recorded = started.recorded.as_ref().map_or(layers.len(), Vec::len);
+        self.shape = Some(Shape { layers: layers.len(), recorded, blocks: blocks.len() });
         self.start = checksum;
         Ok(Accepted::New)
     }
@@ -118,10 +122,18 @@ fn check_layer(layer: LayerIdx, layers: usize) -> Result<(), String> {
     if layer.0 < layers { Ok(()) } else { Err(format!("expected a layer below {layers}, found {layer}")) }
 }
 
+fn check_recorded(recorded: Option<&[LayerIdx]>, layers: usize) -> Result<(), String> {
+    let recorded = recorded.unwrap_or_default();
+    if let Some(pair) = recorded.windows(2).find(|pair| pair[0] >= pair[1]) {
+        return Err(format!("expected ascending layers in `recorded`, found {} after {}", pair[1], pair[0]));
+    }
+    recorded.iter().try_for_each(|&layer| check_layer(layer, layers))
+}
+
 fn check_columns(columns: &Columns, shape: Shape) -> Result<(), String> {
     for (statistic, column) in columns.iter() {
         let (expected, subject) = match statistic.subject() {
-            Subject::Layer => (shape.layers, "layers"),
+            Subject::Layer => (shape.recorded, "layers"),
             Subject::Block => (shape.blocks, "blocks"),
         };
         if column.len() != expected {
@@ -133,8 +145,8 @@ fn check_columns(columns: &Columns, shape: Shape) -> Result<(), String> {
 }
 
 fn check_histograms(layers: &[LayerHistograms], shape: Shape) -> Result<(), String> {
-    if layers.len() != shape.layers {
-        return Err(format!("expected histograms of {} layers, found {}", shape.layers, layers.len()));
+    if layers.len() != shape.recorded {
+        return Err(format!("expected histograms of {} layers, found {}", shape.recorded, layers.len()));
     }
     for layer in layers {
         for histogram in [&layer.activations, &layer.weight_gradients, &layer.weights] {

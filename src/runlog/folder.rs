@@ -242,7 +242,7 @@ pub(super) mod tests {
                 optimizer: Optimizer::Sgd { learning_rate: 0.05, momentum: 0.9, weight_decay: 1e-4 },
                 schedule: Schedule::Steps { at: vec![30, 45], factor: 0.1, warmup: 0 },
             },
-            statistics: Recording { every: 1, histograms_every: 20 },
+            statistics: Recording { every: 1, histograms_every: 20, layers: Vec::new() },
             lanes: vec![lane("plain", Shortcut::None), lane("residual", Shortcut::Identity)],
         }
     }

@@ -6,11 +6,13 @@ use super::{Batches, Control, Resumed, Sink, Task, checkpoint};
 use crate::datasets::Batch;
 use crate::event::{
     At, CheckpointWritten, EvaluationFinished, FORMAT_VERSION, HistogramsTaken, LaneFinished, LaneResumed,
-    LaneStarted, Mode, Moment, NonFiniteFound, Outcome, RunEvent, Split, StepFinished, StepTime,
+    LaneStarted, LayerHistograms, Mode, Moment, NonFiniteFound, Outcome, RunEvent, Split, StepFinished,
+    StepTime,
 };
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, Recording};
 use crate::model::{Network, StepResult, Wanted};
-use crate::units::Step;
+use crate::topology::Topology;
+use crate::units::{LayerIdx, Step};
 
 /// A lane on its way.
 pub(super) struct Course<'a> {
@@ -20,6 +22,8 @@ pub(super) struct Course<'a> {
     sink: &'a mut dyn Sink,
     /// The buffer of evaluations.
     evaluated: Batch,
+    /// The layers whose statistics are recorded; none for all.
+    recorded: Option<Vec<LayerIdx>>,
     /// The updates made.
     step: Step,
 }
@@ -34,7 +38,8 @@ impl<'a> Course<'a> {
     ) -> Outcome {
         let step = task.resumed.as_ref().map_or(Step(0), |resumed| resumed.step);
         let evaluated = Batch::default();
-        let mut course = Course { network, batches, task, sink, evaluated, step };
+        let recorded = recorded_layers(&task.experiment.statistics, network.topology());
+        let mut course = Course { network, batches, task, sink, evaluated, recorded, step };
         let outcome = course.all_steps().err().unwrap_or(Outcome::Completed);
         let finished = LaneFinished { step: course.step, outcome: outcome.clone(), time: course.now() };
         course.sink.accept(RunEvent::LaneFinished(finished));
@@ -106,6 +111,7 @@ impl<'a> Course<'a> {
             test_images: dataset.test.len(),
             initial_weights: initial_weights.clone(),
             batch_order: order.hash(experiment.training.steps),
+            recorded: self.recorded.clone(),
             time: self.now(),
         };
         self.sink.accept(RunEvent::LaneStarted(Box::new(started)));
@@ -137,19 +143,26 @@ impl<'a> Course<'a> {
         begun_ms: f64,
     ) -> Result<(), Outcome> {
         let (step, time) = (self.step, self.now());
+        let (statistics, histograms) = match &self.recorded {
+            None => (result.statistics, result.histograms),
+            Some(layers) => (
+                result.statistics.narrowed(layers),
+                result.histograms.map(|histograms| chosen(histograms, layers)),
+            ),
+        };
         self.sink.accept(RunEvent::StepFinished(StepFinished {
             step,
             loss: result.loss,
             error,
             learning_rate,
-            statistics: result.statistics,
+            statistics,
             time: StepTime {
                 at_ms: time.at_ms,
                 step_ms: time.at_ms - begun_ms,
                 statistics_ms: result.statistics_ms,
             },
         }));
-        if let Some(layers) = result.histograms {
+        if let Some(layers) = histograms {
             self.sink.accept(RunEvent::HistogramsTaken(HistogramsTaken { step, layers, time }));
         }
         match result.non_finite {
@@ -227,6 +240,18 @@ impl<'a> Course<'a> {
     fn now(&self) -> At {
         At { at_ms: (self.task.clock)() }
     }
+}
+
+/// The layers of a network whose statistics are recorded; none where all are.
+fn recorded_layers(recording: &Recording, topology: &Topology) -> Option<Vec<LayerIdx>> {
+    let layers = topology.layers.iter().enumerate();
+    let recorded = layers.filter(|(_, layer)| recording.records(&layer.name)).map(|(at, _)| LayerIdx(at));
+    (!recording.layers.is_empty()).then(|| recorded.collect())
+}
+
+/// The histograms of these layers.
+fn chosen(mut histograms: Vec<LayerHistograms>, layers: &[LayerIdx]) -> Vec<LayerHistograms> {
+    layers.iter().filter_map(|layer| histograms.get_mut(layer.0).map(std::mem::take)).collect()
 }
 
 /// Whether something that happens every so many steps, or never for 0, happens after a step.

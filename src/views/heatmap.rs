@@ -94,7 +94,7 @@ fn matrix(app: &App, lane: &Lane, width: u16, x: (f64, f64)) -> Matrix {
         let to = column(last as f64 + 0.5).ceil().min(columns as f64) as usize;
         for column in from..to {
             for (layer, cell) in row.cells().enumerate() {
-                matrix.merge(layer, column, curves::extent(cell));
+                matrix.merge(layer, column, cell.map(curves::extent).unwrap_or_default());
             }
         }
     }

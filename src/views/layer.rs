@@ -20,6 +20,9 @@ mod histograms;
 #[derive(Debug)]
 pub(super) struct Layer;
 
+/// What stands where there would be something of a layer that the experiment leaves out.
+const NOT_RECORDED: &str = "this layer is not recorded";
+
 /// The least width of a lane's column.
 const LEAST_COLUMN: u16 = 36;
 /// From this width on, what lies between two lanes has a column of its own between theirs.

@@ -102,9 +102,7 @@ fn curve<'a>(app: &App, lane: &'a Lane) -> Option<Curve<'a>> {
     let mut points: Vec<Bucket> = Vec::with_capacity(deepest);
     let mut fitted = vec![f32::NAN; deepest + 1];
     for (layer, cell) in topology.layers.iter().zip(row.cells()) {
-        if layer.kind == LayerKind::Projection {
-            continue;
-        }
+        let Some(cell) = cell.filter(|_| layer.kind != LayerKind::Projection) else { continue };
         points.push(Bucket { x: layer.depth as f64, extent: curves::extent(cell), last: cell.last });
         if layer.kind == LayerKind::Convolution {
             fitted[layer.depth] = cell.last;

@@ -139,7 +139,10 @@ fn draw_by_block(
         let row = lane.statistic_at(statistic, app.step());
         let cells = row.map(|row| row.cells()).into_iter().flatten().enumerate();
         cells
-            .map(|(i, cell)| Bucket { x: i as f64 + 1.0, extent: curves::extent(cell), last: cell.last })
+            .filter_map(|(i, cell)| {
+                let cell = cell?;
+                Some(Bucket { x: i as f64 + 1.0, extent: curves::extent(cell), last: cell.last })
+            })
             .collect()
     };
     let curves: Vec<(String, Vec<Bucket>)> =

@@ -141,8 +141,11 @@ fn a_lane_that_went_on_from_a_checkpoint_is_the_lane_that_was_never_cut() {
                     .rows()
                     .map(|row| {
                         // Means are summed in another order, which may round otherwise.
-                        let cells: Vec<_> =
-                            row.cells().map(|c| (c.low, c.high, c.first, c.last, c.non_finite)).collect();
+                        let cells: Vec<_> = row
+                            .cells()
+                            .flatten()
+                            .map(|c| (c.low, c.high, c.first, c.last, c.non_finite))
+                            .collect();
                         format!("{:?} {:?} {cells:?}", row.first_step, row.last_step)
                     })
                     .collect();
@@ -182,7 +185,7 @@ fn a_cursor_on_merged_steps_shows_that_very_step() {
             });
             let column = own.unwrap().statistics.get(Statistic::ActivationStd).unwrap();
             let row = lane.statistic_at(Statistic::ActivationStd, Step(step)).unwrap();
-            let shown: Vec<f32> = row.cells().map(|cell| cell.last).collect();
+            let shown: Vec<f32> = row.cells().flatten().map(|cell| cell.last).collect();
             assert_eq!(format!("{shown:?}"), format!("{column:?}"), "step {step}");
         }
     }

@@ -90,7 +90,7 @@ fn defaults_are_filled_in() {
         Optimizer::Sgd { learning_rate: 0.05, momentum: 0.9, weight_decay: 1e-4 }
     );
     assert_eq!(experiment.training.schedule, Schedule::Steps { at: vec![30, 60], factor: 0.1, warmup: 0 });
-    assert_eq!(experiment.statistics, Recording { every: 2, histograms_every: 20 });
+    assert_eq!(experiment.statistics, Recording { every: 2, histograms_every: 20, layers: Vec::new() });
     assert_eq!((experiment.training.evaluate_every, experiment.training.checkpoint_every), (50, 0));
     assert_eq!(experiment.lanes[1].shortcut, Shortcut::Identity);
     let adam = GOOD.replace(r#""sgd", learning_rate = 0.05"#, r#""adamw", learning_rate = 1"#);
@@ -160,6 +160,23 @@ fn every_mistake_is_told_with_line_key_and_the_nearest_choice() {
             "training.batch: expected at most the 16 images of `data.train_images`, found 32",
         ),
         ("\"glyphs\"", "\"glyphs\"\nflip = 1", "data.flip: expected `true` or `false`, found `1`"),
+        (
+            "every = 2",
+            "layer = [\"fc\"]",
+            "x.toml:11: statistics.layer: unknown key; the nearest known one is `layers`",
+        ),
+        (
+            "every = 2",
+            "layers = \"fc\"",
+            "x.toml:11: statistics.layers: expected an array of 1 to 64 patterns such as `[\"layer1.*\", \"fc\"]`, found `fc`",
+        ),
+        ("every = 2", "layers = []", "x.toml:11: statistics.layers: expected an array of 1 to 64 patterns"),
+        (
+            "every = 2",
+            "layers = [\"fc\", \"\"]",
+            "x.toml:11: statistics.layers: expected a pattern of 1 to 100 characters in quotes, found ``",
+        ),
+        ("every = 2", "layers = [3]", "expected a pattern of 1 to 100 characters in quotes, found `3`"),
         ("every = 2", "every = -2", "statistics.every: expected a whole number of at least 0, found `-2`"),
         (
             "depth = 56",
@@ -254,6 +271,9 @@ fn overrides_win_and_are_named_where_they_are_wrong() {
         (experiment.lanes[0].depth, experiment.lanes[1].depth, experiment.lanes[1].width),
         (8, 20, 16)
     );
+    let layers = |given: &str| overridden(&[given]).unwrap().statistics.layers;
+    assert_eq!(layers("statistics.layers=[\"layer2.*\", \"fc\"]"), ["layer2.*", "fc"]);
+    assert_eq!(layers("statistics.every=1"), Vec::<String>::new());
     assert_eq!(overridden(&["lane.*.depth=14", "lane.0.depth=8"]).unwrap().lanes[1].depth, 14);
     assert_eq!(overridden(&["lane.plain.depth=14", "lane.plain.depth=8"]).unwrap().lanes[0].depth, 8);
     let wrong = [
@@ -266,6 +286,10 @@ fn overrides_win_and_are_named_where_they_are_wrong() {
         ("lane.2.depth=8", "expected the lane"),
         ("training.bach=8", "training.bach: unknown key; the nearest known one is `batch`"),
         ("seed.x=1", "expected a table at `seed`, found a value"),
+        (
+            "statistics.layers=fc",
+            "--set statistics.layers=fc: statistics.layers: expected an array of 1 to 64",
+        ),
         ("training..x=1", "expected a dotted key such as `training.steps`"),
         ("question=[1", "--set question=[1: expected a TOML value or a bare word"),
         ("schedule.kind=cosine", "schedule: unknown key"),
@@ -393,8 +417,8 @@ fn any_experiment() -> impl Strategy<Value = Experiment> {
         }
         lanes
     });
-    let statistics =
-        (0..100u64, 0..100u64).prop_map(|(every, histograms_every)| Recording { every, histograms_every });
+    let statistics = (0..100u64, 0..100u64, vec("\\PC{1,20}", 0..4))
+        .prop_map(|(every, histograms_every, layers)| Recording { every, histograms_every, layers });
     (".{0,60}", 0..=i64::MAX as u64, any_data(), any_training(), statistics, lanes).prop_map(
         |(question, seed, data, training, statistics, lanes)| Experiment {
             question,

@@ -26,7 +26,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("runlog", &["event", "experiment", "statistic", "text", "topology", "units"]),
     // 3: work
-    ("trainer", &["datasets", "event", "experiment", "model", "text", "units"]),
+    ("trainer", &["datasets", "event", "experiment", "model", "text", "topology", "units"]),
     // 4: joints
     ("session", &["datasets", "event", "experiment", "model", "runlog", "text", "trainer", "units"]),
     // 5: state

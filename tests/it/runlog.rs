@@ -75,7 +75,7 @@ pub(crate) fn experiment(lanes: &[&str]) -> Experiment {
             optimizer: Optimizer::Sgd { learning_rate: 0.1, momentum: 0.9, weight_decay: 1e-4 },
             schedule: Schedule::Cosine { minimum: 0.0, warmup: 2 },
         },
-        statistics: Recording { every: 1, histograms_every: 2 },
+        statistics: Recording { every: 1, histograms_every: 2, layers: Vec::new() },
         lanes: lanes.iter().map(lane).collect(),
     }
 }
@@ -90,6 +90,7 @@ pub(crate) fn lane_started(lane: &str) -> RunEvent {
         test_images: 32,
         initial_weights: "00ff".to_owned(),
         batch_order: "ff00".to_owned(),
+        recorded: None,
         time: At { at_ms: 1.5 },
     }))
 }
@@ -383,6 +384,68 @@ fn second_line(record: &str) -> Entry {
     let mut reader = LogReader::new(bytes.as_slice(), Path::new("memory.jsonl"));
     reader.next_entry().unwrap();
     reader.next_entry().unwrap().unwrap()
+}
+
+#[test]
+fn columns_and_histograms_are_as_long_as_the_list_of_recorded_layers() {
+    let started = |recorded: &[usize]| {
+        let mut event = lane_started("plain");
+        if let RunEvent::LaneStarted(started) = &mut event {
+            started.recorded = Some(recorded.iter().copied().map(LayerIdx).collect());
+        }
+        event
+    };
+    let step = |step: u64, layers: usize, blocks: usize| {
+        RunEvent::StepFinished(StepFinished {
+            step: Step(step),
+            loss: 1.0,
+            error: 0.5,
+            learning_rate: 0.1,
+            statistics: Columns::from_iter([
+                (Statistic::ActivationStd, vec![1.0; layers]),
+                (Statistic::BranchRatio, vec![1.0; blocks]),
+            ]),
+            time: Default::default(),
+        })
+    };
+    let histograms = |step: u64, layers: usize| {
+        let layers = vec![LayerHistograms::default(); layers];
+        RunEvent::HistogramsTaken(HistogramsTaken { step: Step(step), layers, time: Default::default() })
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plain.jsonl");
+    let reasons = |events: &[RunEvent]| {
+        let bytes = written(events, &path);
+        let mut reader = LogReader::new(bytes.as_slice(), Path::new("memory.jsonl"));
+        let mut reasons = Vec::new();
+        while let Some(entry) = reader.next_entry().unwrap() {
+            reasons.extend(if let Entry::Bad(bad) = entry { Some(bad.reason) } else { None });
+        }
+        reasons
+    };
+    assert!(reasons(&[started(&[1, 3]), step(1, 2, 1), histograms(1, 2), step(2, 2, 1)]).is_empty());
+    assert_eq!(
+        reasons(&[started(&[1, 3]), step(1, 4, 1), step(2, 2, 2), histograms(2, 4), step(3, 2, 1)]),
+        [
+            "expected `activation_std` of 2 layers, found 4 values",
+            "expected `branch_ratio` of 1 blocks, found 2 values",
+            "expected histograms of 2 layers, found 4",
+        ]
+    );
+    for (recorded, expected) in [
+        ([3, 1], "expected ascending layers in `recorded`, found 1 after 3"),
+        ([1, 1], "expected ascending layers in `recorded`, found 1 after 1"),
+        ([1, 4], "expected a layer below 4, found 4"),
+    ] {
+        let bytes = written(&[started(&recorded), step(1, 2, 1)], &path);
+        let mut reader = LogReader::new(bytes.as_slice(), Path::new("memory.jsonl"));
+        let told = match reader.next_entry() {
+            Ok(Some(Entry::Bad(bad))) => bad.reason,
+            Err(error) => error.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert!(told.contains(expected), "{told}");
+    }
 }
 
 #[test]

@@ -2,8 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
+
+use skiplane::app::Lane;
+use skiplane::archive;
+use skiplane::statistic::{Statistic, Subject};
+use skiplane::units::LayerIdx;
 
 use crate::cli::skiplane;
 
@@ -90,9 +95,7 @@ fn a_piped_run_tells_lines_and_leaves_every_value() {
             seen.insert(vec![cells[1], cells[2], cells[3], cells[4], cells[6]]);
         }
     }
-    let of_layers = skiplane::statistic::Statistic::ALL
-        .iter()
-        .filter(|statistic| statistic.subject() == skiplane::statistic::Subject::Layer);
+    let of_layers = Statistic::ALL.iter().filter(|statistic| statistic.subject() == Subject::Layer);
     for lane in ["plain", "residual"] {
         for step in ["1", "2", "3", "4", "5", "6"] {
             for statistic in of_layers.clone() {
@@ -105,6 +108,107 @@ fn a_piped_run_tells_lines_and_leaves_every_value() {
         }
     }
     assert!(seen.iter().any(|row| row[0] == "residual" && row[4] == "branch_ratio"));
+}
+
+/// What an export tells of the layers of a lane: step, index, name, statistic, value.
+fn layer_rows<'a>(table: &'a str, lane: &str) -> BTreeSet<Vec<&'a str>> {
+    let rows = table.lines().map(|line| line.split(',').collect::<Vec<&str>>());
+    rows.filter(|row| row[1] == lane && row[3] == "layer")
+        .map(|row| vec![row[2], row[4], row[5], row[6], row[7]])
+        .collect()
+}
+
+/// The folder of the only run that bears a name.
+fn run_folder(folder: &Path, name: &str) -> PathBuf {
+    let mut runs = fs::read_dir(folder.join("runs")).unwrap().map(|entry| entry.unwrap().path());
+    runs.find(|path| path.to_string_lossy().ends_with(name)).unwrap()
+}
+
+#[test]
+fn layers_that_no_pattern_chooses_are_neither_in_the_log_nor_in_what_is_folded() {
+    let folder = folder();
+    let patterns = "statistics.layers=[\"layer2.*\", \"f?\"]";
+    succeeded(&skiplane(folder.path(), &["train", "small.toml", "--headless", "--name", "whole"]));
+    let some = ["train", "small.toml", "--headless", "--name", "some", "--set", patterns];
+    succeeded(&skiplane(folder.path(), &some));
+    let [whole, some] = ["whole", "some"].map(|name| run_folder(folder.path(), name));
+
+    let export = |run: &Path| {
+        succeeded(&skiplane(folder.path(), &["export", run.to_str().unwrap(), "--format", "csv"]))
+    };
+    let (all_rows, some_rows) = (export(&whole), export(&some));
+    let opened = [&whole, &some].map(|run| archive::open(std::slice::from_ref(run)).unwrap());
+    for (idx, lane) in ["plain", "residual"].into_iter().enumerate() {
+        let bytes = |run: &Path| fs::metadata(run.join(format!("{lane}.jsonl"))).unwrap().len();
+        assert!(bytes(&some) < bytes(&whole) * 2 / 3, "{} {}", bytes(&some), bytes(&whole));
+
+        let is_chosen = |name: &str| name.starts_with("layer2.") || name == "fc";
+        let mut expected = layer_rows(&all_rows, lane);
+        expected.retain(|row| is_chosen(row[2]));
+        // Two convolutions and the head, over six steps.
+        assert_eq!(expected.len() % (3 * 6), 0);
+        assert!(!expected.is_empty());
+        assert_eq!(layer_rows(&some_rows, lane), expected);
+
+        let [all, chosen] = [0, 1].map(|at| &opened[at].app.lanes()[idx]);
+        let layers = &chosen.topology().unwrap().layers;
+        let mut compared = 0;
+        for &statistic in Statistic::ALL {
+            let (Some(a), Some(b)) = (all.statistic(statistic), chosen.statistic(statistic)) else {
+                assert!(all.statistic(statistic).is_none() && chosen.statistic(statistic).is_none());
+                continue;
+            };
+            assert_eq!((a.len(), a.width()), (b.len(), b.width()));
+            for (a, b) in a.rows().zip(b.rows()) {
+                for (at, (a, b)) in a.cells().zip(b.cells()).enumerate() {
+                    let is_kept = statistic.subject() == Subject::Block || is_chosen(&layers[at].name);
+                    assert!(a.is_some());
+                    assert_eq!(format!("{b:?}"), format!("{:?}", a.filter(|_| is_kept)));
+                    compared += usize::from(is_kept);
+                }
+            }
+        }
+        assert!(compared > 100, "{compared}");
+        for (at, layer) in layers.iter().enumerate() {
+            let at = LayerIdx(at);
+            let histograms = |lane: &Lane| format!("{:?}", lane.snapshots().of_layer(at).collect::<Vec<_>>());
+            assert_eq!(chosen.records(at), is_chosen(&layer.name));
+            assert_eq!(all.snapshots().of_layer(at).count(), 3);
+            assert_eq!(
+                histograms(chosen),
+                if is_chosen(&layer.name) { histograms(all) } else { "[]".to_owned() }
+            );
+        }
+        let findings = chosen.health().findings();
+        assert!(findings.iter().all(|finding| finding.rule != "non_finite"), "{findings:?}");
+    }
+}
+
+#[test]
+fn a_pattern_that_matches_nothing_is_refused_before_anything_is_written() {
+    let folder = folder();
+    for (patterns, expected) in [
+        (
+            "[\"fc\", \"head*\"]",
+            "expected a pattern that matches a layer of a lane, found `head*`; layers are named `conv1`, ",
+        ),
+        (
+            "[\"*.downsample.*\"]",
+            "expected a pattern that matches a layer of lane `plain`, found `*.downsample.*`; its layers are named `conv1`, ",
+        ),
+    ] {
+        let set = format!("statistics.layers={patterns}");
+        let projection = ["--set", "lane.residual.shortcut=projection", "--set", &set];
+        for command in [vec!["train", "small.toml", "--headless"], vec!["check", "small.toml"]] {
+            let output = skiplane(folder.path(), &[command.as_slice(), projection.as_slice()].concat());
+            let told = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{told}");
+            assert!(told.contains(&format!("--set {set}: statistics.layers: {expected}")), "{told}");
+        }
+    }
+    assert_eq!(fs::read_dir(folder.path().join("runs")).unwrap().count(), 0);
+    let check = ["check", "small.toml", "--set", "statistics.layers=[\"fc\"]"];
+    assert!(succeeded(&skiplane(folder.path(), &check)).contains("layers = [\"fc\"]"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name};
 use crate::app::lane::Lane;
+use crate::app::matrix::is_absent;
 use crate::event::RunEvent;
 use crate::statistic::Statistic;
 use crate::units::LayerIdx;
@@ -31,8 +32,9 @@ impl Rule for DeadUnits {
     fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
         let RunEvent::StepFinished(step) = event else { return None };
         let shares = step.statistics.get(Statistic::DeadUnits)?;
-        let worst = (0..shares.len()).max_by(|a, b| shares[*a].total_cmp(&shares[*b]))?;
-        let mean = shares.iter().sum::<f32>() / shares.len() as f32;
+        let recorded = || (0..shares.len()).filter(|at| !is_absent(shares[*at]));
+        let worst = recorded().max_by(|a, b| shares[*a].total_cmp(&shares[*b]))?;
+        let mean = recorded().map(|at| shares[at]).sum::<f32>() / recorded().count() as f32;
         let largest = shares[worst];
         if !mean.is_finite() {
             return None;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name};
 use crate::app::lane::Lane;
+use crate::app::matrix::is_absent;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
 use crate::statistic::Statistic;
@@ -40,7 +41,8 @@ impl Rule for ExplodingGradient {
     fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
         let RunEvent::StepFinished(step) = event else { return None };
         let norms = step.statistics.get(Statistic::WeightGradientNorm)?;
-        let norm = norms.iter().map(|n| f64::from(*n).powi(2)).sum::<f64>().sqrt();
+        let recorded = || (0..norms.len()).filter(|at| !is_absent(norms[*at]));
+        let norm = recorded().map(|at| f64::from(norms[at]).powi(2)).sum::<f64>().sqrt();
         if !norm.is_finite() || norm <= 0.0 {
             // What is not finite is another rule's business.
             return None;
@@ -55,7 +57,7 @@ impl Rule for ExplodingGradient {
         if ratio < BAD_RATIO && norm < BAD_NORM {
             return Some(if ratio < GOOD_RATIO { Verdict::Good } else { Verdict::Unclear });
         }
-        let worst = (0..norms.len()).max_by(|a, b| norms[*a].total_cmp(&norms[*b])).map(LayerIdx)?;
+        let worst = recorded().max_by(|a, b| norms[*a].total_cmp(&norms[*b])).map(LayerIdx)?;
         let message = format!(
             "gradient norm {norm:.3e}, {ratio:.0} times the usual; the largest is {}'s",
             layer_name(lane, worst)

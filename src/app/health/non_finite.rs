@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name};
 use crate::app::lane::Lane;
+use crate::app::matrix::is_absent;
 use crate::event::{NonFiniteFound, Pass, RunEvent, StepFinished};
 use crate::statistic::Statistic;
 use crate::units::LayerIdx;
@@ -47,7 +48,7 @@ fn found_symptom(lane: &Lane, found: &NonFiniteFound) -> Symptom {
 fn step_symptom(lane: &Lane, step: &StepFinished) -> Option<Symptom> {
     let first = |statistic| {
         let column = step.statistics.get(statistic)?;
-        column.iter().position(|count| *count != 0.0).map(LayerIdx)
+        column.iter().position(|count| *count != 0.0 && !is_absent(*count)).map(LayerIdx)
     };
     let (layer, what) = if let Some(layer) = first(Statistic::ActivationNonFinite) {
         (Some(layer), format!("NaN or infinity in the output of {}", layer_name(lane, layer)))

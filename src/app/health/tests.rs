@@ -242,3 +242,61 @@ fn overfitting_needs_both_a_rising_test_and_a_falling_training_loss() {
     }
     assert!(both_rise.findings("overfitting").is_empty());
 }
+
+/// Feeds a bench whose log leaves out all layers but these.
+fn recording(layers: &[usize]) -> Bench {
+    let mut first = specimen::Specimen::new("plain", 20, Shortcut::None).events().swap_remove(0);
+    if let RunEvent::LaneStarted(started) = &mut first {
+        started.recorded = Some(layers.iter().copied().map(LayerIdx).collect());
+    }
+    let mut bench = Bench::new();
+    bench.app.apply(LaneIdx(0), &first);
+    bench
+}
+
+#[test]
+fn layers_that_are_not_recorded_are_no_findings_and_hide_none() {
+    let layers: Vec<usize> = (7..17).collect();
+    let step = |bench: &mut Bench, statistic, column: &dyn Fn(usize) -> f32| {
+        let loss = 2.3 * 0.97f32.powi(bench.step as i32);
+        bench.step(loss, &[(statistic, layers.iter().map(|at| column(*at)).collect())]);
+    };
+    let mut bench = recording(&layers);
+    for _ in 0..60 {
+        step(&mut bench, Statistic::ActivationNonFinite, &|_| 0.0);
+    }
+    assert_eq!(bench.app.lanes()[0].health().findings(), []);
+    step(&mut bench, Statistic::ActivationNonFinite, &|at| f32::from(u8::from(at == 9)));
+    assert_eq!(bench.only("non_finite").layer, Some(LayerIdx(9)));
+
+    let mut bench = recording(&layers);
+    for _ in 0..60 {
+        step(&mut bench, Statistic::DeadUnits, &|at| if at == 12 { 0.9 } else { 0.0 });
+    }
+    let finding = bench.only("dead_units");
+    assert_eq!(finding.layer, Some(LayerIdx(12)));
+    // Of ten layers, not of twenty.
+    assert!(finding.message.starts_with("9 % of all channels"), "{}", finding.message);
+
+    let mut bench = recording(&layers);
+    for at in 0..60 {
+        step(&mut bench, Statistic::WeightGradientNorm, &|layer| match (at >= 50, layer) {
+            (true, 15) => 400.0,
+            _ => 1.0,
+        });
+    }
+    assert_eq!(bench.only("exploding_gradient").layer, Some(LayerIdx(15)));
+
+    let mut bench = recording(&layers);
+    for _ in 0..60 {
+        step(&mut bench, Statistic::WeightGradientNorm, &|at| 10f32.powf(0.3 * at as f32));
+    }
+    // Norms as long as these are a finding of another rule, too.
+    let finding = bench.findings("vanishing_slope")[0];
+    assert_eq!(finding.layer, Some(LayerIdx(7)));
+    assert!(
+        finding.message.contains("0.300 decades a layer toward the input, 2.7 decades"),
+        "{}",
+        finding.message
+    );
+}

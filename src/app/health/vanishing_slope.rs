@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict};
 use crate::app::lane::Lane;
+use crate::app::matrix::is_absent;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
 use crate::statistic::Statistic;
@@ -46,10 +47,15 @@ impl Rule for VanishingSlope {
     fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
         let RunEvent::StepFinished(step) = event else { return None };
         let topology = lane.topology()?;
-        let norms = of_convolutions(topology, step.statistics.get(Statistic::WeightGradientNorm)?);
-        if norms.len() < FEWEST_LAYERS {
+        let convolutions = of_convolutions(topology, step.statistics.get(Statistic::WeightGradientNorm)?);
+        let is_recorded = |(_, norm): &(LayerIdx, f32)| !is_absent(*norm);
+        if convolutions.iter().filter(|layer| is_recorded(layer)).count() < FEWEST_LAYERS {
             return None;
         }
+        // From the first that is recorded to the last; those between keep their places.
+        let first = convolutions.iter().position(is_recorded)?;
+        let last = convolutions.iter().rposition(is_recorded)?;
+        let norms: Vec<f32> = convolutions[first..=last].iter().map(|(_, norm)| *norm).collect();
         let slope = self.slope.push(slope_in_decades(&norms)?);
         self.seen = self.seen.saturating_add(1);
         if self.seen <= WARM_UP {
@@ -66,14 +72,15 @@ impl Rule for VanishingSlope {
             "weight gradients {changes} by {:.3} decades a layer toward the input, {decades:.1} decades in all",
             slope.abs()
         );
-        let layer = topology.layers.iter().position(|layer| layer.kind == LayerKind::Convolution);
-        Some(Verdict::Bad(Symptom { layer: layer.map(LayerIdx), severity: Severity::Warning, message }))
+        let layer = Some(convolutions[first].0);
+        Some(Verdict::Bad(Symptom { layer, severity: Severity::Warning, message }))
     }
 }
 
 /// The norms of the 3x3 convolutions inside blocks, one a depth; stem, head and projections are of other
 /// shapes.
-fn of_convolutions(topology: &Topology, norms: &[f32]) -> Vec<f32> {
-    let layers = topology.layers.iter().zip(norms);
-    layers.filter(|(layer, _)| layer.kind == LayerKind::Convolution).map(|(_, norm)| *norm).collect()
+fn of_convolutions(topology: &Topology, norms: &[f32]) -> Vec<(LayerIdx, f32)> {
+    let layers = topology.layers.iter().zip(norms).enumerate();
+    let convolutions = layers.filter(|(_, (layer, _))| layer.kind == LayerKind::Convolution);
+    convolutions.map(|(at, (_, norm))| (LayerIdx(at), *norm)).collect()
 }

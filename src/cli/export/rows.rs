@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use super::Format;
 use crate::event::{EvaluationFinished, LaneStarted, Mode, Outcome, Pass, RunEvent, Split, StepFinished};
 use crate::statistic::Subject;
-use crate::units::LaneIdx;
+use crate::units::{LaneIdx, LayerIdx};
 
 /// The heading.
 const COLUMNS: &str = "run,lane,step,kind,index,name,statistic,value\n";
@@ -25,8 +25,9 @@ pub(super) struct RowWriter<'a> {
 struct Lane {
     /// Run and lane, up to the step.
     prefix: String,
-    layers: Vec<String>,
-    blocks: Vec<String>,
+    /// Index and name of each layer that is recorded.
+    layers: Vec<(usize, String)>,
+    blocks: Vec<(usize, String)>,
 }
 
 /// A number as it is written.
@@ -127,8 +128,10 @@ impl<'a> RowWriter<'a> {
 impl Lane {
     fn name_rows(&mut self, format: Format, started: &LaneStarted) {
         let topology = &started.topology;
-        self.layers = topology.layers.iter().map(|layer| escaped(format, &layer.name)).collect();
-        self.blocks = topology.blocks.iter().map(|block| escaped(format, &block.name)).collect();
+        let layers = topology.layers.iter().map(|layer| escaped(format, &layer.name)).enumerate();
+        let is_recorded = |at| started.recorded.as_ref().is_none_or(|layers| layers.contains(&LayerIdx(at)));
+        self.layers = layers.filter(|(at, _)| is_recorded(*at)).collect();
+        self.blocks = topology.blocks.iter().map(|block| escaped(format, &block.name)).enumerate().collect();
     }
 }
 
@@ -160,8 +163,8 @@ impl Rows<'_> {
                 Subject::Layer => ("layer", &lane.layers),
                 Subject::Block => ("block", &lane.blocks),
             };
-            for (index, (value, name)) in column.iter().zip(names).enumerate() {
-                self.row(kind, Some(index), name, statistic.name(), Number::F32(*value));
+            for (value, (index, name)) in column.iter().zip(names) {
+                self.row(kind, Some(*index), name, statistic.name(), Number::F32(*value));
             }
         }
     }

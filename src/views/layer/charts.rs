@@ -3,13 +3,13 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{curves, lanes};
+use super::{NOT_RECORDED, curves, lanes};
 use crate::app::comparison::between_columns;
 use crate::app::{App, Lane};
 use crate::statistic::Scale;
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
-use crate::widgets::{Axis, Bucket, LineChart, Series, SeriesKind};
+use crate::widgets::{self, Axis, Bucket, LineChart, Series, SeriesKind};
 
 /// A lane's history of the layer; empty where it has none.
 fn history(app: &App, lane: &Lane) -> Vec<Bucket> {
@@ -28,6 +28,10 @@ pub(super) fn render_history(app: &App, charts: &[(Vec<&Lane>, Rect)], buffer: &
     let y = shared_axis(app, charts.iter().flat_map(|(lanes, _)| lanes));
     for (shown, area) in charts {
         with_chart(app, shown, y, theme, |chart| chart.render(*area, buffer, theme));
+        let is_left_out = |lane: &&Lane| app.layer_in(lane).is_some_and(|layer| !lane.records(layer));
+        if !shown.is_empty() && shown.iter().all(is_left_out) {
+            widgets::put_centered(buffer, *area, area.height / 2, NOT_RECORDED, theme.muted());
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{charts, curves, lanes};
+use super::{NOT_RECORDED, charts, curves, lanes};
 use crate::app::{App, Lane};
 use crate::event::Histogram;
 use crate::theme::Theme;
@@ -28,7 +28,9 @@ pub(super) fn render(app: &App, columns: &[(&Lane, Rect)], buffer: &mut Buffer, 
         widgets::put(buffer, *area, area.x, area.y, &title, theme.heading());
         let body = Rect { y: area.y + 1, height: area.height - 1, ..*area };
         if histograms.is_empty() {
-            widgets::put_centered(buffer, body, body.height / 2, "no histograms yet", theme.muted());
+            let is_recorded = app.layer_in(lane).is_none_or(|layer| lane.records(layer));
+            let text = if is_recorded { "no histograms yet" } else { NOT_RECORDED };
+            widgets::put_centered(buffer, body, body.height / 2, text, theme.muted());
             continue;
         }
         let bars = if body.height >= LEAST_HEIGHT_OF_BARS { body.height / 3 } else { 0 };
