@@ -163,9 +163,9 @@ fn runs_are_browsed_in_a_terminal() {
     let folder = folder_with_runs();
     let mut terminal = start(folder.path(), &["runs"], (120, 40));
     terminal.wait_for("142302-seed2");
-    terminal.press("/seed<2 shortcut=iden");
+    terminal.press("/seed<2 shortcut=identity");
     terminal.wait_for("2 of 3");
-    terminal.press("tity\r  x");
+    terminal.press("\r  x");
     terminal.wait_for("2 marked");
     terminal.wait_for("what differs in 2 runs");
     terminal.press("b");
