@@ -38,7 +38,7 @@ pub use held::Held;
 pub use index::{Index, IndexHead, index_of, write_index};
 pub use keeper::LogKeeper;
 pub use listed::{Known, Listed, ids, read_listed};
-pub use listing::{list, summarize};
+pub use listing::summarize;
 pub use lock::{RunLock, is_locked};
 pub use manifest::{Manifest, ManifestLane};
 pub use notes::{MOST_TAGS, NOTE_LENGTH, Notes, TAG_LENGTH};

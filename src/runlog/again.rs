@@ -1,9 +1,9 @@
 //! Reads records again by their places, as writing or reading gave them, without what stands before them.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Take};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::reader::MAX_LINE;
 use super::{RunLogError, record};
@@ -34,24 +34,12 @@ pub fn read_records(
     bytes: Range<u64>,
     mut each: impl FnMut(RunEvent, u64),
 ) -> Result<(), RunLogError> {
-    let mut file = File::open(path).map_err(RunLogError::io("open", path))?;
-    file.seek(SeekFrom::Start(bytes.start)).map_err(RunLogError::io("read", path))?;
-    let mut source = BufReader::new(file.take(bytes.end.saturating_sub(bytes.start)));
-    let (mut at, mut line, mut started) = (bytes.start, Vec::new(), false);
-    while at < bytes.end {
-        line.clear();
-        let limit = MAX_LINE as u64 + 1;
-        let length =
-            (&mut source).take(limit).read_until(b'\n', &mut line).map_err(RunLogError::io("read", path))?;
-        let record = line.strip_suffix(b"\n").unwrap_or(&line);
+    let mut lines = Lines::open(path, bytes)?;
+    let mut once = Once::default();
+    while let Some((at, record, _)) = lines.next()? {
         let event = record::parse_line(record)
             .map_err(|e| RunLogError::malformed(path, format!("expected a record at byte {at}: {e}")))?;
-        let repeated = started && matches!(event, RunEvent::LaneStarted(_));
-        started |= matches!(event, RunEvent::LaneStarted(_));
-        if !repeated {
-            each(event, at);
-        }
-        at += length as u64;
+        once.pass(event, |event| each(event, at));
     }
     Ok(())
 }
@@ -61,14 +49,9 @@ pub fn read_records(
 /// # Errors
 /// Where one is none, in words; those before were handed over.
 pub fn parse_records(bytes: &[u8], mut each: impl FnMut(RunEvent)) -> Result<(), String> {
-    let mut started = false;
+    let mut once = Once::default();
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-        let event = record::parse_line(line.strip_suffix(b"\n").unwrap_or(line))?;
-        let is_start = matches!(event, RunEvent::LaneStarted(_));
-        if !(started && is_start) {
-            each(event);
-        }
-        started |= is_start;
+        once.pass(record::parse_line(line.strip_suffix(b"\n").unwrap_or(line))?, &mut each);
     }
     Ok(())
 }
@@ -79,23 +62,67 @@ pub fn parse_records(bytes: &[u8], mut each: impl FnMut(RunEvent)) -> Result<(),
 /// # Errors
 /// Where the log cannot be read.
 pub fn find_step(path: &Path, from: u64, step: Step) -> Result<Option<StepFinished>, RunLogError> {
-    let mut file = File::open(path).map_err(RunLogError::io("open", path))?;
-    file.seek(SeekFrom::Start(from)).map_err(RunLogError::io("read", path))?;
-    let (mut source, mut line, mut found) = (BufReader::new(file), Vec::new(), None);
-    loop {
-        line.clear();
-        let limit = MAX_LINE as u64 + 1;
-        (&mut source).take(limit).read_until(b'\n', &mut line).map_err(RunLogError::io("read", path))?;
-        let Some(record) = line.strip_suffix(b"\n") else { return Ok(found) };
+    let (mut lines, mut found) = (Lines::open(path, from..u64::MAX)?, None);
+    while let Some((_, record, true)) = lines.next()? {
         match record::parse_line(record) {
-            Ok(RunEvent::StepFinished(next)) if next.step > step => return Ok(found),
+            Ok(RunEvent::StepFinished(next)) if next.step > step => break,
             Ok(RunEvent::StepFinished(next)) if !next.statistics.is_empty() => found = Some(next),
-            Ok(RunEvent::LaneResumed(_)) => return Ok(found),
+            Ok(RunEvent::LaneResumed(_)) => break,
             // Other events stand between steps, and what is damaged was told when the log was folded.
             _ => {}
         }
         if found.as_ref().is_some_and(|found| found.step == step) {
-            return Ok(found);
+            break;
         }
+    }
+    Ok(found)
+}
+
+/// The byte at which a line begins, the line, and whether a newline ends it.
+type Line<'a> = (u64, &'a [u8], bool);
+
+/// The lines in a range of a log's bytes, each of bounded length.
+struct Lines {
+    path: PathBuf,
+    source: BufReader<Take<File>>,
+    at: u64,
+    line: Vec<u8>,
+}
+
+impl Lines {
+    fn open(path: &Path, bytes: Range<u64>) -> Result<Lines, RunLogError> {
+        let mut file = File::open(path).map_err(RunLogError::io("open", path))?;
+        file.seek(SeekFrom::Start(bytes.start)).map_err(RunLogError::io("read", path))?;
+        let source = BufReader::new(file.take(bytes.end.saturating_sub(bytes.start)));
+        Ok(Lines { path: path.to_owned(), source, at: bytes.start, line: Vec::new() })
+    }
+
+    /// The next line; none at the end.
+    fn next(&mut self) -> Result<Option<Line<'_>>, RunLogError> {
+        self.line.clear();
+        let mut limited = (&mut self.source).take(MAX_LINE as u64 + 1);
+        let read = limited.read_until(b'\n', &mut self.line);
+        let at = self.at;
+        self.at += read.map_err(RunLogError::io("read", &self.path))? as u64;
+        Ok(match self.line.strip_suffix(b"\n") {
+            Some(record) => Some((at, record, true)),
+            None => (!self.line.is_empty()).then_some((at, self.line.as_slice(), false)),
+        })
+    }
+}
+
+/// Lets the first event of a log, which is written twice, pass once.
+#[derive(Default)]
+struct Once {
+    started: bool,
+}
+
+impl Once {
+    fn pass(&mut self, event: RunEvent, each: impl FnOnce(RunEvent)) {
+        let starts = matches!(event, RunEvent::LaneStarted(_));
+        if !(starts && self.started) {
+            each(event);
+        }
+        self.started |= starts;
     }
 }

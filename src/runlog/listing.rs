@@ -1,69 +1,22 @@
-//! Lists runs: of each a summary from its status where that tells all, else from the ends of its logs. Nothing is read
-//! whole, so that thousands of runs take a moment.
+//! The summary of a run: from its status where that tells all, else from the ends of its logs. Nothing is read whole, so
+//! that a list of thousands of runs takes a moment.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::{Duration, SystemTime};
 
+use super::RunLogError;
 use super::folder::RunFolder;
-use super::resolve::names;
 use super::status::Status;
 use super::summary::{LaneSummary, RunSummary, State};
 use super::tail::look;
-use super::{Manifest, RunLogError};
 use crate::units::LaneIdx;
 
 /// A lane of a run without a status is taken for crashed when it has been silent for this long at least ...
 const LEAST_SILENCE: Duration = Duration::from_secs(30);
 /// ... and for this many of its last steps.
 const SILENT_STEPS: f64 = 20.0;
-/// Threads that read; a folder of runs is mostly waited for.
-const READERS: usize = 2;
-
-/// Summaries of all runs in `root`, the oldest first; folders whose `run.json` cannot be read stand apart.
-pub fn list(root: &Path, now: SystemTime) -> (Vec<RunSummary>, Vec<RunLogError>) {
-    let (names, next) = (names(root), AtomicUsize::new(0));
-    let read = || {
-        let mut found = Vec::new();
-        while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-            found.extend(summarize_where_it_is_one(&root.join(name), now));
-        }
-        found
-    };
-    let found = thread::scope(|scope| {
-        let readers: Vec<_> = (1..READERS).map(|_| scope.spawn(read)).collect();
-        let mut found = read();
-        readers.into_iter().for_each(|reader| found.extend(reader.join().unwrap_or_default()));
-        found
-    });
-    let mut runs = Vec::with_capacity(found.len());
-    let mut unreadable = Vec::new();
-    for summary in found {
-        match summary {
-            Ok(run) => runs.push(run),
-            Err(error) => unreadable.push(error),
-        }
-    }
-    runs.sort_by(|a, b| (a.manifest.started_unix_ms, &a.id).cmp(&(b.manifest.started_unix_ms, &b.id)));
-    unreadable.sort_by_key(RunLogError::to_string);
-    (runs, unreadable)
-}
-
-/// None where the folder holds no run.
-fn summarize_where_it_is_one(path: &Path, now: SystemTime) -> Option<Result<RunSummary, RunLogError>> {
-    match summarize(path, now) {
-        Err(RunLogError::Io { path: file, source, .. })
-            if file == path.join(Manifest::FILE)
-                && matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-        {
-            None
-        }
-        summary => Some(summary),
-    }
-}
 
 /// The summary of the run in a folder as it stands at `now`.
 ///
@@ -190,9 +143,7 @@ mod tests {
             let text: String = records.iter().map(|record| format!("{record}\n")).collect();
             fs::write(folder.log(LaneIdx(lane)).unwrap(), text).unwrap();
         }
-        let (mut runs, unreadable) = list(root.path(), SystemTime::now() + age);
-        assert!(unreadable.is_empty());
-        runs.remove(0)
+        summarize(folder.path(), SystemTime::now() + age).unwrap()
     }
 
     #[test]

@@ -53,23 +53,17 @@ pub fn resolve(root: &Path, name: &str) -> Result<PathBuf, RunLogError> {
 
 /// The names of the folders in `root` that hold a run, ascending; none where `root` cannot be read.
 fn ids(root: &Path) -> Vec<String> {
-    let mut ids = names(root);
-    ids.retain(|id| root.join(id).join(Manifest::FILE).is_file());
-    ids
-}
-
-/// The names of the folders in `root`, ascending, whether they hold a run or not; none where `root` cannot be read.
-pub(super) fn names(root: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(root) else { return Vec::new() };
     let is_folder =
         |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_symlink());
-    let mut names: Vec<String> = entries
+    let mut ids: Vec<String> = entries
         .filter_map(Result::ok)
         .filter(is_folder)
         .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|id| root.join(id).join(Manifest::FILE).is_file())
         .collect();
-    names.sort();
-    names
+    ids.sort();
+    ids
 }
 
 fn is_path(name: &str) -> bool {
