@@ -127,6 +127,41 @@ fn every_mistake_is_told_with_line_key_and_the_nearest_choice() {
         ("0.05", "nan", "expected a number above 0, found `NaN`"),
         ("0.05", "inf", "expected a number above 0, found `inf`"),
         ("0.05", "0.05, momentum = 1", "momentum: expected a number of at least 0 and below 1, found `1`"),
+        (
+            "0.05",
+            "0.05, momentum = 0.999999999999",
+            "momentum: expected a number of at least 0 and below 1, found `0.999999999999`, which is 1 in single precision",
+        ),
+        (
+            "0.05",
+            "1e-60",
+            "learning_rate: expected a number above 0, found `1e-60`, which is 0 in single precision",
+        ),
+        (
+            "0.05",
+            "1e39",
+            "learning_rate: expected a number above 0, found `1e39`, which is inf in single precision",
+        ),
+        (
+            "0.05",
+            "0.05, weight_decay = 1e-50",
+            "weight_decay: expected a number of at least 0, found `1e-50`, which is 0 in single precision",
+        ),
+        (
+            "kind = \"sgd\", learning_rate = 0.05",
+            "kind = \"adam\", learning_rate = 0.05, betas = [0.9, 0.999999999999]",
+            "betas: expected a number of at least 0 and below 1, found `0.999999999999`, which is 1 in single precision",
+        ),
+        (
+            "kind = \"sgd\", learning_rate = 0.05",
+            "kind = \"adamw\", learning_rate = 0.05, epsilon = 1e-50",
+            "epsilon: expected a number above 0, found `1e-50`, which is 0 in single precision",
+        ),
+        (
+            "at = [30, 60]",
+            "at = [30, 60], factor = 1e-46",
+            "factor: expected a number above 0, found `1e-46`, which is 0 in single precision",
+        ),
         ("0.05", "0.05, betas = [0.9, 0.9]", "training.optimizer.betas: unknown key"),
         (
             "\"sgd\"",
@@ -342,7 +377,8 @@ fn every_experiment_of_the_house_parses() {
 
 fn any_optimizer() -> impl Strategy<Value = Optimizer> {
     let rate = || 1e-9..1e3f64;
-    let share = || 0.0..1.0f64;
+    // Below one in single precision, too.
+    let share = || (0.0..1.0f32).prop_map(f64::from);
     prop_oneof![
         (rate(), share(), share()).prop_map(|(learning_rate, momentum, weight_decay)| Optimizer::Sgd {
             learning_rate,

@@ -124,10 +124,7 @@ impl<'a> Section<'a> {
             }
             return default.unwrap_or(0.5);
         };
-        number(node, bound).unwrap_or_else(|| {
-            self.wrong(key, node, bound.expected());
-            0.5
-        })
+        self.number(key, node, bound).unwrap_or(0.5)
     }
 
     /// Two finite numbers within a bound.
@@ -135,12 +132,37 @@ impl<'a> Section<'a> {
         let Some(node) = self.node(key) else { return default };
         if let Value::Array(items) = &node.value
             && let [first, second] = items.as_slice()
-            && let (Some(first), Some(second)) = (number(first, bound), number(second, bound))
         {
-            return [first, second];
+            let pair = [first, second].map(|node| self.number(key, node, bound));
+            return if let [Some(first), Some(second)] = pair { [first, second] } else { default };
         }
         self.wrong(key, node, &format!("two numbers, each {}", bound.expected()));
         default
+    }
+
+    /// A finite number within a bound; none where it is none, which is noted. Networks compute in single precision, so
+    /// it must be within the bound there too.
+    fn number(&self, key: &'static str, node: &Node, bound: Bound) -> Option<f64> {
+        let number = match node.value {
+            Value::Integer(number) => number as f64,
+            Value::Float(number) => number,
+            _ => f64::NAN,
+        };
+        if !number.is_finite() || !bound.holds(number) {
+            self.wrong(key, node, bound.expected());
+            return None;
+        }
+        let single = number as f32;
+        let vanishes = single == 0.0 && number != 0.0;
+        if vanishes || !single.is_finite() || !bound.holds(f64::from(single)) {
+            let (expected, found) = (bound.expected(), node.describe());
+            self.note(
+                key,
+                format!("expected {expected}, found {found}, which is {single} in single precision"),
+            );
+            return None;
+        }
+        Some(number)
     }
 
     /// `true` or `false`; false where it is not given.
@@ -216,13 +238,4 @@ impl<'a> Section<'a> {
             self.problems.add(node.origin, &self.key(key), format!("unknown key{near}"));
         }
     }
-}
-
-fn number(node: &Node, bound: Bound) -> Option<f64> {
-    let number = match node.value {
-        Value::Integer(number) => number as f64,
-        Value::Float(number) => number,
-        _ => return None,
-    };
-    (number.is_finite() && bound.holds(number)).then_some(number)
 }
