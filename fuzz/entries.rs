@@ -11,12 +11,12 @@ use skiplane::app::specimen::Specimen;
 use skiplane::app::{Action, App, Lane, LaneLabel, ViewKind};
 use skiplane::catalog::Filter;
 use skiplane::datasets;
-use skiplane::event::RunEvent;
+use skiplane::event::{Checksums, RunEvent};
 use skiplane::experiment::{self, Catalogue, Data, Shortcut};
 use skiplane::model::{self, NamedTensor, TensorData};
 use skiplane::runlog::{Entry, LogReader, Manifest, Notes, RunFolder, Status};
 use skiplane::theme::{Background, Characters, Colors, Theme};
-use skiplane::trainer::read_checkpoint;
+use skiplane::trainer::{read_checkpoint, read_resumable};
 use skiplane::units::LaneIdx;
 use skiplane::views::Format;
 
@@ -200,16 +200,26 @@ pub(crate) fn cifar(bytes: &[u8]) {
     in_folder(&names.map(|name| (name, bytes)), |folder| load("cifar10", folder));
 }
 
-/// A checkpoint, model and optimiser alike.
+/// A checkpoint, network and optimiser alike. What is one is not taken for what was written once a bit of it is flipped.
 pub(crate) fn checkpoint(bytes: &[u8]) {
     let names = ["fuzz-00000001.safetensors", "fuzz-00000001.optimizer.safetensors"];
     in_folder(&names.map(|name| (name, bytes)), |folder| {
-        if let Ok(read) = read_checkpoint(&folder.join(names[0])) {
+        let path = folder.join(names[0]);
+        if let Ok(read) = read_checkpoint(&path) {
             let values = |tensor: &NamedTensor| match &tensor.data {
                 TensorData::F32(values) => values.len(),
                 TensorData::I64(values) => values.len(),
             };
             assert!(read.state.iter().all(|tensor| values(tensor) <= bytes.len() / 4));
+
+            let checksum = crc32fast::hash(bytes);
+            let checksums = Some(Checksums { network: checksum, optimizer: checksum });
+            let resume = || read_resumable(&path, &read.lane, read.step, checksums);
+            assert_eq!(resume().expect("it is as it was written"), read);
+            let (mut flipped, bit) = (bytes.to_vec(), checksum as usize % (8 * bytes.len()));
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            fs::write(folder.join(names[bit % 2]), flipped).expect("a file in it");
+            assert!(resume().is_err(), "bit {bit} was flipped");
         }
     });
 }

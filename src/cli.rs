@@ -22,6 +22,7 @@ mod attach;
 mod control;
 mod review;
 mod check;
+mod capacity;
 mod doctor;
 mod export;
 mod runs;

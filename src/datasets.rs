@@ -1,7 +1,12 @@
 //! Images with labels: the data sets by name, their splits in memory, and the batches drawn from them.
 //! Knows nothing of networks, nor of what is done with a batch.
 
+use std::sync::OnceLock;
+
+use sha2::{Digest, Sha256};
+
 use crate::experiment::{Data, DatasetEntry};
+use crate::random::hex;
 use crate::units::ImageShape;
 
 mod assembly;
@@ -33,6 +38,8 @@ pub struct Dataset {
     pub test: Images,
     /// By the moments of the training split.
     standardisation: Standardisation,
+    /// See [`Dataset::hash`].
+    hash: OnceLock<String>,
 }
 
 /// A split: images of one shape, row after row of pixels with their channels together (NHWC), and labels.
@@ -58,13 +65,22 @@ pub fn catalogue() -> Vec<DatasetEntry> {
     registry::SOURCES.iter().map(|source| source.entry()).collect()
 }
 
+fn find(data: &Data) -> Option<&'static dyn registry::Source> {
+    registry::SOURCES.iter().copied().find(|source| source.entry().name == data.name)
+}
+
+/// The bytes that the images of a data set will take which is generated; 0 where they come from files, and `u64::MAX`
+/// where no number tells.
+pub fn generated_bytes(data: &Data) -> u64 {
+    find(data).map_or(0, |source| source.generated_bytes(data))
+}
+
 /// Generates or reads the data set of an experiment, with at most as many images as it asks for.
 ///
 /// # Errors
 /// A name that is not registered, and files that are missing, cannot be read or are not what they should be.
 pub fn load(data: &Data, seed: u64) -> Result<Dataset, DatasetError> {
-    let source = registry::SOURCES.iter().find(|source| source.entry().name == data.name);
-    let source = source.ok_or_else(|| DatasetError::UnknownName {
+    let source = find(data).ok_or_else(|| DatasetError::UnknownName {
         name: data.name.clone(),
         known: catalogue().iter().map(|entry| entry.name).collect::<Vec<_>>().join(", "),
     })?;
@@ -80,7 +96,28 @@ impl Dataset {
         debug_assert_eq!(train.pixels.len(), train.labels.len() * shape.len());
         debug_assert_eq!(test.pixels.len(), test.labels.len() * shape.len());
         let standardisation = Standardisation::of(&train.pixels, shape.channels);
-        Dataset { shape, classes, train, test, standardisation }
+        Dataset { shape, classes, train, test, standardisation, hash: OnceLock::new() }
+    }
+
+    /// SHA-256, in hex, of all that a network sees of it: shape and classes, images and labels of both splits. It is
+    /// computed once, where it is asked for: 184 MB, which CIFAR-10 has, take 130 ms with SHA instructions.
+    pub fn hash(&self) -> &str {
+        self.hash.get_or_init(|| {
+            let ImageShape { channels, height, width } = self.shape;
+            let mut hash = Sha256::new();
+            let number = |hash: &mut Sha256, number: usize| hash.update((number as u64).to_le_bytes());
+            [channels, height, width, self.classes.len()].iter().for_each(|&size| number(&mut hash, size));
+            for class in &self.classes {
+                number(&mut hash, class.len());
+                hash.update(class);
+            }
+            for split in [&self.train, &self.test] {
+                number(&mut hash, split.len());
+                hash.update(&split.labels);
+                hash.update(&split.pixels);
+            }
+            hex(hash)
+        })
     }
 }
 
@@ -100,5 +137,38 @@ impl Images {
         let kept = most.unwrap_or(usize::MAX).min(self.len());
         self.labels.truncate(kept);
         self.pixels.truncate(kept * image_len);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_tells_of_every_pixel_label_and_split() {
+        let shape = ImageShape { channels: 1, height: 2, width: 2 };
+        let images = |labels: &[u8]| Images {
+            pixels: (0..4 * labels.len()).map(|at| at as u8).collect(),
+            labels: labels.to_vec(),
+        };
+        let classes: Vec<String> = ["a", "b"].map(str::to_owned).to_vec();
+        let of = |train: &Images, test: &Images| {
+            Dataset::new(shape, classes.clone(), train.clone(), test.clone()).hash().to_owned()
+        };
+        let (train, test) = (images(&[0, 1, 1]), images(&[1]));
+        let hash = of(&train, &test);
+        assert_eq!((hash.len(), &hash), (64, &of(&train, &test)));
+        let mut others = vec![of(&test, &train), of(&images(&[0, 1]), &test)];
+        for at in 0..train.pixels.len() {
+            let mut train = train.clone();
+            train.pixels[at] ^= 1;
+            others.push(of(&train, &test));
+        }
+        let mut relabelled = test.clone();
+        relabelled.labels[0] = 0;
+        others.push(of(&train, &relabelled));
+        let renamed = ["a", "c"].map(str::to_owned).to_vec();
+        others.push(Dataset::new(shape, renamed, train, test).hash().to_owned());
+        assert!(!others.contains(&hash));
     }
 }

@@ -133,6 +133,9 @@ pub struct LaneStarted {
     pub initial_weights: String,
     /// SHA-256, in hex, of the order in which images are drawn.
     pub batch_order: String,
+    /// SHA-256, in hex, of the data set; none in logs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_set: Option<String>,
     /// The layers whose statistics and histograms are recorded, ascending: columns of layers and lists of histograms have
     /// a value for each of these. None where it is every layer. Blocks are always recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -218,10 +221,24 @@ pub struct EvaluationFinished {
 pub struct CheckpointWritten {
     /// The updates made before it.
     pub step: Step,
-    /// The file, relative to the run's folder.
+    /// The network's file, relative to the run's folder; the optimiser's lies beside it.
     pub file: String,
+    /// The checksums of both files; none in logs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksums: Option<Checksums>,
     /// When.
     pub time: At,
+}
+
+/// The CRC-32 (IEEE 802.3) of each file of a checkpoint, which no flipped bit leaves as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checksums {
+    /// Of the network's file.
+    #[serde(with = "wire::hex")]
+    pub network: u32,
+    /// Of the optimiser's file.
+    #[serde(with = "wire::hex")]
+    pub optimizer: u32,
 }
 
 /// The part of a step in which a value arose.
@@ -267,6 +284,9 @@ pub struct LaneResumed {
     /// The checkpoint's file, as its own record names it; none where the lane begins again from its initial weights,
     /// and everything after [`LaneStarted`] is superseded.
     pub checkpoint: Option<String>,
+    /// What was another than when the lane was started, in words: the user asked for it to go on all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
     /// When.
     pub time: At,
 }

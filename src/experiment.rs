@@ -11,6 +11,7 @@ mod settings;
 
 pub use parse::{Checked, ExperimentError, Places, check, parse};
 pub use pattern::matches;
+pub use settings::Change;
 
 /// A checked experiment. Serialised, it is the file as resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

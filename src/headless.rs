@@ -158,7 +158,8 @@ fn non_finite_text(found: &NonFiniteFound, started: Option<&LaneStarted>) -> Str
 
 fn resumed_text(resumed: &LaneResumed) -> String {
     let from = resumed.checkpoint.as_ref().map_or("its initial weights".to_owned(), |file| printable(file));
-    format!("goes on from step {}, {from}", resumed.step)
+    let changes: String = resumed.changes.iter().map(|change| format!("; {}", printable(change))).collect();
+    format!("goes on from step {}, {from}{changes}", resumed.step)
 }
 
 fn lost_text(lost: &RecordsLost) -> String {

@@ -1,6 +1,10 @@
 //! Networks behind one object-safe face: the trainer drives any compiled shape through [`Network`] and never
 //! sees dfdx. [`build`] finds the compiled shape for a lane; [`topology`] describes it without building.
 
+use std::sync::Once;
+
+use rayon::ThreadPoolBuilder;
+
 use crate::datasets::Batch;
 use crate::event::{Columns, LayerHistograms, Mode, Pass};
 use crate::experiment::{ArchitectureEntry, Lane, Optimizer};
@@ -150,7 +154,19 @@ pub fn build(
     optimizer: &Optimizer,
     threads: usize,
 ) -> Result<Box<dyn Network>, ModelError> {
+    start_no_threads();
     let architecture = architectures::find(&lane.architecture)?;
     let topology = (architecture.topology)(lane, input, classes)?;
     (architecture.build)(lane, topology, seed, optimizer, threads)
+}
+
+/// Keeps dfdx from starting threads. It multiplies the head's matrices with as many as rayon's pool has, and asking for
+/// their number starts one a core, which then has nothing to do: these products are far below the size from which they
+/// are split. A pool of the thread that makes it starts none, and with one thread nothing is ever handed to it.
+fn start_no_threads() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // An error says that there is a pool already, which is as good.
+        let _ = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global();
+    });
 }

@@ -77,6 +77,8 @@ pub struct Resumed {
     pub checkpoint: Option<String>,
     /// The passes of this step's evaluation that were made.
     pub evaluated: Vec<(Split, Mode)>,
+    /// What is another than when the lane was started, in words.
+    pub changes: Vec<String>,
 }
 
 /// Trains a network to the end, to divergence or until told to stop; `batches` gives the batch of each step

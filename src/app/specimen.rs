@@ -66,7 +66,12 @@ impl Specimen {
         if last == self.steps {
             let time = At { at_ms: self.at_ms(last) };
             let file = format!("{}-{last}.safetensors", self.name);
-            events.push(RunEvent::CheckpointWritten(CheckpointWritten { step: Step(last), file, time }));
+            events.push(RunEvent::CheckpointWritten(CheckpointWritten {
+                step: Step(last),
+                file,
+                checksums: None,
+                time,
+            }));
             let outcome = Outcome::Completed;
             events.push(RunEvent::LaneFinished(LaneFinished { step: Step(last), outcome, time }));
         }
@@ -83,6 +88,7 @@ impl Specimen {
             test_images: 1_000,
             initial_weights: "5f0c9a4e17d3b8621f6b0e9d24c7a5830c1e7f92ab64d8350e9b1c7d2f483a6e".to_owned(),
             batch_order: "b81e3d7250fa694c8d17e2b3905cf46a71d80be35f29c6471a0e9d83b5c2764f".to_owned(),
+            data_set: None,
             recorded: None,
             time: At { at_ms: 40.0 },
         }

@@ -60,8 +60,12 @@ fn a_source_that_ends_early_leaves_a_crashed_lane() {
 #[test]
 fn an_evaluation_that_is_made_again_takes_the_place_of_the_one_before() {
     let events = Specimen::new("plain", 8, Shortcut::None).events();
-    let again =
-        RunEvent::LaneResumed(LaneResumed { step: Step(0), checkpoint: None, time: At { at_ms: 9e9 } });
+    let again = RunEvent::LaneResumed(LaneResumed {
+        step: Step(0),
+        checkpoint: None,
+        changes: Vec::new(),
+        time: At { at_ms: 9e9 },
+    });
     let mut app = App::new(vec![LaneLabel { run: "run".to_owned(), lane: "plain".to_owned() }]);
     events.iter().chain([&again]).chain(&events[1..]).for_each(|event| app.apply(LaneIdx(0), event));
     let whole = specimen::app_of(&[Specimen::new("plain", 8, Shortcut::None)]);

@@ -7,15 +7,15 @@ use std::thread;
 use clap::Args;
 
 use super::failure::Failure;
-use super::source::ExperimentArgs;
+use super::source::{ExperimentArgs, load_data};
 use super::table::{Align, Table, bytes, count};
 use crate::experiment::{self, Checked, Experiment};
+use crate::model;
 use crate::text::printable;
 use crate::topology::Topology;
-use crate::{datasets, model};
 use memory::RunMemory;
 
-mod memory;
+pub(super) mod memory;
 
 /// A training step costs about this many forward passes: forward, gradients of the inputs and of the weights.
 const PASSES: u64 = 3;
@@ -38,8 +38,7 @@ pub(super) struct CheckArgs {
 pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let (_, checked) = args.experiment.read()?;
     let experiment = &checked.experiment;
-    let dataset = datasets::load(&experiment.data, experiment.seed)?;
-    checked.places.check_images(experiment, dataset.train.len())?;
+    let dataset = load_data(&checked)?;
     let topologies = topologies(&checked, dataset.shape, dataset.classes.len())?;
     let resolved = experiment.to_toml().map_err(|e| Failure::Failed(e.into()))?;
     out.write_all(resolved.as_bytes())?;

@@ -71,7 +71,9 @@ impl From<SessionError> for Failure {
         match error {
             SessionError::Data(error) => error.into(),
             SessionError::Log(error) => error.into(),
-            error @ SessionError::Held { .. } => Failure::Input(error.into()),
+            error @ (SessionError::Held { .. } | SessionError::Changed { .. }) => {
+                Failure::Input(error.into())
+            }
             error @ (SessionError::Lock { .. } | SessionError::Thread { .. }) => {
                 Failure::Failed(error.into())
             }

@@ -15,18 +15,27 @@ use crate::views::Mode;
 
 /// Warnings that wait to be shown; more are left out, since the log has them not either.
 const WAITING: usize = 16;
+/// Warnings that are kept for the time after the dashboard.
+const KEPT: usize = 64;
 
 /// A live run that is watched on the dashboard.
 pub(super) struct LiveSource<'a> {
     live: &'a mut Live,
     shelf: Shelf,
     problems: VecDeque<String>,
+    warnings: Vec<String>,
 }
 
 impl<'a> LiveSource<'a> {
-    pub(super) fn new(live: &'a mut Live) -> LiveSource<'a> {
+    /// Of a run of which something is to be shown first.
+    pub(super) fn new(live: &'a mut Live, notes: Vec<String>) -> LiveSource<'a> {
         let shelf = Shelf::of_logs(live.logs().map(Path::to_owned));
-        LiveSource { live, shelf, problems: VecDeque::new() }
+        LiveSource { live, shelf, problems: notes.into(), warnings: Vec::new() }
+    }
+
+    /// The first warnings of the run, as they came.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 }
 
@@ -50,8 +59,11 @@ impl Source for LiveSource<'_> {
             let name = names.get(warning.lane.0).map(String::as_str).unwrap_or_default();
             format!("{name}: {}", warning.problem)
         });
-        let problems = of_lanes.chain(self.live.take_problems());
-        self.problems.extend(problems.take(WAITING.saturating_sub(self.problems.len())));
+        let problems: Vec<String> = of_lanes.chain(self.live.take_problems()).collect();
+        let kept = KEPT.saturating_sub(self.warnings.len());
+        self.warnings.extend(problems.iter().take(kept).cloned());
+        let shown = WAITING.saturating_sub(self.problems.len());
+        self.problems.extend(problems.into_iter().take(shown));
     }
 
     fn is_ended(&self) -> bool {

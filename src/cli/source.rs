@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
+use super::capacity;
 use super::failure::Failure;
+use crate::datasets::Dataset;
 use crate::experiment::{Catalogue, Checked, check};
 use crate::{datasets, model};
 
@@ -62,8 +64,31 @@ impl ExperimentArgs {
         let numbers = [("seed", self.seed), ("training.steps", self.steps)];
         let numbers = numbers.iter().filter_map(|(key, n)| n.map(|n| ((*key).to_owned(), n.to_string())));
         let overrides: Vec<(String, String)> = self.set.iter().cloned().chain(numbers).collect();
-        Ok((name, check(&text, &source, &catalogue(), &overrides)?))
+        let mut checked = check(&text, &source, &catalogue(), &overrides)?;
+        if let Some(path) = &mut checked.experiment.data.path {
+            *path = from_anywhere(path);
+        }
+        Ok((name, checked))
     }
+}
+
+/// The path by which a folder is found from any other, so that a run can be gone on with from there; as it is where its
+/// file could not hold that.
+fn from_anywhere(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).ok().filter(|absolute| absolute.to_str().is_some());
+    absolute.unwrap_or_else(|| path.to_owned())
+}
+
+/// Loads the data of an experiment and checks that there is enough of it.
+pub(super) fn load_data(checked: &Checked) -> Result<Dataset, Failure> {
+    let experiment = &checked.experiment;
+    capacity::check_images(checked)?;
+    let dataset = datasets::load(&experiment.data, experiment.seed).map_err(|error| {
+        let place = checked.places.of("data.path");
+        Failure::Input(anyhow::Error::from(error).context(format!("{place}: data.path")))
+    })?;
+    checked.places.check_images(experiment, dataset.train.len())?;
+    Ok(dataset)
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

@@ -9,11 +9,13 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
 use super::appearance::AppearanceArgs;
+use super::capacity;
+use super::check::memory::RunMemory;
 use super::check::topologies;
 use super::detach::{self, Parting, Waiting};
 use super::failure::Failure;
 use super::live_source::LiveSource;
-use super::source::ExperimentArgs;
+use super::source::{ExperimentArgs, load_data};
 use super::{RunsFolder, warn};
 use crate::app::{App, LaneLabel};
 use crate::archive::Keeper;
@@ -24,7 +26,7 @@ use crate::headless::{self, Reporter, Stopper};
 use crate::nn::kernels::InstructionSet;
 use crate::runlog::{ManifestLane, NewRun, RunFolder};
 use crate::session::live::{self, Command, Live, Setup};
-use crate::{datasets, tui};
+use crate::tui;
 
 /// Trains the lanes of an experiment side by side.
 ///
@@ -44,6 +46,10 @@ pub(super) struct TrainArgs {
     experiment: ExperimentArgs,
     /// Goes on with a run that crashed, failed or was stopped: each lane from its last checkpoint, in the same folder.
     ///
+    /// It comes to the same bits as a run that was never cut, on any number of threads, with AVX2 as with AVX-512; the
+    /// baseline instruction set rounds otherwise. Checkpoints that were damaged are passed over, and an experiment or data
+    /// that are not the run's are refused.
+    ///
     /// RUN is an id, a unique prefix of one, `latest`, or a folder.
     #[arg(
         long,
@@ -51,6 +57,11 @@ pub(super) struct TrainArgs {
         conflicts_with_all = ["experiment", "set", "seed", "steps", "name"]
     )]
     resume: Option<String>,
+    /// Goes on with a run whose experiment or data are no longer those that it was begun with.
+    ///
+    /// What has changed stands in its logs. Its lanes must be the same networks still.
+    #[arg(long, requires = "resume")]
+    force: bool,
     /// Shows no dashboard: a progress bar a lane on a terminal, plain lines else.
     #[arg(long)]
     headless: bool,
@@ -90,6 +101,8 @@ struct Started {
     at: Timestamp,
     /// Hears signals from before the first step on.
     stopper: Stopper,
+    /// What the user has been told of a run that goes on, to be told on the dashboard too.
+    notes: Vec<String>,
 }
 
 /// How a run is shown.
@@ -144,12 +157,11 @@ fn wait_for_child(args: &TrainArgs) -> Result<(), Failure> {
     }
 }
 
-/// Loads the data and checks that the experiment fits it.
-fn load(checked: &Checked) -> Result<Arc<Dataset>, Failure> {
-    let experiment = &checked.experiment;
-    let dataset = datasets::load(&experiment.data, experiment.seed)?;
-    checked.places.check_images(experiment, dataset.train.len())?;
-    topologies(checked, dataset.shape, dataset.classes.len())?;
+/// Loads the data and checks that the experiment fits it, and the run into memory.
+fn load(checked: &Checked, threads: usize) -> Result<Arc<Dataset>, Failure> {
+    let dataset = load_data(checked)?;
+    let topologies = topologies(checked, dataset.shape, dataset.classes.len())?;
+    capacity::check_run(checked, &RunMemory::of(&checked.experiment, &dataset, &topologies, threads))?;
     Ok(Arc::new(dataset))
 }
 
@@ -157,8 +169,8 @@ fn load(checked: &Checked) -> Result<Arc<Dataset>, Failure> {
 fn start(args: &TrainArgs) -> Result<Started, Failure> {
     let (name, checked) = args.experiment.read()?;
     let experiment = &checked.experiment;
-    let dataset = load(&checked)?;
     let threads = args.threads();
+    let dataset = load(&checked, threads)?;
     let at = Timestamp::now();
     let run = NewRun {
         name: args.name.as_deref().unwrap_or(&name),
@@ -173,7 +185,7 @@ fn start(args: &TrainArgs) -> Result<Started, Failure> {
     let stopper = Stopper::hear()?;
     let live = live::start(Setup::new(experiment.clone(), dataset, folder.clone(), threads))?;
     let keeper = Keeper::start(folder.path());
-    Ok(Started { live, app, folder, keeper, at, stopper })
+    Ok(Started { live, app, folder, keeper, at, stopper, notes: Vec::new() })
 }
 
 /// Starts the lanes of an earlier run that have something left to do; none where no lane has.
@@ -181,16 +193,20 @@ fn resume(args: &TrainArgs, run: &str) -> Result<Option<Started>, Failure> {
     let folder = RunFolder::open(&args.folder.resolve(run)?)?;
     let experiment = Some(folder.path().join(RunFolder::EXPERIMENT));
     let (_, checked) = ExperimentArgs { experiment, ..ExperimentArgs::default() }.read()?;
-    let before = &folder.manifest().instruction_set;
-    let now = InstructionSet::detect().name();
-    if before != now {
-        warn(&format!("the run was begun with {before} and goes on with {now}; its last digits will differ"));
-    }
-    let setup = Setup::resume(load(&checked)?, folder.clone(), args.threads())?;
+    let threads = args.threads();
+    let mut setup = Setup::resume(load(&checked, threads)?, folder.clone(), threads, args.force)?;
     if setup.is_over() {
         writeln!(io::stdout(), "run {}: all lanes are at their end, nothing is left to do", folder.id())?;
         return Ok(None);
     }
+    let mut notes = std::mem::take(&mut setup.notes);
+    let (before, now) = (&folder.manifest().instruction_set, InstructionSet::detect());
+    if !now.gives_bits_of(before) {
+        notes.push(format!(
+            "the run was begun with {before} instructions and goes on with {now}: from the next step on its numbers are not those of a run that was never cut"
+        ));
+    }
+    notes.iter().for_each(|note| warn(note));
     // The events' times go on from those before.
     let since = SignedDuration::try_from_secs_f64((setup.clock)() / 1e3).unwrap_or_default();
     let at = Timestamp::now().checked_sub(since).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -199,7 +215,7 @@ fn resume(args: &TrainArgs, run: &str) -> Result<Option<Started>, Failure> {
     let mut live = live::start(setup)?;
     live.drain_earlier(|lane, event, offset| app.apply_at(lane, event, offset));
     let keeper = Keeper::start(folder.path());
-    Ok(Some(Started { live, app, folder, keeper, at, stopper }))
+    Ok(Some(Started { live, app, folder, keeper, at, stopper, notes }))
 }
 
 /// The lanes' labels.
@@ -216,10 +232,11 @@ fn command_line() -> Vec<String> {
 
 fn dashboard(args: &TrainArgs, mut started: Started, waiting: Option<Waiting>) -> Result<(), Failure> {
     let theme = tui::detect(args.appearance.into());
-    let ending = {
-        let mut source = LiveSource::new(&mut started.live);
-        tui::run(&mut started.app, &mut source, theme)
-    };
+    let notes = std::mem::take(&mut started.notes);
+    let mut source = LiveSource::new(&mut started.live, notes);
+    let ending = tui::run(&mut started.app, &mut source, theme);
+    // On the dashboard they stayed for a moment only.
+    source.warnings().iter().for_each(|warning| warn(warning));
     match ending {
         Ok(tui::Ending::Left | tui::Ending::Browse) => end(started, headless::Ending::Finished),
         Ok(tui::Ending::Detach | tui::Ending::Lost) => detach(started, waiting),
@@ -249,7 +266,7 @@ fn detach(started: Started, waiting: Option<Waiting>) -> Result<(), Failure> {
 
 /// Tells the run's events until it ends.
 fn headless(started: Started) -> Result<(), Failure> {
-    let Started { mut live, app, folder, keeper, at, stopper } = started;
+    let Started { mut live, app, folder, keeper, at, stopper, .. } = started;
     let on_terminal = io::stdout().is_terminal();
     let lines = |app| Reporter::lines(app, at, Box::new(io::stdout()));
     let mut reporter = if on_terminal { Reporter::bars(app) } else { lines(app) };

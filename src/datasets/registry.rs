@@ -14,6 +14,12 @@ pub(super) trait Source: Sync {
     /// Its name, what it is, and whether it is read from a folder.
     fn entry(&self) -> DatasetEntry;
 
+    /// The bytes that its images will take, where it is generated; `u64::MAX` where no number tells.
+    fn generated_bytes(&self, data: &Data) -> u64 {
+        let _ = data;
+        0
+    }
+
     /// Generates or reads it, with at most `data.train_images` and `data.test_images` images.
     fn load(&self, data: &Data, seed: u64) -> Result<Dataset, DatasetError>;
 }

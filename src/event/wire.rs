@@ -1,5 +1,6 @@
-//! Floats that may be NaN or infinite, as JSON: finite ones as the shortest number that reads back to the
-//! same f32, the others as the strings `"NaN"`, `"inf"`, `"-inf"` (serde_json alone would write `null`).
+//! Numbers as JSON, where serde_json alone would write them otherwise. Floats that may be NaN or infinite: finite
+//! ones as the shortest number that reads back to the same f32, the others as the strings `"NaN"`, `"inf"`, `"-inf"`.
+//! Checksums: in hexadecimal.
 
 use std::fmt;
 
@@ -70,6 +71,23 @@ pub mod float {
     /// Reads it.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
         Float::deserialize(deserializer).map(|x| x.0)
+    }
+}
+
+/// For `#[serde(with = "wire::hex")]` on a checksum: eight lower-case hexadecimal digits, as records have them.
+pub mod hex {
+    use super::*;
+
+    /// Writes it.
+    pub fn serialize<S: Serializer>(checksum: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{checksum:08x}"))
+    }
+
+    /// Reads it.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+        let digits = String::deserialize(deserializer)?;
+        let checksum = u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 8);
+        checksum.ok_or_else(|| D::Error::custom("expected eight hexadecimal digits"))
     }
 }
 

@@ -1,6 +1,19 @@
 //! An experiment as a list of dotted keys and their values, to tell what differs between two of them.
 
+use std::collections::BTreeMap;
+
 use super::Experiment;
+
+/// A key that has not the same value in two experiments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The dotted key.
+    pub key: String,
+    /// Its value in the earlier one; none where it has no such key.
+    pub before: Option<String>,
+    /// Its value in the later one.
+    pub now: Option<String>,
+}
 
 impl Experiment {
     /// Every key of the file as resolved with its value as it is written there, in the order of the file. A
@@ -16,6 +29,19 @@ impl Experiment {
             flatten(&format!("lane.{name}"), lane, &mut settings);
         }
         settings
+    }
+
+    /// The keys that have another value in an experiment that was made of this one, in the order of their names.
+    pub fn changes(&self, now: &Experiment) -> Vec<Change> {
+        let [before, now] = [self, now].map(|of| of.settings().into_iter().collect::<BTreeMap<_, _>>());
+        let gone = before.keys().filter(|key| !now.contains_key(*key));
+        let mut keys: Vec<&String> = gone.chain(now.keys()).collect();
+        keys.sort_unstable();
+        let change = |key: &String| {
+            let (before, now) = (before.get(key).cloned(), now.get(key).cloned());
+            (before != now).then(|| Change { key: key.clone(), before, now })
+        };
+        keys.into_iter().filter_map(change).collect()
     }
 }
 

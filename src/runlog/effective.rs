@@ -133,10 +133,10 @@ mod tests {
                 statistics: Default::default(),
                 time: StepTime::default(),
             }),
-            "c" => RunEvent::CheckpointWritten(CheckpointWritten { step, file, time }),
+            "c" => RunEvent::CheckpointWritten(CheckpointWritten { step, file, checksums: None, time }),
             "r" => {
                 let checkpoint = (step.0 > 0).then_some(file);
-                RunEvent::LaneResumed(LaneResumed { step, checkpoint, time })
+                RunEvent::LaneResumed(LaneResumed { step, checkpoint, changes: Vec::new(), time })
             }
             _ => RunEvent::Paused(Moment { step, time }),
         }

@@ -18,6 +18,7 @@ use crate::units::LaneIdx;
 mod error;
 mod setup;
 mod resumption;
+mod drift;
 mod starting;
 mod ahead;
 mod lane;

@@ -1,15 +1,19 @@
 //! Checkpoints: the network's state dict as safetensors under the names of the PyTorch reference, and beside
-//! it what the optimiser remembers. Files appear whole or not at all.
+//! it what the optimiser remembers. Files appear whole or not at all, equal states give equal bytes, and the checksums
+//! that are handed out with them tell a damaged file.
 
-use std::collections::HashMap;
-use std::fs::{self, File};
+use std::collections::BTreeMap;
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crc32fast::Hasher;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use thiserror::Error;
 
+use crate::event::Checksums;
 use crate::model::{NamedTensor, Network, TensorData};
 use crate::text::printable;
 use crate::units::Step;
@@ -20,6 +24,10 @@ const FOLDER: &str = "checkpoints";
 const OPTIMIZER: &str = "optimizer";
 /// The longest file that is read back.
 const MAX_BYTES: u64 = 1 << 32;
+/// A file's header has a multiple of so many bytes, and stands behind its length, which has so many itself.
+const ALIGNMENT: usize = size_of::<u64>();
+/// What the process's umask makes permissions of, as of any file's.
+const PERMISSIONS: u32 = 0o666;
 
 /// The state of a lane after a step.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,79 +61,136 @@ pub enum CheckpointError {
         /// What it is.
         found: String,
     },
+    /// It is not what was written.
+    #[error(
+        "{}: expected the checksum {expected:08x} of its record, found {found:08x}; the file was damaged",
+        shown(path)
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The checksum of what was written.
+        expected: u32,
+        /// The checksum of what is there.
+        found: u32,
+    },
+}
+
+/// A checkpoint that was written.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// The path of the network's file, relative to the run's folder.
+    pub(super) file: String,
+    /// The checksums of both files.
+    pub(super) checksums: Checksums,
+    /// Why the files may not be found in their folder after a loss of power.
+    pub(super) unsynced: Option<CheckpointError>,
 }
 
 fn shown(path: &Path) -> String {
     printable(&path.display().to_string())
 }
 
-/// Writes a lane's checkpoint into `checkpoints` in the run's folder and returns the path of the model's file
-/// relative to the run's folder. The optimiser's file is written first, so that whoever finds a model finds both.
+/// Writes a lane's checkpoint into `checkpoints` in the run's folder. The optimiser's file is written first, so that
+/// whoever finds a network finds both.
 pub(super) fn write(
     run_folder: &Path,
     lane: &str,
     step: Step,
     network: &dyn Network,
-) -> Result<String, CheckpointError> {
+) -> Result<Written, CheckpointError> {
     let folder = run_folder.join(FOLDER);
     fs::create_dir_all(&folder).map_err(|source| CheckpointError::Io { path: folder.clone(), source })?;
     let stem = format!("{lane}-{:08}", step.0);
     let optimizer = folder.join(format!("{stem}.{OPTIMIZER}.safetensors"));
-    write_tensors(&optimizer, lane, step, &network.optimizer_state())?;
+    let optimizer = write_tensors(&optimizer, lane, step, &network.optimizer_state())?;
     let file = format!("{stem}.safetensors");
-    write_tensors(&folder.join(&file), lane, step, &network.state())?;
-    Ok(format!("{FOLDER}/{file}"))
+    let network = write_tensors(&folder.join(&file), lane, step, &network.state())?;
+    // The new names are on the disk only once the folder is.
+    let synced = File::open(&folder).and_then(|folder| folder.sync_all());
+    Ok(Written {
+        file: format!("{FOLDER}/{file}"),
+        checksums: Checksums { network, optimizer },
+        unsynced: synced.err().map(|source| CheckpointError::Io { path: folder, source }),
+    })
 }
 
-/// Reads a checkpoint by the path of its model's file, with the optimiser's file where it is there.
+/// Reads a checkpoint by the path of its network's file, with the optimiser's file where it is there.
 ///
 /// # Errors
 /// Files that cannot be read or are no checkpoint.
 pub fn read_checkpoint(path: &Path) -> Result<Checkpoint, CheckpointError> {
-    let (lane, step, state) = read_tensors(path)?;
-    let optimizer = path.with_extension(format!("{OPTIMIZER}.safetensors"));
-    let optimizer = if optimizer.exists() { read_tensors(&optimizer)?.2 } else { Vec::new() };
+    let (lane, step, state) = read_tensors(path, None)?;
+    let optimizer = optimizer_of(path);
+    let optimizer = if optimizer.exists() { read_tensors(&optimizer, None)?.2 } else { Vec::new() };
     Ok(Checkpoint { lane, step, state, optimizer })
 }
 
-/// Reads a checkpoint to go on from, with what the optimiser remembers.
+/// Reads a checkpoint to go on from, with what the optimiser remembers. Without the checksums of its record a damaged
+/// file is found only where it is no longer safetensors.
 ///
 /// # Errors
-/// Where either file cannot be read, is no checkpoint, or is of another lane or step.
-pub fn read_resumable(path: &Path, lane: &str, step: Step) -> Result<Checkpoint, CheckpointError> {
-    let read = |path: PathBuf| {
-        let (found_lane, found_step, tensors) = read_tensors(&path)?;
+/// Where either file cannot be read, is damaged, is no checkpoint, or is of another lane or step.
+pub fn read_resumable(
+    path: &Path,
+    lane: &str,
+    step: Step,
+    checksums: Option<Checksums>,
+) -> Result<Checkpoint, CheckpointError> {
+    let read = |path: PathBuf, checksum| {
+        let (found_lane, found_step, tensors) = read_tensors(&path, checksum)?;
         if found_lane == lane && found_step == step {
             return Ok(tensors);
         }
         let found = format!("one of lane `{}` at step {found_step}", printable(&found_lane));
         Err(CheckpointError::Malformed { path, found })
     };
-    let state = read(path.to_owned())?;
-    let optimizer = read(path.with_extension(format!("{OPTIMIZER}.safetensors")))?;
+    let state = read(path.to_owned(), checksums.map(|of| of.network))?;
+    let optimizer = read(optimizer_of(path), checksums.map(|of| of.optimizer))?;
     Ok(Checkpoint { lane: lane.to_owned(), step, state, optimizer })
 }
 
-/// Writes a file beside its place and moves it there once it is on the disk.
+/// The optimiser's file beside a network's.
+fn optimizer_of(network: &Path) -> PathBuf {
+    network.with_extension(format!("{OPTIMIZER}.safetensors"))
+}
+
+/// Writes a file beside its place and moves it there once it is on the disk. Gives its checksum.
 fn write_tensors(
     path: &Path,
     lane: &str,
     step: Step,
     tensors: &[NamedTensor],
-) -> Result<(), CheckpointError> {
-    let bytes = encode(lane, step, tensors).map_err(|error| malformed(path, &error))?;
+) -> Result<u32, CheckpointError> {
+    let encoded = encode(lane, step, tensors).map_err(|error| malformed(path, &error))?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
-        file.write_all(&bytes)?;
+    let new = tempfile::Builder::new().permissions(Permissions::from_mode(PERMISSIONS)).tempfile_in(folder);
+    let written = new.and_then(|mut file| {
+        encoded.parts().into_iter().try_for_each(|part| file.write_all(part))?;
         file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        // The new name is on the disk only once the folder is. Where folders can't be opened, so be it.
-        File::open(folder).and_then(|folder| folder.sync_all()).or(Ok(()))
+        file.persist(path).map_err(|error| error.error)
     });
-    written.map_err(|source| CheckpointError::Io { path: path.to_owned(), source })
+    written.map_err(|source| CheckpointError::Io { path: path.to_owned(), source })?;
+    let mut checksum = Hasher::new();
+    encoded.parts().into_iter().for_each(|part| checksum.update(part));
+    Ok(checksum.finalize())
 }
 
-fn encode(lane: &str, step: Step, tensors: &[NamedTensor]) -> Result<Vec<u8>, SafeTensorError> {
+/// The bytes of a file, in parts, so that tensors need not be copied behind another header.
+struct Encoded {
+    header: Vec<u8>,
+    /// A file with a header of its own, and where its tensors begin.
+    plain: Vec<u8>,
+    tensors: usize,
+}
+
+impl Encoded {
+    fn parts(&self) -> [&[u8]; 2] {
+        [&self.header, &self.plain[self.tensors..]]
+    }
+}
+
+fn encode(lane: &str, step: Step, tensors: &[NamedTensor]) -> Result<Encoded, SafeTensorError> {
     let bytes: Vec<(Dtype, Vec<u8>)> = tensors
         .iter()
         .map(|tensor| match &tensor.data {
@@ -140,12 +205,36 @@ fn encode(lane: &str, step: Step, tensors: &[NamedTensor]) -> Result<Vec<u8>, Sa
             Ok((&*tensor.name, TensorView::new(*kind, tensor.shape.clone(), bytes)?))
         })
         .collect::<Result<Vec<_>, SafeTensorError>>()?;
-    let about =
-        HashMap::from([("lane".to_owned(), lane.to_owned()), ("step".to_owned(), step.0.to_string())]);
-    safetensors::serialize(views, Some(about))
+    let plain = safetensors::serialize(views, None)?;
+    let (length, _) = SafeTensors::read_metadata(&plain)?;
+    let tensors = ALIGNMENT + length;
+    let header = describe(lane, step, &plain[ALIGNMENT..tensors])?;
+    Ok(Encoded { header, plain, tensors })
 }
 
-fn read_tensors(path: &Path) -> Result<(String, Step, Vec<NamedTensor>), CheckpointError> {
+/// A header with its length, made of one that does not say of which lane and step it is. The library would write these
+/// two in an order that changes.
+fn describe(lane: &str, step: Step, plain: &[u8]) -> Result<Vec<u8>, SafeTensorError> {
+    let about = BTreeMap::from([("lane", lane.to_owned()), ("step", step.0.to_string())]);
+    let mut header = vec![0; ALIGNMENT];
+    header.extend_from_slice(b"{\"__metadata__\":");
+    serde_json::to_writer(&mut header, &about)?;
+    // What follows the brace that opens it; a header without tensors has nothing but the brace that closes it.
+    let tensors = &plain.trim_ascii_end()[1..];
+    if tensors.len() > 1 {
+        header.push(b',');
+    }
+    header.extend_from_slice(tensors);
+    header.resize(header.len().next_multiple_of(ALIGNMENT), b' ');
+    let length = (header.len() - ALIGNMENT) as u64;
+    header[..ALIGNMENT].copy_from_slice(&length.to_le_bytes());
+    Ok(header)
+}
+
+fn read_tensors(
+    path: &Path,
+    checksum: Option<u32>,
+) -> Result<(String, Step, Vec<NamedTensor>), CheckpointError> {
     let io = |source| CheckpointError::Io { path: path.to_owned(), source };
     let metadata = fs::metadata(path).map_err(io)?;
     let refused = |found| Err(CheckpointError::Malformed { path: path.to_owned(), found });
@@ -158,6 +247,12 @@ fn read_tensors(path: &Path) -> Result<(String, Step, Vec<NamedTensor>), Checkpo
     }
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes)).map_err(io)?;
+    if let Some(expected) = checksum {
+        let found = crc32fast::hash(&bytes);
+        if found != expected {
+            return Err(CheckpointError::Damaged { path: path.to_owned(), expected, found });
+        }
+    }
     let (_, about) = SafeTensors::read_metadata(&bytes).map_err(|error| malformed(path, &error))?;
     let about = about.metadata().as_ref();
     let word = |key: &str| about.and_then(|about| about.get(key)).cloned();
@@ -226,6 +321,62 @@ mod tests {
         assert_eq!(read.state, tensors());
         write_tensors(&folder.path().join("x.optimizer.safetensors"), "plain", Step(42), &tensors()).unwrap();
         assert_eq!(read_checkpoint(&path).unwrap().optimizer, tensors());
+    }
+
+    /// Writes both files of a checkpoint into a folder.
+    fn write_both(folder: &Path) -> (PathBuf, Checksums) {
+        let path = folder.join("plain-00000042.safetensors");
+        let write = |path: &Path| write_tensors(path, "plain", Step(42), &tensors()).unwrap();
+        let checksums = Checksums { network: write(&path), optimizer: write(&optimizer_of(&path)) };
+        (path, checksums)
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_in_either_file_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, checksums) = write_both(folder.path());
+        let read = |checksums| read_resumable(&path, "plain", Step(42), checksums);
+        assert_eq!(read(Some(checksums)).unwrap().state, tensors());
+        let mut unseen = 0;
+        for file in [path.clone(), optimizer_of(&path)] {
+            let whole = fs::read(&file).unwrap();
+            for bit in (0..8 * whole.len()).step_by(3) {
+                let mut bytes = whole.clone();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                fs::write(&file, bytes).unwrap();
+                let message = read(Some(checksums)).unwrap_err().to_string();
+                assert!(message.contains("expected the checksum"), "bit {bit}: {message}");
+                unseen += usize::from(read(None).is_ok());
+            }
+            fs::write(&file, whole).unwrap();
+        }
+        // Every third bit of six weights in each file, at least; this is what the checksums are for.
+        assert!(unseen >= 2 * 6 * 32 / 3, "only {unseen} flips need them");
+        assert_eq!(read(Some(checksums)).unwrap(), read(None).unwrap());
+    }
+
+    #[test]
+    fn equal_states_give_equal_bytes() {
+        let bytes = || encode("plain", Step(42), &tensors()).unwrap().parts().concat();
+        let first = bytes();
+        // Two entries of a hash map would be in another order in every second of these.
+        assert!((0..20).all(|_| bytes() == first));
+        let read = SafeTensors::deserialize(&first).unwrap();
+        assert!(read.len() == 2 && read.tensor("b.weight").unwrap().shape() == [2, 3]);
+        let header = String::from_utf8_lossy(&first[ALIGNMENT..]);
+        assert!(header.starts_with(r#"{"__metadata__":{"lane":"plain","step":"42"},"a.num"#), "{header}");
+        let empty = encode("plain", Step(42), &[]).unwrap().parts().concat();
+        assert!(SafeTensors::deserialize(&empty).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_checkpoint_has_the_permissions_of_any_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, _) = write_both(folder.path());
+        let other = folder.path().join("other");
+        fs::write(&other, "").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!([mode(&path), mode(&optimizer_of(&path))], [mode(&other); 2]);
     }
 
     #[test]

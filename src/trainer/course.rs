@@ -1,5 +1,6 @@
 //! The course of one lane from its first event to its last.
 
+use super::checkpoint::Written;
 use super::evaluation::{Pass, passes};
 use super::schedule::learning_rate;
 use super::{Batches, Control, Resumed, Sink, Task, checkpoint};
@@ -68,9 +69,9 @@ impl<'a> Course<'a> {
     /// Goes on where an earlier part of the run was cut off. A checkpoint that was ordered in the middle of an
     /// evaluation leaves passes to be made, and then the checkpoint that comes after them.
     fn resume(&mut self, resumed: &Resumed) -> Result<(), Outcome> {
-        let (step, checkpoint, time) = (self.step, resumed.checkpoint.clone(), self.now());
-        self.sink.accept(RunEvent::LaneResumed(LaneResumed { step, checkpoint, time }));
-        let missing = self.due_passes(&resumed.evaluated);
+        let Resumed { step, checkpoint, changes, evaluated } = resumed.clone();
+        self.sink.accept(RunEvent::LaneResumed(LaneResumed { step, checkpoint, changes, time: self.now() }));
+        let missing = self.due_passes(&evaluated);
         if !missing.is_empty() {
             self.evaluate(&missing)?;
             self.write_due_checkpoint();
@@ -111,6 +112,7 @@ impl<'a> Course<'a> {
             test_images: dataset.test.len(),
             initial_weights: initial_weights.clone(),
             batch_order: order.hash(experiment.training.steps),
+            data_set: Some(dataset.hash().to_owned()),
             recorded: self.recorded.clone(),
             time: self.now(),
         };
@@ -229,9 +231,15 @@ impl<'a> Course<'a> {
     fn write_checkpoint(&mut self) {
         let Task { lane, folder, .. } = self.task;
         match checkpoint::write(folder, lane, self.step, self.network) {
-            Ok(file) => {
-                let (step, time) = (self.step, self.now());
-                self.sink.accept(RunEvent::CheckpointWritten(CheckpointWritten { step, file, time }));
+            Ok(Written { file, checksums, unsynced }) => {
+                if let Some(error) = unsynced {
+                    let problem =
+                        format!("the checkpoint of step {} may not be on the disk: {error}", self.step);
+                    self.sink.warn(problem);
+                }
+                let (step, checksums, time) = (self.step, Some(checksums), self.now());
+                let written = CheckpointWritten { step, file, checksums, time };
+                self.sink.accept(RunEvent::CheckpointWritten(written));
             }
             Err(error) => self.sink.warn(format!("no checkpoint of step {}: {error}", self.step)),
         }

@@ -42,7 +42,12 @@ fn long_lane(lane: usize, steps: u64) -> Vec<RunEvent> {
         }));
         if step % 500 == 0 {
             let (time, file) = (At { at_ms: step as f64 }, format!("checkpoints/{name}-{step}.safetensors"));
-            events.push(RunEvent::CheckpointWritten(CheckpointWritten { step: Step(step), file, time }));
+            events.push(RunEvent::CheckpointWritten(CheckpointWritten {
+                step: Step(step),
+                file,
+                checksums: None,
+                time,
+            }));
         }
     }
     events
@@ -121,7 +126,8 @@ fn a_lane_that_went_on_from_a_checkpoint_is_the_lane_that_was_never_cut() {
         let upto = |step: u64| straight.iter().position(|e| e.step() > Step(step)).unwrap_or(straight.len());
         let checkpoint = Some(format!("checkpoints/plain-{from}.safetensors"));
         let time = At { at_ms: reached as f64 };
-        let resumed = RunEvent::LaneResumed(LaneResumed { step: Step(from), checkpoint, time });
+        let resumed =
+            RunEvent::LaneResumed(LaneResumed { step: Step(from), checkpoint, changes: Vec::new(), time });
         let mut events = straight[..upto(reached)].to_vec();
         events.push(resumed);
         events.extend_from_slice(&straight[upto(from)..]);

@@ -31,7 +31,12 @@ fn paused(step: u64) -> RunEvent {
 }
 
 fn resumed(step: u64) -> RunEvent {
-    RunEvent::LaneResumed(LaneResumed { step: Step(step), checkpoint: None, time: At { at_ms: 1.0 } })
+    RunEvent::LaneResumed(LaneResumed {
+        step: Step(step),
+        checkpoint: None,
+        changes: Vec::new(),
+        time: At { at_ms: 1.0 },
+    })
 }
 
 /// A small log with records of several kinds, one of which makes the steps go back.

@@ -154,7 +154,7 @@ fn a_run_that_was_cut_off_goes_on_as_if_it_never_was() {
     fs::remove_file(folder.checkpoints().join("plain-00000004.safetensors")).unwrap();
 
     let dataset = Arc::new(datasets::load(&experiment.data, experiment.seed).unwrap());
-    let mut live = start(Setup::resume(dataset, folder.clone(), 2).unwrap()).unwrap();
+    let mut live = start(Setup::resume(dataset, folder.clone(), 2, false).unwrap()).unwrap();
     assert_eq!(live.join(), [Outcome::Completed, Outcome::Completed]);
     assert_eq!(logs.each_ref().map(|log| without_times(log)), whole);
     let mut seen = [Vec::new(), Vec::new()];

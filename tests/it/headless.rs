@@ -68,6 +68,7 @@ fn events() -> Vec<(usize, RunEvent)> {
             RunEvent::CheckpointWritten(CheckpointWritten {
                 step: Step(1),
                 file: "checkpoints/plain-1.safetensors".to_owned(),
+                checksums: None,
                 time,
             }),
         ),

@@ -188,7 +188,7 @@ fn threads_are_split_between_the_lanes_that_train() {
     assert_eq!(told(setup), named(&[("a", 1), ("b", 1), ("c", 1)]));
     // The second lane is begun again, the others have nothing left to do.
     fs::write(folder.log(LaneIdx(1)).unwrap(), "").unwrap();
-    let resumed = Setup::resume(Arc::new(dataset()), folder, 8).unwrap();
+    let resumed = Setup::resume(Arc::new(dataset()), folder, 8, false).unwrap();
     assert_eq!(told(resumed), named(&[("b", 8)]));
 }
 
@@ -244,7 +244,7 @@ fn stop_at(poll: usize, folder: &RunFolder, experiment: &Experiment) -> (usize, 
 }
 
 fn resume(folder: &RunFolder) -> Live {
-    let mut setup = Setup::resume(Arc::new(dataset()), folder.clone(), 2).unwrap();
+    let mut setup = Setup::resume(Arc::new(dataset()), folder.clone(), 2, false).unwrap();
     setup.build = Box::new(|_, _, _, _| Ok(Box::new(FakeNetwork::new())));
     start(setup).unwrap()
 }
@@ -286,6 +286,8 @@ fn a_broken_checkpoint_is_passed_over_for_the_one_before() {
     let whole = without_times(&whole.log(LaneIdx(0)).unwrap());
     let folder = folder(root.path(), &experiment);
     stop_at(6, &folder, &experiment);
+    // Checksums would tell of all of it alike.
+    forget_checksums(&folder);
     let file = |step: u64, what: &str| folder.checkpoints().join(format!("a-{step:08}{what}.safetensors"));
     // Step 6 is torn, step 4 has lost its optimiser, and step 2 is another lane's.
     fs::write(file(6, ""), "torn").unwrap();
@@ -311,6 +313,76 @@ fn a_broken_checkpoint_is_passed_over_for_the_one_before() {
     assert_eq!(without_times(&folder.log(LaneIdx(0)).unwrap()), whole, "from the initial weights");
 }
 
+/// Leaves a log as an earlier version wrote it.
+fn forget_checksums(folder: &RunFolder) {
+    let events = logged(folder, LaneIdx(0));
+    fs::remove_file(folder.log(LaneIdx(0)).unwrap()).unwrap();
+    let mut log = folder.create_log(LaneIdx(0)).unwrap();
+    for mut event in events {
+        if let RunEvent::CheckpointWritten(written) = &mut event {
+            assert!(written.checksums.take().is_some());
+        }
+        log.append(&event).unwrap();
+    }
+}
+
+fn flip_a_bit(file: &Path, byte: usize) {
+    let mut bytes = fs::read(file).unwrap();
+    bytes[byte] ^= 1;
+    fs::write(file, bytes).unwrap();
+}
+
+/// Stops a run of nine steps with a checkpoint every two at step 6, and gives it with an undisturbed run's log.
+fn stopped_at_six(root: &Path) -> (RunFolder, String) {
+    let mut experiment = experiment(&["a"], 9);
+    experiment.training.checkpoint_every = 2;
+    let whole = folder(root, &experiment);
+    stop_at(usize::MAX, &whole, &experiment);
+    let stopped = folder(root, &experiment);
+    stop_at(6, &stopped, &experiment);
+    (stopped, without_times(&whole.log(LaneIdx(0)).unwrap()))
+}
+
+#[test]
+fn a_checkpoint_with_a_flipped_bit_is_passed_over_for_the_one_before() {
+    let root = tempfile::tempdir().unwrap();
+    let (folder, whole) = stopped_at_six(root.path());
+    let file = |name: &str| folder.checkpoints().join(name);
+    // The last byte is of a value, and nothing but a checksum tells that it is another.
+    let end = |file: &Path| fs::metadata(file).unwrap().len() as usize - 1;
+    let flipped = [file("a-00000006.safetensors"), file("a-00000004.optimizer.safetensors")];
+    flipped.iter().for_each(|file| flip_a_bit(file, end(file)));
+    let mut live = resume(&folder);
+    assert_eq!(live.join(), [Outcome::Completed]);
+    let problems: Vec<String> = live.take_warnings().into_iter().map(|warning| warning.problem).collect();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    for (problem, (step, file)) in problems.iter().zip([6, 4].iter().zip(&flipped)) {
+        let expected = format!(
+            "the checkpoint of step {step} is passed over: {}: expected the checksum ",
+            file.display()
+        );
+        assert!(problem.starts_with(&expected), "{problem}");
+    }
+    let resumed = logged(&folder, LaneIdx(0)).into_iter().find_map(|event| match event {
+        RunEvent::LaneResumed(resumed) => Some(resumed.step),
+        _ => None,
+    });
+    assert_eq!(resumed, Some(Step(2)));
+    assert_eq!(without_times(&folder.log(LaneIdx(0)).unwrap()), whole);
+}
+
+#[test]
+fn a_checkpoint_without_checksums_is_gone_on_from_and_called_unverified_once() {
+    let root = tempfile::tempdir().unwrap();
+    let (folder, _) = stopped_at_six(root.path());
+    forget_checksums(&folder);
+    let mut live = resume(&folder);
+    assert_eq!(live.join(), [Outcome::Completed]);
+    let problems: Vec<String> = live.take_warnings().into_iter().map(|warning| warning.problem).collect();
+    let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+    assert!(problem.starts_with("the checkpoint of step 6 is unverified: "), "{problem}");
+}
+
 #[test]
 fn a_run_is_trained_by_one_process_at_a_time() {
     let root = tempfile::tempdir().unwrap();
@@ -318,7 +390,7 @@ fn a_run_is_trained_by_one_process_at_a_time() {
     let (setup, _) = setup(root.path(), &experiment, 64);
     let folder = setup.folder.clone();
     let mut live = start(setup).unwrap();
-    let refused = Setup::resume(Arc::new(dataset()), folder.clone(), 1).map(drop).unwrap_err();
+    let refused = Setup::resume(Arc::new(dataset()), folder.clone(), 1, false).map(drop).unwrap_err();
     assert!(matches!(refused, SessionError::Held { .. }), "{refused}");
     assert_eq!(summarize(folder.path(), SystemTime::now()).unwrap().state, State::Running);
     live.command_all(Command::Stop);
@@ -327,7 +399,7 @@ fn a_run_is_trained_by_one_process_at_a_time() {
     assert_eq!(summary.state, State::Stopped);
     assert_eq!(Status::read(folder.path()).unwrap().lanes, summary.lanes);
     assert!(summary.lanes[0].log_bytes > 0);
-    assert!(Setup::resume(Arc::new(dataset()), folder, 1).is_ok());
+    assert!(Setup::resume(Arc::new(dataset()), folder, 1, false).is_ok());
 }
 
 #[test]

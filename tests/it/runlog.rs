@@ -90,6 +90,7 @@ pub(crate) fn lane_started(lane: &str) -> RunEvent {
         test_images: 32,
         initial_weights: "00ff".to_owned(),
         batch_order: "ff00".to_owned(),
+        data_set: Some("abcd".to_owned()),
         recorded: None,
         time: At { at_ms: 1.5 },
     }))
@@ -179,8 +180,12 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
             })
         },
     );
-    let checkpoint = (any_step(), ".{0,20}", any_time()).prop_map(|(step, file, at_ms)| {
-        RunEvent::CheckpointWritten(CheckpointWritten { step: Step(step), file, time: At { at_ms } })
+    let checksums = any::<Option<(u32, u32)>>();
+    let checkpoint = (any_step(), ".{0,20}", checksums, any_time());
+    let checkpoint = checkpoint.prop_map(|(step, file, checksums, at_ms)| {
+        let checksums = checksums.map(|(network, optimizer)| Checksums { network, optimizer });
+        let (step, time) = (Step(step), At { at_ms });
+        RunEvent::CheckpointWritten(CheckpointWritten { step, file, checksums, time })
     });
     let pass = prop_oneof![Just(Pass::Forward), Just(Pass::Backward), Just(Pass::Update)];
     let layer = proptest::option::of((0..LAYERS).prop_map(LayerIdx));
@@ -200,7 +205,12 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
         RunEvent::LaneFinished(LaneFinished { step: Step(step), outcome, time: At { at_ms } })
     });
     let resumed = (proptest::option::of(".{0,20}"), any_time()).prop_map(|(checkpoint, at_ms)| {
-        RunEvent::LaneResumed(LaneResumed { step: Step(0), checkpoint, time: At { at_ms } })
+        RunEvent::LaneResumed(LaneResumed {
+            step: Step(0),
+            checkpoint,
+            changes: Vec::new(),
+            time: At { at_ms },
+        })
     });
     let lost = (any_step(), any_step(), any_step(), any_time()).prop_map(|(records, first, last, at_ms)| {
         let (first, last) = (Step(first), Step(last));

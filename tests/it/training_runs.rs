@@ -7,6 +7,8 @@ use std::process::Output;
 
 use skiplane::app::Lane;
 use skiplane::archive;
+use skiplane::event::RunEvent;
+use skiplane::runlog::{LogWriter, effective};
 use skiplane::statistic::{Statistic, Subject};
 use skiplane::units::LayerIdx;
 
@@ -226,6 +228,224 @@ fn two_runs_of_one_seed_leave_equal_logs_apart_from_times() {
     }
 }
 
+/// The names and bytes of the files in a run's folder of checkpoints.
+fn checkpoints(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let files = fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap());
+    let mut files: Vec<_> =
+        files.map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap())).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn two_runs_of_one_seed_leave_equal_checkpoints_that_anybody_may_read_who_may_read_their_logs() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = folder();
+    let runs = ["first", "second"].map(|name| {
+        let checkpoints = ["--set", "training.checkpoint_every=2"];
+        let train = ["train", "small.toml", "--headless", "--name", name];
+        succeeded(&skiplane(folder.path(), &[&train[..], &checkpoints].concat()));
+        run_folder(folder.path(), name)
+    });
+    let [first, second] = runs.each_ref().map(|run| checkpoints(run));
+    assert_eq!(first.len(), 2 * 3 * 2, "of two lanes, three steps, network and optimiser");
+    for ((name, first), (other, second)) in first.iter().zip(&second) {
+        assert!(name == other && first == second, "{name} differs");
+    }
+    let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode();
+    for (name, _) in &first {
+        assert_eq!(mode(runs[0].join("checkpoints").join(name)), mode(runs[0].join("plain.jsonl")), "{name}");
+    }
+}
+
+/// Cuts the end of a lane off its log, so that there is something left to do.
+fn cut_end(run: &Path, lane: &str) {
+    let log = run.join(format!("{lane}.jsonl"));
+    let text = fs::read_to_string(&log).unwrap();
+    fs::write(&log, &text[..text.find("{\"lane_finished\"").unwrap()]).unwrap();
+}
+
+/// All files of a folder and the folders below it, with their bytes.
+fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(contents(&path)),
+            false => found.push((path.clone(), fs::read(&path).unwrap())),
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_run_whose_experiment_has_changed_is_refused_and_left_alone_unless_forced() {
+    let folder = folder();
+    succeeded(&skiplane(folder.path(), &["train", "small.toml", "--headless"]));
+    let run = run_folder(folder.path(), "small");
+    cut_end(&run, "plain");
+    let file = run.join("experiment.toml");
+    let original = fs::read_to_string(&file).unwrap();
+    let resume = ["train", "--headless", "--resume", "latest"];
+    let force = [&resume[..], &["--force"]].concat();
+    for (before, now, expected) in [
+        ("learning_rate = 0.05", "learning_rate = 0.5", "training.optimizer.learning_rate = 0.5, was 0.05"),
+        ("seed = 3", "seed = 4", "seed = 4, was 3"),
+        // The images are drawn from the seed, and there are others.
+        ("seed = 3", "seed = 4", "other images or labels of glyphs"),
+        ("train_images = 64", "train_images = 48", "data.train_images = 48, was 64"),
+        ("depth = 8", "depth = 14", "lane.plain.depth = 14, was 8"),
+        ("name = \"residual\"", "name = \"other\"", "the lanes plain, other, were plain, residual"),
+    ] {
+        assert!(original.contains(before), "{original}");
+        fs::write(&file, original.replacen(before, now, 1)).unwrap();
+        let untouched = contents(&run);
+        let output = skiplane(folder.path(), &resume);
+        let told = text_of(&output);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(&format!("\n  {expected}\n")), "{told}");
+        let can_be_forced = !now.contains("depth") && !now.contains("other");
+        assert_eq!(told.contains("--force"), can_be_forced, "{told}");
+        if !can_be_forced {
+            assert_eq!(skiplane(folder.path(), &force).status.code(), Some(2));
+        }
+        assert!(contents(&run) == untouched, "something was written");
+    }
+    fs::write(&file, original.replacen("learning_rate = 0.05", "learning_rate = 0.5", 1)).unwrap();
+    let told = succeeded(&skiplane(folder.path(), &force));
+    let change = "training.optimizer.learning_rate = 0.5, was 0.05";
+    assert!(told.contains(&format!("goes on from step 6, checkpoints/plain-00000006.safetensors; {change}")));
+    let log = fs::read_to_string(run.join("plain.jsonl")).unwrap();
+    assert!(log.contains(&format!("\"changes\":[\"{change}\"]")), "{log}");
+}
+
+/// Writes CIFAR-10 files of a few images whose pixels depend on a number.
+fn write_cifar(folder: &Path, number: usize) {
+    fs::create_dir_all(folder).unwrap();
+    let record = |index: usize| {
+        let pixels = move |at: usize| (at * (index % 10 + number) / 7) as u8;
+        std::iter::once((index % 10) as u8).chain((0..3072).map(pixels))
+    };
+    for (name, images) in [("data_batch_1.bin", 20), ("test_batch.bin", 8)] {
+        fs::write(folder.join(name), (0..images).flat_map(record).collect::<Vec<u8>>()).unwrap();
+    }
+}
+
+#[test]
+fn a_run_on_files_is_gone_on_with_from_anywhere_and_with_no_other_files() {
+    let folder = folder();
+    let [here, elsewhere] = ["here", "elsewhere"].map(|name| folder.path().join(name));
+    write_cifar(&here.join("files"), 1);
+    fs::create_dir(&elsewhere).unwrap();
+    let sets = ["data={name=\"cifar10\",path=\"files\"}", "training.batch=8", "training.evaluate_images=8"];
+    let sets = sets.iter().flat_map(|set| ["--set", *set]);
+    let train: Vec<&str> =
+        ["train", "../small.toml", "--headless", "--runs", "../runs"].into_iter().chain(sets).collect();
+    succeeded(&skiplane(&here, &train));
+    let run = run_folder(folder.path(), "small");
+    let resume = ["train", "--headless", "--runs", "../runs", "--resume", "latest"];
+    let whole = crate::end_to_end::without_times(&run.join("plain.jsonl"));
+    cut_end(&run, "plain");
+    succeeded(&skiplane(&elsewhere, &resume));
+    assert_eq!(crate::end_to_end::without_times(&run.join("plain.jsonl")), whole);
+
+    cut_end(&run, "plain");
+    write_cifar(&here.join("files"), 2);
+    let refused = skiplane(&elsewhere, &resume);
+    let files = here.join("files");
+    let expected = format!("other images or labels of cifar10 in {}\n", files.display());
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text_of(&refused).contains(&expected), "{}", text_of(&refused));
+
+    // On another machine they lie somewhere else.
+    let moved = elsewhere.join("data");
+    write_cifar(&moved, 1);
+    fs::remove_dir_all(&files).unwrap();
+    let missing = skiplane(&elsewhere, &resume);
+    assert_eq!(missing.status.code(), Some(2));
+    let told = text_of(&missing);
+    assert!(told.contains("experiment.toml:") && told.contains("data.path: "), "{told}");
+    assert!(told.contains(&format!("{}: expected a folder, found nothing", files.display())), "{told}");
+    let file = run.join("experiment.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace(files.to_str().unwrap(), moved.to_str().unwrap())).unwrap();
+    succeeded(&skiplane(folder.path(), &["train", "--headless", "--resume", "latest"]));
+    assert_eq!(crate::end_to_end::without_times(&run.join("plain.jsonl")), whole);
+}
+
+#[test]
+fn a_run_of_an_earlier_version_goes_on_and_says_what_it_cannot_tell() {
+    let folder = folder();
+    succeeded(&skiplane(folder.path(), &["train", "small.toml", "--headless"]));
+    let run = run_folder(folder.path(), "small");
+    for lane in ["plain", "residual"] {
+        cut_end(&run, lane);
+        let log = run.join(format!("{lane}.jsonl"));
+        let mut events = Vec::new();
+        effective(&log, |event, _| events.push(event)).unwrap();
+        fs::remove_file(&log).unwrap();
+        let mut log = LogWriter::create(&log).unwrap();
+        for mut event in events {
+            match &mut event {
+                RunEvent::LaneStarted(started) => started.data_set = None,
+                RunEvent::CheckpointWritten(written) => written.checksums = None,
+                _ => {}
+            }
+            log.append(&event).unwrap();
+        }
+    }
+    let output = skiplane(folder.path(), &["train", "--headless", "--resume", "latest"]);
+    assert_eq!(output.status.code(), Some(0));
+    let note = "warning: whether the data is still the same cannot be told: ";
+    assert_eq!(text_of(&output).matches(note).count(), 1, "{}", text_of(&output));
+    let told = text(&output.stdout);
+    assert_eq!(told.matches("warning: the checkpoint of step 6 is unverified: ").count(), 2, "{told}");
+}
+
+#[test]
+fn other_instructions_are_warned_of_where_they_give_other_bits() {
+    let folder = folder();
+    succeeded(&skiplane(folder.path(), &["train", "small.toml", "--headless"]));
+    let run = run_folder(folder.path(), "small");
+    let manifest = fs::read_to_string(run.join("run.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let own = json["instruction_set"].as_str().unwrap();
+    let others = if own == "baseline" { ["baseline", "avx512"] } else { ["avx2+fma", "baseline"] };
+    for (other, is_warned_of) in others.into_iter().zip([false, true]) {
+        cut_end(&run, "plain");
+        let changed = manifest.replace(&format!("\"{own}\""), &format!("\"{other}\""));
+        fs::write(run.join("run.json"), changed).unwrap();
+        let output = skiplane(folder.path(), &["train", "--headless", "--resume", "latest"]);
+        assert_eq!(output.status.code(), Some(0));
+        let warning =
+            format!("warning: the run was begun with {other} instructions and goes on with {own}: ");
+        assert_eq!(text_of(&output).contains(&warning), is_warned_of, "{other}: {}", text_of(&output));
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_told_of_and_the_one_before_gone_on_from() {
+    let folder = folder();
+    let train = ["train", "small.toml", "--headless", "--set", "training.checkpoint_every=2"];
+    succeeded(&skiplane(folder.path(), &train));
+    let run = run_folder(folder.path(), "small");
+    let log = run.join("plain.jsonl");
+    let whole = crate::end_to_end::without_times(&log);
+    cut_end(&run, "plain");
+    let damaged = run.join("checkpoints/plain-00000006.safetensors");
+    let mut bytes = fs::read(&damaged).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    fs::write(&damaged, bytes).unwrap();
+    let told = succeeded(&skiplane(folder.path(), &["train", "--resume", "latest", "--headless"]));
+    let warning = "plain    warning: the checkpoint of step 6 is passed over: ";
+    assert!(told.contains(warning) && told.contains("the file was damaged"), "{told}");
+    assert!(told.contains("plain    goes on from step 4, checkpoints/plain-00000004.safetensors"), "{told}");
+    assert_eq!(crate::end_to_end::without_times(&log), whole);
+}
+
 #[test]
 fn a_run_that_cannot_be_trained_leaves_no_folder() {
     let folder = folder();
@@ -235,6 +455,52 @@ fn a_run_that_cannot_be_trained_leaves_no_folder() {
         assert!(text(&output.stderr).contains("--set"), "{}", text(&output.stderr));
     }
     assert_eq!(fs::read_dir(folder.path().join("runs")).unwrap().count(), 0);
+}
+
+#[test]
+fn sizes_that_no_memory_holds_are_refused_before_anything_is_made() {
+    let folder = folder();
+    // The greatest number there is; 257 TB; and so many that their bytes are beyond 64 bits.
+    for images in ["9223372036854775807", "1000000000000", "100000000000000000"] {
+        for key in ["data.train_images", "data.test_images"] {
+            let set = format!("{key}={images}");
+            for command in ["train", "check"] {
+                let output = skiplane(folder.path(), &[command, "small.toml", "--set", &set]);
+                let told = text(&output.stderr);
+                assert_eq!(output.status.code(), Some(2), "{told}");
+                let expected = format!("--set {set}: {key}: expected at most the ");
+                assert!(told.contains(&expected) && told.contains("found that the images need "), "{told}");
+            }
+        }
+    }
+    assert_eq!(fs::read_dir(folder.path().join("runs")).unwrap().count(), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_has_no_thread_that_nobody_asked_for() {
+    let folder = folder();
+    let mut child = start_endless(folder.path());
+    let tasks = fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+    let names = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok());
+    let mut names: Vec<String> = names.map(|name| name.trim_end().to_owned()).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The disk is waited for now and then. A thread without a name goes by that of its parent.
+    names.retain(|name| name != "log-to-disk");
+    names.sort();
+    let expected = [
+        "batches-plain",
+        "batches-residua",
+        "control",
+        "indexes",
+        "lane-plain",
+        "lane-residual",
+        "signals",
+        "skiplane",
+        "status",
+    ];
+    assert_eq!(names, expected);
 }
 
 #[test]
@@ -321,7 +587,7 @@ fn start_endless(folder: &Path) -> std::process::Child {
     use std::process::{Command, Stdio};
 
     let mut child = Command::new(env!("CARGO_BIN_EXE_skiplane"))
-        .args(["train", "small.toml", "--steps", "1000000", "--headless"])
+        .args(["train", "small.toml", "--steps", "1000000", "--headless", "--threads", "1"])
         .current_dir(folder)
         .stdout(Stdio::piped())
         .spawn()

@@ -19,18 +19,18 @@ const COPIES: u64 = 3;
 
 /// The memory of a run, in bytes, where it is largest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RunMemory {
+pub(in crate::cli) struct RunMemory {
     /// The program without images and lanes.
     pub(super) program: u64,
     /// The images of the data set.
     pub(super) images: u64,
     /// What each lane adds where it trains beside the others.
-    pub(super) lanes: Vec<u64>,
+    pub(in crate::cli) lanes: Vec<u64>,
     /// What a run of each lane alone takes, on all threads, program and images included.
     pub(super) alone: Vec<u64>,
     /// The histories of all layers at the end of the run, at most: kept for the indexes of the logs, and once more
     /// by the dashboard.
-    pub(super) histories: u64,
+    pub(in crate::cli) histories: u64,
 }
 
 /// Resident memory of a run without what is reckoned: the pages of the program and its libraries that are used,
@@ -40,7 +40,7 @@ const PROGRAM: u64 = 9 << 20;
 
 impl RunMemory {
     /// What an experiment on these images takes on so many threads. `topologies` are those of its lanes.
-    pub(super) fn of(
+    pub(in crate::cli) fn of(
         experiment: &Experiment,
         dataset: &Dataset,
         topologies: &[Topology],

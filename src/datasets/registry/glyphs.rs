@@ -65,6 +65,13 @@ impl Source for Glyphs {
         }
     }
 
+    fn generated_bytes(&self, data: &Data) -> u64 {
+        let train = data.train_images.unwrap_or(TRAIN_IMAGES);
+        let images = train.saturating_add(data.test_images.unwrap_or(TEST_IMAGES)) as u64;
+        // A byte a pixel and one for the label.
+        images.saturating_mul((SIDE * SIDE + 1) as u64)
+    }
+
     fn load(&self, data: &Data, seed: u64) -> Result<Dataset, DatasetError> {
         let classes: Vec<_> = (0..CLASSES).map(polyline).collect();
         Ok(Dataset::new(

@@ -67,6 +67,12 @@ impl InstructionSet {
         }
     }
 
+    /// Whether the set with a name gives the same bits. AVX2 and AVX-512 do; the baseline, which has no fused
+    /// multiply-add, rounds otherwise from the first step on.
+    pub fn gives_bits_of(self, name: &str) -> bool {
+        (self.0 == Level::Baseline) == (name == InstructionSet::baseline().name())
+    }
+
     /// What the kernels dispatch on.
     pub(super) fn level(self) -> Level {
         self.0
@@ -92,5 +98,7 @@ mod tests {
             assert_eq!(InstructionSet::by_name(set.name()), Some(set));
         }
         assert_eq!(InstructionSet::by_name("abacus"), None);
+        let baseline = InstructionSet::baseline();
+        assert!(baseline.gives_bits_of("baseline") && !baseline.gives_bits_of("avx512"));
     }
 }

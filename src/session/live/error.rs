@@ -25,6 +25,21 @@ pub enum SessionError {
         /// The process and its machine, where they are known.
         process: Option<(u32, String)>,
     },
+    /// It would go on as another run.
+    #[error(
+        "{}: expected the experiment and the data that the run was begun with, found\n  {}\n{}",
+        printable(folder),
+        changes.join("\n  "),
+        remedy(*same_networks)
+    )]
+    Changed {
+        /// The run's folder.
+        folder: String,
+        /// What is another, in words.
+        changes: Vec<String>,
+        /// Whether its lanes are the same networks all the same.
+        same_networks: bool,
+    },
     /// The run's lock could not be asked for.
     #[error("could not lock {}: {source}", printable(folder))]
     Lock {
@@ -47,5 +62,13 @@ fn holder(process: &Option<(u32, String)>) -> String {
     match process {
         Some((pid, host)) => format!("process {pid} on {} is training it", printable(host)),
         None => "another process is training it".to_owned(),
+    }
+}
+
+fn remedy(same_networks: bool) -> &'static str {
+    if same_networks {
+        "put it back, or go on all the same with --force"
+    } else {
+        "put it back, or begin a new run; other networks cannot go on from this one's checkpoints"
     }
 }

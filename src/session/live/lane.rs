@@ -77,33 +77,32 @@ fn build_or_restore(
         let threads = setup.threads_of(lane);
         (setup.build)(described, &setup.experiment, &setup.dataset, threads).map_err(|e| e.to_string())
     };
-    let Some(resumption) = setup.resumed.get(lane.0).filter(|lane| lane.begun) else {
+    let Some(resumption) = setup.resumed.get(lane.0).filter(|lane| lane.started.is_some()) else {
         return Ok((build()?, None));
     };
-    for Saved { file, step, evaluated } in resumption.checkpoints.iter().rev() {
+    let changes = setup.changes.clone();
+    for saved in resumption.checkpoints.iter().rev() {
         let mut network = build()?;
-        match restore(&mut *network, setup, &described.name, file, *step) {
+        let step = saved.step;
+        match restore(&mut *network, setup, &described.name, saved) {
             Ok(()) => {
-                let (checkpoint, evaluated) = (Some(file.clone()), evaluated.clone());
-                return Ok((network, Some(Resumed { step: *step, checkpoint, evaluated })));
+                if saved.checksums.is_none() {
+                    tap.warn(format!("the checkpoint of step {step} is unverified: an earlier version wrote it, without checksums"));
+                }
+                let (checkpoint, evaluated) = (Some(saved.file.clone()), saved.evaluated.clone());
+                return Ok((network, Some(Resumed { step, checkpoint, evaluated, changes })));
             }
             Err(problem) => tap.warn(format!("the checkpoint of step {step} is passed over: {problem}")),
         }
     }
-    Ok((build()?, Some(Resumed::default())))
+    Ok((build()?, Some(Resumed { changes, ..Resumed::default() })))
 }
 
 /// Takes a checkpoint's weights and optimiser back.
-fn restore(
-    network: &mut dyn Network,
-    setup: &Setup,
-    lane: &str,
-    file: &str,
-    step: Step,
-) -> Result<(), String> {
-    let outside = || format!("expected a file in {}, found `{file}`", RunFolder::CHECKPOINTS);
-    let path = setup.folder.checkpoint(file).ok_or_else(outside)?;
-    let checkpoint = read_resumable(&path, lane, step).map_err(|e| e.to_string())?;
+fn restore(network: &mut dyn Network, setup: &Setup, lane: &str, saved: &Saved) -> Result<(), String> {
+    let outside = || format!("expected a file in {}, found `{}`", RunFolder::CHECKPOINTS, saved.file);
+    let path = setup.folder.checkpoint(&saved.file).ok_or_else(outside)?;
+    let checkpoint = read_resumable(&path, lane, saved.step, saved.checksums).map_err(|e| e.to_string())?;
     let loaded = network.load_state(&checkpoint.state);
     let loaded = loaded.and_then(|()| network.load_optimizer_state(&checkpoint.optimizer));
     loaded.map_err(|e| format!("{}: {e}", path.display()))

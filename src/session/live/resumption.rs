@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::event::{Columns, Mode, Outcome, RunEvent, Split};
+use crate::event::{CheckpointWritten, Checksums, Columns, LaneStarted, Mode, Outcome, RunEvent, Split};
 use crate::runlog::{Entry, LaneSummary, LogReader, RunFolder, RunLogError, Superseded};
 use crate::units::{LaneIdx, Step};
 
@@ -13,8 +13,8 @@ pub(super) struct Resumption {
     pub(super) outcome: Option<Outcome>,
     /// Its effective checkpoints, in order.
     pub(super) checkpoints: Vec<Saved>,
-    /// Whether its log has a beginning; else the lane has none either.
-    pub(super) begun: bool,
+    /// How it was started; none where its log has no beginning, and the lane has none either.
+    pub(super) started: Option<Box<LaneStarted>>,
     /// Bytes of the whole records of its log; none where it has no log.
     pub(super) log_bytes: Option<u64>,
     /// Milliseconds since the run started at its last event.
@@ -30,6 +30,8 @@ pub(super) struct Resumption {
 pub(super) struct Saved {
     /// The model's file, relative to the run's folder.
     pub(super) file: String,
+    /// The checksums of its files, where its record has them.
+    pub(super) checksums: Option<Checksums>,
     /// The updates made.
     pub(super) step: Step,
     /// The passes of this step's evaluation that were made before it.
@@ -43,7 +45,7 @@ impl Resumption {
         let mut found = Resumption {
             outcome: None,
             checkpoints: Vec::new(),
-            begun: false,
+            started: None,
             log_bytes: None,
             at_ms: 0.0,
             summary: LaneSummary::new(name, folder.manifest().steps),
@@ -73,7 +75,7 @@ impl Resumption {
         let effective = events.iter().filter(|(event, bytes)| superseded.spares(event, bytes));
         effective.for_each(|(event, _)| found.note(event));
         let whole = reader.position().offset();
-        if whole > 0 && !found.begun {
+        if whole > 0 && found.started.is_none() {
             let reason =
                 "expected its beginning, found none that can be read; its lane cannot go on".to_owned();
             return Err(RunLogError::Malformed { path: log, reason });
@@ -86,7 +88,7 @@ impl Resumption {
     fn note(&mut self, event: &RunEvent) {
         self.summary.note(event);
         match event {
-            RunEvent::LaneStarted(_) => self.begun = true,
+            RunEvent::LaneStarted(started) => self.started = Some(started.clone()),
             RunEvent::StepFinished(_) => self.evaluated.clear(),
             RunEvent::EvaluationFinished(evaluation) => {
                 self.evaluated.push((evaluation.split, evaluation.mode));
@@ -94,8 +96,9 @@ impl Resumption {
             RunEvent::CheckpointWritten(written) => {
                 // Another one of the same step has the same file.
                 self.checkpoints.retain(|saved| saved.file != written.file);
-                let (file, step) = (written.file.clone(), written.step);
-                self.checkpoints.push(Saved { file, step, evaluated: self.evaluated.clone() });
+                let (file, evaluated) = (written.file.clone(), self.evaluated.clone());
+                let CheckpointWritten { step, checksums, .. } = *written;
+                self.checkpoints.push(Saved { file, checksums, step, evaluated });
             }
             RunEvent::LaneFinished(finished) => {
                 let for_good = matches!(finished.outcome, Outcome::Completed | Outcome::Diverged);

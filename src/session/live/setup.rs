@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::SessionError;
+use super::drift::Drift;
 use super::resumption::Resumption;
 use super::starting::lock;
 use crate::datasets::Dataset;
@@ -40,6 +41,10 @@ pub struct Setup {
     pub clock: Box<dyn Fn() -> f64 + Send + Sync>,
     /// Events that the channel holds, at least 1.
     pub capacity: usize,
+    /// What is to be told of a run that goes on, as far as it is no error.
+    pub notes: Vec<String>,
+    /// What is another than when the run was begun, in words.
+    pub(super) changes: Vec<String>,
     /// What is left of each lane's earlier part; empty for a new run.
     pub(super) resumed: Vec<Resumption>,
     /// The run's lock, where it is held already.
@@ -62,18 +67,26 @@ impl Setup {
             }),
             clock: Box::new(move || started.elapsed().as_secs_f64() * 1e3),
             capacity: CAPACITY,
+            notes: Vec::new(),
+            changes: Vec::new(),
             resumed: Vec::new(),
             lock: None,
         }
     }
 
     /// A run that goes on in its own folder, each lane that has something left to do from its last checkpoint. Its
-    /// clock goes on too, from the last event.
+    /// clock goes on too, from the last event. Another experiment or other data than it was begun with are accepted
+    /// where `force` says so, and its lanes are the same networks.
     ///
     /// # Errors
     /// A run that another process trains; logs or the experiment of the run that cannot be read, or are of an older
-    /// format, in which nothing can be said of a lane that goes on.
-    pub fn resume(dataset: Arc<Dataset>, folder: RunFolder, threads: usize) -> Result<Setup, SessionError> {
+    /// format, in which nothing can be said of a lane that goes on; an experiment or data that are not accepted.
+    pub fn resume(
+        dataset: Arc<Dataset>,
+        folder: RunFolder,
+        threads: usize,
+        force: bool,
+    ) -> Result<Setup, SessionError> {
         // First of all, since what is read must not change any more.
         let lock = Some(lock(&folder)?);
         let found = folder.manifest().version;
@@ -85,10 +98,18 @@ impl Setup {
         }
         let experiment = folder.experiment()?;
         let resumed = find_all(&folder, experiment.lanes.len())?;
+        let Drift { changes, same_networks, notes } =
+            Drift::find(folder.manifest(), &resumed, &experiment, &dataset);
+        let accepted = changes.is_empty() || force && same_networks;
+        if !accepted {
+            let folder = folder.path().display().to_string();
+            return Err(SessionError::Changed { folder, changes, same_networks });
+        }
         let before_ms = resumed.iter().map(|lane| lane.at_ms).fold(0.0, f64::max);
         let setup = Setup::new(experiment, dataset, folder, threads);
         let since = setup.clock;
-        Ok(Setup { resumed, lock, clock: Box::new(move || before_ms + since()), ..setup })
+        let clock = Box::new(move || before_ms + since());
+        Ok(Setup { resumed, lock, clock, notes, changes, ..setup })
     }
 
     /// Whether no lane has anything left to do.

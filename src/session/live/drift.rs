@@ -1,0 +1,90 @@
+//! Whether the experiment and the data of a run that is to go on are still those that its lanes were started with.
+
+use super::resumption::Resumption;
+use crate::datasets::Dataset;
+use crate::event::LaneStarted;
+use crate::experiment::{Change, Experiment};
+use crate::runlog::Manifest;
+use crate::text::printable;
+
+/// What the data of a run was found by; where it lies says nothing of what it is.
+const PATH: &str = "data.path";
+/// The layers whose statistics a log holds, which cannot change within it.
+const LAYERS: &str = "statistics.layers";
+
+/// What has changed since a run was begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Drift {
+    /// What is another than it was, in words.
+    pub(super) changes: Vec<String>,
+    /// Whether its logs and checkpoints fit the lanes all the same.
+    pub(super) same_networks: bool,
+    /// What cannot be said.
+    pub(super) notes: Vec<String>,
+}
+
+impl Drift {
+    /// Compares what is there with what the lanes' logs say.
+    pub(super) fn find(
+        manifest: &Manifest,
+        resumed: &[Resumption],
+        experiment: &Experiment,
+        dataset: &Dataset,
+    ) -> Drift {
+        let mut drift = Drift { changes: Vec::new(), same_networks: true, notes: Vec::new() };
+        let before: Vec<&str> = manifest.lanes.iter().map(|lane| lane.name.as_str()).collect();
+        let now: Vec<&str> = experiment.lanes.iter().map(|lane| lane.name.as_str()).collect();
+        if before != now {
+            drift.add(format!("the lanes {}, were {}", now.join(", "), before.join(", ")), false);
+        }
+        for started in resumed.iter().filter_map(|lane| lane.started.as_deref()) {
+            drift.compare(started, experiment, dataset);
+        }
+        drift
+    }
+
+    fn compare(&mut self, started: &LaneStarted, experiment: &Experiment, dataset: &Dataset) {
+        for change in started.experiment.changes(experiment).iter().filter(|change| change.key != PATH) {
+            self.add(text(change), !change.key.starts_with("lane.") && change.key != LAYERS);
+        }
+        let (before, now) = (&started.topology, (dataset.shape, dataset.classes.len()));
+        if (before.input, before.classes) != now {
+            let (shape, classes) = now;
+            let before = format!("{} in {} classes", before.input, before.classes);
+            self.add(format!("images of {shape} in {classes} classes, were {before}"), false);
+        }
+        match started.data_set.as_deref() {
+            Some(hash) if hash != dataset.hash() => {
+                let place = experiment.data.path.as_deref().map(|path| format!(" in {}", path.display()));
+                let (name, place) = (&experiment.data.name, place.unwrap_or_default());
+                self.add(format!("other images or labels of {name}{place}"), true);
+            }
+            Some(_) => {}
+            None => {
+                let note = "whether the data is still the same cannot be told: an earlier version began the run, and kept no hash of it";
+                push_new(&mut self.notes, note.to_owned());
+            }
+        }
+    }
+
+    fn add(&mut self, change: String, same_networks: bool) {
+        push_new(&mut self.changes, printable(&change));
+        self.same_networks &= same_networks;
+    }
+}
+
+/// Lanes of one run mostly say the same.
+fn push_new(list: &mut Vec<String>, text: String) {
+    if !list.contains(&text) {
+        list.push(text);
+    }
+}
+
+fn text(Change { key, before, now }: &Change) -> String {
+    match (before, now) {
+        (Some(before), Some(now)) => format!("{key} = {now}, was {before}"),
+        (None, Some(now)) => format!("{key} = {now}, was not given"),
+        (Some(before), None) => format!("no {key}, was {before}"),
+        (None, None) => key.clone(),
+    }
+}
