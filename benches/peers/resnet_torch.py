@@ -5,11 +5,15 @@ section 4.2. A 3x3 stem, three stages of n blocks with widths w, 2w, 4w, the fir
 stride 2, option A shortcuts (subsample, zero-pad the channels equally on both sides), batch norm after each
 convolution, global average pool, linear. depth = 6n + 2.
 
-A step is forward, backward and SGD, measured in three ways:
+A step is forward, backward and SGD, measured in these ways. The first word is the layout: `nchw`, as PyTorch lays
+tensors out where nothing is said, or `channels-last`, which its CPU kernels prefer.
 
-    nchw            bare, as PyTorch lays tensors out where nothing is said
-    channels-last   bare, in the layout that its CPU kernels prefer; the better of the two is the peer to beat
-    hooks           nchw, with hooks that read the statistics of each layer that the dashboard shows
+    nchw, channels-last                       f32, operation by operation
+    nchw-compiled, channels-last-compiled     f32, forward and backward compiled by `torch.compile` (inductor)
+    nchw-bf16, channels-last-bf16             forward under `torch.autocast` in bfloat16; weights and update in f32
+    nchw-bf16-compiled, channels-last-bf16-compiled
+    hooks                                     nchw in f32, with hooks that read the statistics of each layer that the
+                                              dashboard shows
 
 The flags are those of skiplane's `benches/step.rs`. Writes an object a line, as that does with `--json`.
 """
@@ -27,7 +31,9 @@ import torch.nn.functional as F
 WARM_UP = 3
 CLASSES = 10
 SHORTCUTS = ("none", "identity")
-WAYS = ("nchw", "channels-last", "hooks")
+LAYOUTS = ("nchw", "channels-last")
+MODES = ("", "-compiled", "-bf16", "-bf16-compiled")
+WAYS = (*(layout + mode for mode in MODES for layout in LAYOUTS), "hooks")
 
 
 class Block(nn.Module):
@@ -91,20 +97,23 @@ def read_statistics(model):
 
 
 def step_milliseconds(arguments, shortcut, way):
-    """The milliseconds of each step of a new network."""
+    """The milliseconds of each step of a new network; the steps before them compile it, where it is compiled."""
+    torch.compiler.reset()
     model = ResNet(arguments.depth, arguments.width, shortcut != "none", arguments.channels).train()
     images = torch.randn(arguments.batch, arguments.channels, arguments.side, arguments.side)
     labels = torch.randint(0, CLASSES, (arguments.batch,))
-    if way == "channels-last":
+    if way.startswith("channels-last"):
         model, images = (of.to(memory_format=torch.channels_last) for of in (model, images))
     optimizer = torch.optim.SGD(model.parameters(), 0.1, 0.9, weight_decay=1e-4)
     statistics = read_statistics(model) if way == "hooks" else []
+    forward = torch.compile(model) if way.endswith("compiled") else model
     milliseconds = []
     for _ in range(WARM_UP + arguments.steps):
         statistics.clear()
         begin = time.perf_counter()
         optimizer.zero_grad()
-        loss = F.cross_entropy(model(images), labels)
+        with torch.autocast("cpu", torch.bfloat16, enabled="bf16" in way):
+            loss = F.cross_entropy(forward(images), labels)
         loss.backward()
         optimizer.step()
         loss.item()
