@@ -19,6 +19,9 @@ pub enum Scale {
     Linear,
     /// Equal distances are equal ratios; only for statistics that are never negative.
     Log,
+    /// Equal distances are equal differences, and what counts is the distance from zero: for statistics of either
+    /// sign, which have no ratios.
+    Signed,
 }
 
 macro_rules! statistics {
@@ -58,15 +61,15 @@ macro_rules! statistics {
 
 statistics! {
     /// Mean of the layer's output.
-    ActivationMean = "activation_mean", Layer, Linear, "mean of the layer's output, after ReLU";
+    ActivationMean = "activation_mean", Layer, Signed, "mean of the layer's output, after ReLU";
     /// Standard deviation (population) of the layer's output.
     ActivationStd = "activation_std", Layer, Log, "standard deviation of the layer's output, after ReLU";
     /// Root mean square of the layer's output.
     ActivationRms = "activation_rms", Layer, Log, "root mean square of the layer's output, after ReLU";
     /// Smallest finite value of the layer's output.
-    ActivationMin = "activation_min", Layer, Linear, "smallest finite value of the layer's output";
+    ActivationMin = "activation_min", Layer, Signed, "smallest finite value of the layer's output";
     /// Largest finite value of the layer's output.
-    ActivationMax = "activation_max", Layer, Linear, "largest finite value of the layer's output";
+    ActivationMax = "activation_max", Layer, Signed, "largest finite value of the layer's output";
     /// Share of the layer's output that is exactly zero, 0 to 1.
     ZeroRate = "zero_rate", Layer, Linear, "share of outputs that are exactly zero; about 0.5 is normal after ReLU";
     /// Share of output channels that are zero everywhere for every sample of the batch, 0 to 1.
@@ -79,13 +82,13 @@ statistics! {
     /// L2 norm of the loss's gradient with respect to the layer's output.
     OutputGradientNorm = "output_gradient_norm", Layer, Log, "L2 norm of the gradient to the layer's output";
     /// Mean of the loss's gradient with respect to the layer's output.
-    OutputGradientMean = "output_gradient_mean", Layer, Linear, "mean of the gradient to the layer's output";
+    OutputGradientMean = "output_gradient_mean", Layer, Signed, "mean of the gradient to the layer's output";
     /// Standard deviation of the loss's gradient with respect to the layer's output.
     OutputGradientStd = "output_gradient_std", Layer, Log, "std of the gradient to the layer's output";
     /// L2 norm of the loss's gradient with respect to the layer's weights.
     WeightGradientNorm = "weight_gradient_norm", Layer, Log, "L2 norm of the gradient to the layer's weights";
     /// Mean of the loss's gradient with respect to the layer's weights.
-    WeightGradientMean = "weight_gradient_mean", Layer, Linear, "mean of the gradient to the layer's weights";
+    WeightGradientMean = "weight_gradient_mean", Layer, Signed, "mean of the gradient to the layer's weights";
     /// Standard deviation of the loss's gradient with respect to the layer's weights.
     WeightGradientStd = "weight_gradient_std", Layer, Log, "std of the gradient to the layer's weights";
     /// Number of non-finite values in the gradient with respect to the layer's weights.
@@ -97,7 +100,7 @@ statistics! {
     /// rms(F) / rms(h): the residual branch against the shortcut, at the addition.
     BranchRatio = "branch_ratio", Block, Log, "rms(F) / rms(h): the branch against the shortcut";
     /// cos(F, h): the angle between residual branch and shortcut, at the addition.
-    BranchCosine = "branch_cosine", Block, Linear, "cos(F, h): the angle between branch and shortcut";
+    BranchCosine = "branch_cosine", Block, Signed, "cos(F, h): the angle between branch and shortcut";
 }
 
 impl Statistic {

@@ -9,4 +9,4 @@ mod slope;
 pub use histogram::histogram;
 pub use moments::{Moments, Sums};
 pub use products::Products;
-pub use slope::slope_in_decades;
+pub use slope::{slope, slope_in_decades};

@@ -52,6 +52,7 @@ pub struct Theme {
     background: Background,
     characters: Characters,
     heat: Vec<HeatCell>,
+    signed_heat: Vec<HeatCell>,
 }
 
 impl Default for Theme {
@@ -60,26 +61,29 @@ impl Default for Theme {
     }
 }
 
-/// Lane colours on dark and on light backgrounds: orange, sky blue, green, purple, yellow, vermilion after
-/// Okabe and Ito (2008), told apart with every common colour blindness, darkened for light backgrounds.
-const LANES: [(Rgb, Rgb, Color, Color); 6] = [
-    (Rgb(0xf0, 0xa0, 0x30), Rgb(0xb4, 0x5f, 0x06), Color::LightYellow, Color::Red),
-    (Rgb(0x56, 0xb4, 0xe9), Rgb(0x00, 0x62, 0xa8), Color::LightCyan, Color::Blue),
-    (Rgb(0x2f, 0xbf, 0x8f), Rgb(0x00, 0x75, 0x55), Color::LightGreen, Color::Green),
-    (Rgb(0xd5, 0x8a, 0xb8), Rgb(0x9a, 0x3f, 0x78), Color::LightMagenta, Color::Magenta),
-    (Rgb(0xe8, 0xdc, 0x60), Rgb(0x70, 0x66, 0x00), Color::Yellow, Color::Yellow),
-    (Rgb(0xe0, 0x70, 0x38), Rgb(0x8a, 0x2e, 0x00), Color::LightRed, Color::Cyan),
+/// Lane colours on dark and on light backgrounds, the first two after Okabe and Ito (2008); as far apart as eight can be
+/// for every eye, with and without the common colour blindnesses. Of the 16 colours none that says something else.
+const LANES: [(Rgb, Rgb, Color, Color); 8] = [
+    (Rgb(0xf0, 0xa0, 0x30), Rgb(0xb4, 0x5f, 0x06), Color::LightMagenta, Color::Magenta),
+    (Rgb(0x56, 0xb4, 0xe9), Rgb(0x00, 0x62, 0xa8), Color::LightCyan, Color::Cyan),
+    (Rgb(0xc0, 0xff, 0x05), Rgb(0x0f, 0x5a, 0x1e), Color::White, Color::Black),
+    (Rgb(0xc7, 0x66, 0x94), Rgb(0xa0, 0x26, 0x67), Color::Green, Color::LightBlue),
+    (Rgb(0x63, 0x79, 0xe9), Rgb(0x89, 0x15, 0xff), Color::Magenta, Color::LightMagenta),
+    (Rgb(0xff, 0xc5, 0xa3), Rgb(0x54, 0x00, 0x17), Color::Cyan, Color::LightRed),
+    (Rgb(0xf7, 0x34, 0x36), Rgb(0x00, 0x07, 0xa6), Color::Red, Color::LightGreen),
+    (Rgb(0x37, 0xf0, 0xff), Rgb(0x41, 0x0a, 0x5c), Color::Blue, Color::LightCyan),
 ];
 
-/// The marks by which lanes are told apart without colours.
-const UNICODE_MARKS: [char; LANES.len()] = ['•', '+', '×', '◦', '#', '%'];
-const ASCII_MARKS: [char; LANES.len()] = ['o', '+', 'x', '*', '#', '%'];
+/// The marks by which lanes are told apart where colours do not do it alone; none says something else.
+const UNICODE_MARKS: [char; LANES.len()] = ['•', '+', '◇', '*', '#', '%', '◦', '@'];
+const ASCII_MARKS: [char; LANES.len()] = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'H'];
 
 impl Theme {
     /// Builds the theme of a terminal's abilities.
     pub fn new(colors: Colors, background: Background, characters: Characters) -> Theme {
         let heat = heat::levels(colors, characters);
-        Theme { colors, background, characters, heat }
+        let signed_heat = heat::signed_levels(colors, background, characters);
+        Theme { colors, background, characters, heat, signed_heat }
     }
 
     /// How many colours it uses.
@@ -97,9 +101,10 @@ impl Theme {
         self.characters == Characters::Ascii
     }
 
-    /// Whether curves may be drawn in dots smaller than a cell: where colours tell them apart.
-    pub fn has_dots(&self) -> bool {
-        !self.is_ascii() && self.colors != Colors::None
+    /// Whether so many curves may be drawn in dots smaller than a cell: where colours tell them apart, or where
+    /// there is nothing to tell apart.
+    pub fn has_dots(&self, curves: usize) -> bool {
+        !self.is_ascii() && (self.colors != Colors::None || curves <= 1)
     }
 
     /// Whether a cell may hold two heat colours, one above the other.
@@ -209,29 +214,34 @@ impl Theme {
 
     /// The swatch before a lane's name in a legend.
     pub fn lane_swatch(&self, lane: usize) -> char {
-        if self.has_dots() { '■' } else { self.lane_mark(lane) }
+        let colored = matches!(self.colors, Colors::True | Colors::TwoFiftySix);
+        if colored && !self.is_ascii() { '■' } else { self.lane_mark(lane) }
     }
 
     /// A value's place on the shared scale, 0 to 1, as colour and character. One heat cell is one level of a
     /// scale whose lightness rises evenly, so that it reads the same in gray and with colour blindness.
     pub fn heat(&self, fraction: f64) -> HeatCell {
-        let top = self.heat.len() - 1;
-        let level = (fraction.clamp(0.0, 1.0) * top as f64).round() as usize;
-        self.heat[level.min(top)]
+        level_at(&self.heat, fraction)
     }
 
-    /// The style of a character that stands on a level of the heat scale and must be read there.
-    pub fn on_heat(&self, fraction: f64) -> Style {
-        let Some(fill) = self.heat(fraction).fill else {
+    /// A value's place on a shared scale about zero, which is at a half: blue below, orange above.
+    pub fn signed_heat(&self, fraction: f64) -> HeatCell {
+        level_at(&self.signed_heat, fraction)
+    }
+
+    /// The style of a character that stands on a heat cell and must be read there.
+    pub fn on_heat(&self, cell: HeatCell) -> Style {
+        let Some(fill) = cell.fill else {
             return self.heading().add_modifier(Modifier::REVERSED);
         };
-        let ink = if fraction > 0.5 { Rgb(0, 0, 0) } else { Rgb(0xff, 0xff, 0xff) };
+        let is_light = Rgb::of(fill).is_some_and(|rgb| rgb.oklab()[0] > 0.6);
+        let ink = if is_light { Rgb(0, 0, 0) } else { Rgb(0xff, 0xff, 0xff) };
         Style::new().fg(self.color(ink)).bg(fill).add_modifier(Modifier::BOLD)
     }
 
     /// The cell of a value that is NaN or infinite: outside the heat scale, with a mark of its own.
     pub fn heat_non_finite(&self) -> HeatCell {
-        let symbol = if self.is_ascii() { '!' } else { '×' };
+        let symbol = self.glyph(Glyph::NonFinite);
         let style = match self.colors {
             Colors::None => Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED),
             Colors::Sixteen => Style::new().fg(Color::White).bg(Color::Red).add_modifier(Modifier::BOLD),
@@ -257,7 +267,7 @@ impl Theme {
             Glyph::CursorUp => ('▲', '^'),
             Glyph::CursorRight => ('▶', '>'),
             Glyph::CursorDown => ('▼', 'v'),
-            Glyph::NonFinite => ('×', 'x'),
+            Glyph::NonFinite => ('×', 'N'),
             Glyph::AboveRange => ('▴', '^'),
             Glyph::BelowRange => ('▾', 'v'),
             Glyph::Ellipsis => ('…', '~'),
@@ -283,6 +293,9 @@ impl Theme {
             Glyph::Caret => ('▏', '_'),
             Glyph::Dash => ('–', '-'),
             Glyph::Shade => ('·', '.'),
+            Glyph::TrainPoint => ('●', '*'),
+            Glyph::TestPoint => ('○', 'o'),
+            Glyph::Difference => ('■', '*'),
         };
         if self.is_ascii() { ascii } else { unicode }
     }
@@ -303,6 +316,12 @@ impl Theme {
             _ => Color::Rgb(rgb.0, rgb.1, rgb.2),
         }
     }
+}
+
+fn level_at(levels: &[HeatCell], fraction: f64) -> HeatCell {
+    let top = levels.len() - 1;
+    let level = (fraction.clamp(0.0, 1.0) * top as f64).round() as usize;
+    levels[level.min(top)]
 }
 
 /// Single drawing characters by role; see [`Theme::glyph`].
@@ -344,6 +363,9 @@ pub enum Glyph {
     Caret,
     Dash,
     Shade,
+    TrainPoint,
+    TestPoint,
+    Difference,
 }
 
 const ASCII_BORDER: border::Set<'static> = border::Set {
@@ -359,6 +381,7 @@ const ASCII_BORDER: border::Set<'static> = border::Set {
 
 #[cfg(test)]
 mod tests {
+    use super::oklab::{Vision, distance};
     use super::*;
 
     const ALL_COLORS: [Colors; 4] = [Colors::None, Colors::Sixteen, Colors::TwoFiftySix, Colors::True];
@@ -389,20 +412,54 @@ mod tests {
         }
     }
 
+    fn pairs() -> impl Iterator<Item = (usize, usize)> {
+        (0..LANES.len()).flat_map(|a| (0..a).map(move |b| (a, b)))
+    }
+
     #[test]
-    fn neighbouring_lanes_differ_in_every_variant() {
-        for colors in ALL_COLORS {
+    fn eight_lanes_differ_for_every_eye() {
+        for (colors, least) in [(Colors::True, 0.08), (Colors::TwoFiftySix, 0.06)] {
             for background in [Background::Dark, Background::Light] {
                 let theme = Theme::new(colors, background, Characters::Unicode);
-                for lane in 0..LANES.len() {
-                    for other in 0..lane {
-                        assert!(
-                            theme.lane(lane) != theme.lane(other)
-                                || theme.lane_mark(lane) != theme.lane_mark(other)
-                        );
-                    }
+                let color = |lane| theme.lane(lane).fg.and_then(Rgb::of).unwrap();
+                for ((a, b), vision) in pairs().flat_map(|pair| Vision::ALL.map(|vision| (pair, vision))) {
+                    let apart = distance(color(a).seen_by(vision), color(b).seen_by(vision));
+                    assert!(apart >= least, "{a} and {b}, {colors:?} {background:?} {vision:?}: {apart}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn where_colours_are_few_lanes_have_marks_of_their_own_and_no_colour_that_says_something_else() {
+        for background in [Background::Dark, Background::Light] {
+            let theme = Theme::new(Colors::Sixteen, background, Characters::Unicode);
+            let taken =
+                [theme.warning(), theme.error(), theme.good(), theme.accent(), theme.muted(), theme.axis()];
+            for lane in 0..LANES.len() {
+                assert!(taken.iter().all(|style| style.fg != theme.lane(lane).fg), "{lane} {background:?}");
+            }
+            for (a, b) in pairs() {
+                assert_ne!(theme.lane(a), theme.lane(b));
+                assert_ne!(theme.lane_swatch(a), theme.lane_swatch(b));
+            }
+        }
+    }
+
+    #[test]
+    fn one_sign_has_one_meaning() {
+        let states =
+            [Glyph::Check, Glyph::Warning, Glyph::Error, Glyph::NonFinite, Glyph::Paused, Glyph::Here];
+        for characters in [Characters::Unicode, Characters::Ascii] {
+            let theme = Theme::new(Colors::None, Background::Dark, characters);
+            let points = [Glyph::TestPoint, Glyph::Difference];
+            let mut signs: Vec<char> =
+                states.into_iter().chain(points).map(|glyph| theme.glyph(glyph)).collect();
+            signs.extend((0..LANES.len()).map(|lane| theme.lane_mark(lane)));
+            for (at, sign) in signs.iter().enumerate() {
+                assert!(!signs[..at].contains(sign), "{sign} of {characters:?}");
+            }
+            assert_eq!(theme.heat_non_finite().symbol, theme.glyph(Glyph::NonFinite));
         }
     }
 

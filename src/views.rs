@@ -5,7 +5,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-use crate::app::{Action, App, ViewKind};
+use crate::app::{Action, App, Lane, ViewKind};
 use crate::theme::Theme;
 
 mod bindings;
@@ -37,6 +37,12 @@ pub trait View: Sync {
 
     /// Draws it. Any area, however small, must do.
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme);
+
+    /// The lanes that it says something of each in an area: all visible ones, unless there is no room.
+    fn lanes_in<'a>(&self, app: &'a App, area: Rect) -> Vec<&'a Lane> {
+        let _ = area;
+        app.visible_lanes().collect()
+    }
 
     /// The keys that matter most here, for the status line.
     fn hints(&self) -> &'static [Key] {

@@ -53,7 +53,7 @@ pub fn between(scale: Scale, a: f32, b: f32) -> Option<f32> {
     let between = match scale {
         Scale::Log if a > 0.0 && b > 0.0 => (f64::from(a) / f64::from(b)).log10() as f32,
         Scale::Log => f32::NAN,
-        Scale::Linear => a - b,
+        Scale::Linear | Scale::Signed => a - b,
     };
     between.is_finite().then_some(between)
 }
@@ -106,7 +106,8 @@ mod tests {
     fn between_values_stands_the_ratio_or_the_difference() {
         assert_eq!(between(Scale::Log, 100.0, 0.1), Some(3.0));
         assert_eq!(between(Scale::Log, 0.0, 0.1), None);
-        assert_eq!(between(Scale::Linear, -1.0, 0.5), Some(-1.5));
+        assert_eq!(between(Scale::Linear, 0.25, 0.5), Some(-0.25));
+        assert_eq!(between(Scale::Signed, -1.0, 0.5), Some(-1.5));
         assert_eq!(between(Scale::Linear, f32::NAN, 0.5), None);
         let (mut a, mut b) = (Matrix::default(), Matrix::default());
         for step in 1..=4 {

@@ -70,9 +70,10 @@ pub enum ScaleChoice {
 }
 
 impl ScaleChoice {
-    /// The scale to draw on, where `natural` is the number's own.
+    /// The scale to draw on, where `natural` is the number's own; what may be negative has no other.
     pub fn resolve(self, natural: Scale) -> Scale {
         match self {
+            _ if natural == Scale::Signed => Scale::Signed,
             ScaleChoice::Natural => natural,
             ScaleChoice::Linear => Scale::Linear,
             ScaleChoice::Log => Scale::Log,

@@ -5,19 +5,21 @@
 /// Zeros, negative and non-finite values are left out, the others keep their index. None where fewer than two
 /// are left.
 pub fn slope_in_decades(values: &[f32]) -> Option<f64> {
-    let points = || {
-        let usable = values.iter().enumerate().filter(|(_, x)| x.is_finite() && **x > 0.0);
-        usable.map(|(i, &x)| (i as f64, f64::from(x).log10()))
-    };
-    let count = points().count();
+    let usable = values.iter().enumerate().filter(|(_, x)| x.is_finite() && **x > 0.0);
+    slope(usable.map(|(i, &x)| (i as f64, f64::from(x).log10())))
+}
+
+/// The slope of the least-squares line through points of different places; none where they are fewer than two.
+pub fn slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> Option<f64> {
+    let count = points.clone().count();
     if count < 2 {
         return None;
     }
     let mean_of = |sum: f64| sum / count as f64;
-    let mean_i = mean_of(points().map(|(i, _)| i).sum());
-    let mean_log = mean_of(points().map(|(_, log)| log).sum());
-    let covariance: f64 = points().map(|(i, log)| (i - mean_i) * (log - mean_log)).sum();
-    let variance: f64 = points().map(|(i, _)| (i - mean_i).powi(2)).sum();
+    let mean_x = mean_of(points.clone().map(|(x, _)| x).sum());
+    let mean_y = mean_of(points.clone().map(|(_, y)| y).sum());
+    let covariance: f64 = points.clone().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
+    let variance: f64 = points.map(|(x, _)| (x - mean_x).powi(2)).sum();
     Some(covariance / variance)
 }
 

@@ -1,10 +1,11 @@
-//! The heat scale: from deep violet over blue and green to pale yellow, its lightness rising evenly, in the
-//! manner of viridis (van der Walt and Smith, 2015). It must not know what is measured.
+//! The heat scales: one from deep violet over blue and green to pale yellow, its lightness rising evenly, in the
+//! manner of viridis (van der Walt and Smith, 2015), and one for either side of zero, from blue over the background's
+//! gray to orange, in the manner of berlin and vik (Crameri, 2018). It must not know what is measured.
 
 use ratatui::style::{Color, Style};
 
 use super::oklab::Rgb;
-use super::{Characters, Colors};
+use super::{Background, Characters, Colors};
 
 /// One level of the scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,9 @@ pub struct HeatCell {
 /// Levels by character alone, rising in ink; a blank is kept for missing values.
 const INK: [char; 9] = ['.', ':', '-', '=', '+', '*', '#', '%', '@'];
 
+/// The same for both sides of zero: strokes that lie are below it.
+const SIGNED_INK: [char; 9] = ['%', '=', '~', '-', '.', ':', '+', '*', '#'];
+
 /// Shades of 16 colours: foreground, background, character, rising in lightness.
 const SIXTEEN: [(Color, Color, char); 10] = [
     (Color::Blue, Color::Black, '░'),
@@ -35,19 +39,56 @@ const SIXTEEN: [(Color, Color, char); 10] = [
     (Color::LightYellow, Color::LightYellow, ' '),
 ];
 
+/// The same for both sides of zero.
+const SIGNED_SIXTEEN: [(Color, Color, char); 9] = [
+    (Color::LightBlue, Color::LightBlue, ' '),
+    (Color::LightBlue, Color::Black, '▓'),
+    (Color::LightBlue, Color::Black, '▒'),
+    (Color::LightBlue, Color::Black, '░'),
+    (Color::DarkGray, Color::Black, '·'),
+    (Color::Yellow, Color::Black, '░'),
+    (Color::Yellow, Color::Black, '▒'),
+    (Color::Yellow, Color::Black, '▓'),
+    (Color::Yellow, Color::Yellow, ' '),
+];
+
+/// xterm's colours that come near the scale: lightness rises all along while the hue turns from blue to yellow. The
+/// nearest of all would be gray at times.
+const INDEXED: [u8; 13] = [17, 18, 19, 20, 25, 26, 31, 37, 43, 114, 150, 186, 192];
+
+/// Zero, and from there on the negative and the positive side, on dark and on light backgrounds.
+const SIGNED_INDEXED: [(u8, [u8; 8], [u8; 8]); 2] = [
+    (235, [19, 20, 25, 26, 32, 74, 75, 81], [52, 88, 124, 130, 166, 172, 208, 215]),
+    (255, [189, 153, 111, 75, 69, 32, 26, 20], [223, 216, 209, 208, 202, 166, 130, 124]),
+];
+
+/// How many levels a scale of colours has at most; uneven, so that one is in the middle.
+const LEVELS: usize = 65;
+
 /// All levels from the lowest to the highest; never empty.
 pub(super) fn levels(colors: Colors, characters: Characters) -> Vec<HeatCell> {
+    let each = |level: fn(f64) -> HeatCell| (0..LEVELS).map(|i| level(fraction_of(i))).collect();
     match (colors, characters) {
-        (Colors::True, _) => (0..64).map(|i| filled(rgb_of(f64::from(i) / 63.0))).collect(),
-        (Colors::TwoFiftySix, _) => indexed_levels(),
-        (Colors::Sixteen, Characters::Unicode) => SIXTEEN
-            .iter()
-            .map(|&(fg, bg, symbol)| HeatCell { symbol, style: Style::new().fg(fg).bg(bg), fill: None })
-            .collect(),
-        (Colors::Sixteen, Characters::Ascii) | (Colors::None, _) => {
-            INK.iter().map(|&symbol| HeatCell { symbol, style: Style::new(), fill: None }).collect()
-        }
+        (Colors::True, _) => each(|fraction| filled(rgb_of(fraction))),
+        (Colors::TwoFiftySix, _) => each(|fraction| indexed(nearest(&INDEXED, rgb_of(fraction)))),
+        (Colors::Sixteen, Characters::Unicode) => shaded(&SIXTEEN),
+        (Colors::Sixteen, Characters::Ascii) | (Colors::None, _) => inked(&INK),
     }
+}
+
+/// All levels of the scale for both sides of zero, which is in the middle.
+pub(super) fn signed_levels(colors: Colors, background: Background, characters: Characters) -> Vec<HeatCell> {
+    let each = |level: &dyn Fn(f64) -> HeatCell| (0..LEVELS).map(|i| level(fraction_of(i))).collect();
+    match (colors, characters) {
+        (Colors::True, _) => each(&|fraction| filled(signed_rgb_of(fraction, background))),
+        (Colors::TwoFiftySix, _) => each(&|fraction| indexed(signed_index_of(fraction, background))),
+        (Colors::Sixteen, Characters::Unicode) => shaded(&SIGNED_SIXTEEN),
+        (Colors::Sixteen, Characters::Ascii) | (Colors::None, _) => inked(&SIGNED_INK),
+    }
+}
+
+fn fraction_of(level: usize) -> f64 {
+    level as f64 / (LEVELS - 1) as f64
 }
 
 /// The scale's colour at a fraction from 0 to 1. Lightness is linear in it; the hue turns from violet to
@@ -64,27 +105,59 @@ fn filled(rgb: Rgb) -> HeatCell {
     HeatCell { symbol: ' ', style: Style::new().bg(color), fill: Some(color) }
 }
 
-/// The nearest of xterm's colours to each level, without repetitions and without steps back in lightness.
-fn indexed_levels() -> Vec<HeatCell> {
-    let mut chosen: Vec<u8> = Vec::new();
-    for i in 0..40 {
-        let index = rgb_of(f64::from(i) / 39.0).nearest_indexed();
-        let rises =
-            chosen.last().is_none_or(|&last| Rgb::indexed(last).oklab()[0] < Rgb::indexed(index).oklab()[0]);
-        if rises {
-            chosen.push(index);
-        }
-    }
-    let cell = |index| {
-        let color = Color::Indexed(index);
-        HeatCell { symbol: ' ', style: Style::new().bg(color), fill: Some(color) }
+/// The colour at a fraction from 0 to 1 of the scale for both sides of zero: the farther from the middle, the farther
+/// from the background's lightness, and the more colour.
+fn signed_rgb_of(fraction: f64, background: Background) -> Rgb {
+    let distance = (2.0 * fraction - 1.0).abs();
+    let (middle, end) = match background {
+        Background::Dark => (0.28, 0.82),
+        Background::Light => (0.95, 0.45),
     };
-    chosen.into_iter().map(cell).collect()
+    let hue = if fraction < 0.5 { 252.0 } else { 58.0 };
+    Rgb::from_lightness_chroma_hue(middle + (end - middle) * distance, 0.125 * distance.powf(0.7), hue)
+}
+
+fn signed_index_of(fraction: f64, background: Background) -> u8 {
+    let (zero, negative, positive) = SIGNED_INDEXED[usize::from(background == Background::Light)];
+    let side = if fraction < 0.5 { negative } else { positive };
+    // The middle is zero's alone: whatever differs from it is to be seen.
+    if fraction == 0.5 { zero } else { nearest(&side, signed_rgb_of(fraction, background)) }
+}
+
+/// That of some of xterm's colours whose lightness is the nearest.
+fn nearest(of: &[u8], rgb: Rgb) -> u8 {
+    let lightness = rgb.oklab()[0];
+    let away = |index: &u8| (Rgb::indexed(*index).oklab()[0] - lightness).abs();
+    of.iter().copied().min_by(|a, b| away(a).total_cmp(&away(b))).unwrap_or(16)
+}
+
+fn indexed(index: u8) -> HeatCell {
+    let color = Color::Indexed(index);
+    HeatCell { symbol: ' ', style: Style::new().bg(color), fill: Some(color) }
+}
+
+fn shaded(levels: &[(Color, Color, char)]) -> Vec<HeatCell> {
+    let level = |&(fg, bg, symbol)| HeatCell { symbol, style: Style::new().fg(fg).bg(bg), fill: None };
+    levels.iter().map(level).collect()
+}
+
+fn inked(levels: &[char]) -> Vec<HeatCell> {
+    levels.iter().map(|&symbol| HeatCell { symbol, style: Style::new(), fill: None }).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::oklab::{Vision, distance};
     use super::*;
+
+    const BACKGROUNDS: [Background; 2] = [Background::Dark, Background::Light];
+
+    /// The colours of a scale, none twice in a row.
+    fn colors(levels: &[HeatCell]) -> Vec<Rgb> {
+        let mut colors: Vec<Rgb> = levels.iter().map(|level| Rgb::of(level.fill.unwrap()).unwrap()).collect();
+        colors.dedup();
+        colors
+    }
 
     #[test]
     fn lightness_rises_evenly() {
@@ -96,8 +169,54 @@ mod tests {
     }
 
     #[test]
-    fn two_hundred_fifty_six_colours_keep_enough_levels() {
-        let levels = levels(Colors::TwoFiftySix, Characters::Unicode);
-        assert!(levels.len() >= 12, "{}", levels.len());
+    fn two_hundred_fifty_six_colours_rise_in_lightness_and_are_never_gray() {
+        let colors = colors(&levels(Colors::TwoFiftySix, Characters::Unicode));
+        assert!(colors.len() >= 12, "{}", colors.len());
+        let lab: Vec<[f64; 3]> = colors.iter().map(|color| color.oklab()).collect();
+        for pair in lab.windows(2) {
+            assert!(pair[1][0] > pair[0][0] + 0.02, "{pair:?}");
+        }
+        assert!(lab.iter().all(|[_, a, b]| a.hypot(*b) > 0.09), "{lab:?}");
+    }
+
+    #[test]
+    fn both_sides_of_zero_move_away_from_the_background_and_differ_for_every_eye() {
+        for (background, colors_of) in BACKGROUNDS
+            .into_iter()
+            .flat_map(|background| [(background, Colors::True), (background, Colors::TwoFiftySix)])
+        {
+            let levels = signed_levels(colors_of, background, Characters::Unicode);
+            let middle = levels.len() / 2;
+            let zero = Rgb::of(levels[middle].fill.unwrap()).unwrap();
+            let [_, a, b] = zero.oklab();
+            assert!(a.hypot(b) < 0.01, "zero is gray: {zero:?}");
+            let away = |color: &Rgb| (color.oklab()[0] - zero.oklab()[0]).abs();
+            let mut negative = colors(&levels[..=middle]);
+            negative.reverse();
+            for side in [negative, colors(&levels[middle..])] {
+                assert!(side.len() >= 7, "{side:?}");
+                assert!(side.windows(2).all(|pair| away(&pair[1]) > away(&pair[0])), "{side:?}");
+            }
+            for level in levels.len() * 2 / 3..levels.len() {
+                let sides =
+                    [level, levels.len() - 1 - level].map(|at| Rgb::of(levels[at].fill.unwrap()).unwrap());
+                for vision in Vision::ALL {
+                    let apart = distance(sides[0].seen_by(vision), sides[1].seen_by(vision));
+                    assert!(apart > 0.08, "{background:?} {sides:?} {vision:?} {apart}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_colours_every_level_has_a_sign_of_its_own() {
+        for colors in [Colors::None, Colors::Sixteen] {
+            for characters in [Characters::Unicode, Characters::Ascii] {
+                let levels = signed_levels(colors, Background::Dark, characters);
+                for (at, level) in levels.iter().enumerate() {
+                    assert!(levels[..at].iter().all(|other| other != level), "{level:?}");
+                }
+            }
+        }
     }
 }

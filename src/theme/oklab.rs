@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+use ratatui::style::Color;
+
 /// Colours remembered with the nearest of xterm's.
 const KNOWN_COLOURS: usize = 4_096;
 
@@ -40,6 +42,15 @@ impl Rgb {
             1.977_998_495_1 * l - 2.428_592_205_0 * m + 0.450_593_709_9 * s,
             0.025_904_037_1 * l + 0.782_771_766_2 * m - 0.808_675_766_0 * s,
         ]
+    }
+
+    /// The colour that one of a terminal's stands for, where it says so itself.
+    pub(super) fn of(color: Color) -> Option<Rgb> {
+        match color {
+            Color::Rgb(r, g, b) => Some(Rgb(r, g, b)),
+            Color::Indexed(index) => Some(Rgb::indexed(index)),
+            _ => None,
+        }
     }
 
     /// The mixture with another colour; `share` is the other's, 0 to 1.
@@ -101,6 +112,59 @@ fn encode(linear: f64) -> u8 {
 fn decode(byte: u8) -> f64 {
     let x = f64::from(byte) / 255.0;
     if x <= 0.040_45 { x / 12.92 } else { ((x + 0.055) / 1.055).powf(2.4) }
+}
+
+/// How eyes may see colours.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Vision {
+    Full,
+    WithoutRed,
+    WithoutGreen,
+    WithoutBlue,
+}
+
+#[cfg(test)]
+impl Vision {
+    pub(super) const ALL: [Vision; 4] =
+        [Vision::Full, Vision::WithoutRed, Vision::WithoutGreen, Vision::WithoutBlue];
+
+    /// What is left of linear light (Machado, Oliveira and Fernandes, 2009, at full severity).
+    fn matrix(self) -> [[f64; 3]; 3] {
+        match self {
+            Vision::Full => [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+            Vision::WithoutRed => [
+                [0.152_286, 1.052_583, -0.204_868],
+                [0.114_503, 0.786_281, 0.099_216],
+                [-0.003_882, -0.048_116, 1.051_998],
+            ],
+            Vision::WithoutGreen => [
+                [0.367_322, 0.860_646, -0.227_968],
+                [0.280_085, 0.672_501, 0.047_413],
+                [-0.011_820, 0.042_940, 0.968_881],
+            ],
+            Vision::WithoutBlue => [
+                [1.255_528, -0.076_749, -0.178_779],
+                [-0.078_411, 0.930_809, 0.147_602],
+                [0.004_733, 0.691_367, 0.303_900],
+            ],
+        }
+    }
+}
+
+#[cfg(test)]
+impl Rgb {
+    pub(super) fn seen_by(self, vision: Vision) -> Rgb {
+        let light = [self.0, self.1, self.2].map(decode);
+        let [r, g, b] = vision.matrix().map(|row| encode(row.iter().zip(light).map(|(m, x)| m * x).sum()));
+        Rgb(r, g, b)
+    }
+}
+
+/// How far apart two colours look: in Oklab, where black and white are 1 apart.
+#[cfg(test)]
+pub(super) fn distance(a: Rgb, b: Rgb) -> f64 {
+    a.oklab().iter().zip(b.oklab()).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::app::smoothing::Ema;
 use crate::app::{App, Lane};
 use crate::statistic::{Scale, Statistic};
 use crate::units::Step;
-use crate::widgets::{Bucket, Extent};
+use crate::widgets::{Bucket, ColorScale, Extent};
 
 /// A cell of the state as an extent.
 pub(super) fn extent(cell: Cell) -> Extent {
@@ -26,8 +26,14 @@ pub(super) fn x_of(app: &App, lane: &Lane, step: Step) -> f64 {
     }
 }
 
-/// The x axis' ends over all visible lanes.
+/// The x axis' ends in charts: those of the run, with room behind a single step.
 pub(super) fn x_range(app: &App) -> (f64, f64) {
+    let (start, end) = run_range(app);
+    if app.planned_steps().0 <= 1 { (start, 2.0 * end) } else { (start, end) }
+}
+
+/// From the run's start to its planned end on the chosen x axis, over all visible lanes.
+pub(super) fn run_range(app: &App) -> (f64, f64) {
     let end = match app.options().axis {
         Axis::Step => app.planned_steps().0 as f64,
         Axis::Epoch => {
@@ -103,4 +109,14 @@ pub(super) fn smoothed(app: &App, history: &[Bucket]) -> Vec<Bucket> {
 /// Whether a statistic is drawn on a logarithmic scale.
 pub(super) fn is_log(app: &App, statistic: Statistic) -> bool {
     app.options().scale.resolve(statistic.scale()) == Scale::Log
+}
+
+/// The value that charts of a statistic mark: zero, where it may be on either side.
+pub(super) fn reference(statistic: Statistic) -> Option<f64> {
+    (statistic.scale() == Scale::Signed).then_some(0.0)
+}
+
+/// The colours of a statistic's values, from a scale that holds them: about zero where they may be on either side.
+pub(super) fn color_scale(statistic: Statistic, scale: ColorScale) -> ColorScale {
+    if statistic.scale() == Scale::Signed { scale.about_zero() } else { scale }
 }

@@ -6,9 +6,9 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Command, View, bindings, curves, help, view_of};
+use super::{Command, View, bindings, curves, help, lanes, view_of};
 use crate::app::health::Severity;
-use crate::app::{Action, App, ViewKind};
+use crate::app::{Action, App, Lane, ViewKind};
 use crate::text::printable;
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, Popup, clip, put, put_centered, put_right};
@@ -73,7 +73,11 @@ pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, the
     };
     draw_tabs(app, parts.tabs, buffer, theme);
     if let Some(view) = view_of(app.options().view) {
-        view.render(app, parts.body, buffer, theme);
+        let (note, body) = note_and_body(app, view, parts.body);
+        if let Some(note) = note {
+            draw_note(app, &view.lanes_in(app, body), note, buffer, theme);
+        }
+        view.render(app, body, buffer, theme);
         draw_status(app, view, status, parts.status, buffer, theme);
     }
     if let Some(timeline) = parts.timeline {
@@ -100,13 +104,35 @@ pub fn click(app: &App, area: Rect, position: Position) -> Vec<Command> {
     }
     if parts.timeline.is_some_and(|timeline| timeline.contains(position)) {
         let share = (f64::from(position.x - area.x) + 0.5) / f64::from(area.width);
-        let (start, end) = curves::x_range(app);
+        let (start, end) = curves::run_range(app);
         let step = curves::step_at(app, start + share * (end - start));
         return vec![Command::Act(Action::SelectStep(step))];
     }
     let view = view_of(app.options().view).filter(|_| parts.body.contains(position));
-    let actions = view.map(|view| view.click(app, parts.body, position)).unwrap_or_default();
+    let click = |view: &dyn View| view.click(app, note_and_body(app, view, parts.body).1, position);
+    let actions = view.map(click).unwrap_or_default();
     actions.into_iter().map(Command::Act).collect()
+}
+
+/// Where a view does not show all lanes, a row for saying so, and what is left for the view.
+fn note_and_body(app: &App, view: &dyn View, area: Rect) -> (Option<Rect>, Rect) {
+    if view.lanes_in(app, area).len() == app.visible_lanes().count() || area.height == 0 {
+        return (None, area);
+    }
+    (Some(Rect { height: 1, ..area }), Rect { y: area.y + 1, height: area.height - 1, ..area })
+}
+
+/// How many lanes are shown, which, and how to come to the others.
+fn draw_note(app: &App, shown: &[&Lane], area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let names: Vec<String> = shown.iter().map(|lane| lanes::name(app, lane)).collect();
+    let keys = bindings::binding_of(bindings::Key::Char('l')).map(|(binding, _)| binding.label);
+    let keys = keys.unwrap_or_default();
+    let others = " the others";
+    let text = format!("{} of {} lanes: {}", shown.len(), app.visible_lanes().count(), names.join(", "));
+    let room = usize::from(area.width).saturating_sub(keys.len() + others.len() + 3);
+    let end = put(buffer, area, area.x, area.y, &clip(&text, room, theme), theme.text());
+    let end = put(buffer, area, end + 3, area.y, keys, theme.accent());
+    put(buffer, area, end, area.y, others, theme.muted());
 }
 
 fn draw_too_small(area: Rect, buffer: &mut Buffer, theme: &Theme) {
@@ -169,7 +195,7 @@ fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
 
 /// The run from its start to its planned end: what is done, the findings, and the cursor.
 fn draw_timeline(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let (start, end) = curves::x_range(app);
+    let (start, end) = curves::run_range(app);
     let column = |x: f64| {
         let share = if end > start { (x - start) / (end - start) } else { 0.0 };
         area.x + ((share.clamp(0.0, 1.0) * f64::from(area.width)) as u16).min(area.width - 1)

@@ -18,10 +18,16 @@ pub(super) struct Heatmap;
 /// The least width of a lane's map.
 const LEAST_COLUMN: u16 = 18;
 
+/// The cells of the layers' numbers, and of the gap behind them.
+const LABELS: u16 = 3;
+/// In narrower panels of equally deep networks only the first one numbers the layers.
+const LEAST_WIDTH_OF_OWN_LABELS: u16 = 30;
+
 /// One lane's part of the screen.
 struct Panel<'a> {
     lane: &'a Lane,
     area: Rect,
+    has_labels: bool,
     matrix: Matrix,
     x: (f64, f64),
 }
@@ -35,6 +41,10 @@ impl View for Heatmap {
         "a statistic over depth and step, one colour scale for all lanes"
     }
 
+    fn lanes_in<'a>(&self, app: &'a App, area: Rect) -> Vec<&'a Lane> {
+        panels(app, area).into_iter().map(|panel| panel.lane).collect()
+    }
+
     fn hints(&self) -> &'static [Key] {
         &[Key::Char('s'), Key::Left, Key::Up, Key::Char('y')]
     }
@@ -44,6 +54,7 @@ impl View for Heatmap {
         let statistic = app.options().statistic;
         let extents = panels.iter().flat_map(|panel| panel.matrix.cells().iter().copied());
         let scale = ColorScale::robust(extents, curves::is_log(app, statistic));
+        let scale = curves::color_scale(statistic, scale);
         for panel in &panels {
             draw_panel(app, panel, scale, buffer, theme);
         }
@@ -72,11 +83,29 @@ impl View for Heatmap {
 fn panels(app: &App, area: Rect) -> Vec<Panel<'_>> {
     // The last row is the legend's.
     let area = Rect { height: area.height.saturating_sub(1), ..area };
-    let columns = lanes::columns(app, area, LEAST_COLUMN);
     // A step takes the stretch from half a step before it to half a step behind.
     let x = (0.5, app.planned_steps().0.max(1) as f64 + 0.5);
-    let panel = |(lane, area): (_, Rect)| Panel { lane, area, matrix: matrix(app, lane, area.width, x), x };
-    columns.into_iter().map(panel).collect()
+    let mut columns = lanes::columns(app, area, LEAST_COLUMN);
+    let narrow = columns.first().is_some_and(|(_, area)| area.width < LEAST_WIDTH_OF_OWN_LABELS);
+    let layers = |lane: &Lane| lane.topology().map(|topology| topology.layers.len());
+    let shared = narrow && columns.windows(2).all(|pair| layers(pair[0].0) == layers(pair[1].0));
+    if shared {
+        // The first one's numbers stand before it, so that all maps are of one width.
+        let labels = (LABELS + 1).min(area.width);
+        let rest = Rect { x: area.x + labels, width: area.width - labels, ..area };
+        columns = lanes::columns(app, rest, LEAST_COLUMN);
+        if let Some((_, first)) = columns.first_mut() {
+            *first = Rect { x: area.x, width: first.width + labels, ..*first };
+        }
+    }
+    let panel = |(at, (lane, area)): (usize, (_, Rect))| Panel {
+        lane,
+        area,
+        has_labels: at == 0 || !shared,
+        matrix: matrix(app, lane, area.width, x),
+        x,
+    };
+    columns.into_iter().enumerate().map(panel).collect()
 }
 
 /// A row a layer, a column a cell of the screen; each takes in all recorded steps that fall into it.
@@ -116,9 +145,11 @@ fn map<'a>(
         matrix: &panel.matrix,
         scale,
         row_name,
-        label_width: if panel.area.width >= 30 { 3 } else { 0 },
+        label_width: if panel.has_labels { LABELS } else { 0 },
         x: panel.x,
         x_name: "step",
+        is_tick: &|row, every| row == 0 || (row + 1).is_multiple_of(every),
+        anchor: None,
         cursor_row: app.layer_in(panel.lane).map(|layer| layer.0),
         cursor_x: Some(app.step().0 as f64),
     }
@@ -139,21 +170,24 @@ fn draw_panel(app: &App, panel: &Panel<'_>, scale: ColorScale, buffer: &mut Buff
     map(app, panel, scale, &depth).render(body(panel.area), buffer, theme);
 }
 
-/// Lane, and the value at the cursor with the layer it is of, as far as it fits.
+/// Lane, and the value at the cursor with the layer it is of, as far as they fit: the layer gives way to the value, and
+/// the name is cut before the value is.
 fn heading(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'static> {
     let selected = lane.idx() == app.selected_lane() && app.visible_lanes().count() > 1;
-    let name = if selected { theme.heading() } else { theme.text() };
+    let name_style = if selected { theme.heading() } else { theme.text() };
     let style = lanes::style(lane, theme);
+    let value = value_at_cursor(app, lane).map(|value| format!("  {}", widgets::short(value.into())));
+    let value = value.unwrap_or_default();
+    let room = usize::from(width).saturating_sub(2 + widgets::width(&value));
+    let name = lanes::name_within(app, lane, room, theme);
+    let used = 2 + widgets::width(&name) + widgets::width(&value);
     let mut spans = vec![
         Span::styled(format!("{} ", theme.lane_swatch(lane.idx().0)), style),
-        Span::styled(lanes::name(app, lane), name),
+        Span::styled(name, name_style),
+        Span::styled(value, style),
     ];
-    if let Some(value) = value_at_cursor(app, lane) {
-        spans.push(Span::styled(format!("  {}", widgets::short(value.into())), style));
-    }
     let layer = app.layer_in(lane).and_then(|layer| lane.topology()?.layers.get(layer.0));
     if let Some(layer) = layer {
-        let used = Line::from(spans.clone()).width();
         let texts = [format!("  layer {} {}", layer.depth, layer.name), format!("  layer {}", layer.depth)];
         let fitting = texts.into_iter().find(|text| used + widgets::width(text) <= usize::from(width));
         spans.extend(fitting.map(|text| Span::styled(text, theme.muted())));

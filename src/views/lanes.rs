@@ -1,5 +1,7 @@
 //! What views say of lanes alike: their names, colours and places side by side.
 
+use std::collections::BTreeSet;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -10,11 +12,72 @@ use crate::text::printable;
 use crate::theme::{Glyph, Theme};
 use crate::widgets;
 
-/// A lane's name; with its run where several runs are open.
+/// A lane's name; where several runs are open, with what of its run's name tells it from the others.
 pub(super) fn name(app: &App, lane: &Lane) -> String {
     let label = lane.label();
-    let several = app.lanes().iter().any(|other| other.label().run != label.run);
-    if several { printable(&format!("{}/{}", label.run, label.lane)) } else { printable(&label.lane) }
+    let mut runs: Vec<&str> = app.lanes().iter().map(|other| other.label().run.as_str()).collect();
+    runs.dedup();
+    match runs.as_slice() {
+        [] | [_] => printable(&label.lane),
+        runs => printable(&format!("{}/{}", telling(&label.run, runs), label.lane)),
+    }
+}
+
+/// The words of a name, set apart by dashes, that it does not share with all others at its beginning or its end.
+fn telling<'a>(name: &'a str, all: &[&str]) -> &'a str {
+    let mut rest = name;
+    let mut others: Vec<&str> = all.to_vec();
+    while let Some((word, behind)) = rest.split_once('-')
+        && let Some(cut) = others.iter().map(|other| Some(other.split_once('-')?)).collect::<Option<Vec<_>>>()
+        && cut.iter().all(|(other, _)| *other == word)
+    {
+        rest = behind;
+        others = cut.into_iter().map(|(_, behind)| behind).collect();
+    }
+    while let Some((before, word)) = rest.rsplit_once('-')
+        && let Some(cut) =
+            others.iter().map(|other| Some(other.rsplit_once('-')?)).collect::<Option<Vec<_>>>()
+        && cut.iter().all(|(_, other)| *other == word)
+    {
+        rest = before;
+        others = cut.into_iter().map(|(before, _)| before).collect();
+    }
+    rest
+}
+
+/// A lane's name in so many cells. Where it is too long it is cut so that no two lanes read the same: its beginning as
+/// far as must be, its end as far as can be; with no room for that, the lane's number.
+pub(super) fn name_within(app: &App, lane: &Lane, cells: usize, theme: &Theme) -> String {
+    let own = name(app, lane);
+    if widgets::width(&own) <= cells {
+        return own;
+    }
+    let ellipsis = theme.glyph(Glyph::Ellipsis);
+    let room = cells.saturating_sub(1);
+    let long: BTreeSet<String> = app.lanes().iter().map(|other| name(app, other)).collect();
+    let long: Vec<&String> = long.iter().filter(|name| widgets::width(name) > cells).collect();
+    for head in 0..room {
+        let cut = |name: &str| format!("{}{ellipsis}{}", starting(name, head), ending(name, room - head));
+        let all: BTreeSet<String> = long.iter().map(|name| cut(name)).collect();
+        if all.len() == long.len() {
+            return cut(&own);
+        }
+    }
+    widgets::clip(&format!("{}{ellipsis}", lane.idx().0 + 1), cells, theme)
+}
+
+/// The beginning of a text that takes so many cells at most.
+fn starting(text: &str, cells: usize) -> &str {
+    let fits = |end: &usize| widgets::width(&text[..*end]) <= cells;
+    let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    &text[..ends.take_while(fits).last().unwrap_or(0)]
+}
+
+/// The end of a text that takes so many cells at most.
+fn ending(text: &str, cells: usize) -> &str {
+    let fits = |start: &usize| widgets::width(&text[*start..]) <= cells;
+    let mut starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    &text[starts.find(fits).unwrap_or(text.len())..]
 }
 
 /// A lane's colour.
@@ -43,17 +106,24 @@ pub(super) fn title(buffer: &mut Buffer, area: Rect, spans: Vec<Span<'_>>, theme
     widgets::put(buffer, area, end, area.y, &rule, theme.axis());
 }
 
+/// So many of the visible lanes: all, or those about the selected one.
+pub(super) fn window(app: &App, count: usize) -> Vec<&Lane> {
+    let lanes: Vec<&Lane> = app.visible_lanes().collect();
+    let count = count.min(lanes.len());
+    let selected = lanes.iter().position(|lane| lane.idx() == app.selected_lane()).unwrap_or(0);
+    let first = selected.saturating_sub(count / 2).min(lanes.len() - count);
+    lanes.into_iter().skip(first).take(count).collect()
+}
+
 /// The visible lanes in columns of equal width; where not all fit at the least width, those about the
 /// selected one.
 pub(super) fn columns(app: &App, area: Rect, least: u16) -> Vec<(&Lane, Rect)> {
-    let lanes: Vec<&Lane> = app.visible_lanes().collect();
     let room = usize::from(area.width.saturating_add(1) / least.max(1).saturating_add(1)).max(1);
-    let count = lanes.len().min(room);
+    let lanes = window(app, room);
+    let count = lanes.len();
     if count == 0 || area.width == 0 {
         return Vec::new();
     }
-    let selected = lanes.iter().position(|lane| lane.idx() == app.selected_lane()).unwrap_or(0);
-    let first = selected.saturating_sub(count / 2).min(lanes.len() - count);
     let gaps = (count - 1) as u16;
     let cells = area.width.saturating_sub(gaps);
     let edge = |i: usize| (u32::from(cells) * i as u32 / count as u32) as u16;
@@ -61,16 +131,52 @@ pub(super) fn columns(app: &App, area: Rect, least: u16) -> Vec<(&Lane, Rect)> {
         let x = area.x + edge(i) + i as u16;
         (lane, Rect { x, width: edge(i + 1) - edge(i), ..area })
     };
-    lanes.into_iter().skip(first).take(count).enumerate().map(place).collect()
+    lanes.into_iter().enumerate().map(place).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::LaneLabel;
     use crate::app::specimen;
     use proptest::prelude::*;
 
+    fn app(labels: &[(&str, &str)]) -> App {
+        let label =
+            |(run, lane): &(&str, &str)| LaneLabel { run: (*run).to_owned(), lane: (*lane).to_owned() };
+        App::new(labels.iter().map(label).collect())
+    }
+
+    #[test]
+    fn of_several_runs_the_names_keep_what_differs() {
+        let names = |labels: &[(&str, &str)]| {
+            let app = app(labels);
+            app.lanes().iter().map(|lane| name(&app, lane)).collect::<Vec<_>>()
+        };
+        let quick = [("20261124-182951-quick", "plain"), ("20261124-183012-quick", "plain")];
+        assert_eq!(names(&quick), ["182951/plain", "183012/plain"]);
+        assert_eq!(names(&[("a", "plain"), ("a-2", "plain")]), ["a/plain", "a-2/plain"]);
+        assert_eq!(names(&[("one-a", "plain"), ("one-a", "residual")]), ["plain", "residual"]);
+        let seeds = [("20261124-182951-seed-1", "plain"), ("20261124-182951-seed-2", "plain")];
+        assert_eq!(names(&seeds), ["1/plain", "2/plain"]);
+    }
+
     proptest! {
+        #[test]
+        fn two_lanes_never_read_the_same_where_their_names_differ(
+            labels in prop::collection::vec(("[a-c2層-]{0,9}", "(plain|residual)-[0-9]{1,2}"), 1..9), cells in 3usize..40,
+        ) {
+            let labels: Vec<(&str, &str)> = labels.iter().map(|(run, lane)| (run.as_str(), lane.as_str())).collect();
+            let (app, theme) = (app(&labels), Theme::default());
+            for a in app.lanes() {
+                let shown = name_within(&app, a, cells, &theme);
+                prop_assert!(widgets::width(&shown) <= cells, "{}", shown);
+                for b in app.lanes().iter().filter(|b| name(&app, b) != name(&app, a)) {
+                    prop_assert_ne!(&shown, &name_within(&app, b, cells, &theme));
+                }
+            }
+        }
+
         #[test]
         fn columns_lie_side_by_side_within_the_area(width in 0u16..200, least in 0u16..60) {
             let app = specimen::plain_beside_residual();

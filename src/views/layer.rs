@@ -41,6 +41,11 @@ impl View for Layer {
         "one layer over time, beside its counterpart in the other lanes"
     }
 
+    fn lanes_in<'a>(&self, app: &'a App, area: Rect) -> Vec<&'a Lane> {
+        // What is not in a chart is nowhere.
+        Layout::of(app, area).history.into_iter().flat_map(|(lanes, _)| lanes).collect()
+    }
+
     fn hints(&self) -> &'static [Key] {
         &[Key::Up, Key::Char('s'), Key::Char('h'), Key::Left]
     }
@@ -175,7 +180,7 @@ fn split(area: Rect, height: u16) -> (Rect, Rect) {
 
 /// Lane, layer, and what the layer is: `■ plain  layer1.4.conv2  3x3 convolution to 8x16x16, block 5 of 27`.
 fn draw_title(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let name = lanes::name(app, lane);
+    let name = lanes::name_within(app, lane, usize::from(area.width).saturating_sub(3), theme);
     let mut spans =
         vec![Span::styled(format!("{} {name} ", theme.lane_swatch(lane.idx().0)), lanes::style(lane, theme))];
     let known = lane.topology().zip(app.layer_in(lane));

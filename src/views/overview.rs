@@ -54,6 +54,10 @@ impl View for Overview {
         strips::render(app, &layout.strips, buffer, theme);
     }
 
+    fn lanes_in<'a>(&self, app: &'a App, area: Rect) -> Vec<&'a Lane> {
+        Layout::of(app, area).cards.into_iter().map(|(lane, _)| lane).collect()
+    }
+
     fn hints(&self) -> &'static [Key] {
         &[Key::Char('y'), Key::Char('e'), Key::Char('s'), Key::Char('n')]
     }
@@ -100,8 +104,8 @@ impl<'a> Layout<'a> {
         let verdict = stack.take(u16::from(area.height >= 10));
         let per_lane = if area.height >= 16 { 3 } else { 2 };
         let lanes: Vec<_> = app.visible_lanes().collect();
-        let shown = lanes.len().min(usize::from(area.height / per_lane / 2).max(1));
-        let cards = lanes.iter().take(shown).map(|lane| (*lane, stack.take(per_lane))).collect();
+        let shown = lanes::window(app, usize::from(area.height / per_lane / 2).max(1));
+        let cards = shown.into_iter().map(|lane| (lane, stack.take(per_lane))).collect();
         let strips = strips::Strips::below(app, &mut stack, u16::from(area.height >= 12) * 2);
         let middle = None;
         let charts = match stack.0.height {

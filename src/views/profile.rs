@@ -1,5 +1,6 @@
 //! The chosen statistic against depth at the cursor's step: all lanes on one scale, each with the slope of its
-//! fitted line in decades a layer, and between the first two lanes their ratio.
+//! fitted line, and what lies between the first two lanes. Statistics on a logarithmic scale have slopes in decades
+//! a layer and ratios, the others plain slopes and differences.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -8,8 +9,8 @@ use ratatui::text::{Line, Span};
 
 use super::{Key, View, curves, lanes};
 use crate::app::{Action, App, Lane, LayerKey, ViewKind};
-use crate::statistic::Statistic;
-use crate::statistics::slope_in_decades;
+use crate::statistic::{Scale, Statistic};
+use crate::statistics::slope;
 use crate::theme::{Glyph, Theme};
 use crate::topology::LayerKind;
 use crate::widgets::{self, Axis, Bucket, Extent, LineChart, Series, SeriesKind};
@@ -27,9 +28,9 @@ struct Curve<'a> {
     at_cursor: Option<f32>,
 }
 
-/// A straight line through the logarithms of a lane's values.
+/// A straight line through a lane's values, or through their logarithms where their scale is logarithmic.
 struct Fit {
-    /// Decades a layer toward the head.
+    /// Toward the head, a layer; in decades where it is of logarithms.
     slope: f64,
     ends: Vec<Bucket>,
 }
@@ -43,27 +44,33 @@ impl View for Profile {
         "a statistic against depth at the cursor's step"
     }
 
+    fn lanes_in<'a>(&self, app: &'a App, area: Rect) -> Vec<&'a Lane> {
+        let lines = parts(area, app.visible_lanes().count()).summary.height;
+        lanes::window(app, lines.into())
+    }
+
     fn hints(&self) -> &'static [Key] {
         &[Key::Char('s'), Key::Left, Key::Up, Key::Char('y')]
     }
 
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         let curves = curves(app);
-        let parts = parts(area, curves.len());
-        let log = curves::is_log(app, app.options().statistic);
-        let series = series(&curves, log, theme);
+        let parts = parts(area, app.visible_lanes().count());
+        let series = series(&curves, has_straight_fits(app), theme);
         chart(app, &series).render(parts.chart, buffer, theme);
-        if let Some(ratio) = parts.ratio {
-            draw_ratio(app, &curves, ratio, buffer, theme);
+        if let Some(between) = parts.between {
+            draw_between(app, &curves, between, buffer, theme);
         }
-        draw_summary(app, &curves, parts.summary, buffer, theme);
+        let in_sight = self.lanes_in(app, area);
+        let has_line = |curve: &Curve<'_>| in_sight.iter().any(|lane| lane.idx() == curve.lane.idx());
+        let lined: Vec<&Curve<'_>> = curves.iter().filter(|curve| has_line(curve)).collect();
+        draw_summary(app, &lined, parts.summary, buffer, theme);
     }
 
     fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
         let curves = curves(app);
-        let parts = parts(area, curves.len());
-        let log = curves::is_log(app, app.options().statistic);
-        let series = series(&curves, log, &Theme::default());
+        let parts = parts(area, app.visible_lanes().count());
+        let series = series(&curves, has_straight_fits(app), &Theme::default());
         let depth = chart(app, &series).x_at(parts.chart, position.x);
         let key = |depth: f64| LayerKey { depth: depth.round().max(1.0) as usize, projection: false };
         depth.map(|depth| Action::SelectLayer(key(depth))).into_iter().collect()
@@ -72,19 +79,20 @@ impl View for Profile {
 
 struct Parts {
     chart: Rect,
-    ratio: Option<Rect>,
+    /// For what lies between two lanes.
+    between: Option<Rect>,
     summary: Rect,
 }
 
-/// The chart, the ratio of two lanes where there is room for it, and a line a lane.
+/// The chart, what lies between two lanes where there is room for it, and a line a lane.
 fn parts(area: Rect, lanes: usize) -> Parts {
     let lines = (lanes as u16 + 1).min(area.height / 4).max(u16::from(area.height > 4));
     let above = area.height - lines.min(area.height);
-    let ratio = if lanes >= 2 && above >= 18 { above / 4 } else { 0 };
-    let chart = Rect { height: above - ratio, ..area };
+    let between = if lanes >= 2 && above >= 18 { above / 4 } else { 0 };
+    let chart = Rect { height: above - between, ..area };
     Parts {
         chart,
-        ratio: (ratio > 0).then_some(Rect { y: chart.bottom(), height: ratio, ..area }),
+        between: (between > 0).then_some(Rect { y: chart.bottom(), height: between, ..area }),
         summary: Rect { y: area.y + above, height: lines.min(area.height), ..area },
     }
 }
@@ -109,35 +117,46 @@ fn curve<'a>(app: &App, lane: &'a Lane) -> Option<Curve<'a>> {
         }
     }
     let at_cursor = app.layer_in(lane).and_then(|layer| row.last(layer.0));
-    Some(Curve { lane, name: lanes::name(app, lane), points, fit: fit(&fitted), at_cursor })
+    let fit = fit(&fitted, app.options().statistic.scale());
+    Some(Curve { lane, name: lanes::name(app, lane), points, fit, at_cursor })
 }
 
-/// The line through the logarithms of values by depth: its slope, and its ends at the first and last of them.
-fn fit(by_depth: &[f32]) -> Option<Fit> {
-    let slope = slope_in_decades(by_depth)?;
+/// The line through values by depth: its slope, and its ends at the first and last of them.
+fn fit(by_depth: &[f32], scale: Scale) -> Option<Fit> {
+    let log = scale == Scale::Log;
     let usable: Vec<(f64, f64)> = by_depth
         .iter()
         .enumerate()
-        .filter(|(_, value)| value.is_finite() && **value > 0.0)
-        .map(|(depth, value)| (depth as f64, f64::from(*value).log10()))
+        .filter(|(_, value)| value.is_finite() && (!log || **value > 0.0))
+        .map(|(depth, value)| (depth as f64, f64::from(*value)))
+        .map(|(depth, value)| (depth, if log { value.log10() } else { value }))
         .collect();
+    let slope = slope(usable.iter().copied())?;
     let mean = |part: fn(&(f64, f64)) -> f64| usable.iter().map(part).sum::<f64>() / usable.len() as f64;
     let (middle, height) = (mean(|p| p.0), mean(|p| p.1));
-    let end =
-        |point: &(f64, f64)| Bucket::of(point.0, 10f64.powf(height + slope * (point.0 - middle)) as f32);
+    let end = |point: &(f64, f64)| {
+        let value = height + slope * (point.0 - middle);
+        Bucket::of(point.0, if log { 10f64.powf(value) } else { value } as f32)
+    };
     Some(Fit { slope, ends: vec![end(usable.first()?), end(usable.last()?)] })
 }
 
+/// Whether fitted lines are straight on the chosen scale; else they are not drawn.
+fn has_straight_fits(app: &App) -> bool {
+    let statistic = app.options().statistic;
+    curves::is_log(app, statistic) == (statistic.scale() == Scale::Log)
+}
+
 /// The fitted lines behind, the curves before them.
-fn series<'a>(curves: &'a [Curve<'_>], log: bool, theme: &Theme) -> Vec<Series<'a>> {
-    let fits = curves.iter().filter(|_| log).filter_map(|curve| {
+fn series<'a>(curves: &'a [Curve<'_>], with_fits: bool, theme: &Theme) -> Vec<Series<'a>> {
+    let fits = curves.iter().filter(|_| with_fits).filter_map(|curve| {
         let idx = curve.lane.idx().0;
         Some(Series {
             name: "",
             buckets: &curve.fit.as_ref()?.ends,
             style: theme.lane_faded(idx),
             mark: '.',
-            kind: SeriesKind::Curve,
+            kind: SeriesKind::Backdrop,
             read_out: None,
         })
     });
@@ -162,6 +181,7 @@ fn chart<'a>(app: &App, series: &'a [Series<'a>]) -> LineChart<'a> {
         y: None,
         log: curves::is_log(app, statistic),
         cursor: app.row().map(|row| row.depth as f64),
+        reference: curves::reference(statistic),
     }
 }
 
@@ -171,48 +191,44 @@ fn x(app: &App) -> (f64, f64) {
     (0.5, deepest as f64 + 0.5)
 }
 
-/// The ratio of the first lane's values to the second's, layer by layer.
-fn draw_ratio(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer, theme: &Theme) {
+/// What lies between the first lane's values and the second's, layer by layer: the ratio or the difference.
+fn draw_between(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let [first, second, ..] = curves else { return };
+    let log = app.options().statistic.scale() == Scale::Log;
     let mut points = Vec::new();
     for point in &first.points {
         let other = second.points.iter().find(|other| other.x == point.x);
-        let ratio = other.map(|other| point.last / other.last).filter(|ratio| *ratio > 0.0);
-        points.extend(ratio.map(|ratio| Bucket::of(point.x, ratio)));
+        let between = other.map(|other| if log { point.last / other.last } else { point.last - other.last });
+        let usable = between.filter(|between| between.is_finite() && (!log || *between > 0.0));
+        points.extend(usable.map(|between| Bucket::of(point.x, between)));
     }
-    let one = [Bucket::of(x(app).0, 1.0), Bucket::of(x(app).1, 1.0)];
     let at_cursor = app.row().and_then(|row| points.iter().find(|p| p.x == row.depth as f64));
-    let title = format!("{} / {}", first.name, second.name);
-    let line = |buckets, style, mark| Series {
-        name: "",
-        buckets,
-        style,
-        mark,
+    let (sign, name, equal) = if log { ('/', "ratio", 1.0) } else { ('-', "difference", 0.0) };
+    let title = format!("{} {sign} {}", first.name, second.name);
+    let series = [Series {
+        name,
+        buckets: &points,
+        style: theme.accent(),
+        mark: theme.glyph(Glyph::Difference),
         kind: SeriesKind::Curve,
-        read_out: None,
-    };
-    let ratio = Series {
-        name: "ratio",
         read_out: at_cursor.map(|point| point.last.into()),
-        ..line(&points, theme.text(), theme.lane_swatch(0))
-    };
-    let series = [line(&one, theme.axis(), theme.glyph(Glyph::Horizontal)), ratio];
-    // One always stands on the axis, so that above and below it can be told.
-    let extents = points.iter().map(|point| point.extent).chain([Extent::of(1.0)]);
+    }];
+    let extents = points.iter().map(|point| point.extent).chain([Extent::of(equal)]);
     let chart = LineChart {
         title: &title,
         series: &series,
         x: x(app),
         x_name: "layer",
-        y: Some(Axis::fit(extents, true).with_margin(0.1)),
-        log: true,
+        y: Some(Axis::fit(extents, log).with_margin(0.1)),
+        log,
         cursor: app.row().map(|row| row.depth as f64),
+        reference: Some(equal.into()),
     };
     chart.render(area, buffer, theme);
 }
 
 /// What the statistic is, and a line a lane: its slope and how far its ends are apart.
-fn draw_summary(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer, theme: &Theme) {
+fn draw_summary(app: &App, curves: &[&Curve<'_>], area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let statistic = app.options().statistic;
     if curves.is_empty() {
         let text = format!("no {statistic} was recorded up to step {}", app.step());
@@ -220,7 +236,7 @@ fn draw_summary(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer
         return;
     }
     for (row, curve) in curves.iter().enumerate() {
-        let line = Line::from(summary(curve, area.width, theme));
+        let line = Line::from(summary(curve, statistic.scale(), area.width, theme));
         widgets::put_line(buffer, area, row as u16, &line);
     }
     if area.height as usize > curves.len() {
@@ -230,16 +246,22 @@ fn draw_summary(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer
     }
 }
 
-fn summary(curve: &Curve<'_>, width: u16, theme: &Theme) -> Vec<Span<'static>> {
+fn summary(curve: &Curve<'_>, scale: Scale, width: u16, theme: &Theme) -> Vec<Span<'static>> {
     let style: Style = lanes::style(curve.lane, theme);
     let mark = theme.lane_swatch(curve.lane.idx().0);
     let mut spans = vec![Span::styled(format!("{mark} "), style), Span::raw(curve.name.clone())];
     let slope = match &curve.fit {
-        Some(fit) if width < 60 => format!("{:+.3} decades/layer", fit.slope),
-        Some(fit) => format!("{:+.3} decades/layer toward the head", fit.slope),
-        None if width < 60 => "no slope".to_owned(),
-        None => "no slope: fewer than two positive values".to_owned(),
+        Some(fit) if scale == Scale::Log => format!("{:+.3} decades/layer", fit.slope),
+        Some(fit) => format!("{}{}/layer", if fit.slope > 0.0 { "+" } else { "" }, widgets::short(fit.slope)),
+        None => "no slope".to_owned(),
     };
+    let explained = match &curve.fit {
+        _ if width < 60 => "",
+        Some(_) => " toward the head",
+        None if scale == Scale::Log => ": fewer than two positive values",
+        None => ": fewer than two finite values",
+    };
+    let slope = format!("{slope}{explained}");
     spans.push(Span::styled(format!("  {slope}"), theme.text()));
     let finite = curve.points.iter().filter_map(|point| point.extent.range());
     let range = finite.reduce(|all, next| (all.0.min(next.0), all.1.max(next.1)));

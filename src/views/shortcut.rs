@@ -57,8 +57,16 @@ impl View for Shortcut {
     }
 
     fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
-        let chart =
-            |x, x_name| LineChart { title: "", series: &[], x, x_name, y: None, log: false, cursor: None };
+        let chart = |x, x_name| LineChart {
+            title: "",
+            series: &[],
+            x,
+            x_name,
+            y: None,
+            log: false,
+            cursor: None,
+            reference: None,
+        };
         for [by_block, over_time] in parts(area, app).charts {
             if by_block.contains(position) {
                 let lane = app.visible_lanes().find(|lane| has_shortcuts(lane));
@@ -84,7 +92,7 @@ struct Parts {
 
 /// Two by two where there is room; where it is low, the chosen statistic alone; the notes below.
 fn parts(area: Rect, app: &App) -> Parts {
-    let plain = app.visible_lanes().filter(|lane| is_plain(lane)).count() as u16;
+    let plain = u16::from(app.visible_lanes().any(is_plain));
     let lines = (plain + 2).min(area.height / 5);
     let charts = Rect { height: area.height - lines, ..area };
     let upper = if charts.height >= 14 { charts.height / 2 } else { charts.height };
@@ -163,6 +171,7 @@ fn draw_by_block(
         y: None,
         log: curves::is_log(app, statistic),
         cursor: lanes.first().and_then(|lane| app.block_in(lane)).map(|block| block.0 as f64 + 1.0),
+        reference: curves::reference(statistic),
     };
     chart.render(area, buffer, theme);
 }
@@ -187,7 +196,8 @@ fn draw_over_time(
     let raw = lanes.iter().zip(&histories).map(|(lane, buckets)| {
         let style = if smooth { theme.lane_faded(lane.idx().0) } else { lanes::style(lane, theme) };
         let mark = if smooth { '.' } else { theme.lane_swatch(lane.idx().0) };
-        Series { style, mark, ..series(lane, "", buckets, theme) }
+        let kind = if smooth { SeriesKind::Backdrop } else { SeriesKind::Curve };
+        Series { style, mark, kind, ..series(lane, "", buckets, theme) }
     });
     let smoothed = lanes.iter().zip(&smoothed).map(|(lane, buckets)| series(lane, "", buckets, theme));
     let series: Vec<Series<'_>> = raw.chain(smoothed).collect();
@@ -201,6 +211,7 @@ fn draw_over_time(
         y: None,
         log: curves::is_log(app, statistic),
         cursor: curves::cursor_x(app),
+        reference: curves::reference(statistic),
     };
     chart.render(area, buffer, theme);
 }
@@ -208,15 +219,22 @@ fn draw_over_time(
 /// Which shortcut the cursor's block has, what the chosen statistic means, and which lanes have none.
 fn draw_notes(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let mut lines = Vec::new();
-    for lane in app.visible_lanes().filter(|lane| is_plain(lane)) {
-        lines.push(Line::from(vec![
-            Span::styled(format!("{} ", theme.lane_swatch(lane.idx().0)), lanes::style(lane, theme)),
-            Span::raw(lanes::name(app, lane)),
-            Span::styled(
-                "  is plain: its blocks have no shortcut, so there is no branch to compare",
-                theme.muted(),
-            ),
-        ]));
+    let plain: Vec<&Lane> = app.visible_lanes().filter(|lane| is_plain(lane)).collect();
+    if !plain.is_empty() {
+        let mut spans = Vec::new();
+        for lane in &plain {
+            let swatch = format!("{} ", theme.lane_swatch(lane.idx().0));
+            spans.extend([
+                Span::styled(swatch, lanes::style(lane, theme)),
+                Span::raw(lanes::name(app, lane) + " "),
+            ]);
+        }
+        let text = match plain.len() {
+            1 => " is plain: its blocks have no shortcut, so there is no branch to compare",
+            _ => " are plain: their blocks have no shortcut, so there is no branch to compare",
+        };
+        spans.push(Span::styled(text, theme.muted()));
+        lines.push(Line::from(spans));
     }
     let mut shortcuts = Vec::new();
     for lane in app.visible_lanes().filter(|lane| has_shortcuts(lane)) {

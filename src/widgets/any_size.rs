@@ -47,11 +47,12 @@ proptest! {
     ) {
         let buckets: Vec<Bucket> = values.iter().enumerate().map(|(i, v)| Bucket::of(i as f64, *v)).collect();
         let kind = if points { SeriesKind::Points } else { SeriesKind::Curve };
+        let reference = natural.then_some(ends.0.into());
         let series = [Series {
             name: "層 plain", buckets: &buckets, style: Style::new(), mark: '*', kind, read_out: Some(cursor.into()),
         }];
         let x = if natural { (0.0, values.len() as f64) } else { (ends.0.into(), ends.1.into()) };
-        let chart = LineChart { title: "loss", series: &series, x, x_name: "step", y: None, log, cursor: Some(cursor.into()) };
+        let chart = LineChart { title: "loss", series: &series, x, x_name: "step", y: None, log, cursor: Some(cursor.into()), reference };
         let mut buffer = around(area);
         chart.render(area, &mut buffer, &theme);
         prop_assert!(only_inside(&buffer, area));
@@ -62,7 +63,7 @@ proptest! {
     fn heatmap_strip_and_legend(
         area in any_area(), theme in any_theme(), values in prop::collection::vec(any_float(), 0..200),
         columns in 0usize..20, log: bool, cursor in (0usize..300, any_float()), label_width in 0u16..8,
-        ends in (any_float(), any_float()),
+        ends in (any_float(), any_float()), natural: bool,
     ) {
         let rows = values.len().checked_div(columns).unwrap_or(0);
         let mut matrix = Matrix::new(rows, columns);
@@ -72,7 +73,8 @@ proptest! {
         let scale = ColorScale::fit(matrix.cells().iter().copied(), log);
         let row_name = |row: usize| row.to_string();
         let map = Heatmap {
-            matrix: &matrix, scale, row_name: &row_name, label_width, x: (ends.0.into(), ends.1.into()),
+            matrix: &matrix, scale, row_name: &row_name, is_tick: &|row, every| row.is_multiple_of(every),
+            anchor: natural.then_some(cursor.0 / 2), label_width, x: (ends.0.into(), ends.1.into()),
             x_name: "step", cursor_row: Some(cursor.0), cursor_x: Some(cursor.1.into()),
         };
         let mut buffer = around(area);

@@ -30,8 +30,9 @@ impl Axis {
             return Axis { low, high, log: true };
         }
         if high - low < 1e-9 * high.abs().max(low.abs()) || high == low {
-            let margin = if high == 0.0 { 1.0 } else { high.abs() * 0.1 };
-            (low, high) = (low - margin, high + margin);
+            // About a single value there is room; about zero alone, the room of a count or a share.
+            let margin = high.abs() * 0.1;
+            (low, high) = if high == 0.0 { (0.0, 1.0) } else { (low - margin, high + margin) };
         }
         Axis { low, high, log: false }
     }
@@ -183,6 +184,8 @@ mod tests {
         assert!((axis.position(5.0).unwrap() - 0.5).abs() < 1e-9);
         let axis = Axis::fit([Extent::of(5.0)], true);
         assert!((axis.position(5.0).unwrap() - 0.5).abs() < 1e-9);
+        let axis = Axis::fit([Extent::of(0.0), Extent::of(0.0)], false);
+        assert_eq!((axis.low(), axis.high()), (0.0, 1.0));
     }
 
     proptest! {

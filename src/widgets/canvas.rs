@@ -1,4 +1,4 @@
-//! Dots finer than a cell: two across and four down in braille where colours tell curves apart, else one
+//! Dots finer than a cell: two across and four down in braille where the theme can tell the curves apart, else one
 //! character a cell.
 
 use ratatui::buffer::Buffer;
@@ -17,20 +17,23 @@ pub(super) struct Canvas {
 #[derive(Clone, Copy)]
 struct Cell {
     dots: u8,
-    mark: Option<char>,
-    style: Style,
+    /// How the dots are drawn; none where there are none.
+    pen: Option<Pen>,
+    /// A character that stands for the dots, unless another curve has dots here too.
+    mark: Option<Pen>,
+    shared: bool,
 }
 
 /// The bit of each dot of a braille cell, by row and column (Unicode 16, chapter 21.1).
 const DOTS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
 
 impl Canvas {
-    /// An empty field.
-    pub(super) fn new(area: Rect, theme: &Theme) -> Canvas {
-        let empty = Cell { dots: 0, mark: None, style: Style::new() };
+    /// An empty field for so many curves beside each other.
+    pub(super) fn new(area: Rect, curves: usize, theme: &Theme) -> Canvas {
+        let empty = Cell { dots: 0, pen: None, mark: None, shared: false };
         Canvas {
             area,
-            braille: theme.has_dots(),
+            braille: theme.has_dots(curves),
             cells: vec![empty; usize::from(area.width) * usize::from(area.height)],
         }
     }
@@ -40,9 +43,14 @@ impl Canvas {
         usize::from(self.area.width) * self.dots_across()
     }
 
-    /// Dots down.
-    pub(super) fn down(&self) -> usize {
-        usize::from(self.area.height) * if self.braille { 4 } else { 1 }
+    /// Where values stand in it.
+    pub(super) fn rows(&self) -> Rows {
+        Rows { cells: self.area.height, dots: self.dots_down() }
+    }
+
+    /// Dots down in one cell.
+    fn dots_down(&self) -> usize {
+        if self.braille { 4 } else { 1 }
     }
 
     /// Dots across in one cell.
@@ -52,25 +60,26 @@ impl Canvas {
 
     /// Sets the dots of a column from one row to another, both included; the later curve's colour wins.
     pub(super) fn column(&mut self, x: usize, from: usize, to: usize, pen: Pen) {
-        let (from, to) = (from.min(to), from.max(to));
-        for y in from..=to.min(self.down().saturating_sub(1)) {
+        for y in from.min(to)..=from.max(to) {
             self.dot(x, y, pen);
         }
     }
 
     /// Sets one dot.
     pub(super) fn dot(&mut self, x: usize, y: usize, pen: Pen) {
-        let (column, row) = if self.braille { (x / 2, y / 4) } else { (x, y) };
+        let bit = if self.braille { DOTS[y % 4][x % 2] } else { 1 };
+        let Some(cell) = self.cell(x, y) else { return };
+        // Before a background a curve stands alone.
+        cell.dots =
+            if cell.pen.is_some_and(|before| before.behind && !pen.behind) { 0 } else { cell.dots } | bit;
+        cell.shared |= cell.pen.is_some_and(|before| before.curve != pen.curve && !before.behind);
+        cell.pen = Some(pen);
+    }
+
+    fn cell(&mut self, x: usize, y: usize) -> Option<&mut Cell> {
+        let (column, row) = (x / self.dots_across(), y / self.dots_down());
         let width = usize::from(self.area.width);
-        if column >= width {
-            return;
-        }
-        let Some(cell) = self.cells.get_mut(row * width + column) else { return };
-        cell.dots |= if self.braille { DOTS[y % 4][x % 2] } else { 1 };
-        cell.style = pen.style;
-        if !self.braille {
-            cell.mark = Some(pen.mark);
-        }
+        if column < width { self.cells.get_mut(row * width + column) } else { None }
     }
 
     /// Connects two dots by a straight line.
@@ -83,14 +92,11 @@ impl Canvas {
         }
     }
 
-    /// Puts a character of its own over a dot's cell.
-    pub(super) fn mark(&mut self, x: usize, y: usize, mark: char, style: Style) {
-        let (column, row) = if self.braille { (x / 2, y / 4) } else { (x, y) };
-        let width = usize::from(self.area.width);
-        if column < width
-            && let Some(cell) = self.cells.get_mut(row * width + column)
-        {
-            (cell.mark, cell.style) = (Some(mark), style);
+    /// Sets a dot that its pen's character stands for where no other curve is in the cell: a mark covers nothing.
+    pub(super) fn mark(&mut self, x: usize, y: usize, pen: Pen) {
+        self.dot(x, y, pen);
+        if let Some(cell) = self.cell(x, y) {
+            cell.mark = Some(pen);
         }
     }
 
@@ -98,22 +104,84 @@ impl Canvas {
     pub(super) fn render(&self, buffer: &mut Buffer) {
         let width = usize::from(self.area.width).max(1);
         for (i, cell) in self.cells.iter().enumerate() {
-            let symbol = match cell.mark {
-                Some(mark) => mark,
-                None if cell.dots == 0 => continue,
+            let Some(pen) = cell.pen else { continue };
+            let mark = cell.mark.filter(|_| !cell.shared);
+            let symbol = match mark {
+                Some(mark) => mark.mark,
+                None if !self.braille => pen.mark,
                 None => char::from_u32(0x2800 + u32::from(cell.dots)).unwrap_or(' '),
             };
             let (x, y) = (self.area.x + (i % width) as u16, self.area.y + (i / width) as u16);
             if let Some(target) = buffer.cell_mut((x, y)) {
-                target.set_char(symbol).set_style(cell.style);
+                target.set_char(symbol).set_style(mark.unwrap_or(pen).style);
             }
         }
+    }
+}
+
+/// Rows of cells, each of so many dots, that a vertical axis is laid over.
+#[derive(Clone, Copy)]
+pub(super) struct Rows {
+    pub(super) cells: u16,
+    pub(super) dots: usize,
+}
+
+impl Rows {
+    /// The row of dots, from the top, of a place between the lower end, 0, and the upper, 1; what lies beyond is at
+    /// the end.
+    ///
+    /// Both ends are in the middle of a cell, so that a value stands in the row of cells that its number stands in,
+    /// however many dots a cell has.
+    pub(super) fn of(self, place: f64) -> usize {
+        let from_top = (1.0 - place.clamp(0.0, 1.0)) * f64::from(self.cells.saturating_sub(1));
+        let dots = self.dots as f64;
+        (from_top * dots + (dots - 1.0) / 2.0).round() as usize
     }
 }
 
 /// How a curve is drawn: its style, and its character where dots are whole cells.
 #[derive(Clone, Copy)]
 pub(super) struct Pen {
+    /// The curve's place among those of the chart.
+    pub(super) curve: usize,
     pub(super) style: Style,
     pub(super) mark: char,
+    /// Whether the curve is only the background of others, so that their marks may cover it.
+    pub(super) behind: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::theme::{Background, Characters, Colors};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_value_stands_in_the_same_row_of_cells_however_many_dots_a_cell_has(
+            place in -0.5_f64..1.5, cells in 1u16..80,
+        ) {
+            let row = Rows { cells, dots: 4 }.of(place) / 4;
+            prop_assert_eq!(row, Rows { cells, dots: 1 }.of(place));
+            prop_assert!(row < usize::from(cells));
+        }
+    }
+
+    #[test]
+    fn a_mark_gives_way_to_other_curves_and_keeps_its_style() {
+        let theme = Theme::new(Colors::True, Background::Dark, Characters::Unicode);
+        let area = Rect::new(0, 0, 3, 1);
+        let (mut canvas, mut buffer) = (Canvas::new(area, 2, &theme), Buffer::empty(area));
+        let pen = |curve, behind| Pen { curve, style: theme.lane(curve), mark: '○', behind };
+        (0..4).for_each(|x| canvas.dot(x, 1, pen(0, true)));
+        canvas.mark(0, 1, pen(1, false));
+        canvas.mark(2, 1, pen(1, false));
+        canvas.mark(4, 1, pen(1, false));
+        (2..4).for_each(|x| canvas.dot(x, 1, pen(2, false)));
+        canvas.render(&mut buffer);
+        let symbols: String = buffer.content().iter().map(|cell| cell.symbol()).collect();
+        assert_eq!(symbols, "○\u{2812}○", "over a background, not over a curve");
+        let colors = buffer.content().iter().map(|cell| Some(cell.fg));
+        assert!(colors.eq([1, 2, 1].map(|curve| theme.lane(curve).fg)));
+    }
 }

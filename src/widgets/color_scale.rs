@@ -13,6 +13,10 @@ pub struct ColorScale {
     axis: Axis,
     /// The least and the greatest value, where they lie beyond the axis.
     beyond: (Option<f64>, Option<f64>),
+    /// Whether zero is in its middle, with colours of their own for either side.
+    signed: bool,
+    /// Whether there is something that is not finite.
+    non_finite: bool,
 }
 
 /// The share of values at either end that may lie beyond the scale.
@@ -28,39 +32,51 @@ impl ColorScale {
     /// The scale that holds all extents. Where a cell must choose between its least and its greatest value it
     /// shows the one farther from the scale's middle, so that the extremes of both directions survive.
     pub fn fit(extents: impl IntoIterator<Item = Extent>, log: bool) -> ColorScale {
-        ColorScale::new(Axis::fit(extents, log))
+        let extents: Vec<Extent> = extents.into_iter().collect();
+        let non_finite = extents.iter().any(|extent| extent.non_finite);
+        ColorScale { non_finite, ..ColorScale::new(Axis::fit(extents, log)) }
     }
 
     /// The scale that gives its colours to the bulk of the values: where a few at the ends would take most of
     /// it, they show as its ends, and the legend says how far they go.
     pub fn robust(extents: impl IntoIterator<Item = Extent>, log: bool) -> ColorScale {
-        let extents: Vec<Extent> = extents.into_iter().filter(|extent| extent.range().is_some()).collect();
-        let whole = Axis::fit(extents.iter().copied(), log);
-        let ends = extents.iter().flat_map(|extent| [extent.min, extent.max]);
+        let extents: Vec<Extent> = extents.into_iter().filter(|extent| !extent.is_empty()).collect();
+        let whole = ColorScale::fit(extents.iter().copied(), log);
+        let (axis, finite) = (whole.axis, extents.iter().filter(|extent| extent.range().is_some()));
+        let ends = finite.flat_map(|extent| [extent.min, extent.max]);
         let mut places: Vec<f64> =
-            ends.filter_map(|end| whole.position(end.into())).filter(|place| place.is_finite()).collect();
+            ends.filter_map(|end| axis.position(end.into())).filter(|place| place.is_finite()).collect();
         if places.len() < FEWEST {
-            return ColorScale::new(whole);
+            return whole;
         }
         places.sort_unstable_by(f64::total_cmp);
         let tail = (places.len() as f64 * TAIL) as usize;
         let (least, greatest) = (places[0], places[places.len() - 1]);
         let (low, high) = (places[tail], places[places.len() - 1 - tail]);
         if high - low >= WORTH_CUTTING * (greatest - least) || high <= low {
-            return ColorScale::new(whole);
+            return whole;
         }
         let margin = (high - low) * 0.1;
         let (low, high) = ((low - margin).max(least), (high + margin).min(greatest));
-        let beyond = |is: bool, place: f64| is.then(|| whole.value(place));
+        let beyond = |is: bool, place: f64| is.then(|| axis.value(place));
         ColorScale {
-            axis: Axis::new(whole.value(low), whole.value(high), log),
+            axis: Axis::new(axis.value(low), axis.value(high), log),
             beyond: (beyond(low > least, least), beyond(high < greatest, greatest)),
+            ..whole
         }
+    }
+
+    /// The same with zero in its middle, as far to both sides as it went to one.
+    pub fn about_zero(self) -> ColorScale {
+        let most = self.axis.low().abs().max(self.axis.high().abs());
+        let (least, greatest) = self.beyond;
+        let beyond = (least.filter(|least| *least < -most), greatest.filter(|greatest| *greatest > most));
+        ColorScale { axis: Axis::new(-most, most, false), beyond, signed: true, ..self }
     }
 
     /// The scale over an axis.
     pub fn new(axis: Axis) -> ColorScale {
-        ColorScale { axis, beyond: (None, None) }
+        ColorScale { axis, beyond: (None, None), signed: false, non_finite: false }
     }
 
     /// The numbers it spans.
@@ -71,7 +87,7 @@ impl ColorScale {
     /// The cell of one value; values beyond the ends show as the ends.
     pub fn cell_of(self, value: f64, theme: &Theme) -> HeatCell {
         match self.axis.position(value) {
-            Some(place) if value.is_finite() => theme.heat(place),
+            Some(place) if value.is_finite() => self.level(place, theme),
             _ => theme.heat_non_finite(),
         }
     }
@@ -85,7 +101,12 @@ impl ColorScale {
         let (min, max) = extent.range()?;
         let (low, high) = (self.axis.position(min.into())?, self.axis.position(max.into())?);
         let farther = if 0.5 - low > high - 0.5 { low } else { high };
-        Some(theme.heat(farther))
+        Some(self.level(farther, theme))
+    }
+
+    /// The cell of a place on the axis.
+    fn level(self, place: f64, theme: &Theme) -> HeatCell {
+        if self.signed { theme.signed_heat(place) } else { theme.heat(place) }
     }
 }
 
@@ -101,7 +122,8 @@ pub struct Legend<'a> {
 }
 
 impl Legend<'_> {
-    /// Draws it in one row: title, least value, bar, greatest value, the mark of what is not finite.
+    /// Draws it in one row: title, least value, bar, greatest value, and the mark of what is not finite where there is
+    /// such a thing.
     pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         if area.is_empty() {
             return;
@@ -115,8 +137,15 @@ impl Legend<'_> {
         let high = self.scale.beyond.1.filter(|_| wide).map_or(high.clone(), |greatest| {
             format!("{high} {} {}", theme.glyph(Glyph::Ellipsis), number::short(greatest))
         });
-        let kind = if axis.is_log() { "log" } else { "linear" };
-        let non_finite = format!(" {} not finite", theme.heat_non_finite().symbol);
+        let kind = match (self.scale.signed, axis.is_log()) {
+            (true, _) => "about zero",
+            (_, true) => "log",
+            (_, false) => "linear",
+        };
+        let non_finite = match self.scale.non_finite {
+            true => format!(" {} not finite", theme.heat_non_finite().symbol),
+            false => String::new(),
+        };
         let mut x = area.x;
         if !self.title.is_empty() {
             // The bar goes before the title where there is no room for both.
@@ -140,10 +169,10 @@ impl Legend<'_> {
             .map(|place| (place.clamp(0.0, 1.0) * last).round());
         for i in 0..bar {
             let fraction = i as f64 / last;
-            let heat = theme.heat(fraction);
+            let heat = self.scale.level(fraction, theme);
             if pointed == Some(i as f64) {
                 let pointer = theme.glyph(Glyph::CursorDown).to_string();
-                label::put(buffer, area, x, area.y, &pointer, theme.on_heat(fraction));
+                label::put(buffer, area, x, area.y, &pointer, theme.on_heat(heat));
             } else {
                 label::put(buffer, area, x, area.y, &heat.symbol.to_string(), heat.style);
             }
@@ -169,5 +198,31 @@ mod tests {
             scale.beyond.0.is_none() && scale.beyond.1.is_some_and(|most| (most / 1e9 - 1.0).abs() < 1e-6)
         );
         assert_eq!(ColorScale::robust(bulk.clone(), true).axis(), ColorScale::fit(bulk, true).axis());
+    }
+
+    #[test]
+    fn what_is_not_finite_is_explained_only_where_it_is() {
+        let legend = |values: [f32; 2]| {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, 120, 1));
+            let scale = ColorScale::robust(values.map(Extent::of), true);
+            Legend { scale, title: "loss", pointer: None }.render(
+                buffer.area,
+                &mut buffer,
+                &Theme::default(),
+            );
+            buffer.content().iter().map(|cell| cell.symbol()).collect::<String>()
+        };
+        assert!(!legend([1.0, 2.0]).contains("not finite"));
+        assert!(legend([1.0, f32::NAN]).contains("× not finite"));
+    }
+
+    #[test]
+    fn zero_is_in_the_middle_of_a_signed_scale_whatever_the_values_are() {
+        for values in [[-3.0, 1.0], [0.5, 2.0], [-2.0, -1.0], [0.0, 0.0]] {
+            let scale = ColorScale::fit(values.map(Extent::of), false).about_zero();
+            assert_eq!(scale.axis().position(0.0), Some(0.5), "{values:?}");
+            let theme = Theme::default();
+            assert_eq!(scale.cell_of(0.0, &theme), theme.signed_heat(0.5));
+        }
     }
 }

@@ -67,6 +67,10 @@ pub struct Heatmap<'a> {
     pub scale: ColorScale,
     /// The label of a row.
     pub row_name: &'a dyn Fn(usize) -> String,
+    /// Whether a row is labelled where every so-many-th is.
+    pub is_tick: &'a dyn Fn(usize, usize) -> bool,
+    /// A row that is always labelled.
+    pub anchor: Option<usize>,
     /// The cells of the row labels; none where 0.
     pub label_width: u16,
     /// The horizontal axis' ends: of the first column's beginning and the last one's end.
@@ -141,13 +145,20 @@ impl Heatmap<'_> {
         let (Some(row), Some(column)) = (self.cursor_line(plot), self.cursor_column(plot)) else { return };
         if let Some(cell) = buffer.cell_mut((plot.x + column, plot.y + row)) {
             cell.set_char(if theme.is_ascii() { '+' } else { '┼' });
-            cell.set_style(theme.on_heat(0.0));
+            cell.set_style(theme.on_heat(theme.heat(0.0)));
         }
     }
 
     /// The cursor's row on screen, from the plot's top.
     fn cursor_line(&self, plot: Rect) -> Option<u16> {
-        let row = self.cursor_row.filter(|row| *row < self.matrix.rows())?;
+        self.line_of(self.cursor_row?, plot)
+    }
+
+    /// The middle of the screen's rows that show a row, from the plot's top.
+    fn line_of(&self, row: usize, plot: Rect) -> Option<u16> {
+        if row >= self.matrix.rows() {
+            return None;
+        }
         let height = usize::from(plot.height);
         let shows = |line: &usize| {
             let (from, to) = share(*line, self.matrix.rows(), height);
@@ -174,22 +185,28 @@ impl Heatmap<'_> {
         let every = (self.matrix.rows() * 3).div_ceil(height.max(1)).max(1);
         let every = [1, 2, 5, 10, 20, 50, 100, 200, 500].into_iter().find(|n| *n >= every).unwrap_or(every);
         let cursor = self.cursor_line(plot);
+        let put = |buffer: &mut Buffer, line: u16, row: usize, style| {
+            let name = label::pad_left(&(self.row_name)(row), usize::from(labels.width) - 1);
+            label::put(buffer, labels, labels.x, plot.y + line, &name, style);
+        };
+        let near = |line: u16| move |at: u16| at.abs_diff(line) <= 1;
+        let anchor = self.anchor.and_then(|row| self.line_of(row, plot).zip(Some(row)));
+        let anchor = anchor.filter(|(line, _)| !cursor.is_some_and(near(*line)));
         let mut drawn = None;
         for line in 0..plot.height {
             let (from, to) = share(usize::from(line), self.matrix.rows(), height);
-            let wanted = (from..to)
-                .find(|row| *row == 0 || (row + 1).is_multiple_of(every))
-                .filter(|row| drawn != Some(*row));
-            let near_cursor = cursor.is_some_and(|at| at.abs_diff(line) <= 1);
-            if let Some(row) = wanted.filter(|_| !near_cursor) {
+            let wanted = (from..to).find(|row| (self.is_tick)(*row, every)).filter(|row| drawn != Some(*row));
+            let taken = cursor.is_some_and(near(line)) || anchor.is_some_and(|(at, _)| near(line)(at));
+            if let Some(row) = wanted.filter(|_| !taken) {
                 drawn = Some(row);
-                let name = label::pad_left(&(self.row_name)(row), usize::from(labels.width) - 1);
-                label::put(buffer, labels, labels.x, plot.y + line, &name, theme.muted());
+                put(buffer, line, row, theme.muted());
             }
         }
+        if let Some((line, row)) = anchor {
+            put(buffer, line, row, theme.muted());
+        }
         if let (Some(line), Some(row)) = (cursor, self.cursor_row) {
-            let name = label::pad_left(&(self.row_name)(row), usize::from(labels.width) - 1);
-            label::put(buffer, labels, labels.x, plot.y + line, &name, theme.cursor());
+            put(buffer, line, row, theme.cursor());
             let mark = theme.glyph(Glyph::CursorRight).to_string();
             label::put(buffer, labels, labels.right() - 1, plot.y + line, &mark, theme.cursor());
         }
@@ -284,6 +301,8 @@ mod tests {
             matrix: &matrix,
             scale,
             row_name: &row_name,
+            is_tick: &|row, every| (row + 1).is_multiple_of(every),
+            anchor: None,
             label_width: 0,
             x: (0.0, 1000.0),
             x_name: "",
@@ -306,6 +325,8 @@ mod tests {
             matrix: &matrix,
             scale: ColorScale::fit([], true),
             row_name: &row_name,
+            is_tick: &|row, every| (row + 1).is_multiple_of(every),
+            anchor: None,
             label_width: 3,
             x: (0.0, 600.0),
             x_name: "step",

@@ -43,7 +43,7 @@ impl HistogramHistory<'_> {
     /// The cells of the plot, for a mouse.
     pub fn x_at(&self, area: Rect, column: u16, row: u16) -> Option<f64> {
         let matrix = Matrix::new(self.bins.1 + 1 - self.bins.0, 1);
-        self.heatmap(&matrix, &|_| String::new()).at(area, column, row).map(|(_, x)| x)
+        self.heatmap(&matrix, &|_| String::new(), &|_, _| false).at(area, column, row).map(|(_, x)| x)
     }
 
     /// Draws the history; a share of values is a colour, on a logarithmic scale from 0.01 % to all.
@@ -71,15 +71,28 @@ impl HistogramHistory<'_> {
             }
         }
         let row_name = |row: usize| bin_name(last - row.min(last));
-        self.heatmap(&matrix, &row_name).render(area, buffer, theme);
+        // Every so many powers of two, counted from 2^0 on both sides of zero.
+        let is_tick = |row: usize, every: usize| {
+            let exponent = exponent(last - row.min(last));
+            exponent.is_some_and(|exponent| exponent.rem_euclid(every.next_power_of_two() as i32) == 0)
+        };
+        self.heatmap(&matrix, &row_name, &is_tick).render(area, buffer, theme);
     }
 
-    fn heatmap<'m>(&'m self, matrix: &'m Matrix, row_name: &'m dyn Fn(usize) -> String) -> Heatmap<'m> {
+    fn heatmap<'m>(
+        &'m self,
+        matrix: &'m Matrix,
+        row_name: &'m dyn Fn(usize) -> String,
+        is_tick: &'m dyn Fn(usize, usize) -> bool,
+    ) -> Heatmap<'m> {
         Heatmap {
             matrix,
             scale: ColorScale::new(Axis::new(LEAST_SHARE, 1.0, true)),
             row_name,
-            label_width: 5,
+            is_tick,
+            // What is exactly zero is of another kind than its neighbours.
+            anchor: self.bins.1.checked_sub(Histogram::ZERO_BIN),
+            label_width: 6,
             x: self.x,
             x_name: self.x_name,
             cursor_row: None,
@@ -156,13 +169,17 @@ fn shares(histogram: &Histogram) -> [f64; Histogram::BINS] {
 
 /// A bin by the power of two it begins with: `-2^3`, `0`, `2^-7`.
 fn bin_name(bin: usize) -> String {
-    let zero = Histogram::ZERO_BIN;
-    let exponent = |distance: usize| Histogram::LEAST_EXPONENT + distance as i32 - 1;
-    match bin {
-        bin if bin > zero => format!("2^{}", exponent(bin - zero)),
-        bin if bin < zero => format!("-2^{}", exponent(zero - bin)),
-        _ => "0".to_owned(),
+    match exponent(bin) {
+        Some(exponent) if bin > Histogram::ZERO_BIN => format!("2^{exponent}"),
+        Some(exponent) => format!("-2^{exponent}"),
+        None => "0".to_owned(),
     }
+}
+
+/// The power of two that a bin begins with, whatever its sign; none for what is exactly zero.
+fn exponent(bin: usize) -> Option<i32> {
+    let distance = bin.abs_diff(Histogram::ZERO_BIN).checked_sub(1)?;
+    Some(Histogram::LEAST_EXPONENT + distance as i32)
 }
 
 fn bar(eighths: u32, theme: &Theme) -> &'static str {
@@ -193,6 +210,32 @@ mod tests {
         assert_eq!(bin_name(64), "2^7");
         assert_eq!(bin_name(0), "-2^7");
         assert_eq!(bin_name(31), "-2^-24");
+    }
+
+    #[test]
+    fn exact_zeros_have_a_label_and_the_others_are_regular() {
+        let mut bins = [0; Histogram::BINS];
+        (bins[Histogram::ZERO_BIN], bins[20], bins[60]) = (9, 1, 1);
+        let histogram = Histogram::from_bins(&bins, 0);
+        let theme = Theme::default();
+        for height in 6..50 {
+            let history = HistogramHistory {
+                histograms: &[(1.0, &histogram)],
+                x: (0.0, 60.0),
+                x_name: "step",
+                bins: HistogramHistory::used_bins([&histogram]),
+                cursor_x: None,
+            };
+            let mut buffer = Buffer::empty(Rect::new(0, 0, 40, height));
+            history.render(buffer.area, &mut buffer, &theme);
+            let label = |y| (0..6).map(|x| buffer[(x, y)].symbol()).collect::<String>().trim().to_owned();
+            let labels: Vec<String> = (0..height - 1).map(label).filter(|label| !label.is_empty()).collect();
+            assert!(labels.contains(&"0".to_owned()), "{labels:?}");
+            let exponents: Vec<i32> =
+                labels.iter().filter_map(|l| l.strip_prefix("2^")?.parse().ok()).collect();
+            let apart: Vec<i32> = exponents.windows(2).map(|pair| pair[0] - pair[1]).collect();
+            assert!(apart.windows(2).all(|pair| pair[0] == pair[1]), "{labels:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Text put into a buffer by its width on screen, clipped to its rectangle.
 
+use std::ops::Range;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -13,23 +15,48 @@ pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The text where it fits, else its beginning and an ellipsis.
+/// The text where it fits, else its beginning and an ellipsis; no number is cut in two.
 pub fn clip(text: &str, cells: usize, theme: &Theme) -> String {
     if text.width() <= cells {
         return text.to_owned();
     }
     let Some(room) = cells.checked_sub(1) else { return String::new() };
-    let mut clipped = String::new();
+    format!("{}{}", beginning(text, room), theme.glyph(Glyph::Ellipsis))
+}
+
+/// As much of a text's beginning as fits. A number that does not fit is left out whole: a part of it would be
+/// another number.
+fn beginning(text: &str, cells: usize) -> &str {
     let mut used = 0;
-    for c in text.chars() {
+    let beyond = text.char_indices().find(|(_, c)| {
         used += c.width().unwrap_or(0);
-        if used > room {
-            break;
-        }
-        clipped.push(c);
-    }
-    clipped.push(theme.glyph(Glyph::Ellipsis));
-    clipped
+        used > cells
+    });
+    let Some((cut, _)) = beyond else { return text };
+    let split = numbers(text).find(|number| number.start < cut && cut < number.end);
+    &text[..split.map_or(cut, |number| number.start)]
+}
+
+/// Where numbers stand in a text, each with its sign, exponent and unit: `-1.2e-5`, `12,345`, `3m05s`, `8x32x32`, `82.4%`.
+fn numbers(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let chars: Vec<(usize, char)> = text.char_indices().collect();
+    let at = move |i: usize| chars.get(i).map(|(_, c)| *c);
+    let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    let places: Vec<usize> = text.char_indices().map(|(place, _)| place).chain([text.len()]).collect();
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let first = (from..).take_while(|i| at(*i).is_some()).find(|i| is_digit(at(*i)))?;
+        let goes_on = |i: usize| match at(i) {
+            Some('.' | ',' | '^') => is_digit(at(i + 1)) || at(i + 1) == Some('-'),
+            Some('+' | '-') => matches!(at(i - 1), Some('e' | 'E' | '^')) && is_digit(at(i + 1)),
+            Some('%') => true,
+            c => c.is_some_and(char::is_alphanumeric),
+        };
+        from = (first + 1..).find(|i| !goes_on(*i))?;
+        let signed = first > 0 && matches!(at(first - 1), Some('+' | '-'));
+        let free = first < 2 || at(first - 2).is_some_and(|c| !c.is_alphanumeric());
+        Some(places[first - usize::from(signed && free)]..places[from])
+    })
 }
 
 /// The text with blanks after it, to a width.
@@ -44,14 +71,15 @@ pub fn pad_left(text: &str, cells: usize) -> String {
     format!("{}{text}", " ".repeat(blanks))
 }
 
-/// Puts a text at a place inside a rectangle, clipped at its right edge; answers the column after it.
-/// A place outside the rectangle gets nothing.
+/// Puts a text at a place inside a rectangle, clipped at its right edge, but never within a number; answers the column
+/// after it. A place outside the rectangle gets nothing.
 pub fn put(buffer: &mut Buffer, area: Rect, x: u16, y: u16, text: &str, style: Style) -> u16 {
     let area = area.intersection(buffer.area);
     if x < area.left() || x >= area.right() || y < area.top() || y >= area.bottom() {
         return x;
     }
-    buffer.set_stringn(x, y, text, usize::from(area.right() - x), style).0
+    let room = usize::from(area.right() - x);
+    buffer.set_stringn(x, y, beginning(text, room), room, style).0
 }
 
 /// Puts a styled line into a row of a rectangle, from its left edge; answers the column after it.
@@ -93,6 +121,8 @@ pub fn block_title(buffer: &mut Buffer, area: Rect, title: &str, style: Style, t
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::widgets::number;
+    use proptest::prelude::*;
 
     #[test]
     fn clipping_counts_cells_not_characters() {
@@ -101,6 +131,50 @@ mod tests {
         assert_eq!(clip("plain", 5, &theme), "plain");
         assert_eq!(clip("plain", 0, &theme), "");
         assert_eq!(pad_left("層", 4), "  層");
+    }
+
+    #[test]
+    fn numbers_are_found_with_all_that_belongs_to_them() {
+        let text = "layer 29: -1.2e-5 to +3, 12,345 of 8x32x32 in 3m05s. plain-56 (82.4%) 2^-24 -2^3";
+        let found: Vec<&str> = numbers(text).map(|number| &text[number]).collect();
+        let expected = ["29", "-1.2e-5", "+3", "12,345", "8x32x32", "3m05s", "56", "82.4%", "2^-24", "-2^3"];
+        assert_eq!(found, expected);
+        assert_eq!(beginning("plain 0.1885", 10), "plain ");
+        assert_eq!(clip("at block 27 over time", 11, &Theme::default()), "at block …");
+        assert_eq!(clip("plain 0.1885", 12, &Theme::default()), "plain 0.1885");
+    }
+
+    /// Words and numbers as titles have them.
+    fn any_text() -> impl Strategy<Value = String> {
+        let number = any::<f32>().prop_map(|value| number::short(value.into()));
+        let count = any::<u32>().prop_map(|count| number::grouped(count.into()));
+        let word = prop::sample::select(vec!["plain-56", "層", "|dw| / |w|", "layer", "%", ":"]);
+        prop::collection::vec(prop_oneof![number, count, word.prop_map(str::to_owned)], 1..6)
+            .prop_map(|parts| parts.join(" "))
+    }
+
+    proptest! {
+        #[test]
+        fn no_width_shows_a_part_of_a_number(text in any_text(), cells in 0u16..60, right: bool) {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, cells.max(1), 1));
+            let area = Rect { width: cells, ..buffer.area };
+            match right {
+                true => _ = put_right(&mut buffer, area, 0, &text, Style::new()),
+                false => _ = put(&mut buffer, area, 0, 0, &text, Style::new()),
+            }
+            let put: String = buffer.content().iter().map(|cell| cell.symbol()).collect();
+            let theme = Theme::default();
+            let clipped = clip(&text, cells.into(), &theme);
+            prop_assert!(width(&clipped) <= usize::from(cells));
+            let words: Vec<&str> = text.split(' ').collect();
+            // What stands of a number stands whole: every shown word with a digit is a word of the text, or, of a
+            // name, its beginning without any of its number.
+            for shown in [put.as_str(), clipped.trim_end_matches('…')] {
+                for word in shown.split_whitespace().filter(|word| word.contains(|c: char| c.is_ascii_digit())) {
+                    prop_assert!(words.contains(&word), "{:?} of {:?}", shown, text);
+                }
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::canvas::{Canvas, Pen};
+use super::canvas::{Canvas, Pen, Rows};
 use super::{Axis, Bucket, Extent, label, number};
 use crate::theme::{Glyph, Theme};
 
@@ -21,6 +21,8 @@ pub enum SeriesKind {
     Curve,
     /// A straight line between buckets far apart, with a mark at each.
     Points,
+    /// A curve that is the background of the others: raw values, fitted lines.
+    Backdrop,
 }
 
 /// One curve.
@@ -57,11 +59,12 @@ pub struct LineChart<'a> {
     pub log: bool,
     /// The cursor's place on the horizontal axis.
     pub cursor: Option<f64>,
+    /// A value that a line across marks; a fitted vertical axis holds it.
+    pub reference: Option<f64>,
 }
 
-/// From this width on every chart has a gutter of [`GUTTER`] cells at least.
-const WIDE: u16 = 48;
-/// The cells of most labels.
+/// The cells that labels have at least: as many as most take, so that the columns of charts above each other are in
+/// line.
 const GUTTER: u16 = 6;
 
 /// Where the parts of a chart are.
@@ -104,16 +107,20 @@ impl LineChart<'_> {
         }
         self.render_axes(&layout, y, buffer, theme);
         self.render_cursor(layout.plot, buffer, theme);
-        let mut canvas = Canvas::new(layout.plot, theme);
-        for series in self.series {
-            self.draw(series, y, &mut canvas);
+        let curves = self.series.iter().filter(|series| series.kind == SeriesKind::Curve).count();
+        let mut canvas = Canvas::new(layout.plot, curves, theme);
+        for curve in 0..self.series.len() {
+            self.draw(curve, y, &mut canvas);
         }
         canvas.render(buffer);
         self.render_marks(&layout, y, buffer, theme);
     }
 
     fn axis(&self) -> Axis {
-        let fit = || Axis::fit(self.series.iter().flat_map(|s| s.buckets.iter().map(|b| b.extent)), self.log);
+        let fit = || {
+            let values = self.series.iter().flat_map(|s| s.buckets.iter().map(|b| b.extent));
+            Axis::fit(values.chain(self.reference.map(|value| Extent::of(value as f32))), self.log)
+        };
         self.y.unwrap_or_else(|| fit().with_margin(0.03))
     }
 
@@ -122,9 +129,7 @@ impl LineChart<'_> {
         let below = if area.height >= 6 { 2 } else { u16::from(area.height >= 4) };
         let rows = area.height.saturating_sub(1 + below);
         let widest = tick_labels(y, rows).iter().map(|(_, text)| text.len()).max().unwrap_or(1) as u16;
-        // One gutter for all labels, so that charts above each other have their columns in line.
-        let gutter = if area.width >= WIDE { widest.max(GUTTER) } else { widest };
-        let labels = if area.width >= 24 { gutter + 1 } else { 0 };
+        let labels = if area.width >= 24 { widest.max(GUTTER) + 1 } else { 0 };
         let plot =
             Rect { x: area.x + labels, y: area.y + header.height, width: area.width - labels, height: rows };
         let bottom = plot.bottom();
@@ -137,21 +142,26 @@ impl LineChart<'_> {
         }
     }
 
-    /// The title, then the legend with the values at the cursor, as far as they fit.
+    /// The title, then the legend with the values at the cursor: whole entries, and how many more there are.
     fn render_header(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-        let mut x = label::put(buffer, area, area.x, area.y, self.title, theme.heading());
-        for series in self.series.iter().filter(|s| !s.name.is_empty()) {
+        let title = label::clip(self.title, area.width.into(), theme);
+        let mut x = label::put(buffer, area, area.x, area.y, &title, theme.heading());
+        let named: Vec<&Series<'_>> = self.series.iter().filter(|s| !s.name.is_empty()).collect();
+        for (at, series) in named.iter().enumerate() {
             let value = series.read_out.map(|v| format!(" {}", number::short(v))).unwrap_or_default();
             let needed = label::width(series.name) + value.len() + 4;
+            let left = named.len() - at;
+            let more = format!("  +{left}");
+            let kept = if left > 1 { more.len() } else { 0 };
             let room = usize::from(area.right().saturating_sub(x));
-            let shown = if needed <= room { series.name } else { "" };
-            if needed - label::width(series.name) + label::width(shown) > room {
+            if needed + kept > room {
+                if more.len() <= room {
+                    label::put(buffer, area, x, area.y, &more, theme.muted());
+                }
                 return;
             }
             x = label::put(buffer, area, x, area.y, &format!("  {}", series.mark), series.style);
-            if !shown.is_empty() {
-                x = label::put(buffer, area, x, area.y, &format!(" {shown}"), theme.text());
-            }
+            x = label::put(buffer, area, x, area.y, &format!(" {}", series.name), theme.text());
             x = label::put(buffer, area, x, area.y, &value, series.style);
         }
     }
@@ -198,18 +208,17 @@ impl LineChart<'_> {
         (width > 0).then(|| column_of(place, width))
     }
 
-    fn draw(&self, series: &Series<'_>, y: Axis, canvas: &mut Canvas) {
-        let pen = Pen { style: series.style, mark: series.mark };
-        let (across, down) = (canvas.across(), canvas.down());
-        if across == 0 || down == 0 {
-            return;
-        }
-        let row = |value: f32| {
-            let place = y.position(value.into()).unwrap_or(0.0).clamp(0.0, 1.0);
-            ((1.0 - place) * (down - 1) as f64).round() as usize
-        };
+    fn draw(&self, curve: usize, y: Axis, canvas: &mut Canvas) {
+        let series = &self.series[curve];
+        let behind = series.kind == SeriesKind::Backdrop;
+        let pen = Pen { curve, style: series.style, mark: series.mark, behind };
+        let rows = canvas.rows();
+        let row = |value: f32| rows.of(y.position(value.into()).unwrap_or(0.0));
+        let columns = merge_columns(series.buckets, self.x, canvas.across());
+        // A point alone is no curve; without a mark it would hardly be seen.
+        let marked = series.kind == SeriesKind::Points || (!behind && columns.len() == 1);
         let mut previous: Option<(usize, usize, usize, usize)> = None;
-        for (x, extent, last) in merge_columns(series.buckets, self.x, across) {
+        for (x, extent, last) in columns {
             let Some((min, max)) = extent.range() else {
                 // Only a column without any finite value breaks the curve.
                 previous = None;
@@ -219,7 +228,7 @@ impl LineChart<'_> {
             let end = if last.is_finite() { row(last) } else { bottom };
             match previous {
                 // The next column: its bar is lengthened to touch the last one.
-                Some((px, ptop, pbottom, _)) if px + 1 == x && series.kind == SeriesKind::Curve => {
+                Some((px, ptop, pbottom, _)) if px + 1 == x && series.kind != SeriesKind::Points => {
                     let top = if top > pbottom { pbottom + 1 } else { top };
                     let bottom = if bottom < ptop { ptop - 1 } else { bottom };
                     canvas.column(x, top, bottom, pen);
@@ -230,8 +239,8 @@ impl LineChart<'_> {
                 }
                 None => canvas.column(x, top, bottom, pen),
             }
-            if series.kind == SeriesKind::Points {
-                canvas.mark(x, end, series.mark, series.style);
+            if marked {
+                canvas.mark(x, end, pen);
             }
             previous = Some((x, top, bottom, end));
         }
@@ -283,7 +292,16 @@ mod tests {
     }
 
     fn chart<'a>(series: &'a [Series<'a>], x: (f64, f64)) -> LineChart<'a> {
-        LineChart { title: "loss", series, x, x_name: "step", y: None, log: false, cursor: None }
+        LineChart {
+            title: "loss",
+            series,
+            x,
+            x_name: "step",
+            y: None,
+            log: false,
+            cursor: None,
+            reference: None,
+        }
     }
 
     fn series(buckets: &[Bucket]) -> Series<'_> {
@@ -313,9 +331,77 @@ mod tests {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 33, 8));
         chart.render(buffer.area, &mut buffer, &ascii());
         let lines = text(&buffer);
-        assert!(lines[6].contains('x'), "{lines:#?}");
+        assert!(lines[6].contains('N'), "{lines:#?}");
         let curve = lines[1..6].iter().find(|line| line.contains('*')).unwrap();
         assert!(curve.trim_end().trim_matches(|c| c != '*').contains(' '), "{lines:#?}");
+    }
+
+    #[test]
+    fn ticks_references_and_data_of_one_value_stand_in_one_row() {
+        for theme in [ascii(), Theme::default()] {
+            for height in 6..30 {
+                let buckets = [0.0, 25.0, 50.0, 82.5, 100.0].map(|y| [Bucket::of(y, y as f32)]);
+                let point = |bucket| Series { kind: SeriesKind::Points, name: "", ..series(bucket) };
+                let series = buckets.each_ref().map(|bucket| point(bucket));
+                let y = Some(Axis::new(0.0, 100.0, false));
+                let chart = LineChart { y, reference: Some(50.0), ..chart(&series, (0.0, 100.0)) };
+                let mut buffer = Buffer::empty(Rect::new(0, 0, 60, height));
+                chart.render(buffer.area, &mut buffer, &theme);
+                let lines = text(&buffer);
+                let (named, line) = (theme.glyph(Glyph::TickLeft), theme.glyph(Glyph::Ahead));
+                for (at, name) in ["0", "25", "50", "100"].into_iter().enumerate() {
+                    let tick = lines.iter().position(|line| line.contains(&format!(" {name}{named}")));
+                    let column =
+                        chart.plot(buffer.area).x + chart.column([0.0, 25.0, 50.0, 100.0][at], 53).unwrap();
+                    let mark = (0..height).position(|y| buffer[(column, y)].symbol() == "*");
+                    assert!(tick.is_none() || tick == mark, "{name}: {lines:#?}");
+                }
+                let references =
+                    lines.iter().filter(|text| text.contains(&line.to_string().repeat(9))).count();
+                assert!(
+                    references == 1 + usize::from(theme.is_ascii()),
+                    "one line and, in ASCII, the axis: {lines:#?}"
+                );
+                let high = chart.plot(buffer.area).x + chart.column(82.5, 53).unwrap();
+                assert!(height < 9 || buffer[(high, 1)].symbol() != "*", "82.5 is not 100: {lines:#?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_legend_has_whole_entries_and_says_how_many_are_missing() {
+        let buckets = [Bucket::of(0.0, 1.0)];
+        let names: Vec<String> = (1..=8).map(|lane| format!("residual-{lane}")).collect();
+        let series: Vec<Series<'_>> = names.iter().map(|name| Series { name, ..series(&buckets) }).collect();
+        let chart = chart(&series, (0.0, 1.0));
+        for width in 12..160 {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, width, 8));
+            chart.render(buffer.area, &mut buffer, &ascii());
+            let header = text(&buffer).remove(0);
+            let shown = header.matches("* residual-").count();
+            assert_eq!(header.matches('*').count(), shown, "no mark without a name: {header}");
+            let whole = (1..=8)
+                .filter(|lane| {
+                    header.contains(&format!("* residual-{lane} 1 "))
+                        || header.trim_end().ends_with(&format!("* residual-{lane} 1"))
+                })
+                .count();
+            assert_eq!(whole, shown, "{header}");
+            assert!(shown == 8 || header.trim_end().ends_with(&format!("+{}", 8 - shown)), "{header}");
+        }
+    }
+
+    #[test]
+    fn a_single_step_is_seen_and_counted_in_whole_steps() {
+        let buckets = [Bucket::of(1.0, 2.0)];
+        let series = [series(&buckets)];
+        let chart = chart(&series, (0.0, 2.0));
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 60, 8));
+        chart.render(buffer.area, &mut buffer, &Theme::default());
+        let lines = text(&buffer);
+        assert!(lines[1..6].iter().any(|line| line.contains('*')), "{lines:#?}");
+        let ticks: Vec<&str> = lines[7].split_whitespace().collect();
+        assert_eq!(ticks, ["0", "1", "step"]);
     }
 
     #[test]

@@ -94,7 +94,7 @@ mod tests {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 20, 2));
         strip.render(buffer.area, &mut buffer, &theme);
         let row = |y| (0..20).map(|x| buffer[(x, y)].symbol()).collect::<String>();
-        assert_eq!(row(0).find('!'), Some(12));
+        assert_eq!(row(0).find('N'), Some(12));
         assert_eq!(row(1).trim(), "^");
         assert_eq!(row(1).find('^'), Some(12));
     }

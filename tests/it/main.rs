@@ -18,6 +18,7 @@ mod floors;
 mod headless;
 mod frames;
 mod live;
+mod many_lanes;
 mod model;
 mod pseudo_terminal;
 mod replay;

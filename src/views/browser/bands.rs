@@ -58,7 +58,8 @@ fn chart(
     let mut series = Vec::new();
     for (lane, (band, _)) in buckets.iter().enumerate() {
         let (style, mark) = (theme.lane_faded(lane), theme.glyph(Glyph::Shade));
-        series.push(Series { name: "", buckets: band, style, mark, kind: SeriesKind::Curve, read_out: None });
+        let kind = SeriesKind::Backdrop;
+        series.push(Series { name: "", buckets: band, style, mark, kind, read_out: None });
     }
     // All means over all bands.
     for (lane, (_, mean)) in buckets.iter().enumerate() {
@@ -74,8 +75,17 @@ fn chart(
         });
     }
     let x = (0.0, last.unwrap_or(1).max(1) as f64);
-    LineChart { title, series: &series, x, x_name: "step", y: None, log: false, cursor: None }
-        .render(area, buffer, theme);
+    LineChart {
+        title,
+        series: &series,
+        x,
+        x_name: "step",
+        y: None,
+        log: false,
+        cursor: None,
+        reference: None,
+    }
+    .render(area, buffer, theme);
 }
 
 /// The band and the mean.

@@ -9,7 +9,7 @@ use crate::app::{App, Lane};
 use crate::statistic::Scale;
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
-use crate::widgets::{self, Axis, Bucket, LineChart, Series, SeriesKind};
+use crate::widgets::{self, Axis, Bucket, Extent, LineChart, Series, SeriesKind};
 
 /// A lane's history of the layer; empty where it has none.
 fn history(app: &App, lane: &Lane) -> Vec<Bucket> {
@@ -44,8 +44,10 @@ pub(super) fn step_at(app: &App, shown: &[&Lane], area: Rect, column: u16) -> Op
 }
 
 fn shared_axis<'a, 'l: 'a>(app: &App, lanes: impl Iterator<Item = &'a &'l Lane>) -> Axis {
-    let extents = lanes.flat_map(|lane| history(app, lane)).map(|bucket| bucket.extent);
-    Axis::fit(extents, curves::is_log(app, app.options().statistic)).with_margin(0.05)
+    let statistic = app.options().statistic;
+    let values = lanes.flat_map(|lane| history(app, lane)).map(|bucket| bucket.extent);
+    let reference = curves::reference(statistic).map(|value| Extent::of(value as f32));
+    Axis::fit(values.chain(reference), curves::is_log(app, statistic)).with_margin(0.05)
 }
 
 fn with_chart(app: &App, shown: &[&Lane], y: Axis, theme: &Theme, then: impl FnOnce(LineChart<'_>)) {
@@ -70,7 +72,8 @@ fn with_chart(app: &App, shown: &[&Lane], y: Axis, theme: &Theme, then: impl FnO
         .collect();
     let title = app.options().statistic.name();
     let (x, x_name) = (curves::x_range(app), app.options().axis.name());
-    then(LineChart { title, series: &series, x, x_name, y: Some(y), log: false, cursor: cursor(app) });
+    let (cursor, reference) = (cursor(app), curves::reference(app.options().statistic));
+    then(LineChart { title, series: &series, x, x_name, y: Some(y), log: false, cursor, reference });
 }
 
 /// The cursor's place; none while it follows, where it would only hide the newest values.
@@ -92,27 +95,28 @@ pub(super) fn render_ratio(app: &App, area: Rect, buffer: &mut Buffer, theme: &T
     let read_out = points[..after].last().map(|(_, value)| (f64::from(*value) * 1000.0).round() / 1000.0);
     let buckets: Vec<Bucket> =
         points.iter().map(|(step, value)| Bucket::of(curves::x_of(app, a, *step), *value)).collect();
-    let x = curves::x_range(app);
-    let zero = [x.0, x.1].map(|x| Bucket::of(x, 0.0));
-    let line = |name, buckets, style, mark, read_out| Series {
-        name,
-        buckets,
-        style,
-        mark,
+    let series = [Series {
+        name: "here",
+        buckets: &buckets,
+        style: theme.accent(),
+        mark: theme.glyph(Glyph::Difference),
         kind: SeriesKind::Curve,
         read_out,
-    };
-    let series = [
-        line("", &zero, theme.axis(), theme.glyph(Glyph::Separator), None),
-        line("here", &buckets, theme.accent(), if theme.is_ascii() { '*' } else { '■' }, read_out),
-    ];
+    }];
     let names = (lanes::name(app, a), lanes::name(app, b));
     let title = match statistic.scale() {
         Scale::Log => format!("log10 {} / {}", names.0, names.1),
-        Scale::Linear => format!("{} - {}", names.0, names.1),
+        Scale::Linear | Scale::Signed => format!("{} - {}", names.0, names.1),
     };
-    let x_name = app.options().axis.name();
-    let chart =
-        LineChart { title: &title, series: &series, x, x_name, y: None, log: false, cursor: cursor(app) };
+    let chart = LineChart {
+        title: &title,
+        series: &series,
+        x: curves::x_range(app),
+        x_name: app.options().axis.name(),
+        y: None,
+        log: false,
+        cursor: cursor(app),
+        reference: Some(0.0),
+    };
     chart.render(area, buffer, theme);
 }

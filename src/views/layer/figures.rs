@@ -53,11 +53,9 @@ fn row(app: &App, shown: &[&Lane], statistic: Statistic, theme: &Theme) -> Vec<(
         let text = match (statistic.scale(), between(statistic.scale(), *a, *b)) {
             (_, None) => "-".to_owned(),
             (Scale::Log, Some(decades)) => format!("x {}", short(10f64.powf(f64::from(decades)))),
-            (Scale::Linear, Some(0.0)) => "=".to_owned(),
-            (Scale::Linear, Some(difference)) if difference > 0.0 => {
-                format!("+ {}", short(f64::from(difference)))
-            }
-            (Scale::Linear, Some(difference)) => format!("- {}", short(f64::from(-difference))),
+            (_, Some(0.0)) => "=".to_owned(),
+            (_, Some(difference)) if difference > 0.0 => format!("+ {}", short(f64::from(difference))),
+            (_, Some(difference)) => format!("- {}", short(f64::from(-difference))),
         };
         cells.push((text, theme.accent()));
     } else if shown.len() == 2 {

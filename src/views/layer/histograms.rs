@@ -52,7 +52,7 @@ fn render_bars(app: &App, lane: &Lane, area: Rect, bins: (usize, usize), buffer:
     HistogramBars { histogram, bins, style: lanes::style(lane, theme) }.render(body, buffer, theme);
 }
 
-/// What ends the last histogram where the lane ends, so that it is not drawn on into the future.
+/// What ends the last histogram, so that it is not drawn on into what it was not taken of.
 static NOTHING: Histogram = Histogram { first: 0, counts: Vec::new(), non_finite: 0 };
 
 fn history<'a>(app: &App, lane: &'a Lane) -> Vec<(f64, &'a Histogram)> {
@@ -61,8 +61,10 @@ fn history<'a>(app: &App, lane: &'a Lane) -> Vec<(f64, &'a Histogram)> {
     let taken = lane.snapshots().of_layer(layer);
     let mut all: Vec<(f64, &Histogram)> =
         taken.map(|(first, _, layer)| (curves::x_of(app, lane, first), kind.of(layer))).collect();
-    if !all.is_empty() {
-        all.push((curves::x_of(app, lane, lane.last_step()), &NOTHING));
+    if let Some((last, _)) = all.last().copied() {
+        // The last one stands for as long as the one before it did, a single one where it was taken.
+        let stands = all.len().checked_sub(2).map_or(0.0, |before| last - all[before].0);
+        all.push(((last + stands).min(curves::x_of(app, lane, lane.last_step())).max(last), &NOTHING));
     }
     all
 }

@@ -44,7 +44,7 @@ pub(super) fn render(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, th
 
 /// Two or three rows: name and progress, figures, finding.
 fn render_small(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let name = widgets::clip(&lanes::name(app, lane), usize::from(area.width / 3), theme);
+    let name = lanes::name_within(app, lane, usize::from(area.width / 3), theme);
     let spans = vec![
         Span::styled(format!("{} ", theme.lane_swatch(lane.idx().0)), lanes::style(lane, theme)),
         Span::styled(name, name_style(app, lane, theme)),
@@ -69,7 +69,7 @@ fn name_style(app: &App, lane: &Lane, theme: &Theme) -> Style {
 
 /// Name and network: `■ plain  resnet-56 without shortcuts, 214,546 parameters`.
 fn title<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Vec<Span<'a>> {
-    let name = lanes::name(app, lane);
+    let name = lanes::name_within(app, lane, usize::from(width).saturating_sub(2), theme);
     let room = usize::from(width).saturating_sub(widgets::width(&name) + 5);
     let parameters = lane.topology().map(|t| format!(", {} parameters", grouped(t.parameters())));
     let network = lane.configuration().map(|lane| {

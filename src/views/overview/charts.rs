@@ -12,7 +12,7 @@ use crate::app::smoothing::smoothed;
 use crate::app::{App, Lane};
 use crate::event::{Mode, Split};
 use crate::statistic::Scale;
-use crate::theme::Theme;
+use crate::theme::{Glyph, Theme};
 use crate::units::Step;
 use crate::widgets::{Axis, Bucket, Extent, LineChart, Series, SeriesKind};
 
@@ -172,7 +172,8 @@ fn with_line_chart(
     let y = scales.of_chart(chart.what);
     let cursor = (!app.follows()).then(|| curves::cursor_x(app)).flatten();
     let x_name = app.options().axis.name();
-    then(LineChart { title, series: &series, x: scales.x, x_name, y, log: false, cursor });
+    let reference = y.is_none().then_some(0.0);
+    then(LineChart { title, series: &series, x: scales.x, x_name, y, log: false, cursor, reference });
 }
 
 fn title_of(app: &App, chart: &Chart<'_>) -> String {
@@ -208,8 +209,8 @@ fn lane_curves(app: &App, chart: &Chart<'_>, lane: &Lane, theme: &Theme) -> Vec<
             name: String::new(),
             buckets: scaled(curves::buckets(app, lane, what.series(lane)), what),
             style: theme.lane_faded(lane.idx().0),
-            mark: theme.glyph(crate::theme::Glyph::Missing),
-            kind: SeriesKind::Curve,
+            mark: theme.glyph(Glyph::Shade),
+            kind: SeriesKind::Backdrop,
             read_out: None,
         });
     }
@@ -234,12 +235,7 @@ fn evaluation_curve(
         name: name.to_owned(),
         buckets: scaled(curves::buckets(app, lane, series), what),
         style: if is_train { lanes::style(lane, theme) } else { theme.muted() },
-        mark: match (theme.is_ascii(), is_train) {
-            (true, true) => 'o',
-            (true, false) => 'x',
-            (false, true) => '●',
-            (false, false) => '○',
-        },
+        mark: theme.glyph(if is_train { Glyph::TrainPoint } else { Glyph::TestPoint }),
         kind: SeriesKind::Points,
         read_out: series.at(app.step()).map(|bucket| rounded(bucket.last, what)),
     }
@@ -265,23 +261,20 @@ fn main_curve(app: &App, what: What, lane: &Lane, name: &str, theme: &Theme) -> 
     }
 }
 
-/// The difference and, dimmed, where it is zero.
+/// The difference of two lanes.
 fn difference_curves(app: &App, what: What, a: &Lane, b: &Lane, theme: &Theme) -> Vec<Curve> {
     let points = between::difference_of(app, what.series(a), what.series(b));
     let here = between::value_at(&points, app.step()).map(|value| rounded(value, what));
-    let range = curves::x_range(app);
-    let zero = [range.0, range.1].map(|x| Bucket::of(x, 0.0)).to_vec();
     let buckets = points.iter().map(|(step, value)| Bucket::of(curves::x_of(app, a, *step), *value));
     let buckets = scaled(buckets.collect(), what);
-    let line = |name: &str, buckets, style, mark, read_out| {
-        let name = name.to_owned();
-        Curve { name, buckets, style, mark, kind: SeriesKind::Curve, read_out }
-    };
-    let dot = theme.glyph(crate::theme::Glyph::Separator);
-    vec![
-        line("", zero, theme.axis(), dot, None),
-        line("difference", buckets, theme.accent(), if theme.is_ascii() { '*' } else { '■' }, here),
-    ]
+    vec![Curve {
+        name: "difference".to_owned(),
+        buckets,
+        style: theme.accent(),
+        mark: theme.glyph(Glyph::Difference),
+        kind: SeriesKind::Curve,
+        read_out: here,
+    }]
 }
 
 fn scaled(mut buckets: Vec<Bucket>, what: What) -> Vec<Bucket> {

@@ -24,7 +24,7 @@ impl<'a> Strips<'a> {
         let area = stack.0;
         let rows = rows.min(area.height.saturating_sub(4));
         stack.0.height -= rows;
-        let strips = app.visible_lanes().take(usize::from(rows)).enumerate();
+        let strips = lanes::window(app, rows.into()).into_iter().enumerate();
         let strips =
             strips.map(|(at, lane)| (lane, Rect { y: area.bottom() - rows + at as u16, height: 1, ..area }));
         Strips { legend: Rect { height: 0, ..area }, strips: strips.collect(), named: true }
@@ -45,8 +45,8 @@ impl<'a> Strips<'a> {
 pub(super) fn render(app: &App, strips: &Strips<'_>, buffer: &mut Buffer, theme: &Theme) {
     let statistic = app.options().statistic;
     let values: Vec<Vec<Extent>> = strips.strips.iter().map(|(lane, _)| values(app, lane)).collect();
-    let log = curves::is_log(app, statistic);
-    let scale = ColorScale::fit(values.iter().flatten().copied(), log);
+    let scale = ColorScale::fit(values.iter().flatten().copied(), curves::is_log(app, statistic));
+    let scale = curves::color_scale(statistic, scale);
     if strips.legend.height > 0 && !strips.strips.is_empty() {
         let title = format!("{statistic} of each layer, input to head");
         Legend { scale, title: &title, pointer: None }.render(strips.legend, buffer, theme);

@@ -3,12 +3,12 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{Layout, LineChart, column_of};
+use super::{Layout, LineChart, Rows, column_of};
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{Axis, label, number};
 
 impl LineChart<'_> {
-    /// Draws lines, ticks and numbers around the plot, and the line of zero in it.
+    /// Draws lines, ticks and numbers around the plot, and the line of the reference in it.
     pub(super) fn render_axes(&self, layout: &Layout, y: Axis, buffer: &mut Buffer, theme: &Theme) {
         let plot = layout.plot;
         if layout.labels > 0 {
@@ -25,8 +25,8 @@ impl LineChart<'_> {
                 label::put(buffer, buffer.area, line, column.y, &tick.to_string(), theme.axis());
             }
         }
-        if let Some(zero) = y.position(0.0).filter(|zero| !y.is_log() && (0.05..0.95).contains(zero)) {
-            let row = plot.y + ((1.0 - zero) * f64::from(plot.height - 1)).round() as u16;
+        if let Some(place) = self.reference.and_then(|value| y.position(value)) {
+            let row = plot.y + row_of(place, plot.height);
             let line = theme.glyph(Glyph::Ahead).to_string().repeat(plot.width.into());
             label::put(buffer, plot, plot.x, row, &line, theme.axis());
         }
@@ -52,8 +52,12 @@ impl LineChart<'_> {
         let area = plot_row(plot, row);
         let end = label::put_right(buffer, area, 0, self.x_name, theme.muted());
         let x = Axis::new(self.x.0, self.x.1, false);
+        // Between things that are counted, such as steps, there is nothing.
+        let counts =
+            self.series.iter().flat_map(|series| series.buckets).all(|bucket| bucket.x.fract() == 0.0);
+        let ticks = x.ticks(usize::from(plot.width / 10).max(1));
         let mut free_from = plot.x;
-        for tick in x.ticks(usize::from(plot.width / 10).max(1)) {
+        for tick in ticks.into_iter().filter(|tick| !counts || tick.fract() == 0.0) {
             let Some(column) = x.position(tick).map(|place| column_of(place, plot.width)) else { continue };
             let column = plot.x + column;
             let text = number::short(tick);
@@ -65,6 +69,11 @@ impl LineChart<'_> {
             }
         }
     }
+}
+
+/// The row of cells, from the plot's top, of a place on the vertical axis.
+fn row_of(place: f64, cells: u16) -> u16 {
+    Rows { cells, dots: 1 }.of(place) as u16
 }
 
 /// The row of the screen that lies below or in the plot.
@@ -80,7 +89,7 @@ pub(super) fn tick_labels(y: Axis, rows: u16) -> Vec<(u16, String)> {
     let mut labels: Vec<(u16, String)> = Vec::new();
     for tick in y.ticks(usize::from(rows.div_ceil(2)).clamp(2, 10)) {
         let Some(place) = y.position(tick) else { continue };
-        let row = ((1.0 - place) * f64::from(rows - 1)).round().clamp(0.0, f64::from(rows - 1)) as u16;
+        let row = row_of(place, rows);
         let apart = if rows > 4 { 2 } else { 1 };
         if labels.iter().all(|(taken, _)| taken.abs_diff(row) >= apart) {
             labels.push((row, number::short(tick)));

@@ -1,0 +1,145 @@
+//! What the views say where lanes are many or their numbers of either sign, at every width: no part of a number, no
+//! lane left out without a word, no ratio of what may be negative.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use skiplane::app::specimen::{self, Specimen};
+use skiplane::app::{Action, App, ViewKind};
+use skiplane::experiment::Shortcut;
+use skiplane::statistic::{Scale, Statistic, Subject};
+use skiplane::theme::{Background, Characters, Colors, Theme};
+use skiplane::views::{self, Status};
+use skiplane::widgets;
+
+/// Plain and residual networks of four depths.
+fn eight_lanes() -> App {
+    let lane = |kind: &str, depth, shortcut| Specimen {
+        steps: 40,
+        ..Specimen::new(&format!("{kind}-{depth}"), depth, shortcut)
+    };
+    let plain = [8, 14, 20, 26].map(|depth| lane("plain", depth, Shortcut::None));
+    let residual = [8, 14, 20, 26].map(|depth| lane("residual", depth, Shortcut::Identity));
+    specimen::app_of(&[plain, residual].concat())
+}
+
+/// So many equally deep networks.
+fn equally_deep(lanes: usize) -> App {
+    let lane = |at| Specimen { steps: 40, ..Specimen::new(&format!("lane-{at}"), 20, Shortcut::Identity) };
+    specimen::app_of(&(0..lanes).map(lane).collect::<Vec<_>>())
+}
+
+fn rows(app: &App, width: u16, height: u16, theme: &Theme) -> Vec<String> {
+    let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+    views::draw(app, &Status::default(), buffer.area, &mut buffer, theme);
+    let row = |row: &[ratatui::buffer::Cell]| row.iter().map(|cell| cell.symbol()).collect();
+    buffer.content().chunks(usize::from(width)).map(row).collect()
+}
+
+#[test]
+fn no_width_of_a_heatmap_shows_a_part_of_a_value() {
+    let mut app = eight_lanes();
+    app.act(Action::SelectView(ViewKind::Heatmap));
+    let value = |lane: &skiplane::app::Lane| {
+        let row = lane.statistic_at(app.options().statistic, app.step()).unwrap();
+        widgets::short(row.last(app.layer_in(lane).unwrap().0).unwrap().into())
+    };
+    let values: Vec<String> =
+        app.lanes().iter().filter(|lane| app.layer_in(lane).is_some()).map(value).collect();
+    let mut shown = 0;
+    for width in 36..220 {
+        for row in rows(&app, width, 24, &Theme::default()).iter().filter(|row| row.contains('■')) {
+            let numbers =
+                row.split_whitespace().filter(|word| word.contains('.') && word.parse::<f64>().is_ok());
+            for number in numbers {
+                assert!(values.iter().any(|value| value == number), "{number} in {row}");
+                shown += 1;
+            }
+        }
+    }
+    assert!(shown > 100, "the titles do show values: {shown}");
+}
+
+#[test]
+fn where_not_all_lanes_fit_every_view_says_which_and_how_to_see_the_others() {
+    let mut app = eight_lanes();
+    for view in ViewKind::ALL {
+        app.act(Action::SelectView(*view));
+        let drawn = views::view_of(*view).unwrap();
+        for (width, height) in [(60, 20), (80, 24), (120, 40), (200, 50)] {
+            // The frame's tabs, timeline and status line are not the view's.
+            let shown = drawn.lanes_in(&app, Rect::new(0, 2, width, height - 4)).len();
+            let row = &rows(&app, width, height, &Theme::default())[1];
+            let says = row.starts_with(&format!("{shown} of 8 lanes: ")) && row.contains("l the others");
+            assert_eq!(says, shown < 8, "{view} at {width}x{height} shows {shown}: {row}");
+        }
+    }
+    app.act(Action::SelectView(ViewKind::Overview));
+    for (width, height) in [(80, 24), (120, 40), (200, 50)] {
+        let frame = rows(&app, width, height, &Theme::default());
+        assert!(frame[1].contains(" of 8 lanes: plain-8, "), "{}", frame[1]);
+        (0..7).for_each(|_| app.act(Action::SelectNextLane));
+        let frame = rows(&app, width, height, &Theme::default());
+        assert!(frame[1].contains("residual-26"), "the selected lane is shown: {}", frame[1]);
+        app.act(Action::SelectNextLane);
+    }
+}
+
+#[test]
+fn heatmaps_of_any_number_of_lanes_number_the_layers() {
+    for lanes in 1..=8 {
+        let mut app = equally_deep(lanes);
+        app.act(Action::SelectView(ViewKind::Heatmap));
+        for (width, height) in [(80, 24), (120, 40), (200, 50)] {
+            let frame = rows(&app, width, height, &Theme::default());
+            let first = |row: &&String| row.get(..3).is_some_and(|label| label.trim().parse::<u32>().is_ok());
+            let numbers = frame.iter().filter(first).count();
+            assert!(numbers >= 4, "{lanes} lanes at {width}x{height}: {frame:#?}");
+        }
+    }
+}
+
+#[test]
+fn what_may_be_negative_has_neither_ratios_nor_decades() {
+    let mut app = specimen::plain_beside_residual();
+    let layers = Statistic::ALL.iter().filter(|statistic| statistic.subject() == Subject::Layer);
+    for statistic in layers {
+        app.act(Action::SelectStatistic(*statistic));
+        let is_log = statistic.scale() == Scale::Log;
+        for scale in 0..3 {
+            app.act(Action::SelectView(ViewKind::Profile));
+            let frame = rows(&app, 120, 40, &Theme::default()).join("\n");
+            assert_eq!(frame.contains("decades"), is_log, "{statistic} {scale}: {frame}");
+            assert_eq!(frame.contains("plain / residual"), is_log, "{statistic} {scale}: {frame}");
+            app.act(Action::SelectView(ViewKind::Heatmap));
+            let frame = rows(&app, 120, 40, &Theme::default());
+            let legend = frame.iter().find(|row| row.starts_with(statistic.name())).unwrap();
+            assert_eq!(legend.contains("about zero"), statistic.scale() == Scale::Signed, "{legend}");
+            app.act(Action::CycleScale);
+        }
+    }
+}
+
+#[test]
+fn counts_that_are_all_zero_go_from_zero_to_one() {
+    let mut app = specimen::plain_beside_residual();
+    app.act(Action::SelectStatistic(Statistic::ActivationNonFinite));
+    app.act(Action::SelectView(ViewKind::Heatmap));
+    let frame = rows(&app, 120, 40, &Theme::new(Colors::None, Background::Dark, Characters::Ascii));
+    let legend = frame.iter().find(|row| row.starts_with("activation_non_finite")).unwrap();
+    assert!(legend.contains("(linear) 0 ") && legend.trim_end().ends_with(" 1"), "{legend}");
+}
+
+#[test]
+fn without_colours_a_lane_alone_is_drawn_in_dots_and_lanes_together_in_marks() {
+    let theme = Theme::new(Colors::None, Background::Dark, Characters::Unicode);
+    let is_dots = |c: char| ('\u{2801}'..='\u{28ff}').contains(&c);
+    let mut app = specimen::plain_beside_residual();
+    for view in [ViewKind::Overview, ViewKind::Layer] {
+        app.act(Action::SelectView(view));
+        let frame = rows(&app, 120, 40, &theme).join("");
+        assert!(frame.contains(is_dots), "{view} has a chart a lane");
+    }
+    app.act(Action::SelectView(ViewKind::Profile));
+    let chart = rows(&app, 120, 40, &theme)[2..20].join("");
+    assert!(chart.contains('•') && chart.contains('+') && !chart.contains(is_dots), "{chart}");
+}
