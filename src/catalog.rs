@@ -106,7 +106,7 @@ pub enum Prompt {
 /// The mean curves of one lane over several runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LaneBand {
-    /// The lane, with the run's label before it where lanes of several configurations are shown.
+    /// The lane, with what tells its group apart before it where lanes of several groups are shown.
     pub name: String,
     /// The runs whose curves are in it.
     pub runs: usize,
@@ -295,19 +295,28 @@ impl Catalog {
         self.current().into_iter().collect()
     }
 
-    /// The runs whose mean curves are shown: the chosen ones; where that is a single one, all that are shown and
-    /// differ from it in their seed only.
+    /// The runs whose mean curves are shown: the newest of each seed of the chosen ones; where a single run is chosen, of
+    /// all that are shown and belong to its group.
     pub fn band_runs(&self) -> Vec<&Run> {
+        let mut runs = group::newest_of_each_seed(&self.band_candidates(), |run| Some(*run));
+        runs.truncate(Catalog::MOST_BANDED);
+        runs
+    }
+
+    /// How many runs [`Catalog::band_runs`] leaves out because a newer one has the same seed.
+    pub fn band_repeats(&self) -> usize {
+        let candidates = self.band_candidates();
+        candidates.len() - group::newest_of_each_seed(&candidates, |run| Some(*run)).len()
+    }
+
+    fn band_candidates(&self) -> Vec<&Run> {
         let chosen = self.chosen();
         match chosen.as_slice() {
-            [one] if one.configuration().is_some() => {
+            [one] if one.group_key().is_some() => {
                 let shown = self.runs.iter().filter(|run| rows::is_shown(self, run));
-                shown
-                    .filter(|run| run.configuration() == one.configuration())
-                    .take(Catalog::MOST_BANDED)
-                    .collect()
+                shown.filter(|run| run.group_key() == one.group_key()).collect()
             }
-            several => several.iter().copied().take(Catalog::MOST_BANDED).collect(),
+            _ => chosen,
         }
     }
 
@@ -358,7 +367,7 @@ impl Catalog {
         self.stale = true;
     }
 
-    /// Whether runs that differ in their seed only are one row.
+    /// Whether runs that differ in their seed only and ended alike are one row.
     pub fn is_grouped(&self) -> bool {
         self.grouped
     }

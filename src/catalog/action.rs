@@ -36,7 +36,7 @@ pub enum Action {
     SortBy(SortKey),
     /// Orders the other way round.
     Reverse,
-    /// One row for runs that differ in their seed only, or a row for each.
+    /// One row for runs that differ in their seed only and ended alike, or a row for each.
     ToggleGroups,
     /// What is shown beside the table.
     SetPane(Pane),

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::session::curves::Curve;
+use crate::session::curves::{Curve, Point};
 
 /// A curve of several runs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Band {
     /// Its points with ascending steps.
     pub points: Vec<BandPoint>,
+    /// The greatest value of each run; infinite where one of its values is not finite.
+    pub peaks: Vec<f64>,
 }
 
 /// What several runs say of one stretch of steps.
@@ -50,7 +52,16 @@ pub fn band(curves: &[&Curve]) -> Band {
         min: means.iter().copied().fold(f64::NAN, f64::min),
         max: means.iter().copied().fold(f64::NAN, f64::max),
     };
-    Band { points: steps.into_iter().map(point).collect() }
+    Band {
+        points: steps.into_iter().map(point).collect(),
+        peaks: curves.iter().map(|curve| peak(curve)).collect(),
+    }
+}
+
+fn peak(curve: &Curve) -> f64 {
+    let value =
+        |point: &Point| if point.non_finite > 0 { f64::INFINITY } else { point.mean().unwrap_or(f64::NAN) };
+    curve.points().iter().map(value).fold(f64::NAN, f64::max)
 }
 
 #[cfg(test)]

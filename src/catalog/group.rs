@@ -1,17 +1,34 @@
-//! Runs that differ in nothing but their seed, as one.
+//! Runs that differ in nothing but their seed and ended alike, as one. Of several runs of one seed the newest counts;
+//! the others are repeats, which would only draw its figures together.
+
+use std::collections::{HashMap, HashSet};
 
 use super::run::Run;
 use crate::runlog::LaneSummary;
 
-/// Runs of one configuration.
+/// Runs of several seeds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
-    /// What they share; see [`Run::configuration`].
-    pub configuration: u64,
-    /// Their places in the catalog, in the order in which they stand.
+    /// What they share; see [`Run::group_key`].
+    pub key: u64,
+    /// The places of all of them in the catalog, in the order in which they stand.
     pub runs: Vec<usize>,
-    /// Their lanes, in the order of the experiment.
+    /// Those that are the newest of their seed.
+    pub seeds: Vec<usize>,
+    /// The lanes of [`Group::seeds`], in the order of the experiment.
     pub lanes: Vec<LaneGroup>,
+}
+
+impl Group {
+    /// How many runs there are beside the newest of each seed.
+    pub fn repeats(&self) -> usize {
+        self.runs.len() - self.seeds.len()
+    }
+
+    /// Whether a run is the newest of its seed.
+    pub fn counts(&self, run: usize) -> bool {
+        self.seeds.contains(&run)
+    }
 }
 
 /// The lanes of one name.
@@ -63,35 +80,61 @@ impl Figures {
 }
 
 /// The groups of runs that stand in this order, each where its first run stands; what belongs to none stands
-/// alone.
+/// alone, as do repeats where there is a single seed.
 pub(super) fn groups(runs: &[Run], order: &[usize]) -> Vec<Result<Group, usize>> {
-    let mut places = std::collections::HashMap::new();
+    let mut seeds: HashMap<u64, HashSet<u64>> = HashMap::new();
+    for (key, seed) in order.iter().filter_map(|index| key_and_seed(runs.get(*index)?)) {
+        seeds.entry(key).or_default().insert(seed);
+    }
+    let key_of = |index: usize| {
+        runs.get(index)?.group_key().filter(|key| seeds.get(key).is_some_and(|seeds| seeds.len() > 1))
+    };
+    let mut places = HashMap::new();
     let mut groups: Vec<Result<Group, usize>> = Vec::new();
     for &index in order {
-        let Some(configuration) = runs.get(index).and_then(Run::configuration) else {
+        let Some(key) = key_of(index) else {
             groups.push(Err(index));
             continue;
         };
-        let place = *places.entry(configuration).or_insert_with(|| {
-            groups.push(Ok(Group { configuration, runs: Vec::new(), lanes: Vec::new() }));
+        let place = *places.entry(key).or_insert_with(|| {
+            groups.push(Ok(Group { key, runs: Vec::new(), seeds: Vec::new(), lanes: Vec::new() }));
             groups.len() - 1
         });
         if let Some(Ok(group)) = groups.get_mut(place) {
             group.runs.push(index);
         }
     }
-    for group in &mut groups {
-        match group {
-            Ok(alone) if alone.runs.len() == 1 => *group = Err(alone.runs[0]),
-            Ok(group) => group.lanes = lanes(runs, &group.runs),
-            Err(_) => {}
-        }
+    for group in groups.iter_mut().flatten() {
+        group.seeds = newest_of_each_seed(&group.runs, |index| runs.get(*index));
+        group.lanes = lanes(runs, &group.seeds);
     }
     groups
 }
 
-/// The lanes of runs of one configuration.
-pub(super) fn lanes(runs: &[Run], members: &[usize]) -> Vec<LaneGroup> {
+fn key_and_seed(run: &Run) -> Option<(u64, u64)> {
+    run.group_key().zip(run.seed())
+}
+
+/// Without the runs of which there is a newer one of the same seed. What can't be in a group stays.
+pub(super) fn newest_of_each_seed<'a, T: Copy>(items: &[T], run: impl Fn(&T) -> Option<&'a Run>) -> Vec<T> {
+    let age = |run: &'a Run| (run.started_ms(), run.id());
+    let mut newest: HashMap<(u64, u64), &'a Run> = HashMap::new();
+    for run in items.iter().filter_map(&run) {
+        let Some(key) = key_and_seed(run) else { continue };
+        let newest = newest.entry(key).or_insert(run);
+        if age(run) > age(newest) {
+            *newest = run;
+        }
+    }
+    let counts = |item: &T| {
+        let Some(run) = run(item) else { return false };
+        key_and_seed(run).is_none_or(|key| newest.get(&key).is_some_and(|newest| newest.id() == run.id()))
+    };
+    items.iter().copied().filter(counts).collect()
+}
+
+/// The lanes of runs of one group.
+fn lanes(runs: &[Run], members: &[usize]) -> Vec<LaneGroup> {
     let Some(first) = members.first().and_then(|index| runs.get(*index)) else { return Vec::new() };
     let of = |name: &str, figure: fn(&LaneSummary) -> Option<f32>| {
         let lanes = members.iter().filter_map(|index| runs.get(*index)).flat_map(Run::lanes);

@@ -1,6 +1,6 @@
 //! Which rows are shown, in which order, and which of them the cursor is on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::band::band;
 use super::group::{self, Group};
@@ -8,6 +8,7 @@ use super::run::{At, Run};
 use super::sort;
 use super::{Catalog, LaneBand, Pane};
 use crate::session::curves::LaneCurves;
+use crate::text::printable;
 
 /// A row of the table. Numbers are places in [`Catalog::runs`], [`Catalog::groups`] and a run's lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub enum Row {
         /// Whether its run stands below its group.
         nested: bool,
     },
-    /// Several runs of one configuration.
+    /// Runs of several seeds.
     Group {
         /// Which one.
         group: usize,
@@ -47,19 +48,19 @@ pub enum Row {
 pub enum RowKey {
     /// A run by its id, with a lane.
     Run(String, Option<usize>),
-    /// A group by its configuration, with a lane.
+    /// A group by its key, with a lane.
     Group(u64, Option<usize>),
 }
 
 /// What a row is called whatever the order.
 pub(super) fn key_of(catalog: &Catalog, row: &Row) -> RowKey {
     let id = |run: usize| catalog.runs.get(run).map(|run| run.id().to_owned()).unwrap_or_default();
-    let configuration = |group: usize| catalog.groups.get(group).map_or(0, |group| group.configuration);
+    let key = |group: usize| catalog.groups.get(group).map_or(0, |group| group.key);
     match *row {
         Row::Run { run, .. } => RowKey::Run(id(run), None),
         Row::Lane { run, lane, .. } => RowKey::Run(id(run), Some(lane)),
-        Row::Group { group } => RowKey::Group(configuration(group), None),
-        Row::GroupLane { group, lane } => RowKey::Group(configuration(group), Some(lane)),
+        Row::Group { group } => RowKey::Group(key(group), None),
+        Row::GroupLane { group, lane } => RowKey::Group(key(group), Some(lane)),
     }
 }
 
@@ -119,7 +120,7 @@ fn find_cursor(catalog: &mut Catalog) {
         // A lane that is no longer shown gives way to what it belongs to.
         let found = place(wanted).or_else(|| match wanted {
             RowKey::Run(id, Some(_)) => place(&RowKey::Run(id.clone(), None)),
-            RowKey::Group(configuration, Some(_)) => place(&RowKey::Group(*configuration, None)),
+            RowKey::Group(key, Some(_)) => place(&RowKey::Group(*key, None)),
             _ => None,
         });
         catalog.at = found.unwrap_or(catalog.at);
@@ -130,15 +131,13 @@ fn find_cursor(catalog: &mut Catalog) {
 /// As comparing with [`key_of`], without making a key.
 fn is_called(catalog: &Catalog, row: &Row, key: &RowKey) -> bool {
     let is_run = |run: usize, id: &str| catalog.runs.get(run).is_some_and(|run| run.id() == id);
-    let is_group = |group: usize, configuration: u64| {
-        catalog.groups.get(group).is_some_and(|group| group.configuration == configuration)
-    };
+    let is_group = |group: usize, key: u64| catalog.groups.get(group).is_some_and(|group| group.key == key);
     match (row, key) {
         (Row::Run { run, .. }, RowKey::Run(id, None)) => is_run(*run, id),
         (Row::Lane { run, lane, .. }, RowKey::Run(id, Some(wanted))) => lane == wanted && is_run(*run, id),
-        (Row::Group { group }, RowKey::Group(configuration, None)) => is_group(*group, *configuration),
-        (Row::GroupLane { group, lane }, RowKey::Group(configuration, Some(wanted))) => {
-            lane == wanted && is_group(*group, *configuration)
+        (Row::Group { group }, RowKey::Group(key, None)) => is_group(*group, *key),
+        (Row::GroupLane { group, lane }, RowKey::Group(key, Some(wanted))) => {
+            lane == wanted && is_group(*group, *key)
         }
         _ => false,
     }
@@ -147,31 +146,38 @@ fn is_called(catalog: &Catalog, row: &Row, key: &RowKey) -> bool {
 /// A run with its curves.
 type Read<'a> = (&'a Run, &'a Vec<LaneCurves>);
 
-/// The mean curves of the chosen runs, by configuration and lane.
+/// The mean curves of the chosen runs, by group and lane.
 fn bands(catalog: &Catalog) -> Vec<LaneBand> {
     if catalog.pane != Pane::Bands {
         return Vec::new();
     }
-    let mut configurations: BTreeMap<(u64, &str), Vec<Read<'_>>> = BTreeMap::new();
+    let mut groups: BTreeMap<(u64, &str), Vec<Read<'_>>> = BTreeMap::new();
     for run in catalog.band_runs() {
         let Some(Ok(curves)) = catalog.curves.get(run.id()) else { continue };
-        let key = run.configuration().map_or((0, run.id()), |configuration| (configuration, ""));
-        configurations.entry(key).or_default().push((run, curves));
+        let key = run.group_key().map_or((0, run.id()), |key| (key, ""));
+        groups.entry(key).or_default().push((run, curves));
     }
-    let several = configurations.len() > 1;
-    // The oldest run's configuration first, whatever numbers they have.
-    let mut members: Vec<Vec<Read<'_>>> = configurations.into_values().collect();
-    members.sort_by_key(|runs| runs.iter().map(|(run, _)| (run.started_ms(), run.id())).min());
-    members.iter().flat_map(|runs| bands_of(runs, several)).collect()
+    // The oldest run's group first, whatever numbers they have.
+    let mut groups: Vec<Vec<Read<'_>>> = groups.into_values().collect();
+    groups.sort_by_key(|runs| runs.iter().map(|(run, _)| (run.started_ms(), run.id())).min());
+    let firsts = || groups.iter().filter_map(|runs| runs.first());
+    let labels: BTreeSet<String> = firsts().map(|(run, _)| run.label()).collect();
+    let name = |run: &Run| match (groups.len(), labels.len()) {
+        (1, _) => None,
+        (groups, labels) if groups == labels => Some(run.label()),
+        _ => Some(printable(run.id())),
+    };
+    let names: Vec<Option<String>> = firsts().map(|(run, _)| name(run)).collect();
+    groups.iter().zip(&names).flat_map(|(runs, name)| bands_of(runs, name.as_deref())).collect()
 }
 
-fn bands_of(runs: &[Read<'_>], several: bool) -> Vec<LaneBand> {
-    let Some((first, lanes)) = runs.first() else { return Vec::new() };
+fn bands_of(runs: &[Read<'_>], name: Option<&str>) -> Vec<LaneBand> {
+    let Some((_, lanes)) = runs.first() else { return Vec::new() };
     let of_lane = |lane: &LaneCurves| {
         let curves =
             || runs.iter().filter_map(|(_, lanes)| lanes.iter().find(|other| other.name == lane.name));
         LaneBand {
-            name: if several { format!("{} {}", first.label(), lane.name) } else { lane.name.clone() },
+            name: name.map_or_else(|| lane.name.clone(), |name| format!("{name} {}", lane.name)),
             runs: curves().count(),
             loss: band(&curves().map(|curves| &curves.loss).collect::<Vec<_>>()),
             test: band(&curves().map(|curves| &curves.test).collect::<Vec<_>>()),

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::filter::{Field, Key, Subject};
 use crate::experiment::{Experiment, Lane, Optimizer, Schedule};
-use crate::runlog::{Known, LaneSummary, Listed, Notes, State};
+use crate::runlog::{Known, LaneSummary, Listed, Notes, RunSummary, State};
 use crate::text::printable;
 
 /// A run.
@@ -14,26 +14,26 @@ pub struct Run {
     /// All that a word without a key is looked for in, in lower case.
     words: String,
     command: String,
-    configuration: Option<u64>,
+    group_key: Option<u64>,
 }
 
 impl Run {
     /// The run that was listed.
     pub fn new(listed: Listed) -> Run {
         let mut words = vec![listed.id.as_str()];
-        let (mut command, mut configuration) = (String::new(), None);
+        let (mut command, mut group_key) = (String::new(), None);
         match &listed.known {
             Ok(known) => {
                 let manifest = &known.summary.manifest;
                 words.extend([&*manifest.experiment, &*manifest.question, known.notes.note()]);
                 words.extend(known.notes.tags().iter().map(String::as_str));
                 command = manifest.command.join(" ");
-                configuration = known.experiment.as_ref().map(configuration_of);
+                group_key = group_key_of(known);
             }
             Err(reason) => words.push(reason),
         }
         let words = words.join("\n").to_lowercase();
-        Run { listed, words, command, configuration }
+        Run { listed, words, command, group_key }
     }
 
     /// The name of its folder.
@@ -77,9 +77,15 @@ impl Run {
         self.known()?.experiment.as_ref()?.lanes.iter().find(|setting| setting.name == *name)
     }
 
-    /// A number that runs share which differ in nothing but their seed; none where the experiment is not known.
-    pub fn configuration(&self) -> Option<u64> {
-        self.configuration
+    /// A number that runs share which differ in nothing but their seed and ended alike; none where a run isn't over or
+    /// its experiment is not known.
+    pub fn group_key(&self) -> Option<u64> {
+        self.group_key
+    }
+
+    /// The seed of its experiment.
+    pub fn seed(&self) -> Option<u64> {
+        self.known().map(|known| known.summary.manifest.seed)
     }
 
     /// When it started, in milliseconds since 1970.
@@ -109,13 +115,24 @@ impl Run {
     }
 }
 
-/// Equal for experiments that differ in their seed only. It lasts as long as the process, no longer.
-fn configuration_of(experiment: &Experiment) -> u64 {
-    let seedless = Experiment { seed: 0, ..experiment.clone() };
+/// Equal for runs of one experiment that differ in their seed only and whose lanes ended alike. It lasts as long as the
+/// process, no longer.
+fn group_key_of(known: &Known) -> Option<u64> {
+    let RunSummary { state, manifest, lanes, .. } = &known.summary;
+    if !state.is_over() {
+        return None;
+    }
+    let seedless = Experiment { seed: 0, ..known.experiment.clone()? };
     let mut hasher = DefaultHasher::new();
     // Derived, so that it names every field and every value, and tells any two numbers apart.
     format!("{seedless:?}").hash(&mut hasher);
-    hasher.finish()
+    manifest.experiment.hash(&mut hasher);
+    for lane in lanes {
+        // Seeds diverge at steps of their own; what was cut short is alike only where it got as far.
+        let step = (lane.state != State::Diverged).then_some(lane.step);
+        (lane.state, step).hash(&mut hasher);
+    }
+    Some(hasher.finish())
 }
 
 /// A run at a moment, for a filter.

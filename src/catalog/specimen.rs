@@ -227,3 +227,30 @@ pub fn curves(id: &str, seed: u64) -> RunCurves {
     };
     RunCurves { id: id.to_owned(), lanes: Ok(vec![lane("plain", 1.6), lane("residual", 0.1)]) }
 }
+
+/// The catalog of [`runs`] with two repeats of the first seed of its group, and one that diverged.
+pub fn catalog_with_repeats() -> Catalog {
+    let mut catalog = catalog();
+    let again =
+        |id: &str| Made::new(id).seed(0).note("", &["baseline"]).pair(State::Finished, 2.3, 0.07).listed();
+    let diverged = Made::new("20261123-074000-depth").seed(3).pair(State::Diverged, f32::NAN, f32::NAN);
+    let (second, third) = (again("20261123-072500-depth"), again("20261123-073000-depth"));
+    catalog.apply(Found::Runs(vec![second, third, diverged.listed()]));
+    catalog.settle();
+    catalog
+}
+
+/// Curves that leave every scale from a third of the steps on.
+pub fn diverging_curves(id: &str) -> RunCurves {
+    let lane = |name: &str| {
+        let (mut loss, mut test) = (Curve::default(), Curve::default());
+        for step in 1..=300u64 {
+            loss.push(step, if step < 200 { 2.3 } else { 1e21 * step as f32 });
+            if step.is_multiple_of(50) {
+                test.push(step, 0.9);
+            }
+        }
+        LaneCurves { name: name.to_owned(), loss, test }
+    };
+    RunCurves { id: id.to_owned(), lanes: Ok(vec![lane("plain"), lane("residual")]) }
+}

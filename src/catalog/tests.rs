@@ -168,6 +168,59 @@ fn runs_that_differ_in_their_seed_only_are_one_group() {
     assert_eq!(catalog.cursor(), place, "from a run of the group up to the group");
 }
 
+/// Runs of one experiment: three seeds, two of which were run again, and what is not like them.
+fn repeated() -> Catalog {
+    let made =
+        |id: &str, seed, residual| Made::new(id).seed(seed).pair(State::Finished, 2.3, residual).listed();
+    let mut catalog = Catalog::new();
+    catalog.apply(Found::Runs(vec![
+        made("20261123-070000-depth", 0, 0.9),
+        made("20261123-070100-depth", 1, 0.2),
+        made("20261123-070200-depth", 2, 0.3),
+        made("20261123-070300-depth", 0, 0.8),
+        made("20261123-070400-depth", 0, 0.1),
+        made("20261123-070500-other-name", 3, 0.7),
+        Made::new("20261123-070600-depth").seed(4).pair(State::Running, 2.3, 0.7).listed(),
+        Made::new("20261123-070700-depth").seed(5).pair(State::Stopped, 2.3, 0.7).listed(),
+    ]));
+    catalog.settle();
+    catalog
+}
+
+#[test]
+fn repeats_are_not_seeds_and_the_newest_run_of_each_seed_counts() {
+    let mut catalog = repeated();
+    catalog.act(Action::ToggleGroups);
+    let [group] = catalog.groups() else { panic!("{:?}", catalog.groups()) };
+    assert_eq!((group.runs.len(), group.seeds.len(), group.repeats()), (5, 3, 2));
+    let loss = &group.lanes[1].loss;
+    assert_eq!(loss.count, 3);
+    assert!((loss.mean - 0.2).abs() < 1e-6 && (loss.max - 0.3).abs() < 1e-6, "{loss:?}");
+    assert_eq!(catalog.rows().len(), 4, "other names and what ended otherwise stand alone");
+}
+
+#[test]
+fn runs_of_a_single_seed_are_no_group() {
+    let mut catalog = repeated();
+    catalog.act(Action::OpenFilter);
+    type_text(&mut catalog, "seed=0");
+    act_all(&mut catalog, &[Action::Confirm, Action::ToggleGroups]);
+    assert_eq!((catalog.groups().len(), catalog.rows().len()), (0, 3));
+}
+
+#[test]
+fn bands_are_over_seeds_not_over_repeats() {
+    let mut catalog = repeated();
+    go_to(&mut catalog, "20261123-070000-depth");
+    catalog.act(Action::SetPane(Pane::Bands));
+    let mut missing = catalog.missing_curves().unwrap();
+    missing.sort();
+    assert_eq!(missing, ["20261123-070100-depth", "20261123-070200-depth", "20261123-070400-depth"]);
+    assert_eq!(catalog.band_repeats(), 2);
+    go_to(&mut catalog, "20261123-070600-depth");
+    assert_eq!((catalog.band_runs().len(), catalog.band_repeats()), (1, 0));
+}
+
 #[test]
 fn differences_are_only_what_differs() {
     let catalog = catalog();

@@ -48,6 +48,19 @@ fn scenes() -> Vec<(&'static str, Catalog)> {
     differences.extend(mark);
     differences.push(Action::SetPane(Pane::Differences));
     let bands = of(&[Action::SelectRow(8), Action::SetPane(Pane::Bands)]);
+    let of_repeats = |actions: &[Action]| {
+        let mut catalog = specimen::catalog_with_repeats();
+        for (seed, minute) in [(0, 30), (1, 10), (2, 20)] {
+            catalog.apply(Found::Curves(specimen::curves(&format!("20261123-07{minute}00-depth"), seed)));
+        }
+        catalog.apply(Found::Curves(specimen::diverging_curves("20261123-074000-depth")));
+        actions.iter().for_each(|action| drop(catalog.act(*action)));
+        catalog
+    };
+    let repeats = of_repeats(&[Action::ToggleGroups, Action::SelectRow(7), Action::Expand]);
+    let mut off_the_scale = vec![Action::SelectRow(6)];
+    off_the_scale.extend([Action::ToggleMark; 4]);
+    off_the_scale.push(Action::SetPane(Pane::Bands));
     let delete = of(&[Action::SelectRow(7), Action::ToggleMark, Action::ToggleMark, Action::OpenDelete]);
     let tags = of(&[Action::SelectRow(7), Action::OpenTags]);
     vec![
@@ -56,6 +69,8 @@ fn scenes() -> Vec<(&'static str, Catalog)> {
         ("groups", groups),
         ("differences", of(&differences)),
         ("bands", bands),
+        ("repeats", repeats),
+        ("off_the_scale", of_repeats(&off_the_scale)),
         ("delete", delete),
         ("tags", tags),
     ]
@@ -169,12 +184,12 @@ fn runs_are_browsed_in_a_terminal() {
     terminal.wait_for("2 marked");
     terminal.wait_for("what differs in 2 runs");
     terminal.press("b");
-    terminal.wait_for("mean and range over 2 runs");
+    terminal.wait_for("mean and range over 2 seeds");
     terminal.wait_for("residual (2)");
     terminal.press("\r");
     terminal.wait_for("1 overview");
     terminal.press("q");
-    terminal.wait_for("mean and range over 2 runs");
+    terminal.wait_for("mean and range over 2 seeds");
     terminal.press("A\x1b");
     // The details in place of the curves; a key right behind Escape would be one with Alt.
     terminal.wait_for("sgd at 0.05");

@@ -3,24 +3,20 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::catalog::{Band, Catalog, LaneBand};
+use crate::catalog::{Band, BandPoint, Catalog, LaneBand};
 use crate::text::printable;
 use crate::theme::{Glyph, Theme};
-use crate::widgets::{Bucket, Extent, LineChart, Series, SeriesKind, block_title, clip, put, put_centered};
+use crate::widgets::{
+    Axis, Bucket, Extent, LineChart, Series, SeriesKind, block_title, clip, put, put_centered,
+};
 
 /// From this height on both charts have room.
 const BOTH: u16 = 16;
 
 /// Draws it.
 pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let runs = catalog.band_runs();
     let awaited = catalog.curves_awaited();
-    let title = match (runs.len(), awaited) {
-        (1, 0) => "curves of 1 run".to_owned(),
-        (count, 0) => format!("mean and range over {count} runs"),
-        (count, awaited) => format!("mean and range over {count} runs, {awaited} being read"),
-    };
-    let mut inner = block_title(buffer, area, &title, theme.heading(), theme);
+    let mut inner = block_title(buffer, area, &title(catalog), theme.heading(), theme);
     for (id, problem) in catalog.curve_problems().take(3) {
         if inner.height < 4 {
             break;
@@ -34,27 +30,55 @@ pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &T
         return put_centered(buffer, inner, inner.height / 2, text, theme.muted());
     }
     if inner.height < BOTH {
-        return chart(catalog, "training loss", |lane| &lane.loss, inner, buffer, theme);
+        return chart(catalog, &LOSS, inner, buffer, theme);
     }
     let upper = Rect { height: inner.height / 2, ..inner };
     let lower = Rect { y: upper.bottom(), height: inner.height - upper.height, ..inner };
-    chart(catalog, "training loss", |lane| &lane.loss, upper, buffer, theme);
-    chart(catalog, "test error", |lane| &lane.test, lower, buffer, theme);
+    chart(catalog, &LOSS, upper, buffer, theme);
+    chart(catalog, &TEST, lower, buffer, theme);
 }
 
-fn chart(
-    catalog: &Catalog,
-    title: &str,
+/// What is laid over one another, and what is not.
+fn title(catalog: &Catalog) -> String {
+    let runs = catalog.band_runs();
+    let is_one_group =
+        runs.iter().all(|run| run.group_key().is_some() && run.group_key() == runs[0].group_key());
+    let mut title = match runs.len() {
+        1 => "curves of 1 run".to_owned(),
+        count if is_one_group => format!("mean and range over {count} seeds"),
+        count => format!("mean and range over {count} runs"),
+    };
+    match catalog.band_repeats() {
+        0 => {}
+        1 => title += ", 1 older repeat left out",
+        count => title += &format!(", {count} older repeats left out"),
+    }
+    match catalog.curves_awaited() {
+        0 => {}
+        awaited => title += &format!(", {awaited} being read"),
+    }
+    title
+}
+
+/// A chart of one figure of all lanes.
+struct Figure {
+    title: &'static str,
     of: fn(&LaneBand) -> &Band,
-    area: Rect,
-    buffer: &mut Buffer,
-    theme: &Theme,
-) {
-    let bands = catalog.bands();
-    let last = bands.iter().filter_map(|lane| of(lane).points.last()).map(|point| point.step).max();
-    let buckets: Vec<(Vec<Bucket>, Vec<Bucket>)> = bands.iter().map(|lane| buckets(of(lane))).collect();
+    /// What a value is multiplied by to be in the title's unit.
+    scale: f64,
+}
+
+const LOSS: Figure = Figure { title: "training loss", of: |lane| &lane.loss, scale: 1.0 };
+const TEST: Figure = Figure { title: "test error %", of: |lane| &lane.test, scale: 100.0 };
+
+fn chart(catalog: &Catalog, figure: &Figure, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let bands = || catalog.bands().iter().map(figure.of);
+    let last = bands().filter_map(|band| band.points.last()).map(|point| point.step).max();
+    let buckets: Vec<(Vec<Bucket>, Vec<Bucket>)> =
+        bands().map(|band| (spans(band, figure.scale), means(band, figure.scale))).collect();
+    let limit = limit(bands());
     let names: Vec<String> =
-        bands.iter().map(|lane| format!("{} ({})", printable(&lane.name), lane.runs)).collect();
+        catalog.bands().iter().map(|lane| name(lane, (figure.of)(lane), limit)).collect();
     let mut series = Vec::new();
     for (lane, (band, _)) in buckets.iter().enumerate() {
         let (style, mark) = (theme.lane_faded(lane), theme.glyph(Glyph::Shade));
@@ -62,25 +86,20 @@ fn chart(
         series.push(Series { name: "", buckets: band, style, mark, kind, read_out: None });
     }
     // All means over all bands.
-    for (lane, (_, mean)) in buckets.iter().enumerate() {
+    for (lane, (band, (_, mean))) in bands().zip(&buckets).enumerate() {
         let (style, mark) = (theme.lane(lane), theme.lane_swatch(lane));
-        let read_out = of(&bands[lane]).points.last().map(|point| point.mean);
-        series.push(Series {
-            name: &names[lane],
-            buckets: mean,
-            style,
-            mark,
-            kind: SeriesKind::Curve,
-            read_out,
-        });
+        let read_out = band.points.last().map(|point| figure.scale * point.mean);
+        let (name, kind) = (names[lane].as_str(), SeriesKind::Curve);
+        series.push(Series { name, buckets: mean, style, mark, kind, read_out });
     }
     let x = (0.0, last.unwrap_or(1).max(1) as f64);
+    let y = axis(&buckets, figure.scale * limit);
     LineChart {
-        title,
+        title: figure.title,
         series: &series,
         x,
         x_name: "step",
-        y: None,
+        y,
         log: false,
         cursor: None,
         reference: None,
@@ -88,16 +107,47 @@ fn chart(
     .render(area, buffer, theme);
 }
 
-/// The band and the mean.
-fn buckets(band: &Band) -> (Vec<Bucket>, Vec<Bucket>) {
-    let span = |point: &crate::catalog::BandPoint| {
-        let mut extent: Extent =
-            [point.min as f32, point.max as f32].into_iter().filter(|x| x.is_finite()).collect();
+/// A loss beyond so many times what the curves begin with is no longer on the axis: next to a run that diverges nothing
+/// else would be seen.
+const MOST_RISE: f64 = 10.0;
+
+/// The value above which nothing is on the axis.
+fn limit<'a>(bands: impl Iterator<Item = &'a Band>) -> f64 {
+    let first = |band: &Band| band.points.iter().map(|point| point.mean).find(|mean| mean.is_finite());
+    MOST_RISE * bands.filter_map(first).fold(f64::INFINITY, f64::min)
+}
+
+/// From the least to the greatest value within the limit; none, so that the chart fits it, where all are.
+fn axis(buckets: &[(Vec<Bucket>, Vec<Bucket>)], limit: f64) -> Option<Axis> {
+    let extents = || buckets.iter().flat_map(|(band, _)| band).map(|bucket| bucket.extent);
+    let is_above = |extent: Extent| extent.range().is_some_and(|(_, max)| f64::from(max) > limit);
+    let within = |extent: Extent| extent.range().filter(|(min, _)| f64::from(*min) <= limit);
+    let cut = |(min, max): (f32, f32)| Extent { min, max: max.min(limit as f32), non_finite: false };
+    extents().any(is_above).then(|| Axis::fit(extents().filter_map(within).map(cut), false).with_margin(0.03))
+}
+
+/// A lane with the number of its runs, and how many of them leave the axis.
+fn name(lane: &LaneBand, band: &Band, limit: f64) -> String {
+    let runs = lane.runs;
+    match band.peaks.iter().filter(|peak| **peak > limit).count() {
+        0 => format!("{} ({runs})", printable(&lane.name)),
+        off => format!("{} ({runs}, {off} off the scale)", printable(&lane.name)),
+    }
+}
+
+/// From the least to the greatest value of each point.
+fn spans(band: &Band, scale: f64) -> Vec<Bucket> {
+    let span = |point: &BandPoint| {
+        let ends = [point.min, point.max].map(|end| (scale * end) as f32);
+        let mut extent: Extent = ends.into_iter().filter(|end| end.is_finite()).collect();
         extent.non_finite |= point.non_finite;
-        Bucket { x: point.step as f64, extent, last: point.mean as f32 }
+        Bucket { x: point.step as f64, extent, last: (scale * point.mean) as f32 }
     };
-    let mean = |point: &crate::catalog::BandPoint| {
-        point.mean.is_finite().then(|| Bucket::of(point.step as f64, point.mean as f32))
-    };
-    (band.points.iter().map(span).collect(), band.points.iter().filter_map(mean).collect())
+    band.points.iter().map(span).collect()
+}
+
+/// The mean of each point.
+fn means(band: &Band, scale: f64) -> Vec<Bucket> {
+    let finite = band.points.iter().filter(|point| point.mean.is_finite());
+    finite.map(|point| Bucket::of(point.step as f64, (scale * point.mean) as f32)).collect()
 }

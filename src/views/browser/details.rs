@@ -184,18 +184,16 @@ fn wrap(text: &str, room: usize) -> Vec<String> {
 
 /// The lanes of a group with mean, standard deviation, least and greatest.
 fn of_group(catalog: &Catalog, group: &Group, theme: &Theme) -> (String, Vec<Line<'static>>) {
-    let runs: Vec<&Run> = group.runs.iter().filter_map(|run| catalog.runs().get(*run)).collect();
-    let label = runs.first().map(|run| run.label()).unwrap_or_default();
-    let seeds: Vec<String> = runs
-        .iter()
-        .filter_map(|run| run.known())
-        .map(|known| known.summary.manifest.seed.to_string())
-        .collect();
+    let first = group.runs.first().and_then(|run| catalog.runs().get(*run));
+    let label = first.map(|run| run.label()).unwrap_or_default();
+    let mut seeds: Vec<u64> = group.seeds.iter().filter_map(|run| catalog.runs().get(*run)?.seed()).collect();
+    seeds.sort_unstable();
+    let mut seeds = seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    if group.repeats() > 0 {
+        seeds += "; of each the newest run";
+    }
     let mut lines = vec![
-        Line::from(vec![
-            Span::styled("seeds     ", theme.muted()),
-            Span::styled(seeds.join(", "), theme.text()),
-        ]),
+        Line::from(vec![Span::styled("seeds     ", theme.muted()), Span::styled(seeds, theme.text())]),
         Line::styled("                      n     mean   st.dev.    least  greatest", theme.muted()),
     ];
     for lane in &group.lanes {
@@ -208,7 +206,7 @@ fn of_group(catalog: &Catalog, group: &Group, theme: &Theme) -> (String, Vec<Lin
         lines.extend(rows.iter().map(|(name, unit, figures)| spread(name, *unit, figures, theme)));
     }
     let separator = theme.glyph(Glyph::Separator);
-    (format!("{label} {separator} {} runs that differ in their seed", runs.len()), lines)
+    (format!("{label} {separator} {}", figures::seeds(group)), lines)
 }
 
 fn spread(name: &str, unit: Unit, figures: &Figures, theme: &Theme) -> Line<'static> {

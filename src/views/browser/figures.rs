@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 
-use crate::catalog::{Figures, Run};
+use crate::catalog::{Figures, Group, Run};
 use crate::runlog::State;
 use crate::text::printable;
 use crate::theme::{Glyph, Theme};
@@ -80,6 +80,16 @@ impl Unit {
                 format!("{}{sign}{}", self.brief(figures.mean), self.brief(figures.deviation))
             }
         }
+    }
+}
+
+/// The seeds of a group, and the runs beside the newest of each: `3 seeds, 2 repeats`.
+pub(super) fn seeds(group: &Group) -> String {
+    let seeds = group.seeds.len();
+    match group.repeats() {
+        0 => format!("{seeds} seeds"),
+        1 => format!("{seeds} seeds, 1 repeat"),
+        repeats => format!("{seeds} seeds, {repeats} repeats"),
     }
 }
 

@@ -17,6 +17,8 @@ const GUTTER: u16 = 4;
 const GAP: u16 = 2;
 /// The cells that the name has at least.
 const NAME: u16 = 14;
+/// The cells by which the first column grows where a group has repeats.
+const REPEATS: u16 = 11;
 /// From this width on the name is the whole id.
 const WHOLE_ID: u16 = 26;
 
@@ -80,8 +82,9 @@ const IMPORTANCE: [What; 11] = [
 ];
 
 /// The columns that have room, each with its first cell from the left and its width.
-fn layout(width: u16) -> Vec<(&'static Column, u16, u16)> {
-    let mut room = width.saturating_sub(GUTTER);
+fn layout(catalog: &Catalog, width: u16) -> Vec<(&'static Column, u16, u16)> {
+    let repeats = if catalog.groups().iter().any(|group| group.repeats() > 0) { REPEATS } else { 0 };
+    let mut room = width.saturating_sub(GUTTER + repeats);
     let mut shown: Vec<What> = Vec::new();
     for what in IMPORTANCE {
         let needed = COLUMNS.iter().find(|column| column.what == what).map_or(0, |column| column.width + GAP);
@@ -99,6 +102,7 @@ fn layout(width: u16) -> Vec<(&'static Column, u16, u16)> {
     let mut laid = Vec::new();
     for column in COLUMNS.iter().filter(|column| shown.contains(&column.what)) {
         let extra = match column.what {
+            What::State => repeats,
             What::Name => room - to_tags,
             What::Tags => to_tags,
             _ => 0,
@@ -125,7 +129,7 @@ pub(super) fn click(catalog: &Catalog, area: Rect, position: Position) -> Vec<Ac
     let x = position.x - area.x;
     if position.y == area.y {
         let is_hit = |laid: &&(&Column, u16, u16)| (laid.1..laid.1 + laid.2).contains(&x);
-        let laid = layout(area.width);
+        let laid = layout(catalog, area.width);
         return laid.iter().find(is_hit).map(|laid| Action::SortBy(laid.0.sort)).into_iter().collect();
     }
     let row = first_row(catalog, area) + usize::from(position.y - area.y - 1);
@@ -138,7 +142,7 @@ pub(super) fn click(catalog: &Catalog, area: Rect, position: Position) -> Vec<Ac
 
 /// Draws headings and the rows in sight.
 pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let laid = layout(area.width);
+    let laid = layout(catalog, area.width);
     for (column, x, width) in &laid {
         let is_sorted = catalog.sort().key == column.sort;
         let style = if is_sorted { theme.accent() } else { theme.muted() };
@@ -189,7 +193,7 @@ fn draw_row(
     );
     for (column, x, width) in laid {
         let (text, style) = match *row {
-            Row::Run { run, nested } => match catalog.runs().get(run) {
+            Row::Run { run: index, nested } => match catalog.runs().get(index) {
                 None => continue,
                 Some(run) => match run.problem() {
                     // Nothing else is known, so the reason has the rest of the row.
@@ -207,7 +211,10 @@ fn draw_row(
                         );
                         return;
                     }
-                    _ => of_run(run, nested, column.what, *width, theme),
+                    _ => {
+                        let member = nested.then(|| is_counted(catalog, index, run));
+                        of_run(run, member, column.what, *width, theme)
+                    }
                 },
             },
             Row::Lane { run, lane, nested } => match catalog.runs().get(run) {
@@ -230,6 +237,12 @@ fn draw_row(
     }
 }
 
+/// Whether a run counts in the group that it stands below.
+fn is_counted(catalog: &Catalog, index: usize, run: &Run) -> bool {
+    let group = catalog.groups().iter().find(|group| run.group_key() == Some(group.key));
+    group.is_some_and(|group| group.counts(index))
+}
+
 /// A mark, and an arrow that says whether there is more below.
 fn draw_gutter(catalog: &Catalog, row: &Row, place: Rect, buffer: &mut Buffer, theme: &Theme) {
     let marked = match row {
@@ -249,7 +262,8 @@ fn draw_gutter(catalog: &Catalog, row: &Row, place: Rect, buffer: &mut Buffer, t
     put(buffer, place, place.x + 2, place.y, &theme.glyph(glyph).to_string(), theme.muted());
 }
 
-fn of_run(run: &Run, nested: bool, what: What, width: u16, theme: &Theme) -> (String, Style) {
+/// A cell of a run; `member` says whether it counts in the group that it stands below.
+fn of_run(run: &Run, member: Option<bool>, what: What, width: u16, theme: &Theme) -> (String, Style) {
     let lanes = |figure: fn(&LaneSummary) -> Option<f32>| run.lanes().iter().filter_map(figure);
     let text = match what {
         What::State => {
@@ -258,7 +272,11 @@ fn of_run(run: &Run, nested: bool, what: What, width: u16, theme: &Theme) -> (St
         }
         What::Name => {
             let name = if width >= WHOLE_ID { printable(run.id()) } else { run.label() };
-            return (if nested { format!("  {name}") } else { name }, theme.heading());
+            return match member {
+                None => (name, theme.heading()),
+                Some(true) => (format!("  seed {}  {name}", seed(run)), theme.heading()),
+                Some(false) => (format!("  repeat of {}  {name}", seed(run)), theme.muted()),
+            };
         }
         What::Started => return (figures::time(run.started_ms(), false), theme.muted()),
         What::Networks => figures::networks(run, theme),
@@ -280,7 +298,7 @@ fn of_run(run: &Run, nested: bool, what: What, width: u16, theme: &Theme) -> (St
 }
 
 fn seed(run: &Run) -> String {
-    run.known().map_or_else(dash, |known| known.summary.manifest.seed.to_string())
+    run.seed().map_or_else(dash, |seed| seed.to_string())
 }
 
 fn of_lane(run: &Run, index: usize, last: bool, nested: bool, what: What, theme: &Theme) -> (String, Style) {
@@ -315,7 +333,10 @@ fn of_group(catalog: &Catalog, group: &Group, what: What, theme: &Theme) -> (Str
         group.lanes.iter().map(figure).filter(|mean| !mean.is_nan()).map(|mean| mean as f32)
     };
     let text = match what {
-        What::State => return (format!("{} seeds", group.runs.len()), theme.accent()),
+        What::State => {
+            let (glyph, _, style) = figures::state(first.state(), theme);
+            return (format!("{glyph} {}", figures::seeds(group)), style);
+        }
         What::Name => return (first.label(), theme.heading()),
         What::Started => return (figures::time(first.started_ms(), false), theme.muted()),
         What::Networks => figures::networks(first, theme),
