@@ -98,11 +98,8 @@ pub fn open(folders: &[PathBuf]) -> Result<Opened, RunLogError> {
 pub fn write_indexes(folder: &Path) -> Result<(), RunLogError> {
     for source in Replay::open(&[folder.to_owned()])?.into_lanes() {
         let Folded { lane, source, .. } = open_lane(source, false)?;
-        let failed = |source_error| RunLogError::Io {
-            action: "write the index of",
-            path: source.log.clone(),
-            source: source_error,
-        };
+        let failed =
+            |cause| RunLogError::Io { action: "write the index of", path: source.log.clone(), cause };
         save_index(&lane, &source).map_err(failed)?;
     }
     Ok(())

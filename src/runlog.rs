@@ -49,18 +49,19 @@ pub use summary::{LaneSummary, RunSummary, State};
 pub use trash::{Discarded, TRASH, discard, restore, run_path};
 pub use writer::LogWriter;
 
-/// Why a run could not be written, found or read.
+/// Why a run could not be written, found or read. A message says its cause itself, which is why no field is a `source`:
+/// whoever writes out a chain of errors would say it again.
 #[derive(Debug, thiserror::Error)]
 pub enum RunLogError {
     /// The file system refused.
-    #[error("could not {action} {}: {source}", shown(path))]
+    #[error("could not {action} {}: {cause}", shown(path))]
     Io {
         /// What was tried: `"read"`, `"create"`.
         action: &'static str,
         /// On what.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Written by a version of a later format.
     #[error(
@@ -97,12 +98,22 @@ pub enum RunLogError {
         /// Where it was looked for.
         root: PathBuf,
     },
-    /// Several ids begin like that.
-    #[error("`{}` begins the ids of several runs: {}; give more of it", printable(name), candidates.join(", "))]
+    /// There are not so many runs.
+    #[error("no run {back} before the latest in {}, which holds {count}", shown(root))]
+    TooFew {
+        /// How many before the latest.
+        back: usize,
+        /// Where it was looked for.
+        root: PathBuf,
+        /// The runs that there are.
+        count: usize,
+    },
+    /// Several ids hold that.
+    #[error("`{}` is part of the ids of several runs: {}; give more of it", printable(name), candidates.join(", "))]
     Ambiguous {
         /// What was asked for.
         name: String,
-        /// The ids that begin with it.
+        /// The ids that hold it.
         candidates: Vec<String>,
     },
 }
@@ -110,7 +121,7 @@ pub enum RunLogError {
 impl RunLogError {
     fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunLogError {
         let path = path.to_owned();
-        move |source| RunLogError::Io { action, path, source }
+        move |cause| RunLogError::Io { action, path, cause }
     }
 
     fn malformed(path: &Path, reason: impl Into<String>) -> RunLogError {

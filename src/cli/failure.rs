@@ -60,7 +60,7 @@ impl From<RunLogError> for Failure {
         let missing =
             |e: &io::Error| matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
         match &error {
-            RunLogError::Io { source, .. } if !missing(source) => Failure::Failed(error.into()),
+            RunLogError::Io { cause, .. } if !missing(cause) => Failure::Failed(error.into()),
             _ => Failure::Input(error.into()),
         }
     }

@@ -202,7 +202,7 @@ fn create_exclusively(root: &Path, id: &str) -> Result<(String, PathBuf), RunLog
         match fs::create_dir(&path) {
             Ok(()) => return Ok((id, path)),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists && attempt < ATTEMPTS => {}
-            Err(e) => return Err(RunLogError::Io { action: "create", path, source: e }),
+            Err(e) => return Err(RunLogError::Io { action: "create", path, cause: e }),
         }
     }
     unreachable!("the last attempt returns")

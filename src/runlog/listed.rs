@@ -1,12 +1,13 @@
 //! A folder of the runs folder as a list shows it: what the run is and how it stands, what the user says of
 //! it, or why it cannot be read. Whatever stands in the folder, this is little, and soon read.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
 use super::RunLogError;
-use super::bounded::{kind, read_bounded};
+use super::bounded::read_bounded;
 use super::folder::RunFolder;
 use super::listing::summarize;
 use super::manifest::Manifest;
@@ -46,7 +47,8 @@ impl Listed {
     }
 }
 
-/// The names in a folder of runs that may be runs, ascending: all but files, and what begins with a dot.
+/// The names in a folder of runs that may be runs, ascending: all but files, and what begins with a dot. Of the links to
+/// one folder the first is kept, and none where that folder stands in `root` itself.
 ///
 /// # Errors
 /// Where the folder cannot be read. One that does not exist holds none.
@@ -55,32 +57,42 @@ pub fn ids(root: &Path) -> Result<Vec<String>, RunLogError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(RunLogError::io("read", root))?,
     };
-    let mut ids = Vec::new();
+    let (mut ids, mut links) = (Vec::new(), Vec::new());
     for entry in entries {
         let entry = entry.map_err(RunLogError::io("read", root))?;
-        // Links are kept, to be shown as what they are.
-        let may_be_run = entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_symlink());
+        let Ok(kind) = entry.file_type() else { continue };
         let Ok(id) = entry.file_name().into_string() else { continue };
-        if may_be_run && !id.starts_with('.') {
+        if id.starts_with('.') {
+            continue;
+        }
+        if kind.is_dir() {
             ids.push(id);
+        } else if kind.is_symlink() {
+            links.push(id);
         }
     }
+    ids.extend(links_out(root, links));
     ids.sort_unstable();
     Ok(ids)
+}
+
+/// The links that lead out of `root`, one to each target.
+fn links_out(root: &Path, mut links: Vec<String>) -> Vec<String> {
+    links.sort_unstable();
+    let home = root.canonicalize().ok();
+    let mut targets = HashSet::new();
+    links.retain(|id| {
+        let target = root.join(id).canonicalize().ok();
+        target.is_some_and(|target| target.parent() != home.as_deref() && targets.insert(target))
+    });
+    links
 }
 
 /// Reads a folder of `root`; none where it is no run: no folder, or one without `run.json`.
 pub fn read_listed(root: &Path, id: &str, now: SystemTime) -> Option<Listed> {
     let path = root.join(id);
     let unreadable = |reason: String| Some(Listed { id: id.to_owned(), known: Err(reason) });
-    match fs::symlink_metadata(&path) {
-        Ok(metadata) if metadata.is_dir() => {}
-        Ok(metadata) if metadata.is_symlink() && path.join(Manifest::FILE).is_file() => {
-            return unreadable(kind(&metadata).to_owned());
-        }
-        _ => return None,
-    }
-    if fs::symlink_metadata(path.join(Manifest::FILE)).is_err() {
+    if !path.is_dir() || fs::symlink_metadata(path.join(Manifest::FILE)).is_err() {
         return None;
     }
     let summary = match summarize(&path, now) {
@@ -107,4 +119,33 @@ fn experiment(run: &Path) -> Option<Experiment> {
 fn short(error: &RunLogError, run: &Path) -> String {
     let text = error.to_string();
     text.replace(&format!("{}/", super::shown(run)), "")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::super::RunFolder;
+    use super::super::folder::tests::{experiment, new_run};
+    use super::*;
+
+    #[test]
+    fn a_run_elsewhere_is_listed_once_by_its_first_link() {
+        let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let experiment = experiment();
+        let here = RunFolder::create(root.path(), new_run("here", &experiment)).unwrap();
+        let there = RunFolder::create(elsewhere.path(), new_run("there", &experiment)).unwrap();
+        for (target, link) in [
+            (there.path(), "linked"),
+            (there.path(), "linked-again"),
+            (here.path(), "alias"),
+            (Path::new("loop"), "loop"),
+            (Path::new("gone"), "dangling"),
+        ] {
+            symlink(target, root.path().join(link)).unwrap();
+        }
+        assert_eq!(ids(root.path()).unwrap(), [here.id(), "linked"]);
+        let listed = read_listed(root.path(), "linked", SystemTime::now()).unwrap();
+        assert!(listed.known.is_ok(), "{listed:?}");
+    }
 }

@@ -1,9 +1,9 @@
-//! Finds the run that a user means: `latest`, an id, a unique prefix of one, or a folder.
+//! Finds the run that a user means: `latest`, one before it as `latest~1`, an id, a unique part of one, or a folder.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::RunLogError;
+use super::listed::ids;
 use super::manifest::Manifest;
 use crate::text::printable;
 
@@ -23,17 +23,17 @@ pub fn resolve(root: &Path, name: &str) -> Result<PathBuf, RunLogError> {
         Manifest::read(&path)?;
         return Ok(path);
     }
-    let ids = ids(root);
-    if name == "latest" {
-        return latest(root, &ids);
-    }
-    if ids.iter().any(|id| id == name) {
+    if is_run(&root.join(name)) && !name.is_empty() {
         return Ok(root.join(name));
     }
-    let candidates: Vec<&String> = ids.iter().filter(|id| !name.is_empty() && id.starts_with(name)).collect();
-    match candidates.as_slice() {
+    let ids: Vec<String> =
+        ids(root).unwrap_or_default().into_iter().filter(|id| is_run(&root.join(id))).collect();
+    if let Some(back) = back_from_latest(name) {
+        return nth_latest(root, &ids, back);
+    }
+    match candidates(name, &ids).as_slice() {
         [one] => Ok(root.join(one)),
-        [] if Path::new(name).join(Manifest::FILE).is_file() => Ok(PathBuf::from(name)),
+        [] if is_run(Path::new(name)) => Ok(PathBuf::from(name)),
         [] if ids.is_empty() => Err(RunLogError::Empty { root: root.to_owned() }),
         [] => {
             let (name, root) = (name.to_owned(), root.to_owned());
@@ -51,44 +51,55 @@ pub fn resolve(root: &Path, name: &str) -> Result<PathBuf, RunLogError> {
     }
 }
 
-/// The names of the folders in `root` that hold a run, ascending; none where `root` cannot be read.
-fn ids(root: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(root) else { return Vec::new() };
-    let is_folder =
-        |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_symlink());
-    let mut ids: Vec<String> = entries
-        .filter_map(Result::ok)
-        .filter(is_folder)
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|id| root.join(id).join(Manifest::FILE).is_file())
-        .collect();
-    ids.sort();
-    ids
+fn is_run(folder: &Path) -> bool {
+    folder.join(Manifest::FILE).is_file()
 }
 
 fn is_path(name: &str) -> bool {
     name == "." || name == ".." || name.contains(['/', std::path::MAIN_SEPARATOR])
 }
 
-/// The readable run that started last; of several, the one whose id is the greatest.
-fn latest(root: &Path, ids: &[String]) -> Result<PathBuf, RunLogError> {
+/// The ids that begin with a name; where none does, those that it is a part of.
+fn candidates<'a>(name: &str, ids: &'a [String]) -> Vec<&'a String> {
+    if name.is_empty() {
+        return Vec::new();
+    }
+    let begins: Vec<&String> = ids.iter().filter(|id| id.starts_with(name)).collect();
+    if begins.is_empty() { ids.iter().filter(|id| id.contains(name)).collect() } else { begins }
+}
+
+/// How many runs before the last one `latest`, `latest~1`, ... mean.
+fn back_from_latest(name: &str) -> Option<usize> {
+    match name.strip_prefix("latest")? {
+        "" => Some(0),
+        rest => rest.strip_prefix('~')?.parse().ok(),
+    }
+}
+
+/// The readable run so many before the one that started last; of several at one time, the one whose id is the greatest
+/// is the last.
+fn nth_latest(root: &Path, ids: &[String], back: usize) -> Result<PathBuf, RunLogError> {
     let started = |id: &String| {
         let path = root.join(id);
         Manifest::read(&path).ok().map(|manifest| (manifest.started_unix_ms, path))
     };
-    match ids.iter().filter_map(started).max() {
+    let mut runs: Vec<(i64, PathBuf)> = ids.iter().filter_map(started).collect();
+    runs.sort_unstable();
+    let count = runs.len();
+    match runs.into_iter().nth_back(back) {
         Some((_, path)) => Ok(path),
-        None => Err(RunLogError::Empty { root: root.to_owned() }),
+        None if count == 0 => Err(RunLogError::Empty { root: root.to_owned() }),
+        None => Err(RunLogError::TooFew { back, root: root.to_owned(), count }),
     }
 }
 
-/// Ids that look like the name, or hold it, the nearest first.
+/// Ids that look like the name, the nearest first.
 fn near(name: &str, ids: &[String]) -> Vec<String> {
     let likeness = |id: &String| {
         // Whoever mistypes an id may also have left out its date.
         let label = id.splitn(3, '-').nth(2).unwrap_or(id);
         let whole = strsim::jaro_winkler(name, id);
-        if id.contains(name) { 1.0 } else { whole.max(strsim::jaro_winkler(name, label)) }
+        whole.max(strsim::jaro_winkler(name, label))
     };
     let mut near: Vec<(f64, &String)> =
         ids.iter().map(|id| (likeness(id), id)).filter(|(likeness, _)| *likeness >= NEAR).collect();
@@ -98,6 +109,8 @@ fn near(name: &str, ids: &[String]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::folder::tests::{experiment, new_run};
     use super::super::{NewRun, RunFolder};
     use super::*;
@@ -128,6 +141,10 @@ mod tests {
         assert_eq!(found(&root, quick), quick);
         assert_eq!(found(&root, "20261123-121610"), quick);
         assert_eq!(found(&root, "latest"), "20261123-121710-depth");
+        assert_eq!(found(&root, "latest~0"), "20261123-121710-depth");
+        assert_eq!(found(&root, "latest~1"), quick);
+        assert_eq!(found(&root, "quick"), quick);
+        assert_eq!(found(&root, "1217"), "20261123-121710-depth");
         assert_eq!(found(&root, root.path().join(quick).to_str().unwrap()), quick);
     }
 
@@ -136,6 +153,15 @@ mod tests {
         let root = root_with(&["quick", "depth"]);
         fs::rename(root.path().join("20261123-121610-quick"), root.path().join("example")).unwrap();
         assert_eq!(found(&root, "latest"), "20261123-121710-depth");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_run_of_the_folder_is_a_name_of_it_and_no_run_more() {
+        let root = root_with(&["quick", "depth"]);
+        std::os::unix::fs::symlink("20261123-121710-depth", root.path().join("best")).unwrap();
+        assert_eq!(found(&root, "best"), "best");
+        assert_eq!(found(&root, "latest~1"), "20261123-121610-quick");
     }
 
     #[test]
@@ -147,7 +173,13 @@ mod tests {
             "{}",
             found(&root, "qiuck")
         );
-        assert!(found(&root, "depth").contains("did you mean 20261123-121710-depth?"));
+        assert!(found(&root, "121").contains("20261123-121710-depth, 20261123-121610-quick"));
+        assert!(
+            found(&root, "latest~2").contains("no run 2 before the latest"),
+            "{}",
+            found(&root, "latest~2")
+        );
+        assert!(found(&root, "latest~x").contains("no run `latest~x`"));
         assert!(found(&root, "zzz").contains("`skiplane runs` lists them"));
         assert!(found(&root, "").contains("no run"));
         let empty = tempfile::tempdir().unwrap();

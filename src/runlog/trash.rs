@@ -28,7 +28,8 @@ pub struct Discarded {
 /// # Errors
 /// Where the id names no folder of the runs folder itself, a process trains the run, or it cannot be moved.
 pub fn discard(root: &Path, id: &str) -> Result<Discarded, RunLogError> {
-    let path = run_path(root, id)?;
+    let path = named(root, id)?;
+    folder(&path)?;
     // Held until the folder is moved, so that nobody begins to train it meanwhile.
     let _lock = lock(&path)?;
     let trash = root.join(TRASH);
@@ -66,13 +67,14 @@ pub fn restore(root: &Path, run: &Discarded) -> Result<(), RunLogError> {
     fs::rename(&from, &to).map_err(RunLogError::io("move back", &from))
 }
 
-/// The folder of a run that stands in the folder of runs itself.
+/// The folder of a run that stands in the folder of runs, or that a link there leads to.
 ///
 /// # Errors
-/// Where the id would lead elsewhere, or is no folder.
+/// Where the id is no name, or names no folder.
 pub fn run_path(root: &Path, id: &str) -> Result<PathBuf, RunLogError> {
     let path = named(root, id)?;
-    folder(&path)?;
+    let metadata = fs::metadata(&path).map_err(RunLogError::io("find", &path))?;
+    is_folder(&path, &metadata)?;
     Ok(path)
 }
 
@@ -85,10 +87,14 @@ fn named(root: &Path, name: &str) -> Result<PathBuf, RunLogError> {
 
 fn folder(path: &Path) -> Result<(), RunLogError> {
     let metadata = fs::symlink_metadata(path).map_err(RunLogError::io("find", path))?;
+    is_folder(path, &metadata)
+}
+
+fn is_folder(path: &Path, metadata: &fs::Metadata) -> Result<(), RunLogError> {
     if metadata.is_dir() {
         return Ok(());
     }
-    Err(RunLogError::malformed(path, format!("expected a folder, found {}", kind(&metadata))))
+    Err(RunLogError::malformed(path, format!("expected a folder, found {}", kind(metadata))))
 }
 
 /// The lock of a run that nobody trains; none where there is no lock file, which must not come to be by this.
@@ -156,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn no_id_and_no_link_leads_out_of_the_runs_folder() {
+    fn no_id_leads_out_of_the_runs_folder_and_nothing_behind_a_link_is_moved() {
         let outer = root();
         let root = outer.path().join("runs");
         fs::create_dir(&root).unwrap();
         std::os::unix::fs::symlink(outer.path().join("a"), root.join("link")).unwrap();
         for id in ["", ".", "..", "../a", "/etc", "link", "a/b", ".trash", "none"] {
             assert!(discard(&root, id).is_err(), "{id}");
-            assert!(run_path(&root, id).is_err(), "{id}");
+            assert_eq!(run_path(&root, id).is_ok(), id == "link", "{id}");
             let discarded = Discarded { id: "x".into(), name: id.into() };
             assert!(restore(&root, &discarded).is_err(), "{id}");
         }

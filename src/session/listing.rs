@@ -211,7 +211,7 @@ impl Watch {
 }
 
 fn changed(run: &Path) -> Option<SystemTime> {
-    fs::symlink_metadata(run).and_then(|metadata| metadata.modified()).ok()
+    fs::metadata(run).and_then(|metadata| metadata.modified()).ok()
 }
 
 fn unix_ms() -> i64 {

@@ -251,7 +251,7 @@ impl Report {
 fn open_where_it_exists(log: &Path) -> Result<Option<LogReader<File>>, RunLogError> {
     match LogReader::open(log) {
         Ok(reader) => Ok(Some(reader)),
-        Err(RunLogError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(RunLogError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -41,20 +41,20 @@ pub enum SessionError {
         same_networks: bool,
     },
     /// The run's lock could not be asked for.
-    #[error("could not lock {}: {source}", printable(folder))]
+    #[error("could not lock {}: {cause}", printable(folder))]
     Lock {
         /// The run's folder.
         folder: String,
         /// Why not.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The system gave no thread.
-    #[error("expected a thread for {purpose}, found {source}; start fewer lanes, or raise the limit")]
+    #[error("expected a thread for {purpose}, found {cause}; start fewer lanes, or raise the limit")]
     Thread {
         /// What it is for.
         purpose: String,
         /// Why not.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 

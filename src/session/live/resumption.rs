@@ -54,7 +54,7 @@ impl Resumption {
         let log = folder.log(lane).unwrap_or_default();
         let mut reader = match LogReader::open(&log) {
             Ok(reader) => reader,
-            Err(RunLogError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(RunLogError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
                 return Ok(found);
             }
             Err(error) => return Err(error),

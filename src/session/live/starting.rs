@@ -65,7 +65,7 @@ pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
     let control = live.open_control(&setup.folder, &board);
     let status = status::keep(setup.folder.clone(), lock, control, board);
     let status =
-        status.map_err(|source| SessionError::Thread { purpose: "the run's status".to_owned(), source });
+        status.map_err(|cause| SessionError::Thread { purpose: "the run's status".to_owned(), cause });
     match status {
         Ok(status) => live.status = Some(status),
         Err(error) => {
@@ -87,7 +87,7 @@ pub(super) fn lock(folder: &RunFolder) -> Result<RunLock, SessionError> {
             let process = Status::read(path).map(|status| (status.pid, status.host));
             Err(SessionError::Held { folder: folder(), process })
         }
-        Err(source) => Err(SessionError::Lock { folder: folder(), source }),
+        Err(cause) => Err(SessionError::Lock { folder: folder(), cause }),
     }
 }
 
@@ -138,7 +138,7 @@ impl Live {
             thread::Builder::new().name(format!("lane-{name}")).spawn(body)
         };
         let thread =
-            thread.map_err(|source| SessionError::Thread { purpose: format!("lane {name}"), source })?;
+            thread.map_err(|cause| SessionError::Thread { purpose: format!("lane {name}"), cause })?;
         let (thread, outcome) = (Some(thread), None);
         Ok(LiveLane { name, log, orders, progress, thread, outcome, earlier, applied: 0, dropped: 0 })
     }
