@@ -33,23 +33,26 @@ use failure::Failure;
 
 /// Trains plain and residual networks side by side and shows what a residual connection does.
 ///
-/// Without a command, the default experiment is trained live: a plain network of 56 layers beside a residual
-/// one that differs in its shortcuts alone.
+/// Without a command, the default experiment is trained live, with the options of `train`: a plain network of 56 layers
+/// beside a residual one that differs in its shortcuts alone.
 #[derive(Debug, Parser)]
 #[command(
     version,
     max_term_width = 100,
+    args_conflicts_with_subcommands = true,
     after_help = "\
 Examples:
   skiplane                                       train the default experiment on the dashboard
-  skiplane train experiments/quick.toml          train another one
+  skiplane train quick                           train another one
   skiplane review latest                         open the last run again
-  skiplane train --headless --set training.batch=32
+  skiplane --headless --set training.batch=32    train without the dashboard, with another batch
 
-RUN is a run id, a unique prefix of one, `latest`, or a folder.
+RUN is a run id, a unique part of one, `latest`, `latest~1` for the one before, or a folder.
 Exit status: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted."
 )]
 struct CommandLine {
+    #[command(flatten)]
+    train: train::TrainOptions,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -100,7 +103,8 @@ pub fn main() -> ExitCode {
             return ExitCode::from(status);
         }
     };
-    let command = command_line.command.unwrap_or_else(|| Command::Train(Box::default()));
+    let CommandLine { train, command } = command_line;
+    let command = command.unwrap_or_else(|| Command::Train(Box::new(train.of_default())));
     match run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

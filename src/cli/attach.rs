@@ -15,7 +15,7 @@ use crate::tui::{self, Followed};
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example: skiplane attach latest")]
 pub(super) struct AttachArgs {
-    /// The run: an id, a unique prefix of one, `latest`, or a folder.
+    /// The run: an id, a unique part of one, `latest`, `latest~1`, or a folder.
     run: String,
     #[command(flatten)]
     folder: RunsFolder,

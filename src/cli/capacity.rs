@@ -77,12 +77,15 @@ fn of_group() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::source::ExperimentArgs;
+    use super::super::source::{Changes, ExperimentArgs};
     use super::*;
 
     fn checked() -> Checked {
         let set = [("training.batch".to_owned(), "64".to_owned())].to_vec();
-        ExperimentArgs { set, ..ExperimentArgs::default() }.read().map(|(_, checked)| checked).unwrap()
+        ExperimentArgs::default()
+            .read(&Changes { set, ..Changes::default() })
+            .map(|(_, checked)| checked)
+            .unwrap()
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::thread;
 use clap::Args;
 
 use super::failure::Failure;
-use super::source::{ExperimentArgs, load_data};
+use super::source::{Changes, ExperimentArgs, load_data};
 use super::table::{Align, Table, bytes, count};
 use crate::experiment::{self, Checked, Experiment};
 use crate::model;
@@ -25,18 +25,23 @@ const PASSES: u64 = 3;
 /// What is printed is an experiment file itself: the figures stand in comments. Memory is what is resident at most:
 /// of a run of the lane alone, and of all lanes at once.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example: skiplane check experiments/plain-vs-residual.toml --set lane.*.width=16")]
+#[command(after_help = "\
+Examples:
+  skiplane check depth
+  skiplane check experiments/plain-vs-residual.toml --set lane.*.width=16")]
 pub(super) struct CheckArgs {
     #[command(flatten)]
     experiment: ExperimentArgs,
-    /// Threads that the run will compute with: each needs memory of its own.
-    /// Threads of the run, each of which takes working memory; as many as the machine has where not given.
+    #[command(flatten)]
+    changes: Changes,
+    /// Threads that the run will compute with, each of which needs memory of its own; as many as the machine has where
+    /// not given.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 }
 
 pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let (_, checked) = args.experiment.read()?;
+    let (_, checked) = args.experiment.read(&args.changes)?;
     let experiment = &checked.experiment;
     let dataset = load_data(&checked)?;
     let topologies = topologies(&checked, dataset.shape, dataset.classes.len())?;

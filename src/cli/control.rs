@@ -19,7 +19,7 @@ Examples:
   skiplane control latest checkpoint
   skiplane control 20261123-1216 stop")]
 pub(super) struct ControlArgs {
-    /// The run: an id, a unique prefix of one, `latest`, or a folder.
+    /// The run: an id, a unique part of one, `latest`, `latest~1`, or a folder.
     run: String,
     /// What it is to do.
     #[arg(value_enum)]

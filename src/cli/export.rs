@@ -24,7 +24,7 @@ Examples:
   skiplane export latest --format csv --out run.csv
   skiplane export latest --format jsonl | jq -c 'select(.statistic == \"loss\") | [.lane, .step, .value]'")]
 pub(super) struct ExportArgs {
-    /// The run: an id, a unique prefix of one, `latest`, or a folder.
+    /// The run: an id, a unique part of one, `latest`, `latest~1`, or a folder.
     run: String,
     /// The format.
     #[arg(long, value_enum)]
@@ -76,7 +76,7 @@ fn export_to_file(replay: Replay, format: Format, path: &Path) -> Result<(), Fai
 /// What a log holds twice; nothing where there is no log.
 fn superseded(log: &Path) -> Result<Superseded, RunLogError> {
     match Superseded::find(log) {
-        Err(RunLogError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+        Err(RunLogError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
             Ok(Superseded::default())
         }
         found => found,

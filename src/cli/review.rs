@@ -16,7 +16,7 @@ Examples:
   skiplane review latest
   skiplane review 20261123-1216 20261123-1402")]
 pub(super) struct ReviewArgs {
-    /// The runs: each an id, a unique prefix of one, `latest`, or a folder.
+    /// The runs: each an id, a unique part of one, `latest`, `latest~1`, or a folder.
     #[arg(required = true)]
     run: Vec<String>,
     #[command(flatten)]

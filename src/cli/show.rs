@@ -23,7 +23,7 @@ use crate::units::LaneIdx;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example: skiplane show latest --json | jq '.lanes[] | [.name, .test_error]'")]
 pub(super) struct ShowArgs {
-    /// The run: an id, a unique prefix of one, `latest`, or a folder.
+    /// The run: an id, a unique part of one, `latest`, `latest~1`, or a folder.
     run: String,
     /// Prints an object with all that is known, the experiment as resolved included.
     #[arg(long)]

@@ -24,7 +24,7 @@ Examples:
   skiplane snapshot latest --view heatmap
   skiplane snapshot latest --view profile --step 200 --size 100x30 --format svg > profile.svg")]
 pub(super) struct SnapshotArgs {
-    /// The runs, side by side: each an id, a unique prefix of one, `latest`, or a folder.
+    /// The runs, side by side: each an id, a unique part of one, `latest`, `latest~1`, or a folder.
     #[arg(required = true)]
     run: Vec<String>,
     /// The view.

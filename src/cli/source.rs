@@ -1,5 +1,4 @@
-//! The experiment that a command is about: a file, or the one that is built in, with the overrides of the
-//! command line.
+//! The experiment that a command is about: a file, or one that is built in, with the overrides of the command line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,21 +10,43 @@ use super::capacity;
 use super::failure::Failure;
 use crate::datasets::Dataset;
 use crate::experiment::{Catalogue, Checked, check};
+use crate::text::printable;
 use crate::{datasets, model};
 
-/// The experiment that is trained where none is named.
-const DEFAULT: &str = include_str!("../../experiments/plain-vs-residual.toml");
-/// Its name.
-const DEFAULT_NAME: &str = "plain-vs-residual";
+/// An experiment that needs no file.
+struct BuiltIn {
+    name: &'static str,
+    text: &'static str,
+}
+
+macro_rules! built_in {
+    ($($name:literal),*) => {
+        [$(BuiltIn { name: $name, text: include_str!(concat!("../../experiments/", $name, ".toml")) }),*]
+    };
+}
+
+/// All of them; the first is trained where none is named.
+const BUILT_IN: [BuiltIn; 4] = built_in!["plain-vs-residual", "depth", "quick", "cifar10"];
+/// How alike (Jaro-Winkler, 0 to 1) a name must be to be meant.
+const NEAR: f64 = 0.75;
 /// A larger file is no experiment.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Which experiment, and what is changed of it.
+/// Which experiment.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct ExperimentArgs {
-    /// The experiment; the default one where none is named.
-    #[arg(value_name = "EXPERIMENT.toml")]
+    /// The experiment: a file, or the name of one that is built in; plain-vs-residual where none is given.
+    ///
+    /// Built in are: plain-vs-residual (56 layers of both), depth (8 to 56 layers of both), quick (a few seconds) and
+    /// cifar10 (the paper's recipe, with your copy of the data). A file of that name in the working directory comes
+    /// first.
+    #[arg(value_name = "EXPERIMENT")]
     pub(super) experiment: Option<PathBuf>,
+}
+
+/// What is changed of an experiment.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct Changes {
     /// Sets a key of the experiment, dotted as in the file: `training.batch=32`, `lane.plain.depth=20`,
     /// `lane.*.width=16`. May be given several times; the last one wins.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
@@ -52,18 +73,22 @@ pub(super) fn catalogue() -> Catalogue {
 
 impl ExperimentArgs {
     /// Reads and checks the experiment; gives its name with it.
-    pub(super) fn read(&self) -> Result<(String, Checked), Failure> {
-        let (name, source, text) = match &self.experiment {
-            None => (DEFAULT_NAME.to_owned(), format!("{DEFAULT_NAME}.toml (built in)"), DEFAULT.to_owned()),
-            Some(path) => {
+    pub(super) fn read(&self, changes: &Changes) -> Result<(String, Checked), Failure> {
+        let built_in = |BuiltIn { name, text }: &BuiltIn| {
+            ((*name).to_owned(), format!("{name}.toml (built in)"), (*text).to_owned())
+        };
+        let (name, source, text) = match self.experiment.as_deref().map(find).transpose()? {
+            None => built_in(&BUILT_IN[0]),
+            Some(Found::BuiltIn(found)) => built_in(found),
+            Some(Found::File(path)) => {
                 let name =
                     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-                (name, path.to_string_lossy().into_owned(), read(path).map_err(Failure::Input)?)
+                (name, path.to_string_lossy().into_owned(), read(&path).map_err(Failure::Input)?)
             }
         };
-        let numbers = [("seed", self.seed), ("training.steps", self.steps)];
+        let numbers = [("seed", changes.seed), ("training.steps", changes.steps)];
         let numbers = numbers.iter().filter_map(|(key, n)| n.map(|n| ((*key).to_owned(), n.to_string())));
-        let overrides: Vec<(String, String)> = self.set.iter().cloned().chain(numbers).collect();
+        let overrides: Vec<(String, String)> = changes.set.iter().cloned().chain(numbers).collect();
         let mut checked = check(&text, &source, &catalogue(), &overrides)?;
         if let Some(path) = &mut checked.experiment.data.path {
             *path = from_anywhere(path);
@@ -91,6 +116,42 @@ pub(super) fn load_data(checked: &Checked) -> Result<Dataset, Failure> {
     Ok(dataset)
 }
 
+/// Where an experiment was found.
+enum Found {
+    File(PathBuf),
+    BuiltIn(&'static BuiltIn),
+}
+
+/// A file, with `.toml` or without, else what is built in by that name.
+fn find(given: &Path) -> Result<Found, Failure> {
+    let name = given.to_string_lossy();
+    let is_name = !name.contains(['/', std::path::MAIN_SEPARATOR]);
+    let name = name.strip_suffix(".toml").unwrap_or(&name);
+    let with_suffix = PathBuf::from(format!("{name}.toml"));
+    if given.is_file() {
+        return Ok(Found::File(given.to_owned()));
+    }
+    if is_name && with_suffix.is_file() {
+        return Ok(Found::File(with_suffix));
+    }
+    if is_name && let Some(found) = BUILT_IN.iter().find(|built_in| built_in.name == name) {
+        return Ok(Found::BuiltIn(found));
+    }
+    // A path is a file for whoever gives it, and why it is none is said where it is read.
+    if !is_name || given.exists() {
+        return Ok(Found::File(given.to_owned()));
+    }
+    let likeness = |built_in: &BuiltIn| strsim::jaro_winkler(name, built_in.name);
+    let near = BUILT_IN.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let near = near.filter(|near| likeness(near) >= NEAR);
+    let hint = near.map_or_else(String::new, |near| format!("; did you mean {}?", near.name));
+    let names = BUILT_IN.map(|built_in| built_in.name).join(", ");
+    Err(Failure::Input(anyhow::anyhow!(
+        "no experiment `{}`: expected a file, or one of {names}{hint}",
+        printable(name)
+    )))
+}
+
 fn read(path: &Path) -> anyhow::Result<String> {
     let shown = || format!("could not read the experiment {}", path.display());
     let metadata = fs::metadata(path).with_context(shown)?;
@@ -100,4 +161,20 @@ fn read(path: &Path) -> anyhow::Result<String> {
         anyhow::bail!("{}: expected a TOML file of at most {MOST_BYTES} bytes, found {kind}", path.display());
     }
     fs::read_to_string(path).with_context(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_experiment_of_the_repository_is_forgotten() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+        let file_names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut files: Vec<String> = file_names.map(|name| name.into_string().unwrap()).collect();
+        files.sort();
+        let mut built_in: Vec<String> = BUILT_IN.map(|built_in| format!("{}.toml", built_in.name)).to_vec();
+        built_in.sort();
+        assert_eq!(files, built_in);
+    }
 }

@@ -15,7 +15,7 @@ use super::check::topologies;
 use super::detach::{self, Parting, Waiting};
 use super::failure::Failure;
 use super::live_source::LiveSource;
-use super::source::{ExperimentArgs, load_data};
+use super::source::{Changes, ExperimentArgs, load_data};
 use super::{RunsFolder, warn};
 use crate::app::{App, LaneLabel};
 use crate::archive::Keeper;
@@ -36,7 +36,7 @@ use crate::tui;
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "\
 Examples:
-  skiplane train experiments/quick.toml
+  skiplane train quick
   skiplane train experiments/depth.toml --headless --threads 4 > depth.log
   skiplane train --resume latest
   skiplane train experiments/depth.toml --detach
@@ -44,18 +44,23 @@ Examples:
 pub(super) struct TrainArgs {
     #[command(flatten)]
     experiment: ExperimentArgs,
+    #[command(flatten)]
+    options: TrainOptions,
+}
+
+/// How it is trained.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct TrainOptions {
+    #[command(flatten)]
+    changes: Changes,
     /// Goes on with a run that crashed, failed or was stopped: each lane from its last checkpoint, in the same folder.
     ///
     /// It comes to the same bits as a run that was never cut, on any number of threads, with AVX2 as with AVX-512; the
     /// baseline instruction set rounds otherwise. Checkpoints that were damaged are passed over, and an experiment or data
     /// that are not the run's are refused.
     ///
-    /// RUN is an id, a unique prefix of one, `latest`, or a folder.
-    #[arg(
-        long,
-        value_name = "RUN",
-        conflicts_with_all = ["experiment", "set", "seed", "steps", "name"]
-    )]
+    /// RUN is an id, a unique part of one, `latest`, `latest~1` for the one before, or a folder.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["set", "seed", "steps", "name"])]
     resume: Option<String>,
     /// Goes on with a run whose experiment or data are no longer those that it was begun with.
     ///
@@ -84,7 +89,12 @@ pub(super) struct TrainArgs {
     appearance: AppearanceArgs,
 }
 
-impl TrainArgs {
+impl TrainOptions {
+    /// The command that a call without one means.
+    pub(super) fn of_default(self) -> TrainArgs {
+        TrainArgs { experiment: ExperimentArgs::default(), options: self }
+    }
+
     /// Threads that compute.
     fn threads(&self) -> usize {
         self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
@@ -114,9 +124,15 @@ enum Face {
 }
 
 pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
+    let TrainArgs { experiment, options: args } = args;
+    if experiment.experiment.is_some() && args.resume.is_some() {
+        let message =
+            "expected an experiment or `--resume RUN`, found both; a run goes on with its own experiment";
+        return Err(Failure::Input(anyhow::anyhow!(message)));
+    }
     let face = match args {
-        TrainArgs { detach: true, .. } => Face::Detached,
-        TrainArgs { headless: true, .. } => Face::Headless,
+        TrainOptions { detach: true, .. } => Face::Detached,
+        TrainOptions { headless: true, .. } => Face::Headless,
         _ if io::stdout().is_terminal() => Face::Dashboard,
         _ => Face::Headless,
     };
@@ -125,7 +141,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
         return wait_for_child(args);
     }
     let started = match &args.resume {
-        None => start(args)?,
+        None => start(experiment, args)?,
         Some(run) => match resume(args, run)? {
             Some(started) => started,
             None => return Ok(()),
@@ -139,7 +155,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
 }
 
 /// Waits for the process that trains until it ends or has left the terminal.
-fn wait_for_child(args: &TrainArgs) -> Result<(), Failure> {
+fn wait_for_child(args: &TrainOptions) -> Result<(), Failure> {
     match detach::start_and_wait()? {
         Parting::Ended(0) => Ok(()),
         Parting::Ended(status) => Err(Failure::Told(status)),
@@ -166,8 +182,8 @@ fn load(checked: &Checked, threads: usize) -> Result<Arc<Dataset>, Failure> {
 }
 
 /// Checks everything before anything is written, then starts the lanes.
-fn start(args: &TrainArgs) -> Result<Started, Failure> {
-    let (name, checked) = args.experiment.read()?;
+fn start(experiment: &ExperimentArgs, args: &TrainOptions) -> Result<Started, Failure> {
+    let (name, checked) = experiment.read(&args.changes)?;
     let experiment = &checked.experiment;
     let threads = args.threads();
     let dataset = load(&checked, threads)?;
@@ -189,10 +205,10 @@ fn start(args: &TrainArgs) -> Result<Started, Failure> {
 }
 
 /// Starts the lanes of an earlier run that have something left to do; none where no lane has.
-fn resume(args: &TrainArgs, run: &str) -> Result<Option<Started>, Failure> {
+fn resume(args: &TrainOptions, run: &str) -> Result<Option<Started>, Failure> {
     let folder = RunFolder::open(&args.folder.resolve(run)?)?;
     let experiment = Some(folder.path().join(RunFolder::EXPERIMENT));
-    let (_, checked) = ExperimentArgs { experiment, ..ExperimentArgs::default() }.read()?;
+    let (_, checked) = ExperimentArgs { experiment }.read(&Changes::default())?;
     let threads = args.threads();
     let mut setup = Setup::resume(load(&checked, threads)?, folder.clone(), threads, args.force)?;
     if setup.is_over() {
@@ -230,7 +246,7 @@ fn command_line() -> Vec<String> {
     std::iter::once("skiplane".to_owned()).chain(words).collect()
 }
 
-fn dashboard(args: &TrainArgs, mut started: Started, waiting: Option<Waiting>) -> Result<(), Failure> {
+fn dashboard(args: &TrainOptions, mut started: Started, waiting: Option<Waiting>) -> Result<(), Failure> {
     let theme = tui::detect(args.appearance.into());
     let notes = std::mem::take(&mut started.notes);
     let mut source = LiveSource::new(&mut started.live, notes);
