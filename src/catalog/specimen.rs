@@ -71,6 +71,7 @@ impl Made {
             test_error: error(1.0),
             elapsed_ms: step as f64 * 520.0,
             log_bytes: 0,
+            lost_records: 0,
             reason: (state == State::Failed)
                 .then(|| "could not write a checkpoint: no space left".to_owned()),
         };

@@ -97,7 +97,7 @@ impl Waiting {
 /// Leaves the terminal for good: what is written to standard output and error from here on goes to the run's
 /// `output.log`, no hang-up of the terminal reaches this process, and nothing keeps the terminal open.
 pub(super) fn leave_terminal(folder: &RunFolder, waiting: Option<Waiting>) -> io::Result<()> {
-    let path = folder.path().join(OUTPUT);
+    let path = folder.reach().join(OUTPUT);
     let no_link = OFlags::NOFOLLOW.bits().cast_signed();
     let output = OpenOptions::new().append(true).create(true).custom_flags(no_link).open(path);
     // Where it cannot be written, what the run tells is lost, which is no reason to keep the terminal.

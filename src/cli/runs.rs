@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
-use super::table::{Align, Table, duration, loss, percent};
+use super::table::{Align, Table, duration, loss, percent, state};
 use super::{RunsFolder, saved, warn};
 use crate::archive::{self, Opened};
 use crate::catalog::run::At;
@@ -23,7 +23,7 @@ use crate::tui::{self, Choice, Ending, Followed, RunsStock, Saved, Terminal};
 ///
 /// The browser opens runs on the dashboard, compares what is marked, keeps notes and tags, and moves runs to the
 /// trash; `?` shows its keys. In the table loss is that of the last step; train and test are the errors of the last
-/// evaluations with running statistics.
+/// evaluations with running statistics. A state with `lacks` tells of records that a log could not take.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -194,7 +194,7 @@ fn write_table(runs: &[&Run], out: &mut dyn Write) -> io::Result<()> {
         for (index, lane) in run.lanes().iter().enumerate() {
             table.row([
                 if index == 0 { run.id().to_owned() } else { String::new() },
-                lane.state.name().to_owned(),
+                state(lane),
                 lane.name.clone(),
                 format!("{}/{}", lane.step, lane.steps),
                 loss(lane.loss),

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::RunsFolder;
 use super::failure::Failure;
-use super::table::{Align, Table, count, duration, loss, percent};
+use super::table::{Align, Table, count, duration, loss, percent, state};
 use crate::app::{App, fairness};
 use crate::archive::{self, Opened};
 use crate::experiment::Experiment;
@@ -88,9 +88,13 @@ pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 fn gather(path: &Path) -> Result<Shown, Failure> {
-    let summary = runlog::summarize(path, SystemTime::now())?;
+    let mut summary = runlog::summarize(path, SystemTime::now())?;
     let experiment = RunFolder::open(path)?.experiment().ok();
     let Opened { app, replay, .. } = archive::open(&[path.to_owned()])?;
+    // The whole logs tell of what the run did not notice, too.
+    for (told, read) in summary.lanes.iter_mut().zip(app.lanes()) {
+        told.lost_records = told.lost_records.max(read.lost_records());
+    }
     let name = |lane: LaneIdx| app.lane(lane).map(|lane| lane.name().to_owned()).unwrap_or_default();
     let layer_name = |lane: LaneIdx, layer: Option<crate::units::LayerIdx>| {
         let topology: &Topology = app.lane(lane)?.topology()?;
@@ -199,7 +203,7 @@ fn write_lanes(shown: &Shown, out: &mut dyn Write) -> std::io::Result<()> {
             |figure: fn(&Network) -> u64| network.map_or_else(|| "-".to_owned(), |n| count(figure(n)));
         table.row([
             lane.name.clone(),
-            lane.state.name().to_owned(),
+            state(lane),
             known(|network| network.layers as u64),
             known(|network| network.parameters),
             format!("{}/{}", lane.step, lane.steps),

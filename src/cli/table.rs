@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::runlog::LaneSummary;
 use crate::text::printable;
 
 /// Spaces between two columns.
@@ -58,6 +59,14 @@ impl Table {
             writeln!(out, "{}", line.trim_end())?;
         }
         Ok(())
+    }
+}
+
+/// How a lane stands, and how many records its log lacks.
+pub(super) fn state(lane: &LaneSummary) -> String {
+    match lane.lost_records {
+        0 => lane.state.name().to_owned(),
+        lost => format!("{}, lacks {} records", lane.state.name(), count(lost)),
     }
 }
 

@@ -200,7 +200,7 @@ fn start(experiment: &ExperimentArgs, args: &TrainOptions) -> Result<Started, Fa
     let app = App::new(labels(&folder));
     let stopper = Stopper::hear()?;
     let live = live::start(Setup::new(experiment.clone(), dataset, folder.clone(), threads))?;
-    let keeper = Keeper::start(folder.path());
+    let keeper = Keeper::start(live.folder().reach());
     Ok(Started { live, app, folder, keeper, at, stopper, notes: Vec::new() })
 }
 
@@ -230,7 +230,7 @@ fn resume(args: &TrainOptions, run: &str) -> Result<Option<Started>, Failure> {
     let stopper = Stopper::hear()?;
     let mut live = live::start(setup)?;
     live.drain_earlier(|lane, event, offset| app.apply_at(lane, event, offset));
-    let keeper = Keeper::start(folder.path());
+    let keeper = Keeper::start(live.folder().reach());
     Ok(Some(Started { live, app, folder, keeper, at, stopper, notes }))
 }
 
@@ -274,7 +274,7 @@ fn dashboard(args: &TrainOptions, mut started: Started, waiting: Option<Waiting>
 
 /// Goes on without the terminal, or where that cannot be on it, telling the run's events until it ends.
 fn detach(started: Started, waiting: Option<Waiting>) -> Result<(), Failure> {
-    if let Err(error) = detach::leave_terminal(&started.folder, waiting) {
+    if let Err(error) = detach::leave_terminal(started.live.folder(), waiting) {
         warn(&format!("training stays on this terminal: {error}"));
     }
     headless(started)
@@ -294,7 +294,7 @@ fn headless(started: Started) -> Result<(), Failure> {
             headless::Ending::HungUp => {
                 let app = reporter.into_app();
                 // Nobody is left to be told where that fails.
-                let _ = detach::leave_terminal(&folder, None);
+                let _ = detach::leave_terminal(live.folder(), None);
                 reporter = lines(app);
                 reporter.say(None, "the terminal is gone, training goes on");
             }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use super::Reporter;
@@ -45,11 +45,13 @@ struct Heard {
 }
 
 impl Stopper {
-    /// Hears signals from now on.
+    /// Hears signals from now on; the one that says that a file is too large is passed over.
     ///
     /// # Errors
     /// Where the system does not let them be heard.
     pub fn hear() -> io::Result<Stopper> {
+        // Where files may grow no further, writing fails as on a full disk, instead of ending the process.
+        signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         let heard = Arc::new(Heard::default());
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
         let hears = Arc::clone(&heard);

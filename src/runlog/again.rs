@@ -57,15 +57,25 @@ pub fn parse_records(bytes: &[u8], mut each: impl FnMut(RunEvent)) -> Result<(),
 }
 
 /// The last record of a step with statistics that is not after `step`, looked for from a byte at which a record
-/// begins; none where there is none up to the end of the log or to where the lane was resumed.
+/// begins; none where there is none up to the end of the log or to where steps were made again. A record that stands
+/// before its time is passed over.
 ///
 /// # Errors
 /// Where the log cannot be read.
 pub fn find_step(path: &Path, from: u64, step: Step) -> Result<Option<StepFinished>, RunLogError> {
-    let (mut lines, mut found) = (Lines::open(path, from..u64::MAX)?, None);
+    let (mut lines, mut found) = (Lines::open(path, from..u64::MAX)?, None::<StepFinished>);
+    let mut beyond = 0;
     while let Some((_, record, true)) = lines.next()? {
         match record::parse_line(record) {
-            Ok(RunEvent::StepFinished(next)) if next.step > step => break,
+            Ok(RunEvent::StepFinished(next)) if next.step > step => {
+                beyond += 1;
+                if beyond > 1 {
+                    break;
+                }
+            }
+            Ok(RunEvent::StepFinished(next)) if found.as_ref().is_some_and(|last| next.step < last.step) => {
+                break;
+            }
             Ok(RunEvent::StepFinished(next)) if !next.statistics.is_empty() => found = Some(next),
             Ok(RunEvent::LaneResumed(_)) => break,
             // Other events stand between steps, and what is damaged was told when the log was folded.

@@ -1,9 +1,11 @@
 //! What a log's records must agree on, so that whoever folds them may index by layer and block without
 //! looking: column lengths, indices and the order of steps.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Columns, Histogram, LaneStarted, LayerHistograms, RunEvent};
+use crate::event::{At, Columns, Histogram, LaneResumed, LaneStarted, LayerHistograms, RunEvent};
 use crate::statistic::Subject;
 use crate::topology::Topology;
 use crate::units::{LayerIdx, Step};
@@ -11,6 +13,9 @@ use crate::units::{LayerIdx, Step};
 /// The greatest step and the greatest count that are believed, so that nobody who adds to them or sums them up overflows:
 /// at a million steps a second it takes nine years to get there.
 const MOST: u64 = 1 << 48;
+
+/// Checkpoints that are remembered, for a lane that went on from one.
+const CHECKPOINTS: usize = 16;
 
 /// What is known of a lane from the records read so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +26,8 @@ pub(super) struct Consistency {
     last_step: Step,
     /// Whether records may be missing since the last step.
     gap: bool,
+    /// The last checkpoints and their files.
+    checkpoints: VecDeque<(Step, String)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,8 +59,7 @@ impl Consistency {
         };
         match event {
             RunEvent::StepFinished(step) => {
-                // A record that was lost may have told that the lane was resumed from an earlier step.
-                if step.step <= self.last_step && !self.gap {
+                if step.step <= self.last_step {
                     return Err(format!("expected a step after {}, found {}", self.last_step, step.step));
                 }
                 check_columns(&step.statistics, shape)?;
@@ -67,6 +73,12 @@ impl Consistency {
                 }
                 self.gap = true;
             }
+            RunEvent::CheckpointWritten(written) => {
+                if self.checkpoints.len() == CHECKPOINTS {
+                    self.checkpoints.pop_front();
+                }
+                self.checkpoints.push_back((written.step, written.file.clone()));
+            }
             RunEvent::HistogramsTaken(taken) => check_histograms(&taken.layers, shape)?,
             RunEvent::NonFiniteFound(found) => {
                 found.layer.map_or(Ok(()), |layer| check_layer(layer, shape.layers))?;
@@ -76,9 +88,35 @@ impl Consistency {
         Ok(Accepted::New)
     }
 
-    /// Remembers that something between the records could not be read.
+    /// Remembers that something between the records is missing.
     pub(super) fn lose(&mut self) {
         self.gap = true;
+    }
+
+    /// The last step.
+    pub(super) fn last_step(&self) -> Step {
+        self.last_step
+    }
+
+    /// The `lane_resumed` that must have stood before an event, where records are missing and steps go back; it is
+    /// remembered. Its checkpoint is the one of the step before, without a name where that record is missing, too.
+    pub(super) fn missed_resumption(&mut self, event: &RunEvent) -> Option<RunEvent> {
+        let step = event.step();
+        let before = Step(step.0.saturating_sub(1));
+        let (step, goes_back) = match event {
+            RunEvent::StepFinished(_) => (before, step <= self.last_step),
+            RunEvent::HistogramsTaken(_) | RunEvent::NonFiniteFound(_) => (before, step < self.last_step),
+            RunEvent::LaneStarted(_) | RunEvent::LaneResumed(_) | RunEvent::RecordsLost(_) => return None,
+            _ => (step, step < self.last_step),
+        };
+        if !goes_back || !self.gap || self.shape.is_none() {
+            return None;
+        }
+        self.last_step = step;
+        let known = self.checkpoints.iter().rfind(|(of, _)| *of == step).map(|(_, file)| file.clone());
+        let checkpoint = known.or_else(|| (step > Step(0)).then(String::new));
+        let time = At { at_ms: event.at_ms() };
+        Some(RunEvent::LaneResumed(LaneResumed { step, checkpoint, changes: Default::default(), time }))
     }
 
     fn begin(&mut self, started: &LaneStarted, checksum: Option<u32>) -> Result<Accepted, String> {

@@ -2,12 +2,15 @@
 
 use std::env::consts::{ARCH, OS};
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::home::Home;
 use super::manifest::{Manifest, ManifestLane, is_file_name};
+use super::replace::{replace, sync_folder};
 use super::{LogReader, LogWriter, RunLogError};
 use crate::event::FORMAT_VERSION;
 use crate::experiment::Experiment;
@@ -15,6 +18,10 @@ use crate::units::LaneIdx;
 
 /// Ids tried before giving up: as many runs of one name can start in one second.
 const ATTEMPTS: u32 = 100;
+/// What names of files begin with that are not in their place yet.
+const UNFINISHED: &str = ".tmp";
+/// What such names begin with in a run's folder: those of this process, and those of indexes.
+const LITTER: [&str; 3] = [UNFINISHED, ".status.json.new", ".index-"];
 /// Characters of the name that go into the id.
 const NAME_LENGTH: usize = 40;
 
@@ -40,6 +47,8 @@ pub struct NewRun<'a> {
 pub struct RunFolder {
     path: PathBuf,
     manifest: Manifest,
+    /// Its handle, where the run trains in this process.
+    home: Option<Arc<Home>>,
 }
 
 impl RunFolder {
@@ -77,7 +86,7 @@ impl RunFolder {
                 .map(|l| ManifestLane { name: l.name.clone(), log: format!("{}.jsonl", l.name) })
                 .collect(),
         };
-        let folder = RunFolder { path, manifest };
+        let folder = RunFolder { path, manifest, home: None };
         let checkpoints = folder.checkpoints();
         fs::create_dir(&checkpoints).map_err(RunLogError::io("create", &checkpoints))?;
         let experiment = run.experiment.to_toml().map_err(|e| {
@@ -90,6 +99,7 @@ impl RunFolder {
         json.push(b'\n');
         // Last, because a folder is a run from the moment that it holds a run.json.
         folder.write_new(Manifest::FILE, &json)?;
+        sync_folder(root).map_err(RunLogError::io("put on the disk", root))?;
         Ok(folder)
     }
 
@@ -98,12 +108,41 @@ impl RunFolder {
     /// # Errors
     /// Where it holds no readable `run.json` of this format.
     pub fn open(path: &Path) -> Result<RunFolder, RunLogError> {
-        Ok(RunFolder { path: path.to_owned(), manifest: Manifest::read(path)? })
+        Ok(RunFolder { path: path.to_owned(), manifest: Manifest::read(path)?, home: None })
     }
 
-    /// The folder.
+    /// Holds the folder open from now on: where it is moved, its files are still reached.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn hold(&mut self) -> Result<(), RunLogError> {
+        self.home = Some(Arc::new(Home::hold(&self.path).map_err(RunLogError::io("hold", &self.path))?));
+        Ok(())
+    }
+
+    /// Removes the files that a process left unfinished that was killed. Only who holds the lock of the run may. An index
+    /// that somebody else is about to write is none to be sorry for.
+    pub fn tidy(&self) {
+        remove_files(self.reach(), &LITTER);
+        remove_files(&self.checkpoints(), &[UNFINISHED]);
+    }
+
+    /// The folder, as it was named.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A path by which its files are reached: through the handle where it is held, else as it was named.
+    pub fn reach(&self) -> &Path {
+        self.home.as_ref().map_or(&self.path, |home| home.path())
+    }
+
+    /// A text in which the folder's files are called as its user knows them, and not by the handle.
+    pub fn named(&self, text: &str) -> String {
+        match &self.home {
+            Some(home) => text.replace(&*home.path().to_string_lossy(), &self.path.to_string_lossy()),
+            None => text.to_owned(),
+        }
     }
 
     /// Where the run comes from.
@@ -118,7 +157,7 @@ impl RunFolder {
 
     /// The folder of checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
-        self.path.join(RunFolder::CHECKPOINTS)
+        self.reach().join(RunFolder::CHECKPOINTS)
     }
 
     /// A checkpoint by the name that its record gives it; none where that leads out of the folder of checkpoints.
@@ -129,7 +168,7 @@ impl RunFolder {
 
     /// The log of a lane; none where the run has no such lane.
     pub fn log(&self, lane: LaneIdx) -> Option<PathBuf> {
-        self.manifest.lanes.get(lane.0).map(|lane| self.path.join(&lane.log))
+        self.manifest.lanes.get(lane.0).map(|lane| self.reach().join(&lane.log))
     }
 
     /// Creates the log of a lane.
@@ -138,16 +177,19 @@ impl RunFolder {
     /// Where it exists already or cannot be created.
     pub fn create_log(&self, lane: LaneIdx) -> Result<LogWriter, RunLogError> {
         let path = self.existing_log(lane)?;
-        LogWriter::create(&path).map_err(RunLogError::io("create", &path))
+        let created = LogWriter::create(&path).map_err(RunLogError::io("create", &path))?;
+        Ok(created.kept_in(self.home.clone()))
     }
 
-    /// Opens the log of a lane to go on with it after its first `length` bytes.
+    /// Opens the log of a lane to go on with it after its first `length` bytes; its next record has at least the number
+    /// `next`.
     ///
     /// # Errors
     /// As [`LogWriter::reopen`].
-    pub fn reopen_log(&self, lane: LaneIdx, length: u64) -> Result<LogWriter, RunLogError> {
+    pub fn reopen_log(&self, lane: LaneIdx, length: u64, next: u64) -> Result<LogWriter, RunLogError> {
         let path = self.existing_log(lane)?;
-        LogWriter::reopen(&path, length).map_err(RunLogError::io("go on with", &path))
+        let opened = LogWriter::reopen(&path, length).map_err(RunLogError::io("go on with", &path))?;
+        Ok(opened.numbered_from(next).kept_in(self.home.clone()))
     }
 
     /// Opens the log of a lane from its beginning.
@@ -176,12 +218,18 @@ impl RunFolder {
     }
 
     fn write_new(&self, name: &str, bytes: &[u8]) -> Result<(), RunLogError> {
-        let path = self.path.join(name);
-        let written = fs::File::create_new(&path).and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        });
-        written.map_err(RunLogError::io("write", &path))
+        replace(&self.path, name, UNFINISHED, bytes).map_err(RunLogError::io("write", &self.path.join(name)))
+    }
+}
+
+/// Removes the files of a folder whose names begin so. What cannot be removed is in nobody's way.
+fn remove_files(folder: &Path, beginnings: &[&str]) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_unfinished = beginnings.iter().any(|beginning| name.to_string_lossy().starts_with(beginning));
+        if is_unfinished && entry.file_type().is_ok_and(|kind| !kind.is_dir()) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Keeps a lane's log, whatever becomes of the disk. Where a record cannot be written, it and those after it are held
 //! in memory, at the places that they will have, and written when that is possible again. What finds no room is
-//! counted, and the log then says so in its place.
+//! counted, and the log then says so in its place; the last checkpoint and the lane's end are never given up.
 
+use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::held::{HELD, Held};
-use super::writer::{LogWriter, serialise};
+use super::writer::{Found, LogWriter, serialise};
 use crate::event::{At, RecordsLost, RunEvent};
 use crate::units::Step;
 
@@ -30,6 +31,11 @@ pub(super) trait Store {
 
     /// Makes sure that what is written can be found again.
     fn check(&mut self) -> io::Result<()>;
+
+    /// What was found since the last time.
+    fn take_found(&mut self) -> Found {
+        Found::default()
+    }
 }
 
 impl Store for LogWriter {
@@ -44,6 +50,10 @@ impl Store for LogWriter {
     fn check(&mut self) -> io::Result<()> {
         LogWriter::check(self)
     }
+
+    fn take_found(&mut self) -> Found {
+        LogWriter::take_found(self)
+    }
 }
 
 /// The log of one lane, which takes events whatever happens.
@@ -53,7 +63,8 @@ pub struct LogKeeper(Keeper<LogWriter>);
 impl LogKeeper {
     /// Keeps a log.
     pub fn new(writer: LogWriter) -> LogKeeper {
-        LogKeeper(Keeper::new(writer))
+        let next = writer.next_number();
+        LogKeeper(Keeper { next, ..Keeper::new(writer) })
     }
 
     /// Bytes of the records in the log.
@@ -70,6 +81,11 @@ impl LogKeeper {
     /// lost.
     pub fn append(&mut self, event: &RunEvent) -> Option<Range<u64>> {
         self.0.append(event, Instant::now())
+    }
+
+    /// Records that the log lacks for good.
+    pub fn lost(&self) -> u64 {
+        self.0.all_lost
     }
 
     /// Takes what is to be told of the log since the last time.
@@ -89,6 +105,7 @@ impl LogKeeper {
     pub fn finish(&mut self) -> Result<(), String> {
         self.0.settle(LAST_PATIENCE);
         if let Some(missing) = self.0.missing() {
+            self.0.give_all_up();
             return Err(missing);
         }
         self.0.store.sync().map_err(|error| format!("the end of the log may not be on the disk: {error}"))
@@ -104,10 +121,13 @@ struct Keeper<S> {
     /// Records that are held, and those that were and are written by now.
     waiting: u64,
     rescued: u64,
-    /// Records that found no room since the log could last be written.
-    lost: Option<RecordsLost>,
-    /// All that were ever lost.
+    /// What found no room since the log could last be written, to be written behind what is held: how many records were
+    /// given up, and between them the last checkpoint and the lane's end.
+    overflow: VecDeque<RunEvent>,
+    /// All records that were ever lost.
     all_lost: u64,
+    /// The number of the next record that finds room.
+    next: u64,
     /// When the file was last looked at, or written to in vain.
     tried: Option<Instant>,
     news: Vec<String>,
@@ -122,8 +142,9 @@ impl<S: Store> Keeper<S> {
             trouble: None,
             waiting: 0,
             rescued: 0,
-            lost: None,
+            overflow: VecDeque::new(),
             all_lost: 0,
+            next: 1,
             tried: None,
             news: Vec::new(),
             buffer: Vec::new(),
@@ -135,8 +156,14 @@ impl<S: Store> Keeper<S> {
             self.tried = Some(now);
             self.tend(event.at_ms());
         }
+        let place = self.write_or_hold(event, now);
+        self.note_found();
+        place
+    }
+
+    fn write_or_hold(&mut self, event: &RunEvent, now: Instant) -> Option<Range<u64>> {
         self.buffer.clear();
-        if let Err(error) = serialise(event, &mut self.buffer) {
+        if let Err(error) = serialise(event, self.next, &mut self.buffer) {
             self.news.push(format!("a record of step {} cannot be written: {error}", event.step()));
             self.all_lost += 1;
             return None;
@@ -144,7 +171,10 @@ impl<S: Store> Keeper<S> {
         if self.trouble.is_none() {
             let start = self.store.length();
             match self.store.write(&self.buffer) {
-                Ok(()) => return Some(start..self.store.length()),
+                Ok(()) => {
+                    self.next += 1;
+                    return Some(start..self.store.length());
+                }
                 Err(error) => {
                     self.tried = Some(now);
                     self.begin_holding(&error);
@@ -176,9 +206,16 @@ impl<S: Store> Keeper<S> {
         ));
     }
 
+    fn note_found(&mut self) {
+        let Found { news, lost } = self.store.take_found();
+        self.news.extend(news);
+        self.all_lost += lost;
+    }
+
     fn hold(&mut self, event: &RunEvent) -> Option<Range<u64>> {
-        if self.lost.is_none() {
+        if self.overflow.is_empty() {
             if let Some(place) = self.held.push(self.store.length(), &self.buffer) {
+                self.next += 1;
                 self.waiting += 1;
                 return Some(place);
             }
@@ -188,15 +225,50 @@ impl<S: Store> Keeper<S> {
                 event.step()
             ));
         }
-        let time = At { at_ms: event.at_ms() };
-        let first = RecordsLost { records: 0, first: event.step(), last: event.step(), time };
-        let lost = self.lost.get_or_insert(first);
-        (lost.records, lost.last, lost.time) = (lost.records + 1, event.step(), time);
-        self.all_lost += 1;
+        match event {
+            RunEvent::CheckpointWritten(_) => {
+                // One is enough to go on from.
+                let earlier = |event: &RunEvent| matches!(event, RunEvent::CheckpointWritten(_));
+                if self.overflow.iter().any(earlier) {
+                    std::mem::take(&mut self.overflow).iter().for_each(|event| self.give_up(event));
+                }
+                self.overflow.push_back(event.clone());
+            }
+            RunEvent::LaneFinished(_) => self.overflow.push_back(event.clone()),
+            _ => self.give_up(event),
+        }
         None
     }
 
-    /// Writes what is held, and what was lost behind it.
+    /// Counts a record, or all that another one counts, as lost at the end of what found no room.
+    fn give_up(&mut self, event: &RunEvent) {
+        let time = At { at_ms: event.at_ms() };
+        let (records, first, last) = match event {
+            RunEvent::RecordsLost(lost) => (lost.records, lost.first, lost.last),
+            _ => {
+                self.all_lost += 1;
+                (1, event.step(), event.step())
+            }
+        };
+        match self.overflow.back_mut() {
+            Some(RunEvent::RecordsLost(lost)) => {
+                (lost.records, lost.last, lost.time) = (lost.records + records, last, time);
+            }
+            _ => self.overflow.push_back(RunEvent::RecordsLost(RecordsLost { records, first, last, time })),
+        }
+    }
+
+    /// Counts what is not written as lost, since the lane ends.
+    fn give_all_up(&mut self) {
+        self.all_lost += self.waiting + self.kept_back();
+    }
+
+    /// Records that found no room and are to be written all the same.
+    fn kept_back(&self) -> u64 {
+        self.overflow.iter().filter(|event| !matches!(event, RunEvent::RecordsLost(_))).count() as u64
+    }
+
+    /// Writes what is held, and what found no room behind it.
     fn write_held(&mut self, at_ms: f64) -> io::Result<()> {
         while let Some(record) = self.held.first() {
             self.store.write(&record)?;
@@ -204,27 +276,45 @@ impl<S: Store> Keeper<S> {
             self.waiting -= 1;
             self.rescued += 1;
         }
-        let held = self.rescued;
-        let mut news = format!("the log is written again, with all {held} records that were held");
-        if let Some(lost) = &self.lost {
-            let lost = RecordsLost { time: At { at_ms }, ..lost.clone() };
+        let mut lost_here = String::new();
+        while let Some(event) = self.overflow.front_mut() {
+            let before = match event {
+                RunEvent::RecordsLost(lost) => {
+                    lost.time = At { at_ms };
+                    lost.records
+                }
+                _ => 0,
+            };
             self.buffer.clear();
-            serialise(&RunEvent::RecordsLost(lost.clone()), &mut self.buffer)?;
+            serialise(event, self.next + before, &mut self.buffer)?;
             self.store.write(&self.buffer)?;
-            let RecordsLost { records, first: Step(first), last: Step(last), .. } = lost;
-            news += &format!("; {records} of steps {first} to {last} are lost");
+            self.next += before + 1;
+            match self.overflow.pop_front() {
+                Some(RunEvent::RecordsLost(RecordsLost {
+                    records,
+                    first: Step(first),
+                    last: Step(last),
+                    ..
+                })) => {
+                    lost_here += &format!("; {records} of steps {first} to {last} are lost");
+                }
+                _ => self.rescued += 1,
+            }
         }
-        (self.lost, self.trouble, self.rescued) = (None, None, 0);
-        self.news.push(news);
+        let held = self.rescued;
+        (self.trouble, self.rescued) = (None, 0);
+        self.news
+            .push(format!("the log is written again, with all {held} records that were held{lost_here}"));
         Ok(())
     }
 
     /// Tries to write what is held until it is written, or for so long.
     fn settle(&mut self, patience: Duration) {
         let end = Instant::now() + patience;
-        let at_ms = self.lost.as_ref().map_or(0.0, |lost| lost.time.at_ms);
+        let at_ms = self.overflow.back().map_or(0.0, RunEvent::at_ms);
         loop {
             self.tend(at_ms);
+            self.note_found();
             if self.trouble.is_none() || Instant::now() >= end {
                 return;
             }
@@ -234,10 +324,10 @@ impl<S: Store> Keeper<S> {
 
     /// What is not in the log, in words; none where nothing is missing.
     fn missing(&self) -> Option<String> {
-        let missing = self.waiting + self.all_lost;
+        let missing = self.waiting + self.kept_back() + self.all_lost;
         (missing > 0).then(|| match &self.trouble {
             Some(error) => format!("{missing} records could not be written to the log: {error}"),
-            None => format!("{missing} records could not be written to the log, which says where"),
+            None => format!("{missing} records are not in the log, which says where"),
         })
     }
 }
@@ -246,7 +336,7 @@ impl<S: Store> Keeper<S> {
 mod tests {
     use super::super::again::parse_records;
     use super::*;
-    use crate::event::Moment;
+    use crate::event::{CheckpointWritten, LaneFinished, LaneResumed, Moment};
 
     /// A disk of so many bytes.
     #[derive(Debug)]
@@ -319,10 +409,11 @@ mod tests {
         let mut keeper = Keeper::new(Disk { room: 0, bytes: Vec::new(), away: false, writes: 0 });
         let now = Instant::now();
         let long = |step: u64| {
-            let outcome = crate::event::Outcome::Failed { reason: "x".repeat(HELD / 4) };
-            RunEvent::LaneFinished(crate::event::LaneFinished {
+            let checkpoint = Some("x".repeat(HELD / 4));
+            RunEvent::LaneResumed(LaneResumed {
                 step: Step(step),
-                outcome,
+                checkpoint,
+                changes: Default::default(),
                 time: At::default(),
             })
         };
@@ -355,7 +446,61 @@ mod tests {
         let expected =
             "the log is written again, with all 3 records that were held; 5 of steps 4 to 8 are lost";
         assert_eq!(news, expected);
-        assert_eq!(keeper.missing().unwrap(), "5 records could not be written to the log, which says where");
+        assert_eq!(keeper.missing().unwrap(), "5 records are not in the log, which says where");
+    }
+
+    #[test]
+    fn the_last_checkpoint_and_the_end_are_never_given_up() {
+        let mut keeper = Keeper::new(Disk { room: 0, bytes: Vec::new(), away: false, writes: 0 });
+        let (now, time) = (Instant::now(), At::default());
+        let checkpoint = |step: u64| {
+            let file = format!("checkpoints/{step}");
+            RunEvent::CheckpointWritten(CheckpointWritten {
+                step: Step(step),
+                file,
+                checksums: Default::default(),
+                time,
+            })
+        };
+        let long = Some("x".repeat(HELD - 1000));
+        let long = RunEvent::LaneResumed(LaneResumed {
+            step: Step(1),
+            checkpoint: long,
+            changes: Default::default(),
+            time,
+        });
+        assert!(keeper.append(&long, now).is_some());
+        let filler = Some("x".repeat(1000));
+        let filler = RunEvent::LaneResumed(LaneResumed {
+            step: Step(2),
+            checkpoint: filler,
+            changes: Default::default(),
+            time,
+        });
+        assert!(keeper.append(&filler, now).is_none());
+        for step in 3..=5 {
+            keeper.append(&checkpoint(step), now);
+            keeper.append(&paused(step), now);
+        }
+        let outcome = crate::event::Outcome::Completed;
+        keeper.append(&RunEvent::LaneFinished(LaneFinished { step: Step(5), outcome, time }), now);
+        keeper.store.room = 2 * HELD;
+        keeper.settle(Duration::ZERO);
+        let mut found = Vec::new();
+        let kind = |event: &RunEvent| format!("{event:?}").split('(').next().unwrap_or_default().to_owned();
+        parse_records(&keeper.store.bytes, |event| found.push(kind(&event))).unwrap();
+        let expected = ["LaneResumed", "RecordsLost", "CheckpointWritten", "RecordsLost", "LaneFinished"];
+        assert_eq!(found, expected);
+        // The numbers miss none but those that the log says are lost.
+        let mut numbers =
+            keeper.store.bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(|line| {
+                match super::super::record::frame(line) {
+                    super::super::record::Frame::Sealed(sealed) => sealed.number,
+                    other => panic!("{other:?}"),
+                }
+            });
+        assert_eq!(numbers.by_ref().collect::<Vec<_>>(), [1, 7, 8, 10, 11].map(Some));
+        assert_eq!((keeper.all_lost, keeper.missing().is_some()), (6, true));
     }
 
     #[test]

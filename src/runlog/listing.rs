@@ -83,6 +83,7 @@ fn summarize_lane(
     };
     lane.log_bytes = length.unwrap_or_default();
     lane.elapsed_ms = last.at_ms;
+    lane.lost_records = told.map_or(0, |told| told.lost_records).max(last.lost_records);
     lane.train_error = last.train.map(|e| e.error);
     lane.test_error = last.test.map(|e| e.error);
     let mut step_ms = 0.0;

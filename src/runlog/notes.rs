@@ -1,14 +1,14 @@
 //! `notes.json` of a run's folder: what the user says of a run, apart from what the run says of itself.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::RunLogError;
 use super::bounded::read_bounded;
+use super::replace::replace;
 use crate::text::printable;
 
 /// The version of the file that this build writes, and the greatest that it reads.
@@ -90,14 +90,7 @@ impl Notes {
         let mut json = serde_json::to_vec_pretty(&file)
             .map_err(|e| RunLogError::malformed(&path, format!("cannot be JSON: {e}")))?;
         json.push(b'\n');
-        let replaced = tempfile::Builder::new().prefix(".notes-").tempfile_in(folder).and_then(|mut new| {
-            new.write_all(&json)?;
-            new.as_file().sync_all()?;
-            new.persist(&path).map_err(|error| error.error)?;
-            // The name of the new file must last, too.
-            fs::File::open(folder)?.sync_all()
-        });
-        replaced.map_err(RunLogError::io("write", &path))
+        replace(folder, Notes::FILE, ".notes-", &json).map_err(RunLogError::io("write", &path))
     }
 }
 
@@ -118,6 +111,8 @@ fn read_file(folder: &Path) -> Result<Option<NotesFile>, RunLogError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use proptest::prelude::*;
 

@@ -13,21 +13,27 @@ use serde::{Deserialize, Serialize};
 use super::RunLogError;
 use super::consistency::{Accepted, Consistency};
 use super::following::{Look, Seen};
+use super::numbering::{Numbering, Place};
 use super::record::{self, Frame};
-use crate::event::{FORMAT_VERSION, RunEvent};
+use crate::event::{At, FORMAT_VERSION, RecordsLost, RunEvent};
+use crate::units::Step;
 
 /// The longest line that is kept in memory; a longer one is a bad record.
 pub const MAX_LINE: usize = 16 << 20;
 /// Bytes asked of the source at once: dozens of records of a deep network, and nothing beside what is read of
 /// them.
 const CHUNK: usize = 1 << 20;
+/// Lines that are looked at to tell a record that was moved from a gap.
+const LOOK_AHEAD: usize = 16;
 /// The first version whose records end with checksums.
 const SEALED_SINCE: u32 = 2;
 
 /// A part of a log.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
-    /// An event.
+    /// An event. Two are given though no record tells them, at an empty range of bytes, because what stands around them
+    /// does: [`RunEvent::RecordsLost`] where numbers are missing, and [`RunEvent::LaneResumed`] where steps go back
+    /// behind something that is missing.
     Event {
         /// What happened.
         event: RunEvent,
@@ -70,6 +76,7 @@ pub struct Position {
     /// The checksum of the record that ends here, where it has one.
     pub(super) checksum: Option<u32>,
     framing: Framing,
+    numbering: Numbering,
     consistency: Consistency,
 }
 
@@ -94,6 +101,11 @@ impl Position {
     /// Lines before it.
     pub fn line(&self) -> u64 {
         self.line
+    }
+
+    /// The number of the record that comes next.
+    pub fn next_number(&self) -> u64 {
+        self.numbering.next()
     }
 }
 
@@ -284,34 +296,38 @@ impl<R: Read> LogReader<R> {
         self.parts = parts;
     }
 
-    /// Hands out the next part of the line at `start`; none for the second copy of the first record.
+    /// Hands out the next part of the line at `start`, or what is missing before it; none for the second copy of the first
+    /// record.
     fn take_part(&mut self) -> Result<Option<Entry>, RunLogError> {
         let Some(Part { length, ends_line, found }) = self.parts.front().cloned() else { return Ok(None) };
         let part = &self.buffer[self.start..self.start + length];
         let part = if ends_line { &part[..length - 1] } else { part };
-        let bytes = self.position.offset..self.position.offset + self.skipped + length as u64;
-        let line = self.position.line + 1;
-        let (parsed, checksum) = match found {
-            Found::Sealed(checksum) => (self.parse(part, Some(checksum))?, Some(checksum)),
-            Found::Bare => (self.parse(part, None)?, None),
-            Found::Bad(reason) => (Parsed::Bad(reason), None),
+        let (parsed, number, checksum) = match found {
+            Found::Sealed(checksum) => {
+                let (body, number) = record::apart(&part[..part.len() - record::TRAILER]);
+                (self.parse(part, body, true)?, number, Some(checksum))
+            }
+            Found::Bare => (self.parse(part, record::bare_body(part), false)?, None, None),
+            Found::Bad(reason) => (Parsed::Bad(reason), None, None),
         };
         if checksum.is_some() {
             self.position.framing = Framing::Sealed;
         }
-        let bad = |reason| Some(Entry::Bad(BadRecord { line, bytes: bytes.clone(), reason }));
-        let entry = match parsed {
-            Parsed::Event(event) => match self.position.consistency.accept(&event, checksum) {
-                Ok(Accepted::New) => Some(Entry::Event { event, bytes: bytes.clone() }),
-                Ok(Accepted::Repeated) => None,
-                Err(reason) => bad(reason),
-            },
-            Parsed::UnknownKind(kind) => Some(Entry::UnknownKind { line, kind }),
-            Parsed::Bad(reason) => {
-                self.position.consistency.lose();
-                bad(reason)
+        let judged = match self.judge(parsed, number, checksum, length)? {
+            Judged::Missing(event) => {
+                let at = self.position.offset;
+                return Ok(Some(Entry::Event { event, bytes: at..at }));
             }
+            Judged::Is(parsed) => Some(parsed),
+            Judged::Repeated => None,
         };
+        let bytes = self.position.offset..self.position.offset + self.skipped + length as u64;
+        let line = self.position.line + 1;
+        let entry = judged.map(|parsed| match parsed {
+            Parsed::Event(event) => Entry::Event { event, bytes: bytes.clone() },
+            Parsed::UnknownKind(kind) => Entry::UnknownKind { line, kind },
+            Parsed::Bad(reason) => Entry::Bad(BadRecord { line, bytes: bytes.clone(), reason }),
+        });
         self.start += length;
         self.searched = self.start;
         self.skipped = 0;
@@ -322,22 +338,120 @@ impl<R: Read> LogReader<R> {
         Ok(entry)
     }
 
-    /// Parses a record, whose checksum is right or which has none.
-    fn parse(&self, line: &[u8], checksum: Option<u32>) -> Result<Parsed, RunLogError> {
+    /// Judges a record of so many bytes by those before it, and remembers it unless something is missing before it.
+    fn judge(
+        &mut self,
+        parsed: Parsed,
+        number: Option<u64>,
+        checksum: Option<u32>,
+        length: usize,
+    ) -> Result<Judged, RunLogError> {
+        if checksum.is_none() && matches!(parsed, Parsed::Bad(_)) {
+            self.position.consistency.lose();
+            return Ok(Judged::Is(parsed));
+        }
+        let starts = matches!(parsed, Parsed::Event(RunEvent::LaneStarted(_)));
+        let explained = match &parsed {
+            Parsed::Event(RunEvent::RecordsLost(lost)) => lost.records,
+            _ => 0,
+        };
+        let next = self.position.numbering.next();
+        let misplaced =
+            |found: u64| format!("expected record {next}, found record {found}, whose place is elsewhere");
+        match (self.position.numbering.place(number, explained), number) {
+            // The copy of the first record has its number.
+            _ if starts => {}
+            (Place::Behind(missing), Some(found)) => {
+                if self.stand_behind(next..found, length).map_err(RunLogError::io("read", &self.path))? {
+                    return Ok(Judged::Is(Parsed::Bad(misplaced(found))));
+                }
+                self.position.numbering.skip(missing);
+                let step_after = match &parsed {
+                    Parsed::Event(event) => Some((event.step(), event.at_ms())),
+                    _ => None,
+                };
+                return Ok(Judged::Missing(self.missing(missing, step_after)));
+            }
+            (Place::Late, Some(found)) => return Ok(Judged::Is(Parsed::Bad(misplaced(found)))),
+            _ => {}
+        }
+        self.accept(parsed, number, checksum)
+    }
+
+    /// The event that tells of missing records, before one of this step and time.
+    fn missing(&mut self, records: u64, after: Option<(Step, f64)>) -> RunEvent {
+        self.position.consistency.lose();
+        let first = self.position.consistency.last_step();
+        let (last, at_ms) = after.unwrap_or((first, 0.0));
+        RunEvent::RecordsLost(RecordsLost { records, first, last, time: At { at_ms } })
+    }
+
+    /// Takes a record in its place in.
+    fn accept(
+        &mut self,
+        parsed: Parsed,
+        number: Option<u64>,
+        checksum: Option<u32>,
+    ) -> Result<Judged, RunLogError> {
+        let Position { numbering, consistency, .. } = &mut self.position;
+        let Parsed::Event(event) = parsed else {
+            if matches!(parsed, Parsed::Bad(_)) {
+                consistency.lose();
+            }
+            numbering.take(number);
+            return Ok(Judged::Is(parsed));
+        };
+        if let Some(resumed) = consistency.missed_resumption(&event) {
+            return Ok(Judged::Missing(resumed));
+        }
+        let accepted = consistency.accept(&event, checksum);
+        // A `lane_started` that does not fit is of another log, and so is its number.
+        if accepted == Ok(Accepted::New) || !matches!(event, RunEvent::LaneStarted(_)) {
+            numbering.take(number);
+        }
+        Ok(match accepted {
+            Ok(Accepted::New) => Judged::Is(Parsed::Event(event)),
+            Ok(Accepted::Repeated) => Judged::Repeated,
+            Err(reason) => Judged::Is(Parsed::Bad(reason)),
+        })
+    }
+
+    /// Whether records of these numbers stand behind the part at `start`: then it was moved there before its time. Looks
+    /// at the next record that is not late, and waits for none.
+    fn stand_behind(&mut self, missing: Range<u64>, length: usize) -> io::Result<bool> {
+        let mut from = length;
+        for _ in 0..LOOK_AHEAD {
+            let end = loop {
+                if let Some(at) = memchr(b'\n', &self.buffer[self.start + from..]) {
+                    break from + at;
+                }
+                if self.buffer.len() - self.start > MAX_LINE || !self.fill()? {
+                    return Ok(false);
+                }
+            };
+            if let Frame::Sealed(sealed) = record::frame(&self.buffer[self.start + from..self.start + end])
+                && let Some(number) = sealed.number.filter(|number| *number >= missing.start)
+                && number != missing.end
+            {
+                return Ok(number < missing.end);
+            }
+            from = end + 1;
+        }
+        Ok(false)
+    }
+
+    /// Parses a record, whose checksum is right or which has none, by its line and its event.
+    fn parse(&self, line: &[u8], body: &[u8], sealed: bool) -> Result<Parsed, RunLogError> {
         let begins = self.position.framing == Framing::Unknown;
-        if (begins || checksum.is_some())
+        if (begins || sealed)
             && line.starts_with(b"{\"lane_started\"")
             && let Ok(AnyStart { lane_started: Versioned { version } }) = serde_json::from_slice(line)
             && version > u64::from(FORMAT_VERSION)
         {
             return Err(RunLogError::Newer { path: self.path.clone(), found: version });
         }
-        let body = match checksum {
-            Some(_) => &line[..line.len() - record::TRAILER],
-            None => record::bare_body(line),
-        };
         match record::parse_event(body) {
-            Ok(RunEvent::LaneStarted(start)) if checksum.is_none() && start.version >= SEALED_SINCE => {
+            Ok(RunEvent::LaneStarted(start)) if !sealed && start.version >= SEALED_SINCE => {
                 Ok(Parsed::Bad("expected a checksum at its end, found none".to_owned()))
             }
             Ok(event) => Ok(Parsed::Event(event)),
@@ -380,6 +494,16 @@ fn between(bytes: &[u8], behind_record: bool, reason: &str) -> String {
         _ if zeros > 0 => format!("expected a record, found one with {zeros} zero bytes"),
         _ => reason.to_owned(),
     }
+}
+
+/// What a record is by those before it.
+enum Judged {
+    /// A record in its place, or a bad one.
+    Is(Parsed),
+    /// Not to be handed out yet: this is missing before it.
+    Missing(RunEvent),
+    /// The second copy of the first record.
+    Repeated,
 }
 
 enum Parsed {

@@ -1,5 +1,5 @@
-//! A record: one line of a log, a JSON object that ends with the checksum of all bytes before it. How it is
-//! sealed, told from a damaged one, found inside a damaged line, and parsed. Knows nothing of files.
+//! A record: one line of a log, a JSON object that ends with its number and the checksum of all bytes before it. How it
+//! is sealed, told from a damaged one, found inside a damaged line, and parsed. Knows nothing of files.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,7 +12,9 @@ use serde::{Deserialize, Deserializer};
 use super::quick;
 use crate::event::RunEvent;
 
-/// What stands between a record's body and the digits of its checksum ...
+/// What stands between an event and the number of its record; logs of earlier versions have none.
+const NUMBER: &[u8] = b",\"record\":";
+/// What stands between all that and the digits of its checksum ...
 const KEY: &[u8] = b",\"crc32\":\"";
 /// ... which are so many, in lower-case hex ...
 const DIGITS: usize = 8;
@@ -26,11 +28,13 @@ const SEARCH_BUDGET: usize = 64;
 /// The longest name of an unknown kind that counts as one, in bytes.
 const LONGEST_KIND: usize = 64;
 
-/// Ends a record that was serialised as a whole object at the end of `buffer`, from byte `start` on: puts the
-/// checksum in it and a newline behind it.
-pub(super) fn seal(buffer: &mut Vec<u8>, start: usize) {
+/// Ends a record that was serialised as a whole object at the end of `buffer`, from byte `start` on: puts its number and
+/// the checksum in it and a newline behind it.
+pub(super) fn seal(buffer: &mut Vec<u8>, start: usize, number: u64) {
     debug_assert_eq!(buffer.last(), Some(&b'}'));
     buffer.pop();
+    buffer.extend_from_slice(NUMBER);
+    buffer.extend_from_slice(number.to_string().as_bytes());
     let checksum = crc32fast::hash(&buffer[start..]);
     buffer.extend_from_slice(KEY);
     for digit in (0..DIGITS).rev() {
@@ -59,9 +63,11 @@ pub(super) enum Frame<'a> {
 /// A record with the right checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sealed<'a> {
-    /// The bytes before the trailer: an object that is not closed.
+    /// The bytes before number and trailer: an object that is not closed.
     pub(super) body: &'a [u8],
-    /// Their checksum.
+    /// Its number in the log, where it has one.
+    pub(super) number: Option<u64>,
+    /// The checksum of both.
     pub(super) checksum: u32,
 }
 
@@ -72,9 +78,21 @@ pub(super) fn frame(line: &[u8]) -> Frame<'_> {
     let Some(written) = written_checksum(trailer) else { return Frame::Bare };
     let computed = crc32fast::hash(body);
     if written == computed {
-        Frame::Sealed(Sealed { body, checksum: written })
+        let (body, number) = apart(body);
+        Frame::Sealed(Sealed { body, number, checksum: written })
     } else {
         Frame::Damaged { written, computed }
+    }
+}
+
+/// The event of a record, not closed, and the record's number, where it has one; given without the trailer.
+pub(super) fn apart(bytes: &[u8]) -> (&[u8], Option<u64>) {
+    let digits = bytes.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (before, digits) = bytes.split_at(bytes.len() - digits);
+    let number = || std::str::from_utf8(digits).ok()?.parse().ok();
+    match before.strip_suffix(NUMBER).zip(number()) {
+        Some((event, number)) => (event, Some(number)),
+        None => (bytes, None),
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounded::read_bounded;
 use super::lock::is_locked;
+use super::replace::sync_folder;
 use super::summary::{LaneSummary, State};
 
 /// The file's name in the run's folder.
@@ -94,7 +95,8 @@ impl Status {
         if self.exit.is_some() {
             file.sync_all()?;
         }
-        fs::rename(&next, folder.join(FILE))
+        fs::rename(&next, folder.join(FILE))?;
+        if self.exit.is_some() { sync_folder(folder) } else { Ok(()) }
     }
 
     /// Whether the training process lives. On its own machine its lock tells; elsewhere it counts as gone once its

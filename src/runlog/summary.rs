@@ -102,6 +102,9 @@ pub struct LaneSummary {
     /// Bytes of its log.
     #[serde(default)]
     pub log_bytes: u64,
+    /// Records that its log lacks, as far as that is known.
+    #[serde(default)]
+    pub lost_records: u64,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -121,6 +124,7 @@ impl LaneSummary {
             test_error: None,
             elapsed_ms: 0.0,
             log_bytes: 0,
+            lost_records: 0,
             reason: None,
         }
     }
@@ -142,6 +146,9 @@ impl LaneSummary {
             RunEvent::LaneStarted(_) | RunEvent::Resumed(_) => self.state = State::Running,
             RunEvent::LaneResumed(LaneResumed { step, .. }) => {
                 (self.step, self.state, self.reason) = (*step, State::Running, None);
+            }
+            RunEvent::RecordsLost(lost) => {
+                self.lost_records = self.lost_records.saturating_add(lost.records);
             }
             RunEvent::LaneFinished(LaneFinished { step, outcome, .. }) => {
                 self.step = *step;

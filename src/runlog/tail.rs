@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 use super::bounded::{kind, open};
 use super::record::{Frame, frame};
-use crate::event::{EvaluationFinished, LaneFinished, LaneResumed, Mode, Moment, Split, StepTime, wire};
+use crate::event::{
+    EvaluationFinished, LaneFinished, LaneResumed, Mode, Moment, RecordsLost, Split, StepTime, wire,
+};
 use crate::units::Step;
 
 /// Bytes of a log's end that are looked at first; four times as many each time that they do not suffice.
@@ -26,6 +28,8 @@ pub(super) struct Last {
     /// Whether the last record of all says that the lane paused.
     pub(super) paused: bool,
     pub(super) at_ms: f64,
+    /// Records that the part of the log that was looked at says are lost.
+    pub(super) lost_records: u64,
 }
 
 /// A record of which only what a summary needs is read; a record of another kind leaves all of it empty.
@@ -35,6 +39,7 @@ struct Glance {
     evaluation_finished: Option<EvaluationFinished>,
     paused: Option<Moment>,
     lane_resumed: Option<LaneResumed>,
+    records_lost: Option<RecordsLost>,
     lane_finished: Option<LaneFinished>,
 }
 
@@ -83,17 +88,20 @@ fn last_records(tail: &[u8], whole: bool) -> Last {
         Frame::Bare => !sealed,
         Frame::Damaged { .. } => false,
     };
+    // What stands before a step and is of a later one was made again, whether or not `lane_resumed` is there to tell.
     let (mut latest, mut resumed) = (true, None::<Step>);
     for line in lines().filter(is_sound) {
         let Ok(glance) = serde_json::from_slice::<Glance>(line) else { continue };
-        // What stands before `lane_resumed` and is of a later step was made again.
-        let stands = |step: Step| resumed.is_none_or(|resumed| step <= resumed);
+        let end = resumed;
+        let stands = |step: Step| end.is_none_or(|end| step <= end);
         let mut saw = |at_ms: f64| last.at_ms = last.at_ms.max(at_ms);
         if let Some(step) = glance.step_finished {
             saw(step.time.at_ms);
+            let before = Step(step.step.0.saturating_sub(1));
             if stands(step.step) {
                 last.step.get_or_insert(step);
             }
+            resumed = Some(resumed.map_or(before, |resumed| resumed.min(before)));
         }
         if let Some(evaluation) = glance.evaluation_finished.filter(|e| e.mode == Mode::Eval) {
             saw(evaluation.time.at_ms);
@@ -109,6 +117,10 @@ fn last_records(tail: &[u8], whole: bool) -> Last {
             if resumed.is_none() {
                 last.finished.get_or_insert(finished);
             }
+        }
+        if let Some(lost) = glance.records_lost {
+            saw(lost.time.at_ms);
+            last.lost_records = last.lost_records.saturating_add(lost.records);
         }
         last.paused |= latest && glance.paused.is_some();
         latest = false;

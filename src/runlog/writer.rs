@@ -3,22 +3,29 @@
 //! it sees whole lines.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::back::LinesBack;
+use super::home::Home;
 use super::reader::MAX_LINE;
-use super::record::{Frame, TRAILER, frame, seal};
+use super::record::{Frame, TRAILER, apart, frame, seal};
 use crate::event::RunEvent;
 
 /// Bytes copied at once where a log is written again.
 const CHUNK: usize = 1 << 20;
+/// Bytes of the log's end that are compared: a record's checksum and number, and a little of the record.
+const END: u64 = 64;
 
 /// The log of one lane, open for appending.
 #[derive(Debug)]
 pub struct LogWriter {
     path: PathBuf,
+    /// The run's folder, where it is held.
+    home: Option<Arc<Home>>,
     file: File,
     /// The file's device and inode.
     identity: (u64, u64),
@@ -26,7 +33,24 @@ pub struct LogWriter {
     length: u64,
     /// Whether a failed write may have left part of a record behind.
     torn: bool,
+    /// The number of the next record.
+    next: u64,
+    /// The first record in its copies, without which no other can be understood.
+    beginning: Vec<u8>,
+    /// The last bytes of what was written.
+    end: Vec<u8>,
+    /// What was found since it was last asked for.
+    found: Found,
     buffer: Vec<u8>,
+}
+
+/// What looks at a log found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// What is to be told.
+    pub(super) news: Vec<String>,
+    /// Records that are no longer there.
+    pub(super) lost: u64,
 }
 
 impl LogWriter {
@@ -63,7 +87,31 @@ impl LogWriter {
 
     fn of(path: &Path, file: File, length: u64) -> io::Result<LogWriter> {
         let identity = identity(&file.metadata()?);
-        Ok(LogWriter { path: path.to_owned(), file, identity, length, torn: false, buffer: Vec::new() })
+        let next = last_number(&file, length)?.unwrap_or(0) + 1;
+        let (beginning, end) = (beginning_of(&file, length)?, end_of(&file, length)?);
+        Ok(LogWriter {
+            path: path.to_owned(),
+            home: None,
+            file,
+            identity,
+            length,
+            torn: false,
+            next,
+            beginning,
+            end,
+            found: Found::default(),
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Looks after the folder that the log is in, too.
+    pub(super) fn kept_in(self, home: Option<Arc<Home>>) -> LogWriter {
+        LogWriter { home, ..self }
+    }
+
+    /// Gives the next record a number of at least this.
+    pub fn numbered_from(self, next: u64) -> LogWriter {
+        LogWriter { next: self.next.max(next), ..self }
     }
 
     /// Appends an event and returns the bytes of its record, the newline included. The first event of a log is
@@ -76,7 +124,7 @@ impl LogWriter {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         let start = self.length;
-        let written = serialise(event, &mut buffer).and_then(|()| self.write(&buffer));
+        let written = serialise(event, self.next, &mut buffer).and_then(|()| self.write(&buffer));
         self.buffer = buffer;
         written.map(|()| start..self.length)
     }
@@ -86,18 +134,56 @@ impl LogWriter {
         self.length
     }
 
+    /// The number of the next record.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next
+    }
+
+    /// What was found since the last time.
+    pub(super) fn take_found(&mut self) -> Found {
+        std::mem::take(&mut self.found)
+    }
+
     /// Appends a whole record.
     pub(super) fn write(&mut self, record: &[u8]) -> io::Result<()> {
-        if self.torn {
-            self.file.set_len(self.length)?;
-            self.torn = false;
-        }
+        self.trim()?;
         if let Err(error) = self.file.write_all_at(record, self.length) {
             // What is torn never stays before a good record; at best it does not even stay now.
             self.torn = self.file.set_len(self.length).is_err();
             return Err(error);
         }
+        if self.length == 0 {
+            self.beginning = record.to_owned();
+        }
         self.length += record.len() as u64;
+        let (_, number) = apart(&record[..record.len().saturating_sub(TRAILER + 1)]);
+        self.next = number.map_or(self.next, |number| number + 1);
+        self.end.clear();
+        self.end.extend_from_slice(&record[record.len().saturating_sub(END as usize)..]);
+        Ok(())
+    }
+
+    /// Makes the file end where the next record comes.
+    fn trim(&mut self) -> io::Result<()> {
+        let length = self.file.metadata()?.len();
+        if length < self.length {
+            let gone = self.mend(length)?;
+            self.found.lost += gone;
+            self.found.news.push(format!(
+                "the log was cut to {length} of {} bytes, and {gone} records are gone; those that come are written \
+                 behind the gap",
+                self.length
+            ));
+        } else if length > self.length {
+            self.file.set_len(self.length)?;
+            if !self.torn {
+                let foreign = length - self.length;
+                self.found
+                    .news
+                    .push(format!("{foreign} bytes that others wrote behind the log were cut off"));
+            }
+        }
+        self.torn = false;
         Ok(())
     }
 
@@ -108,14 +194,37 @@ impl LogWriter {
     /// # Errors
     /// Where the path leads nowhere or to another log.
     pub(super) fn check(&mut self) -> io::Result<()> {
+        if let Some(place) = self.home.as_ref().map(|home| home.check()).transpose()?.flatten() {
+            self.found.news.push(format!("the run's folder is now {}", place.display()));
+        }
         match fs::metadata(&self.path) {
-            Ok(metadata) if identity(&metadata) == self.identity => Ok(()),
-            Ok(_) => self.adopt(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if self.path.parent().is_some_and(Path::is_dir) { self.write_again() } else { Err(error) }
+            Ok(metadata) if identity(&metadata) == self.identity => {
+                self.trim()?;
+                if end_of(&self.file, self.length)? == self.end { Ok(()) } else { Err(other_content()) }
             }
+            Ok(_) => self.adopt(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.write_again(),
             Err(error) => Err(error),
         }
+    }
+
+    /// Leaves of a file that was cut whole records, and a hole up to where the next record comes, which readers pass over:
+    /// so every place in the log stays the same. Gives how many records are gone, as their numbers will tell.
+    fn mend(&mut self, found: u64) -> io::Result<u64> {
+        let written = self.next.saturating_sub(1);
+        let mut kept = LinesBack::new(&self.file, found)?.end();
+        let beginning = self.beginning.len() as u64;
+        if kept < beginning {
+            self.file.write_all_at(&self.beginning, 0)?;
+            kept = beginning;
+        }
+        let left = last_number(&self.file, kept)?.unwrap_or(0);
+        if kept < self.length {
+            self.file.set_len(kept)?;
+            self.file.write_all_at(b"\n", self.length - 1)?;
+        }
+        self.end = end_of(&self.file, self.length)?;
+        Ok(written.saturating_sub(left))
     }
 
     /// Waits until everything is on the disk.
@@ -140,22 +249,19 @@ impl LogWriter {
 
     /// Goes on with the file at the path where it holds the same records: it was mounted again, or copied back.
     fn adopt(&mut self) -> io::Result<()> {
-        let other = || io::Error::other("another file stands in the log's place");
         let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
         let metadata = file.metadata()?;
-        let beyond = metadata.len().checked_sub(self.length).ok_or_else(other)?;
-        let [ours, theirs] = [&self.file, &file].map(|file| end_of_record(file, self.length));
-        if !metadata.is_file() || beyond > MAX_LINE as u64 || ours? != theirs? {
-            return Err(other());
+        let beyond = metadata.len().checked_sub(self.length).ok_or_else(other_content)?;
+        if !metadata.is_file() || beyond > MAX_LINE as u64 || end_of(&file, self.length)? != self.end {
+            return Err(other_content());
         }
         let mut torn = vec![0; beyond as usize];
         file.read_exact_at(&mut torn, self.length)?;
         if torn.contains(&b'\n') {
-            return Err(other());
+            return Err(other_content());
         }
         self.go_on_with(file, beyond > 0)
     }
-
     /// Writes all records into a new file at the path.
     fn write_again(&mut self) -> io::Result<()> {
         let file = create_new(&self.path)?;
@@ -181,15 +287,19 @@ impl LogWriter {
     }
 }
 
-/// Puts an event's record, or records, behind what `buffer` holds.
-pub(super) fn serialise(event: &RunEvent, buffer: &mut Vec<u8>) -> io::Result<()> {
+/// Puts an event's record with its number, or the copies of the first, behind what `buffer` holds.
+pub(super) fn serialise(event: &RunEvent, number: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
     let start = buffer.len();
     serde_json::to_writer(&mut *buffer, event)?;
-    seal(buffer, start);
+    seal(buffer, start, number);
     if matches!(event, RunEvent::LaneStarted(_)) {
         buffer.extend_from_within(start..);
     }
     Ok(())
+}
+
+fn other_content() -> io::Error {
+    io::Error::other("another log stands in its place")
 }
 
 fn create_new(path: &Path) -> io::Result<File> {
@@ -200,9 +310,33 @@ fn identity(metadata: &fs::Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-/// The last bytes of the record that ends at `end`, among them its checksum; fewer at the beginning.
-fn end_of_record(file: &File, end: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; (TRAILER as u64 + 1).min(end) as usize];
-    file.read_exact_at(&mut bytes, end - (TRAILER as u64 + 1).min(end))?;
+/// The last bytes before `length`; fewer at the beginning.
+fn end_of(file: &File, length: u64) -> io::Result<Vec<u8>> {
+    let count = END.min(length);
+    let mut bytes = vec![0; count as usize];
+    file.read_exact_at(&mut bytes, length - count)?;
     Ok(bytes)
+}
+
+/// The first record and its copy in the first bytes of a log; empty where they are not whole.
+fn beginning_of(mut file: &File, length: u64) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    BufReader::new(file.take(length.min(MAX_LINE as u64))).read_until(b'\n', &mut line)?;
+    let is_whole = line.strip_suffix(b"\n").is_some_and(|record| matches!(frame(record), Frame::Sealed(_)));
+    Ok(if is_whole { line.repeat(2) } else { Vec::new() })
+}
+
+/// The number of the last whole record in the first bytes of a log, with the lines behind it that are none; none where
+/// it has no number.
+fn last_number(file: &File, length: u64) -> io::Result<Option<u64>> {
+    let mut lines = LinesBack::new(file, length)?;
+    let mut behind = 0;
+    while let Some(line) = lines.next()? {
+        if let Frame::Sealed(sealed) = frame(line) {
+            return Ok(sealed.number.map(|number| number + behind));
+        }
+        behind += 1;
+    }
+    Ok(None)
 }

@@ -13,6 +13,7 @@ use crossbeam_channel::Receiver;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Outcome, RunEvent};
+use crate::runlog::RunFolder;
 use crate::units::LaneIdx;
 
 mod error;
@@ -71,6 +72,7 @@ pub struct Warning {
 /// A run that trains in its threads. Dropping it leaves them training, without a listener; what is paused then
 /// goes on.
 pub struct Live {
+    folder: RunFolder,
     lanes: Vec<LiveLane>,
     events: Receiver<LaneEvent>,
     warnings: Receiver<Warning>,
@@ -100,6 +102,11 @@ struct LiveLane {
 }
 
 impl Live {
+    /// The run's folder, held open.
+    pub fn folder(&self) -> &RunFolder {
+        &self.folder
+    }
+
     /// The names of the lanes, in the order of the experiment.
     pub fn lanes(&self) -> impl Iterator<Item = &str> {
         self.lanes.iter().map(|lane| lane.name.as_str())
@@ -122,7 +129,9 @@ impl Live {
 
     /// Takes the problems that lanes survived since the last time.
     pub fn take_warnings(&mut self) -> Vec<Warning> {
-        self.warnings.try_iter().collect()
+        let named = |problem: &str| self.folder.named(problem);
+        let warnings = self.warnings.try_iter();
+        warnings.map(|Warning { lane, problem }| Warning { lane, problem: named(&problem) }).collect()
     }
 
     /// What the logs of lanes that ended lack, in words.

@@ -100,7 +100,13 @@ pub(super) fn write(
     network: &dyn Network,
 ) -> Result<Written, CheckpointError> {
     let folder = run_folder.join(FOLDER);
-    fs::create_dir_all(&folder).map_err(|source| CheckpointError::Io { path: folder.clone(), source })?;
+    // Only this one: a run's folder that is gone is not made anew.
+    match fs::create_dir(&folder) {
+        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(CheckpointError::Io { path: folder, source });
+        }
+        _ => {}
+    }
     let stem = format!("{lane}-{:08}", step.0);
     let optimizer = folder.join(format!("{stem}.{OPTIMIZER}.safetensors"));
     let optimizer = write_tensors(&optimizer, lane, step, &network.optimizer_state())?;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use skiplane::event::*;
-use skiplane::runlog::{BadRecord, Entry, LogReader, LogWriter, Position, RunLogError};
+use skiplane::runlog::{BadRecord, Entry, LogReader, LogWriter, Position, RunLogError, effective};
 use skiplane::statistic::Statistic;
 use skiplane::units::Step;
 
@@ -60,6 +60,10 @@ fn records(bytes: &[u8]) -> Vec<Range<usize>> {
 struct Found {
     events: Vec<RunEvent>,
     places: Vec<Range<u64>>,
+    /// Records that their neighbours' numbers miss.
+    missing: u64,
+    /// What steps that go back tell of records that are missing.
+    resumed: Vec<LaneResumed>,
     unknown: usize,
     bad: Vec<BadRecord>,
     torn: u64,
@@ -70,6 +74,12 @@ fn read(bytes: &[u8]) -> Found {
     let mut found = Found::default();
     while let Some(entry) = reader.next_entry().unwrap() {
         match entry {
+            Entry::Event { event: RunEvent::RecordsLost(lost), bytes } if bytes.is_empty() => {
+                found.missing += lost.records;
+            }
+            Entry::Event { event: RunEvent::LaneResumed(resumed), bytes } if bytes.is_empty() => {
+                found.resumed.push(resumed);
+            }
             Entry::Event { event, bytes } => {
                 found.events.push(event);
                 found.places.push(bytes);
@@ -129,6 +139,9 @@ fn a_flipped_bit_costs_its_record_alone_and_is_reported() {
                 continue;
             }
             assert_eq!(shown(&found.events), shown(&without(&events, lost)), "{context}");
+            // Nobody misses one of two copies, nor what nothing follows.
+            let missed = !newline && number > 1 && number < events.len();
+            assert_eq!(found.missing, u64::from(missed), "{context}");
             assert!(!found.bad.is_empty() && found.torn == 0, "{context}");
             // What is reported is the record, or the newline, and nothing more.
             let reported = found.bad.first().unwrap().bytes.start..found.bad.last().unwrap().bytes.end;
@@ -169,6 +182,96 @@ fn zeroed_blocks_cost_the_records_that_they_touch() {
         assert!(found.bad.len() == 1 && found.torn == 0, "zeros from {start}: {:?}", found.bad);
         assert!(found.bad[0].reason.contains("4096 zero bytes") || first_touched.end == zeroed.start + 1);
         assert_eq!(found.bad[0].bytes.end, last_touched.end as u64);
+    }
+}
+
+/// A log whose records are put together anew, by their numbers from 1; the first stands there twice.
+fn arranged(bytes: &[u8], order: &[usize]) -> Found {
+    let records = records(bytes);
+    read(&order.iter().flat_map(|number| bytes[records[*number].clone()].to_vec()).collect::<Vec<_>>())
+}
+
+#[test]
+fn deleted_records_are_missed_unless_the_log_says_that_they_are_lost() {
+    let lost = |records, first, last| {
+        let time = At { at_ms: 1.0 };
+        RunEvent::RecordsLost(RecordsLost { records, first: Step(first), last: Step(last), time })
+    };
+    let events = [lane_started("plain"), step(1), step(2), step(3), lost(2, 2, 3), step(4)];
+    let bytes = bytes_of(&events);
+    let all = arranged(&bytes, &[0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!((all.missing, all.bad.len(), all.events.len()), (0, 0, 6));
+    let explained = arranged(&bytes, &[0, 1, 2, 5, 6]);
+    assert_eq!((explained.missing, explained.bad.len(), explained.events.len()), (0, 0, 4));
+    let more = arranged(&bytes, &[0, 1, 5, 6]);
+    assert_eq!((more.missing, more.bad.len(), more.events.len()), (1, 0, 3));
+    let unexplained = arranged(&bytes, &[0, 1, 2, 6]);
+    assert_eq!((unexplained.missing, unexplained.bad.len()), (3, 0));
+}
+
+#[test]
+fn a_record_that_was_moved_or_repeated_costs_itself_alone() {
+    let events: Vec<RunEvent> = [lane_started("plain")].into_iter().chain((1..=9).map(step)).collect();
+    let bytes = bytes_of(&events);
+    let steps = |found: &Found| found.events[1..].iter().map(|event| event.step().0).collect::<Vec<_>>();
+    // Record n + 1 is of step n, and stands at n + 1 because the first stands there twice.
+    let forward = arranged(&bytes, &[0, 1, 2, 9, 3, 4, 5, 6, 7, 8, 10]);
+    assert_eq!((steps(&forward), forward.missing), (vec![1, 2, 3, 4, 5, 6, 7, 9], 1));
+    assert_eq!(forward.bad[0].reason, "expected record 3, found record 9, whose place is elsewhere");
+    let back = arranged(&bytes, &[0, 1, 2, 4, 5, 6, 3, 7, 8, 9, 10]);
+    assert_eq!((steps(&back), back.missing, back.bad.len()), (vec![1, 3, 4, 5, 6, 7, 8, 9], 1, 1));
+    let twice = arranged(&bytes, &[0, 1, 2, 3, 4, 2, 3, 5, 6, 7, 8, 9, 10]);
+    assert_eq!((steps(&twice), twice.missing, twice.bad.len()), ((1..=9).collect(), 0, 2));
+}
+
+#[test]
+fn a_lost_resumption_is_known_from_steps_that_go_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plain.jsonl");
+    let checkpoint = |step| CheckpointWritten {
+        step: Step(step),
+        file: format!("checkpoints/plain-{step:08}.safetensors"),
+        checksums: Default::default(),
+        time: At { at_ms: 1.0 },
+    };
+    let file = checkpoint(2).file;
+    let resumed = LaneResumed {
+        step: Step(2),
+        checkpoint: Some(file.clone()),
+        changes: Default::default(),
+        time: At { at_ms: 1.0 },
+    };
+    let whole = [
+        lane_started("plain"),
+        step(1),
+        step(2),
+        RunEvent::CheckpointWritten(checkpoint(2)),
+        step(3),
+        step(4),
+        RunEvent::LaneResumed(resumed),
+        step(3),
+        step(4),
+        step(5),
+    ];
+    let bytes = bytes_of(&whole);
+    let place = records(&bytes)[7].clone();
+    let mut flipped = bytes.clone();
+    flipped[place.start + 20] ^= 1;
+    let deleted = [&bytes[..place.start], &bytes[place.end..]].concat();
+    for damaged in [flipped, deleted] {
+        fs::write(&path, &damaged).unwrap();
+        let mut steps = Vec::new();
+        effective(&path, |event, bytes| {
+            if !bytes.is_empty() && matches!(event, RunEvent::StepFinished(_)) {
+                steps.push(event.step().0);
+            }
+        })
+        .unwrap();
+        assert_eq!(steps, [1, 2, 3, 4, 5]);
+        let found = read(&damaged);
+        assert_eq!((found.missing, found.resumed.len()), (1, 1));
+        let again = &found.resumed[0];
+        assert_eq!((again.step, again.checkpoint.as_ref()), (Step(2), Some(&file)));
     }
 }
 

@@ -279,6 +279,8 @@ fn read(bytes: &[u8]) -> (Vec<RunEvent>, usize, u64) {
     let (mut events, mut others) = (Vec::new(), 0);
     while let Some(entry) = reader.next_entry().unwrap() {
         match entry {
+            // What no record tells stands at no bytes.
+            Entry::Event { bytes, .. } if bytes.is_empty() => {}
             Entry::Event { event, .. } => events.push(event),
             Entry::UnknownKind { .. } | Entry::Bad(_) => others += 1,
             Entry::Replaced { reason } => panic!("{reason}"),

@@ -19,7 +19,7 @@ use crate::units::{LaneIdx, Step};
 
 /// The version of what is folded and of how it is kept. To be raised whenever either changes, so that older indexes
 /// are not taken.
-pub const FOLD_VERSION: u32 = 2;
+pub const FOLD_VERSION: u32 = 3;
 
 /// The part that holds all that is small.
 const OUTLINE: &str = "lane";

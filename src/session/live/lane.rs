@@ -51,7 +51,7 @@ fn build_and_train(
         order: &order,
         initial_weights: shared_weights_hash(&network.state()),
         resumed,
-        folder: setup.folder.path(),
+        folder: setup.folder.reach(),
         clock: &*setup.clock,
     };
     let steps = done.0 + 1..=setup.experiment.training.steps;

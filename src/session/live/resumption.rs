@@ -17,6 +17,8 @@ pub(super) struct Resumption {
     pub(super) started: Option<Box<LaneStarted>>,
     /// Bytes of the whole records of its log; none where it has no log.
     pub(super) log_bytes: Option<u64>,
+    /// The number of the record that comes next.
+    pub(super) next_number: u64,
     /// Milliseconds since the run started at its last event.
     pub(super) at_ms: f64,
     /// What it came to.
@@ -47,6 +49,7 @@ impl Resumption {
             checkpoints: Vec::new(),
             started: None,
             log_bytes: None,
+            next_number: 1,
             at_ms: 0.0,
             summary: LaneSummary::new(name, folder.manifest().steps),
             evaluated: Vec::new(),
@@ -81,6 +84,7 @@ impl Resumption {
             return Err(RunLogError::Malformed { path: log, reason });
         }
         found.log_bytes = Some(whole);
+        found.next_number = reader.position().next_number();
         Ok(found)
     }
 

@@ -29,6 +29,8 @@ pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
         Some(lock) => lock,
         None => lock(&setup.folder)?,
     };
+    setup.folder.hold()?;
+    setup.folder.tidy();
     let training = &setup.experiment.training;
     let order = BatchOrder::new(setup.dataset.train.len(), training.batch, setup.experiment.seed)?;
     let permits = Permits::new(setup.threads);
@@ -41,6 +43,7 @@ pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
     // At once, because what an earlier part of the run said of itself is no longer true.
     status::tell(&setup.folder, setup.summaries(), Duration::ZERO, false);
     let mut live = Live {
+        folder: setup.folder.clone(),
         lanes: Vec::new(),
         events,
         warnings,
@@ -122,7 +125,10 @@ impl Live {
         }
         let writer = match kept {
             // Only what is torn at its end is cut.
-            Some(whole) => setup.folder.reopen_log(index, whole)?,
+            Some(whole) => {
+                let next = resumed.map_or(1, |lane| lane.next_number);
+                setup.folder.reopen_log(index, whole, next)?
+            }
             None => setup.folder.create_log(index)?,
         };
         let keeper = LogKeeper::new(writer);
@@ -151,7 +157,7 @@ impl Live {
             lanes.iter().for_each(|lane| lane.give(order));
             !board.is_over()
         };
-        match Control::open(folder.path(), Arc::new(obey)) {
+        match Control::open(folder.reach(), Arc::new(obey)) {
             Ok(control) => Some(control),
             Err(error) => {
                 self.problems.push(format!("the run takes no orders from elsewhere: {error}"));

@@ -84,6 +84,15 @@ impl Pulse {
     }
 }
 
+impl Pulse {
+    /// Says that the log lacks so many records more.
+    pub(super) fn lose(&self, records: u64) {
+        if let Some(lane) = self.board.lock().lanes.get_mut(self.lane.0) {
+            lane.lost_records = lane.lost_records.saturating_add(records);
+        }
+    }
+}
+
 impl Drop for Pulse {
     fn drop(&mut self) {
         let mut told = self.board.lock();
@@ -104,7 +113,7 @@ pub(super) fn tell(folder: &RunFolder, mut lanes: Vec<LaneSummary>, interval: Du
     }
     let exit = over.then(|| lanes.iter().map(|lane| lane.state).max().unwrap_or(State::Finished));
     // A folder that cannot be written to is told of by the lanes; the heart beats on, in case it can again.
-    let _ = Status::now(lanes, interval, exit).write(folder.path());
+    let _ = Status::now(lanes, interval, exit).write(folder.reach());
 }
 
 /// Writes the status until all lanes ended, and once more then; closes the control channel before that, and holds the

@@ -82,6 +82,8 @@ pub(super) struct Tap {
     permit: Option<Permit>,
     /// The step of the last event.
     pub(super) step: Step,
+    /// Records that the log lacks, as the status was told.
+    lost: u64,
 }
 
 impl Tap {
@@ -97,7 +99,7 @@ impl Tap {
     ) -> Tap {
         let permit = Some(permits.acquire());
         let syncing = Syncing::default();
-        Tap { lane, log, syncing, wires, progress, orders, pulse, permits, permit, step: Step(0) }
+        Tap { lane, log, syncing, wires, progress, orders, pulse, permits, permit, step: Step(0), lost: 0 }
     }
 
     /// Has the log put on the disk, after the last event.
@@ -137,7 +139,13 @@ impl Tap {
         self.syncing.start(file, failed);
     }
 
+    /// Tells the user and the status what became of the log.
     fn tell_news(&mut self) {
+        let lost = self.log.lost();
+        if lost > self.lost {
+            self.pulse.lose(lost - self.lost);
+            self.lost = lost;
+        }
         for news in self.log.take_news() {
             self.warn(news);
         }

@@ -47,6 +47,10 @@ fn of_run(run: &Run, room: usize, theme: &Theme) -> Vec<Line<'static>> {
         if let Some(reason) = &lane.reason {
             lines.extend(fact(&lane.name, reason, theme.error(), room, theme));
         }
+        if lane.lost_records > 0 {
+            let lacks = format!("its log lacks {} records", widgets::grouped(lane.lost_records));
+            lines.extend(fact(&lane.name, &lacks, theme.warning(), room, theme));
+        }
     }
     if let Some(problem) = &known.notes_problem {
         lines.extend(fact("notes", problem, theme.error(), room, theme));
@@ -116,7 +120,7 @@ fn lanes(run: &Run, theme: &Theme) -> Vec<Line<'static>> {
         pad_left(&value.map_or_else(dash, |value| unit.exact(value.into())), 6)
     };
     for (index, lane) in run.lanes().iter().enumerate() {
-        let (glyph, state, style) = figures::state(Some(lane.state), theme);
+        let (glyph, state, style) = figures::state(Some(lane.state), lane.lost_records, theme);
         lines.push(Line::from(vec![
             Span::styled(pad_right(&clip(&printable(&lane.name), name, theme), name), theme.lane(index)),
             Span::styled(format!("  {}", pad_right(&format!("{glyph} {state}"), 10)), style),

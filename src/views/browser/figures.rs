@@ -8,10 +8,12 @@ use crate::text::printable;
 use crate::theme::{Glyph, Theme};
 use crate::widgets::short;
 
-/// A state's mark and style.
-pub(super) fn state(state: Option<State>, theme: &Theme) -> (char, &'static str, Style) {
+/// A state's mark and style; `lost` are the records that the logs lack.
+pub(super) fn state(state: Option<State>, lost: u64, theme: &Theme) -> (char, &'static str, Style) {
     let Some(state) = state else { return (theme.glyph(Glyph::Error), "unreadable", theme.error()) };
     let (glyph, style) = match state {
+        // What ended well is worth a warning where its log does not hold all of it.
+        State::Finished | State::Stopped if lost > 0 => (Glyph::Warning, theme.warning()),
         State::Finished => (Glyph::Check, theme.good()),
         State::Stopped => (Glyph::Stopped, theme.muted()),
         State::Diverged => (Glyph::NonFinite, theme.error()),

@@ -267,7 +267,8 @@ fn of_run(run: &Run, member: Option<bool>, what: What, width: u16, theme: &Theme
     let lanes = |figure: fn(&LaneSummary) -> Option<f32>| run.lanes().iter().filter_map(figure);
     let text = match what {
         What::State => {
-            let (glyph, name, style) = figures::state(run.state(), theme);
+            let lost = run.lanes().iter().map(|lane| lane.lost_records).sum();
+            let (glyph, name, style) = figures::state(run.state(), lost, theme);
             return (format!("{glyph} {name}"), style);
         }
         What::Name => {
@@ -306,7 +307,7 @@ fn of_lane(run: &Run, index: usize, last: bool, nested: bool, what: What, theme:
     let figure = |unit: Unit, value: Option<f32>| value.map_or_else(dash, |value| unit.exact(value.into()));
     let text = match what {
         What::State => {
-            let (glyph, name, style) = figures::state(Some(lane.state), theme);
+            let (glyph, name, style) = figures::state(Some(lane.state), lane.lost_records, theme);
             return (format!("{glyph} {name}"), style);
         }
         What::Name => {
