@@ -273,6 +273,29 @@ fn a_checkpoint_that_cannot_be_written_does_not_end_training() {
 }
 
 #[test]
+fn a_folder_of_checkpoints_that_cannot_be_put_on_the_disk_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = folder.path().join("checkpoints");
+    fs::create_dir(&checkpoints).unwrap();
+    let mode = |mode| fs::set_permissions(&checkpoints, fs::Permissions::from_mode(mode)).unwrap();
+    // Files can be made in it, but it cannot be opened.
+    mode(0o300);
+    if fs::File::open(&checkpoints).is_ok() {
+        eprintln!("skipped: to root every folder opens");
+        return;
+    }
+    let mut sink = Recorder::default();
+    assert_eq!(run(&mut FakeNetwork::new(), &experiment(), &mut sink, folder.path()), Outcome::Completed);
+    mode(0o700);
+    let [warning] = sink.warnings.as_slice() else { panic!("{:?}", sink.warnings) };
+    let expected = format!("the checkpoint of step 4 may not be on the disk: {}: ", checkpoints.display());
+    assert!(warning.starts_with(&expected), "{warning}");
+    assert!(sink.story().contains(&"checkpoint 4".to_owned()), "it is there all the same");
+}
+
+#[test]
 fn a_lane_that_goes_on_makes_the_remaining_steps_alike() {
     let folder = tempfile::tempdir().unwrap();
     let (experiment, dataset) = (experiment(), dataset());
