@@ -12,6 +12,7 @@ use crate::runlog;
 
 mod failure;
 mod table;
+mod destination;
 mod source;
 mod saved;
 mod appearance;

@@ -1,12 +1,12 @@
 //! `skiplane export`: a run as one long table, a row for each value, for spreadsheets and data frames.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
-use super::{RunsFolder, saved};
+use super::{RunsFolder, destination, saved};
 use crate::runlog::{RunLogError, Superseded};
 use crate::session::replay::Replay;
 use rows::RowWriter;
@@ -29,7 +29,7 @@ pub(super) struct ExportArgs {
     /// The format.
     #[arg(long, value_enum)]
     format: Format,
-    /// The file to write, in place of one that exists; else standard output.
+    /// The file to write, in place of one that exists; a device, pipe or link is written to; else standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -47,30 +47,9 @@ pub(super) enum Format {
 
 pub(super) fn run(args: &ExportArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let folder = args.folder.resolve(&args.run)?;
-    let replay = Replay::open(std::slice::from_ref(&folder))?;
-    match &args.out {
-        None => export(replay, args.format, out),
-        Some(path) => export_to_file(replay, args.format, path),
-    }
-}
-
-/// Writes beside the file and puts it in place when it is whole, so that no half table is ever found there.
-fn export_to_file(replay: Replay, format: Format, path: &Path) -> Result<(), Failure> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let failed = |e: io::Error| {
-        Failure::Failed(anyhow::Error::from(e).context(format!("could not write {}", path.display())))
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".skiplane-export-");
-    // A temporary file is its owner's alone; an export is what the user's mask leaves of reading and writing.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(parent);
-    let mut out = BufWriter::new(file.map_err(failed)?);
-    export(replay, format, &mut out)?;
-    let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
-    file.persist(path).map_err(|e| failed(e.error))?;
-    Ok(())
+    let runs = std::slice::from_ref(&folder);
+    let replay = Replay::open(runs)?;
+    destination::write(args.out.as_deref(), runs, out, |out| export(replay, args.format, out))
 }
 
 /// What a log holds twice; nothing where there is no log.

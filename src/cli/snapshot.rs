@@ -1,6 +1,5 @@
 //! `skiplane snapshot`: one frame of the dashboard, without a terminal.
 
-use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -8,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
-use super::{RunsFolder, saved};
+use super::{RunsFolder, destination, saved};
 use crate::app::{Action, ViewKind};
 use crate::theme::Theme;
 use crate::units::Step;
@@ -39,7 +38,7 @@ pub(super) struct SnapshotArgs {
     /// What the frame is written as.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// The file to write, in place of one that exists; else standard output.
+    /// The file to write, in place of one that exists; a device, pipe or link is written to; else standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -99,11 +98,5 @@ pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failur
     if shelf.look_up(&mut app) {
         frame = views::snapshot(&app, args.size, &theme, format);
     }
-    match &args.out {
-        None => out.write_all(frame.as_bytes())?,
-        Some(path) => fs::write(path, frame).map_err(|e| {
-            Failure::Failed(anyhow::Error::from(e).context(format!("could not write {}", path.display())))
-        })?,
-    }
-    Ok(())
+    destination::write(args.out.as_deref(), &folders, out, |out| Ok(out.write_all(frame.as_bytes())?))
 }

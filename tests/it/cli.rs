@@ -29,21 +29,21 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// The output of a command that succeeds without a word on standard error.
-fn output(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn output(folder: &Path, arguments: &[&str]) -> String {
     let output = skiplane(folder, arguments);
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{arguments:?}");
     text(&output.stdout)
 }
 
 /// The error of a command that is refused, which prints nothing else.
-fn refused(folder: &Path, arguments: &[&str], status: i32) -> String {
+pub(crate) fn refused(folder: &Path, arguments: &[&str], status: i32) -> String {
     let output = skiplane(folder, arguments);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(status), String::new()), "{arguments:?}");
     text(&output.stderr)
 }
 
 /// A folder with `runs/`, in it one run of two lanes of which the second diverged.
-fn folder_with_a_run() -> (tempfile::TempDir, RunFolder) {
+pub(crate) fn folder_with_a_run() -> (tempfile::TempDir, RunFolder) {
     let folder = tempfile::tempdir().unwrap();
     let run = new_run(&folder.path().join("runs"), "quick");
     let mut plain = run.create_log(LaneIdx(0)).unwrap();

@@ -20,6 +20,7 @@ mod frames;
 mod live;
 mod many_lanes;
 mod model;
+mod out_files;
 mod pseudo_terminal;
 mod replay;
 mod runlog;

@@ -1,0 +1,149 @@
+//! Where a command writes what it makes: standard output, or the file that the user names. A regular file is replaced
+//! as a whole; a device, a pipe and what standard output goes to are written to as they are; a link is followed.
+
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+use rustix::process::geteuid;
+
+use super::failure::Failure;
+use crate::runlog::RunFolder;
+use crate::text::printable;
+
+/// Links followed before giving up, as the system does.
+const MOST_LINKS: usize = 40;
+
+/// What a named path leads to.
+enum Target {
+    /// What standard output goes to already.
+    Output,
+    /// Something that takes bytes and cannot be replaced.
+    Stream(File),
+    /// The place of a whole file, and what is known of the one that it replaces.
+    File(PathBuf, Option<Metadata>),
+}
+
+/// Has `fill` write to the file that the user names, else to `out`. What `runs` hold is never written over.
+pub(super) fn write(
+    path: Option<&Path>,
+    runs: &[PathBuf],
+    out: &mut dyn Write,
+    fill: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let Some(path) = path else { return fill(out) };
+    let shown = printable(&path.to_string_lossy());
+    let failed = |e: io::Error| Failure::Failed(anyhow::Error::from(e).context(format!("could not write {shown}")));
+    let place = follow(path).map_err(failed)?;
+    if let Some(run) = runs.iter().find(|run| holds(run, &place)) {
+        let run = printable(&run.to_string_lossy());
+        let message = "expected a file outside the run that is read, found one of its own";
+        return Err(Failure::Input(anyhow::anyhow!("--out {shown}: {message}, in {run}")));
+    }
+    if place.is_dir() {
+        return Err(Failure::Input(anyhow::anyhow!("--out {shown}: expected a file, found a folder")));
+    }
+    match target(place).map_err(failed)? {
+        Target::Output => fill(out),
+        Target::Stream(file) => {
+            let mut out = BufWriter::new(file);
+            fill(&mut out)?;
+            Ok(out.flush()?)
+        }
+        Target::File(place, before) => replace(&place, before.as_ref(), fill, failed),
+    }
+}
+
+/// Where the links lead that a path is. What does not exist yet may be led to, too.
+fn follow(path: &Path) -> io::Result<PathBuf> {
+    let mut place = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::symlink_metadata(&place) {
+            // A file that a process holds open is no name, though it reads like a link to one.
+            Ok(found) if found.is_symlink() && !in_process(&place) => {
+                place = folder_of(&place).join(fs::read_link(&place)?);
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => return Ok(place),
+        }
+    }
+    Err(io::Error::from(rustix::io::Errno::LOOP))
+}
+
+/// Whether a path names what a process has open: `/dev/fd/3`, `/proc/self/fd/3`.
+fn in_process(path: &Path) -> bool {
+    fs::canonicalize(folder_of(path)).is_ok_and(|folder| folder.starts_with("/proc") || folder == Path::new("/dev/fd"))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether a place is in a run's folder, or a file of it by another name.
+fn holds(run: &Path, place: &Path) -> bool {
+    let [run, folder] = [run, folder_of(place)].map(fs::canonicalize);
+    let Ok(run) = run else { return false };
+    if folder.is_ok_and(|folder| folder.starts_with(&run)) {
+        return true;
+    }
+    let Ok(found) = fs::metadata(place) else { return false };
+    let is_found = |entry: io::Result<fs::DirEntry>| {
+        entry.and_then(|entry| fs::metadata(entry.path())).is_ok_and(|metadata| is_same(&metadata, &found))
+    };
+    let folders = [run.clone(), run.join(RunFolder::CHECKPOINTS)];
+    folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().any(is_found)
+}
+
+fn is_same(a: &Metadata, b: &Metadata) -> bool {
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+/// Opens what stands at the place, without changing it yet; a pipe waits for its reader.
+fn target(place: PathBuf) -> io::Result<Target> {
+    let file = match OpenOptions::new().write(true).open(&place) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Target::File(place, None)),
+        Err(error) => return Err(error),
+    };
+    let found = file.metadata()?;
+    let output = rustix::stdio::stdout().try_clone_to_owned().and_then(|output| File::from(output).metadata());
+    if output.is_ok_and(|output| is_same(&output, &found)) {
+        return Ok(Target::Output);
+    }
+    if !found.is_file() {
+        return Ok(Target::Stream(file));
+    }
+    // Another user's file would become this user's, and one that a process has open would be another file.
+    let is_replaceable = found.uid() == geteuid().as_raw() && !in_process(&place);
+    if is_replaceable && access(folder_of(&place), Access::WRITE_OK).is_ok() {
+        return Ok(Target::File(place, Some(found)));
+    }
+    file.set_len(0)?;
+    Ok(Target::Stream(file))
+}
+
+/// Writes beside the place and moves that there when it is whole, so that no half file is ever found.
+fn replace(
+    place: &Path,
+    before: Option<&Metadata>,
+    fill: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
+    failed: impl Fn(io::Error) -> Failure,
+) -> Result<(), Failure> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".skiplane-");
+    if before.is_none() {
+        // A temporary file is its owner's alone; a new one is what the user's mask leaves of reading and writing.
+        builder.permissions(Permissions::from_mode(0o666));
+    }
+    let mut out = BufWriter::new(builder.tempfile_in(folder_of(place)).map_err(&failed)?);
+    fill(&mut out)?;
+    let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
+    if let Some(before) = before {
+        let group = std::os::unix::fs::fchown(file.as_file(), None, Some(before.gid()));
+        group.and_then(|()| file.as_file().set_permissions(before.permissions())).map_err(&failed)?;
+    }
+    file.persist(place).map_err(|e| failed(e.error))?;
+    Ok(())
+}
