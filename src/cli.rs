@@ -1,14 +1,17 @@
 //! The command line: one file a command, its arguments beside what it does. Errors go to standard error,
 //! results to standard output; exit status 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted.
 
+use std::env;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
 
 use crate::paths;
 use crate::runlog;
+use crate::text::{escaped_json, is_printable, printable_lines};
 
 mod failure;
 mod table;
@@ -100,7 +103,9 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version are errors to clap, and go to standard output.
             let status = if error.use_stderr() { 2 } else { 0 };
-            let _ = error.print();
+            // What a message quotes may be the name of a file.
+            let is_plain = env::args_os().all(|word| is_printable(&word.to_string_lossy()));
+            let _ = if is_plain { error.print() } else { tell(&mut io::stderr(), &error.to_string()) };
             return ExitCode::from(status);
         }
     };
@@ -110,7 +115,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(message) = failure.message() {
-                let _ = writeln!(io::stderr(), "error: {message}");
+                let _ = tell(&mut io::stderr(), &format!("error: {message}"));
             }
             failure.status()
         }
@@ -144,5 +149,15 @@ fn print(command: Command) -> Result<(), Failure> {
 
 /// Tells of what was passed over while a run was read, on standard error.
 fn warn(message: &str) {
-    let _ = writeln!(io::stderr(), "warning: {message}");
+    let _ = tell(&mut io::stderr(), &format!("warning: {message}"));
+}
+
+/// Prints a value as JSON.
+fn write_json(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", escaped_json(&serde_json::to_string_pretty(value)?))
+}
+
+/// Prints what may quote a file, a log or a socket, and ends it with a new line.
+fn tell(out: &mut dyn Write, text: &str) -> io::Result<()> {
+    writeln!(out, "{}", printable_lines(text.trim_end()))
 }

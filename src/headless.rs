@@ -147,7 +147,7 @@ fn non_finite_text(found: &NonFiniteFound, started: Option<&LaneStarted>) -> Str
     };
     let name = found.layer.map(|layer| {
         let layers = started.map(|started| started.topology.layers.as_slice()).unwrap_or_default();
-        layers.get(layer.0).map_or_else(|| format!("layer {layer}"), |layer| printable(&layer.name))
+        layers.get(layer.0).map_or_else(|| format!("layer {layer}"), |layer| layer.name.clone())
     });
     format!(
         "step {}: first NaN or infinity, {pass}, in {}",
@@ -157,8 +157,8 @@ fn non_finite_text(found: &NonFiniteFound, started: Option<&LaneStarted>) -> Str
 }
 
 fn resumed_text(resumed: &LaneResumed) -> String {
-    let from = resumed.checkpoint.as_ref().map_or("its initial weights".to_owned(), |file| printable(file));
-    let changes: String = resumed.changes.iter().map(|change| format!("; {}", printable(change))).collect();
+    let from = resumed.checkpoint.as_ref().map_or("its initial weights".to_owned(), Clone::clone);
+    let changes: String = resumed.changes.iter().map(|change| format!("; {change}")).collect();
     format!("goes on from step {}, {from}{changes}", resumed.step)
 }
 
@@ -178,5 +178,5 @@ fn outcome_text(outcome: &Outcome) -> String {
 
 fn finding_text(finding: &Finding) -> String {
     let Finding { severity, rule, message, step, .. } = finding;
-    format!("step {step}: {}: {rule}: {}", severity.name(), printable(message))
+    format!("step {step}: {}: {rule}: {}", severity.name(), message)
 }

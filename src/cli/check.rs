@@ -11,7 +11,7 @@ use super::source::{Changes, ExperimentArgs, load_data};
 use super::table::{Align, Table, bytes, count};
 use crate::experiment::{self, Checked, Experiment};
 use crate::model;
-use crate::text::printable;
+use crate::text::{escaped_json, printable};
 use crate::topology::Topology;
 use memory::RunMemory;
 
@@ -46,7 +46,7 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> 
     let dataset = load_data(&checked)?;
     let topologies = topologies(&checked, dataset.shape, dataset.classes.len())?;
     let resolved = experiment.to_toml().map_err(|e| Failure::Failed(e.into()))?;
-    out.write_all(resolved.as_bytes())?;
+    out.write_all(escaped_json(&resolved).as_bytes())?;
     writeln!(out)?;
     writeln!(
         out,

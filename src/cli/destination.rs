@@ -11,7 +11,6 @@ use rustix::process::geteuid;
 
 use super::failure::Failure;
 use crate::runlog::RunFolder;
-use crate::text::printable;
 
 /// Links followed before giving up, as the system does.
 const MOST_LINKS: usize = 40;
@@ -34,11 +33,12 @@ pub(super) fn write(
     fill: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let Some(path) = path else { return fill(out) };
-    let shown = printable(&path.to_string_lossy());
-    let failed = |e: io::Error| Failure::Failed(anyhow::Error::from(e).context(format!("could not write {shown}")));
+    let shown = path.display();
+    let failed =
+        |e: io::Error| Failure::Failed(anyhow::Error::from(e).context(format!("could not write {shown}")));
     let place = follow(path).map_err(failed)?;
     if let Some(run) = runs.iter().find(|run| holds(run, &place)) {
-        let run = printable(&run.to_string_lossy());
+        let run = run.display();
         let message = "expected a file outside the run that is read, found one of its own";
         return Err(Failure::Input(anyhow::anyhow!("--out {shown}: {message}, in {run}")));
     }
@@ -74,7 +74,8 @@ fn follow(path: &Path) -> io::Result<PathBuf> {
 
 /// Whether a path names what a process has open: `/dev/fd/3`, `/proc/self/fd/3`.
 fn in_process(path: &Path) -> bool {
-    fs::canonicalize(folder_of(path)).is_ok_and(|folder| folder.starts_with("/proc") || folder == Path::new("/dev/fd"))
+    fs::canonicalize(folder_of(path))
+        .is_ok_and(|folder| folder.starts_with("/proc") || folder == Path::new("/dev/fd"))
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -108,7 +109,8 @@ fn target(place: PathBuf) -> io::Result<Target> {
         Err(error) => return Err(error),
     };
     let found = file.metadata()?;
-    let output = rustix::stdio::stdout().try_clone_to_owned().and_then(|output| File::from(output).metadata());
+    let output =
+        rustix::stdio::stdout().try_clone_to_owned().and_then(|output| File::from(output).metadata());
     if output.is_ok_and(|output| is_same(&output, &found)) {
         return Ok(Target::Output);
     }

@@ -17,7 +17,8 @@ mod rows;
 ///
 /// Columns: run, lane, step, kind (step, layer, block, evaluation, event), index and name of the layer or
 /// block (for evaluations split/mode, for events what is known of them), statistic, value. For events the
-/// value is the time in milliseconds. NaN and infinities are written NaN, inf and -inf.
+/// value is the time in milliseconds. NaN and infinities are written NaN, inf and -inf; control and direction
+/// characters in names \u{1b} in CSV and \u001b in JSON.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:

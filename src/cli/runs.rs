@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
+use super::{RunsFolder, saved, warn, write_json};
 use super::table::{Align, Table, duration, loss, percent, state};
-use super::{RunsFolder, saved, warn};
 use crate::archive::{self, Opened};
 use crate::catalog::run::At;
 use crate::catalog::sort::order;
@@ -157,8 +157,7 @@ fn print(args: &RunsArgs, filter: &Filter, root: &Path, out: &mut dyn Write) -> 
         shown.iter().map(|index| &runs[*index]).filter(|run| run.known().is_some()).collect();
     if args.json {
         let printed: Vec<Printed<'_>> = known.iter().filter_map(|run| printed(run)).collect();
-        serde_json::to_writer_pretty(&mut *out, &printed).map_err(io::Error::from)?;
-        writeln!(out)?;
+        write_json(&printed, out)?;
     } else if known.is_empty() && filter.is_everything() {
         warn(&format!("no runs in {} yet; `skiplane train` makes one", root.display()));
     } else if !known.is_empty() {
@@ -166,7 +165,7 @@ fn print(args: &RunsArgs, filter: &Filter, root: &Path, out: &mut dyn Write) -> 
     }
     for index in shown {
         if let Some(problem) = runs[index].problem() {
-            warn(&crate::text::printable(&format!("{}: {problem}", runs[index].id())));
+            warn(&format!("{}: {problem}", runs[index].id()));
         }
     }
     Ok(())

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use clap::Args;
 use serde::Serialize;
 
-use super::RunsFolder;
 use super::failure::Failure;
+use super::{RunsFolder, write_json};
 use super::table::{Align, Table, count, duration, loss, percent, state};
 use crate::app::{App, fairness};
 use crate::archive::{self, Opened};
@@ -79,8 +79,7 @@ pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let path = args.folder.resolve(&args.run)?;
     let shown = gather(&path)?;
     if args.json {
-        serde_json::to_writer_pretty(&mut *out, &shown).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        write_json(&shown, out)?;
     } else {
         write_page(&shown, out)?;
     }

@@ -1,6 +1,6 @@
 //! `skiplane train`: trains the lanes of an experiment, on the dashboard or without it.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
@@ -15,8 +15,8 @@ use super::check::topologies;
 use super::detach::{self, Parting, Waiting};
 use super::failure::Failure;
 use super::live_source::LiveSource;
+use super::{RunsFolder, tell, warn};
 use super::source::{Changes, ExperimentArgs, load_data};
-use super::{RunsFolder, warn};
 use crate::app::{App, LaneLabel};
 use crate::archive::Keeper;
 use crate::datasets::Dataset;
@@ -159,16 +159,15 @@ fn wait_for_child(args: &TrainOptions) -> Result<(), Failure> {
     match detach::start_and_wait()? {
         Parting::Ended(0) => Ok(()),
         Parting::Ended(status) => Err(Failure::Told(status)),
-        Parting::Detached(run) if args.detach => Ok(writeln!(io::stdout(), "{run}")?),
+        Parting::Detached(run) if args.detach => Ok(tell(&mut io::stdout(), &run)?),
         Parting::Detached(run) => {
             let run = match &args.folder.runs {
                 Some(folder) => folder.join(run).display().to_string(),
                 None => run,
             };
-            let mut out = io::stdout();
-            writeln!(out, "training goes on in the background")?;
-            writeln!(out, "  skiplane attach {run}")?;
-            Ok(writeln!(out, "  skiplane control {run} pause|resume|checkpoint|stop")?)
+            let commands =
+                format!("  skiplane attach {run}\n  skiplane control {run} pause|resume|checkpoint|stop");
+            Ok(tell(&mut io::stdout(), &format!("training goes on in the background\n{commands}"))?)
         }
     }
 }
@@ -212,7 +211,8 @@ fn resume(args: &TrainOptions, run: &str) -> Result<Option<Started>, Failure> {
     let threads = args.threads();
     let mut setup = Setup::resume(load(&checked, threads)?, folder.clone(), threads, args.force)?;
     if setup.is_over() {
-        writeln!(io::stdout(), "run {}: all lanes are at their end, nothing is left to do", folder.id())?;
+        let id = folder.id();
+        tell(&mut io::stdout(), &format!("run {id}: all lanes are at their end, nothing is left to do"))?;
         return Ok(None);
     }
     let mut notes = std::mem::take(&mut setup.notes);
@@ -308,7 +308,7 @@ fn headless(started: Started) -> Result<(), Failure> {
 /// Says where the run is, after the dashboard has left the screen.
 fn end(started: Started, ending: headless::Ending) -> Result<(), Failure> {
     let Started { live, folder, keeper, .. } = started;
-    let _ = writeln!(io::stdout(), "run {0}; `skiplane review {0}` opens it again", folder.id());
+    let _ = tell(&mut io::stdout(), &format!("run {0}; `skiplane review {0}` opens it again", folder.id()));
     outcome(live, keeper, ending)
 }
 

@@ -59,7 +59,7 @@ impl Bars {
                 self.say(lane, &evaluation_text(evaluation));
             }
             RunEvent::CheckpointWritten(checkpoint) => {
-                self.say(lane, &format!("step {}: wrote {}", checkpoint.step, printable(&checkpoint.file)));
+                self.say(lane, &format!("step {}: wrote {}", checkpoint.step, checkpoint.file));
             }
             RunEvent::NonFiniteFound(found) => {
                 self.say(lane, &non_finite_text(found, state.and_then(Lane::started)));
@@ -83,6 +83,6 @@ impl Bars {
     /// A line above the bars.
     pub(super) fn say_plainly(&self, text: &str) {
         // A terminal that is gone is no reason to end the training.
-        let _ = self.all.println(text);
+        let _ = self.all.println(printable(text));
     }
 }

@@ -41,7 +41,7 @@ impl Lines {
             RunEvent::HistogramsTaken(_) => return,
             RunEvent::EvaluationFinished(evaluation) => evaluation_text(evaluation),
             RunEvent::CheckpointWritten(checkpoint) => {
-                format!("step {}: wrote {}", checkpoint.step, printable(&checkpoint.file))
+                format!("step {}: wrote {}", checkpoint.step, checkpoint.file)
             }
             RunEvent::NonFiniteFound(found) => non_finite_text(found, started),
             RunEvent::Paused(moment) => format!("step {}: paused", moment.step),
@@ -68,7 +68,7 @@ impl Lines {
     fn tell(&mut self, at: Timestamp, lane: Option<LaneIdx>, text: &str) {
         let name = lane.and_then(|lane| self.names.get(lane.0)).map(String::as_str).unwrap_or_default();
         let stamp = at.strftime("%Y-%m-%dT%H:%M:%SZ");
-        self.out.tell(&format!("{stamp} {name:<width$} {text}", width = self.width));
+        self.out.tell(&format!("{stamp} {name:<width$} {}", printable(text), width = self.width));
     }
 }
 

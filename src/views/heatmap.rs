@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::{Key, View, curves, lanes};
 use crate::app::{Action, App, Lane, LayerKey, ViewKind};
+use crate::text::printable;
 use crate::theme::Theme;
 use crate::units::Step;
 use crate::widgets::{self, ColorScale, Legend, Matrix};
@@ -188,7 +189,10 @@ fn heading(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'static> {
     ];
     let layer = app.layer_in(lane).and_then(|layer| lane.topology()?.layers.get(layer.0));
     if let Some(layer) = layer {
-        let texts = [format!("  layer {} {}", layer.depth, layer.name), format!("  layer {}", layer.depth)];
+        let texts = [
+            format!("  layer {} {}", layer.depth, printable(&layer.name)),
+            format!("  layer {}", layer.depth),
+        ];
         let fitting = texts.into_iter().find(|text| used + widgets::width(text) <= usize::from(width));
         spans.extend(fitting.map(|text| Span::styled(text, theme.muted())));
     }

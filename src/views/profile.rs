@@ -11,6 +11,7 @@ use super::{Key, View, curves, lanes};
 use crate::app::{Action, App, Lane, LayerKey, ViewKind};
 use crate::statistic::{Scale, Statistic};
 use crate::statistics::slope;
+use crate::text::printable;
 use crate::theme::{Glyph, Theme};
 use crate::topology::LayerKind;
 use crate::widgets::{self, Axis, Bucket, Extent, LineChart, Series, SeriesKind};
@@ -281,7 +282,9 @@ fn meaning(app: &App, statistic: Statistic) -> String {
     let lane = app.lane(app.selected_lane());
     let layer = lane.and_then(|lane| lane.topology()?.layers.get(app.layer_in(lane)?.0));
     match (layer, app.row()) {
-        (Some(layer), Some(row)) => format!("layer {} ({})   {}", row.depth, layer.name, statistic.meaning()),
+        (Some(layer), Some(row)) => {
+            format!("layer {} ({})   {}", row.depth, printable(&layer.name), statistic.meaning())
+        }
         _ => statistic.meaning().to_owned(),
     }
 }

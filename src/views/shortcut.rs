@@ -8,6 +8,7 @@ use ratatui::text::{Line, Span};
 use super::{Key, View, curves, lanes};
 use crate::app::{Action, App, Lane, ViewKind};
 use crate::statistic::Statistic;
+use crate::text::printable;
 use crate::theme::Theme;
 use crate::topology::ShortcutKind;
 use crate::units::BlockIdx;
@@ -240,7 +241,12 @@ fn draw_notes(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     for lane in app.visible_lanes().filter(|lane| has_shortcuts(lane)) {
         let block = app.block_in(lane).and_then(|block| lane.topology()?.blocks.get(block.0));
         if let Some(block) = block {
-            shortcuts.push(format!("{} {}: {}", lanes::name(app, lane), block.name, kind(block.shortcut)));
+            shortcuts.push(format!(
+                "{} {}: {}",
+                lanes::name(app, lane),
+                printable(&block.name),
+                kind(block.shortcut)
+            ));
         }
     }
     lines.push(Line::styled(shortcuts.join("   "), theme.text()));

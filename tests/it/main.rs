@@ -16,6 +16,7 @@ mod failing_disk;
 mod fakes;
 mod floors;
 mod headless;
+mod hostile_text;
 mod frames;
 mod live;
 mod many_lanes;

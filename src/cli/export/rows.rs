@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use super::Format;
 use crate::event::{EvaluationFinished, LaneStarted, Mode, Outcome, Pass, RunEvent, Split, StepFinished};
 use crate::statistic::Subject;
+use crate::text;
 use crate::units::{LaneIdx, LayerIdx};
 
 /// The heading.
@@ -222,9 +223,15 @@ impl Rows<'_> {
 /// A text as a field of the format.
 fn escaped(format: Format, text: &str) -> String {
     match format {
-        Format::Csv if text.contains([',', '"', '\n', '\r']) => format!("\"{}\"", text.replace('"', "\"\"")),
-        Format::Csv => text.to_owned(),
-        Format::Jsonl => serde_json::Value::from(text).to_string(),
+        Format::Csv => {
+            let text = text::escaped(text);
+            if text.contains([',', '"', '\n']) {
+                format!("\"{}\"", text.replace('"', "\"\""))
+            } else {
+                text.into_owned()
+            }
+        }
+        Format::Jsonl => text::escaped_json(&serde_json::Value::from(text).to_string()).into_owned(),
     }
 }
 
@@ -236,7 +243,8 @@ mod tests {
     fn fields_are_escaped_where_they_must_be() {
         assert_eq!(escaped(Format::Csv, "layer1.0.conv1"), "layer1.0.conv1");
         assert_eq!(escaped(Format::Csv, "a,\"b\"\nc"), "\"a,\"\"b\"\"\nc\"");
-        assert_eq!(escaped(Format::Jsonl, "a\"\u{1b}"), r#""a\"\u001b""#);
+        assert_eq!(escaped(Format::Csv, "a\u{1b}\r\0\u{9b}"), r"a\u{1b}\u{d}\u{0}\u{9b}");
+        assert_eq!(escaped(Format::Jsonl, "a\"\u{1b}\u{9b}"), r#""a\"\u001b\u009b""#);
     }
 
     #[test]
