@@ -51,7 +51,7 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 }
 
 /// What stands in the place of a file or folder.
-pub(super) fn kind(metadata: &fs::Metadata) -> &'static str {
+pub fn kind(metadata: &fs::Metadata) -> &'static str {
     let kind = metadata.file_type();
     if kind.is_symlink() {
         "a symbolic link, which is not followed"

@@ -209,7 +209,8 @@ mod tests {
             LaneSummary { state, log_bytes: text.len() as u64, loss: Some(7.0), ..LaneSummary::new(name, 60) }
         };
         let lanes = vec![lane(0, "plain"), lane(1, "residual")];
-        let status = Status::now(lanes, Duration::from_secs(1), exit);
+        // A process that is not seen: this one is, as long as the test runs.
+        let status = Status { process_start: None, ..Status::now(lanes, Duration::from_secs(1), exit) };
         status.write(folder.path()).unwrap();
         (root, folder, status)
     }

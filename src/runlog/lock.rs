@@ -1,21 +1,23 @@
 //! `run.lock`: locked by the training process for as long as it lives, so that nobody trains the run a second time, and
-//! so that whoever looks at it on the same machine knows at once whether it still lives. The file is always empty.
+//! so that whoever may see the lock knows at once whether it still lives. The file is always empty, and opened by nobody
+//! who may not write to the run: whoever can open a file can lock it.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
-#[cfg(unix)]
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-#[cfg(unix)]
 use rustix::fs::OFlags;
 
 use super::bounded::open;
+use super::status::Status;
 
 /// The file's name in the run's folder.
 const FILE: &str = "run.lock";
+/// Where one is made that takes another's place.
+const NEXT: &str = ".run.lock.new";
 /// Whoever looks holds the lock for a moment; so often it is tried again ...
 const ATTEMPTS: u32 = 20;
 /// ... after this time.
@@ -23,40 +25,99 @@ const WAIT: Duration = Duration::from_millis(10);
 
 /// The lock of a run, held until it is dropped or the process ends.
 #[derive(Debug)]
-pub struct RunLock(#[expect(dead_code, reason = "holding the file is what it is for")] File);
+pub struct RunLock {
+    file: File,
+    path: PathBuf,
+}
 
 impl RunLock {
-    /// Takes the lock of the run in a folder; none where another process holds it.
+    /// Takes the lock of the run in a folder; none where another process trains the run.
     ///
     /// # Errors
-    /// Where the file cannot be opened.
+    /// Where the file cannot be opened or made.
     pub fn take(folder: &Path) -> io::Result<Option<RunLock>> {
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true);
-        #[cfg(unix)]
-        options.custom_flags((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed());
-        let file = options.open(folder.join(FILE))?;
-        for _ in 0..ATTEMPTS {
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(RunLock(file))),
-                Err(TryLockError::WouldBlock) => thread::sleep(WAIT),
-                // A file system without locks is no reason not to train; its viewers go by the heartbeat.
-                Err(TryLockError::Error(_)) => return Ok(Some(RunLock(file))),
+        let path = folder.join(FILE);
+        let mut file = open_or_create(&path, folder)?;
+        if !is_private(&file, folder)? {
+            // Anybody may hold it, so it tells nothing; whoever does shall keep nobody from training.
+            if Status::read(folder).is_some_and(|status| status.is_alive(folder, SystemTime::now())) {
+                return Ok(None);
             }
+            let next = folder.join(NEXT);
+            match fs::remove_file(&next) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => file = open_or_create(&next, folder)?,
+            }
+            fs::rename(&next, &path)?;
         }
-        Ok(None)
+        if !is_taken(&file) {
+            return Ok(None);
+        }
+        let lock = RunLock { file, path };
+        // Whoever removed the file let nobody in: its process still says that it trains.
+        let trains = Status::read(folder).is_some_and(|status| status.is_of_another());
+        Ok((!trains && lock.is_in_place()).then_some(lock))
+    }
+
+    /// Whether the file that is locked still stands in its place, so that nobody else takes another one.
+    pub fn is_in_place(&self) -> bool {
+        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let [held, found] =
+            [self.file.metadata(), fs::symlink_metadata(&self.path)].map(|it| it.map(identity));
+        held.is_ok_and(|held| found.is_ok_and(|found| held == found))
     }
 }
 
-/// Whether a process holds the lock of the run in a folder; none where that cannot be told, because there is no lock or
-/// the file system has none.
+/// Locks the file, with some patience.
+fn is_taken(file: &File) -> bool {
+    for _ in 0..ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return true,
+            Err(TryLockError::WouldBlock) => thread::sleep(WAIT),
+            // A file system without locks is no reason not to train; its viewers go by the heartbeat.
+            Err(TryLockError::Error(_)) => return true,
+        }
+    }
+    false
+}
+
+/// Whether a process holds the lock of the run in a folder; none where that cannot be told, because there is no lock, it
+/// may not be opened, anybody may hold it, or the file system has none.
 pub fn is_locked(folder: &Path) -> Option<bool> {
     let file = open(&folder.join(FILE)).ok()?;
+    if !is_private(&file, folder).ok()? {
+        return None;
+    }
     match file.try_lock_shared() {
         Ok(()) => Some(false),
         Err(TryLockError::WouldBlock) => Some(true),
         Err(TryLockError::Error(_)) => None,
     }
+}
+
+fn open_or_create(path: &Path, folder: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).custom_flags((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed());
+    match options.clone().mode(0o600).create_new(true).open(path) {
+        Ok(file) => {
+            // Only now, so that there is no moment at which others may open it.
+            file.set_permissions(Permissions::from_mode(lockers(folder)?))?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// The permissions of a lock: of those who may write to the folder.
+fn lockers(folder: &Path) -> io::Result<u32> {
+    let writers = fs::metadata(folder)?.mode() & 0o222;
+    Ok(0o600 | writers | writers << 1)
+}
+
+/// Whether nobody may open it who may not write to the folder.
+fn is_private(file: &File, folder: &Path) -> io::Result<bool> {
+    Ok(file.metadata()?.mode() & 0o777 & !lockers(folder)? == 0)
 }
 
 #[cfg(test)]
@@ -75,6 +136,47 @@ mod tests {
         assert!(RunLock::take(folder.path()).unwrap().is_some());
     }
 
+    /// A process that may read the file may lock it, and that must neither look like training nor keep from it.
+    #[test]
+    fn a_lock_that_anybody_may_hold_tells_and_prevents_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        File::create(&path).unwrap();
+        for mode in [0o644, 0o640, 0o604] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let somebody = File::open(&path).unwrap();
+            somebody.lock().unwrap();
+            assert_eq!(is_locked(folder.path()), None);
+            let lock = RunLock::take(folder.path()).unwrap().unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+            assert_eq!(is_locked(folder.path()), Some(true));
+            drop(lock);
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn who_may_write_to_the_folder_may_lock_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for (mode, expected) in [(0o755, 0o600), (0o775, 0o660), (0o777, 0o666), (0o700, 0o600)] {
+            fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+            drop(RunLock::take(folder.path()).unwrap().unwrap());
+            assert_eq!(fs::metadata(folder.path().join(FILE)).unwrap().mode() & 0o777, expected);
+            fs::remove_file(folder.path().join(FILE)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_lock_knows_that_its_file_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = RunLock::take(folder.path()).unwrap().unwrap();
+        assert!(lock.is_in_place());
+        fs::remove_file(folder.path().join(FILE)).unwrap();
+        assert!(!lock.is_in_place());
+        File::create(folder.path().join(FILE)).unwrap();
+        assert!(!lock.is_in_place());
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn what_is_no_file_keeps_nobody_waiting() {
@@ -83,7 +185,7 @@ mod tests {
         let fifo = rustix::fs::FileType::Fifo;
         rustix::fs::mknodat(rustix::fs::CWD, &lock, fifo, rustix::fs::Mode::RWXU, 0).unwrap();
         assert_ne!(is_locked(folder.path()), Some(true));
-        std::fs::remove_file(&lock).unwrap();
+        fs::remove_file(&lock).unwrap();
         let elsewhere = folder.path().join("elsewhere");
         std::os::unix::fs::symlink(&elsewhere, &lock).unwrap();
         assert_eq!(is_locked(folder.path()), None);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounded::read_bounded;
 use super::lock::is_locked;
+use super::process::ProcessStart;
 use super::replace::sync_folder;
 use super::summary::{LaneSummary, State};
 
@@ -33,6 +34,9 @@ pub struct Status {
     pub version: u32,
     /// The process.
     pub pid: u32,
+    /// When the process started, where the system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process_start: Option<ProcessStart>,
     /// The machine that it runs on.
     pub host: String,
     /// When this was written, in milliseconds since 1970.
@@ -61,6 +65,7 @@ impl Status {
         Status {
             version: VERSION,
             pid: std::process::id(),
+            process_start: ProcessStart::of(std::process::id()),
             host: this_host(),
             heartbeat_unix_ms: unix_ms,
             interval_ms: milliseconds(interval),
@@ -99,8 +104,8 @@ impl Status {
         if self.exit.is_some() { sync_folder(folder) } else { Ok(()) }
     }
 
-    /// Whether the training process lives. On its own machine its lock tells; elsewhere it counts as gone once its
-    /// heartbeat is too old.
+    /// Whether the training process lives. On its own machine it is seen, or its lock is; elsewhere it counts as gone
+    /// once its heartbeat is too old.
     pub fn is_alive(&self, folder: &Path, now: SystemTime) -> bool {
         self.life(folder).unwrap_or_else(|| {
             let beat = UNIX_EPOCH.checked_add(Duration::from_millis(self.heartbeat_unix_ms));
@@ -109,12 +114,25 @@ impl Status {
         })
     }
 
-    /// Whether the training process lives, where its exit or its lock tells.
+    /// Whether the training process lives, where its exit, the system's processes or its lock tell.
     pub fn life(&self, folder: &Path) -> Option<bool> {
         if self.exit.is_some() {
             return Some(false);
         }
+        if self.process_is_seen() {
+            return Some(true);
+        }
         is_locked(folder).filter(|locked| *locked || self.is_here())
+    }
+
+    /// Whether the process of this status, which says that it trains, is another one than this, and is seen to live.
+    pub(super) fn is_of_another(&self) -> bool {
+        self.exit.is_none() && self.pid != std::process::id() && self.process_is_seen()
+    }
+
+    /// Whether this machine has the process. Where it is not seen, it may still run elsewhere, or out of sight.
+    fn process_is_seen(&self) -> bool {
+        self.process_start.is_some() && self.process_start == ProcessStart::of(self.pid)
     }
 
     /// Whether the training process ran on this machine.
@@ -144,7 +162,9 @@ mod tests {
 
     fn status(host: &str, exit: Option<State>) -> Status {
         let lane = LaneSummary { loss: Some(f32::NAN), ..LaneSummary::new("plain", 60) };
-        Status { host: host.to_owned(), ..Status::now(vec![lane], Duration::from_secs(1), exit) }
+        // A process that is not seen: this one is, as long as the test runs.
+        let now = Status::now(vec![lane], Duration::from_secs(1), exit);
+        Status { host: host.to_owned(), process_start: None, ..now }
     }
 
     #[test]
@@ -199,5 +219,25 @@ mod tests {
         let slow = Status { interval_ms: 3000, ..there };
         assert_eq!(alive(&slow), [true, true]);
         assert_eq!(alive(&status(&this_host(), Some(State::Stopped))), [false, false]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_is_seen_lives_whatever_became_of_its_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let later = SystemTime::now() + Duration::from_secs(1000);
+        let own = Status::now(Vec::new(), Duration::from_secs(1), None);
+        assert!(own.is_alive(folder.path(), later));
+        let mut start = own.process_start.clone().unwrap();
+        start.ticks += 1;
+        let before = Status { process_start: Some(start.clone()), ..own.clone() };
+        assert!(!before.is_alive(folder.path(), later), "another process had the number");
+        start.boot.clear();
+        let booted = Status { process_start: Some(start), ..own.clone() };
+        assert!(!booted.is_alive(folder.path(), later));
+        assert!(
+            !Status { exit: Some(Exit { state: State::Finished, unix_ms: 0 }), ..own }
+                .is_alive(folder.path(), later)
+        );
     }
 }

@@ -8,6 +8,7 @@ use super::RunLogError;
 use super::bounded::kind;
 use super::lock::{RunLock, is_locked};
 use super::manifest::is_file_name;
+use super::status::Status;
 
 /// The folder of deleted runs, in the folder of runs.
 pub const TRASH: &str = ".trash";
@@ -97,13 +98,14 @@ fn is_folder(path: &Path, metadata: &fs::Metadata) -> Result<(), RunLogError> {
     Err(RunLogError::malformed(path, format!("expected a folder, found {}", kind(metadata))))
 }
 
-/// The lock of a run that nobody trains; none where there is no lock file, which must not come to be by this.
+/// The lock of a run that nobody trains; none where no lock tells, and no lock file must come to be by this.
 fn lock(run: &Path) -> Result<Option<RunLock>, RunLogError> {
+    let refused = || RunLogError::malformed(run, "a process trains it; stop that before deleting the run");
     if is_locked(run).is_none() {
-        return Ok(None);
+        let lives = Status::read(run).is_some_and(|status| status.life(run) == Some(true));
+        return if lives { Err(refused()) } else { Ok(None) };
     }
     let taken = RunLock::take(run).map_err(RunLogError::io("lock", run))?;
-    let refused = || RunLogError::malformed(run, "a process trains it; stop that before deleting the run");
     taken.map(Some).ok_or_else(refused)
 }
 

@@ -2,18 +2,22 @@
 //! what both ends agree on, and the end of whoever gives orders. Whether the run lives, and where, its status tells.
 
 use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use rustix::fs::{Mode, OFlags, open};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::live::Command;
-use crate::runlog::{Status, is_locked};
+use crate::runlog::{Manifest, Status, is_locked, kind};
 use crate::text::printable;
 
 /// The socket's name in the run's folder.
@@ -26,9 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const LONGEST_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Order {
     pub(super) order: Command,
+    /// The id of the run that is meant, since a socket may come to stand in another's folder; any where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) run: Option<String>,
 }
 
 /// What is answered: that it was taken, or why not.
@@ -58,8 +65,9 @@ pub enum ControlError {
 /// # Errors
 /// Where no process takes orders there, or does not take this one.
 pub fn send(folder: &Path, order: Command) -> Result<(), ControlError> {
-    let socket = Socket::in_folder(folder, SOCKET)?;
-    let mut stream = match UnixStream::connect(&socket.path) {
+    let run = Manifest::read(folder).ok().map(|manifest| manifest.run);
+    let connected = Socket::found(folder, SOCKET).and_then(|socket| UnixStream::connect(&socket.path));
+    let mut stream = match connected {
         Ok(stream) => stream,
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
             return Err(ControlError::Absent(absence(folder)));
@@ -68,7 +76,7 @@ pub fn send(folder: &Path, order: Command) -> Result<(), ControlError> {
     };
     stream.set_write_timeout(Some(PATIENCE))?;
     // One that is refused at once may be closed before it is written to, with its answer to be read.
-    let written = stream.write_all(&line(&Order { order }));
+    let written = stream.write_all(&line(&Order { order, run }));
     let answer = read_answer(&mut stream)?;
     if answer.is_empty() {
         written?;
@@ -104,9 +112,10 @@ fn read_answer(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
 
 /// Why a run has no channel.
 fn absence(folder: &Path) -> String {
-    let locked = is_locked(folder) == Some(true);
-    match Status::read(folder) {
-        _ if locked => "its process has no control channel".to_owned(),
+    let status = Status::read(folder);
+    let life = status.as_ref().map_or_else(|| is_locked(folder), |status| status.life(folder));
+    match status {
+        _ if life == Some(true) => "its process has no control channel".to_owned(),
         None => "expected a process that trains it, found none".to_owned(),
         Some(Status { exit: Some(exit), .. }) => format!("it is over ({})", exit.state.name()),
         Some(status) if status.is_here() => {
@@ -128,28 +137,42 @@ pub(super) fn line<T: Serialize>(value: &T) -> Vec<u8> {
 #[derive(Debug)]
 pub(super) struct Socket {
     pub(super) path: PathBuf,
-    /// The folder, where the path goes through it.
-    _folder: Option<OwnedFd>,
+    /// The folder or the socket, where the path goes through it.
+    _through: Option<OwnedFd>,
 }
 
 impl Socket {
-    /// Of that name. A path that is too long for an address goes through the opened folder, where there is a way.
+    /// To be made, of that name. A path that is too long for an address goes through the opened folder, where there is a
+    /// way.
     pub(super) fn in_folder(folder: &Path, name: &str) -> io::Result<Socket> {
         let path = folder.join(name);
         if OsStr::as_bytes(path.as_os_str()).len() <= LONGEST_PATH {
-            return Ok(Socket { path, _folder: None });
+            return Ok(Socket { path, _through: None });
         }
         Socket::through(folder, name)
     }
 
     #[cfg(target_os = "linux")]
     fn through(folder: &Path, name: &str) -> io::Result<Socket> {
-        use std::os::fd::AsRawFd;
-
-        use rustix::fs::{Mode, OFlags, open};
         let folder = open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let path = PathBuf::from(format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()));
-        Ok(Socket { path, _folder: Some(folder) })
+        Ok(Socket { path, _through: Some(folder) })
+    }
+
+    /// That stands there; a link, which may lead to another run's, is refused.
+    #[cfg(target_os = "linux")]
+    fn found(folder: &Path, name: &str) -> io::Result<Socket> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let found = File::from(open(folder.join(name), flags, Mode::empty())?);
+        expect_socket(&found.metadata()?)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", found.as_raw_fd()));
+        Ok(Socket { path, _through: Some(found.into()) })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn found(folder: &Path, name: &str) -> io::Result<Socket> {
+        expect_socket(&fs::symlink_metadata(folder.join(name))?)?;
+        Socket::in_folder(folder, name)
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -158,4 +181,11 @@ impl Socket {
         let reason = format!("expected a run folder whose path leaves room for a socket's, found {shown}");
         Err(io::Error::new(io::ErrorKind::InvalidFilename, reason))
     }
+}
+
+fn expect_socket(found: &fs::Metadata) -> io::Result<()> {
+    if found.file_type().is_socket() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("expected a socket, found {}", kind(found))))
 }

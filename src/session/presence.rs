@@ -70,7 +70,8 @@ mod tests {
     use crate::runlog::RunLock;
 
     fn status(host: &str) -> Status {
-        let status = Status::now(Vec::new(), Duration::from_secs(1), None);
+        // A process that is not seen: this one is, as long as the test runs.
+        let status = Status { process_start: None, ..Status::now(Vec::new(), Duration::from_secs(1), None) };
         Status { host: if host == "here" { status.host.clone() } else { host.to_owned() }, ..status }
     }
 

@@ -15,7 +15,7 @@ use skiplane::units::LaneIdx;
 use crate::pseudo_terminal::{PATIENCE, Terminal};
 
 /// Starts the binary with `arguments`, in `folder`, on a screen of that many columns and rows.
-fn start(arguments: &[&str], folder: &Path, size: (u16, u16)) -> Terminal {
+pub(crate) fn start(arguments: &[&str], folder: &Path, size: (u16, u16)) -> Terminal {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_skiplane"));
     command.args(arguments);
     command.cwd(folder);
@@ -23,7 +23,7 @@ fn start(arguments: &[&str], folder: &Path, size: (u16, u16)) -> Terminal {
 }
 
 /// An experiment that goes on until it is stopped.
-fn endless(folder: &Path) -> String {
+pub(crate) fn endless(folder: &Path) -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/quick.toml");
     let text = fs::read_to_string(file).unwrap().replace("steps = 60", "steps = 1000000");
     let endless = folder.join("endless.toml");
@@ -108,21 +108,21 @@ fn a_termination_signal_gives_the_terminal_back_and_ends_the_log() {
 }
 
 /// A run that trains in the background; killed where a test ends before it.
-struct Background(PathBuf);
+pub(crate) struct Background(pub(crate) PathBuf);
 
 impl Background {
     /// The only run in a folder.
-    fn find(folder: &Path) -> Background {
+    pub(crate) fn find(folder: &Path) -> Background {
         let mut runs = fs::read_dir(folder.join("runs")).unwrap();
         Background(runs.next().unwrap().unwrap().path())
     }
 
-    fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         summarize(&self.0, SystemTime::now()).unwrap().state
     }
 
     /// Waits until its first lane has made more steps.
-    fn wait_for_steps(&self) {
+    pub(crate) fn wait_for_steps(&self) {
         let step = || summarize(&self.0, SystemTime::now()).unwrap().lanes[0].step;
         let (before, end) = (step(), Instant::now() + PATIENCE);
         while step().0 <= before.0 + 2 {
@@ -140,7 +140,7 @@ impl Background {
         }
     }
 
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         send(&self.0, Command::Stop).unwrap();
         self.wait_for_exit();
         assert_eq!(self.state(), State::Stopped);

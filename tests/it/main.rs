@@ -19,6 +19,7 @@ mod headless;
 mod hostile_text;
 mod frames;
 mod live;
+mod locks;
 mod many_lanes;
 mod model;
 mod out_files;

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::Command;
 use crate::session::control::{Answer, MOST_BYTES, Order, SOCKET, Socket, line};
 
 /// Where the socket is made before it is put in its place.
@@ -20,8 +19,8 @@ const CONNECTIONS: usize = 8;
 /// How long a connection may be silent.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Passes an order on; false where nobody is left to obey.
-pub(super) type Obey = dyn Fn(Command) -> bool + Send + Sync;
+/// Passes an order on, or says why not.
+pub(super) type Obey = dyn Fn(Order) -> Result<(), String> + Send + Sync;
 
 /// The open channel. Dropping it closes it and removes the socket.
 #[derive(Debug)]
@@ -111,8 +110,7 @@ fn serve(stream: &UnixStream, obey: &Obey) -> io::Result<()> {
         }
         let is_whole = order.last() == Some(&b'\n');
         let answer = match serde_json::from_slice::<Order>(&order) {
-            Ok(Order { order }) if is_whole && obey(order) => Answer::Ok(true),
-            Ok(_) if is_whole => Answer::Error("the run is over".to_owned()),
+            Ok(order) if is_whole => obey(order).map_or_else(Answer::Error, |()| Answer::Ok(true)),
             Ok(_) => Answer::Error(format!("expected a line of less than {MOST_BYTES} bytes")),
             Err(error) => Answer::Error(format!("expected {{\"order\":..}}: {error}")),
         };
@@ -143,6 +141,7 @@ mod tests {
 
     use super::*;
     use crate::session::control::{ControlError, send};
+    use crate::session::live::Command;
 
     type Orders = Arc<Mutex<Vec<Command>>>;
 
@@ -150,9 +149,9 @@ mod tests {
     fn open(folder: &Path) -> (Control, Orders) {
         let orders = Orders::default();
         let kept = Arc::clone(&orders);
-        let obey = move |order| {
+        let obey = move |Order { order, .. }| {
             kept.lock().unwrap().push(order);
-            order != Command::Stop
+            if order == Command::Stop { Err("the run is over".to_owned()) } else { Ok(()) }
         };
         (Control::open(folder, Arc::new(obey)).unwrap(), orders)
     }
@@ -213,6 +212,21 @@ mod tests {
         while send(folder.path(), Command::Pause).is_err() {
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    #[test]
+    fn what_is_no_socket_of_the_folder_is_not_followed() {
+        let [folder, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let (_control, orders) = open(other.path());
+        let socket = folder.path().join(SOCKET);
+        std::os::unix::fs::symlink(other.path().join(SOCKET), &socket).unwrap();
+        let refused = send(folder.path(), Command::Pause).unwrap_err().to_string();
+        assert!(refused.contains("expected a socket, found a symbolic link"), "{refused}");
+        fs::remove_file(&socket).unwrap();
+        fs::write(&socket, "").unwrap();
+        let refused = send(folder.path(), Command::Pause).unwrap_err().to_string();
+        assert!(refused.contains("expected a socket, found a file"), "{refused}");
+        assert_eq!(*orders.lock().unwrap(), []);
     }
 
     #[cfg(target_os = "linux")]

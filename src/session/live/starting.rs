@@ -1,5 +1,6 @@
 //! Starts a run: its lock, its status, a thread a lane, and the channel by which it takes orders.
 
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::tap::{Progress, Tap, Wires};
 use super::{Command, Live, LiveLane, SessionError, Setup, lane};
 use crate::datasets::BatchOrder;
 use crate::runlog::{LogKeeper, RunFolder, RunLock, Status};
+use crate::session::control::Order;
 use crate::session::permits::Permits;
 use crate::units::LaneIdx;
 
@@ -26,7 +28,11 @@ const WARNINGS: usize = 256;
 /// Lanes that were started before the error are stopped.
 pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
     let lock = match setup.lock.take() {
-        Some(lock) => lock,
+        Some(lock) if lock.is_in_place() => lock,
+        Some(_) => {
+            let source = io::Error::other("expected the lock that was taken, found it removed; start again");
+            return Err(SessionError::Lock { folder: setup.folder.path().display().to_string(), source });
+        }
         None => lock(&setup.folder)?,
     };
     setup.folder.hold()?;
@@ -153,9 +159,13 @@ impl Live {
     fn open_control(&mut self, folder: &RunFolder, board: &Arc<Board>) -> Option<Control> {
         let board = Arc::clone(board);
         let lanes: Vec<Arc<Orders>> = self.lanes.iter().map(|lane| Arc::clone(&lane.orders)).collect();
-        let obey = move |order| {
+        let run = folder.id().to_owned();
+        let obey = move |Order { order, run: meant }| {
+            if meant.is_some_and(|meant| meant != run) {
+                return Err(format!("expected an order for run {run}, found one for another"));
+            }
             lanes.iter().for_each(|lane| lane.give(order));
-            !board.is_over()
+            if board.is_over() { Err("the run is over".to_owned()) } else { Ok(()) }
         };
         match Control::open(folder.reach(), Arc::new(obey)) {
             Ok(control) => Some(control),
