@@ -16,12 +16,14 @@ mod browser;
 mod dashboard;
 mod guard;
 mod input;
+mod modes;
 mod pacer;
 mod screen;
 mod stock;
 mod source;
 
 pub use abilities::{Appearance, describe, detect};
+pub use modes::Modes;
 pub use source::{Followed, Order, Saved, Source};
 pub use stock::{RunsStock, Stock};
 

@@ -8,17 +8,18 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command};
 use std::thread;
 
 use rustix::fs::OFlags;
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal, kill_process, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::runlog::RunFolder;
+use crate::tui;
 
 /// The variable by which the child knows the number of its end of the pipe.
 const PIPE: &str = "SKIPLANE_WAITING_PIPE";
@@ -33,15 +34,18 @@ pub(super) enum Parting {
     Detached(String),
     /// It ended, with this exit status.
     Ended(u8),
+    /// A signal of this number ended it.
+    Killed(i32),
 }
 
 /// Starts this program once more, with the same arguments, and waits until the child ends or leaves the terminal.
-/// Signals are passed on to it.
+/// Signals are passed on to it. Where one ends it, the terminal is put back as it was.
 pub(super) fn start_and_wait() -> io::Result<Parting> {
+    let modes = tui::Modes::note();
     let (told, teller) = io::pipe()?;
     // The child is to have this end, and by then nothing else is started that could have it, too.
     rustix::io::fcntl_setfd(&teller, FdFlags::empty())?;
-    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
     let mut command = Command::new(env::current_exe()?);
     command.args(env::args_os().skip(1)).env(PIPE, teller.as_raw_fd().to_string());
     let mut child = command.spawn()?;
@@ -50,10 +54,16 @@ pub(super) fn start_and_wait() -> io::Result<Parting> {
     let mut line = String::new();
     // Nothing is told where the child ends before it leaves the terminal.
     BufReader::new(told.take(MOST_BYTES)).read_line(&mut line)?;
-    match line.strip_suffix('\n') {
-        Some(id) => Ok(Parting::Detached(id.to_owned())),
-        None => Ok(Parting::Ended(status(child.wait()?))),
+    if let Some(id) = line.strip_suffix('\n') {
+        return Ok(Parting::Detached(id.to_owned()));
     }
+    let status = child.wait()?;
+    if let Some(signal) = status.signal() {
+        // It had no time to do that itself.
+        modes.put_back();
+        return Ok(Parting::Killed(signal));
+    }
+    Ok(Parting::Ended(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
 /// Passes signals on to the child as long as this process lives.
@@ -68,12 +78,6 @@ fn pass_on(mut signals: Signals, child: &Child) -> io::Result<()> {
         }
     };
     thread::Builder::new().name("signals".to_owned()).spawn(body).map(drop)
-}
-
-/// The exit status as a shell has it: of a process that a signal ended, 128 and the signal's number.
-fn status(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
 /// The process that waits for this one to leave the terminal.
@@ -101,11 +105,14 @@ pub(super) fn leave_terminal(folder: &RunFolder, waiting: Option<Waiting>) -> io
     let no_link = OFlags::NOFOLLOW.bits().cast_signed();
     let output = OpenOptions::new().append(true).create(true).custom_flags(no_link).open(path);
     // Where it cannot be written, what the run tells is lost, which is no reason to keep the terminal.
-    let output = output.or_else(|_| OpenOptions::new().write(true).open("/dev/null"))?;
-    let nowhere = File::open("/dev/null")?;
+    let nowhere = File::options().read(true).write(true).open("/dev/null")?;
+    let output = output.or_else(|_| nowhere.try_clone())?;
     // Refused only where this process leads its group, because nobody waits for it.
     let _ = setsid();
     dup2_stdin(&nowhere)?;
+    // What a terminal that is gone didn't take is no line of the run.
+    dup2_stdout(&nowhere)?;
+    io::stdout().flush()?;
     dup2_stdout(&output)?;
     dup2_stderr(&output)?;
     if let Some(waiting) = waiting {

@@ -19,6 +19,8 @@ pub(super) enum Failure {
     Failed(anyhow::Error),
     /// Another process that did it has told why, and ended with this status.
     Told(u8),
+    /// A signal of this number ended the process that trained: status 128 and that number, as a shell has it.
+    Killed(i32),
     /// A signal or the user ended it: status 130.
     Interrupted,
     /// Whoever read the output stopped reading, which is no error.
@@ -30,6 +32,12 @@ impl Failure {
     pub(super) fn message(&self) -> Option<String> {
         match self {
             Failure::Input(error) | Failure::Failed(error) => Some(format!("{error:#}")),
+            Failure::Killed(signal) => {
+                let name = signal_hook::low_level::signal_name(*signal).unwrap_or("a signal");
+                Some(format!(
+                    "the process that trained was ended by {name}; `skiplane train --resume RUN` goes on with its run"
+                ))
+            }
             Failure::Told(_) | Failure::Interrupted | Failure::OutputClosed => None,
         }
     }
@@ -40,6 +48,7 @@ impl Failure {
             Failure::Input(_) => 2,
             Failure::Failed(_) => 1,
             Failure::Told(status) => *status,
+            Failure::Killed(signal) => u8::try_from(128 + signal).unwrap_or(1),
             Failure::Interrupted => 130,
             Failure::OutputClosed => 0,
         })

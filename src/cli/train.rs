@@ -159,6 +159,7 @@ fn wait_for_child(args: &TrainOptions) -> Result<(), Failure> {
     match detach::start_and_wait()? {
         Parting::Ended(0) => Ok(()),
         Parting::Ended(status) => Err(Failure::Told(status)),
+        Parting::Killed(signal) => Err(Failure::Killed(signal)),
         Parting::Detached(run) if args.detach => Ok(tell(&mut io::stdout(), &run)?),
         Parting::Detached(run) => {
             let run = match &args.folder.runs {

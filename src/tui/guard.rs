@@ -68,11 +68,16 @@ pub(super) fn set_modes() -> io::Result<()> {
 /// Restores the terminal; does nothing the second time. Errors are passed over: the terminal may be gone.
 fn restore() {
     if ENTERED.swap(false, Ordering::SeqCst) {
-        let mut out = io::stdout();
-        _ = queue!(out, EndSynchronizedUpdate, DisableMouseCapture, LeaveAlternateScreen, Show);
-        _ = out.flush();
+        unset_modes();
         _ = disable_raw_mode();
     }
+}
+
+/// Unsets what [`set_modes`] sets but for raw mode.
+pub(super) fn unset_modes() {
+    let mut out = io::stdout();
+    _ = queue!(out, EndSynchronizedUpdate, DisableMouseCapture, LeaveAlternateScreen, Show);
+    _ = out.flush();
 }
 
 /// A panic of the drawing thread restores the terminal before it is reported; one of another thread waits

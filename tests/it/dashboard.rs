@@ -146,6 +146,7 @@ impl Background {
         assert_eq!(self.state(), State::Stopped);
         let output = fs::read_to_string(self.0.join("output.log")).unwrap();
         assert!(output.contains("residual step") && output.contains("stopped"), "{output}");
+        assert!(!output.contains('\u{1b}'), "it is no plain text: {output:?}");
     }
 }
 

@@ -29,3 +29,4 @@ mod runlog;
 mod terminal;
 mod trainer;
 mod training_runs;
+mod waiting;
