@@ -143,12 +143,14 @@ impl App {
         self.lane
     }
 
-    /// The two lanes whose difference is shown: the selected one and the first that differs from it in the
-    /// shortcut only; where there is none, the first visible one and the selected one or the next.
+    /// The two lanes that every view compares: the selected one and the first that differs from it in the
+    /// shortcut only, of its own run if there is one; where there is none, the first visible one and the selected
+    /// one or the next.
     pub fn pair(&self) -> Option<(&Lane, &Lane)> {
         let first = self.visible_lanes().next()?;
         let selected = self.visible_lanes().find(|lane| lane.idx() == self.lane).unwrap_or(first);
-        if let Some(twin) = self.visible_lanes().find(|lane| lane.is_twin_of(selected)) {
+        let twins = self.visible_lanes().filter(|lane| lane.is_twin_of(selected));
+        if let Some(twin) = twins.min_by_key(|twin| twin.label().run != selected.label().run) {
             return Some(if twin.idx() < selected.idx() { (twin, selected) } else { (selected, twin) });
         }
         let other = if selected.idx() == first.idx() { self.visible_lanes().nth(1)? } else { selected };
@@ -171,11 +173,14 @@ impl App {
     /// The place in [`App::findings`] of the one the cursor is on: the one that was gone to, else the last
     /// whose step is not after the cursor's.
     pub fn selected_finding(&self) -> Option<usize> {
-        let findings = self.findings();
-        match self.finding_here() {
-            Some(key) => findings.iter().position(|finding| key_of(finding) == key),
-            None => findings.iter().rposition(|finding| finding.step <= self.step()),
-        }
+        let here = || self.findings().iter().rposition(|finding| finding.step <= self.step());
+        self.visited_finding().map(|(at, _)| at).or_else(here)
+    }
+
+    /// The finding that was gone to with its place in [`App::findings`], while the cursor still is on it.
+    pub fn visited_finding(&self) -> Option<(usize, &Finding)> {
+        let key = self.finding_here()?;
+        self.findings().into_iter().enumerate().find(|(_, finding)| key_of(finding) == key)
     }
 
     /// The finding that was gone to, while the cursor still is on it.
@@ -208,9 +213,15 @@ impl App {
         Step(planned).max(self.last_step())
     }
 
-    /// The row of layers the cursor is on; none before a lane started. Until it is moved, the middle one.
+    /// The row of layers the cursor is on; none before a lane started. Until it is moved, the middle one of those
+    /// that every visible lane has.
     pub fn row(&self) -> Option<LayerKey> {
-        self.row.filter(|row| self.rows.contains(row)).or_else(|| self.rows.get(self.rows.len() / 2).copied())
+        self.row.filter(|row| self.rows.contains(row)).or_else(|| {
+            let started = || self.visible_lanes().filter(|lane| lane.topology().is_some());
+            let in_all = |row: &&LayerKey| started().all(|lane| lane.layer_at(**row).is_some());
+            let shared: Vec<&LayerKey> = self.rows.iter().filter(in_all).collect();
+            shared.get(shared.len() / 2).copied().copied()
+        })
     }
 
     /// The layer of a lane that the cursor is on; none where its network is not that deep.

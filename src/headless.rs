@@ -11,7 +11,7 @@ use crate::event::{
     EvaluationFinished, LaneResumed, LaneStarted, Mode, NonFiniteFound, Outcome, Pass, RecordsLost, RunEvent,
     Split,
 };
-use crate::text::printable;
+use crate::text::{percent, printable, short};
 use crate::units::LaneIdx;
 use bars::Bars;
 use lines::Lines;
@@ -136,7 +136,8 @@ fn evaluation_text(evaluation: &EvaluationFinished) -> String {
         Mode::Batch => " (batch statistics)",
     };
     let EvaluationFinished { step, images, loss, error, .. } = evaluation;
-    format!("step {step}: {split} error {:.1}%, loss {loss:.4} on {images} images{mode}", 100.0 * error)
+    let (error, loss) = (percent(*error), short(f64::from(*loss)));
+    format!("step {step}: {split} error {error}, loss {loss} on {images} images{mode}")
 }
 
 fn non_finite_text(found: &NonFiniteFound, started: Option<&LaneStarted>) -> String {

@@ -1,5 +1,9 @@
-//! Makes text from files, logs and sockets safe to print: no control characters, no escape sequences, no letters that
-//! turn the direction of a line.
+//! Text to be shown: numbers as people read them, and text from files, logs and sockets made safe to print, without
+//! control characters, escape sequences and letters that turn the direction of a line.
+
+mod number;
+
+pub use number::{duration, grouped, percent, short};
 
 use std::borrow::Cow;
 use std::fmt::Write;

@@ -1,16 +1,52 @@
-//! What lies between two lanes: the difference of their curves and the step from which they part.
+//! What lies between two lanes: the difference of their curves, and who leads since when.
 
+use super::lane::Lane;
 use super::matrix::Matrix;
 use super::series::Series;
 use super::smoothing::smoothed;
 use crate::statistic::Scale;
 use crate::units::Step;
 
-/// How far smoothed training errors must be apart for lanes to have parted, as a share of the images.
-pub const PARTED_BY: f32 = 0.1;
+/// The steps whose training errors a lead is the mean of.
+pub const LEAD_STEPS: u64 = 20;
 
-/// For how many steps they must stay that far apart.
-pub const PARTED_FOR: u64 = 20;
+/// How far one lane is ahead of another in training error, whatever smoothing curves are drawn with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lead {
+    /// The first lane's error less the second's, a share of the images: the mean over `over`.
+    pub apart: f32,
+    /// The first and last step of the mean: the last [`LEAD_STEPS`] that both lanes have made.
+    pub over: (Step, Step),
+    /// Whether it is more than chance: two standard errors of so many images, at their largest.
+    pub is_clear: bool,
+    /// The step since which the mean has been on this side all the time.
+    pub since: Step,
+}
+
+/// Who leads at a step, or at the last step before it that both lanes made; none before the first.
+pub fn lead(a: &Lane, b: &Lane, step: Step) -> Option<Lead> {
+    let mut points = difference(a.error(), b.error(), 0.0);
+    points.truncate(points.partition_point(|(at, _)| *at <= step));
+    let first = |last: usize| {
+        let end = points[last].0.0;
+        points[..last].partition_point(|(at, _)| at.0 + LEAD_STEPS <= end)
+    };
+    let mean = |last: usize| {
+        let window = &points[first(last)..=last];
+        window.iter().map(|(_, apart)| f64::from(*apart)).sum::<f64>() / window.len() as f64
+    };
+    let last = points.len().checked_sub(1)?;
+    let apart = mean(last);
+    let other_side = |at: &usize| mean(*at) * apart.signum() <= 0.0;
+    let since = (0..last).rev().find(other_side).map_or(0, |at| at + 1);
+    let start = a.error().at(points[first(last)].0)?.first_step;
+    let over = (start, points[last].0);
+    let batch = |lane: &Lane| lane.started().map(|started| started.experiment.training.batch);
+    let images = (over.1.0 - over.0.0 + 1) as f64 * batch(a)?.min(batch(b)?) as f64;
+    // The variance of a share is a quarter at most, and that of a difference twice as much.
+    let is_clear = apart.abs() > 2.0 * (2.0 * 0.25 / images).sqrt();
+    Some(Lead { apart: apart as f32, over, is_clear, since: points[since].0 })
+}
 
 /// The difference `a - b` of two smoothed curves, at the steps of `a` up to the end of the shorter; `b` is
 /// taken at its last point not later than that.
@@ -28,23 +64,6 @@ pub fn difference(a: &Series, b: &Series, decay: f64) -> Vec<(Step, f32)> {
             (before <= step).then_some((step, value - other))
         })
         .collect()
-}
-
-/// The first step from which two errors, smoothed at `decay`, stay [`PARTED_BY`] apart for [`PARTED_FOR`]
-/// steps.
-pub fn parted_at(a: &Series, b: &Series, decay: f64) -> Option<Step> {
-    let mut since: Option<Step> = None;
-    for (step, apart) in difference(a, b, decay) {
-        if apart.abs() < PARTED_BY {
-            since = None;
-            continue;
-        }
-        let first = *since.get_or_insert(step);
-        if step.0 - first.0 >= PARTED_FOR {
-            return Some(first);
-        }
-    }
-    None
 }
 
 /// What lies between two values of a statistic: `log10(a / b)` where its natural scale is logarithmic, else
@@ -73,6 +92,11 @@ pub fn between_columns(scale: Scale, a: (&Matrix, usize), b: (&Matrix, usize)) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::specimen::Specimen;
+    use crate::app::{App, LaneLabel};
+    use crate::event::{Columns, RunEvent, StepFinished};
+    use crate::experiment::Shortcut;
+    use crate::units::LaneIdx;
 
     fn series(len: u64, value: impl Fn(u64) -> f32) -> Series {
         let mut series = Series::default();
@@ -89,17 +113,66 @@ mod tests {
         assert!(apart.iter().all(|(_, value)| (value - 2.0).abs() < 1e-6));
     }
 
+    /// Two lanes whose batches of 100 images have these errors at steps from 1.
+    fn lanes(steps: [u64; 2], error: impl Fn(usize, u64) -> f32) -> App {
+        let label = |name: &str| LaneLabel { run: "r".to_owned(), lane: name.to_owned() };
+        let mut app = App::new(vec![label("plain"), label("residual")]);
+        for (lane, shortcut) in [(0, Shortcut::None), (1, Shortcut::Identity)] {
+            let mut first = Specimen::new("plain", 20, shortcut).events().swap_remove(0);
+            if let RunEvent::LaneStarted(started) = &mut first {
+                started.experiment.training.batch = 100;
+            }
+            app.apply(LaneIdx(lane), &first);
+            for step in 1..=steps[lane] {
+                let (step, error, time) = (Step(step), error(lane, step), Default::default());
+                let (loss, learning_rate, statistics) = (1.0, 0.05, Columns::default());
+                let event = StepFinished { step, loss, error, learning_rate, statistics, time };
+                app.apply(LaneIdx(lane), &RunEvent::StepFinished(event));
+            }
+        }
+        app
+    }
+
+    fn lead_at(app: &App, step: u64) -> Option<Lead> {
+        lead(&app.lanes()[0], &app.lanes()[1], Step(step))
+    }
+
     #[test]
-    fn lanes_part_where_they_stay_apart_not_where_they_touch() {
-        let a = series(200, |_| 0.9);
-        let b = series(200, |step| match step {
-            30..45 => 0.7,
-            100.. => 0.5,
-            _ => 0.88,
+    fn a_lead_is_the_mean_of_the_last_steps_and_says_since_when() {
+        // The first lane is 0.2 better up to step 40, then 0.4 worse.
+        let app = lanes([100, 100], |lane, step| match (lane, step) {
+            (1, 0..=40) => 0.7,
+            (1, _) => 0.1,
+            _ => 0.5,
         });
-        assert_eq!(parted_at(&a, &b, 0.0), Some(Step(100)));
-        assert_eq!(parted_at(&a, &a, 0.9), None);
-        assert_eq!(parted_at(&a, &Series::default(), 0.9), None);
+        let found = lead_at(&app, 100).expect("both have steps");
+        assert!((found.apart - 0.4).abs() < 1e-6 && found.is_clear);
+        assert_eq!(found.over, (Step(81), Step(100)));
+        // Of 20 steps n have 0.4 and the others -0.2: above zero from n = 7 on.
+        assert_eq!(found.since, Step(47));
+        let found = lead_at(&app, 44).expect("both have steps");
+        assert!((found.apart - (4.0 * 0.4 - 16.0 * 0.2) / 20.0).abs() < 1e-6);
+        assert_eq!((found.over, found.since), ((Step(25), Step(44)), Step(1)));
+        assert_eq!(lead_at(&app, 3).expect("both have steps").over, (Step(1), Step(3)));
+        assert_eq!(lead_at(&app, 0), None);
+    }
+
+    #[test]
+    fn lanes_are_compared_at_the_last_step_that_both_made() {
+        let app = lanes([100, 50], |lane, step| if lane == 1 { 0.5 } else { step as f32 / 100.0 });
+        let found = lead_at(&app, 100).expect("both have steps");
+        assert_eq!(found.over, (Step(31), Step(50)));
+        assert!((found.apart - (0.405 - 0.5)).abs() < 1e-6);
+        assert_eq!(lead_at(&lanes([9, 0], |_, _| 0.5), 9), None);
+    }
+
+    #[test]
+    fn what_may_be_chance_is_no_clear_lead() {
+        // 20 steps of 100 images: two standard errors are 2 sqrt(0.5 / 2000) = 3.16 points.
+        for (apart, is_clear) in [(0.0, false), (0.031, false), (0.033, true), (-0.033, true)] {
+            let app = lanes([30, 30], |lane, _| if lane == 0 { 0.5 + apart } else { 0.5 });
+            assert_eq!(lead_at(&app, 30).expect("both have steps").is_clear, is_clear, "{apart}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::event::RunEvent;
 use crate::units::{LaneIdx, LayerIdx, Step};
 
 mod dead_units;
+mod diverging_loss;
 mod exploding_gradient;
 mod non_finite;
 mod overfitting;
@@ -126,6 +127,7 @@ pub struct RuleEntry {
 /// All rules, one a file of `health/`, in the order of their gravity.
 pub const RULES: &[&RuleEntry] = &[
     &non_finite::ENTRY,
+    &diverging_loss::ENTRY,
     &exploding_gradient::ENTRY,
     &vanishing_slope::ENTRY,
     &plateau::ENTRY,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::health::{Health, Mark};
+use super::health::{Health, Mark, Severity};
 use super::matrix::{EXACT_ROWS, Matrix, Row};
 use super::pace::Pace;
 use super::parts::Part;
@@ -344,6 +344,14 @@ impl Lane {
         let started = self.started.as_ref()?;
         let images = started.train_images.max(1) as f64;
         Some(step.0 as f64 * started.experiment.training.batch as f64 / images)
+    }
+
+    /// The step since which training is lost, as it stood at `step`: its loss is far above its start or not
+    /// finite, or it ended as diverged.
+    pub fn diverged_since(&self, step: Step) -> Option<Step> {
+        let critical = self.health.open_at(step).filter(|finding| finding.severity == Severity::Critical);
+        let ended = (self.state == LaneState::Diverged && self.last_step <= step).then_some(self.last_step);
+        critical.map(|finding| finding.step).chain(ended).min()
     }
 
     /// The first NaN or infinity, where one showed.

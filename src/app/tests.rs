@@ -143,3 +143,32 @@ fn lanes_of_one_shape_are_compared_before_neighbours() {
     assert_eq!(pair_at(&mut app, 3), names("plain-14", "residual-14"));
     assert_eq!(pair_at(&mut app, 4), names("plain-8", "plain-20"));
 }
+
+#[test]
+fn a_lane_is_compared_with_the_twin_of_its_own_run() {
+    let started = |run: &str, lane: &str| LaneLabel { run: run.to_owned(), lane: lane.to_owned() };
+    let mut app = App::new(vec![
+        started("first", "plain"),
+        started("first", "residual"),
+        started("second", "plain"),
+        started("second", "residual"),
+    ]);
+    let shortcuts = [Shortcut::None, Shortcut::Identity, Shortcut::None, Shortcut::Identity];
+    for (at, shortcut) in shortcuts.into_iter().enumerate() {
+        let name = if at % 2 == 0 { "plain" } else { "residual" };
+        app.apply(LaneIdx(at), &Specimen::new(name, 8, shortcut).events()[0]);
+    }
+    app.act(Action::SelectLane(LaneIdx(2)));
+    let (one, other) = app.pair().expect("four lanes");
+    assert_eq!((one.idx(), other.idx()), (LaneIdx(2), LaneIdx(3)));
+}
+
+#[test]
+fn the_cursor_begins_on_a_layer_that_every_lane_has() {
+    let lane = |name, depth| Specimen { steps: 1, ..Specimen::new(name, depth, Shortcut::None) };
+    let mut app = specimen::app_of(&[lane("plain-8", 8), lane("plain-56", 56)]);
+    assert_eq!(app.row(), Some(LayerKey { depth: 5, projection: false }));
+    assert!(app.lanes().iter().all(|lane| app.layer_in(lane).is_some()));
+    app.act(Action::ToggleLane(LaneIdx(0)));
+    assert_eq!(app.row(), Some(LayerKey { depth: 29, projection: false }));
+}

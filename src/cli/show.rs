@@ -41,6 +41,8 @@ struct Shown {
     networks: Vec<Network>,
     findings: Vec<ShownFinding>,
     fairness: Vec<ShownCheck>,
+    /// The lanes that diverged: they compare with no other.
+    diverged: Vec<String>,
     bad_records: u64,
     unknown_events: u64,
     torn_logs: Vec<String>,
@@ -119,6 +121,7 @@ fn gather(path: &Path) -> Result<Shown, Failure> {
         findings: findings.collect(),
         networks: networks.collect(),
         fairness: checks(&app),
+        diverged: diverged(&app),
         bad_records: bad_count,
         unknown_events: unknown.values().sum(),
         torn_logs: replay.lanes().iter().filter(|l| l.torn_bytes() > 0).map(|l| l.name.clone()).collect(),
@@ -141,6 +144,11 @@ fn checks(app: &App) -> Vec<ShownCheck> {
         })
     };
     started.flat_map(compare).collect()
+}
+
+fn diverged(app: &App) -> Vec<String> {
+    let lost = app.lanes().iter().filter(|lane| lane.diverged_since(lane.last_step()).is_some());
+    lost.map(|lane| lane.name().to_owned()).collect()
 }
 
 fn write_page(shown: &Shown, out: &mut dyn Write) -> std::io::Result<()> {
@@ -166,6 +174,9 @@ fn write_page(shown: &Shown, out: &mut dyn Write) -> std::io::Result<()> {
     }
     write_findings(&shown.findings, out)?;
     write_fairness(&shown.fairness, out)?;
+    if !shown.diverged.is_empty() {
+        writeln!(out, "diverged, and compare with no other: {}", printable(&shown.diverged.join(", ")))?;
+    }
     let broken =
         [(shown.bad_records, "bad records were skipped"), (shown.unknown_events, "events of newer kinds")];
     for (count, what) in broken.iter().filter(|(count, _)| *count > 0) {
@@ -224,7 +235,9 @@ fn write_findings(findings: &[ShownFinding], out: &mut dyn Write) -> std::io::Re
     let columns = [("STEP", Right), ("LANE", Left), ("SEVERITY", Left), ("RULE", Left), ("FINDING", Left)];
     let mut table = Table::new(&columns);
     for finding in findings {
-        let place = finding.layer.as_ref().map(|layer| format!(" at {layer}")).unwrap_or_default();
+        // Most findings name their layer themselves.
+        let place = finding.layer.as_ref().filter(|layer| !finding.message.contains(layer.as_str()));
+        let place = place.map(|layer| format!(" at {layer}")).unwrap_or_default();
         let until = finding.cleared_at.map(|step| format!(" (until step {step})")).unwrap_or_default();
         table.row([
             finding.step.to_string(),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
 
 use crate::runlog::LaneSummary;
-use crate::text::printable;
+use crate::text::{printable, self, short};
 
 /// Spaces between two columns.
 const GAP: usize = 2;
@@ -72,12 +72,12 @@ pub(super) fn state(lane: &LaneSummary) -> String {
 
 /// A loss, or a dash where there is none.
 pub(super) fn loss(loss: Option<f32>) -> String {
-    loss.map_or_else(dash, |x| if x.is_finite() { format!("{x:.4}") } else { format!("{x:?}") })
+    loss.map_or_else(dash, |loss| short(loss.into()))
 }
 
 /// An error of 0 to 1 in per cent, or a dash where there is none.
 pub(super) fn percent(error: Option<f32>) -> String {
-    error.map_or_else(dash, |x| if x.is_finite() { format!("{:.1}%", 100.0 * x) } else { format!("{x:?}") })
+    error.map_or_else(dash, text::percent)
 }
 
 /// A span of time in the two units that say most.
@@ -132,7 +132,7 @@ mod tests {
         table.row(["a\x1b".to_owned(), loss(None), "y".to_owned()]);
         let mut out = Vec::new();
         table.write("# ", &mut out).unwrap();
-        let expected = "# name    loss  x\n# 層層  2.5000\n# a\u{fffd}         -  y\n";
+        let expected = "# name  loss  x\n# 層層   2.5\n# a\u{fffd}       -  y\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
@@ -142,6 +142,7 @@ mod tests {
         assert_eq!([bytes(12), bytes(2048), bytes(3 << 30)], ["12 B", "2.0 KiB", "3.0 GiB"]);
         assert_eq!([duration(1500.0), duration(61e3), duration(3.7e6)], ["1.5s", "1m01s", "1h01m"]);
         assert_eq!([percent(Some(0.123)), percent(Some(f32::NAN)), percent(None)], ["12.3%", "NaN", "-"]);
-        assert_eq!(loss(Some(f32::INFINITY)), "inf");
+        let losses = [0.264_58, 104_263_951_865_961_940_779_008.0, f32::INFINITY].map(|x| loss(Some(x)));
+        assert_eq!(losses, ["0.2646", "1e23", "inf"]);
     }
 }

@@ -6,7 +6,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{evaluation_text, lost_text, non_finite_text, outcome_text, resumed_text, started_text};
 use crate::app::Lane;
 use crate::event::{Mode, RunEvent, Split};
-use crate::text::printable;
+use crate::text::{percent, printable, short};
 use crate::units::LaneIdx;
 
 /// The bar of a lane; `wide_bar` takes what the others leave.
@@ -50,11 +50,11 @@ impl Bars {
                 bar.set_position(step.step.0);
                 let left = state.and_then(Lane::remaining_ms);
                 let left = left.map(|ms| format!(", {:.0} s left", ms / 1e3)).unwrap_or_default();
-                bar.set_message(format!("loss {:.3}{tested}{left}", step.loss));
+                bar.set_message(format!("loss {}{tested}{left}", short(step.loss.into())));
             }
             RunEvent::EvaluationFinished(evaluation) => {
                 if (evaluation.split, evaluation.mode) == (Split::Test, Mode::Eval) {
-                    *tested = format!(", test {:.1}%", 100.0 * evaluation.error);
+                    *tested = format!(", test {}", percent(evaluation.error));
                 }
                 self.say(lane, &evaluation_text(evaluation));
             }

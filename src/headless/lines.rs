@@ -9,7 +9,7 @@ use super::{
 };
 use crate::app::Lane;
 use crate::event::{LaneStarted, RunEvent, StepFinished};
-use crate::text::printable;
+use crate::text::{percent, printable, short};
 use crate::units::LaneIdx;
 
 /// A lane's steps are told so many times over the whole run.
@@ -82,14 +82,10 @@ fn step_text(step: &StepFinished, started: Option<&LaneStarted>) -> Option<Strin
     }
     let StepFinished { loss, error, learning_rate, time, .. } = step;
     Some(format!(
-        "step {number}/{steps}: loss {loss:.4}, error {:.1}%, learning rate {}, {:.0} ms a step",
-        100.0 * error,
-        significant(*learning_rate),
+        "step {number}/{steps}: loss {}, error {}, learning rate {}, {:.0} ms a step",
+        short(f64::from(*loss)),
+        percent(*error),
+        short(*learning_rate),
         time.step_ms
     ))
-}
-
-/// A number rounded to four significant digits.
-fn significant(number: f64) -> f64 {
-    format!("{number:.3e}").parse().unwrap_or(number)
 }

@@ -20,6 +20,8 @@ use crate::views::{self, Command, Key, Mode, Status, binding_of, view_of};
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(4);
+/// Said from the order to pause until every lane has paused.
+const PAUSING: &str = "pausing after this step";
 /// The longest wait, so that nothing that was missed stays unseen.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -122,6 +124,8 @@ impl<'a> Dashboard<'a> {
         self.end_was_folded = ended;
         if folded {
             self.pacer.change();
+            let is_paused = self.is_paused();
+            self.notice.take_if(|(text, _)| text == PAUSING && is_paused);
         }
         if let Some(problem) = self.source.problem() {
             self.notify(&problem);
@@ -259,13 +263,17 @@ impl<'a> Dashboard<'a> {
         if self.source.mode() == Mode::Saved || self.source.is_ended() {
             return self.act(Action::TogglePlayback);
         }
-        let paused = |state: &LaneState| *state == LaneState::Paused || state.is_over();
-        let all_paused = self.app.lanes().iter().all(|lane| paused(lane.state()));
-        if all_paused {
+        if self.is_paused() {
             self.order(Order::Resume, "going on");
         } else {
-            self.order(Order::Pause, "pausing after this step");
+            self.order(Order::Pause, PAUSING);
         }
+    }
+
+    /// Whether every lane that is not over waits for an order.
+    fn is_paused(&self) -> bool {
+        let paused = |state: &LaneState| *state == LaneState::Paused || state.is_over();
+        self.app.lanes().iter().all(|lane| paused(lane.state()))
     }
 
     /// Whether leaving would leave training behind.

@@ -8,7 +8,6 @@ use ratatui::text::Span;
 use super::{Key, View, frame, lanes};
 use crate::app::health::{Finding, RULES};
 use crate::app::{Action, App, ViewKind};
-use crate::text::printable;
 use crate::theme::Theme;
 use crate::widgets::{self, Column, Table};
 
@@ -22,8 +21,14 @@ use wrap::wrap;
 #[derive(Debug)]
 pub(super) struct Findings;
 
-/// From this width on, the fairness of two lanes stands beside the findings.
+/// From this width on, the fairness of two lanes stands beside the rules.
 const LEAST_TWO_COLUMNS: u16 = 110;
+/// The width that fairness keeps there: room for its checks and the values of two lanes.
+const WIDTH_OF_FAIRNESS: u16 = 58;
+/// The rows of the selected finding in words: a title, what was measured, and what it means.
+const DETAIL: u16 = 6;
+/// Narrower than this, what was measured is clipped in the list instead of broken into lines.
+const LEAST_MEASURED: usize = 24;
 
 impl View for Findings {
     fn kind(&self) -> ViewKind {
@@ -52,9 +57,7 @@ impl View for Findings {
         if findings.is_empty() {
             draw_nothing_found(app, parts.list, buffer, theme);
         } else {
-            with_table(app, &findings, parts.list.width, theme, |table| {
-                table.render(parts.list, buffer, theme)
-            });
+            List::of(app, &findings, parts.list.width, theme).table().render(parts.list, buffer, theme);
         }
         if let Some(selected) = app.selected_finding().and_then(|at| findings.get(at)) {
             draw_detail(app, selected, parts.detail, buffer, theme);
@@ -64,15 +67,13 @@ impl View for Findings {
     }
 
     fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
-        let list = parts(app, area).list;
-        let mut row = None;
-        if list.contains(position) {
-            let findings = app.findings();
-            with_table(app, &findings, list.width, &Theme::default(), |table| {
-                row = table.row_at(list, position.y);
-            });
+        let place = parts(app, area).list;
+        if !place.contains(position) {
+            return Vec::new();
         }
-        row.map(Action::SelectFinding).into_iter().collect()
+        let list = List::of(app, &app.findings(), place.width, &Theme::default());
+        let row = list.table().row_at(place, position.y);
+        row.and_then(|row| list.owners.get(row)).map(|at| Action::SelectFinding(*at)).into_iter().collect()
     }
 }
 
@@ -86,8 +87,7 @@ struct Parts {
 }
 
 fn parts(app: &App, area: Rect) -> Parts {
-    let listed = (app.findings().len().max(2) + 1) as u16;
-    let rows = |area: Rect, list: u16, detail: u16| {
+    let rows = |list: u16, detail: u16| {
         let list = Rect { height: list.min(area.height), ..area };
         let below = Rect { y: list.bottom(), height: area.height - list.height, ..area };
         let detail = Rect { height: detail.min(below.height), ..below };
@@ -95,21 +95,19 @@ fn parts(app: &App, area: Rect) -> Parts {
         (list, detail, rest)
     };
     if area.width >= LEAST_TWO_COLUMNS && app.pair().is_some() {
-        let width = area.width * 11 / 20;
-        let left = Rect { width: width - 1, ..area };
-        let detail = (area.height / 4).clamp(6, 9);
-        let (list, detail, rules) = rows(left, listed.min(area.height.saturating_sub(detail)), detail);
-        return Parts {
-            list,
-            detail,
-            rules,
-            fairness: Rect { x: area.x + width + 1, width: area.width - width - 1, ..area },
-        };
+        let findings = app.findings();
+        let listed = List::of(app, &findings, area.width, &Theme::default()).rows.len().max(2) as u16 + 1;
+        let room = area.height.saturating_sub(DETAIL + rules::height());
+        let (list, detail, rest) = rows(listed.min(room.max(3)), DETAIL);
+        let width = rules::width(app).clamp(area.width / 2, area.width - WIDTH_OF_FAIRNESS);
+        let x = rest.x + width + 2;
+        let fairness = Rect { x, width: rest.right() - x, ..rest };
+        return Parts { list, detail, rules: Rect { width, ..rest }, fairness };
     }
     let fairness = fairness::height(app, area.height);
     let above = area.height - fairness;
     let detail = (above / 2).min(7);
-    let (list, detail, fairness) = rows(area, above - detail, detail);
+    let (list, detail, fairness) = rows(above - detail, detail);
     let rules = Rect { height: 0, ..area };
     Parts { list, detail, rules, fairness }
 }
@@ -130,17 +128,56 @@ fn draw_nothing_found(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme)
     }
 }
 
-/// The list as a table, the selected finding marked. What was measured takes what the others leave.
-fn with_table(app: &App, findings: &[&Finding], width: u16, theme: &Theme, then: impl FnOnce(Table<'_>)) {
-    let titles = ["step", "lane", "finding", "until", "layer", "measured"];
-    let least_width = [0, 0, 0, 56, 76, 0];
-    let shown: Vec<usize> = (0..titles.len()).filter(|at| width >= least_width[*at]).collect();
-    let column = |at: &usize| Column { title: titles[*at], right: titles[*at] == "step", dispensable: 0 };
-    let columns: Vec<Column<'_>> = shown.iter().map(column).collect();
-    let pick = |row: Vec<(String, Style)>| shown.iter().map(|at| row[*at].clone()).collect();
-    let rows: Vec<Vec<(String, Style)>> =
-        findings.iter().map(|finding| pick(row(app, finding, theme))).collect();
-    then(Table { columns: &columns, rows: &rows, selected: app.selected_finding() });
+/// The findings as a table: what was measured takes the width that the others leave, and as many lines as it needs.
+struct List {
+    columns: Vec<Column<'static>>,
+    rows: Vec<Vec<(String, Style)>>,
+    /// The finding that each row belongs to.
+    owners: Vec<usize>,
+    selected: Option<usize>,
+}
+
+impl List {
+    fn of(app: &App, findings: &[&Finding], width: u16, theme: &Theme) -> List {
+        let titles = ["step", "lane", "finding", "until", "measured"];
+        let shown: Vec<usize> =
+            (0..titles.len()).filter(|at| width >= 56 || titles[*at] != "until").collect();
+        let column = |at: &usize| Column { title: titles[*at], right: *at == 0, dispensable: 0 };
+        let columns: Vec<Column<'_>> = shown.iter().map(column).collect();
+        let pick =
+            |row: Vec<(String, Style)>| -> Vec<_> { shown.iter().map(|at| row[*at].clone()).collect() };
+        let whole: Vec<Vec<(String, Style)>> =
+            findings.iter().map(|finding| pick(row(app, finding, theme))).collect();
+        let last = shown.len() - 1;
+        let widest = |at: usize| {
+            let cells = whole.iter().map(|row| widgets::width(&row[at].0));
+            cells.max().unwrap_or(0).max(widgets::width(columns[at].title))
+        };
+        // One cell is kept for the arrows that say that there is more.
+        let room = usize::from(width).saturating_sub((0..last).map(|at| widest(at) + 2).sum::<usize>() + 1);
+        let (mut rows, mut owners) = (Vec::new(), Vec::new());
+        for (finding, mut row) in whole.into_iter().enumerate() {
+            let (measured, style) = row[last].clone();
+            let mut lines = wrap(&measured, room.max(1)).into_iter();
+            if room >= LEAST_MEASURED
+                && let Some(first) = lines.next()
+            {
+                row[last].0 = first;
+                rows.push(row);
+                let blank = || vec![(String::new(), style); last];
+                rows.extend(lines.map(|line| blank().into_iter().chain([(line, style)]).collect()));
+            } else {
+                rows.push(row);
+            }
+            owners.resize(rows.len(), finding);
+        }
+        let selected = app.selected_finding().and_then(|at| owners.iter().position(|owner| *owner == at));
+        List { columns, rows, owners, selected }
+    }
+
+    fn table(&self) -> Table<'_> {
+        Table { columns: &self.columns, rows: &self.rows, selected: self.selected }
+    }
 }
 
 fn row(app: &App, finding: &Finding, theme: &Theme) -> Vec<(String, Style)> {
@@ -158,14 +195,8 @@ fn row(app: &App, finding: &Finding, theme: &Theme) -> Vec<(String, Style)> {
         (name, if ahead { plain } else { lane_style }),
         (format!("{mark} {}", finding.rule.replace('_', " ")), if open { style } else { plain }),
         (finding.cleared_at.map_or("open".to_owned(), |step| step.to_string()), plain),
-        (layer_name(app, finding).unwrap_or_default(), plain),
         (finding.message.clone(), plain),
     ]
-}
-
-fn layer_name(app: &App, finding: &Finding) -> Option<String> {
-    let layer = app.lane(finding.lane)?.topology()?.layers.get(finding.layer?.0)?;
-    Some(printable(&layer.name))
 }
 
 /// The selected finding in words.
@@ -187,5 +218,79 @@ fn draw_detail(app: &App, finding: &Finding, area: Rect, buffer: &mut Buffer, th
     let meaning = wrap(finding.meaning, width).into_iter().map(|line| (line, theme.text()));
     for (row, (line, style)) in message.chain(meaning).enumerate() {
         widgets::put(buffer, area, area.x, area.y + 1 + row as u16, &line, style);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::specimen::{self, Specimen};
+    use crate::experiment::Shortcut;
+    use crate::views::{Format, snapshot};
+
+    /// Eight lanes, plain ones of which have a plateau.
+    fn eight() -> App {
+        let lanes = [8, 20, 44, 56].into_iter().flat_map(|depth| {
+            let of = |kind: &str, shortcut| Specimen {
+                steps: 600,
+                ..Specimen::new(&format!("{kind}-{depth}"), depth, shortcut)
+            };
+            [of("plain", Shortcut::None), of("residual", Shortcut::Identity)]
+        });
+        let mut app = specimen::app_of(&lanes.collect::<Vec<_>>());
+        app.act(Action::SelectView(ViewKind::Findings));
+        app
+    }
+
+    #[test]
+    fn nothing_that_was_measured_is_cut() {
+        let app = eight();
+        assert!(app.findings().len() > 2);
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        for width in [80, 120, 200] {
+            let findings = app.findings();
+            let list = List::of(&app, &findings, width, &Theme::default());
+            for (at, finding) in findings.iter().enumerate() {
+                let lines = list.rows.iter().zip(&list.owners).filter(|(_, owner)| **owner == at);
+                let shown: Vec<String> =
+                    lines.filter_map(|(row, _)| row.last()).map(|(text, _)| text.clone()).collect();
+                assert_eq!(words(&shown.join(" ")), words(&finding.message));
+            }
+            let widths = (0..list.columns.len())
+                .map(|at| list.rows.iter().map(|row| widgets::width(&row[at].0)).max().unwrap_or(0) + 2);
+            assert!(widths.sum::<usize>() - 2 < usize::from(width));
+        }
+    }
+
+    #[test]
+    fn a_click_on_any_line_of_a_finding_selects_it() {
+        let app = eight();
+        let area = Rect::new(0, 0, 80, 24);
+        let place = parts(&app, area).list;
+        let list = List::of(&app, &app.findings(), place.width, &Theme::default());
+        assert!(list.rows.len() > app.findings().len(), "some take more than a line");
+        for y in place.y + 1..place.bottom() {
+            let row = list.table().row_at(place, y).expect("the list is longer than its place");
+            let actions = Findings.click(&app, area, Position::new(5, y));
+            assert_eq!(actions, [Action::SelectFinding(list.owners[row])]);
+        }
+    }
+
+    #[test]
+    fn lanes_that_do_not_fit_are_counted() {
+        let frame = |width| snapshot(&eight(), (width, 40), &Theme::default(), Format::Text);
+        assert!(frame(120).contains("what is watched 3 of 8 lanes"), "{}", frame(120));
+        assert!(frame(220).contains("what is watched ─"), "{}", frame(220));
+    }
+
+    #[test]
+    fn of_a_lane_that_diverged_nothing_is_fine_and_nothing_is_compared() {
+        let mut app = specimen::one_diverged();
+        app.act(Action::SelectView(ViewKind::Findings));
+        let frame = snapshot(&app, (120, 40), &Theme::default(), Format::Text);
+        assert!(frame.contains("✗ plain and residual-B do not compare: diverged"), "{frame}");
+        let rule = |name: &str| frame.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+        let gradient = rule("exploding gradient").expect("is watched");
+        assert!(gradient.contains("  -  ") && gradient.contains("✓ fine"), "{gradient}");
     }
 }

@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 
 use super::{Command, View, bindings, curves, help, lanes, view_of};
 use crate::app::health::Severity;
-use crate::app::{Action, App, Lane, ViewKind};
+use crate::app::{Action, App, Lane, LaneState, ViewKind};
 use crate::text::printable;
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, Popup, clip, put, put_centered, put_right};
@@ -246,6 +246,11 @@ fn draw_status(
     let mut spans = cursor_spans(app, theme);
     if let Some(notice) = status.notice {
         spans.push(Span::styled(format!("  {}", printable(notice)), theme.warning()));
+    } else if let Some((at, finding)) = app.visited_finding().filter(|_| view.kind() != ViewKind::Findings) {
+        let (mark, style) = severity(finding.severity, theme);
+        let lane = app.lane(finding.lane).map(|lane| lanes::name(app, lane)).unwrap_or_default();
+        let (rule, all) = (finding.rule.replace('_', " "), app.findings().len());
+        spans.push(Span::styled(format!("  {mark} {rule} in {lane} ({} of {all})", at + 1), style));
     } else if area.width >= 60 {
         spans.push(Span::styled(format!("  {}", choices(app)), theme.muted()));
     }
@@ -270,7 +275,7 @@ fn cursor_spans(app: &App, theme: &Theme) -> Vec<Span<'static>> {
     let state = if playback.playing {
         format!("{} {}/s", theme.glyph(Glyph::Running), playback.steps_per_second)
     } else if app.follows() {
-        "latest".to_owned()
+        latest(app).to_owned()
     } else {
         "cursor".to_owned()
     };
@@ -280,6 +285,22 @@ fn cursor_spans(app: &App, theme: &Theme) -> Vec<Span<'static>> {
         Span::styled(format!("/{}", widgets::grouped(app.planned_steps().0)), theme.muted()),
         Span::styled(format!(" {state}"), theme.cursor()),
     ]
+}
+
+/// How the lanes stand, where none makes steps any more: that the run is paused or over, and how it ended.
+fn latest(app: &App) -> &'static str {
+    let mut states = app.lanes().iter().map(Lane::state);
+    let Some(first) = states.next() else { return "latest" };
+    let idle = |state: &LaneState| *state == LaneState::Paused || state.is_over();
+    if !app.lanes().iter().all(|lane| idle(lane.state())) {
+        "latest"
+    } else if states.clone().all(|state| state.name() == first.name()) {
+        first.name()
+    } else if states.chain([first]).all(LaneState::is_over) {
+        "over"
+    } else {
+        LaneState::Paused.name()
+    }
 }
 
 /// How things are shown.
@@ -325,4 +346,41 @@ fn draw_question(area: Rect, buffer: &mut Buffer, theme: &Theme) {
         choice("Esc", "back to the dashboard"),
     ];
     Popup { title: "Quit?", lines: &lines, scroll: 0 }.render(area, buffer, theme);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::specimen::{self, Specimen};
+    use crate::event::{Moment, RunEvent};
+    use crate::experiment::Shortcut;
+    use crate::units::{LaneIdx, Step};
+    use crate::views::{Format, snapshot};
+
+    fn status_line(app: &App) -> String {
+        let frame = snapshot(app, (120, 40), &Theme::default(), Format::Text);
+        frame.lines().last().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn the_status_line_names_the_finding_that_was_gone_to() {
+        let mut app = specimen::one_diverged();
+        app.act(Action::SelectFinding(0));
+        assert!(status_line(&app).contains("✗ non finite in plain (1 of 1)"), "{}", status_line(&app));
+        app.act(Action::MoveStep(1));
+        assert!(!status_line(&app).contains("non finite"), "{}", status_line(&app));
+    }
+
+    #[test]
+    fn the_status_line_says_that_a_run_is_paused_or_over_and_how_it_ended() {
+        let alone = Specimen { breaks_off_at: Some(100), ..Specimen::new("plain", 8, Shortcut::None) };
+        let mut app = specimen::app_of(std::slice::from_ref(&alone));
+        assert!(status_line(&app).starts_with("step 100/300 latest"), "{}", status_line(&app));
+        app.apply(LaneIdx(0), &RunEvent::Paused(Moment { step: Step(100), time: Default::default() }));
+        assert!(status_line(&app).starts_with("step 100/300 paused"), "{}", status_line(&app));
+        app.source_ended(LaneIdx(0));
+        assert!(status_line(&app).starts_with("step 100/300 crashed"), "{}", status_line(&app));
+        // One lane diverged, the other completed.
+        assert!(status_line(&specimen::one_diverged()).starts_with("step 300/300 over"));
+    }
 }

@@ -106,20 +106,33 @@ pub(super) fn title(buffer: &mut Buffer, area: Rect, spans: Vec<Span<'_>>, theme
     widgets::put(buffer, area, end, area.y, &rule, theme.axis());
 }
 
-/// So many of the visible lanes: all, or those about the selected one.
-pub(super) fn window(app: &App, count: usize) -> Vec<&Lane> {
-    let lanes: Vec<&Lane> = app.visible_lanes().collect();
-    let count = count.min(lanes.len());
-    let selected = lanes.iter().position(|lane| lane.idx() == app.selected_lane()).unwrap_or(0);
-    let first = selected.saturating_sub(count / 2).min(lanes.len() - count);
-    lanes.into_iter().skip(first).take(count).collect()
+/// Which of some lanes diverged before the cursor and when, in words; none where none did.
+pub(super) fn diverged(app: &App, lanes: &[&Lane]) -> Option<String> {
+    let since = |lane: &&Lane| Some((name(app, lane), lane.diverged_since(app.step())?));
+    let mut lost = lanes.iter().filter_map(since);
+    let (first, step) = lost.next()?;
+    let others = lost.map(|(name, step)| format!(", {name} at step {step}"));
+    Some(format!("{first} diverged at step {step}{}", others.collect::<String>()))
 }
 
-/// The visible lanes in columns of equal width; where not all fit at the least width, those about the
+/// The visible lanes in order, or as many as there is room for: the two that are compared, then those about the
 /// selected one.
+pub(super) fn in_sight(app: &App, room: usize) -> Vec<&Lane> {
+    let lanes: Vec<&Lane> = app.visible_lanes().collect();
+    let place = |idx| lanes.iter().position(|lane| lane.idx() == idx).unwrap_or(0);
+    let selected = place(app.selected_lane());
+    let pair = app.pair().map(|(a, b)| [place(a.idx()), place(b.idx())]).unwrap_or_default();
+    let mut order: Vec<usize> = (0..lanes.len()).collect();
+    order.sort_by_key(|at| (*at != selected, !pair.contains(at), at.abs_diff(selected)));
+    order.truncate(room);
+    order.sort_unstable();
+    order.into_iter().map(|at| lanes[at]).collect()
+}
+
+/// The visible lanes in columns of equal width, as many as fit at the least width.
 pub(super) fn columns(app: &App, area: Rect, least: u16) -> Vec<(&Lane, Rect)> {
     let room = usize::from(area.width.saturating_add(1) / least.max(1).saturating_add(1)).max(1);
-    let lanes = window(app, room);
+    let lanes = in_sight(app, room);
     let count = lanes.len();
     if count == 0 || area.width == 0 {
         return Vec::new();
@@ -137,8 +150,10 @@ pub(super) fn columns(app: &App, area: Rect, least: u16) -> Vec<(&Lane, Rect)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::LaneLabel;
-    use crate::app::specimen;
+use crate::app::{Action, LaneLabel};
+use crate::app::specimen::{Specimen, self};
+use crate::experiment::Shortcut;
+use crate::units::LaneIdx;
     use proptest::prelude::*;
 
     fn app(labels: &[(&str, &str)]) -> App {
@@ -159,6 +174,28 @@ mod tests {
         assert_eq!(names(&[("one-a", "plain"), ("one-a", "residual")]), ["plain", "residual"]);
         let seeds = [("20261124-182951-seed-1", "plain"), ("20261124-182951-seed-2", "plain")];
         assert_eq!(names(&seeds), ["1/plain", "2/plain"]);
+    }
+
+    #[test]
+    fn the_two_that_are_compared_are_in_sight_before_neighbours() {
+        let lane =
+            |name: &str, depth, shortcut| Specimen { steps: 1, ..Specimen::new(name, depth, shortcut) };
+        let mut app = specimen::app_of(&[
+            lane("plain-8", 8, Shortcut::None),
+            lane("plain-14", 14, Shortcut::None),
+            lane("plain-20", 20, Shortcut::None),
+            lane("residual-8", 8, Shortcut::Identity),
+            lane("residual-14", 14, Shortcut::Identity),
+            lane("residual-20", 20, Shortcut::Identity),
+        ]);
+        let names =
+            |app: &App, room| in_sight(app, room).into_iter().map(|lane| name(app, lane)).collect::<Vec<_>>();
+        assert_eq!(names(&app, 1), ["plain-8"]);
+        assert_eq!(names(&app, 2), ["plain-8", "residual-8"]);
+        assert_eq!(names(&app, 3), ["plain-8", "plain-14", "residual-8"]);
+        app.act(Action::SelectLane(LaneIdx(5)));
+        assert_eq!(names(&app, 2), ["plain-20", "residual-20"]);
+        assert_eq!(names(&app, 9).len(), 6);
     }
 
     proptest! {

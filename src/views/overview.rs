@@ -13,6 +13,7 @@ mod between;
 mod card;
 mod charts;
 mod strips;
+mod verdict;
 
 /// See the file.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ impl View for Overview {
             return;
         }
         let layout = Layout::of(app, area);
-        between::render_verdict(app, layout.verdict, buffer, theme);
+        verdict::render(app, layout.cards.len(), layout.verdict, buffer, theme);
         if let Some(middle) = layout.middle {
             between::render_card(app, middle, buffer, theme);
         }
@@ -104,8 +105,8 @@ impl<'a> Layout<'a> {
         let verdict = stack.take(u16::from(area.height >= 10));
         let per_lane = if area.height >= 16 { 3 } else { 2 };
         let lanes: Vec<_> = app.visible_lanes().collect();
-        let shown = lanes::window(app, usize::from(area.height / per_lane / 2).max(1));
-        let cards = shown.into_iter().map(|lane| (lane, stack.take(per_lane))).collect();
+        let room = usize::from(area.height / per_lane / 2).max(1);
+        let cards = lanes::in_sight(app, room).into_iter().map(|lane| (lane, stack.take(per_lane))).collect();
         let strips = strips::Strips::below(app, &mut stack, u16::from(area.height >= 12) * 2);
         let middle = None;
         let charts = match stack.0.height {

@@ -1,6 +1,6 @@
 //! The chosen statistic against depth at the cursor's step: all lanes on one scale, each with the slope of its
-//! fitted line, and what lies between the first two lanes. Statistics on a logarithmic scale have slopes in decades
-//! a layer and ratios, the others plain slopes and differences.
+//! fitted line, and what lies between the two lanes that are compared. Statistics on a logarithmic scale have slopes in
+//! decades a layer and ratios, the others plain slopes and differences.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -47,7 +47,7 @@ impl View for Profile {
 
     fn lanes_in<'a>(&self, app: &'a App, area: Rect) -> Vec<&'a Lane> {
         let lines = parts(area, app.visible_lanes().count()).summary.height;
-        lanes::window(app, lines.into())
+        lanes::in_sight(app, lines.into())
     }
 
     fn hints(&self) -> &'static [Key] {
@@ -192,9 +192,11 @@ fn x(app: &App) -> (f64, f64) {
     (0.5, deepest as f64 + 0.5)
 }
 
-/// What lies between the first lane's values and the second's, layer by layer: the ratio or the difference.
+/// What lies between the values of the two lanes that are compared, layer by layer: the ratio or the difference.
 fn draw_between(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let [first, second, ..] = curves else { return };
+    let of = |lane: &Lane| curves.iter().find(|curve| curve.lane.idx() == lane.idx());
+    let pair = app.pair().and_then(|(a, b)| of(a).zip(of(b)));
+    let Some((first, second)) = pair else { return };
     let log = app.options().statistic.scale() == Scale::Log;
     let mut points = Vec::new();
     for point in &first.points {

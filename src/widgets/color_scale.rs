@@ -4,7 +4,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{Axis, Extent, label, number};
+use super::{Axis, Extent, label, short};
 use crate::theme::{Glyph, HeatCell, Theme};
 
 /// A span of numbers laid over the heat scale.
@@ -129,13 +129,14 @@ impl Legend<'_> {
             return;
         }
         let axis = self.scale.axis();
-        let (low, high) = (number::short(axis.low()), number::short(axis.high()));
+        let (low, high) = (short(axis.low()), short(axis.high()));
         let wide = area.width >= 90;
-        let low = self.scale.beyond.0.filter(|_| wide).map_or(low.clone(), |least| {
-            format!("{} {} {low}", number::short(least), theme.glyph(Glyph::Ellipsis))
-        });
+        let low =
+            self.scale.beyond.0.filter(|_| wide).map_or(low.clone(), |least| {
+                format!("{} {} {low}", short(least), theme.glyph(Glyph::Ellipsis))
+            });
         let high = self.scale.beyond.1.filter(|_| wide).map_or(high.clone(), |greatest| {
-            format!("{high} {} {}", theme.glyph(Glyph::Ellipsis), number::short(greatest))
+            format!("{high} {} {}", theme.glyph(Glyph::Ellipsis), short(greatest))
         });
         let kind = match (self.scale.signed, axis.is_log()) {
             (true, _) => "about zero",

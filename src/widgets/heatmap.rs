@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::strip::share;
-use super::{Axis, ColorScale, Extent, label, number};
+use super::{Axis, ColorScale, Extent, label, short};
 use crate::theme::{Glyph, HeatCell, Theme};
 
 /// Extents in rows and columns.
@@ -227,7 +227,7 @@ impl Heatmap<'_> {
         let mut free_from = plot.x;
         for tick in x.ticks(usize::from(plot.width / 12).max(1)) {
             let Some(place) = x.position(tick) else { continue };
-            let text = number::short(tick);
+            let text = short(tick);
             let start = plot.x + (place * f64::from(plot.width)) as u16;
             let stop = start + width(&text);
             if start >= free_from && stop < end && is_clear(start, stop) {
@@ -242,7 +242,7 @@ impl Heatmap<'_> {
     /// The cursor's mark with its number, behind it or, where there is no room, before it; and its place.
     fn cursor_label(&self, row: Rect, column: u16, theme: &Theme) -> (u16, String) {
         let mark = theme.glyph(Glyph::CursorUp);
-        let text = self.cursor_x.map(number::short).unwrap_or_default();
+        let text = self.cursor_x.map(short).unwrap_or_default();
         if column + 1 + width(&text) <= row.right() {
             (column, format!("{mark}{text}"))
         } else {

@@ -5,8 +5,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::{Axis, Bucket, Extent, label, short};
 use super::canvas::{Canvas, Pen, Rows};
-use super::{Axis, Bucket, Extent, label, number};
 use crate::theme::{Glyph, Theme};
 
 mod axes;
@@ -148,7 +148,7 @@ impl LineChart<'_> {
         let mut x = label::put(buffer, area, area.x, area.y, &title, theme.heading());
         let named: Vec<&Series<'_>> = self.series.iter().filter(|s| !s.name.is_empty()).collect();
         for (at, series) in named.iter().enumerate() {
-            let value = series.read_out.map(|v| format!(" {}", number::short(v))).unwrap_or_default();
+            let value = series.read_out.map(|v| format!(" {}", short(v))).unwrap_or_default();
             let needed = label::width(series.name) + value.len() + 4;
             let left = named.len() - at;
             let more = format!("  +{left}");

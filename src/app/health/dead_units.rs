@@ -7,6 +7,7 @@ use crate::app::lane::Lane;
 use crate::app::matrix::is_absent;
 use crate::event::RunEvent;
 use crate::statistic::Statistic;
+use crate::text::percent;
 use crate::units::LayerIdx;
 
 /// Bad where this share of all layers' channels is dead, on average over layers.
@@ -44,10 +45,10 @@ impl Rule for DeadUnits {
             return Some(if good { Verdict::Good } else { Verdict::Unclear });
         }
         let message = format!(
-            "{:.0} % of all channels are dead; most in {}, {:.0} %",
-            mean * 100.0,
+            "{} of all channels are dead; most in {}, {}",
+            percent(mean),
             layer_name(lane, LayerIdx(worst)),
-            largest * 100.0
+            percent(largest)
         );
         let layer = Some(LayerIdx(worst));
         Some(Verdict::Bad(Symptom { layer, severity: Severity::Warning, message }))

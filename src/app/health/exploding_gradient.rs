@@ -8,17 +8,19 @@ use crate::app::matrix::is_absent;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
 use crate::statistic::Statistic;
+use crate::text::short;
 use crate::units::LayerIdx;
 
 /// Bad from this many times the norm's own running geometric mean.
 const BAD_RATIO: f64 = 10.0;
 /// Good below this many times.
 const GOOD_RATIO: f64 = 3.0;
-/// Bad from this norm in any case; networks with batch norm stay far below it.
+/// Bad from this norm in any case, from the first record on: a lane that diverges may be through within the
+/// warm-up. Networks with batch norm stay far below it but for the first steps of deep plain ones.
 const BAD_NORM: f64 = 1e4;
 /// Decay per record of the running mean: about the last 50 count.
 const DECAY: f64 = 0.98;
-/// Records before anything is judged: the first steps of a deep network are wild by nature.
+/// Records before the ratio is judged: the first steps of a deep network are wild by nature.
 const WARM_UP: u32 = 20;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
@@ -27,13 +29,15 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
               rate, a warm-up or clipped gradients help; so do shortcuts.",
     opens_after: 2,
     closes_after: 10,
-    build: || Box::new(ExplodingGradient { usual: Ema::new(DECAY), seen: 0 }),
+    build: || Box::new(ExplodingGradient { usual: Ema::new(DECAY), first: None, seen: 0 }),
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct ExplodingGradient {
     /// Of the logarithm of the norm over all layers.
     usual: Ema,
+    /// The first norm: a deep plain network begins with a long gradient, and soon evens out.
+    first: Option<f64>,
     seen: u32,
 }
 
@@ -50,7 +54,8 @@ impl Rule for ExplodingGradient {
         let usual = self.usual.value().unwrap_or(norm.ln()).exp();
         self.usual.push(norm.ln());
         self.seen = self.seen.saturating_add(1);
-        if self.seen <= WARM_UP {
+        let first = *self.first.get_or_insert(norm);
+        if self.seen <= WARM_UP && (norm < BAD_NORM || norm <= first) {
             return None;
         }
         let ratio = norm / usual;
@@ -59,7 +64,9 @@ impl Rule for ExplodingGradient {
         }
         let worst = recorded().max_by(|a, b| norms[*a].total_cmp(&norms[*b])).map(LayerIdx)?;
         let message = format!(
-            "gradient norm {norm:.3e}, {ratio:.0} times the usual; the largest is {}'s",
+            "gradient norm {}, {} times the usual; largest in {}",
+            short(norm),
+            short(ratio),
             layer_name(lane, worst)
         );
         Some(Verdict::Bad(Symptom { layer: Some(worst), severity: Severity::Warning, message }))

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict};
 use crate::app::lane::Lane;
 use crate::event::{EvaluationFinished, Mode, RunEvent, Split};
+use crate::text::{percent, short};
 
 /// Bad where the test loss is above its best by this share.
 const BAD_RISE: f32 = 0.10;
@@ -53,8 +54,10 @@ impl Rule for Overfitting {
             return Some(if rise < GOOD_RISE { Verdict::Good } else { Verdict::Unclear });
         }
         let message = format!(
-            "test loss {loss:.3} is {:.0} % above its best while the training loss fell to {train:.3}",
-            rise * 100.0
+            "test loss {} is {} above its best while the training loss fell to {}",
+            short(loss.into()),
+            percent(rise),
+            short(train.into())
         );
         Some(Verdict::Bad(Symptom { layer: None, severity: Severity::Note, message }))
     }

@@ -6,6 +6,7 @@ use super::{Rule, RuleEntry, Severity, Symptom, Verdict};
 use crate::app::lane::Lane;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
+use crate::text::{percent, short};
 use crate::units::Step;
 
 /// A loss is better than the best so far where it is lower by this share of it.
@@ -55,8 +56,9 @@ impl Rule for Plateau {
             return Some(Verdict::Unclear);
         }
         let message = format!(
-            "loss {loss:.3} has not fallen by 1 % for {waited} steps; {:.0} % of the training images are wrong",
-            error * 100.0
+            "loss {} has not fallen by 1% for {waited} steps; {} of training images are wrong",
+            short(loss),
+            percent(error as f32)
         );
         Some(Verdict::Bad(Symptom { layer: None, severity: Severity::Warning, message }))
     }

@@ -21,12 +21,16 @@ impl Bench {
     }
 
     fn step(&mut self, loss: f32, columns: &[(Statistic, Vec<f32>)]) {
+        self.step_at(0.05, loss, columns);
+    }
+
+    fn step_at(&mut self, learning_rate: f64, loss: f32, columns: &[(Statistic, Vec<f32>)]) {
         self.step += 1;
         let event = StepFinished {
             step: Step(self.step),
             loss,
             error: 0.5,
-            learning_rate: 0.05,
+            learning_rate,
             statistics: columns.iter().cloned().collect::<Columns>(),
             time: Default::default(),
         };
@@ -185,9 +189,13 @@ fn half_of_the_outputs_being_zero_is_normal() {
 
 #[test]
 fn updates_out_of_range_are_found_on_both_sides() {
-    for (ratio, says) in
-        [(1e-3, None), (2e-2, None), (5e-2, Some("large")), (2e-5, None), (1e-6, Some("small"))]
-    {
+    for (ratio, says) in [
+        (1e-3, None),
+        (2e-2, None),
+        (5e-2, Some("thrown about")),
+        (2e-5, None),
+        (1e-6, Some("barely change")),
+    ] {
         let mut bench = Bench::new();
         bench.steps(60, Statistic::UpdateRatio, |layer| ratio * (1.0 + layer as f32 * 0.001));
         match says {
@@ -195,6 +203,86 @@ fn updates_out_of_range_are_found_on_both_sides() {
             None => assert!(bench.findings("update_ratio").is_empty(), "{ratio}"),
         }
     }
+}
+
+#[test]
+fn updates_are_judged_by_the_rate_that_the_schedule_lowers() {
+    // The ratio at each rate, the rates, and what is found: the lane's own rate is 0.05.
+    let cases: [(f32, &[f64], Option<&str>); 4] = [
+        (1e-4, &[0.05, 0.005, 0.0005, 0.00005], None),
+        (1e-6, &[0.05, 0.005], Some("barely change")),
+        (1e-4, &[0.05, 0.0], None),
+        // Too large at the full rate, and gone as soon as the rate falls.
+        (0.1, &[0.05, 0.005], Some("thrown about")),
+    ];
+    for (ratio, rates, says) in cases {
+        let mut bench = Bench::new();
+        for rate in rates {
+            for _ in 0..50 {
+                let loss = 2.3 * 0.99f32.powi(bench.step as i32);
+                let now = ratio * (rate / 0.05) as f32;
+                bench.step_at(*rate, loss, &[(Statistic::UpdateRatio, vec![now; 20])]);
+            }
+        }
+        let found = bench.findings("update_ratio");
+        match says {
+            Some(words) => assert!(found[0].message.contains(words), "{found:#?}"),
+            None => assert!(found.is_empty(), "{found:#?}"),
+        }
+        let cleared = found.first().and_then(|finding| finding.cleared_at);
+        assert_eq!(cleared, (ratio == 0.1).then_some(Step(60)));
+    }
+}
+
+#[test]
+fn a_loss_far_above_its_start_has_diverged_though_it_is_finite() {
+    // Ten classes: guessing has a loss of 2.303; the start counts where it is greater.
+    for (start, loss, diverges) in
+        [(2.2, 22.9, false), (2.2, 23.1, true), (5.0, 49.9, false), (5.0, 50.1, true)]
+    {
+        let mut bench = Bench::new();
+        bench.step(start, &[]);
+        bench.step(loss, &[]);
+        bench.step(loss, &[]);
+        assert!(bench.findings("diverging_loss").is_empty(), "two steps may be a spike");
+        bench.step(loss, &[]);
+        assert_eq!(bench.findings("diverging_loss").len(), usize::from(diverges), "{start} to {loss}");
+    }
+}
+
+#[test]
+fn a_lane_has_diverged_from_the_step_of_its_finding_on_and_no_more_once_it_recovers() {
+    let mut bench = Bench::new();
+    for loss in [2.3, 1e3, 1e5, 1e7, 6e15] {
+        bench.step(loss, &[]);
+    }
+    let lane = &bench.app.lanes()[0];
+    assert_eq!(lane.health().findings()[0].message, "loss 1e7 is 4.3e6 times that of guessing, 2.303");
+    assert_eq!([3, 4, 5].map(|step| lane.diverged_since(Step(step))), [None, Some(Step(4)), Some(Step(4))]);
+    for _ in 0..10 {
+        bench.step(2.0, &[]);
+    }
+    let lane = &bench.app.lanes()[0];
+    assert_eq!([14, 15].map(|step| lane.diverged_since(Step(step))), [Some(Step(4)), None]);
+}
+
+#[test]
+fn an_absurd_gradient_is_found_within_the_warm_up() {
+    // The gradient norms of a plain-56 at a learning rate of 50, which diverges in 15 steps.
+    let norms = [1230.0, 2.2, 22.3, 68.7, 989.0, 6090.0, 301.0, 3340.0, 4.25e5, 1.45e4, 3.92e4, 2e7];
+    let mut bench = Bench::new();
+    for norm in norms {
+        bench.steps(1, Statistic::WeightGradientNorm, |layer| if layer == 3 { norm } else { 0.0 });
+    }
+    let finding = bench.only("exploding_gradient");
+    assert_eq!((finding.step, finding.layer), (Step(10), Some(LayerIdx(3))));
+    // A deep plain network begins far above the bound, and evens out.
+    let mut healthy = Bench::new();
+    for norm in [1e6, 3e5, 1e5, 2e4] {
+        healthy.steps(1, Statistic::WeightGradientNorm, |_| norm);
+    }
+    healthy.steps(40, Statistic::WeightGradientNorm, |_| 0.5);
+    assert!(healthy.findings("exploding_gradient").is_empty());
 }
 
 #[test]
@@ -276,7 +364,7 @@ fn layers_that_are_not_recorded_are_no_findings_and_hide_none() {
     let finding = bench.only("dead_units");
     assert_eq!(finding.layer, Some(LayerIdx(12)));
     // Of ten layers, not of twenty.
-    assert!(finding.message.starts_with("9 % of all channels"), "{}", finding.message);
+    assert!(finding.message.starts_with("9.0% of all channels"), "{}", finding.message);
 
     let mut bench = recording(&layers);
     for at in 0..60 {

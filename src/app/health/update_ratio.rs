@@ -7,15 +7,17 @@ use crate::app::lane::Lane;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
 use crate::statistic::Statistic;
+use crate::text::short;
 use crate::units::LayerIdx;
 
 /// About 1e-3 is healthy. Bad above this: weights are thrown about.
 const BAD_ABOVE: f64 = 3e-2;
-/// Bad below this: weights hardly move.
+/// Bad below this at the learning rate before any schedule: weights hardly move. That a schedule lowers the rate,
+/// and the updates with it, is wanted.
 const BAD_BELOW: f64 = 1e-5;
 /// Good where it is inside the bounds by this factor.
 const GOOD_FACTOR: f64 = 1.5;
-/// Decay per record of the median's running geometric mean.
+/// Decay per record of the running geometric mean.
 const DECAY: f64 = 0.9;
 /// Records before anything is judged: the first updates are large by nature.
 const WARM_UP: u32 = 20;
@@ -24,16 +26,16 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "update_ratio",
     meaning: "The change of the weights in one step over the weights themselves should be about 1e-3. Much \
               more, and learning overwrites itself; much less, and nothing is learned. The learning rate is \
-              the first thing to change; a scheduled fall of it lowers the ratio too.",
+              the first thing to change.",
     opens_after: 10,
     closes_after: 10,
-    build: || Box::new(UpdateRatio { median: Ema::new(DECAY), seen: 0 }),
+    build: || Box::new(UpdateRatio { of_rate: Ema::new(DECAY), seen: 0 }),
 };
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct UpdateRatio {
-    /// Of the logarithm of the median layer's ratio.
-    median: Ema,
+    /// Of the logarithm of the median layer's ratio over the learning rate: updates are in proportion to that.
+    of_rate: Ema,
     seen: u32,
 }
 
@@ -45,23 +47,31 @@ impl Rule for UpdateRatio {
         order.retain(|at| ratios[*at].is_finite());
         order.sort_by(|a, b| ratios[*a].total_cmp(&ratios[*b]));
         let median = f64::from(ratios[*order.get(order.len() / 2)?]);
-        let usual = self.median.push(median.ln()).exp();
+        let rate = step.learning_rate;
+        if rate <= 0.0 {
+            // A schedule that ends at nothing leaves nothing to judge.
+            return None;
+        }
+        let of_rate = self.of_rate.push((median / rate).ln()).exp();
         self.seen = self.seen.saturating_add(1);
         if self.seen <= WARM_UP {
             return None;
         }
-        let (worst, looks) = if usual > BAD_ABOVE {
-            (*order.last()?, "large")
-        } else if usual < BAD_BELOW {
-            (*order.first()?, "small")
+        let now = of_rate * rate;
+        let unscheduled = of_rate * lane.started()?.experiment.training.optimizer.learning_rate();
+        let (worst, what) = if now > BAD_ABOVE {
+            (*order.last()?, "weights are thrown about (learning rate high?)")
+        } else if unscheduled < BAD_BELOW {
+            (*order.first()?, "weights barely change (learning rate low?)")
         } else {
-            let good = usual < BAD_ABOVE / GOOD_FACTOR && usual > BAD_BELOW * GOOD_FACTOR;
+            let good = now < BAD_ABOVE / GOOD_FACTOR && unscheduled > BAD_BELOW * GOOD_FACTOR;
             return Some(if good { Verdict::Good } else { Verdict::Unclear });
         };
         let message = format!(
-            "updates are {looks}: |dw| / |w| of the median layer is {usual:.1e}; {} has {:.1e}",
-            layer_name(lane, LayerIdx(worst)),
-            ratios[worst]
+            "{what}: update over weight is {} in the median layer, {} in {}",
+            short(now),
+            short(ratios[worst].into()),
+            layer_name(lane, LayerIdx(worst))
         );
         let layer = Some(LayerIdx(worst));
         Some(Verdict::Bad(Symptom { layer, severity: Severity::Warning, message }))

@@ -10,7 +10,7 @@ use ratatui::layout::Rect;
 use super::*;
 use crate::app::specimen::{self, Specimen};
 use crate::app::{LaneLabel, ViewKind};
-use crate::event::RunEvent;
+use crate::event::{At, Moment, RunEvent};
 use crate::experiment::Shortcut;
 use crate::theme::{Background, Characters, Colors};
 use crate::tui::Saved;
@@ -167,6 +167,27 @@ fn leaving_a_live_run_asks_first() {
     assert_eq!(app.last_step(), Step(30));
     assert_eq!(app.options().view, ViewKind::Profile);
     drop(events);
+}
+
+#[test]
+fn that_it_pauses_is_said_until_it_has_paused() {
+    let mut app = specimen::app_of(&[Specimen {
+        breaks_off_at: Some(30),
+        ..Specimen::new("plain", 8, Shortcut::None)
+    }]);
+    let (events, receiver) = unbounded();
+    let (orders, _ordered) = unbounded();
+    let mut source = Live { events: receiver, orders, ended: false };
+    let mut screen = Memory::new(80, 24);
+    let mut dashboard = Dashboard::new(&mut app, &mut source, &mut screen, theme());
+    dashboard.obey(Command::Pause).unwrap();
+    let said = |dashboard: &Dashboard<'_>| dashboard.notice.as_ref().map(|(text, _)| text.clone());
+    dashboard.fold();
+    assert_eq!(said(&dashboard).as_deref(), Some(PAUSING));
+    let moment = Moment { step: Step(30), time: At { at_ms: 9e9 } };
+    events.send((LaneIdx(0), RunEvent::Paused(moment))).unwrap();
+    dashboard.fold();
+    assert_eq!(said(&dashboard), None);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use ratatui::style::Style;
 
 use crate::catalog::{Figures, Group, Run};
 use crate::runlog::State;
-use crate::text::printable;
+use crate::text::{percent, printable};
 use crate::theme::{Glyph, Theme};
 use crate::widgets::short;
 
@@ -38,8 +38,7 @@ impl Unit {
     pub(super) fn exact(self, value: f64) -> String {
         match self {
             Unit::Plain => short(value),
-            Unit::Percent if value.is_finite() => format!("{:.1}%", 100.0 * value),
-            Unit::Percent => short(value),
+            Unit::Percent => percent(value as f32),
         }
     }
 

@@ -335,7 +335,7 @@ fn of_group(catalog: &Catalog, group: &Group, what: What, theme: &Theme) -> (Str
     };
     let text = match what {
         What::State => {
-            let (glyph, _, style) = figures::state(first.state(), theme);
+            let (glyph, _, style) = figures::state(first.state(), first.lost_records(), theme);
             return (format!("{glyph} {}", figures::seeds(group)), style);
         }
         What::Name => return (first.label(), theme.heading()),

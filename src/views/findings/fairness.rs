@@ -78,7 +78,9 @@ fn draw_verdict(
     buffer: &mut Buffer,
     theme: &Theme,
 ) {
+    let diverged = [a, b].iter().any(|lane| lane.diverged_since(app.step()).is_some());
     let (glyph, style, verdict) = match (fairness.is_fair(), fairness.differs_in_shortcut_only()) {
+        _ if diverged => (Glyph::Error, theme.error(), "do not compare: diverged"),
         (_, true) => (Glyph::Check, theme.good(), "differ in the shortcut only"),
         (true, false) => (Glyph::Check, theme.good(), "may be compared"),
         (false, _) => (Glyph::Warning, theme.warning(), "may not be compared"),

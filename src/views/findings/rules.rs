@@ -9,15 +9,38 @@ use super::{frame, lanes};
 use crate::app::health::RULES;
 use crate::app::{App, Lane};
 use crate::theme::{Glyph, Theme};
-use crate::widgets::{Column, Table};
+use crate::widgets::{self, Column, Table};
+
+/// The width of the rules' names with the gap behind them.
+const RULE: u16 = 20;
+/// The width of a lane's column with the gap behind it: room for its name and for `▲ since 600`.
+fn lane_width(app: &App) -> u16 {
+    let longest = widgets::width(&format!("! since {}", app.last_step())) as u16;
+    let names = app.visible_lanes().map(|lane| widgets::width(&lanes::name(app, lane)) as u16);
+    names.max().unwrap_or(0).max(longest) + 2
+}
+
+/// The width at which all lanes fit.
+pub(super) fn width(app: &App) -> u16 {
+    RULE + lane_width(app).saturating_mul(app.visible_lanes().count() as u16)
+}
+
+/// The rows that all rules take.
+pub(super) fn height() -> u16 {
+    RULES.len() as u16 + 2
+}
 
 /// Draws a row a rule and a column a lane, where there is room for more than a few rows.
 pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     if area.height < 6 {
         return;
     }
-    lanes::title(buffer, area, vec![Span::styled("what is watched ", theme.heading())], theme);
-    let shown: Vec<&Lane> = app.visible_lanes().collect();
+    let room = area.width.saturating_sub(RULE) / lane_width(app);
+    let shown: Vec<&Lane> = lanes::in_sight(app, usize::from(room).max(1));
+    let all = app.visible_lanes().count();
+    let sight = if shown.len() < all { format!("{} of {all} lanes ", shown.len()) } else { String::new() };
+    let title = [Span::styled("what is watched ", theme.heading()), Span::styled(sight, theme.muted())];
+    lanes::title(buffer, area, title.to_vec(), theme);
     let names: Vec<String> = shown.iter().map(|lane| lanes::name(app, lane)).collect();
     let mut columns = vec![Column { title: "rule", right: false, dispensable: 0 }];
     columns.extend(names.iter().map(|name| Column { title: name, right: false, dispensable: 0 }));
@@ -39,9 +62,12 @@ fn state(app: &App, lane: &Lane, rule: &str, theme: &Theme) -> (String, Style) {
     match open {
         Some(finding) => {
             let (mark, style) = frame::severity(finding.severity, theme);
-            (format!("{mark} since step {}", finding.step), style)
+            (format!("{mark} since {}", finding.step), style)
         }
-        None if lane.started().is_none() => ("-".to_owned(), theme.muted()),
+        // Of what has diverged nothing is fine.
+        None if lane.started().is_none() || lane.diverged_since(app.step()).is_some() => {
+            ("-".to_owned(), theme.muted())
+        }
         None => (format!("{} fine", theme.glyph(Glyph::Check)), theme.good()),
     }
 }

@@ -7,11 +7,11 @@ use ratatui::text::{Line, Span};
 
 use super::lanes;
 use crate::app::health::Finding;
-use crate::app::smoothing::smoothed;
+use crate::app::series::Series;
 use crate::app::{App, Lane, LaneState};
 use crate::event::{Mode, Split};
 use crate::experiment::Shortcut;
-use crate::text::printable;
+use crate::text::{percent, printable};
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
 use crate::views::frame;
@@ -151,15 +151,14 @@ fn figures(app: &App, lane: &Lane, long: bool) -> Vec<Figure> {
     let step = app.step();
     let bold = Some(Style::new().add_modifier(Modifier::BOLD));
     let evaluated = |split, mode| lane.evaluations(split, mode).error.at(step).map(|bucket| bucket.last);
-    let percent = |share: Option<f32>| share.map_or("-".to_owned(), |x| format!("{:.1}%", x * 100.0));
+    let percent = |share: Option<f32>| share.map_or("-".to_owned(), percent);
     let of = |value: Option<f64>| value.map_or("-".to_owned(), short);
-    let smooth = |series| smoothed_at(series, app.options().smoothing.decay(), step);
     let rate = lane.learning_rate().at(step).map(|bucket| f64::from(bucket.last));
     let images = lane.images_per_second().map_or("-".to_owned(), |rate| grouped(rate.round() as u64));
     let statistics = lane.pace().statistics_share().map(|share| share as f32);
     let mut figures: Vec<Figure> = vec![
-        ("loss", of(smooth(lane.loss())), bold),
-        (if long { "batch error" } else { "error" }, percent(smooth(lane.error()).map(|x| x as f32)), bold),
+        ("loss", of(at(lane.loss(), step).map(f64::from)), bold),
+        (if long { "batch error" } else { "error" }, percent(at(lane.error(), step)), bold),
         (if long { "learning rate" } else { "rate" }, of(rate), None),
         (if long { "train eval" } else { "train" }, percent(evaluated(Split::Train, Mode::Eval)), None),
         (if long { "test eval" } else { "test" }, percent(evaluated(Split::Test, Mode::Eval)), None),
@@ -174,16 +173,9 @@ fn figures(app: &App, lane: &Lane, long: bool) -> Vec<Figure> {
     figures
 }
 
-/// The smoothed value of a curve at a step; the raw one where it is not finite.
-pub(super) fn smoothed_at(series: &crate::app::series::Series, decay: f64, step: Step) -> Option<f64> {
-    let here = series.at(step)?;
-    if !here.last.is_finite() {
-        return Some(f64::from(here.last));
-    }
-    smoothed(series, decay)
-        .take_while(|(at, _)| *at <= here.last_step)
-        .last()
-        .map(|(_, value)| f64::from(value))
+/// What was recorded at a step, or last before it.
+pub(super) fn at(series: &Series, step: Step) -> Option<f32> {
+    series.at(step).map(|bucket| bucket.last)
 }
 
 /// What the log lacks, else the worst finding open at the cursor, the newest of equals.

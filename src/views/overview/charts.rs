@@ -5,7 +5,6 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::card::smoothed_at;
 use super::{between, curves, lanes};
 use crate::app::series;
 use crate::app::smoothing::smoothed;
@@ -178,9 +177,11 @@ fn with_line_chart(
 
 fn title_of(app: &App, chart: &Chart<'_>) -> String {
     let names = || chart.lanes.iter().map(|lane| lanes::name(app, lane)).collect::<Vec<_>>().join(" - ");
+    // A chart of one lane says so of its curve, beside the evaluations, which are not smoothed.
+    let smoothed = if app.options().smoothing.is_on() && chart.lanes.len() > 1 { ", smoothed" } else { "" };
     match chart.what {
-        What::Loss => "loss".to_owned(),
-        What::Error => "error %".to_owned(),
+        What::Loss => format!("loss{smoothed}"),
+        What::Error => format!("error %{smoothed}"),
         What::LossDifference => format!("loss: {}", names()),
         What::ErrorDifference => format!("training error in points: {}", names()),
     }
@@ -218,7 +219,12 @@ fn lane_curves(app: &App, chart: &Chart<'_>, lane: &Lane, theme: &Theme) -> Vec<
     for (series, name) in evaluated(lane, what).into_iter().filter(|(_, name)| wide || *name != "train") {
         all.push(evaluation_curve(app, what, lane, series, name, theme));
     }
-    all.push(main_curve(app, what, lane, "batch", theme));
+    let name = match (smoothing.is_on(), wide) {
+        (false, _) => "batch",
+        (true, true) => "batch smoothed",
+        (true, false) => "smoothed",
+    };
+    all.push(main_curve(app, what, lane, name, theme));
     all
 }
 
@@ -267,8 +273,9 @@ fn difference_curves(app: &App, what: What, a: &Lane, b: &Lane, theme: &Theme) -
     let here = between::value_at(&points, app.step()).map(|value| rounded(value, what));
     let buckets = points.iter().map(|(step, value)| Bucket::of(curves::x_of(app, a, *step), *value));
     let buckets = scaled(buckets.collect(), what);
+    let name = if app.options().smoothing.is_on() { "smoothed" } else { "difference" };
     vec![Curve {
-        name: "difference".to_owned(),
+        name: name.to_owned(),
         buckets,
         style: theme.accent(),
         mark: theme.glyph(Glyph::Difference),
@@ -290,4 +297,16 @@ fn scaled(mut buckets: Vec<Bucket>, what: What) -> Vec<Bucket> {
 fn rounded(value: f32, what: What) -> f64 {
     let value = f64::from(value * what.factor());
     if what.factor() == 1.0 { value } else { (value * 10.0).round() / 10.0 }
+}
+
+/// The smoothed value of a curve at a step; the raw one where it is not finite.
+fn smoothed_at(series: &series::Series, decay: f64, step: Step) -> Option<f64> {
+    let here = series.at(step)?;
+    if !here.last.is_finite() {
+        return Some(f64::from(here.last));
+    }
+    smoothed(series, decay)
+        .take_while(|(at, _)| *at <= here.last_step)
+        .last()
+        .map(|(_, value)| f64::from(value))
 }

@@ -24,7 +24,7 @@ impl<'a> Strips<'a> {
         let area = stack.0;
         let rows = rows.min(area.height.saturating_sub(4));
         stack.0.height -= rows;
-        let strips = lanes::window(app, rows.into()).into_iter().enumerate();
+        let strips = lanes::in_sight(app, rows.into()).into_iter().enumerate();
         let strips =
             strips.map(|(at, lane)| (lane, Rect { y: area.bottom() - rows + at as u16, height: 1, ..area }));
         Strips { legend: Rect { height: 0, ..area }, strips: strips.collect(), named: true }

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::{Layout, LineChart, Rows, column_of};
 use crate::theme::{Glyph, Theme};
-use crate::widgets::{Axis, label, number};
+use crate::widgets::{Axis, label, short};
 
 impl LineChart<'_> {
     /// Draws lines, ticks and numbers around the plot, and the line of the reference in it.
@@ -60,7 +60,7 @@ impl LineChart<'_> {
         for tick in ticks.into_iter().filter(|tick| !counts || tick.fract() == 0.0) {
             let Some(column) = x.position(tick).map(|place| column_of(place, plot.width)) else { continue };
             let column = plot.x + column;
-            let text = number::short(tick);
+            let text = short(tick);
             let start = column.saturating_sub(text.len() as u16 / 2).max(plot.x);
             let tick_glyph = theme.glyph(Glyph::TickBelow).to_string();
             label::put(buffer, plot_row(plot, axis_row), column, axis_row, &tick_glyph, theme.axis());
@@ -92,7 +92,7 @@ pub(super) fn tick_labels(y: Axis, rows: u16) -> Vec<(u16, String)> {
         let row = row_of(place, rows);
         let apart = if rows > 4 { 2 } else { 1 };
         if labels.iter().all(|(taken, _)| taken.abs_diff(row) >= apart) {
-            labels.push((row, number::short(tick)));
+            labels.push((row, short(tick)));
         }
     }
     labels

@@ -1,4 +1,4 @@
-//! Numbers as short text: at most seven characters, so that columns and read-outs stay narrow.
+//! Numbers as people read them, on screen and in printed pages: short, so that columns and read-outs stay narrow.
 
 /// A number in at most seven characters: `0.0123`, `12.30`, `1.2e-5`, `3.4e12`, `NaN`, `-inf`.
 pub fn short(value: f64) -> String {
@@ -24,6 +24,11 @@ pub fn short(value: f64) -> String {
 /// Trailing zeros after the point go, but for one place: `0.1000` is `0.1`, `12.00` is `12`.
 fn trimmed(text: &str) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A share of 0 to 1 in percent: `8.2%`.
+pub fn percent(share: f32) -> String {
+    if share.is_finite() { format!("{:.1}%", f64::from(share) * 100.0) } else { short(share.into()) }
 }
 
 /// A count with its thousands apart: `12,345`.
@@ -81,6 +86,7 @@ mod tests {
         for (value, text) in cases {
             assert_eq!(short(value), text);
         }
+        assert_eq!([percent(0.824), percent(1.0), percent(f32::NAN)], ["82.4%", "100.0%", "NaN"]);
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(grouped(600), "600");
         assert_eq!(duration(185_000.0), "3m05s");

@@ -1,0 +1,50 @@
+//! A loss far above where the lane began: it learns nothing any more, whether its numbers are finite or not.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Rule, RuleEntry, Severity, Symptom, Verdict};
+use crate::app::lane::Lane;
+use crate::event::RunEvent;
+use crate::text::short;
+
+/// Bad from this many times the loss at the start, or that of guessing where it is greater.
+const BAD_TIMES: f64 = 10.0;
+/// Good below this many times.
+const GOOD_TIMES: f64 = 2.0;
+
+pub(super) static ENTRY: RuleEntry = RuleEntry {
+    name: "diverging_loss",
+    meaning: "The network does far worse than by guessing, and its weights are thrown off: the lane has diverged \
+              even where its numbers are still finite, and compares with no other. A smaller learning rate or a \
+              warm-up usually prevents it.",
+    opens_after: 3,
+    closes_after: 10,
+    build: || Box::new(DivergingLoss { start: None }),
+};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct DivergingLoss {
+    /// The first finite loss.
+    start: Option<f32>,
+}
+
+impl Rule for DivergingLoss {
+    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+        let RunEvent::StepFinished(step) = event else { return None };
+        if !step.loss.is_finite() {
+            // What is not finite is another rule's business.
+            return None;
+        }
+        let start = f64::from(*self.start.get_or_insert(step.loss));
+        // Who guesses among n classes has a loss of ln n.
+        let guessing = (lane.topology()?.classes as f64).ln();
+        let (usual, of) =
+            if start > guessing { (start, "the first") } else { (guessing, "that of guessing") };
+        let (loss, times) = (f64::from(step.loss), f64::from(step.loss) / usual);
+        if times < BAD_TIMES {
+            return Some(if times < GOOD_TIMES { Verdict::Good } else { Verdict::Unclear });
+        }
+        let message = format!("loss {} is {} times {of}, {}", short(loss), short(times), short(usual));
+        Some(Verdict::Bad(Symptom { layer: None, severity: Severity::Critical, message }))
+    }
+}

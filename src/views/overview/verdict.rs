@@ -1,0 +1,158 @@
+//! The headline: which of two lanes leads and since when, or which of them diverged, and whether they may be
+//! compared. What it says does not depend on how things are shown.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::lanes;
+use crate::app::comparison::{Lead, lead};
+use crate::app::{App, Lane, fairness};
+use crate::theme::{Glyph, Theme};
+use crate::widgets;
+
+/// Draws the headline as long as it fits, and at the right whether the comparison is fair and how many lanes are
+/// in sight where some are not.
+pub(super) fn render(app: &App, in_sight: usize, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let Some((a, b)) = app.pair().filter(|_| area.height > 0) else { return };
+    let headlines = headlines(app, (a, b), theme);
+    let all = app.visible_lanes().count();
+    let sight = if in_sight < all { format!("{in_sight} of {all} lanes") } else { String::new() };
+    let fairness = if lanes::diverged(app, &[a, b]).is_some() { None } else { fairness_of(a, b, theme) };
+    let (texts, style) = fairness.unwrap_or_default();
+    let asides = texts.iter().map(String::as_str).chain([""]).map(|fair| {
+        let gap = if fair.is_empty() || sight.is_empty() { "" } else { "  " };
+        vec![Span::styled(format!("{fair}{gap}"), style), Span::styled(sight.clone(), theme.muted())]
+    });
+    let asides: Vec<Line<'_>> = asides.map(Line::from).collect();
+    let fits = |(headline, aside): &(&Line<'_>, &Line<'_>)| {
+        let gap = if aside.width() > 0 { 2 } else { 0 };
+        headline.width() + gap + aside.width() <= usize::from(area.width)
+    };
+    let pairs = headlines.iter().flat_map(|headline| asides.iter().map(move |aside| (headline, aside)));
+    match pairs.clone().find(fits) {
+        Some((headline, aside)) => {
+            widgets::put_line(buffer, area, 0, headline);
+            let x = area.right().saturating_sub(aside.width() as u16);
+            widgets::put_line(buffer, Rect { x, width: area.right() - x, ..area }, 0, aside);
+        }
+        None => drop(headlines.last().map(|headline| widgets::put_line(buffer, area, 0, headline))),
+    }
+}
+
+/// What is to be said of two lanes at the cursor, in ever fewer words.
+fn headlines<'a>(app: &App, (a, b): (&Lane, &Lane), theme: &Theme) -> Vec<Line<'a>> {
+    let line = |spans: &[&Span<'a>]| Line::from(spans.iter().map(|span| (*span).clone()).collect::<Vec<_>>());
+    if let Some(diverged) = lanes::diverged(app, &[a, b]) {
+        let diverged = Span::styled(format!("{} {diverged}", theme.glyph(Glyph::Error)), theme.error());
+        return vec![line(&[&diverged, &Span::raw(": nothing to compare")]), line(&[&diverged])];
+    }
+    let name =
+        |lane: &Lane| Span::styled(lanes::name(app, lane), lanes::style(lane, theme).patch(theme.heading()));
+    let Some(found) = lead(a, b, app.step()) else {
+        return vec![Line::styled("no steps to compare yet", theme.muted())];
+    };
+    let Lead { apart, over: (first, last), is_clear, since } = found;
+    let steps =
+        if first == last { format!(" over step {last}") } else { format!(" over steps {first}-{last}") };
+    let steps = Span::raw(steps);
+    let points = Span::styled(format!("{:.1}", apart.abs() * 100.0), theme.heading());
+    if !is_clear {
+        let both = [name(a), Span::raw(" and "), name(b), Span::raw(" are level")];
+        let both: Vec<&Span<'_>> = both.iter().collect();
+        let apart = [&Span::raw(": "), &points, &Span::raw(" points of training error apart"), &steps];
+        return vec![
+            line(&[&both[..], &apart].concat()),
+            line(&[&both[..], &[&steps]].concat()),
+            line(&both),
+        ];
+    }
+    let (worse, better) = if apart > 0.0 { (a, b) } else { (b, a) };
+    let lead =
+        [name(better), Span::raw(" leads "), name(worse), Span::raw(" by "), points, Span::raw(" points")];
+    let lead: Vec<&Span<'_>> = lead.iter().collect();
+    let of = Span::raw(" of training error");
+    let since = Span::styled(format!(", ahead since step {since}"), theme.muted());
+    vec![
+        line(&[&lead[..], &[&of, &steps, &since]].concat()),
+        line(&[&lead[..], &[&of, &steps]].concat()),
+        line(&[&lead[..], &[&steps]].concat()),
+        line(&lead),
+    ]
+}
+
+/// Whether two lanes may be compared, in a few words and in two.
+fn fairness_of(a: &Lane, b: &Lane, theme: &Theme) -> Option<(Vec<String>, Style)> {
+    let fairness = fairness::compare(a.started()?, b.started()?);
+    let (glyph, style) =
+        if fairness.is_fair() { (Glyph::Check, theme.good()) } else { (Glyph::Warning, theme.warning()) };
+    let keys: Vec<&str> = fairness.differences.iter().map(|d| d.key.trim_start_matches("lane.")).collect();
+    let unequal: Vec<&str> = fairness.checks.iter().filter(|c| !c.equal).map(|c| c.name).collect();
+    let (long, brief) = match (fairness.is_fair(), fairness.differs_in_shortcut_only()) {
+        (_, true) => ("they differ in the shortcut only".to_owned(), "fair"),
+        (true, false) => (format!("they differ in {}", keys.join(", ")), "fair"),
+        (false, _) => (format!("not fair: other {}", unequal.join(", ")), "not fair"),
+    };
+    let glyph = theme.glyph(glyph);
+    Some((vec![format!("{glyph} {long}"), format!("{glyph} {brief}")], style))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::app::specimen::{self, Specimen};
+    use crate::app::{Action, App};
+    use crate::experiment::Shortcut;
+    use crate::theme::Theme;
+    use crate::units::Step;
+    use crate::views::{Format, snapshot};
+
+    fn headline(app: &App, width: u16) -> String {
+        let frame = snapshot(app, (width, 40), &Theme::default(), Format::Text);
+        frame.lines().nth(1).unwrap_or_default().trim_end().to_owned()
+    }
+
+    #[test]
+    fn the_headline_and_the_figures_do_not_depend_on_smoothing() {
+        let mut app = specimen::deep_in_the_middle();
+        let figures = |app: &App| {
+            let frame = snapshot(app, (120, 40), &Theme::default(), Format::Text);
+            frame.lines().find(|line| line.starts_with("loss ")).unwrap_or_default().to_owned()
+        };
+        let (said, shown) = (headline(&app, 120), figures(&app));
+        assert!(said.contains(" over steps 381-400, ahead since step "), "{said}");
+        let loss = app.lanes()[0].loss().last().expect("has steps").last;
+        assert!(shown.starts_with(&format!("loss {} ", crate::text::short(loss.into()))), "{shown}");
+        for _ in 0..5 {
+            app.act(Action::CycleSmoothing);
+            assert_eq!((headline(&app, 120), figures(&app)), (said.clone(), shown.clone()));
+        }
+    }
+
+    #[test]
+    fn a_lane_that_diverged_leads_nothing_from_then_on() {
+        let mut app = specimen::one_diverged();
+        assert_eq!(headline(&app, 120), "✗ plain diverged at step 120: nothing to compare");
+        app.act(Action::SelectStep(Step(119)));
+        assert!(headline(&app, 120).contains("leads"), "{}", headline(&app, 120));
+        let dead =
+            |name, shortcut, at| Specimen { diverges_at: Some(at), ..Specimen::new(name, 8, shortcut) };
+        let app =
+            specimen::app_of(&[dead("plain", Shortcut::None, 9), dead("residual", Shortcut::Identity, 7)]);
+        assert_eq!(headline(&app, 120), "✗ plain diverged at step 9, residual at step 7: nothing to compare");
+    }
+
+    #[test]
+    fn lanes_out_of_sight_are_counted() {
+        let lane =
+            |name: &str, depth, shortcut| Specimen { steps: 30, ..Specimen::new(name, depth, shortcut) };
+        let app = specimen::app_of(&[
+            lane("plain-8", 8, Shortcut::None),
+            lane("plain-14", 14, Shortcut::None),
+            lane("plain-20", 20, Shortcut::None),
+            lane("residual-8", 8, Shortcut::Identity),
+        ]);
+        assert!(headline(&app, 120).ends_with("3 of 4 lanes"), "{}", headline(&app, 120));
+        assert!(!headline(&app, 200).contains("of 4 lanes"), "{}", headline(&app, 200));
+    }
+}
