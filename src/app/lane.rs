@@ -163,10 +163,13 @@ impl Lane {
             RunEvent::NonFiniteFound(found) => {
                 self.first_non_finite.get_or_insert_with(|| found.clone());
             }
-            RunEvent::Paused(_) => self.state = LaneState::Paused,
+            RunEvent::Paused(moment) => {
+                self.state = LaneState::Paused;
+                self.pace.pause(moment.time.at_ms);
+            }
             RunEvent::Resumed(moment) => {
                 self.state = LaneState::Running;
-                self.pace.skip_to(moment.time.at_ms);
+                self.pace.go_on(moment.step, moment.time.at_ms);
             }
             RunEvent::LaneResumed(resumed) => self.resume(resumed),
             RunEvent::RecordsLost(lost) => self.lost_records = self.lost_records.saturating_add(lost.records),
@@ -213,7 +216,7 @@ impl Lane {
             *self = Lane { keeps_layers, ..Lane::new(self.idx, self.label.clone()) };
             self.elapsed_ms = started.time.at_ms;
         }
-        self.pace.skip_to(started.time.at_ms);
+        self.pace.start(started.time.at_ms);
         self.state = LaneState::Running;
         self.started = Some(started.clone());
     }
@@ -223,7 +226,9 @@ impl Lane {
         self.rewind(resumed);
         self.last_step = resumed.step;
         self.state = LaneState::Running;
-        self.pace.skip_to(resumed.time.at_ms);
+        let kept = self.loss.last().map(|bucket| bucket.at_ms);
+        let since = kept.or(self.started.as_ref().map(|started| started.time.at_ms)).unwrap_or(0.0);
+        self.pace.go_on_from(resumed.step, since, resumed.time.at_ms);
     }
 
     fn finish_step(&mut self, event: &StepFinished, offset: Option<u64>) {
@@ -242,7 +247,7 @@ impl Lane {
                 self.places.push(event.step, offset);
             }
         }
-        self.pace.step(&event.time);
+        self.pace.step(&event.time, self.started.as_ref().map(|started| &started.experiment));
     }
 
     fn finish_evaluation(&mut self, event: &EvaluationFinished) {
@@ -467,8 +472,9 @@ impl Lane {
         if self.state.is_over() {
             return None;
         }
+        let started = self.started.as_ref()?;
         let left = self.planned_steps()?.saturating_sub(self.last_step.0);
-        Some(left as f64 * self.pace.interval_ms()?)
+        Some(left as f64 * self.pace.wall_ms(&self.loss, started.time.at_ms, &started.experiment)?)
     }
 }
 
