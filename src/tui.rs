@@ -2,7 +2,9 @@
 //! draw when something changed. It knows neither how runs are trained nor how they are stored; a [`Source`] gives it
 //! their events, a [`Stock`] the runs that there are.
 
+use std::any::Any;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::app::App;
 use crate::catalog::Catalog;
@@ -17,6 +19,7 @@ mod dashboard;
 mod guard;
 mod input;
 mod modes;
+mod output;
 mod pacer;
 mod screen;
 mod stock;
@@ -68,9 +71,10 @@ impl Terminal {
     /// # Errors
     /// Where that cannot be done.
     pub fn open(theme: Theme) -> io::Result<Terminal> {
-        let guard = guard::Guard::enter()?;
+        let output = output::Output::open()?;
+        let guard = guard::Guard::enter(&output)?;
         let inputs = input::Inputs::start()?;
-        Ok(Terminal { screen: screen::TerminalScreen::new()?, inputs, theme, _guard: guard })
+        Ok(Terminal { screen: screen::TerminalScreen::new(output)?, inputs, theme, _guard: guard })
     }
 
     /// Shows the dashboard until the user leaves or a signal comes. Training is not stopped here: the [`Ending`] says
@@ -79,7 +83,7 @@ impl Terminal {
     /// # Errors
     /// The terminal cannot be written to.
     pub fn dashboard(&mut self, app: &mut App, source: &mut dyn Source) -> io::Result<Ending> {
-        self.screen.forget()?;
+        self.screen.forget();
         dashboard::Dashboard::new(app, source, &mut self.screen, self.theme.clone())
             .run(self.inputs.receiver())
     }
@@ -94,7 +98,7 @@ impl Terminal {
         stock: &mut dyn Stock,
         notice: Option<&str>,
     ) -> io::Result<Choice> {
-        self.screen.forget()?;
+        self.screen.forget();
         let mut browser = browser::Browser::new(catalog, stock, &mut self.screen, &self.theme);
         notice.into_iter().for_each(|notice| browser.notify(notice));
         browser.run(self.inputs.receiver())
@@ -120,4 +124,28 @@ impl Terminal {
 /// The terminal cannot be put into the modes that are needed, or cannot be written to.
 pub fn run(app: &mut App, source: &mut dyn Source, theme: Theme) -> io::Result<Ending> {
     Terminal::open(theme)?.dashboard(app, source)
+}
+
+/// What is left of a dashboard beside which something goes on.
+pub struct Parting {
+    /// How it ended; a panic is an error.
+    pub ending: io::Result<Ending>,
+    /// What panics said that came while it was shown, of other threads as well.
+    pub reports: Vec<String>,
+}
+
+/// As [`run`], for a caller that is not to end with the dashboard.
+pub fn run_beside(app: &mut App, source: &mut dyn Source, theme: Theme) -> Parting {
+    guard::keep_reports();
+    // Drawing changes nothing of the state; what folds it does so event by event.
+    let ending = catch_unwind(AssertUnwindSafe(|| run(app, source, theme)));
+    let ending =
+        ending.unwrap_or_else(|panic| Err(io::Error::other(format!("it panicked: {}", said(&*panic)))));
+    Parting { ending, reports: guard::take_kept() }
+}
+
+/// The message of a panic.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }

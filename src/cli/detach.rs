@@ -4,7 +4,7 @@
 
 use std::env;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::unix::process::ExitStatusExt;
@@ -96,6 +96,20 @@ impl Waiting {
         // Where it was killed nobody waits.
         let _ = self.0.write_all(format!("{run}\n").as_bytes());
     }
+}
+
+/// Lets no write to the terminal wait until there is room: what there is no room for is lost. The terminal is opened anew,
+/// since this is not meant for the processes that share it.
+pub(super) fn never_wait_for_terminal() -> io::Result<()> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let open = |path| OpenOptions::new().write(true).custom_flags(flags).open(path);
+    if io::stdout().is_terminal() {
+        dup2_stdout(&open("/dev/fd/1")?)?;
+    }
+    if io::stderr().is_terminal() {
+        dup2_stderr(&open("/dev/fd/2")?)?;
+    }
+    Ok(())
 }
 
 /// Leaves the terminal for good: what is written to standard output and error from here on goes to the run's

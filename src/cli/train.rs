@@ -12,21 +12,21 @@ use super::appearance::AppearanceArgs;
 use super::capacity;
 use super::check::memory::RunMemory;
 use super::check::topologies;
-use super::detach::{self, Parting, Waiting};
+use super::detach::{self, Waiting};
 use super::failure::Failure;
 use super::live_source::LiveSource;
 use super::{RunsFolder, tell, warn};
 use super::source::{Changes, ExperimentArgs, load_data};
 use crate::app::{App, LaneLabel};
 use crate::archive::Keeper;
-use crate::datasets::Dataset;
+use crate::datasets::{self, Dataset};
 use crate::event::Outcome;
 use crate::experiment::Checked;
 use crate::headless::{self, Reporter, Stopper};
 use crate::nn::kernels::InstructionSet;
 use crate::runlog::{ManifestLane, NewRun, RunFolder};
 use crate::session::live::{self, Command, Live, Setup};
-use crate::tui;
+use crate::tui::{Parting, self};
 
 /// Trains the lanes of an experiment side by side.
 ///
@@ -149,7 +149,10 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
     };
     match face {
         Face::Dashboard => dashboard(args, started, waiting),
-        Face::Headless => headless(started),
+        Face::Headless => {
+            never_wait_for_terminal();
+            headless(started)
+        }
         Face::Detached => detach(started, waiting),
     }
 }
@@ -157,11 +160,11 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
 /// Waits for the process that trains until it ends or has left the terminal.
 fn wait_for_child(args: &TrainOptions) -> Result<(), Failure> {
     match detach::start_and_wait()? {
-        Parting::Ended(0) => Ok(()),
-        Parting::Ended(status) => Err(Failure::Told(status)),
-        Parting::Killed(signal) => Err(Failure::Killed(signal)),
-        Parting::Detached(run) if args.detach => Ok(tell(&mut io::stdout(), &run)?),
-        Parting::Detached(run) => {
+        detach::Parting::Ended(0) => Ok(()),
+        detach::Parting::Ended(status) => Err(Failure::Told(status)),
+        detach::Parting::Killed(signal) => Err(Failure::Killed(signal)),
+        detach::Parting::Detached(run) if args.detach => Ok(tell(&mut io::stdout(), &run)?),
+        detach::Parting::Detached(run) => {
             let run = match &args.folder.runs {
                 Some(folder) => folder.join(run).display().to_string(),
                 None => run,
@@ -251,34 +254,52 @@ fn dashboard(args: &TrainOptions, mut started: Started, waiting: Option<Waiting>
     let theme = tui::detect(args.appearance.into());
     let notes = std::mem::take(&mut started.notes);
     let mut source = LiveSource::new(&mut started.live, notes);
-    let ending = tui::run(&mut started.app, &mut source, theme);
+    let Parting { ending, reports } = tui::run_beside(&mut started.app, &mut source, theme);
+    never_wait_for_terminal();
     // On the dashboard they stayed for a moment only.
     source.warnings().iter().for_each(|warning| warn(warning));
+    if let Err(error) = &ending {
+        let output = started.folder.path().join(detach::OUTPUT);
+        let more = if reports.is_empty() { String::new() } else { format!("; more in {}", output.display()) };
+        warn(&format!("the dashboard ended, training goes on: {error}{more}"));
+    }
+    if let Ok(tui::Ending::Stop | tui::Ending::Signal(_)) = ending {
+        started.live.command_all(Command::Stop);
+    }
+    if let Ok(tui::Ending::Detach | tui::Ending::Lost) | Err(_) = ending {
+        leave_terminal(started.live.folder(), waiting);
+    }
+    for report in reports {
+        // Where nobody reads it, nobody is told.
+        let _ = writeln!(io::stderr(), "{report}");
+    }
     match ending {
         Ok(tui::Ending::Left | tui::Ending::Browse) => end(started, headless::Ending::Finished),
-        Ok(tui::Ending::Detach | tui::Ending::Lost) => detach(started, waiting),
-        Ok(tui::Ending::Stop) => {
-            started.live.command_all(Command::Stop);
-            headless(started)
-        }
         Ok(tui::Ending::Signal(_)) => {
-            started.live.command_all(Command::Stop);
             headless(started)?;
             Err(Failure::Interrupted)
         }
-        Err(error) => {
-            warn(&format!("the dashboard ended, training goes on: {error}"));
-            detach(started, waiting)
-        }
+        Ok(tui::Ending::Stop | tui::Ending::Detach | tui::Ending::Lost) | Err(_) => headless(started),
     }
 }
 
-/// Goes on without the terminal, or where that cannot be on it, telling the run's events until it ends.
+/// Goes on without the terminal, telling the run's events until it ends.
 fn detach(started: Started, waiting: Option<Waiting>) -> Result<(), Failure> {
-    if let Err(error) = detach::leave_terminal(started.live.folder(), waiting) {
+    leave_terminal(started.live.folder(), waiting);
+    headless(started)
+}
+
+/// Lets the end of training not depend on whether the terminal is read.
+fn never_wait_for_terminal() {
+    // Where that is not possible, whatever is told waits for the terminal.
+    let _ = detach::never_wait_for_terminal();
+}
+
+/// Leaves the terminal, or stays on it where that cannot be done.
+fn leave_terminal(folder: &RunFolder, waiting: Option<Waiting>) {
+    if let Err(error) = detach::leave_terminal(folder, waiting) {
         warn(&format!("training stays on this terminal: {error}"));
     }
-    headless(started)
 }
 
 /// Tells the run's events until it ends.

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select};
 use crossterm::event::{Event, KeyEvent, MouseButton, MouseEvent, MouseEventKind};
-use signal_hook::consts::{SIGCONT, SIGHUP};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGTSTP};
 
 use super::input::{Input, key_of};
 use super::pacer::Pacer;
 use super::screen::Screen;
 use super::stock::Stock;
-use super::{Choice, Ending, guard};
+use super::{Choice, Ending};
 use crate::catalog::{Action, Catalog, Edit, Prompt, Request};
 use crate::runlog::{Discarded, Notes};
 use crate::session::listing::Found;
@@ -67,20 +67,26 @@ impl<'a> Browser<'a> {
                 self.notice = None;
                 self.pacer.change();
             }
-            if self.pacer.is_due(now) {
+            let ready = self.screen.is_ready()?;
+            if ready && self.pacer.is_due(now) {
                 self.draw(now)?;
             }
-            self.wait(inputs);
+            self.wait(inputs, ready);
         }
     }
 
     /// Sleeps until there is something to do.
-    fn wait(&self, inputs: &Receiver<Input>) {
+    fn wait(&self, inputs: &Receiver<Input>, ready: bool) {
         let now = Instant::now();
+        // A screen that is not ready for the next frame rings when it is.
+        let frame = if ready { self.pacer.wait(now) } else { None };
         let notice = self.notice.as_ref().map(|(_, until)| until.saturating_duration_since(now));
-        let longest = [self.pacer.wait(now), notice].into_iter().flatten().min().unwrap_or(IDLE);
+        let longest = [frame, notice].into_iter().flatten().min().unwrap_or(IDLE);
         let mut select = Select::new();
         select.recv(inputs);
+        if !ready {
+            self.screen.watch(&mut select);
+        }
         self.stock.watch(&mut select);
         // Timing out is as good as being woken: the loop looks at everything anyway.
         _ = select.ready_timeout(longest);
@@ -127,9 +133,14 @@ impl<'a> Browser<'a> {
                 Ok(None)
             }
             Input::Terminal(_) => Ok(None),
+            Input::Signal(SIGTSTP) => {
+                self.screen.suspend()?;
+                self.pacer.answer();
+                Ok(None)
+            }
             Input::Signal(SIGCONT) => {
-                guard::set_modes()?;
-                self.redraw()?;
+                self.screen.resume()?;
+                self.pacer.answer();
                 Ok(None)
             }
             Input::Signal(SIGHUP) => Ok(Some(Choice::Leave(Ending::Lost))),
@@ -170,7 +181,8 @@ impl<'a> Browser<'a> {
             }
             Command::ToggleDetails => browser::toggle_details(self.catalog, self.screen.area()?),
             Command::Redraw => {
-                self.redraw()?;
+                self.pacer.answer();
+                self.screen.forget();
                 return Ok(None);
             }
             Command::Quit => return Ok(Some(Choice::Leave(Ending::Left))),
@@ -254,11 +266,6 @@ impl<'a> Browser<'a> {
         }
         self.catalog.apply_restored(kept);
         self.notify(problem.as_deref().unwrap_or("taken out of the trash"));
-    }
-
-    fn redraw(&mut self) -> io::Result<()> {
-        self.pacer.answer();
-        self.screen.forget()
     }
 }
 

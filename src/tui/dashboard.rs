@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select};
 use crossterm::event::{Event, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use signal_hook::consts::{SIGCONT, SIGHUP};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGTSTP};
 
 use super::Ending;
-use super::guard;
 use super::input::{Input, key_of};
 use super::pacer::{Cost, FRAME, Pacer, Playhead};
 use super::screen::Screen;
@@ -81,25 +80,30 @@ impl<'a> Dashboard<'a> {
             if self.source.look_up(self.app) {
                 self.pacer.change();
             }
-            if self.pacer.is_due(now) {
+            let ready = self.screen.is_ready()?;
+            if ready && self.pacer.is_due(now) {
                 self.draw(now)?;
             }
-            self.wait(inputs);
+            self.wait(inputs, ready);
         }
     }
 
     /// Sleeps until there is something to do.
-    fn wait(&self, inputs: &Receiver<Input>) {
+    fn wait(&self, inputs: &Receiver<Input>, ready: bool) {
         let now = Instant::now();
+        // A screen that is not ready for the next frame rings when it is; events are taken in all the same.
+        let frame = if ready { self.pacer.wait(now) } else { Some(FRAME) };
         let playing = self.app.options().playback.playing.then_some(FRAME);
         let notice = self.notice.as_ref().map(|(_, until)| until.saturating_duration_since(now));
         let poll = self.source.poll_every();
-        let longest =
-            [self.pacer.wait(now), playing, notice, poll].into_iter().flatten().min().unwrap_or(IDLE);
+        let longest = [frame, playing, notice, poll].into_iter().flatten().min().unwrap_or(IDLE);
         let mut select = Select::new();
         select.recv(inputs);
+        if !ready {
+            self.screen.watch(&mut select);
+        }
         // Between two frames events pile up to be taken in together; input is taken at once.
-        if self.pacer.wait(now).is_none() && !self.source.is_ended() {
+        if frame.is_none() && !self.source.is_ended() {
             self.source.watch(&mut select);
         }
         // Timing out is as good as being woken: the loop looks at everything anyway.
@@ -151,6 +155,9 @@ impl<'a> Dashboard<'a> {
             asks_to_quit: self.asks_to_quit,
         };
         let (app, theme) = (&*self.app, &self.theme);
+        // A view's panic, where a test of a debug build asks for one.
+        #[cfg(debug_assertions)]
+        assert!(std::env::var_os("SKIPLANE_DRAWING_PANICS").is_none(), "asked to panic while drawing");
         let bytes = self.screen.paint(&mut |area, buffer| views::draw(app, &status, area, buffer, theme))?;
         self.cost.frame(now.elapsed(), bytes);
         Ok(())
@@ -165,9 +172,14 @@ impl<'a> Dashboard<'a> {
                 Ok(None)
             }
             Input::Terminal(_) => Ok(None),
+            Input::Signal(SIGTSTP) => {
+                self.screen.suspend()?;
+                self.pacer.answer();
+                Ok(None)
+            }
             Input::Signal(SIGCONT) => {
-                guard::set_modes()?;
-                self.redraw()?;
+                self.screen.resume()?;
+                self.pacer.answer();
                 Ok(None)
             }
             Input::Signal(SIGHUP) => Ok(Some(Ending::Lost)),
@@ -232,7 +244,7 @@ impl<'a> Dashboard<'a> {
                 self.order(Order::Checkpoint, "checkpoint asked for");
             }
             Command::HideLane => self.act(Action::ToggleLane(self.app.selected_lane())),
-            Command::Redraw => self.redraw()?,
+            Command::Redraw => self.redraw(),
             Command::Detach if self.is_training() => return Ok(Some(Ending::Detach)),
             Command::Detach if self.source.mode() == Mode::Live => self.notify("the run is over; q leaves"),
             Command::Detach => return Ok(Some(Ending::Left)),
@@ -309,9 +321,9 @@ impl<'a> Dashboard<'a> {
         self.pacer.answer();
     }
 
-    fn redraw(&mut self) -> io::Result<()> {
+    fn redraw(&mut self) {
         self.pacer.answer();
-        self.screen.forget()
+        self.screen.forget();
     }
 
     fn notify(&mut self, text: &str) {

@@ -1,45 +1,58 @@
 //! The terminal's modes while the dashboard is shown, and their restoration: at the end, at an error, at a
-//! signal, at a panic.
+//! signal, at a panic, while the process is stopped.
 
+use std::backtrace::Backtrace;
 use std::io::{self, Write};
-use std::panic;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::panic::{self, PanicHookInfo};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread::{self, ThreadId};
 
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
+use crossterm::queue;
 use crossterm::terminal::{
     EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
-use crossterm::{execute, queue};
+use rustix::process::{Signal, kill_current_process_group};
 
-/// Whether the modes are set.
-static ENTERED: AtomicBool = AtomicBool::new(false);
+use super::output::Output;
 
-/// The thread that draws, and what panics of other threads said while it did.
-static HELD: Mutex<Held> = Mutex::new(Held { owner: None, panics: Vec::new() });
+/// What is known where nothing of the dashboard can be reached: when a thread panics.
+static HELD: Mutex<Held> = Mutex::new(Held { output: None, owner: None, keeps: false, reports: Vec::new() });
 
 struct Held {
+    /// The way to the terminal, while its modes are set.
+    output: Option<Output>,
+    /// The thread that draws.
     owner: Option<ThreadId>,
-    panics: Vec<String>,
+    /// Whether reports are left to whoever asks for them.
+    keeps: bool,
+    /// What panics said.
+    reports: Vec<String>,
 }
 
-/// The most panics of other threads that are kept for later.
-const MOST_PANICS: usize = 16;
+/// The most reports that are kept for later.
+const MOST_REPORTS: usize = 16;
+
+fn held() -> MutexGuard<'static, Held> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Holds the terminal in its modes; dropping it restores them.
 pub(super) struct Guard(());
 
 impl Guard {
     /// Sets raw mode, alternate screen and mouse capture.
-    pub(super) fn enter() -> io::Result<Guard> {
+    pub(super) fn enter(output: &Output) -> io::Result<Guard> {
         install_hook();
-        HELD.lock().unwrap_or_else(PoisonError::into_inner).owner = Some(thread::current().id());
         enable_raw_mode()?;
-        ENTERED.store(true, Ordering::SeqCst);
+        {
+            let mut held = held();
+            held.output = Some(output.clone());
+            held.owner = Some(thread::current().id());
+        }
         let guard = Guard(());
-        set_modes()?;
+        output.send(&modes()?);
         Ok(guard)
     }
 }
@@ -47,36 +60,74 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         restore();
-        let panics = {
-            let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-            held.owner = None;
-            std::mem::take(&mut held.panics)
-        };
-        for text in panics {
+        let mut held = held();
+        held.owner = None;
+        if held.keeps {
+            return;
+        }
+        for text in std::mem::take(&mut held.reports) {
             // Standard error may be closed; there is nobody left to tell.
             _ = writeln!(io::stderr(), "{text}");
         }
     }
 }
 
-/// Sets the modes; again after the process was stopped and continued, when the shell has changed them.
-pub(super) fn set_modes() -> io::Result<()> {
+/// Leaves what panics say, the one of the drawing thread as well, to [`take_kept`].
+pub(super) fn keep_reports() {
+    held().keeps = true;
+}
+
+/// What panics said.
+pub(super) fn take_kept() -> Vec<String> {
+    let mut held = held();
+    held.keeps = false;
+    std::mem::take(&mut held.reports)
+}
+
+/// Restores the terminal and stops the process, and with it whoever waits for it, as the terminal itself would at its
+/// key. Comes back when somebody continues them, or at once where nobody could.
+pub(super) fn suspend(output: &Output) -> io::Result<()> {
+    output.send(&no_modes()?);
+    // A terminal that is not read is left as it is.
+    let _ = output.wait();
+    disable_raw_mode()?;
+    Ok(kill_current_process_group(Signal::TSTP)?)
+}
+
+/// Sets the modes again after the process was stopped and continued, when the shell has changed them.
+pub(super) fn resume(output: &Output) -> io::Result<()> {
+    // Raw mode is only set where it is thought to be off.
+    disable_raw_mode()?;
     enable_raw_mode()?;
-    execute!(io::stdout(), EnterAlternateScreen, EnableMouseCapture, Hide)
+    output.send(&modes()?);
+    Ok(())
+}
+
+/// What sets the modes.
+fn modes() -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    queue!(bytes, EnterAlternateScreen, EnableMouseCapture, Hide)?;
+    Ok(bytes)
+}
+
+/// What takes them back.
+fn no_modes() -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    queue!(bytes, EndSynchronizedUpdate, DisableMouseCapture, LeaveAlternateScreen, Show)?;
+    Ok(bytes)
 }
 
 /// Restores the terminal; does nothing the second time. Errors are passed over: the terminal may be gone.
 fn restore() {
-    if ENTERED.swap(false, Ordering::SeqCst) {
-        unset_modes();
-        _ = disable_raw_mode();
-    }
+    let Some(output) = held().output.take() else { return };
+    output.finish(&no_modes().unwrap_or_default());
+    _ = disable_raw_mode();
 }
 
-/// Unsets what [`set_modes`] sets but for raw mode.
+/// Unsets them on standard output, but for raw mode, for a process that can no longer do so itself.
 pub(super) fn unset_modes() {
     let mut out = io::stdout();
-    _ = queue!(out, EndSynchronizedUpdate, DisableMouseCapture, LeaveAlternateScreen, Show);
+    _ = out.write_all(&no_modes().unwrap_or_default());
     _ = out.flush();
 }
 
@@ -87,19 +138,34 @@ fn install_hook() {
     ONCE.call_once(|| {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if ENTERED.load(Ordering::SeqCst) {
-                let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-                if held.owner != Some(thread::current().id()) {
-                    if held.panics.len() < MOST_PANICS {
-                        let name = thread::current().name().unwrap_or("unnamed").to_owned();
-                        held.panics.push(format!("thread '{name}': {info}"));
-                    }
-                    return;
-                }
-                drop(held);
+            let (owner, keeps, shown) = {
+                let held = held();
+                (held.owner, held.keeps, held.output.is_some())
+            };
+            let draws = owner == Some(thread::current().id());
+            let keep = if draws { keeps } else { shown };
+            if keep {
+                keep_report(info, draws);
+            }
+            if draws {
                 restore();
             }
-            previous(info);
+            if !keep {
+                previous(info);
+            }
         }));
     });
+}
+
+/// Keeps what a panic says; of the drawing thread also where it came from.
+fn keep_report(info: &PanicHookInfo<'_>, draws: bool) {
+    let name = thread::current().name().unwrap_or("unnamed").to_owned();
+    let mut report = format!("thread '{name}': {info}");
+    if draws {
+        report.push_str(&format!("\n{}", Backtrace::force_capture()));
+    }
+    let mut held = held();
+    if held.reports.len() < MOST_REPORTS {
+        held.reports.push(report);
+    }
 }

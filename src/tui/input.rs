@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::{Handle, Signals};
 
 use crate::views::Key;
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(super) enum Input {
     /// From the terminal.
     Terminal(Event),
-    /// A signal's number.
+    /// A signal's number; a key may stand for one.
     Signal(i32),
     /// The terminal can no longer be read.
     Lost(io::Error),
@@ -97,7 +98,7 @@ fn read(sender: &Sender<Input>, stop: &AtomicBool) {
         };
         // crossterm reads all that is there and gives it out key by key; the terminal then has nothing to wait for.
         wait = Duration::ZERO;
-        let lost = matches!(input, Input::Lost(_) | Input::Signal(_));
+        let lost = matches!(input, Input::Lost(_) | Input::Signal(SIGHUP));
         // While the loop draws, it does not read; waiting here must not outlast its end.
         let mut waiting = input;
         while let Err(crossbeam_channel::SendTimeoutError::Timeout(back)) = sender.send_timeout(waiting, POLL)
@@ -126,7 +127,24 @@ fn next(wait: Duration) -> io::Result<Option<Input>> {
         return Ok(Some(Input::Signal(SIGHUP)));
     }
     // Also without a key: crossterm learns of a new size by a signal of its own.
-    if event::poll(Duration::ZERO)? { Ok(Some(Input::Terminal(event::read()?))) } else { Ok(None) }
+    if !event::poll(Duration::ZERO)? {
+        if polled[0].revents().contains(PollFlags::IN) {
+            // crossterm is told of keys once only, and forgets it where a new size came at the same moment. Setting the
+            // modes that are set has it told again.
+            tcsetattr(input, OptionalActions::Now, &tcgetattr(input)?)?;
+        }
+        return Ok(None);
+    }
+    let event = event::read()?;
+    Ok(Some(if is_suspension(&event) { Input::Signal(SIGTSTP) } else { Input::Terminal(event) }))
+}
+
+/// Whether it is the key by which a terminal suspends, which it leaves to the program in raw mode.
+fn is_suspension(event: &Event) -> bool {
+    let Event::Key(key) = event else { return false };
+    key.modifiers == KeyModifiers::CONTROL
+        && key.code == KeyCode::Char('z')
+        && key.kind != KeyEventKind::Release
 }
 
 /// The table's key for a terminal's; none for releases and for keys that are never bound.

@@ -1,9 +1,10 @@
-//! What the loop draws on: a terminal, each frame one write within one synchronized update.
+//! What the loop draws on: a terminal, each frame within one synchronized update.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
 
+use crossbeam_channel::Select;
 use crossterm::queue;
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use ratatui::Terminal;
@@ -11,22 +12,48 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::guard;
+use super::output::Output;
+
 /// A place for frames.
 pub(super) trait Screen {
     /// Its size now.
     fn area(&self) -> io::Result<Rect>;
 
-    /// Draws a frame and answers the bytes it took.
+    /// Whether all that was drawn has been taken. Until then nothing should be drawn: the next frame then shows all
+    /// that has changed in the meantime.
+    fn is_ready(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    /// Adds to a selection what becomes ready when the screen does.
+    fn watch<'a>(&'a self, select: &mut Select<'a>) {
+        let _ = select;
+    }
+
+    /// Draws a frame, without waiting until it is taken, and answers the bytes it takes.
     fn paint(&mut self, render: &mut dyn FnMut(Rect, &mut Buffer)) -> io::Result<usize>;
 
     /// Forgets what is on it, so that the next frame draws every cell.
-    fn forget(&mut self) -> io::Result<()>;
+    fn forget(&mut self);
+
+    /// Stops this process and those that share its place on the terminal, until somebody continues them.
+    fn suspend(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Takes the screen back after this process was stopped and continued.
+    fn resume(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
-/// Standard output.
+/// The terminal.
 pub(super) struct TerminalScreen {
     terminal: Terminal<CrosstermBackend<Pending>>,
     pending: Pending,
+    output: Output,
+    forgotten: bool,
 }
 
 /// What a frame writes, kept until the frame is whole; shared with the backend, which does not give it back.
@@ -45,22 +72,11 @@ impl Write for Pending {
 }
 
 impl TerminalScreen {
-    /// The screen of this process's terminal, cleared.
-    pub(super) fn new() -> io::Result<TerminalScreen> {
+    /// The screen of a terminal, of which nothing is known.
+    pub(super) fn new(output: Output) -> io::Result<TerminalScreen> {
         let pending = Pending::default();
         let terminal = Terminal::new(CrosstermBackend::new(pending.clone()))?;
-        let mut screen = TerminalScreen { terminal, pending };
-        screen.forget()?;
-        Ok(screen)
-    }
-
-    /// Writes all that is pending.
-    fn commit(&mut self) -> io::Result<usize> {
-        let pending = self.pending.0.take();
-        let mut out = io::stdout().lock();
-        out.write_all(&pending)?;
-        out.flush()?;
-        Ok(pending.len())
+        Ok(TerminalScreen { terminal, pending, output, forgotten: true })
     }
 }
 
@@ -69,18 +85,39 @@ impl Screen for TerminalScreen {
         Ok(Rect::from((ratatui::layout::Position::ORIGIN, self.terminal.size()?)))
     }
 
-    fn paint(&mut self, render: &mut dyn FnMut(Rect, &mut Buffer)) -> io::Result<usize> {
-        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        self.terminal.draw(|frame| render(frame.area(), frame.buffer_mut()))?;
-        queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
-        self.commit()
+    fn is_ready(&self) -> io::Result<bool> {
+        self.output.is_idle()
     }
 
-    fn forget(&mut self) -> io::Result<()> {
-        // Not `clear`: it asks the terminal where its cursor is, and not every terminal answers.
-        let area = self.area()?;
-        self.terminal.resize(area)?;
-        self.commit()?;
-        Ok(())
+    fn watch<'a>(&'a self, select: &mut Select<'a>) {
+        select.recv(self.output.bell());
+    }
+
+    fn paint(&mut self, render: &mut dyn FnMut(Rect, &mut Buffer)) -> io::Result<usize> {
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        if std::mem::take(&mut self.forgotten) {
+            // Not `clear`: it asks the terminal where its cursor is, and not every terminal answers.
+            let area = self.area()?;
+            self.terminal.resize(area)?;
+        }
+        self.terminal.draw(|frame| render(frame.area(), frame.buffer_mut()))?;
+        queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+        let pending = self.pending.0.take();
+        self.output.send(&pending);
+        Ok(pending.len())
+    }
+
+    fn forget(&mut self) {
+        self.forgotten = true;
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        guard::suspend(&self.output)?;
+        self.resume()
+    }
+
+    fn resume(&mut self) -> io::Result<()> {
+        self.forget();
+        guard::resume(&self.output)
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn endless(folder: &Path) -> String {
 }
 
 /// Starts an experiment of a few seconds, whose run is kept in the folder.
-fn start_quick(folder: &Path) -> Terminal {
+pub(crate) fn start_quick(folder: &Path) -> Terminal {
     fs::create_dir(folder.join("runs")).unwrap();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/quick.toml");
     start(&["train", file.to_str().unwrap()], folder, (100, 30))
@@ -132,7 +132,7 @@ impl Background {
     }
 
     /// Waits until it says that it is over.
-    fn wait_for_exit(&self) {
+    pub(crate) fn wait_for_exit(&self) {
         let end = Instant::now() + PATIENCE;
         while Status::read(&self.0).is_none_or(|status| status.exit.is_none()) {
             assert!(Instant::now() < end, "it is {:?}", self.state());
@@ -287,4 +287,61 @@ fn training_goes_on_to_its_end_when_the_terminal_is_closed_and_a_review_leaves()
     let mut terminal = start(&["review", "latest"], folder.path(), (100, 30));
     terminal.wait_for("completed");
     terminal.close();
+}
+
+#[test]
+#[cfg(debug_assertions)]
+fn a_panic_while_drawing_detaches() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("runs")).unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/quick.toml");
+    let panicking = |arguments: &[&str]| {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_skiplane"));
+        command.args(arguments);
+        command.cwd(folder.path());
+        command.env("SKIPLANE_DRAWING_PANICS", "1");
+        Terminal::start(command, (100, 30))
+    };
+    let mut terminal = panicking(&["train", file.to_str().unwrap()]);
+    assert_eq!(terminal.finish(), 0, "{}", terminal.text());
+    terminal.assert_restored();
+    let told = terminal.text();
+    assert!(told.contains("it panicked: asked to panic while drawing"), "{told}");
+    assert!(told.contains("  skiplane attach 2"), "{told}");
+    let run = Background::find(folder.path());
+    run.wait_for_exit();
+    assert_eq!(run.state(), State::Finished);
+    let output = fs::read_to_string(run.0.join("output.log")).unwrap();
+    assert!(
+        output.contains("asked to panic while drawing") && output.contains("skiplane::tui::"),
+        "{output}"
+    );
+
+    let mut terminal = panicking(&["review", "latest"]);
+    assert_eq!(terminal.finish(), 101, "where nothing trains, nothing goes on");
+    terminal.assert_restored();
+    assert!(terminal.text().contains("asked to panic while drawing"), "{}", terminal.text());
+}
+
+#[test]
+fn the_key_that_suspends_gives_the_terminal_back_until_the_job_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = endless(folder.path());
+    let mut command = CommandBuilder::new("bash");
+    let script = "\"$0\" train \"$1\"; echo suspended $?; read -r line; fg; echo over $?";
+    command.args(["-m", "-c", script, env!("CARGO_BIN_EXE_skiplane"), &file]);
+    command.cwd(folder.path());
+    let mut terminal = Terminal::start(command, (100, 30));
+    terminal.wait_for("running");
+    let run = Background::find(folder.path());
+    terminal.press("\x1a");
+    terminal.wait_for("suspended");
+    terminal.assert_restored();
+    terminal.press("\r");
+    terminal.wait_for("1 overview");
+    run.wait_for_steps();
+    terminal.press("qs");
+    terminal.wait_for("over 0");
+    terminal.finish();
+    terminal.assert_restored();
 }

@@ -18,6 +18,7 @@ mod floors;
 mod headless;
 mod hostile_text;
 mod frames;
+mod frozen;
 mod live;
 mod locks;
 mod many_lanes;

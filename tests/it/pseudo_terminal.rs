@@ -1,13 +1,19 @@
 //! A pseudo-terminal for tests: a process in it, the screen that a person would see, keys, and the state in
 //! which the terminal is left. Knows nothing of what is shown.
 
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
 
 /// How long a screen may take to show what is awaited; only a failing test waits that long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -18,6 +24,8 @@ pub(crate) struct Terminal {
     keys: Box<dyn Write + Send>,
     output: Receiver<Vec<u8>>,
     reader: JoinHandle<()>,
+    /// Whether nobody reads, as where a connection hangs.
+    frozen: Arc<AtomicBool>,
     /// All output that was read.
     written: Vec<u8>,
     screen: vt100::Parser,
@@ -37,6 +45,8 @@ impl Terminal {
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().unwrap();
         let (sender, output) = channel();
+        let frozen = Arc::new(AtomicBool::new(false));
+        let waits = Arc::clone(&frozen);
         let reader = thread::spawn(move || {
             let mut bytes = [0; 4096];
             // The end of a pseudo-terminal is an error on some systems.
@@ -44,11 +54,14 @@ impl Terminal {
                 if sender.send(bytes[..count].to_vec()).is_err() {
                     break;
                 }
+                while waits.load(Ordering::SeqCst) {
+                    thread::park();
+                }
             }
         });
         let keys = pair.master.take_writer().unwrap();
         let (written, screen) = (Vec::new(), parser((columns, rows)));
-        Terminal { master: pair.master, keys, output, reader, written, screen, child }
+        Terminal { master: pair.master, keys, output, reader, frozen, written, screen, child }
     }
 
     /// The id of the process, for signals.
@@ -100,6 +113,44 @@ impl Terminal {
         self.screen.screen_mut().set_size(cells(rows), cells(columns));
     }
 
+    /// Reads nothing any more, and has the process draw until the terminal has no room left.
+    pub(crate) fn freeze(&mut self) {
+        self.frozen.store(true, Ordering::SeqCst);
+        let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+        let path = self.master.tty_name().unwrap();
+        let terminal = OpenOptions::new().write(true).custom_flags(flags).open(path).unwrap();
+        let (rows, columns) = self.screen().size();
+        let end = Instant::now() + PATIENCE;
+        // Once may be between two frames.
+        let mut full = 0;
+        while full < 3 {
+            full = if has_room(&terminal) { 0 } else { full + 1 };
+            assert!(Instant::now() < end, "the terminal takes all that is drawn");
+            self.resize(columns.get() + 1, rows.get());
+            thread::sleep(Duration::from_millis(30));
+            self.resize(columns.get(), rows.get());
+            thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// Reads on.
+    pub(crate) fn thaw(&mut self) {
+        self.frozen.store(false, Ordering::SeqCst);
+        self.reader.thread().unpark();
+    }
+
+    /// Waits for the end of the process without reading, and gives its exit status.
+    pub(crate) fn wait(&mut self) -> u32 {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.0.try_wait().unwrap() {
+                return status.exit_code();
+            }
+            assert!(Instant::now() < end, "the process goes on");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Reads all that the process still writes, and gives its exit status.
     pub(crate) fn finish(&mut self) -> u32 {
         let end = Instant::now() + PATIENCE;
@@ -124,7 +175,8 @@ impl Terminal {
     }
 
     /// Closes the terminal; the process may go on.
-    pub(crate) fn hang_up(self) -> Process {
+    pub(crate) fn hang_up(mut self) -> Process {
+        self.thaw();
         let Terminal { master, keys, output, reader, child, .. } = self;
         drop(output);
         // The reading thread gives its end of the terminal back with the next output, which new sizes bring about.
@@ -153,6 +205,13 @@ impl Drop for Process {
         // Best effort: it may have ended long ago.
         drop(self.0.kill());
     }
+}
+
+/// Whether a terminal takes anything at this moment.
+fn has_room(terminal: &File) -> bool {
+    let mut polled = [PollFd::new(terminal, PollFlags::OUT)];
+    poll(&mut polled, Some(&Timespec::default())).unwrap();
+    polled[0].revents().contains(PollFlags::OUT)
 }
 
 /// An empty screen of that many columns and rows.

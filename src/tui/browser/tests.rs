@@ -23,9 +23,7 @@ impl Screen for Memory {
         Ok(0)
     }
 
-    fn forget(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    fn forget(&mut self) {}
 }
 
 /// A stock that remembers what was done to it.

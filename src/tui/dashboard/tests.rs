@@ -47,9 +47,8 @@ impl Screen for Memory {
         Ok(0)
     }
 
-    fn forget(&mut self) -> io::Result<()> {
+    fn forget(&mut self) {
         self.buffer.reset();
-        Ok(())
     }
 }
 

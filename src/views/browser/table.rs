@@ -267,8 +267,7 @@ fn of_run(run: &Run, member: Option<bool>, what: What, width: u16, theme: &Theme
     let lanes = |figure: fn(&LaneSummary) -> Option<f32>| run.lanes().iter().filter_map(figure);
     let text = match what {
         What::State => {
-            let lost = run.lanes().iter().map(|lane| lane.lost_records).sum();
-            let (glyph, name, style) = figures::state(run.state(), lost, theme);
+            let (glyph, name, style) = figures::state(run.state(), lost_records(run), theme);
             return (format!("{glyph} {name}"), style);
         }
         What::Name => {
@@ -326,6 +325,11 @@ fn of_lane(run: &Run, index: usize, last: bool, nested: bool, what: What, theme:
     (text, theme.text())
 }
 
+/// Records that the logs of a run lack.
+fn lost_records(run: &Run) -> u64 {
+    run.lanes().iter().map(|lane| lane.lost_records).sum()
+}
+
 fn of_group(catalog: &Catalog, group: &Group, what: What, theme: &Theme) -> (String, Style) {
     let Some(first) = group.runs.first().and_then(|run| catalog.runs().get(*run)) else {
         return (String::new(), theme.text());
@@ -335,7 +339,9 @@ fn of_group(catalog: &Catalog, group: &Group, what: What, theme: &Theme) -> (Str
     };
     let text = match what {
         What::State => {
-            let (glyph, _, style) = figures::state(first.state(), first.lost_records(), theme);
+            let runs = group.runs.iter().filter_map(|run| catalog.runs().get(*run));
+            let lost = runs.map(lost_records).sum();
+            let (glyph, _, style) = figures::state(first.state(), lost, theme);
             return (format!("{glyph} {}", figures::seeds(group)), style);
         }
         What::Name => return (first.label(), theme.heading()),
