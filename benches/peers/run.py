@@ -56,6 +56,9 @@ def arguments():
     parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="turns of each side (5)")
     parser.add_argument("--steps", type=positive, default=10, metavar="N", help="steps that count in a turn (10)")
     parser.add_argument("--threads", type=positive, default=2, metavar="N", help="threads of each side (2)")
+    parser.add_argument("--network", choices=speed.NETWORKS, action="append", metavar="NAME",
+                        help=f"a network that speed measures, instead of all; may be given several times: "
+                             f"{', '.join(speed.NETWORKS)}")
     parser.add_argument("--training-steps", type=positive, default=600, metavar="N",
                         help="steps of the default experiment (600)")
     of_logs = parser.add_argument_group("of logs")
@@ -115,7 +118,8 @@ def main():
     for part in parts:
         print(f"\n== {part}", flush=True)
         if part == "speed":
-            found[part] = speed.measure(python, step, asked.rounds, asked.steps, asked.threads)
+            found[part] = speed.measure(python, step, asked.rounds, asked.steps, asked.threads,
+                                         asked.network or speed.NETWORKS)
         elif part == "memory":
             found[part] = memory.measure(python, step, skiplane, asked.threads)
         elif part == "dashboard":

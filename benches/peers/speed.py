@@ -33,20 +33,32 @@ def flags(configuration, channels, threads, steps, shortcuts):
     return told + [f"--shortcut={shortcut}" for shortcut in shortcuts]
 
 
+def network(configuration, shortcut):
+    """What a network is called at the command line: kind, depth and width."""
+    depth, width, *_ = configuration
+    return f"{KINDS[shortcut]}-{depth}x{width}"
+
+
+NETWORKS = [network(configuration, shortcut) for configuration in CONFIGURATIONS for shortcut in SHORTCUTS]
+
+
 def title(configuration):
     """A configuration in a few words."""
     depth, width, side, batch, _ = configuration
     return f"depth {depth}, width {width}, {side}x{side}, batch {batch}"
 
 
-def measure(python, step, rounds, steps, threads):
+def measure(python, step, rounds, steps, threads, networks):
     """Lets both sides take turns, and relates them within each round, in which both saw the same machine."""
     results, others = [], []
     # samples[configuration][shortcut][what] holds a number a round.
     samples = [{shortcut: {} for shortcut in SHORTCUTS} for _ in CONFIGURATIONS]
     for number in range(rounds):
         for configuration, into in zip(CONFIGURATIONS, samples):
-            told = flags(configuration, 3, threads, steps, SHORTCUTS)
+            wanted = [shortcut for shortcut in SHORTCUTS if network(configuration, shortcut) in networks]
+            if not wanted:
+                continue
+            told = flags(configuration, 3, threads, steps, wanted)
 
             def peer():
                 finished = programs.run([python, programs.PEER, *told])
@@ -69,7 +81,8 @@ def measure(python, step, rounds, steps, threads):
             print(f"round {number + 1} of {rounds}: {title(configuration)}; {used}", flush=True)
     for configuration, by_shortcut in zip(CONFIGURATIONS, samples):
         for shortcut, found in by_shortcut.items():
-            results.append(relate(configuration, KINDS[shortcut], found))
+            if found:
+                results.append(relate(configuration, KINDS[shortcut], found))
     report(results, rounds, threads)
     doubt(max(others))
     return {"networks": results, "used_by_others": max(others)}
@@ -87,7 +100,7 @@ def take(into, what, value):
 
 def relate(configuration, kind, found):
     """Medians over the rounds, and the ratios of each round."""
-    depth, width, side, batch, _ = configuration
+    depth, width, side, batch, targets = configuration
     # Of each mode the better layout.
     better = {mode: min((layout + ending for layout in LAYOUTS), key=lambda way: median(found[way]))
               for mode, ending in MODES.items()}
@@ -98,6 +111,7 @@ def relate(configuration, kind, found):
     return {
         "configuration": {"depth": depth, "width": width, "side": side, "batch": batch},
         "network": kind,
+        "targets": targets,
         "milliseconds": {what: found[what] for what in (*WAYS, *CHOICES)},
         "images_per_second": {what: batch / median(found[what]) * 1e3 for what in (*WAYS, *CHOICES)},
         "better_layout": better,
@@ -126,11 +140,11 @@ def report(results, rounds, threads):
     print("\nTargets, which were set against f32 that is not compiled")
     heading = ["", "to f32", "must, aim", "to f32 with hooks", "must, aim", "statistics cost", "at most, aim"]
     rows = []
-    for result, configuration in zip(results, (c for c in CONFIGURATIONS for _ in SHORTCUTS)):
+    for result in results:
         rows.append([
             name(result),
             spread(result["to_mode"]["f32"], "{:.2f}"),
-            "{:.1f}, {:.1f}".format(*configuration[-1]),
+            "{:.1f}, {:.1f}".format(*result["targets"]),
             spread(result["to_hooks"], "{:.2f}"),
             "{:.1f}, {:.1f}".format(*HOOKS_TARGET),
             spread(result["cost_of_statistics"], "{:+.1%}"),
