@@ -24,7 +24,7 @@ mod shortcut;
 mod findings;
 
 pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_in, binding_of};
-pub use frame::{Mode, Status, click, draw};
+pub use frame::{LEAST_SIZE, Mode, Status, click, draw};
 pub use snapshot::{Format, snapshot};
 
 /// A view of the state.
@@ -52,6 +52,11 @@ pub trait View: Sync {
     /// What the keys up and down and the mouse wheel do here.
     fn vertical(&self, by: i64) -> Action {
         Action::MoveLayer(by)
+    }
+
+    /// What those keys move, in a word.
+    fn vertical_name(&self) -> &'static str {
+        "layer"
     }
 
     /// What a click at a position within the area asks for.

@@ -1,7 +1,7 @@
 //! Obeys the orders of [`super::action`]. Every order is possible at any time; one that has nothing to act
 //! on does nothing.
 
-use super::options::{Axis, Playback, ViewKind};
+use super::options::{Axis, Options, Playback, ViewKind};
 use super::{Action, App, Lane, rows};
 use crate::statistic::{Statistic, Subject};
 use crate::units::{BlockIdx, LaneIdx, Step};
@@ -37,7 +37,10 @@ pub(super) fn act(app: &mut App, action: Action) {
         Action::SelectNextStatistic => turn_statistic(app, 1),
         Action::SelectPreviousStatistic => turn_statistic(app, -1),
         Action::SelectNextHistogram => app.options.histogram = app.options.histogram.next(),
-        Action::CycleScale => app.options.scale = app.options.scale.next(),
+        Action::CycleScale => {
+            let Options { view, statistic, scale, .. } = app.options;
+            app.options.scale = scale.next(view, statistic.scale());
+        }
         Action::CycleSmoothing => app.options.smoothing = app.options.smoothing.next(),
         Action::CycleAxis => app.options.axis = Axis::next(app.options.axis),
 

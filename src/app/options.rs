@@ -80,11 +80,16 @@ impl ScaleChoice {
         }
     }
 
-    pub(super) fn next(self) -> ScaleChoice {
-        match self {
-            ScaleChoice::Natural => ScaleChoice::Linear,
-            ScaleChoice::Linear => ScaleChoice::Log,
-            ScaleChoice::Log => ScaleChoice::Natural,
+    /// The next choice that looks otherwise in a view of a number of this scale. The overview draws losses and errors
+    /// too, whose scale is linear.
+    pub(super) fn next(self, view: ViewKind, natural: Scale) -> ScaleChoice {
+        match (self, view, natural) {
+            (ScaleChoice::Natural, ViewKind::Overview, _) => ScaleChoice::Log,
+            (ScaleChoice::Log, ViewKind::Overview, _) => ScaleChoice::Linear,
+            (ScaleChoice::Linear, _, Scale::Log) => ScaleChoice::Natural,
+            (_, _, Scale::Log) => ScaleChoice::Linear,
+            (ScaleChoice::Log, ..) => ScaleChoice::Natural,
+            _ => ScaleChoice::Log,
         }
     }
 }
@@ -250,6 +255,27 @@ impl Default for Options {
             help: false,
             go_to: None,
             scroll: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_press_changes_the_scale_that_is_drawn() {
+        for natural in [Scale::Linear, Scale::Log] {
+            for view in ViewKind::ALL.iter().copied() {
+                let drawn = |choice: ScaleChoice| {
+                    let of_losses = (view == ViewKind::Overview).then(|| choice.resolve(Scale::Linear));
+                    (choice.resolve(natural), of_losses)
+                };
+                for choice in [ScaleChoice::Natural, ScaleChoice::Linear, ScaleChoice::Log] {
+                    let next = choice.next(view, natural);
+                    assert_ne!(drawn(next), drawn(choice), "{choice:?} of {natural:?} in {view:?}");
+                }
+            }
         }
     }
 }

@@ -240,13 +240,7 @@ pub const BINDINGS: &[Binding] = &[
         "next statistic; S the previous one",
         [act('s', Action::SelectNextStatistic), act('S', Action::SelectPreviousStatistic),]
     ),
-    binding!(
-        Showing,
-        "y",
-        "log",
-        "scale of values: natural, linear, logarithmic",
-        [act('y', Action::CycleScale)]
-    ),
+    binding!(Showing, "y", "scale", "scale of values: linear or logarithmic", [act('y', Action::CycleScale)]),
     binding!(Showing, "e", "smoothing", "strength of smoothing", [act('e', Action::CycleSmoothing)]),
     binding!(
         Showing,

@@ -47,6 +47,10 @@ impl View for Findings {
         if by < 0 { Action::SelectPreviousFinding } else { Action::SelectNextFinding }
     }
 
+    fn vertical_name(&self) -> &'static str {
+        "finding"
+    }
+
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         let area = area.intersection(buffer.area);
         if area.is_empty() {
@@ -99,7 +103,8 @@ fn parts(app: &App, area: Rect) -> Parts {
         let listed = List::of(app, &findings, area.width, &Theme::default()).rows.len().max(2) as u16 + 1;
         let room = area.height.saturating_sub(DETAIL + rules::height());
         let (list, detail, rest) = rows(listed.min(room.max(3)), DETAIL);
-        let width = rules::width(app).clamp(area.width / 2, area.width - WIDTH_OF_FAIRNESS);
+        let most = area.width - WIDTH_OF_FAIRNESS;
+        let width = rules::width(app).clamp(most.min(area.width / 2), most);
         let x = rest.x + width + 2;
         let fairness = Rect { x, width: rest.right() - x, ..rest };
         return Parts { list, detail, rules: Rect { width, ..rest }, fairness };

@@ -14,9 +14,7 @@ use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, Popup, clip, put, put_centered, put_right};
 
 /// The least terminal that a view is drawn on.
-const LEAST_WIDTH: u16 = 36;
-/// See [`LEAST_WIDTH`].
-const LEAST_HEIGHT: u16 = 10;
+pub const LEAST_SIZE: (u16, u16) = (36, 10);
 /// From this height on the timeline has a row.
 const TIMELINE_HEIGHT: u16 = 18;
 
@@ -55,7 +53,7 @@ struct Parts {
 }
 
 fn parts(area: Rect) -> Option<Parts> {
-    if area.width < LEAST_WIDTH || area.height < LEAST_HEIGHT {
+    if area.width < LEAST_SIZE.0 || area.height < LEAST_SIZE.1 {
         return None;
     }
     let row = |y| Rect { y, height: 1, ..area };
@@ -138,7 +136,7 @@ fn draw_note(app: &App, shown: &[&Lane], area: Rect, buffer: &mut Buffer, theme:
 fn draw_too_small(area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let lines = [
         "too small".to_owned(),
-        format!("needs {LEAST_WIDTH}x{LEAST_HEIGHT}"),
+        format!("needs {}x{}", LEAST_SIZE.0, LEAST_SIZE.1),
         format!("this is {}x{}", area.width, area.height),
     ];
     let top = area.height.saturating_sub(lines.len() as u16) / 2;
@@ -238,11 +236,6 @@ fn draw_status(
     buffer: &mut Buffer,
     theme: &Theme,
 ) {
-    let mut right = area.right();
-    if let Some(cost) = status.cost.filter(|_| area.width >= 100) {
-        right = put_right(buffer, area, 0, cost, theme.axis());
-    }
-    let left = Rect { width: right - area.x, ..area };
     let mut spans = cursor_spans(app, theme);
     if let Some(notice) = status.notice {
         spans.push(Span::styled(format!("  {}", printable(notice)), theme.warning()));
@@ -254,18 +247,39 @@ fn draw_status(
     } else if area.width >= 60 {
         spans.push(Span::styled(format!("  {}", choices(app)), theme.muted()));
     }
-    let mut x = widgets::put_line(buffer, left, 0, &Line::from(spans)) + 2;
-    let pause = [bindings::Key::Char(' ')];
-    let last = [bindings::Key::Char('?'), bindings::Key::Char('q')];
-    for key in view.hints().iter().chain(&pause).chain(&last) {
-        let Some((binding, _)) = bindings::binding_of(*key) else { continue };
-        let label = help::label(binding, theme);
-        let needed = widgets::width(&label) + 1 + widgets::width(binding.hint) + 2;
-        if usize::from(right.saturating_sub(x)) < needed {
-            continue;
+    let mut x = widgets::put_line(buffer, area, 0, &Line::from(spans)) + 2;
+    let hint = |key: &bindings::Key| {
+        let (binding, _) = bindings::binding_of(*key)?;
+        Some((help::label(binding, theme), hint_of(app, view, *key).unwrap_or(binding.hint)))
+    };
+    let width = |(label, hint): &(String, &str)| (widgets::width(label) + widgets::width(hint) + 3) as u16;
+    let last: Vec<_> = [bindings::Key::Char('?'), bindings::Key::Char('q')].iter().filter_map(hint).collect();
+    // How to get help and how to leave is said before anything else.
+    let mut room = area.right().saturating_sub(x).saturating_sub(last.iter().map(width).sum());
+    let mut shown = Vec::new();
+    for hint in view.hints().iter().chain(&[bindings::Key::Char(' ')]).filter_map(hint) {
+        if width(&hint) <= room {
+            room -= width(&hint);
+            shown.push(hint);
         }
-        x = put(buffer, left, x, area.y, &label, theme.accent());
-        x = put(buffer, left, x, area.y, &format!(" {}  ", binding.hint), theme.muted());
+    }
+    for (label, hint) in shown.into_iter().chain(last) {
+        x = put(buffer, area, x, area.y, &label, theme.accent());
+        x = put(buffer, area, x, area.y, &format!(" {hint}  "), theme.muted());
+    }
+    if let Some(cost) = status.cost.filter(|cost| widgets::width(cost) <= usize::from(room)) {
+        put_right(buffer, area, 0, cost, theme.axis());
+    }
+}
+
+/// What a key does here and now, where that is not what its binding says.
+fn hint_of(app: &App, view: &dyn View, key: bindings::Key) -> Option<&'static str> {
+    match key {
+        bindings::Key::Up => Some(view.vertical_name()),
+        bindings::Key::Char(' ') if app.lanes().iter().all(|lane| lane.state().is_over()) => {
+            Some(if app.options().playback.playing { "pause" } else { "play" })
+        }
+        _ => None,
     }
 }
 
@@ -307,14 +321,14 @@ fn latest(app: &App) -> &'static str {
 fn choices(app: &App) -> String {
     let options = app.options();
     let smoothing = if options.smoothing.is_on() {
-        format!("ema {}", options.smoothing.decay())
+        format!("smoothing {}", options.smoothing.decay())
     } else {
         "raw".to_owned()
     };
     let scale = match options.scale {
         crate::app::options::ScaleChoice::Natural => "",
-        crate::app::options::ScaleChoice::Linear => " linear",
-        crate::app::options::ScaleChoice::Log => " log",
+        crate::app::options::ScaleChoice::Linear => ", linear scale",
+        crate::app::options::ScaleChoice::Log => ", log scale",
     };
     format!("{smoothing}{scale}")
 }

@@ -43,6 +43,10 @@ impl View for Shortcut {
         Action::MoveBlock(by)
     }
 
+    fn vertical_name(&self) -> &'static str {
+        "block"
+    }
+
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         let lanes: Vec<&Lane> = app.visible_lanes().filter(|lane| has_shortcuts(lane)).collect();
         let parts = parts(area, app);
