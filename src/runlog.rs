@@ -106,7 +106,7 @@ pub enum RunLogError {
         root: PathBuf,
     },
     /// There are not so many runs.
-    #[error("no run {back} before the latest in {}, which holds {count}", shown(root))]
+    #[error("latest~{back}: expected more than {back} runs in {}, found {count}", shown(root))]
     TooFew {
         /// How many before the latest.
         back: usize,

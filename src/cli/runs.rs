@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
-use super::{RunsFolder, saved, warn, write_json};
 use super::table::{Align, Table, duration, loss, percent, state};
+use super::{RunsFolder, saved, warn, write_json};
 use crate::archive::{self, Opened};
 use crate::catalog::run::At;
 use crate::catalog::sort::order;
@@ -160,7 +160,9 @@ fn print(args: &RunsArgs, filter: &Filter, root: &Path, out: &mut dyn Write) -> 
         write_json(&printed, out)?;
     } else if known.is_empty() && filter.is_everything() {
         warn(&format!("no runs in {} yet; `skiplane train` makes one", root.display()));
-    } else if !known.is_empty() {
+    } else if known.is_empty() {
+        warn(&format!("no run in {} matches the filter", root.display()));
+    } else {
         write_table(&known, out)?;
     }
     for index in shown {

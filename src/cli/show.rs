@@ -8,8 +8,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::{RunsFolder, write_json};
 use super::table::{Align, Table, count, duration, loss, percent, state};
+use super::{RunsFolder, write_json};
 use crate::app::{App, fairness};
 use crate::archive::{self, Opened};
 use crate::experiment::Experiment;

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use anyhow::anyhow;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::appearance::AppearanceArgs;
@@ -11,7 +13,7 @@ use super::{RunsFolder, destination, saved};
 use crate::app::{Action, ViewKind};
 use crate::theme::Theme;
 use crate::units::Step;
-use crate::views;
+use crate::views::{self, view_of};
 
 /// The most cells each way.
 const LARGEST: u16 = 1000;
@@ -27,7 +29,7 @@ pub(super) struct SnapshotArgs {
     #[arg(required = true)]
     run: Vec<String>,
     /// The view.
-    #[arg(long, value_name = "NAME", value_parser = view)]
+    #[arg(long, value_name = "NAME", value_parser = views())]
     view: ViewKind,
     /// The step that the cursor is on; the last one where not given.
     #[arg(long, value_name = "N")]
@@ -57,11 +59,14 @@ enum Format {
     Svg,
 }
 
-fn view(name: &str) -> Result<ViewKind, String> {
-    ViewKind::by_name(name).ok_or_else(|| {
-        let names: Vec<&str> = ViewKind::ALL.iter().map(|view| view.name()).collect();
-        format!("expected one of {}", names.join(", "))
-    })
+/// The names of the views, each with what it shows.
+fn views() -> impl TypedValueParser<Value = ViewKind> {
+    let named = |kind: ViewKind| {
+        let value = PossibleValue::new(kind.name());
+        view_of(kind).map_or(value.clone(), |view| value.help(view.title()))
+    };
+    PossibleValuesParser::new(ViewKind::ALL.iter().copied().map(named))
+        .try_map(|name| ViewKind::by_name(&name).ok_or("no view of this name"))
 }
 
 fn size(given: &str) -> Result<(u16, u16), String> {
@@ -77,9 +82,22 @@ fn size(given: &str) -> Result<(u16, u16), String> {
 
 pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let folders = args.run.iter().map(|run| args.folder.resolve(run)).collect::<Result<Vec<_>, _>>()?;
+    let (columns, rows) = views::LEAST_SIZE;
+    if args.size.0 < columns || args.size.1 < rows {
+        let (width, height) = args.size;
+        return Err(Failure::Input(anyhow!(
+            "--size: expected at least {columns}x{rows}, found {width}x{height}"
+        )));
+    }
     let (mut app, mut shelf) = saved::fold(&folders)?;
     app.act(Action::SelectView(args.view));
     if let Some(step) = args.step {
+        let last = app.last_step();
+        if step > last.0 {
+            return Err(Failure::Input(anyhow!(
+                "--step: expected at most {last}, the last step, found {step}"
+            )));
+        }
         app.act(Action::SelectStep(Step(step)));
     }
     let theme = Theme::new(

@@ -125,8 +125,8 @@ enum Found {
 /// A file, with `.toml` or without, else what is built in by that name.
 fn find(given: &Path) -> Result<Found, Failure> {
     let name = given.to_string_lossy();
-    let is_name = !name.contains(['/', std::path::MAIN_SEPARATOR]);
-    let name = name.strip_suffix(".toml").unwrap_or(&name);
+    let is_name = !name.contains(['/', std::path::MAIN_SEPARATOR]) && !name.ends_with(".toml");
+    let name = &*name;
     let with_suffix = PathBuf::from(format!("{name}.toml"));
     if given.is_file() {
         return Ok(Found::File(given.to_owned()));

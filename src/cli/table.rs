@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
 
 use crate::runlog::LaneSummary;
-use crate::text::{printable, self, short};
+use crate::text::{self, printable, short};
 
 /// Spaces between two columns.
 const GAP: usize = 2;

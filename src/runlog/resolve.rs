@@ -175,7 +175,7 @@ mod tests {
         );
         assert!(found(&root, "121").contains("20261123-121710-depth, 20261123-121610-quick"));
         assert!(
-            found(&root, "latest~2").contains("no run 2 before the latest"),
+            found(&root, "latest~2").contains("latest~2: expected more than 2 runs in "),
             "{}",
             found(&root, "latest~2")
         );

@@ -96,6 +96,17 @@ fn bad_usage_and_bad_input_end_with_status_two() {
         (&["show", "latest", "--runs", "elsewhere"], "no run in elsewhere yet"),
         (&["check", "missing.toml"], "could not read the experiment missing.toml"),
         (&["check", "runs"], "expected a TOML file"),
+        (&["snapshot", "latest", "--view", "overview", "--step", "99999"], "the last step, found 99999"),
+        (
+            &["snapshot", "latest", "--view", "overview", "--size", "20x5"],
+            "--size: expected at least 36x10, found 20x5",
+        ),
+        (&["snapshot", "latest", "--view", "hetmap"], "[possible values: overview, profile, heatmap"),
+        (
+            &["check", "qiuck"],
+            "no experiment `qiuck`: expected a file, or one of plain-vs-residual, depth, quick",
+        ),
+        (&["train", "qiuck"], "did you mean quick?"),
         (
             &["check", "bad.toml"],
             "bad.toml:4: training.steps: expected a whole number of at least 1, found `many`",
@@ -323,9 +334,36 @@ fn a_snapshot_is_one_frame_of_the_asked_size() {
     let ansi = output(folder.path(), &["snapshot", "latest", "--view", "profile", "--format", "ansi"]);
     assert!(ansi.contains("\u{1b}["));
     let error = refused(folder.path(), &["snapshot", "latest", "--view", "prfile"], 2);
-    assert!(error.contains("expected one of overview, profile"), "{error}");
+    assert!(error.contains("[possible values: overview, profile"), "{error}");
     for size in ["80", "0x24", "80x", "99999x24", "x"] {
         let error = refused(folder.path(), &["snapshot", "latest", "--view", "profile", "--size", size], 2);
         assert!(error.contains("expected columns x rows"), "{error}");
     }
+}
+
+#[test]
+fn experiments_of_the_program_go_by_their_names_and_files_come_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |arguments: &[&str]| {
+        let output = skiplane(folder.path(), arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let steps = |text: &str| text.lines().find(|line| line.contains("steps =")).unwrap().trim().to_owned();
+    assert_ne!(steps(&said(&["check", "quick"])), "steps = 7");
+    let own = include_str!("../../experiments/quick.toml");
+    let line = own.lines().find(|line| line.starts_with("steps =")).unwrap();
+    fs::write(folder.path().join("quick.toml"), own.replace(line, "steps = 7")).unwrap();
+    assert_eq!(steps(&said(&["check", "quick"])), "steps = 7");
+}
+
+#[test]
+fn a_run_goes_by_any_part_of_its_id() {
+    let (folder, _) = folder_with_a_run();
+    let shown = skiplane(folder.path(), &["show", "121610"]);
+    assert!(shown.status.success());
+    let latest = skiplane(folder.path(), &["show", "latest"]);
+    assert_eq!(shown.stdout, latest.stdout);
+    let error = refused(folder.path(), &["show", "latest~1"], 2);
+    assert!(error.contains("latest~1"), "{error}");
 }
