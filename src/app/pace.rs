@@ -213,7 +213,7 @@ mod tests {
         at_ms += 8.64e7;
         let time = At { at_ms };
         let checkpoint = Some("plain-250.safetensors".to_owned());
-        let again = LaneResumed { step: Step(250), checkpoint, time };
+        let again = LaneResumed { step: Step(250), checkpoint, changes: Vec::new(), time };
         lane.apply(&RunEvent::LaneResumed(again), None);
         assert_left(&lane, 750.0 * 110.0);
         make(&mut lane, 251..=280, at_ms);

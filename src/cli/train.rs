@@ -1,6 +1,6 @@
 //! `skiplane train`: trains the lanes of an experiment, on the dashboard or without it.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
@@ -15,18 +15,18 @@ use super::check::topologies;
 use super::detach::{self, Waiting};
 use super::failure::Failure;
 use super::live_source::LiveSource;
-use super::{RunsFolder, tell, warn};
 use super::source::{Changes, ExperimentArgs, load_data};
+use super::{RunsFolder, tell, warn};
 use crate::app::{App, LaneLabel};
 use crate::archive::Keeper;
-use crate::datasets::{self, Dataset};
+use crate::datasets::Dataset;
 use crate::event::Outcome;
 use crate::experiment::Checked;
 use crate::headless::{self, Reporter, Stopper};
 use crate::nn::kernels::InstructionSet;
 use crate::runlog::{ManifestLane, NewRun, RunFolder};
 use crate::session::live::{self, Command, Live, Setup};
-use crate::tui::{Parting, self};
+use crate::tui::{self, Parting};
 
 /// Trains the lanes of an experiment side by side.
 ///

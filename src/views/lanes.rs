@@ -28,15 +28,14 @@ fn telling<'a>(name: &'a str, all: &[&str]) -> &'a str {
     let mut rest = name;
     let mut others: Vec<&str> = all.to_vec();
     while let Some((word, behind)) = rest.split_once('-')
-        && let Some(cut) = others.iter().map(|other| Some(other.split_once('-')?)).collect::<Option<Vec<_>>>()
+        && let Some(cut) = others.iter().map(|other| other.split_once('-')).collect::<Option<Vec<_>>>()
         && cut.iter().all(|(other, _)| *other == word)
     {
         rest = behind;
         others = cut.into_iter().map(|(_, behind)| behind).collect();
     }
     while let Some((before, word)) = rest.rsplit_once('-')
-        && let Some(cut) =
-            others.iter().map(|other| Some(other.rsplit_once('-')?)).collect::<Option<Vec<_>>>()
+        && let Some(cut) = others.iter().map(|other| other.rsplit_once('-')).collect::<Option<Vec<_>>>()
         && cut.iter().all(|(_, other)| *other == word)
     {
         rest = before;
@@ -150,10 +149,10 @@ pub(super) fn columns(app: &App, area: Rect, least: u16) -> Vec<(&Lane, Rect)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-use crate::app::{Action, LaneLabel};
-use crate::app::specimen::{Specimen, self};
-use crate::experiment::Shortcut;
-use crate::units::LaneIdx;
+    use crate::app::specimen::{self, Specimen};
+    use crate::app::{Action, LaneLabel};
+    use crate::experiment::Shortcut;
+    use crate::units::LaneIdx;
     use proptest::prelude::*;
 
     fn app(labels: &[(&str, &str)]) -> App {

@@ -41,7 +41,7 @@ impl View for Overview {
             return;
         }
         let layout = Layout::of(app, area);
-        verdict::render(app, layout.cards.len(), layout.verdict, buffer, theme);
+        verdict::render(app, layout.verdict, buffer, theme);
         if let Some(middle) = layout.middle {
             between::render_card(app, middle, buffer, theme);
         }

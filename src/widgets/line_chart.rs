@@ -5,8 +5,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::{Axis, Bucket, Extent, label, short};
 use super::canvas::{Canvas, Pen, Rows};
+use super::{Axis, Bucket, Extent, label, short};
 use crate::theme::{Glyph, Theme};
 
 mod axes;

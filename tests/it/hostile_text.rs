@@ -95,7 +95,8 @@ fn hostile_run(root: &Path, ends: [Outcome; 2]) -> PathBuf {
         log.append(&RunEvent::NonFiniteFound(NonFiniteFound { step, layer: Some(LayerIdx(2)), pass, time }))
             .unwrap();
         let file = hostile("checkpoints/x");
-        log.append(&RunEvent::CheckpointWritten(CheckpointWritten { step, file, time })).unwrap();
+        log.append(&RunEvent::CheckpointWritten(CheckpointWritten { step, file, checksums: None, time }))
+            .unwrap();
         log.append(&finished(1, end)).unwrap();
         let log = run.log(LaneIdx(index)).unwrap();
         let kind = crate::runlog::sealed(&format!("{{\"{}\":{{\"step\":1}}}}", HOSTILE.escape_default()));
@@ -207,14 +208,14 @@ fn data_for_programs_says_the_same_and_is_plain() {
 }
 
 #[test]
-fn a_run_that_is_over_says_so_in_plain_text() {
+fn a_run_that_is_no_longer_itself_is_refused_in_plain_text() {
     let root = tempfile::tempdir().unwrap();
-    let run = hostile_run(root.path(), [Outcome::Completed, Outcome::Completed]);
+    let run = hostile_run(root.path(), [Outcome::Stopped, Outcome::Stopped]);
     // An experiment that can be read; the run's own texts stay as they are.
     fs::write(run.join("experiment.toml"), experiment(&["a", "b"]).to_toml().unwrap()).unwrap();
     let text = printed(root.path(), &["train", "--resume", run.to_str().unwrap(), "--headless"]);
-    assert!(text.contains("the run was begun with avx\u{fffd}[31m"), "{text}");
-    assert!(text.contains("all lanes are at their end"), "{text}");
+    assert!(text.contains("expected the experiment and the data that the run was begun with"), "{text}");
+    assert!(text.contains("were plain\u{fffd}[31m"), "{text}");
 }
 
 #[test]

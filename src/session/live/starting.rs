@@ -30,8 +30,8 @@ pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
     let lock = match setup.lock.take() {
         Some(lock) if lock.is_in_place() => lock,
         Some(_) => {
-            let source = io::Error::other("expected the lock that was taken, found it removed; start again");
-            return Err(SessionError::Lock { folder: setup.folder.path().display().to_string(), source });
+            let cause = io::Error::other("expected the lock that was taken, found it removed; start again");
+            return Err(SessionError::Lock { folder: setup.folder.path().display().to_string(), cause });
         }
         None => lock(&setup.folder)?,
     };

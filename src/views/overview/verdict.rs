@@ -12,20 +12,14 @@ use crate::app::{App, Lane, fairness};
 use crate::theme::{Glyph, Theme};
 use crate::widgets;
 
-/// Draws the headline as long as it fits, and at the right whether the comparison is fair and how many lanes are
-/// in sight where some are not.
-pub(super) fn render(app: &App, in_sight: usize, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+/// Draws the headline as long as it fits, and at the right whether the comparison is fair.
+pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let Some((a, b)) = app.pair().filter(|_| area.height > 0) else { return };
     let headlines = headlines(app, (a, b), theme);
-    let all = app.visible_lanes().count();
-    let sight = if in_sight < all { format!("{in_sight} of {all} lanes") } else { String::new() };
     let fairness = if lanes::diverged(app, &[a, b]).is_some() { None } else { fairness_of(a, b, theme) };
     let (texts, style) = fairness.unwrap_or_default();
-    let asides = texts.iter().map(String::as_str).chain([""]).map(|fair| {
-        let gap = if fair.is_empty() || sight.is_empty() { "" } else { "  " };
-        vec![Span::styled(format!("{fair}{gap}"), style), Span::styled(sight.clone(), theme.muted())]
-    });
-    let asides: Vec<Line<'_>> = asides.map(Line::from).collect();
+    let asides: Vec<Line<'_>> =
+        texts.iter().map(String::as_str).chain([""]).map(|fair| Line::styled(fair, style)).collect();
     let fits = |(headline, aside): &(&Line<'_>, &Line<'_>)| {
         let gap = if aside.width() > 0 { 2 } else { 0 };
         headline.width() + gap + aside.width() <= usize::from(area.width)
@@ -140,19 +134,5 @@ mod tests {
         let app =
             specimen::app_of(&[dead("plain", Shortcut::None, 9), dead("residual", Shortcut::Identity, 7)]);
         assert_eq!(headline(&app, 120), "✗ plain diverged at step 9, residual at step 7: nothing to compare");
-    }
-
-    #[test]
-    fn lanes_out_of_sight_are_counted() {
-        let lane =
-            |name: &str, depth, shortcut| Specimen { steps: 30, ..Specimen::new(name, depth, shortcut) };
-        let app = specimen::app_of(&[
-            lane("plain-8", 8, Shortcut::None),
-            lane("plain-14", 14, Shortcut::None),
-            lane("plain-20", 20, Shortcut::None),
-            lane("residual-8", 8, Shortcut::Identity),
-        ]);
-        assert!(headline(&app, 120).ends_with("3 of 4 lanes"), "{}", headline(&app, 120));
-        assert!(!headline(&app, 200).contains("of 4 lanes"), "{}", headline(&app, 200));
     }
 }
