@@ -8,10 +8,10 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::source::{Changes, ExperimentArgs, load_data};
-use super::table::{Align, Table, bytes, count};
+use super::table::{Align, Table, bytes};
 use crate::experiment::{self, Checked, Experiment};
 use crate::model;
-use crate::text::{escaped_json, printable};
+use crate::text::{escaped_json, grouped, printable};
 use crate::topology::Topology;
 use memory::RunMemory;
 
@@ -51,8 +51,8 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> 
     writeln!(
         out,
         "# {} training and {} test images of {} (channels x height x width) in {} classes; {} steps are {:.2} epochs",
-        count(dataset.train.len() as u64),
-        count(dataset.test.len() as u64),
+        grouped(dataset.train.len() as u64),
+        grouped(dataset.test.len() as u64),
         dataset.shape,
         dataset.classes.len(),
         experiment.training.steps,
@@ -160,8 +160,8 @@ fn write_costs(
             lane.name.clone(),
             topology.layers.len().to_string(),
             topology.blocks.len().to_string(),
-            count(topology.parameters()),
-            count(PASSES * topology.multiply_adds() * batch as u64),
+            grouped(topology.parameters()),
+            grouped(PASSES * topology.multiply_adds() * batch as u64),
             bytes(*alone),
         ]);
     }

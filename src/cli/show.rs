@@ -8,14 +8,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::table::{Align, Table, count, duration, loss, percent, state};
+use super::table::{Align, Table, duration, loss, percent, state};
 use super::{RunsFolder, write_json};
 use crate::app::{App, fairness};
 use crate::archive::{self, Opened};
 use crate::experiment::Experiment;
 use crate::runlog::{self, RunFolder, RunSummary};
 use crate::session::replay::Report;
-use crate::text::printable;
+use crate::text::{grouped, printable};
 use crate::topology::Topology;
 use crate::units::LaneIdx;
 
@@ -210,7 +210,7 @@ fn write_lanes(shown: &Shown, out: &mut dyn Write) -> std::io::Result<()> {
     for lane in &shown.summary.lanes {
         let network = shown.networks.iter().find(|network| network.lane == lane.name);
         let known =
-            |figure: fn(&Network) -> u64| network.map_or_else(|| "-".to_owned(), |n| count(figure(n)));
+            |figure: fn(&Network) -> u64| network.map_or_else(|| "-".to_owned(), |n| grouped(figure(n)));
         table.row([
             lane.name.clone(),
             state(lane),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
 
 use crate::runlog::LaneSummary;
-use crate::text::{self, printable, short};
+use crate::text::{self, grouped, printable, short};
 
 /// Spaces between two columns.
 const GAP: usize = 2;
@@ -66,7 +66,7 @@ impl Table {
 pub(super) fn state(lane: &LaneSummary) -> String {
     match lane.lost_records {
         0 => lane.state.name().to_owned(),
-        lost => format!("{}, lacks {} records", lane.state.name(), count(lost)),
+        lost => format!("{}, lacks {} records", lane.state.name(), grouped(lost)),
     }
 }
 
@@ -90,19 +90,6 @@ pub(super) fn duration(ms: f64) -> String {
     } else {
         format!("{}h{:02}m", seconds as u64 / 3600, seconds as u64 / 60 % 60)
     }
-}
-
-/// A number with its thousands apart.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 /// A number of bytes in the binary unit that suits it.
@@ -138,7 +125,10 @@ mod tests {
 
     #[test]
     fn figures_are_short_and_true() {
-        assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [grouped(0), grouped(999), grouped(1000), grouped(1_234_567)],
+            ["0", "999", "1,000", "1,234,567"]
+        );
         assert_eq!([bytes(12), bytes(2048), bytes(3 << 30)], ["12 B", "2.0 KiB", "3.0 GiB"]);
         assert_eq!([duration(1500.0), duration(61e3), duration(3.7e6)], ["1.5s", "1m01s", "1h01m"]);
         assert_eq!([percent(Some(0.123)), percent(Some(f32::NAN)), percent(None)], ["12.3%", "NaN", "-"]);

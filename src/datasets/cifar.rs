@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use super::error::grouped;
 use super::registry::Source;
 use super::{Dataset, DatasetError, Images, files};
 use crate::experiment::{Data, DatasetEntry};
+use crate::text::grouped;
 use crate::units::ImageShape;
 
 const SIDE: usize = 32;

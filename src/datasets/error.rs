@@ -74,27 +74,3 @@ impl DatasetError {
         DatasetError::File(Box::new(FileError { path, expected, found, remedy }))
     }
 }
-
-/// Writes a count with its digits in groups of three, so that long ones can be compared: `30,730,000`.
-pub(super) fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn digits_stand_in_groups() {
-        let counts = [0, 999, 1000, 30_730_000, 170_052_171];
-        assert_eq!(counts.map(grouped), ["0", "999", "1,000", "30,730,000", "170,052,171"]);
-    }
-}

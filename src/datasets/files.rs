@@ -6,8 +6,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::DatasetError;
-use super::error::grouped;
 use crate::experiment::Data;
+use crate::text::grouped;
 
 /// The longest file that is read; the largest known data set of these kinds has half of it.
 pub(super) const MAX_BYTES: u64 = 1 << 30;

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
-use super::error::grouped;
 use super::files::{self, MAX_BYTES};
 use super::{DatasetError, FileError};
+use crate::text::grouped;
 
 /// The most images or labels of a file; EMNIST's largest split has 814,255.
 const MAX_ITEMS: u64 = 10_000_000;
