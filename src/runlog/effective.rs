@@ -26,7 +26,6 @@ pub struct Superseded {
 #[derive(Clone, Debug, PartialEq)]
 struct Place {
     file: String,
-    step: Step,
     end: u64,
 }
 
@@ -52,8 +51,7 @@ impl Superseded {
             RunEvent::LaneStarted(_) => self.begun = bytes.end,
             RunEvent::StepFinished(step) => self.steps.push((step.step, bytes.start)),
             RunEvent::CheckpointWritten(written) => {
-                let (file, step) = (written.file.clone(), written.step);
-                self.checkpoints.push(Place { file, step, end: bytes.end });
+                self.checkpoints.push(Place { file: written.file.clone(), end: bytes.end });
             }
             RunEvent::LaneResumed(resumed) => {
                 let from = self.go_back(resumed).unwrap_or(bytes.start);

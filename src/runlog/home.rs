@@ -87,7 +87,12 @@ impl Home {
     }
 }
 
-/// The device and inode of what a path leads to.
+/// The identity of what a path leads to.
 fn identity_of(path: &Path) -> io::Result<(u64, u64)> {
-    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+    fs::metadata(path).map(|metadata| identity(&metadata))
+}
+
+/// The device and inode of a file or folder.
+pub(super) fn identity(metadata: &fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }

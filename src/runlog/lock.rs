@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::OFlags;
 
 use super::bounded::open;
+use super::home::identity;
 use super::status::Status;
 
 /// The file's name in the run's folder.
@@ -61,9 +62,8 @@ impl RunLock {
 
     /// Whether the file that is locked still stands in its place, so that nobody else takes another one.
     pub fn is_in_place(&self) -> bool {
-        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
         let [held, found] =
-            [self.file.metadata(), fs::symlink_metadata(&self.path)].map(|it| it.map(identity));
+            [self.file.metadata(), fs::symlink_metadata(&self.path)].map(|it| it.map(|it| identity(&it)));
         held.is_ok_and(|held| found.is_ok_and(|found| held == found))
     }
 }

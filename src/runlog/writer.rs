@@ -5,12 +5,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::back::LinesBack;
-use super::home::Home;
+use super::home::{Home, identity};
 use super::reader::MAX_LINE;
 use super::record::{Frame, TRAILER, apart, frame, seal};
 use crate::event::RunEvent;
@@ -304,10 +304,6 @@ fn other_content() -> io::Error {
 
 fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).open(path)
-}
-
-fn identity(metadata: &fs::Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
 }
 
 /// The last bytes before `length`; fewer at the beginning.
