@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use clap::Parser;
-use skiplane::event::{RunEvent, StepFinished};
+use skiplane::event::{Kind, RunEvent};
+use skiplane::metric::Shape;
 use skiplane::runlog::{Entry, LogKeeper, LogReader, LogWriter};
 
 /// Turns before those that count.
@@ -32,14 +33,15 @@ struct Arguments {
 }
 
 /// The steps with statistics of a log, and its layers.
-fn steps(log: &Path) -> anyhow::Result<(usize, Vec<StepFinished>)> {
+fn steps(log: &Path) -> anyhow::Result<(usize, Vec<RunEvent>)> {
     let (mut layers, mut steps) = (0, Vec::new());
     let mut reader = LogReader::open(log)?;
     while let Some(entry) = reader.next_entry()? {
-        match entry {
-            Entry::Event { event: RunEvent::LaneStarted(start), .. } => layers = start.topology.layers.len(),
-            Entry::Event { event: RunEvent::StepFinished(step), .. } if !step.statistics.is_empty() => {
-                steps.push(step)
+        let Entry::Event { event, .. } = entry else { continue };
+        match &event.kind {
+            Kind::LaneStarted(start) => layers = start.structure.layers.len(),
+            Kind::Measured(values) if values.iter().any(|(metric, _)| metric.shape() == Shape::Numbers) => {
+                steps.push(event);
             }
             _ => {}
         }
@@ -66,12 +68,11 @@ fn main() -> anyhow::Result<()> {
     )?;
     for (index, log) in arguments.logs.iter().enumerate() {
         let (layers, steps) = steps(log)?;
-        let step_ms =
-            median(steps.iter().map(|step| Duration::from_secs_f64(step.time.step_ms / 1e3)).collect());
+        let step_ms = steps.iter().filter_map(|step| step.time.step_ms);
+        let step_ms = median(step_ms.map(|ms| Duration::from_secs_f64(ms / 1e3)).collect());
         let mut keeper = LogKeeper::new(LogWriter::create(&folder.path().join(format!("{index}.jsonl")))?);
         let (mut times, mut bytes) = (Vec::new(), 0);
-        let events: Vec<RunEvent> = steps.into_iter().map(RunEvent::StepFinished).collect();
-        for (turn, event) in events.iter().cycle().take(WARM_UP + arguments.steps).enumerate() {
+        for (turn, event) in steps.iter().cycle().take(WARM_UP + arguments.steps).enumerate() {
             let start = Instant::now();
             let place = black_box(keeper.append(black_box(event)));
             let time = start.elapsed();

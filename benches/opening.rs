@@ -18,8 +18,8 @@ use serde::Serialize;
 use skiplane::app::specimen::{Specimen, topology};
 use skiplane::event::*;
 use skiplane::experiment::Shortcut;
+use skiplane::metric::{Metric, known};
 use skiplane::runlog::{NewRun, RunFolder};
-use skiplane::statistic::{Statistic, Subject};
 use skiplane::topology::Topology;
 use skiplane::units::{LaneIdx, Step};
 
@@ -335,15 +335,13 @@ fn write_lane(
     let short = Specimen { breaks_off_at: Some(0), ..specimen.clone() };
     let mut events = short.events();
     writer.append(&events.remove(0))?;
-    let of = |subject| match subject {
-        Subject::Layer => topology.layers.len(),
-        Subject::Block => topology.blocks.len(),
-    };
-    let statistics: Vec<Statistic> = match log {
-        Log::Million => {
-            Statistic::ALL.iter().copied().filter(|s| s.subject() == Subject::Layer).take(14).collect()
-        }
-        Log::Gigabyte => Statistic::ALL.to_vec(),
+    let of =
+        |metric: Metric| if metric.is_of_layers() { topology.layers.len() } else { topology.blocks.len() };
+    let of_layers = || known::ALL.iter().copied().filter(|metric| metric.is_of_layers());
+    let of_blocks = || known::ALL.iter().copied().filter(|metric| metric.is_of_blocks());
+    let metrics: Vec<Metric> = match log {
+        Log::Million => of_layers().take(14).collect(),
+        Log::Gigabyte => of_layers().take(18).chain(of_blocks()).collect(),
     };
     let mut noise = 0x2545_F491_4F6C_DD1D_u64 ^ lane.0 as u64;
     let mut next = move || {
@@ -354,26 +352,21 @@ fn write_lane(
     };
     for step in 1..=specimen.steps {
         let slope = 1.0 / (1.0 + step as f32 / 500.0);
-        let columns = statistics.iter().map(|statistic| {
-            let values = (0..of(statistic.subject())).map(|_| slope * (0.5 + next())).collect();
-            (*statistic, values)
+        let columns = metrics.iter().map(|metric| {
+            let values: Vec<f32> = (0..of(*metric)).map(|_| slope * (0.5 + next())).collect();
+            (*metric, values)
         });
-        let statistics: Columns = columns.collect();
-        let (loss, error) = (2.3 * slope + 0.1 * next(), 0.9 * slope + 0.1 * next());
-        let time = StepTime { at_ms: step as f64 * 52.25, step_ms: 51.5, statistics_ms: 1.25 };
-        let step = Step(step);
-        writer.append(&RunEvent::StepFinished(StepFinished {
-            step,
-            loss,
-            error,
-            learning_rate: 0.05,
-            statistics,
-            time,
-        }))?;
+        let columns: Values = columns.collect();
+        let values = Values::default()
+            .with(known::LOSS, 2.3 * slope + 0.1 * next())
+            .with(known::ERROR, 0.9 * slope + 0.1 * next())
+            .with(known::LEARNING_RATE, 0.05)
+            .and(columns);
+        let time = Time { at_ms: step as f64 * 52.25, step_ms: Some(51.5), statistics_ms: Some(1.25) };
+        writer.append(&RunEvent { step: Step(step), time, kind: Kind::Measured(values) })?;
     }
-    let (step, time) = (Step(specimen.steps), At { at_ms: specimen.steps as f64 * 52.25 });
-    let finished = LaneFinished { step, outcome: Outcome::Completed, time };
-    writer.append(&RunEvent::LaneFinished(finished))?;
+    let finished = Kind::LaneFinished(LaneFinished { outcome: Outcome::Completed });
+    writer.append(&RunEvent::new(Step(specimen.steps), specimen.steps as f64 * 52.25, finished))?;
     writer.finish()?;
     Ok(())
 }

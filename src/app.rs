@@ -1,7 +1,7 @@
 //! The state of the dashboard: a fold over events and actions. It reads no clock and never learns whether
 //! the run is live or saved, so that both give the same screens.
 
-use crate::event::RunEvent;
+use crate::event::{Kind, RunEvent};
 use crate::units::{BlockIdx, LaneIdx, LayerIdx, Step};
 
 pub mod action;
@@ -9,22 +9,20 @@ pub mod comparison;
 pub mod fairness;
 pub mod health;
 pub mod lane;
-pub mod matrix;
+mod needs;
 pub mod options;
 pub mod pace;
-pub mod parts;
-mod places;
 pub mod rows;
-pub mod series;
 pub mod smoothing;
-pub mod snapshots;
+mod step_offsets;
 #[doc(hidden)]
 pub mod specimen;
 
 mod act;
 
 pub use action::Action;
-pub use lane::{FOLD_VERSION, Lane, LaneLabel, LaneState};
+pub use lane::{FOLD_VERSION, HistoryKey, Lane, LaneLabel, LaneState};
+pub use needs::{Answer, Need, Wanted};
 pub use options::{Options, ViewKind};
 pub use rows::LayerKey;
 
@@ -73,7 +71,7 @@ impl App {
     pub fn of_lanes(lanes: Vec<Lane>) -> App {
         let mut app = App::new(Vec::new());
         app.hidden = vec![false; lanes.len()];
-        app.rows = rows::rows_of(lanes.iter().filter_map(Lane::topology));
+        app.rows = rows::rows_of(lanes.iter().filter_map(Lane::structure));
         app.lanes = lanes;
         app
     }
@@ -92,8 +90,8 @@ impl App {
     pub fn apply_at(&mut self, lane: LaneIdx, event: &RunEvent, offset: Option<u64>) {
         let Some(lane) = self.lanes.get_mut(lane.0) else { return };
         lane.apply(event, offset);
-        if matches!(event, RunEvent::LaneStarted(_)) {
-            self.rows = rows::rows_of(self.lanes.iter().filter_map(Lane::topology));
+        if matches!(event.kind, Kind::LaneStarted(_)) {
+            self.rows = rows::rows_of(self.lanes.iter().filter_map(Lane::structure));
         }
     }
 
@@ -217,7 +215,7 @@ impl App {
     /// that every visible lane has.
     pub fn row(&self) -> Option<LayerKey> {
         self.row.filter(|row| self.rows.contains(row)).or_else(|| {
-            let started = || self.visible_lanes().filter(|lane| lane.topology().is_some());
+            let started = || self.visible_lanes().filter(|lane| lane.structure().is_some());
             let in_all = |row: &&LayerKey| started().all(|lane| lane.layer_at(**row).is_some());
             let shared: Vec<&LayerKey> = self.rows.iter().filter(in_all).collect();
             shared.get(shared.len() / 2).copied().copied()
@@ -231,7 +229,7 @@ impl App {
 
     /// The block of a lane that the cursor is on: that of its layer, else the nearest.
     pub fn block_in(&self, lane: &Lane) -> Option<BlockIdx> {
-        rows::block_of(lane.topology()?, self.layer_in(lane)?)
+        rows::block_of(lane.structure()?, self.layer_in(lane)?)
     }
 
     /// How the user wants to see things.

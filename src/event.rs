@@ -1,59 +1,80 @@
-//! Everything that can happen in a lane, as one closed enum: the type that the trainer emits, the log stores
-//! and the state folds. Serialised, an event is one object with one key, its kind. Whatever depends on the
-//! clock or the machine's speed stands in a field `time`, so that logs without it are equal where runs are.
+//! Everything that can happen in a lane, as one closed enum in one envelope: the type that the trainer emits, the log
+//! stores and the state folds. Serialised, an event is one object with one key, its kind; under it stand the step, what
+//! the kind has, and the time. Whatever depends on the clock or the machine's speed stands in `time`, so that logs
+//! without it are equal where runs are.
 
+use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::Experiment;
-use crate::topology::Topology;
-use crate::units::{LayerIdx, Step};
+use crate::metric::{Axis, Metric};
+use crate::structure::Structure;
+use crate::units::{ImageShape, LayerIdx, Step};
 
-mod columns;
+mod declared;
+mod evaluation;
 mod histogram;
+mod values;
 pub mod wire;
 
-pub use columns::Columns;
-pub use histogram::{Histogram, LayerHistograms};
+pub use declared::Declared;
+pub use evaluation::{Mode, Split, evaluated};
+pub use histogram::Histogram;
+pub use values::{Value, Values};
 
 /// The major version of the log format; a reader refuses a newer one.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// Something that happened in a lane.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RunEvent {
-    /// The lane's network exists; always the first event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunEvent {
+    /// The updates made when it happened.
+    pub step: Step,
+    /// When, and how long it took.
+    pub time: Time,
+    /// What.
+    pub kind: Kind,
+}
+
+impl RunEvent {
+    /// Something that happened after a step, so many milliseconds since the run started.
+    pub fn new(step: Step, at_ms: f64, kind: Kind) -> RunEvent {
+        RunEvent { step, time: Time::at(at_ms), kind }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// The lane exists; always the first event.
     LaneStarted(Box<LaneStarted>),
-    /// An update was made.
-    StepFinished(StepFinished),
-    /// Histograms of a step were taken; follows its [`RunEvent::StepFinished`].
-    HistogramsTaken(HistogramsTaken),
-    /// A pass over a fixed set of images without an update.
-    EvaluationFinished(EvaluationFinished),
+    /// There are metrics, or axes, that were not declared before.
+    MetricsDeclared(MetricsDeclared),
+    /// Metrics have values at the step.
+    Measured(Values),
     /// Weights were written.
     CheckpointWritten(CheckpointWritten),
     /// The first NaN or infinity of the lane showed.
     NonFiniteFound(NonFiniteFound),
-    /// Training paused, on a command.
-    Paused(Moment),
+    /// Training paused, on an order.
+    Paused,
     /// Training goes on after a pause.
-    Resumed(Moment),
-    /// The lane goes on from an earlier state, in another process than before.
+    Resumed,
+    /// The lane goes on from an earlier state, in another process than before; the step is that state's.
     LaneResumed(LaneResumed),
-    /// Records could not be kept.
+    /// Records could not be kept; the step is that of the last of them.
     RecordsLost(RecordsLost),
     /// How the lane ended; followed by nothing, unless it is resumed. A log without it is of a lane that runs or
     /// crashed.
     LaneFinished(LaneFinished),
 }
 
-impl RunEvent {
+impl Kind {
     /// The kinds by their names in the log.
-    pub const KINDS: &'static [&'static str] = &[
+    pub const NAMES: &'static [&'static str] = &[
         "lane_started",
-        "step_finished",
-        "histograms_taken",
-        "evaluation_finished",
+        "metrics_declared",
+        "measured",
         "checkpoint_written",
         "non_finite_found",
         "paused",
@@ -63,68 +84,90 @@ impl RunEvent {
         "lane_finished",
     ];
 
-    /// The updates made when it happened.
-    pub fn step(&self) -> Step {
+    /// Its name in the log.
+    pub fn name(&self) -> &'static str {
         match self {
-            RunEvent::LaneStarted(_) => Step(0),
-            RunEvent::StepFinished(e) => e.step,
-            RunEvent::HistogramsTaken(e) => e.step,
-            RunEvent::EvaluationFinished(e) => e.step,
-            RunEvent::CheckpointWritten(e) => e.step,
-            RunEvent::NonFiniteFound(e) => e.step,
-            RunEvent::Paused(e) | RunEvent::Resumed(e) => e.step,
-            RunEvent::LaneResumed(e) => e.step,
-            RunEvent::RecordsLost(e) => e.last,
-            RunEvent::LaneFinished(e) => e.step,
-        }
-    }
-
-    /// Milliseconds since the run started.
-    pub fn at_ms(&self) -> f64 {
-        match self {
-            RunEvent::LaneStarted(e) => e.time.at_ms,
-            RunEvent::StepFinished(e) => e.time.at_ms,
-            RunEvent::HistogramsTaken(e) => e.time.at_ms,
-            RunEvent::EvaluationFinished(e) => e.time.at_ms,
-            RunEvent::CheckpointWritten(e) => e.time.at_ms,
-            RunEvent::NonFiniteFound(e) => e.time.at_ms,
-            RunEvent::Paused(e) | RunEvent::Resumed(e) => e.time.at_ms,
-            RunEvent::LaneResumed(e) => e.time.at_ms,
-            RunEvent::RecordsLost(e) => e.time.at_ms,
-            RunEvent::LaneFinished(e) => e.time.at_ms,
+            Kind::LaneStarted(_) => "lane_started",
+            Kind::MetricsDeclared(_) => "metrics_declared",
+            Kind::Measured(_) => "measured",
+            Kind::CheckpointWritten(_) => "checkpoint_written",
+            Kind::NonFiniteFound(_) => "non_finite_found",
+            Kind::Paused => "paused",
+            Kind::Resumed => "resumed",
+            Kind::LaneResumed(_) => "lane_resumed",
+            Kind::RecordsLost(_) => "records_lost",
+            Kind::LaneFinished(_) => "lane_finished",
         }
     }
 }
 
-/// When something happened.
+/// When something happened and, of a step, how long its parts took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct At {
+pub struct Time {
     /// Milliseconds since the run started.
-    pub at_ms: f64,
-}
-
-/// When a step ended and how long its parts took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct StepTime {
-    /// Milliseconds since the run started.
+    #[serde(default)]
     pub at_ms: f64,
     /// Milliseconds of the whole step: batch, forward, backward, update, statistics.
-    pub step_ms: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_ms: Option<f64>,
     /// Milliseconds of it that went to statistics outside the operations themselves.
-    pub statistics_ms: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics_ms: Option<f64>,
 }
 
-/// A lane began: all that is known of it before the first step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+impl Time {
+    /// A moment.
+    pub fn at(at_ms: f64) -> Time {
+        Time { at_ms, ..Time::default() }
+    }
+}
+
+/// A lane began: all that is known of it before the first step. All but its name may be left out by other programs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LaneStarted {
     /// [`FORMAT_VERSION`] of the writer.
     pub version: u32,
-    /// The lane's name in the experiment.
+    /// The lane's name.
     pub lane: String,
+    /// Its layers and blocks.
+    #[serde(flatten)]
+    pub structure: Structure,
+    /// The layers whose metrics are recorded, ascending: what runs over layers has a value for each of these. None where
+    /// it is every layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<Vec<LayerIdx>>,
+    /// What is measured.
+    #[serde(flatten)]
+    pub declared: MetricsDeclared,
+    /// The updates that are to be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Where it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+}
+
+impl LaneStarted {
+    /// The experiment that the lane is of, where it is of one.
+    pub fn experiment(&self) -> Option<&Experiment> {
+        self.provenance.as_ref().map(|provenance| &provenance.experiment)
+    }
+
+    /// The layers that are recorded: how many.
+    pub fn recorded_layers(&self) -> usize {
+        self.recorded.as_ref().map_or(self.structure.layers.len(), Vec::len)
+    }
+}
+
+/// Where a lane comes from: what must be the same for it to be the same lane.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
     /// The whole experiment as resolved.
     pub experiment: Experiment,
-    /// The lane's network.
-    pub topology: Topology,
+    /// The shape of an input image.
+    pub input: ImageShape,
+    /// The number of classes.
+    pub classes: usize,
     /// Training images.
     pub train_images: usize,
     /// Test images.
@@ -136,98 +179,27 @@ pub struct LaneStarted {
     /// SHA-256, in hex, of the data set; none in logs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_set: Option<String>,
-    /// The layers whose statistics and histograms are recorded, ascending: columns of layers and lists of histograms have
-    /// a value for each of these. None where it is every layer. Blocks are always recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recorded: Option<Vec<LayerIdx>>,
-    /// When.
-    pub time: At,
 }
 
-/// An update was made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StepFinished {
-    /// The updates made, this one included.
-    pub step: Step,
-    /// Mean cross-entropy of the batch before the update, in nats.
-    #[serde(with = "wire::float")]
-    pub loss: f32,
-    /// Share of the batch classified wrongly before the update, with batch statistics, 0 to 1.
-    #[serde(with = "wire::float")]
-    pub error: f32,
-    /// The learning rate of the update.
-    pub learning_rate: f64,
-    /// Every layer's and block's statistics; empty where this step records none.
-    #[serde(default, skip_serializing_if = "Columns::is_empty")]
-    pub statistics: Columns,
-    /// When, and how long.
-    pub time: StepTime,
-}
-
-/// Histograms of every layer at a step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HistogramsTaken {
-    /// The step they are of.
-    pub step: Step,
-    /// One entry a layer, in the order of the topology.
-    pub layers: Vec<LayerHistograms>,
-    /// When.
-    pub time: At,
-}
-
-/// The part of the data an evaluation looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Split {
-    /// The first images of the training split, without augmentation.
-    Train,
-    /// The test split.
-    Test,
-}
-
-/// What batch norm normalised by during an evaluation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Running statistics, as at inference.
-    Eval,
-    /// Statistics of the batch itself, as while training.
-    Batch,
-}
-
-/// A pass over a fixed set of images without an update.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EvaluationFinished {
-    /// The updates made before it.
-    pub step: Step,
-    /// The images looked at.
-    pub split: Split,
-    /// How batch norm normalised.
-    pub mode: Mode,
-    /// How many images.
-    pub images: usize,
-    /// Mean cross-entropy, in nats.
-    #[serde(with = "wire::float")]
-    pub loss: f32,
-    /// Share classified wrongly, 0 to 1.
-    #[serde(with = "wire::float")]
-    pub error: f32,
-    /// When.
-    pub time: At,
+/// Metrics and axes that a lane has from here on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MetricsDeclared {
+    /// What is measured.
+    #[serde(default)]
+    pub metrics: Vec<Metric>,
+    /// The axes of these that are neither of layers nor of blocks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub axes: Vec<Axis>,
 }
 
 /// Weights were written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointWritten {
-    /// The updates made before it.
-    pub step: Step,
     /// The network's file, relative to the run's folder; the optimiser's lies beside it.
     pub file: String,
     /// The checksums of both files; none in logs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksums: Option<Checksums>,
-    /// When.
-    pub time: At,
 }
 
 /// The CRC-32 (IEEE 802.3) of each file of a checkpoint, which no flipped bit leaves as it was.
@@ -253,42 +225,25 @@ pub enum Pass {
     Update,
 }
 
-/// The first NaN or infinity of a lane.
+/// The first NaN or infinity of a lane; the step in which it arose counts from 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NonFiniteFound {
-    /// The step in which it arose, counting from 1.
-    pub step: Step,
     /// The first layer it showed in, in the order of the pass; none where only the loss is not finite.
     pub layer: Option<LayerIdx>,
     /// The pass it arose in.
     pub pass: Pass,
-    /// When.
-    pub time: At,
-}
-
-/// A moment between two steps.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Moment {
-    /// The updates made.
-    pub step: Step,
-    /// When.
-    pub time: At,
 }
 
 /// A lane goes on from an earlier state. What its log holds between the record of that state's checkpoint and this one
 /// is superseded: it is made again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LaneResumed {
-    /// The updates made in that state.
-    pub step: Step,
     /// The checkpoint's file, as its own record names it; none where the lane begins again from its initial weights,
     /// and everything after [`LaneStarted`] is superseded.
     pub checkpoint: Option<String>,
     /// What was another than when the lane was started, in words: the user asked for it to go on all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
-    /// When.
-    pub time: At,
 }
 
 /// Records that a full disk or another failure kept out of the log.
@@ -298,10 +253,6 @@ pub struct RecordsLost {
     pub records: u64,
     /// The step of the first.
     pub first: Step,
-    /// The step of the last.
-    pub last: Step,
-    /// When the first record after them was written.
-    pub time: At,
 }
 
 /// How a lane ended.
@@ -310,7 +261,7 @@ pub struct RecordsLost {
 pub enum Outcome {
     /// All steps were made.
     Completed,
-    /// A command stopped it.
+    /// An order stopped it.
     Stopped,
     /// Its loss or weights were no longer finite.
     Diverged,
@@ -324,10 +275,49 @@ pub enum Outcome {
 /// A lane ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LaneFinished {
-    /// The updates made.
-    pub step: Step,
     /// How it ended.
     pub outcome: Outcome,
-    /// When.
-    pub time: At,
+}
+
+impl Serialize for RunEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut event = serializer.serialize_map(Some(1))?;
+        event.serialize_entry(self.kind.name(), &Body(self))?;
+        event.end()
+    }
+}
+
+/// What stands under an event's kind.
+struct Body<'a>(&'a RunEvent);
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let RunEvent { step, time, kind } = self.0;
+        match kind {
+            Kind::LaneStarted(e) => Flat { step, of: e, time }.serialize(serializer),
+            Kind::MetricsDeclared(e) => Flat { step, of: e, time }.serialize(serializer),
+            Kind::Measured(values) => Measured { step, values, time }.serialize(serializer),
+            Kind::CheckpointWritten(e) => Flat { step, of: e, time }.serialize(serializer),
+            Kind::NonFiniteFound(e) => Flat { step, of: e, time }.serialize(serializer),
+            Kind::Paused | Kind::Resumed => Flat { step, of: &(), time }.serialize(serializer),
+            Kind::LaneResumed(e) => Flat { step, of: e, time }.serialize(serializer),
+            Kind::RecordsLost(e) => Flat { step, of: e, time }.serialize(serializer),
+            Kind::LaneFinished(e) => Flat { step, of: e, time }.serialize(serializer),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Flat<'a, T: Serialize> {
+    step: &'a Step,
+    #[serde(flatten)]
+    of: &'a T,
+    time: &'a Time,
+}
+
+#[derive(Serialize)]
+struct Measured<'a> {
+    step: &'a Step,
+    values: &'a Values,
+    time: &'a Time,
 }

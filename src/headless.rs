@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use crate::app::App;
 use crate::app::health::Finding;
 use crate::event::{
-    EvaluationFinished, LaneResumed, LaneStarted, Mode, NonFiniteFound, Outcome, Pass, RecordsLost, RunEvent,
-    Split,
+    LaneResumed, LaneStarted, Mode, NonFiniteFound, Outcome, Pass, RecordsLost, RunEvent, Split, Values,
+    evaluated,
 };
 use crate::text::{percent, printable, short};
-use crate::units::LaneIdx;
+use crate::units::{LaneIdx, Step};
 use bars::Bars;
 use lines::Lines;
 
@@ -22,7 +22,7 @@ mod watch;
 
 pub use watch::{Ending, Stopper, watch};
 
-/// The health rule that finds what [`RunEvent::NonFiniteFound`] tells.
+/// The health rule that finds what [`crate::event::Kind::NonFiniteFound`] tells.
 const NON_FINITE_RULE: &str = "non_finite";
 
 /// Tells a run's events to a user.
@@ -76,7 +76,7 @@ impl Reporter {
         for finding in findings.iter().skip(*told).filter(|finding| finding.rule != NON_FINITE_RULE) {
             let text = finding_text(finding);
             match &mut self.face {
-                Face::Lines(lines) => lines.say(event.at_ms(), lane, &text),
+                Face::Lines(lines) => lines.say(event.time.at_ms, lane, &text),
                 Face::Bars(bars) => bars.say(lane, &text),
             }
         }
@@ -115,56 +115,53 @@ impl Listener {
 }
 
 fn started_text(started: &LaneStarted) -> String {
-    let topology = &started.topology;
-    format!(
-        "started: {} layers, {} parameters, {} training and {} test images, {} steps",
-        topology.layers.len(),
-        topology.parameters(),
-        started.train_images,
-        started.test_images,
-        started.experiment.training.steps
-    )
+    let layers = started.structure.layers.len();
+    let parameters = started.structure.parameters().map(|count| format!(", {count} parameters"));
+    let images = started.provenance.as_ref().map(|provenance| {
+        format!(", {} training and {} test images", provenance.train_images, provenance.test_images)
+    });
+    let steps = started.steps.map(|steps| format!(", {steps} steps"));
+    let more = [parameters, images, steps].map(Option::unwrap_or_default).concat();
+    format!("started: {layers} layers{more}")
 }
 
-fn evaluation_text(evaluation: &EvaluationFinished) -> String {
-    let split = match evaluation.split {
-        Split::Train => "train",
-        Split::Test => "test",
+/// What evaluations say, a line each.
+fn evaluation_texts(step: Step, values: &Values) -> Vec<String> {
+    let passes = [
+        (Split::Train, Mode::Eval, "train", ""),
+        (Split::Train, Mode::Batch, "train", " (batch statistics)"),
+        (Split::Test, Mode::Eval, "test", ""),
+        (Split::Test, Mode::Batch, "test", " (batch statistics)"),
+    ];
+    let text = |(split, mode, name, how)| {
+        let [loss, error] = evaluated(split, mode).map(|metric| values.number(metric));
+        let (error, loss) = (percent(error?), short(loss?.into()));
+        Some(format!("step {step}: {name} error {error}, loss {loss}{how}"))
     };
-    let mode = match evaluation.mode {
-        Mode::Eval => "",
-        Mode::Batch => " (batch statistics)",
-    };
-    let EvaluationFinished { step, images, loss, error, .. } = evaluation;
-    let (error, loss) = (percent(*error), short(f64::from(*loss)));
-    format!("step {step}: {split} error {error}, loss {loss} on {images} images{mode}")
+    passes.into_iter().filter_map(text).collect()
 }
 
-fn non_finite_text(found: &NonFiniteFound, started: Option<&LaneStarted>) -> String {
+fn non_finite_text(step: Step, found: &NonFiniteFound, started: Option<&LaneStarted>) -> String {
     let pass = match found.pass {
         Pass::Forward => "forward",
         Pass::Backward => "backward",
         Pass::Update => "update",
     };
     let name = found.layer.map(|layer| {
-        let layers = started.map(|started| started.topology.layers.as_slice()).unwrap_or_default();
-        layers.get(layer.0).map_or_else(|| format!("layer {layer}"), |layer| layer.name.clone())
+        let known = started.and_then(|started| started.structure.layer(layer));
+        known.map_or_else(|| format!("layer {layer}"), |layer| layer.name.clone())
     });
-    format!(
-        "step {}: first NaN or infinity, {pass}, in {}",
-        found.step,
-        name.as_deref().unwrap_or("the loss")
-    )
+    format!("step {step}: first NaN or infinity, {pass}, in {}", name.as_deref().unwrap_or("the loss"))
 }
 
-fn resumed_text(resumed: &LaneResumed) -> String {
+fn resumed_text(step: Step, resumed: &LaneResumed) -> String {
     let from = resumed.checkpoint.as_ref().map_or("its initial weights".to_owned(), Clone::clone);
     let changes: String = resumed.changes.iter().map(|change| format!("; {change}")).collect();
-    format!("goes on from step {}, {from}{changes}", resumed.step)
+    format!("goes on from step {step}, {from}{changes}")
 }
 
-fn lost_text(lost: &RecordsLost) -> String {
-    let RecordsLost { records, first, last, .. } = lost;
+fn lost_text(last: Step, lost: &RecordsLost) -> String {
+    let RecordsLost { records, first } = lost;
     format!("{records} records of steps {first} to {last} could not be written and are lost")
 }
 

@@ -7,13 +7,15 @@
 // 0: words, the plain data that everything speaks.
 pub mod text;
 pub mod units;
-pub mod statistic;
+pub mod metric;
 pub mod topology;
+pub mod structure;
 pub mod experiment;
 pub mod event;
 // 1: arithmetic, pure functions over slices.
 pub mod random;
 pub mod statistics;
+pub mod history;
 // 2: material.
 pub mod datasets;
 pub mod nn;
@@ -32,7 +34,7 @@ pub mod widgets;
 pub mod views;
 // 7: street.
 pub mod paths;
-pub mod archive;
+pub mod reading;
 pub mod headless;
 pub mod tui;
 pub mod cli;

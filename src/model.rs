@@ -6,8 +6,9 @@ use std::sync::Once;
 use rayon::ThreadPoolBuilder;
 
 use crate::datasets::Batch;
-use crate::event::{Columns, LayerHistograms, Mode, Pass};
+use crate::event::{Mode, Pass, Values};
 use crate::experiment::{ArchitectureEntry, Lane, Optimizer};
+use crate::metric::Metric;
 use crate::topology::Topology;
 use crate::units::{ImageShape, LayerIdx};
 
@@ -28,12 +29,16 @@ mod state;
 
 pub use error::ModelError;
 pub use initialisation::shared_weights_hash;
+pub use measure::HISTOGRAMS;
 pub use memory::{Memory, convolutions};
 
 /// A network with its optimiser, ready to train. It need not be `Send`: each lane builds its own in its thread.
 pub trait Network {
     /// Its layers and blocks.
     fn topology(&self) -> &Topology;
+
+    /// What a step gives of its layers and blocks, in this order.
+    fn metrics(&self) -> Vec<Metric>;
 
     /// Makes one update on a batch. Where forward or backward give a NaN or infinity, the update is left out and
     /// running statistics are put back, so that the network stays that of the last sound step.
@@ -77,10 +82,10 @@ pub struct StepResult {
     pub loss: f32,
     /// Images of the batch classified wrongly before the update.
     pub wrong: usize,
-    /// Statistics by layer and block, where wanted. Plain networks have no block columns.
-    pub statistics: Columns,
-    /// Histograms by layer, where wanted.
-    pub histograms: Option<Vec<LayerHistograms>>,
+    /// The values of [`Network::metrics`], where wanted.
+    pub statistics: Values,
+    /// The histograms of every layer, where wanted: values of [`HISTOGRAMS`].
+    pub histograms: Values,
     /// Where a NaN or infinity showed first; looked for in every step.
     pub non_finite: Option<NonFinite>,
     /// Milliseconds that went to statistics outside the operations themselves.

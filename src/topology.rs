@@ -19,6 +19,18 @@ pub enum ShortcutKind {
     Projection,
 }
 
+impl ShortcutKind {
+    /// Its name in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            ShortcutKind::None => "none",
+            ShortcutKind::Identity => "identity",
+            ShortcutKind::ZeroPadding => "zero_padding",
+            ShortcutKind::Projection => "projection",
+        }
+    }
+}
+
 /// The part a weight layer plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -31,6 +43,18 @@ pub enum LayerKind {
     Projection,
     /// The linear layer that gives the logits.
     Head,
+}
+
+impl LayerKind {
+    /// Its name in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            LayerKind::Stem => "stem",
+            LayerKind::Convolution => "convolution",
+            LayerKind::Projection => "projection",
+            LayerKind::Head => "head",
+        }
+    }
 }
 
 /// A weight layer with the batch norm, ReLU and addition that follow it.

@@ -4,8 +4,11 @@
 use std::path::Path;
 
 use crate::datasets::{BatchOrder, Dataset};
+#[cfg(doc)]
+use crate::event::Kind;
 use crate::event::{Mode, Outcome, RunEvent, Split};
 use crate::experiment::Experiment;
+use crate::metric::Metric;
 use crate::model::Network;
 use crate::units::Step;
 
@@ -79,11 +82,13 @@ pub struct Resumed {
     pub evaluated: Vec<(Split, Mode)>,
     /// What is another than when the lane was started, in words.
     pub changes: Vec<String>,
+    /// The metrics that its log declares.
+    pub declared: Vec<Metric>,
 }
 
 /// Trains a network to the end, to divergence or until told to stop; `batches` gives the batch of each step
-/// from the one after those made. The first event is [`RunEvent::LaneStarted`], or [`RunEvent::LaneResumed`] where the
-/// lane goes on, the last one [`RunEvent::LaneFinished`] with the outcome that is returned.
+/// from the one after those made. The first event is [`Kind::LaneStarted`], or [`Kind::LaneResumed`] where the
+/// lane goes on, the last one [`Kind::LaneFinished`] with the outcome that is returned.
 pub fn train(
     network: &mut dyn Network,
     batches: &mut dyn Batches,

@@ -5,7 +5,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-use crate::app::{Action, App, Lane, ViewKind};
+use crate::app::{Action, App, Lane, Need, ViewKind, Wanted};
 use crate::theme::Theme;
 
 mod bindings;
@@ -34,6 +34,12 @@ pub trait View: Sync {
 
     /// What it shows, in one line.
     fn title(&self) -> &'static str;
+
+    /// What it draws from, beside what the state always holds.
+    fn wants(&self, app: &App) -> Vec<Wanted> {
+        let _ = app;
+        vec![Wanted::Cursor]
+    }
 
     /// Draws it. Any area, however small, must do.
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme);
@@ -81,11 +87,16 @@ pub fn view_of(kind: ViewKind) -> Option<&'static dyn View> {
     ALL.iter().copied().find(|view| view.kind() == kind)
 }
 
+/// What the view that is shown lacks: it is drawn without it, and again when it came.
+pub fn needs(app: &App) -> Vec<Need> {
+    view_of(app.options().view).map(|view| app.needs(&view.wants(app))).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::app::specimen;
-    use crate::statistic::Statistic;
+    use crate::metric::known;
     use crate::theme::{Background, Characters, Colors};
     use crate::units::Step;
     use proptest::prelude::*;
@@ -133,7 +144,8 @@ mod tests {
                 for _ in 0..axis {
                     app.act(Action::CycleAxis);
                 }
-                app.act(Action::SelectStatistic(Statistic::ALL[statistic]));
+                let all: Vec<_> = known::ALL.iter().filter(|m| m.is_of_layers() || m.is_of_blocks()).collect();
+                app.act(Action::SelectStatistic(*all[statistic]));
                 app.act(Action::SelectStep(Step(step)));
                 app.act(Action::MoveLayer(layer));
                 for kind in ViewKind::ALL {

@@ -3,7 +3,7 @@
 
 use super::options::{Axis, Options, Playback, ViewKind};
 use super::{Action, App, Lane, rows};
-use crate::statistic::{Statistic, Subject};
+use crate::metric::Metric;
 use crate::units::{BlockIdx, LaneIdx, Step};
 
 /// The most digits the prompt for a step takes.
@@ -38,8 +38,8 @@ pub(super) fn act(app: &mut App, action: Action) {
         Action::SelectPreviousStatistic => turn_statistic(app, -1),
         Action::SelectNextHistogram => app.options.histogram = app.options.histogram.next(),
         Action::CycleScale => {
-            let Options { view, statistic, scale, .. } = app.options;
-            app.options.scale = scale.next(view, statistic.scale());
+            let Options { view, scale, .. } = app.options;
+            app.options.scale = scale.next(view, app.statistic().scale());
         }
         Action::CycleSmoothing => app.options.smoothing = app.options.smoothing.next(),
         Action::CycleAxis => app.options.axis = Axis::next(app.options.axis),
@@ -89,7 +89,7 @@ fn page(app: &App) -> i64 {
     i64::try_from((app.last_step().0 / 20).max(1)).unwrap_or(i64::MAX)
 }
 
-/// Moving by hand halts playback: two hands on one cursor are one too many.
+/// Moves the cursor for the user, which halts playback.
 fn move_by_hand(app: &mut App, by: i64) {
     app.options.playback.playing = false;
     move_step(app, by);
@@ -122,10 +122,10 @@ fn move_layer(app: &mut App, by: i64) {
 fn move_block(app: &mut App, by: i64) {
     let selected = app.lane(app.lane).into_iter();
     let target = selected.chain(app.visible_lanes()).find_map(|lane| {
-        let topology = lane.topology()?;
+        let structure = lane.structure()?;
         let block = app.block_in(lane)?;
-        let last = topology.blocks.len().checked_sub(1)?;
-        rows::key_of_block(topology, BlockIdx(moved(block.0, by, last)))
+        let last = structure.blocks.len().checked_sub(1)?;
+        rows::key_of_block(structure, BlockIdx(moved(block.0, by, last)))
     });
     app.row = target.or(app.row);
 }
@@ -156,22 +156,20 @@ fn toggle_lane(app: &mut App, idx: LaneIdx) {
     }
 }
 
-fn select_statistic(app: &mut App, statistic: Statistic) {
-    match statistic.subject() {
-        Subject::Layer => app.options.statistic = statistic,
-        Subject::Block => app.options.block_statistic = statistic,
+fn select_statistic(app: &mut App, statistic: Metric) {
+    if statistic.is_of_blocks() {
+        app.options.block_statistic = statistic;
+    } else {
+        app.options.statistic = statistic;
     }
-    let shown = [app.options.statistic, app.options.block_statistic];
-    app.lanes.iter_mut().for_each(|lane| lane.release(shown));
+    let shown = [app.statistic(), app.block_statistic()];
+    app.lanes.iter_mut().for_each(|lane| lane.release(&shown));
 }
 
 fn turn_statistic(app: &mut App, by: i64) {
-    let current = match app.options.view {
-        ViewKind::Shortcut => app.options.block_statistic,
-        _ => app.options.statistic,
-    };
-    let choices: Vec<Statistic> =
-        Statistic::ALL.iter().copied().filter(|s| s.subject() == current.subject()).collect();
+    let of_blocks = app.options.view == ViewKind::Shortcut;
+    let current = if of_blocks { app.block_statistic() } else { app.statistic() };
+    let choices = app.statistics(of_blocks);
     let at = choices.iter().position(|s| *s == current).unwrap_or(0);
     if let Some(next) = choices.get(turned(at, by, choices.len())) {
         select_statistic(app, *next);
@@ -222,7 +220,7 @@ fn select_finding(app: &mut App, at: usize) {
     let Some(found) = findings.get(at).copied() else { return };
     let (key, layer) = (super::key_of(found), found.layer);
     let (step, lane, _) = key;
-    let row = layer.and_then(|layer| app.lane(lane)?.topology()?.layers.get(layer.0).map(rows::LayerKey::of));
+    let row = layer.and_then(|layer| Some(rows::LayerKey::of(app.lane(lane)?.structure()?, layer)));
     app.row = row.or(app.row);
     app.lane = lane;
     select_step(app, step);

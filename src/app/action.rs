@@ -3,7 +3,7 @@
 
 use super::options::ViewKind;
 use super::rows::LayerKey;
-use crate::statistic::Statistic;
+use crate::metric::Metric;
 use crate::units::{LaneIdx, Step};
 
 /// An order to [`super::App::act`].
@@ -50,7 +50,7 @@ pub enum Action {
     ShowAllLanes,
 
     /// Chooses a statistic.
-    SelectStatistic(Statistic),
+    SelectStatistic(Metric),
     /// Chooses the next statistic of the kind that the current view shows.
     SelectNextStatistic,
     /// Chooses the previous one.

@@ -1,10 +1,9 @@
 //! What lies between two lanes: the difference of their curves, and who leads since when.
 
 use super::lane::Lane;
-use super::matrix::Matrix;
-use super::series::Series;
 use super::smoothing::smoothed;
-use crate::statistic::Scale;
+use crate::history::{History, Point};
+use crate::metric::Scale;
 use crate::units::Step;
 
 /// The steps whose training errors a lead is the mean of.
@@ -39,9 +38,9 @@ pub fn lead(a: &Lane, b: &Lane, step: Step) -> Option<Lead> {
     let apart = mean(last);
     let other_side = |at: &usize| mean(*at) * apart.signum() <= 0.0;
     let since = (0..last).rev().find(other_side).map_or(0, |at| at + 1);
-    let start = a.error().at(points[first(last)].0)?.first_step;
+    let start = a.error().at(points[first(last)].0)?.span.first_step;
     let over = (start, points[last].0);
-    let batch = |lane: &Lane| lane.started().map(|started| started.experiment.training.batch);
+    let batch = |lane: &Lane| lane.experiment().map(|experiment| experiment.training.batch);
     let images = (over.1.0 - over.0.0 + 1) as f64 * batch(a)?.min(batch(b)?) as f64;
     // The variance of a share is a quarter at most, and that of a difference twice as much.
     let is_clear = apart.abs() > 2.0 * (2.0 * 0.25 / images).sqrt();
@@ -50,7 +49,7 @@ pub fn lead(a: &Lane, b: &Lane, step: Step) -> Option<Lead> {
 
 /// The difference `a - b` of two smoothed curves, at the steps of `a` up to the end of the shorter; `b` is
 /// taken at its last point not later than that.
-pub fn difference(a: &Series, b: &Series, decay: f64) -> Vec<(Step, f32)> {
+pub fn difference(a: &History, b: &History, decay: f64) -> Vec<(Step, f32)> {
     let b: Vec<(Step, f32)> = smoothed(b, decay).collect();
     let Some(end) = b.last().map(|(step, _)| *step) else { return Vec::new() };
     let mut at = 0;
@@ -77,16 +76,22 @@ pub fn between(scale: Scale, a: f32, b: f32) -> Option<f32> {
     between.is_finite().then_some(between)
 }
 
-/// What lies [`between`] a column of one matrix and a column of another, at the steps of the first up to
+/// What lies [`between`] the points of one number and those of another, at the steps of the first up to
 /// the end of the shorter.
-pub fn between_columns(scale: Scale, a: (&Matrix, usize), b: (&Matrix, usize)) -> Vec<(Step, f32)> {
-    let end = b.0.row(b.0.len().saturating_sub(1)).map(|row| row.last_step).unwrap_or_default();
-    let rows = a.0.rows().take_while(|row| row.last_step <= end);
-    rows.filter_map(|row| {
-        let other = b.0.at(row.last_step)?.last(b.1)?;
-        Some((row.last_step, between(scale, row.last(a.1)?, other)?))
-    })
-    .collect()
+pub fn between_points(
+    scale: Scale,
+    a: impl Iterator<Item = Point>,
+    b: impl Iterator<Item = Point>,
+) -> Vec<(Step, f32)> {
+    let b: Vec<Point> = b.collect();
+    let end = b.last().map(|point| point.last_step).unwrap_or_default();
+    a.take_while(|point| point.last_step <= end)
+        .filter_map(|point| {
+            let after = b.partition_point(|other| other.first_step <= point.last_step);
+            let other = b[..after].last()?;
+            Some((point.last_step, between(scale, point.last(), other.last())?))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -94,14 +99,15 @@ mod tests {
     use super::*;
     use crate::app::specimen::Specimen;
     use crate::app::{App, LaneLabel};
-    use crate::event::{Columns, RunEvent, StepFinished};
+    use crate::event::{Kind, RunEvent, Time, Values};
     use crate::experiment::Shortcut;
+    use crate::metric::known;
     use crate::units::LaneIdx;
 
-    fn series(len: u64, value: impl Fn(u64) -> f32) -> Series {
-        let mut series = Series::default();
+    fn series(len: u64, value: impl Fn(u64) -> f32) -> History {
+        let mut series = History::of_scalars();
         for step in 1..=len {
-            series.push(Step(step), 0.0, value(step));
+            series.push(Step(step), 0.0, &[value(step)]);
         }
         series
     }
@@ -119,15 +125,16 @@ mod tests {
         let mut app = App::new(vec![label("plain"), label("residual")]);
         for (lane, shortcut) in [(0, Shortcut::None), (1, Shortcut::Identity)] {
             let mut first = Specimen::new("plain", 20, shortcut).events().swap_remove(0);
-            if let RunEvent::LaneStarted(started) = &mut first {
-                started.experiment.training.batch = 100;
+            if let Kind::LaneStarted(started) = &mut first.kind
+                && let Some(provenance) = &mut started.provenance
+            {
+                provenance.experiment.training.batch = 100;
             }
             app.apply(LaneIdx(lane), &first);
             for step in 1..=steps[lane] {
-                let (step, error, time) = (Step(step), error(lane, step), Default::default());
-                let (loss, learning_rate, statistics) = (1.0, 0.05, Columns::default());
-                let event = StepFinished { step, loss, error, learning_rate, statistics, time };
-                app.apply(LaneIdx(lane), &RunEvent::StepFinished(event));
+                let values = Values::default().with(known::LOSS, 1.0).with(known::ERROR, error(lane, step));
+                let kind = Kind::Measured(values);
+                app.apply(LaneIdx(lane), &RunEvent { step: Step(step), time: Time::default(), kind });
             }
         }
         app
@@ -182,13 +189,11 @@ mod tests {
         assert_eq!(between(Scale::Linear, 0.25, 0.5), Some(-0.25));
         assert_eq!(between(Scale::Signed, -1.0, 0.5), Some(-1.5));
         assert_eq!(between(Scale::Linear, f32::NAN, 0.5), None);
-        let (mut a, mut b) = (Matrix::default(), Matrix::default());
-        for step in 1..=4 {
-            a.push(Step(step), &[1.0, 10.0]);
-        }
-        b.push(Step(1), &[1.0]);
-        b.push(Step(3), &[0.1]);
-        let got = between_columns(Scale::Log, (&a, 1), (&b, 0));
+        let a = series(4, |_| 10.0);
+        let mut b = History::of_scalars();
+        b.push(Step(1), 0.0, &[1.0]);
+        b.push(Step(3), 0.0, &[0.1]);
+        let got = between_points(Scale::Log, a.points(0), b.points(0));
         assert_eq!(got, [(Step(1), 1.0), (Step(2), 1.0), (Step(3), 2.0)]);
     }
 }

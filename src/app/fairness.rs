@@ -1,7 +1,7 @@
 //! Whether two lanes may be compared: what was equal between them and what was not. Knows only what lanes
 //! said when they started.
 
-use crate::event::LaneStarted;
+use crate::event::{LaneStarted, Provenance};
 use crate::experiment::{Data, Experiment, Lane, Recording, Training};
 
 /// A thing that must be equal between two lanes for a fair comparison.
@@ -47,11 +47,13 @@ impl Fairness {
     }
 }
 
-/// Compares two lanes.
-pub fn compare(a: &LaneStarted, b: &LaneStarted) -> Fairness {
-    let differences: Vec<Difference> = entries(a)
+/// Compares two lanes; none where one of them does not tell where it comes from.
+pub fn compare(a: &LaneStarted, b: &LaneStarted) -> Option<Fairness> {
+    let (name_a, a) = (&a.lane, a.provenance.as_ref()?);
+    let (name_b, b) = (&b.lane, b.provenance.as_ref()?);
+    let differences: Vec<Difference> = entries(name_a, a)
         .into_iter()
-        .zip(entries(b))
+        .zip(entries(name_b, b))
         .filter(|((_, x), (_, y))| x != y)
         .map(|((key, x), (_, y))| Difference { key, values: [x, y] })
         .collect();
@@ -75,12 +77,12 @@ pub fn compare(a: &LaneStarted, b: &LaneStarted) -> Fairness {
         section("data", "both learn and are tested on the same images", "data."),
         section("training", "same steps, batch, optimiser and schedule", "training."),
     ];
-    Fairness { checks, differences }
+    Some(Fairness { checks, differences })
 }
 
 /// Every entry that could tell two lanes apart. The patterns name all fields, so that a new one cannot be
 /// forgotten here.
-fn entries(lane: &LaneStarted) -> Vec<(&'static str, String)> {
+fn entries(lane_name: &str, lane: &Provenance) -> Vec<(&'static str, String)> {
     let Experiment { question: _, seed, data, training, statistics, lanes } = &lane.experiment;
     let Data { name, path, train_images, test_images, crop, flip, transpose } = data;
     let mut entries = vec![
@@ -109,7 +111,7 @@ fn entries(lane: &LaneStarted) -> Vec<(&'static str, String)> {
         ("statistics.histograms_every", histograms_every.to_string()),
         ("statistics.layers", if layers.is_empty() { "all".to_owned() } else { layers.join(" ") }),
     ]);
-    if let Some(own) = lanes.iter().find(|own| own.name == lane.lane) {
+    if let Some(own) = lanes.iter().find(|own| own.name == lane_name) {
         let Lane { name: _, architecture, depth, width, shortcut } = own;
         entries.extend([
             ("lane.architecture", architecture.clone()),
@@ -143,14 +145,14 @@ mod tests {
     #[test]
     fn plain_and_residual_of_one_experiment_differ_in_their_shortcut_only() {
         let [a, b] = started();
-        let fairness = compare(&a, &b);
+        let fairness = compare(&a, &b).expect("both tell");
         assert!(fairness.differs_in_shortcut_only());
         assert_eq!(fairness.differences[0].values, ["none", "identity"]);
     }
 
     #[test]
     fn everything_that_spoils_a_comparison_is_named() {
-        type Change = fn(&mut LaneStarted);
+        type Change = fn(&mut Provenance);
         let spoil: [(&str, Change); 5] = [
             ("seed", |lane| lane.experiment.seed = 1),
             ("initial weights", |lane| lane.initial_weights = "00".to_owned()),
@@ -160,8 +162,8 @@ mod tests {
         ];
         for (name, change) in spoil {
             let [a, mut b] = started();
-            change(&mut b);
-            let fairness = compare(&a, &b);
+            change(b.provenance.as_mut().expect("of an experiment"));
+            let fairness = compare(&a, &b).expect("both tell");
             let unequal: Vec<&str> = fairness.checks.iter().filter(|c| !c.equal).map(|c| c.name).collect();
             assert_eq!(unequal, [name]);
             assert!(!fairness.is_fair() && !fairness.differs_in_shortcut_only());
@@ -171,8 +173,8 @@ mod tests {
     #[test]
     fn another_depth_is_fair_but_not_the_shortcut_only() {
         let [a, mut b] = started();
-        b.experiment.lanes[1].depth = 56;
-        let fairness = compare(&a, &b);
+        b.provenance.as_mut().expect("of an experiment").experiment.lanes[1].depth = 56;
+        let fairness = compare(&a, &b).expect("both tell");
         assert!(fairness.is_fair() && !fairness.differs_in_shortcut_only());
         assert_eq!(fairness.differences[0].key, "lane.depth");
     }

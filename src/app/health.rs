@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::app::lane::Lane;
-use crate::event::RunEvent;
+use crate::event::{Kind, RunEvent, Values};
 use crate::units::{LaneIdx, LayerIdx, Step};
 
 mod dead_units;
@@ -236,7 +236,7 @@ impl Health {
                     gate.open = Some(self.findings.len());
                     self.findings.push(Finding {
                         lane: lane.idx(),
-                        step: event.step(),
+                        step: event.step,
                         layer: symptom.layer,
                         rule: gate.entry.name,
                         severity: symptom.severity,
@@ -251,7 +251,7 @@ impl Health {
                         gate.streak = 0;
                         gate.open = None;
                         if let Some(finding) = self.findings.get_mut(open) {
-                            finding.cleared_at = Some(event.step());
+                            finding.cleared_at = Some(event.step);
                         }
                     }
                 }
@@ -284,9 +284,17 @@ impl Health {
     }
 }
 
+/// What an event measured.
+fn measured(event: &RunEvent) -> Option<&Values> {
+    match &event.kind {
+        Kind::Measured(values) => Some(values),
+        _ => None,
+    }
+}
+
 /// The name of a layer for a message.
 fn layer_name(lane: &Lane, layer: LayerIdx) -> String {
-    let known = lane.topology().and_then(|topology| topology.layers.get(layer.0));
+    let known = lane.structure().and_then(|structure| structure.layer(layer));
     known.map_or_else(|| format!("layer {layer}"), |layer| crate::text::printable(&layer.name))
 }
 

@@ -1,29 +1,28 @@
 //! One lane as folded from its events: where it stands, its histories, what its health rules found.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
 use super::health::{Health, Mark, Severity};
-use super::matrix::{EXACT_ROWS, Matrix, Row};
 use super::pace::Pace;
-use super::parts::Part;
-use super::places::Places;
 use super::rows::LayerKey;
-use super::series::Series;
-use super::snapshots::Snapshots;
+use super::step_offsets::StepOffsets;
 use crate::event::{
-    EvaluationFinished, LaneResumed, LaneStarted, Mode, NonFiniteFound, Outcome, RunEvent, Split,
-    StepFinished,
+    Declared, Kind, LaneResumed, LaneStarted, NonFiniteFound, Outcome, RunEvent, Value, Values,
 };
-use crate::statistic::Statistic;
-use crate::topology::Topology;
+use crate::experiment::Experiment;
+use crate::history::{Bounds, History};
+use crate::metric::Shape;
+use crate::structure::Structure;
 use crate::units::{LaneIdx, LayerIdx, Step};
 
-mod kept;
-mod recorded;
+mod histories;
+mod saved;
 
-pub use kept::FOLD_VERSION;
+use histories::Histories;
+pub use histories::HistoryKey;
+pub use saved::FOLD_VERSION;
 
 /// Checkpoints whose state of the health rules is remembered, for a lane that goes on from one.
 const MARKS: usize = 8;
@@ -80,39 +79,28 @@ impl LaneState {
     }
 }
 
-/// Losses and errors of the evaluations of one split in one mode.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Evaluations {
-    /// Mean cross-entropy in nats.
-    pub loss: Series,
-    /// Share classified wrongly, 0 to 1.
-    pub error: Series,
-}
-
 /// One lane.
 #[derive(Debug)]
 pub struct Lane {
     idx: LaneIdx,
     label: LaneLabel,
     started: Option<LaneStarted>,
+    declared: Declared,
     state: LaneState,
     last_step: Step,
     elapsed_ms: f64,
-    loss: Series,
-    error: Series,
-    learning_rate: Series,
-    evaluations: [Evaluations; 4],
-    statistics: BTreeMap<Statistic, Part<Matrix>>,
-    /// Steps with statistics, those made again included.
+    /// A row for each step at which something was measured, without values.
+    steps: History,
+    histories: Histories,
+    /// Steps at which something was measured over axes, those made again included.
     recorded: u64,
-    places: Places,
+    offsets: StepOffsets,
     /// What stood at a step of the cursor, read again from the log because histories are merged there.
-    exact: Option<(Step, StepFinished)>,
-    snapshots: Snapshots,
-    /// Whether statistics and snapshots are kept.
+    exact: Option<(Step, (Step, Values))>,
+    /// Whether anything is kept but single numbers.
     keeps_layers: bool,
     pace: Pace,
-    first_non_finite: Option<NonFiniteFound>,
+    first_non_finite: Option<(Step, NonFiniteFound)>,
     last_checkpoint: Option<Step>,
     lost_records: u64,
     health: Health,
@@ -127,18 +115,15 @@ impl Lane {
             idx,
             label,
             started: None,
+            declared: Declared::default(),
             state: LaneState::default(),
             last_step: Step(0),
             elapsed_ms: 0.0,
-            loss: Series::default(),
-            error: Series::default(),
-            learning_rate: Series::default(),
-            evaluations: Default::default(),
-            statistics: BTreeMap::new(),
+            steps: History::of_numbers(0, Bounds::SCALARS),
+            histories: Histories::default(),
             recorded: 0,
-            places: Places::default(),
+            offsets: StepOffsets::default(),
             exact: None,
-            snapshots: Snapshots::default(),
             keeps_layers: true,
             pace: Pace::default(),
             first_non_finite: None,
@@ -149,31 +134,34 @@ impl Lane {
         }
     }
 
-    /// Folds an event; `offset` is where its record begins in the lane's log, where that is known.
+    /// Folds an event; `offset` is where its record begins in the lane's log, where that is known. Histories must all be
+    /// here: see [`Lane::saved_histories`].
     pub fn apply(&mut self, event: &RunEvent, offset: Option<u64>) {
-        let widened = self.widened(event);
-        let event = widened.as_ref().unwrap_or(event);
-        self.elapsed_ms = self.elapsed_ms.max(event.at_ms());
-        match event {
-            RunEvent::LaneStarted(started) => self.start(started),
-            RunEvent::StepFinished(step) => self.finish_step(step, offset),
-            RunEvent::HistogramsTaken(taken) => self.take_histograms(taken),
-            RunEvent::EvaluationFinished(evaluation) => self.finish_evaluation(evaluation),
-            RunEvent::CheckpointWritten(written) => self.last_checkpoint = Some(written.step),
-            RunEvent::NonFiniteFound(found) => {
-                self.first_non_finite.get_or_insert_with(|| found.clone());
+        let at_ms = event.time.at_ms;
+        self.elapsed_ms = self.elapsed_ms.max(at_ms);
+        match &event.kind {
+            Kind::LaneStarted(started) => self.start(started, event),
+            Kind::MetricsDeclared(_) => {
+                if self.declared.note(event).is_ok() {
+                    self.histories.declare(&self.declared);
+                }
             }
-            RunEvent::Paused(moment) => {
+            Kind::Measured(values) => self.measure(event, values, offset),
+            Kind::CheckpointWritten(_) => self.last_checkpoint = Some(event.step),
+            Kind::NonFiniteFound(found) => {
+                self.first_non_finite.get_or_insert_with(|| (event.step, found.clone()));
+            }
+            Kind::Paused => {
                 self.state = LaneState::Paused;
-                self.pace.pause(moment.time.at_ms);
+                self.pace.pause(at_ms);
             }
-            RunEvent::Resumed(moment) => {
+            Kind::Resumed => {
                 self.state = LaneState::Running;
-                self.pace.go_on(moment.step, moment.time.at_ms);
+                self.pace.go_on(event.step, at_ms);
             }
-            RunEvent::LaneResumed(resumed) => self.resume(resumed),
-            RunEvent::RecordsLost(lost) => self.lost_records = self.lost_records.saturating_add(lost.records),
-            RunEvent::LaneFinished(finished) => {
+            Kind::LaneResumed(resumed) => self.resume(resumed, event),
+            Kind::RecordsLost(lost) => self.lost_records = self.lost_records.saturating_add(lost.records),
+            Kind::LaneFinished(finished) => {
                 self.state = match &finished.outcome {
                     Outcome::Completed => LaneState::Completed,
                     Outcome::Stopped => LaneState::Stopped,
@@ -186,7 +174,7 @@ impl Lane {
         let mut health = std::mem::take(&mut self.health);
         health.observe(self, event);
         self.health = health;
-        if let RunEvent::CheckpointWritten(written) = event {
+        if let Kind::CheckpointWritten(written) = &event.kind {
             if self.marks.len() == MARKS {
                 self.marks.pop_front();
             }
@@ -194,10 +182,9 @@ impl Lane {
         }
     }
 
-    /// Gives up the histories of its layers, and keeps none from now on.
+    /// Gives up the histories of all but single numbers, and keeps none from now on.
     pub(super) fn forget_layers(&mut self) {
-        self.statistics.clear();
-        self.snapshots = Snapshots::default();
+        self.histories.forget_layers();
         self.keeps_layers = false;
     }
 
@@ -210,73 +197,72 @@ impl Lane {
 
     /// Begins. A log has one such event; where a second one comes, another log stands in its place, and nothing
     /// that was folded before is true of it.
-    fn start(&mut self, started: &LaneStarted) {
+    fn start(&mut self, started: &LaneStarted, event: &RunEvent) {
         if self.started.is_some() {
             let keeps_layers = self.keeps_layers;
             *self = Lane { keeps_layers, ..Lane::new(self.idx, self.label.clone()) };
-            self.elapsed_ms = started.time.at_ms;
+            self.elapsed_ms = event.time.at_ms;
         }
-        self.pace.start(started.time.at_ms);
+        self.pace.start(event.time.at_ms);
         self.state = LaneState::Running;
         self.started = Some(started.clone());
+        if self.declared.note(event).is_ok() {
+            self.histories.declare(&self.declared);
+        }
     }
 
     /// Goes on from an earlier state: what came after it is made again.
-    fn resume(&mut self, resumed: &LaneResumed) {
-        self.rewind(resumed);
-        self.last_step = resumed.step;
+    fn resume(&mut self, resumed: &LaneResumed, event: &RunEvent) {
+        self.rewind(resumed, event.step);
+        self.last_step = event.step;
         self.state = LaneState::Running;
-        let kept = self.loss.last().map(|bucket| bucket.at_ms);
-        let since = kept.or(self.started.as_ref().map(|started| started.time.at_ms)).unwrap_or(0.0);
-        self.pace.go_on_from(resumed.step, since, resumed.time.at_ms);
+        let since = self.steps.last().map_or(self.pace.started_ms(), |row| row.span.at_ms);
+        self.pace.go_on_from(event.step, since, event.time.at_ms);
     }
 
-    fn finish_step(&mut self, event: &StepFinished, offset: Option<u64>) {
-        let at_ms = event.time.at_ms;
-        self.state = LaneState::Running;
-        self.last_step = event.step;
-        self.loss.push(event.step, at_ms, event.loss);
-        self.error.push(event.step, at_ms, event.error);
-        self.learning_rate.push(event.step, at_ms, event.learning_rate as f32);
-        for (statistic, column) in event.statistics.iter().filter(|_| self.keeps_layers) {
-            self.statistics.entry(statistic).or_default().get_mut().push(event.step, column);
+    fn measure(&mut self, event: &RunEvent, values: &Values, offset: Option<u64>) {
+        let (step, at_ms) = (event.step, event.time.at_ms);
+        let is_new = step > self.last_step || self.steps.is_empty();
+        if is_new {
+            self.last_step = step;
+            self.state = LaneState::Running;
         }
-        if !event.statistics.is_empty() {
-            self.recorded += 1;
-            if let Some(offset) = offset {
-                self.places.push(event.step, offset);
+        if step > Step(0) && is_new {
+            self.steps.push(step, at_ms, &[]);
+            let experiment = self.started.as_ref().and_then(LaneStarted::experiment);
+            self.pace.step(&event.time, experiment);
+        }
+        let (mut place, mut over_axes) = (0, false);
+        for (metric, value) in values.iter() {
+            over_axes |= metric.shape() == Shape::Numbers;
+            if metric.shape() != Shape::Scalar && !self.keeps_layers {
+                continue;
+            }
+            let Some(found) = self.declared.place(metric.name().as_bytes(), place) else { continue };
+            place = found + 1;
+            match value {
+                Value::Number(number) => self.histories.push(found, step, at_ms, &[*number]),
+                Value::Numbers(numbers) => self.histories.push(found, step, at_ms, numbers),
+                Value::Histograms(all) => self.histories.push_histograms(found, step, at_ms, all),
             }
         }
-        self.pace.step(&event.time, self.started.as_ref().map(|started| &started.experiment));
-    }
-
-    fn finish_evaluation(&mut self, event: &EvaluationFinished) {
-        let evaluations = &mut self.evaluations[slot(event.split, event.mode)];
-        // A lane that went on from the middle of an evaluation, or from its beginning, makes some again.
-        evaluations.loss.rewind(event.step);
-        evaluations.error.rewind(event.step);
-        evaluations.loss.push(event.step, event.time.at_ms, event.loss);
-        evaluations.error.push(event.step, event.time.at_ms, event.error);
+        if over_axes {
+            self.recorded += 1;
+            if let Some(offset) = offset {
+                self.offsets.push(step, offset);
+            }
+        }
     }
 
     /// Takes back everything after the state that the lane goes on from.
-    fn rewind(&mut self, resumed: &LaneResumed) {
-        let step = Step(resumed.step.0.saturating_add(1));
-        self.loss.rewind(step);
-        self.error.rewind(step);
-        self.learning_rate.rewind(step);
-        for evaluations in &mut self.evaluations {
-            evaluations.loss.rewind(step);
-            evaluations.error.rewind(step);
-        }
-        for matrix in self.statistics.values_mut() {
-            matrix.get_mut().rewind(step);
-        }
-        self.snapshots.rewind(step);
-        self.places.rewind(step);
+    fn rewind(&mut self, resumed: &LaneResumed, to: Step) {
+        let step = Step(to.0.saturating_add(1));
+        self.steps.rewind(step);
+        self.histories.rewind(step);
+        self.offsets.rewind(step);
         self.exact = None;
-        self.first_non_finite.take_if(|found| found.step >= step);
-        self.last_checkpoint = resumed.checkpoint.as_ref().map(|_| resumed.step);
+        self.first_non_finite.take_if(|(found, _)| *found >= step);
+        self.last_checkpoint = resumed.checkpoint.as_ref().map(|_| to);
         let from = |(file, _): &(String, Mark)| Some(file) == resumed.checkpoint.as_ref();
         self.marks.truncate(self.marks.iter().rposition(from).map_or(0, |at| at + 1));
         self.health.rewind(step, self.marks.back().map(|(_, mark)| mark));
@@ -300,20 +286,25 @@ impl Lane {
         &self.label.lane
     }
 
-    /// Its experiment, network and provenance, once it started.
+    /// All that was told of it at its start, once it started.
     pub fn started(&self) -> Option<&LaneStarted> {
         self.started.as_ref()
     }
 
-    /// Its network, once it started.
-    pub fn topology(&self) -> Option<&Topology> {
-        self.started.as_ref().map(|started| &started.topology)
+    /// Its layers and blocks, once it started.
+    pub fn structure(&self) -> Option<&Structure> {
+        self.started.as_ref().map(|started| &started.structure)
+    }
+
+    /// The experiment that it is of, where it is of one.
+    pub fn experiment(&self) -> Option<&Experiment> {
+        self.started.as_ref()?.experiment()
     }
 
     /// Its own entry in the experiment.
     pub fn configuration(&self) -> Option<&crate::experiment::Lane> {
         let started = self.started.as_ref()?;
-        started.experiment.lanes.iter().find(|lane| lane.name == started.lane)
+        started.experiment()?.lanes.iter().find(|lane| lane.name == started.lane)
     }
 
     /// Whether the two networks are the same but for their shortcuts.
@@ -321,6 +312,11 @@ impl Lane {
         let (Some(this), Some(that)) = (self.configuration(), other.configuration()) else { return false };
         this.shortcut != that.shortcut
             && (&this.architecture, this.depth, this.width) == (&that.architecture, that.depth, that.width)
+    }
+
+    /// What it measures.
+    pub fn declared(&self) -> &Declared {
+        &self.declared
     }
 
     /// Where it stands.
@@ -333,9 +329,9 @@ impl Lane {
         self.last_step
     }
 
-    /// The updates it is to make; none before it started.
+    /// The updates it is to make; none before it started, or where that is not told.
     pub fn planned_steps(&self) -> Option<u64> {
-        self.started.as_ref().map(|started| started.experiment.training.steps)
+        self.started.as_ref()?.steps
     }
 
     /// The share of the planned updates that were made, 0 to 1.
@@ -344,11 +340,11 @@ impl Lane {
         (self.last_step.0 as f64 / planned as f64).min(1.0)
     }
 
-    /// The passes over the training images that `step` updates make.
+    /// The passes over the training images that `step` updates make; none where these are not known.
     pub fn epoch_of(&self, step: Step) -> Option<f64> {
-        let started = self.started.as_ref()?;
-        let images = started.train_images.max(1) as f64;
-        Some(step.0 as f64 * started.experiment.training.batch as f64 / images)
+        let provenance = self.started.as_ref()?.provenance.as_ref()?;
+        let images = provenance.train_images.max(1) as f64;
+        Some(step.0 as f64 * provenance.experiment.training.batch as f64 / images)
     }
 
     /// The step since which training is lost, as it stood at `step`: its loss is far above its start or not
@@ -359,8 +355,8 @@ impl Lane {
         critical.map(|finding| finding.step).chain(ended).min()
     }
 
-    /// The first NaN or infinity, where one showed.
-    pub fn first_non_finite(&self) -> Option<&NonFiniteFound> {
+    /// The first NaN or infinity with the step in which it arose, where one showed.
+    pub fn first_non_finite(&self) -> Option<&(Step, NonFiniteFound)> {
         self.first_non_finite.as_ref()
     }
 
@@ -378,74 +374,16 @@ impl Lane {
     pub fn health(&self) -> &Health {
         &self.health
     }
-}
-
-/// Its histories.
-impl Lane {
-    /// Mean cross-entropy of each step's batch, in nats.
-    pub fn loss(&self) -> &Series {
-        &self.loss
-    }
-
-    /// Share of each step's batch classified wrongly, with batch statistics, 0 to 1.
-    pub fn error(&self) -> &Series {
-        &self.error
-    }
-
-    /// The learning rate of each step.
-    pub fn learning_rate(&self) -> &Series {
-        &self.learning_rate
-    }
-
-    /// The evaluations of a split in a mode.
-    pub fn evaluations(&self, split: Split, mode: Mode) -> &Evaluations {
-        &self.evaluations[slot(split, mode)]
-    }
-
-    /// A statistic's history; none where it was never recorded.
-    pub fn statistic(&self, statistic: Statistic) -> Option<&Matrix> {
-        self.statistics.get(&statistic).map(Part::get).filter(|matrix| !matrix.is_empty())
-    }
-
-    /// What a statistic was at `step`: that step's own record where it is known, else what the history tells.
-    pub fn statistic_at(&self, statistic: Statistic, step: Step) -> Option<Row<'_>> {
-        let exact = self.exact.as_ref().filter(|(asked, _)| *asked == step);
-        let own = exact.and_then(|(_, found)| Some(Row::exact(found.step, found.statistics.get(statistic)?)));
-        // Before the first record there is nothing, and nothing to be read for it.
-        let elsewhere = self.statistics.get(&statistic).is_some_and(|part| !part.is_here());
-        let nothing = elsewhere && self.places.before(step).is_none();
-        own.or_else(|| (!nothing).then(|| self.statistic(statistic)?.at(step)).flatten())
-    }
-
-    /// Where in the log to look for the record that stood at `step`, where the histories are merged or kept elsewhere
-    /// and it was not found yet: it is the last with statistics that is not after `step`, at this byte or behind it.
-    pub fn wanted_at(&self, step: Step) -> Option<u64> {
-        let merged =
-            self.recorded > EXACT_ROWS as u64 || self.statistics.values().any(|part| !part.is_here());
-        let known = self.exact.as_ref().is_some_and(|(asked, _)| *asked == step);
-        (merged && !known).then(|| self.places.before(step)).flatten()
-    }
-
-    /// Gives up the histories that can be read again when they are wanted, but for these.
-    pub(super) fn release(&mut self, but: [Statistic; 2]) {
-        let others = self.statistics.iter_mut().filter(|(statistic, _)| !but.contains(statistic));
-        others.for_each(|(_, part)| part.release());
-    }
-
-    /// Takes the record that stood at `step`.
-    pub fn set_exact(&mut self, step: Step, found: StepFinished) {
-        let found = self.widened_step(&found).unwrap_or(found);
-        self.exact = Some((step, found));
-    }
-
-    /// The histograms over time.
-    pub fn snapshots(&self) -> &Snapshots {
-        &self.snapshots
-    }
 
     /// The layer in a row; none where the network is not that deep or not known.
     pub fn layer_at(&self, key: LayerKey) -> Option<LayerIdx> {
-        key.in_topology(self.topology()?)
+        key.in_structure(self.structure()?)
+    }
+
+    /// Whether a layer is recorded; not known before the lane started.
+    pub fn records(&self, layer: LayerIdx) -> bool {
+        let recorded = self.started.as_ref().and_then(|started| started.recorded.as_ref());
+        recorded.is_none_or(|layers| layers.contains(&layer))
     }
 }
 
@@ -461,9 +399,9 @@ impl Lane {
         &self.pace
     }
 
-    /// Training images a second, over about the last 30 steps, evaluations included.
+    /// Training images a second, over about the last 30 steps, evaluations included; none where the batch is not known.
     pub fn images_per_second(&self) -> Option<f64> {
-        let batch = self.started.as_ref()?.experiment.training.batch as f64;
+        let batch = self.experiment()?.training.batch as f64;
         Some(batch * 1000.0 / self.pace.interval_ms()?)
     }
 
@@ -472,17 +410,7 @@ impl Lane {
         if self.state.is_over() {
             return None;
         }
-        let started = self.started.as_ref()?;
         let left = self.planned_steps()?.saturating_sub(self.last_step.0);
-        Some(left as f64 * self.pace.wall_ms(&self.loss, started.time.at_ms, &started.experiment)?)
-    }
-}
-
-fn slot(split: Split, mode: Mode) -> usize {
-    match (split, mode) {
-        (Split::Train, Mode::Eval) => 0,
-        (Split::Train, Mode::Batch) => 1,
-        (Split::Test, Mode::Eval) => 2,
-        (Split::Test, Mode::Batch) => 3,
+        Some(left as f64 * self.pace.wall_ms(&self.steps, self.experiment())?)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::statistic::{Scale, Statistic};
+use crate::metric::{Metric, Scale, known};
 
 /// A view of the dashboard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -176,12 +176,12 @@ impl HistogramKind {
         }
     }
 
-    /// The histogram of this kind.
-    pub fn of(self, layer: &crate::event::LayerHistograms) -> &crate::event::Histogram {
+    /// The metric of this kind.
+    pub fn metric(self) -> Metric {
         match self {
-            HistogramKind::Activations => &layer.activations,
-            HistogramKind::WeightGradients => &layer.weight_gradients,
-            HistogramKind::Weights => &layer.weights,
+            HistogramKind::Activations => known::ACTIVATIONS,
+            HistogramKind::WeightGradients => known::WEIGHT_GRADIENTS,
+            HistogramKind::Weights => known::WEIGHTS,
         }
     }
 
@@ -220,9 +220,9 @@ pub struct Options {
     /// The view shown.
     pub view: ViewKind,
     /// The statistic of a layer that overview, profile, heatmap and layer show.
-    pub statistic: Statistic,
+    pub statistic: Metric,
     /// The statistic of a block that the shortcut view stresses.
-    pub block_statistic: Statistic,
+    pub block_statistic: Metric,
     /// What the layer view's histograms are of.
     pub histogram: HistogramKind,
     /// The scale of values.
@@ -245,8 +245,8 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             view: ViewKind::default(),
-            statistic: Statistic::WeightGradientNorm,
-            block_statistic: Statistic::BranchRatio,
+            statistic: known::WEIGHT_GRADIENT_NORM,
+            block_statistic: known::BRANCH_RATIO,
             histogram: HistogramKind::default(),
             scale: ScaleChoice::default(),
             smoothing: Smoothing::default(),

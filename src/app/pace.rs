@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::series::{Bucket, Series};
 use super::smoothing::Ema;
-use crate::event::StepTime;
+use crate::event::Time;
 use crate::experiment::Experiment;
+use crate::history::{History, Row};
 use crate::units::Step;
 
 /// The decay per step of the averages: about the last 30 steps count.
@@ -20,6 +20,7 @@ const INTERRUPTIONS: usize = 64;
 /// What a lane's time went into.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pace {
+    started_ms: f64,
     last_at_ms: Option<f64>,
     interval_ms: Ema,
     /// The steps so far of those that the next share is told from, and the sums of those before.
@@ -41,6 +42,7 @@ struct Sums {
 impl Default for Pace {
     fn default() -> Pace {
         Pace {
+            started_ms: 0.0,
             last_at_ms: None,
             interval_ms: Ema::new(DECAY),
             counted: Sums::default(),
@@ -53,13 +55,13 @@ impl Default for Pace {
 
 impl Pace {
     /// Takes the times of a step.
-    pub(super) fn step(&mut self, time: &StepTime, experiment: Option<&Experiment>) {
+    pub(super) fn step(&mut self, time: &Time, experiment: Option<&Experiment>) {
         if let Some(last) = self.last_at_ms
             && time.at_ms > last
         {
             self.interval_ms.push(time.at_ms - last);
         } else if self.last_at_ms.is_none() {
-            self.interval_ms.push(time.step_ms);
+            self.interval_ms.push(time.step_ms.unwrap_or(f64::NAN));
         }
         self.last_at_ms = Some(time.at_ms);
         let rounds = experiment.map(|experiment| &experiment.statistics);
@@ -67,13 +69,18 @@ impl Pace {
             self.whole = Some(std::mem::take(&mut self.counted));
         }
         self.counted.steps += 1;
-        self.counted.step_ms += time.step_ms;
-        self.counted.statistics_ms += time.statistics_ms;
+        self.counted.step_ms += time.step_ms.unwrap_or(0.0);
+        self.counted.statistics_ms += time.statistics_ms.unwrap_or(0.0);
     }
 
     /// The lane begins at a moment.
     pub(super) fn start(&mut self, at_ms: f64) {
-        self.last_at_ms = Some(at_ms);
+        (self.started_ms, self.last_at_ms) = (at_ms, Some(at_ms));
+    }
+
+    /// When the lane began, in milliseconds since the run started.
+    pub(super) fn started_ms(&self) -> f64 {
+        self.started_ms
     }
 
     /// Nothing is trained from a moment on.
@@ -109,15 +116,15 @@ impl Pace {
     }
 
     /// Milliseconds that a step takes with all that lies between steps but pauses and interruptions, over the last
-    /// steps that hold whole rounds of evaluations and checkpoints. `steps` is any curve with a point a step.
-    pub(super) fn wall_ms(&self, steps: &Series, started_at_ms: f64, experiment: &Experiment) -> Option<f64> {
-        let training = &experiment.training;
-        let window = whole_rounds(training.evaluate_every.max(training.checkpoint_every));
-        let end = steps.last()?;
+    /// steps that hold whole rounds of evaluations and checkpoints. `steps` has a row a step.
+    pub(super) fn wall_ms(&self, steps: &History, experiment: Option<&Experiment>) -> Option<f64> {
+        let training = experiment.map(|experiment| &experiment.training);
+        let every = training.map_or(1, |training| training.evaluate_every.max(training.checkpoint_every));
+        let window = whole_rounds(every);
+        let end = steps.last()?.span;
         let from = Step(end.last_step.0.saturating_sub(window));
-        let earlier = steps.buckets().partition_point(|bucket| bucket.last_step <= from);
-        let begin = |bucket: &Bucket| (bucket.last_step, bucket.at_ms);
-        let (step, at_ms) = steps.buckets()[..earlier].last().map_or((Step(0), started_at_ms), begin);
+        let earlier = steps.rows().rev().map(|row: Row<'_>| row.span).find(|span| span.last_step <= from);
+        let (step, at_ms) = earlier.map_or((Step(0), self.started_ms), |span| (span.last_step, span.at_ms));
         let within = |(after, _): &&(Step, f64)| (step..end.last_step).contains(after);
         let idle: f64 = self.idle.iter().filter(within).map(|(_, ms)| ms).sum();
         let ms = (end.at_ms - at_ms - idle) / end.last_step.0.saturating_sub(step.0) as f64;
@@ -144,19 +151,22 @@ mod tests {
     use crate::app::{Lane, LaneLabel};
     use crate::event::*;
     use crate::experiment::Shortcut;
+    use crate::metric::known;
     use crate::units::{LaneIdx, Step};
 
     /// A lane that evaluates every 100 steps, for 3 s, and takes histograms every 40.
     fn started() -> Lane {
         let events = Specimen { steps: 1000, ..Specimen::new("plain", 8, Shortcut::None) }.events();
-        let RunEvent::LaneStarted(mut first) = events.into_iter().next().unwrap() else { panic!() };
-        first.experiment.training.evaluate_every = 100;
-        first.experiment.training.checkpoint_every = 50;
-        first.experiment.statistics.every = 1;
-        first.experiment.statistics.histograms_every = 40;
-        first.time = At { at_ms: 500.0 };
+        let mut first = events.into_iter().next().unwrap();
+        let Kind::LaneStarted(started) = &mut first.kind else { panic!() };
+        let experiment = &mut started.provenance.as_mut().unwrap().experiment;
+        experiment.training.evaluate_every = 100;
+        experiment.training.checkpoint_every = 50;
+        experiment.statistics.every = 1;
+        experiment.statistics.histograms_every = 40;
+        first.time = Time::at(500.0);
         let mut lane = Lane::new(LaneIdx(0), LaneLabel { run: "run".into(), lane: "plain".into() });
-        lane.apply(&RunEvent::LaneStarted(first), None);
+        lane.apply(&first, None);
         lane
     }
 
@@ -165,18 +175,12 @@ mod tests {
         for step in steps {
             at_ms += 80.0;
             let statistics_ms = if step % 40 == 0 { 10.0 } else { 1.0 };
-            let time = StepTime { at_ms, step_ms: 50.0, statistics_ms };
-            let (loss, error, statistics) = (1.0, 0.5, Columns::default());
-            let step = Step(step);
-            let step = StepFinished { step, loss, error, learning_rate: 0.1, statistics, time };
-            let number = step.step;
-            lane.apply(&RunEvent::StepFinished(step), None);
-            if number.0.is_multiple_of(100) {
+            let time = Time { at_ms, step_ms: Some(50.0), statistics_ms: Some(statistics_ms) };
+            let measured = |metric| Kind::Measured(Values::default().with(metric, 0.5));
+            lane.apply(&RunEvent { step: Step(step), time, kind: measured(known::LOSS) }, None);
+            if step.is_multiple_of(100) {
                 at_ms += 3000.0;
-                let (images, time) = (100, At { at_ms });
-                let (split, mode) = (Split::Test, Mode::Eval);
-                let made = EvaluationFinished { step: number, split, mode, images, loss, error, time };
-                lane.apply(&RunEvent::EvaluationFinished(made), None);
+                lane.apply(&RunEvent::new(Step(step), at_ms, measured(known::TEST_ERROR)), None);
             }
         }
         at_ms
@@ -204,17 +208,15 @@ mod tests {
     fn what_is_left_knows_nothing_of_pauses_and_interruptions() {
         let mut lane = started();
         let mut at_ms = make(&mut lane, 1..=250, 500.0);
-        let moment = |at_ms| Moment { step: Step(250), time: At { at_ms } };
-        lane.apply(&RunEvent::Paused(moment(at_ms)), None);
+        lane.apply(&RunEvent::new(Step(250), at_ms, Kind::Paused), None);
         at_ms += 3.6e6;
-        lane.apply(&RunEvent::Resumed(moment(at_ms)), None);
+        lane.apply(&RunEvent::new(Step(250), at_ms, Kind::Resumed), None);
         at_ms = make(&mut lane, 251..=260, at_ms);
         assert_left(&lane, 740.0 * 110.0);
         at_ms += 8.64e7;
-        let time = At { at_ms };
         let checkpoint = Some("plain-250.safetensors".to_owned());
-        let again = LaneResumed { step: Step(250), checkpoint, changes: Vec::new(), time };
-        lane.apply(&RunEvent::LaneResumed(again), None);
+        let again = Kind::LaneResumed(LaneResumed { checkpoint, changes: Vec::new() });
+        lane.apply(&RunEvent::new(Step(250), at_ms, again), None);
         assert_left(&lane, 750.0 * 110.0);
         make(&mut lane, 251..=280, at_ms);
         assert_left(&lane, 720.0 * 110.0);

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::series::Series;
+use crate::history::History;
 use crate::units::Step;
 
 /// A debiased exponential moving average (Kingma and Ba 2014, section 3): the weighted mean of all values so
@@ -27,10 +27,10 @@ impl Ema {
     }
 
     /// Takes the mean of `count` values and gives the average with them.
-    pub fn push_many(&mut self, mean: f64, count: u32) -> f64 {
+    pub fn push_many(&mut self, mean: f64, count: u64) -> f64 {
         if mean.is_finite() && count > 0 {
             // Raising to a power is slow, and nearly every bucket is a single point.
-            let kept = if count == 1 { self.decay } else { self.decay.powf(f64::from(count)) };
+            let kept = if count == 1 { self.decay } else { self.decay.powf(count as f64) };
             self.sum = self.sum * kept + mean * (1.0 - kept);
             self.weight = self.weight * kept + (1.0 - kept);
         }
@@ -43,20 +43,20 @@ impl Ema {
     }
 }
 
-/// The smoothed curve of a series: a point for each bucket, at its last step; buckets without a finite value
+/// The smoothed curve of single numbers: a point for each row, at its last step; rows without a finite value
 /// give none.
-pub fn smoothed(series: &Series, decay: f64) -> impl Iterator<Item = (Step, f32)> {
+pub fn smoothed(scalar: &History, decay: f64) -> impl Iterator<Item = (Step, f32)> {
     let mut ema = Ema::new(decay);
-    series.buckets().iter().filter_map(move |bucket| {
-        let mean = bucket.mean()?;
-        let finite = bucket.count.saturating_sub(bucket.non_finite);
-        Some((bucket.last_step, ema.push_many(f64::from(mean), finite) as f32))
+    scalar.points(0).filter_map(move |point| {
+        let mean = point.mean()?;
+        Some((point.last_step, ema.push_many(f64::from(mean), point.finite()) as f32))
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::Bounds;
 
     #[test]
     fn a_constant_stays_itself_from_the_first_value_on() {
@@ -88,14 +88,14 @@ mod tests {
 
     #[test]
     fn merging_points_hardly_moves_the_curve() {
-        let mut exact = Series::with_capacity(4096);
-        let mut merged = Series::with_capacity(512);
+        let [mut exact, mut merged] =
+            [4096, 512].map(|rows| History::of_numbers(1, Bounds { exact: rows, merged: rows }));
         for step in 1..=2048u64 {
             let value = (step as f32 / 300.0).sin();
-            exact.push(Step(step), 0.0, value);
-            merged.push(Step(step), 0.0, value);
+            exact.push(Step(step), 0.0, &[value]);
+            merged.push(Step(step), 0.0, &[value]);
         }
-        let last = |series: &Series| smoothed(series, 0.97).last().expect("has points").1;
+        let last = |scalar: &History| smoothed(scalar, 0.97).last().expect("has points").1;
         assert!((last(&exact) - last(&merged)).abs() < 0.01);
     }
 }

@@ -7,6 +7,8 @@ mod values;
 use super::{App, LaneLabel};
 use crate::event::*;
 use crate::experiment::{Data, Experiment, Lane, Optimizer, Recording, Schedule, Shortcut, Training};
+use crate::metric::known;
+use crate::structure::Structure;
 use crate::units::{LaneIdx, LayerIdx, Step};
 
 pub use network::topology;
@@ -47,7 +49,8 @@ impl Specimen {
     /// Its events in order.
     pub fn events(&self) -> Vec<RunEvent> {
         let topology = topology(self.depth, 8, self.shortcut);
-        let mut events = vec![RunEvent::LaneStarted(Box::new(self.started(&topology)))];
+        let started = Kind::LaneStarted(Box::new(self.started(&topology)));
+        let mut events = vec![RunEvent { step: Step(0), time: Time::at(40.0), kind: started }];
         let last = self.breaks_off_at.unwrap_or(self.steps).min(self.steps);
         self.evaluations(0, &mut events);
         for step in 1..=last {
@@ -55,73 +58,66 @@ impl Specimen {
                 self.diverge(step, &mut events);
                 return events;
             }
-            events.push(RunEvent::StepFinished(values::step(self, &topology, step)));
+            events.push(values::step(self, &topology, step));
             if step % HISTOGRAMS_EVERY == 0 || step == 1 {
-                events.push(RunEvent::HistogramsTaken(values::histograms(self, &topology, step)));
+                events.push(values::histograms(self, &topology, step));
             }
             if step % EVALUATE_EVERY == 0 || step == self.steps {
                 self.evaluations(step, &mut events);
             }
         }
         if last == self.steps {
-            let time = At { at_ms: self.at_ms(last) };
+            let (step, time) = (Step(last), Time::at(self.at_ms(last)));
             let file = format!("{}-{last}.safetensors", self.name);
-            events.push(RunEvent::CheckpointWritten(CheckpointWritten {
-                step: Step(last),
-                file,
-                checksums: None,
-                time,
-            }));
-            let outcome = Outcome::Completed;
-            events.push(RunEvent::LaneFinished(LaneFinished { step: Step(last), outcome, time }));
+            let written = Kind::CheckpointWritten(CheckpointWritten { file, checksums: None });
+            let finished = Kind::LaneFinished(LaneFinished { outcome: Outcome::Completed });
+            events.extend([written, finished].map(|kind| RunEvent { step, time, kind }));
         }
         events
     }
 
     fn started(&self, topology: &crate::topology::Topology) -> LaneStarted {
-        LaneStarted {
-            version: FORMAT_VERSION,
-            lane: self.name.clone(),
+        let provenance = Provenance {
             experiment: experiment(self.steps, &[self]),
-            topology: topology.clone(),
+            input: topology.input,
+            classes: topology.classes,
             train_images: 4_000,
             test_images: 1_000,
             initial_weights: "5f0c9a4e17d3b8621f6b0e9d24c7a5830c1e7f92ab64d8350e9b1c7d2f483a6e".to_owned(),
             batch_order: "b81e3d7250fa694c8d17e2b3905cf46a71d80be35f29c6471a0e9d83b5c2764f".to_owned(),
             data_set: None,
+        };
+        LaneStarted {
+            version: FORMAT_VERSION,
+            lane: self.name.clone(),
+            structure: Structure::from(topology),
             recorded: None,
-            time: At { at_ms: 40.0 },
+            declared: MetricsDeclared { metrics: known::ALL.to_vec(), axes: Vec::new() },
+            steps: Some(self.steps),
+            provenance: Some(provenance),
         }
     }
 
     fn diverge(&self, step: u64, events: &mut Vec<RunEvent>) {
-        let time = At { at_ms: self.at_ms(step) };
+        let (at_ms, step) = (self.at_ms(step), Step(step));
+        let time = Time::at(at_ms);
         let layer = Some(LayerIdx(self.depth / 2));
-        let step_of = Step(step);
-        events.push(RunEvent::NonFiniteFound(NonFiniteFound {
-            step: step_of,
-            layer,
-            pass: Pass::Backward,
-            time,
-        }));
-        let time_of_step = StepTime { at_ms: time.at_ms, step_ms: self.step_ms(), statistics_ms: 0.4 };
-        events.push(RunEvent::StepFinished(StepFinished {
-            step: step_of,
-            loss: f32::NAN,
-            error: 0.9,
-            learning_rate: 0.05,
-            statistics: Columns::default(),
-            time: time_of_step,
-        }));
-        let outcome = Outcome::Diverged;
-        events.push(RunEvent::LaneFinished(LaneFinished { step: step_of, outcome, time }));
+        let found = Kind::NonFiniteFound(NonFiniteFound { layer, pass: Pass::Backward });
+        events.push(RunEvent { step, time, kind: found });
+        let time_of_step = Time { at_ms, step_ms: Some(self.step_ms()), statistics_ms: Some(0.4) };
+        let values = Values::default()
+            .with(known::LOSS, f32::NAN)
+            .with(known::ERROR, 0.9)
+            .with(known::LEARNING_RATE, 0.05);
+        events.push(RunEvent { step, time: time_of_step, kind: Kind::Measured(values) });
+        let finished = Kind::LaneFinished(LaneFinished { outcome: Outcome::Diverged });
+        events.push(RunEvent { step, time, kind: finished });
     }
 
     fn evaluations(&self, step: u64, events: &mut Vec<RunEvent>) {
-        for (split, mode) in
-            [(Split::Train, Mode::Eval), (Split::Train, Mode::Batch), (Split::Test, Mode::Eval)]
-        {
-            events.push(RunEvent::EvaluationFinished(values::evaluation(self, step, split, mode)));
+        let passes = [(Split::Train, Mode::Eval), (Split::Train, Mode::Batch), (Split::Test, Mode::Eval)];
+        for (split, mode) in passes {
+            events.push(values::evaluation(self, step, split, mode));
         }
     }
 
@@ -183,13 +179,15 @@ pub fn app_of(specimens: &[Specimen]) -> App {
     let mut events: Vec<(LaneIdx, RunEvent)> = Vec::new();
     for (idx, specimen) in specimens.iter().enumerate() {
         for mut event in specimen.events() {
-            if let RunEvent::LaneStarted(started) = &mut event {
-                started.experiment = experiment(specimen.steps, &all);
+            if let Kind::LaneStarted(started) = &mut event.kind
+                && let Some(provenance) = &mut started.provenance
+            {
+                provenance.experiment = experiment(specimen.steps, &all);
             }
             events.push((LaneIdx(idx), event));
         }
     }
-    events.sort_by(|(_, a), (_, b)| a.at_ms().total_cmp(&b.at_ms()));
+    events.sort_by(|(_, a), (_, b)| a.time.at_ms.total_cmp(&b.time.at_ms));
     for (lane, event) in &events {
         app.apply(*lane, event);
     }

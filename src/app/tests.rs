@@ -1,9 +1,10 @@
 //! The state as a whole: fold, cursor, choices.
 
 use super::*;
-use crate::event::{At, LaneResumed, Mode, Split};
+use crate::event::{Kind, LaneResumed};
 use crate::experiment::Shortcut;
-use crate::statistic::Statistic;
+use crate::metric::known;
+use crate::units::LayerIdx;
 
 use specimen::Specimen;
 
@@ -17,11 +18,11 @@ fn a_complete_run_is_folded_into_figures_and_histories() {
     let lane = app.lane(LaneIdx(0)).expect("exists");
     assert_eq!(lane.state(), &LaneState::Completed);
     assert_eq!((lane.last_step(), lane.planned_steps()), (Step(300), Some(300)));
-    assert_eq!(lane.loss().buckets().len(), 300);
-    assert_eq!(lane.evaluations(Split::Test, Mode::Eval).error.buckets().len(), 7);
-    assert_eq!(lane.statistic(Statistic::WeightGradientNorm).expect("recorded").len(), 300);
-    assert!(lane.statistic(Statistic::BranchRatio).is_none());
-    assert_eq!(lane.snapshots().len(), 31);
+    assert_eq!(lane.loss().len(), 300);
+    assert_eq!(lane.scalar(known::TEST_ERROR).len(), 7);
+    assert_eq!(lane.history(known::WEIGHT_GRADIENT_NORM).expect("recorded").len(), 300);
+    assert!(lane.history(known::BRANCH_RATIO).is_none());
+    assert_eq!(lane.histograms(known::WEIGHTS, LayerIdx(3)).expect("taken").len(), 31);
     assert_eq!(lane.epoch_of(Step(300)), Some(4.8));
     let rate = lane.images_per_second().expect("steps were made");
     assert!((rate - 64.0 / 0.052).abs() < 1.0, "{rate}");
@@ -40,7 +41,10 @@ fn without_the_histories_of_layers_a_lane_finds_the_same() {
         app.apply(LaneIdx(0), event);
     }
     let (lane, whole) = (&app.lanes()[0], &whole.lanes()[0]);
-    assert!(lane.statistic(Statistic::WeightGradientNorm).is_none() && lane.snapshots().is_empty());
+    assert!(
+        lane.history(known::WEIGHT_GRADIENT_NORM).is_none()
+            && lane.histograms(known::WEIGHTS, LayerIdx(3)).is_none()
+    );
     assert!(!whole.health().findings().is_empty());
     assert_eq!(lane.health().findings(), whole.health().findings());
     assert_eq!((lane.loss(), lane.state()), (whole.loss(), whole.state()));
@@ -60,19 +64,14 @@ fn a_source_that_ends_early_leaves_a_crashed_lane() {
 #[test]
 fn an_evaluation_that_is_made_again_takes_the_place_of_the_one_before() {
     let events = Specimen::new("plain", 8, Shortcut::None).events();
-    let again = RunEvent::LaneResumed(LaneResumed {
-        step: Step(0),
-        checkpoint: None,
-        changes: Vec::new(),
-        time: At { at_ms: 9e9 },
-    });
+    let again = RunEvent::new(Step(0), 9e9, Kind::LaneResumed(LaneResumed::default()));
     let mut app = App::new(vec![LaneLabel { run: "run".to_owned(), lane: "plain".to_owned() }]);
     events.iter().chain([&again]).chain(&events[1..]).for_each(|event| app.apply(LaneIdx(0), event));
     let whole = specimen::app_of(&[Specimen::new("plain", 8, Shortcut::None)]);
-    for (split, mode) in [(Split::Train, Mode::Batch), (Split::Train, Mode::Eval), (Split::Test, Mode::Eval)]
-    {
-        let [found, expected] = [&app, &whole].map(|app| app.lanes()[0].evaluations(split, mode));
+    for metric in [known::TRAIN_BATCH_LOSS, known::TRAIN_ERROR, known::TEST_ERROR] {
+        let [found, expected] = [&app, &whole].map(|app| app.lanes()[0].scalar(metric));
         assert_eq!(found, expected);
+        assert!(!found.is_empty());
     }
 }
 
@@ -87,8 +86,8 @@ fn one_cursor_goes_through_all_lanes() {
     app.act(Action::SelectLayer(LayerKey { depth: 9, projection: true }));
     let layers: Vec<_> = app.lanes().iter().map(|lane| app.layer_in(lane)).collect();
     let name = |lane: usize| {
-        let topology = app.lanes()[lane].topology().expect("started");
-        topology.layers[layers[lane].expect("is that deep").0].name.as_str()
+        let structure = app.lanes()[lane].structure().expect("started");
+        structure.layers[layers[lane].expect("is that deep").0].name.as_str()
     };
     assert_eq!((name(0), name(1)), ("layer2.0.conv2", "layer2.0.shortcut.0"));
     assert_eq!(app.block_in(&app.lanes()[0]), Some(BlockIdx(3)));

@@ -5,7 +5,7 @@ use clap::Args;
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
 use super::{RunsFolder, runs, saved};
-use crate::archive::{self, Opened};
+use crate::reading::{self, Opened};
 use crate::tui::{self, Followed};
 
 /// Follows a run that is being written, wherever its folder can be read.
@@ -26,9 +26,12 @@ pub(super) struct AttachArgs {
 pub(super) fn run(args: &AttachArgs) -> Result<(), Failure> {
     let folder = args.folder.resolve(&args.run)?;
     saved::require_terminal()?;
-    let Opened { mut app, replay, shelf } = archive::open(std::slice::from_ref(&folder))?;
-    match tui::run(&mut app, &mut Followed::new(replay, shelf, folder), tui::detect(args.appearance.into()))?
-    {
+    let Opened { mut app, replay, library } = reading::open(std::slice::from_ref(&folder))?;
+    match tui::run(
+        &mut app,
+        &mut Followed::new(replay, library, folder),
+        tui::detect(args.appearance.into()),
+    )? {
         tui::Ending::Signal(_) | tui::Ending::Lost => Err(Failure::Interrupted),
         tui::Ending::Browse => runs::browse_all(&args.folder, args.appearance),
         tui::Ending::Left | tui::Ending::Stop | tui::Ending::Detach => Ok(()),

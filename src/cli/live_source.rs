@@ -5,12 +5,10 @@ use std::path::Path;
 
 use crossbeam_channel::Select;
 
-use crate::app::App;
-use crate::archive::Shelf;
-use crate::event::RunEvent;
+use crate::app::{App, Need};
+use crate::reading::Library;
 use crate::session::live::{Command, Live};
 use crate::tui::{Order, Source};
-use crate::units::LaneIdx;
 use crate::views::Mode;
 
 /// Warnings that wait to be shown; more are left out, since the log has them not either.
@@ -21,7 +19,7 @@ const KEPT: usize = 64;
 /// A live run that is watched on the dashboard.
 pub(super) struct LiveSource<'a> {
     live: &'a mut Live,
-    shelf: Shelf,
+    library: Library,
     problems: VecDeque<String>,
     warnings: Vec<String>,
 }
@@ -29,8 +27,8 @@ pub(super) struct LiveSource<'a> {
 impl<'a> LiveSource<'a> {
     /// Of a run of which something is to be shown first.
     pub(super) fn new(live: &'a mut Live, notes: Vec<String>) -> LiveSource<'a> {
-        let shelf = Shelf::of_logs(live.logs().map(Path::to_owned));
-        LiveSource { live, shelf, problems: notes.into(), warnings: Vec::new() }
+        let library = Library::of_logs(live.logs().map(Path::to_owned));
+        LiveSource { live, library, problems: notes.into(), warnings: Vec::new() }
     }
 
     /// The first warnings of the run, as they came.
@@ -48,12 +46,16 @@ impl Source for LiveSource<'_> {
         select.recv(self.live.bell());
     }
 
-    fn look_up(&mut self, app: &mut App) -> bool {
-        self.shelf.look_up(app)
+    fn answer(&mut self, app: &mut App, needs: &[Need]) -> bool {
+        self.library.answer(app, needs)
     }
 
-    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent, Option<u64>)) {
-        self.live.drain_placed(|lane, event, offset| fold(lane, event, offset));
+    fn drain(&mut self, app: &mut App) -> bool {
+        let mut news = false;
+        self.live.drain_placed(|lane, event, offset| {
+            app.apply_at(lane, event, offset);
+            news = true;
+        });
         let names: Vec<String> = self.live.lanes().map(str::to_owned).collect();
         let of_lanes = self.live.take_warnings().into_iter().map(|warning| {
             let name = names.get(warning.lane.0).map(String::as_str).unwrap_or_default();
@@ -64,6 +66,7 @@ impl Source for LiveSource<'_> {
         self.warnings.extend(problems.iter().take(kept).cloned());
         let shown = WAITING.saturating_sub(self.problems.len());
         self.problems.extend(problems.into_iter().take(shown));
+        news
     }
 
     fn is_ended(&self) -> bool {

@@ -28,8 +28,8 @@ pub(super) struct ReviewArgs {
 pub(super) fn run(args: &ReviewArgs) -> Result<(), Failure> {
     let folders = args.run.iter().map(|run| args.folder.resolve(run)).collect::<Result<Vec<_>, _>>()?;
     saved::require_terminal()?;
-    let (mut app, shelf) = saved::fold(&folders)?;
-    match tui::run(&mut app, &mut Saved::new(shelf), tui::detect(args.appearance.into()))? {
+    let (mut app, library) = saved::fold(&folders)?;
+    match tui::run(&mut app, &mut Saved::new(library), tui::detect(args.appearance.into()))? {
         tui::Ending::Signal(_) | tui::Ending::Lost => Err(Failure::Interrupted),
         tui::Ending::Browse => runs::browse_all(&args.folder, args.appearance),
         tui::Ending::Left | tui::Ending::Stop | tui::Ending::Detach => Ok(()),

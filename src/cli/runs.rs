@@ -11,10 +11,10 @@ use super::appearance::AppearanceArgs;
 use super::failure::Failure;
 use super::table::{Align, Table, duration, loss, percent, state};
 use super::{RunsFolder, saved, warn, write_json};
-use crate::archive::{self, Opened};
 use crate::catalog::run::At;
 use crate::catalog::sort::order;
 use crate::catalog::{Catalog, Filter, FilterError, Run, Sort, SortKey};
+use crate::reading::{self, Opened};
 use crate::runlog::{RunSummary, State, run_path};
 use crate::session::listing;
 use crate::tui::{self, Choice, Ending, Followed, RunsStock, Saved, Terminal};
@@ -137,12 +137,12 @@ fn open(
     if let [folder] = folders.as_slice()
         && ids.iter().any(is_written)
     {
-        let Opened { mut app, replay, shelf } = archive::open(&folders)?;
-        let mut source = Followed::new(replay, shelf, folder.clone());
+        let Opened { mut app, replay, library } = reading::open(&folders)?;
+        let mut source = Followed::new(replay, library, folder.clone());
         return Ok((terminal.dashboard(&mut app, &mut source)?, Vec::new()));
     }
-    let (mut app, shelf, losses) = saved::fold_quietly(&folders)?;
-    Ok((terminal.dashboard(&mut app, &mut Saved::new(shelf))?, losses))
+    let (mut app, library, losses) = saved::fold_quietly(&folders)?;
+    Ok((terminal.dashboard(&mut app, &mut Saved::new(library))?, losses))
 }
 
 fn print(args: &RunsArgs, filter: &Filter, root: &Path, out: &mut dyn Write) -> Result<(), Failure> {

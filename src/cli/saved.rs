@@ -7,20 +7,20 @@ use std::time::Instant;
 use super::failure::Failure;
 use super::warn;
 use crate::app::App;
-use crate::archive::{self, Opened, Shelf};
+use crate::reading::{self, Library, Opened};
 use crate::session::presence::Presence;
 use crate::session::replay::{Replay, ReplayLane};
 
 /// The state after the last event of every lane, and where more of it can be looked up; warns of what was passed over.
-pub(super) fn fold(folders: &[PathBuf]) -> Result<(App, Shelf), Failure> {
-    let (app, shelf, losses) = fold_quietly(folders)?;
+pub(super) fn fold(folders: &[PathBuf]) -> Result<(App, Library), Failure> {
+    let (app, library, losses) = fold_quietly(folders)?;
     losses.iter().for_each(|loss| warn(loss));
-    Ok((app, shelf))
+    Ok((app, library))
 }
 
 /// As [`fold`], but gives what was passed over, a line on each kind.
-pub(super) fn fold_quietly(folders: &[PathBuf]) -> Result<(App, Shelf, Vec<String>), Failure> {
-    let Opened { mut app, replay, shelf } = archive::open(folders)?;
+pub(super) fn fold_quietly(folders: &[PathBuf]) -> Result<(App, Library, Vec<String>), Failure> {
+    let Opened { mut app, replay, library } = reading::open(folders)?;
     // A run that still trains is looked at as it stands.
     let lives = |folder: &PathBuf| Presence::new(folder.clone()).lives(Instant::now());
     let open: Vec<&ReplayLane> = replay.lanes().iter().filter(|lane| !lane.is_finished()).collect();
@@ -31,7 +31,7 @@ pub(super) fn fold_quietly(folders: &[PathBuf]) -> Result<(App, Shelf, Vec<Strin
             app.source_ended(lane.idx());
         }
     }
-    Ok((app, shelf, losses(&replay)))
+    Ok((app, library, losses(&replay)))
 }
 
 /// Refuses to open a dashboard where there is no terminal to draw it on.

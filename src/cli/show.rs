@@ -11,12 +11,11 @@ use super::failure::Failure;
 use super::table::{Align, Table, duration, loss, percent, state};
 use super::{RunsFolder, write_json};
 use crate::app::{App, fairness};
-use crate::archive::{self, Opened};
 use crate::experiment::Experiment;
+use crate::reading::{self, Opened};
 use crate::runlog::{self, RunFolder, RunSummary};
 use crate::session::replay::Report;
 use crate::text::{grouped, printable};
-use crate::topology::Topology;
 use crate::units::LaneIdx;
 
 /// Shows one run: where it comes from, its lanes with their last figures, and what the health rules found.
@@ -53,7 +52,7 @@ struct Shown {
 struct Network {
     lane: String,
     layers: usize,
-    parameters: u64,
+    parameters: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -91,15 +90,14 @@ pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<(), Failure> {
 fn gather(path: &Path) -> Result<Shown, Failure> {
     let mut summary = runlog::summarize(path, SystemTime::now())?;
     let experiment = RunFolder::open(path)?.experiment().ok();
-    let Opened { app, replay, .. } = archive::open(&[path.to_owned()])?;
+    let Opened { app, replay, .. } = reading::open(&[path.to_owned()])?;
     // The whole logs tell of what the run did not notice, too.
     for (told, read) in summary.lanes.iter_mut().zip(app.lanes()) {
         told.lost_records = told.lost_records.max(read.lost_records());
     }
     let name = |lane: LaneIdx| app.lane(lane).map(|lane| lane.name().to_owned()).unwrap_or_default();
     let layer_name = |lane: LaneIdx, layer: Option<crate::units::LayerIdx>| {
-        let topology: &Topology = app.lane(lane)?.topology()?;
-        topology.layers.get(layer?.0).map(|layer| layer.name.clone())
+        Some(app.lane(lane)?.structure()?.layer(layer?)?.name.clone())
     };
     let findings = app.findings().into_iter().map(|finding| ShownFinding {
         lane: name(finding.lane),
@@ -112,8 +110,8 @@ fn gather(path: &Path) -> Result<Shown, Failure> {
         meaning: finding.meaning,
     });
     let networks = app.lanes().iter().filter_map(|lane| {
-        let topology = lane.topology()?;
-        let (layers, parameters) = (topology.layers.len(), topology.parameters());
+        let structure = lane.structure()?;
+        let (layers, parameters) = (structure.layers.len(), structure.parameters());
         Some(Network { lane: lane.name().to_owned(), layers, parameters })
     });
     let Report { bad_count, unknown, .. } = replay.report();
@@ -135,7 +133,7 @@ fn checks(app: &App) -> Vec<ShownCheck> {
     let mut started = app.lanes().iter().filter_map(|lane| lane.started());
     let Some(first) = started.next() else { return Vec::new() };
     let compare = |other| {
-        let checks = fairness::compare(first, other).checks;
+        let checks = fairness::compare(first, other).map(|fairness| fairness.checks).unwrap_or_default();
         checks.into_iter().map(|check| ShownCheck {
             lanes: [first.lane.clone(), other.lane.clone()],
             name: check.name,
@@ -210,11 +208,11 @@ fn write_lanes(shown: &Shown, out: &mut dyn Write) -> std::io::Result<()> {
     for lane in &shown.summary.lanes {
         let network = shown.networks.iter().find(|network| network.lane == lane.name);
         let known =
-            |figure: fn(&Network) -> u64| network.map_or_else(|| "-".to_owned(), |n| grouped(figure(n)));
+            |figure: fn(&Network) -> Option<u64>| network.and_then(figure).map_or("-".to_owned(), grouped);
         table.row([
             lane.name.clone(),
             state(lane),
-            known(|network| network.layers as u64),
+            known(|network| Some(network.layers as u64)),
             known(|network| network.parameters),
             format!("{}/{}", lane.step, lane.steps),
             loss(lane.loss),

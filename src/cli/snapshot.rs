@@ -89,7 +89,7 @@ pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failur
             "--size: expected at least {columns}x{rows}, found {width}x{height}"
         )));
     }
-    let (mut app, mut shelf) = saved::fold(&folders)?;
+    let (mut app, mut library) = saved::fold(&folders)?;
     app.act(Action::SelectView(args.view));
     if let Some(step) = args.step {
         let last = app.last_step();
@@ -110,11 +110,8 @@ pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failur
         Format::Ansi => views::Format::Ansi,
         Format::Svg => views::Format::Svg,
     };
-    shelf.look_up(&mut app);
-    let mut frame = views::snapshot(&app, args.size, &theme, format);
-    // Drawing may have found an index damaged; what it had is then folded from the log.
-    if shelf.look_up(&mut app) {
-        frame = views::snapshot(&app, args.size, &theme, format);
-    }
+    let needs = views::needs(&app);
+    library.answer(&mut app, &needs);
+    let frame = views::snapshot(&app, args.size, &theme, format);
     destination::write(args.out.as_deref(), &folders, out, |out| Ok(out.write_all(frame.as_bytes())?))
 }

@@ -18,12 +18,12 @@ use super::live_source::LiveSource;
 use super::source::{Changes, ExperimentArgs, load_data};
 use super::{RunsFolder, tell, warn};
 use crate::app::{App, LaneLabel};
-use crate::archive::Keeper;
 use crate::datasets::Dataset;
 use crate::event::Outcome;
 use crate::experiment::Checked;
 use crate::headless::{self, Reporter, Stopper};
 use crate::nn::kernels::InstructionSet;
+use crate::reading::IndexWriter;
 use crate::runlog::{ManifestLane, NewRun, RunFolder};
 use crate::session::live::{self, Command, Live, Setup};
 use crate::tui::{self, Parting};
@@ -107,7 +107,7 @@ struct Started {
     app: App,
     folder: RunFolder,
     /// Keeps the indexes of its logs up to date.
-    keeper: Keeper,
+    index_writer: IndexWriter,
     at: Timestamp,
     /// Hears signals from before the first step on.
     stopper: Stopper,
@@ -203,8 +203,8 @@ fn start(experiment: &ExperimentArgs, args: &TrainOptions) -> Result<Started, Fa
     let app = App::new(labels(&folder));
     let stopper = Stopper::hear()?;
     let live = live::start(Setup::new(experiment.clone(), dataset, folder.clone(), threads))?;
-    let keeper = Keeper::start(live.folder().reach());
-    Ok(Started { live, app, folder, keeper, at, stopper, notes: Vec::new() })
+    let index_writer = IndexWriter::start(live.folder().reach());
+    Ok(Started { live, app, folder, index_writer, at, stopper, notes: Vec::new() })
 }
 
 /// Starts the lanes of an earlier run that have something left to do; none where no lane has.
@@ -234,8 +234,8 @@ fn resume(args: &TrainOptions, run: &str) -> Result<Option<Started>, Failure> {
     let stopper = Stopper::hear()?;
     let mut live = live::start(setup)?;
     live.drain_earlier(|lane, event, offset| app.apply_at(lane, event, offset));
-    let keeper = Keeper::start(live.folder().reach());
-    Ok(Some(Started { live, app, folder, keeper, at, stopper, notes }))
+    let index_writer = IndexWriter::start(live.folder().reach());
+    Ok(Some(Started { live, app, folder, index_writer, at, stopper, notes }))
 }
 
 /// The lanes' labels.
@@ -304,7 +304,7 @@ fn leave_terminal(folder: &RunFolder, waiting: Option<Waiting>) {
 
 /// Tells the run's events until it ends.
 fn headless(started: Started) -> Result<(), Failure> {
-    let Started { mut live, app, folder, keeper, at, stopper, .. } = started;
+    let Started { mut live, app, folder, index_writer, at, stopper, .. } = started;
     let on_terminal = io::stdout().is_terminal();
     let lines = |app| Reporter::lines(app, at, Box::new(io::stdout()));
     let mut reporter = if on_terminal { Reporter::bars(app) } else { lines(app) };
@@ -324,19 +324,19 @@ fn headless(started: Started) -> Result<(), Failure> {
         }
     };
     reporter.say(None, &format!("`skiplane review {}` opens the run again", folder.id()));
-    outcome(live, keeper, ending)
+    outcome(live, index_writer, ending)
 }
 
 /// Says where the run is, after the dashboard has left the screen.
 fn end(started: Started, ending: headless::Ending) -> Result<(), Failure> {
-    let Started { live, folder, keeper, .. } = started;
+    let Started { live, folder, index_writer, .. } = started;
     let _ = tell(&mut io::stdout(), &format!("run {0}; `skiplane review {0}` opens it again", folder.id()));
-    outcome(live, keeper, ending)
+    outcome(live, index_writer, ending)
 }
 
 /// A lane that failed makes the whole command fail, and so does a log that lacks something; a lane that diverged is a
 /// result.
-fn outcome(mut live: Live, keeper: Keeper, ending: headless::Ending) -> Result<(), Failure> {
+fn outcome(mut live: Live, index_writer: IndexWriter, ending: headless::Ending) -> Result<(), Failure> {
     let names: Vec<String> = live.lanes().map(str::to_owned).collect();
     let failed = names.iter().zip(live.join()).find_map(|(name, outcome)| match outcome {
         Outcome::Failed { reason } => Some(anyhow::anyhow!("lane {name} failed: {reason}")),
@@ -346,7 +346,7 @@ fn outcome(mut live: Live, keeper: Keeper, ending: headless::Ending) -> Result<(
     let failed =
         failed.or_else(|| missing.map(|(lane, what)| anyhow::anyhow!("lane {}: {what}", names[lane.0])));
     // The lanes are at their end, and their logs whole.
-    keeper.finish();
+    index_writer.finish();
     match (failed, ending) {
         (Some(error), _) => Err(Failure::Failed(error)),
         (None, headless::Ending::Interrupted) => Err(Failure::Interrupted),

@@ -43,6 +43,20 @@ impl Histogram {
         Histogram { first: first as u8, counts: bins[first..=last].to_vec(), non_finite }
     }
 
+    /// The bin behind its last one.
+    pub fn end(&self) -> usize {
+        usize::from(self.first) + self.counts.len()
+    }
+
+    /// The counts of both.
+    pub fn plus(&self, other: &Histogram) -> Histogram {
+        let mut bins = self.bins();
+        for (sum, more) in bins.iter_mut().zip(other.bins()) {
+            *sum = sum.saturating_add(more);
+        }
+        Histogram::from_bins(&bins, self.non_finite.saturating_add(other.non_finite))
+    }
+
     /// The count of every bin; bins that a broken log puts outside are left out.
     pub fn bins(&self) -> [u32; Self::BINS] {
         let mut bins = [0; Self::BINS];
@@ -51,15 +65,4 @@ impl Histogram {
         }
         bins
     }
-}
-
-/// A layer's histograms at a step.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LayerHistograms {
-    /// Of its output.
-    pub activations: Histogram,
-    /// Of the gradient with respect to its weights.
-    pub weight_gradients: Histogram,
-    /// Of its weights, before the update.
-    pub weights: Histogram,
 }

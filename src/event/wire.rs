@@ -4,12 +4,24 @@
 
 use std::fmt;
 
-use serde::de::{Error, SeqAccess, Visitor};
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An f32 in its form for the log.
 #[derive(Clone, Copy, Debug)]
 pub struct Float(pub f32);
+
+impl Float {
+    /// A number that JSON lacks, by its name.
+    pub fn special(name: &str) -> Option<Float> {
+        match name {
+            "NaN" => Some(Float(f32::NAN)),
+            "inf" => Some(Float(f32::INFINITY)),
+            "-inf" => Some(Float(f32::NEG_INFINITY)),
+            _ => None,
+        }
+    }
+}
 
 impl Serialize for Float {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -50,12 +62,8 @@ impl Visitor<'_> for FloatVisitor {
     }
 
     fn visit_str<E: Error>(self, x: &str) -> Result<f32, E> {
-        match x {
-            "NaN" => Ok(f32::NAN),
-            "inf" => Ok(f32::INFINITY),
-            "-inf" => Ok(f32::NEG_INFINITY),
-            other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
-        }
+        let special = Float::special(x).map(|Float(x)| x);
+        special.ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(x), &self))
     }
 }
 
@@ -97,30 +105,5 @@ pub(super) struct Floats<'a>(pub(super) &'a [f32]);
 impl Serialize for Floats<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(|&x| Float(x)))
-    }
-}
-
-/// A column of floats read from the log.
-pub(super) struct OwnedFloats(pub(super) Vec<f32>);
-
-impl<'de> Deserialize<'de> for OwnedFloats {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Column;
-        impl<'de> Visitor<'de> for Column {
-            type Value = Vec<f32>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of numbers")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<f32>, A::Error> {
-                let mut column = Vec::new();
-                while let Some(Float(x)) = items.next_element()? {
-                    column.push(x);
-                }
-                Ok(column)
-            }
-        }
-        deserializer.deserialize_seq(Column).map(OwnedFloats)
     }
 }

@@ -3,9 +3,10 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{evaluation_text, lost_text, non_finite_text, outcome_text, resumed_text, started_text};
+use super::{evaluation_texts, lost_text, non_finite_text, outcome_text, resumed_text, started_text};
 use crate::app::Lane;
-use crate::event::{Mode, RunEvent, Split};
+use crate::event::{Kind, RunEvent};
+use crate::metric::known;
 use crate::text::{percent, printable, short};
 use crate::units::LaneIdx;
 
@@ -41,36 +42,36 @@ impl Bars {
     /// Tells of an event; `state` is the lane with the event folded in.
     pub(super) fn event(&mut self, lane: LaneIdx, event: &RunEvent, state: Option<&Lane>) {
         let (Some(bar), Some(tested)) = (self.bars.get(lane.0), self.tested.get_mut(lane.0)) else { return };
-        match event {
-            RunEvent::LaneStarted(started) => {
-                bar.set_length(started.experiment.training.steps);
+        match &event.kind {
+            Kind::LaneStarted(started) => {
+                bar.set_length(started.steps.unwrap_or(0));
                 self.say(lane, &started_text(started));
             }
-            RunEvent::StepFinished(step) => {
-                bar.set_position(step.step.0);
-                let left = state.and_then(Lane::remaining_ms);
-                let left = left.map(|ms| format!(", {:.0} s left", ms / 1e3)).unwrap_or_default();
-                bar.set_message(format!("loss {}{tested}{left}", short(step.loss.into())));
-            }
-            RunEvent::EvaluationFinished(evaluation) => {
-                if (evaluation.split, evaluation.mode) == (Split::Test, Mode::Eval) {
-                    *tested = format!(", test {}", percent(evaluation.error));
+            Kind::Measured(values) => {
+                if let Some(error) = values.number(known::TEST_ERROR) {
+                    *tested = format!(", test {}", percent(error));
                 }
-                self.say(lane, &evaluation_text(evaluation));
+                if let Some(loss) = values.number(known::LOSS) {
+                    bar.set_position(event.step.0);
+                    let left = state.and_then(Lane::remaining_ms);
+                    let left = left.map(|ms| format!(", {:.0} s left", ms / 1e3)).unwrap_or_default();
+                    bar.set_message(format!("loss {}{tested}{left}", short(loss.into())));
+                }
+                evaluation_texts(event.step, values).iter().for_each(|text| self.say(lane, text));
             }
-            RunEvent::CheckpointWritten(checkpoint) => {
-                self.say(lane, &format!("step {}: wrote {}", checkpoint.step, checkpoint.file));
+            Kind::CheckpointWritten(checkpoint) => {
+                self.say(lane, &format!("step {}: wrote {}", event.step, checkpoint.file));
             }
-            RunEvent::NonFiniteFound(found) => {
-                self.say(lane, &non_finite_text(found, state.and_then(Lane::started)));
+            Kind::NonFiniteFound(found) => {
+                self.say(lane, &non_finite_text(event.step, found, state.and_then(Lane::started)));
             }
-            RunEvent::LaneFinished(end) => {
+            Kind::LaneFinished(end) => {
                 bar.abandon_with_message(format!("{}{tested}", outcome_text(&end.outcome)));
             }
-            RunEvent::LaneResumed(resumed) => self.say(lane, &resumed_text(resumed)),
-            RunEvent::RecordsLost(lost) => self.say(lane, &lost_text(lost)),
-            RunEvent::Paused(_) => bar.set_message("paused"),
-            RunEvent::Resumed(_) | RunEvent::HistogramsTaken(_) => {}
+            Kind::LaneResumed(resumed) => self.say(lane, &resumed_text(event.step, resumed)),
+            Kind::RecordsLost(lost) => self.say(lane, &lost_text(event.step, lost)),
+            Kind::Paused => bar.set_message("paused"),
+            Kind::Resumed | Kind::MetricsDeclared(_) => {}
         }
     }
 

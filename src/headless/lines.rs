@@ -5,10 +5,11 @@ use std::io::Write;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Listener, evaluation_text, lost_text, non_finite_text, outcome_text, resumed_text, started_text,
+    Listener, evaluation_texts, lost_text, non_finite_text, outcome_text, resumed_text, started_text,
 };
 use crate::app::Lane;
-use crate::event::{LaneStarted, RunEvent, StepFinished};
+use crate::event::{Kind, LaneStarted, RunEvent, Values};
+use crate::metric::known;
 use crate::text::{percent, printable, short};
 use crate::units::LaneIdx;
 
@@ -31,26 +32,24 @@ impl Lines {
 
     /// Tells of an event; `state` is the lane with the event folded in.
     pub(super) fn event(&mut self, lane: LaneIdx, event: &RunEvent, state: Option<&Lane>) {
-        let started = state.and_then(Lane::started);
-        let text = match event {
-            RunEvent::LaneStarted(started) => started_text(started),
-            RunEvent::StepFinished(step) => match step_text(step, started) {
-                Some(text) => text,
-                None => return,
-            },
-            RunEvent::HistogramsTaken(_) => return,
-            RunEvent::EvaluationFinished(evaluation) => evaluation_text(evaluation),
-            RunEvent::CheckpointWritten(checkpoint) => {
-                format!("step {}: wrote {}", checkpoint.step, checkpoint.file)
+        let (step, started) = (event.step, state.and_then(Lane::started));
+        let texts = match &event.kind {
+            Kind::LaneStarted(started) => vec![started_text(started)],
+            Kind::Measured(values) => {
+                let mut texts: Vec<String> = step_text(event, values, started).into_iter().collect();
+                texts.extend(evaluation_texts(step, values));
+                texts
             }
-            RunEvent::NonFiniteFound(found) => non_finite_text(found, started),
-            RunEvent::Paused(moment) => format!("step {}: paused", moment.step),
-            RunEvent::Resumed(moment) => format!("step {}: goes on", moment.step),
-            RunEvent::LaneResumed(resumed) => resumed_text(resumed),
-            RunEvent::RecordsLost(lost) => lost_text(lost),
-            RunEvent::LaneFinished(end) => format!("step {}: {}", end.step, outcome_text(&end.outcome)),
+            Kind::MetricsDeclared(_) => Vec::new(),
+            Kind::CheckpointWritten(checkpoint) => vec![format!("step {step}: wrote {}", checkpoint.file)],
+            Kind::NonFiniteFound(found) => vec![non_finite_text(step, found, started)],
+            Kind::Paused => vec![format!("step {step}: paused")],
+            Kind::Resumed => vec![format!("step {step}: goes on")],
+            Kind::LaneResumed(resumed) => vec![resumed_text(step, resumed)],
+            Kind::RecordsLost(lost) => vec![lost_text(step, lost)],
+            Kind::LaneFinished(end) => vec![format!("step {step}: {}", outcome_text(&end.outcome))],
         };
-        self.say(event.at_ms(), lane, &text);
+        texts.iter().for_each(|text| self.say(event.time.at_ms, lane, text));
     }
 
     /// A line of a lane at a moment of the run.
@@ -73,19 +72,20 @@ impl Lines {
 }
 
 /// The text of a step that is told: the first, the last, and about every twentieth of the run.
-fn step_text(step: &StepFinished, started: Option<&LaneStarted>) -> Option<String> {
-    let steps = started.map_or(0, |started| started.experiment.training.steps);
+fn step_text(event: &RunEvent, values: &Values, started: Option<&LaneStarted>) -> Option<String> {
+    let steps = started.and_then(|started| started.steps).unwrap_or(0);
     let every = (steps / TOLD_STEPS).max(1);
-    let number = step.step.0;
+    let number = event.step.0;
     if number != 1 && number != steps && !number.is_multiple_of(every) {
         return None;
     }
-    let StepFinished { loss, error, learning_rate, time, .. } = step;
+    let [loss, error, rate] =
+        [known::LOSS, known::ERROR, known::LEARNING_RATE].map(|metric| values.number(metric));
     Some(format!(
         "step {number}/{steps}: loss {}, error {}, learning rate {}, {:.0} ms a step",
-        short(f64::from(*loss)),
-        percent(*error),
-        short(*learning_rate),
-        time.step_ms
+        short(loss?.into()),
+        percent(error?),
+        short(rate?.into()),
+        event.time.step_ms?
     ))
 }

@@ -3,15 +3,15 @@
 
 use dfdx::tensor::{Cpu, CpuError, Gradients};
 
-use crate::event::{Columns, Histogram, LayerHistograms, Pass};
+use crate::event::{Histogram, Pass, Value, Values};
+use crate::metric::{Metric, known};
 use crate::model::parameter::{AnyParameter, Role};
 use crate::model::{NonFinite, Wanted};
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::update::{Change, sums};
-use crate::nn::ops::Record;
-use crate::statistic::Statistic;
+use crate::nn::ops::{LayerRecord, Record};
 use crate::statistics::{Moments, Products, Sums, histogram};
-use crate::topology::Topology;
+use crate::topology::{Layer, ShortcutKind, Topology};
 use crate::units::LayerIdx;
 
 /// What a step does to a layer's weights.
@@ -103,64 +103,76 @@ pub(super) fn first_non_finite(record: &Record, loss: f32, weights: &Weights) ->
     Some(NonFinite { layer: Some(layer), pass: Pass::Backward })
 }
 
-/// The statistics as columns, in the order of [`Statistic::ALL`]; those of blocks only where blocks have
-/// shortcuts.
-pub(super) fn columns(record: &Record, weights: &Weights, topology: &Topology) -> Columns {
-    let residual = record.branches.iter().any(Option::is_some);
-    Statistic::ALL
-        .iter()
-        .filter(|statistic| {
-            residual || !matches!(statistic, Statistic::BranchRatio | Statistic::BranchCosine)
-        })
-        .map(|&statistic| (statistic, column(statistic, record, weights, topology)))
-        .collect()
+/// What a step tells of a layer.
+struct Seen<'a> {
+    record: &'a LayerRecord,
+    weights: &'a LayerWeights,
+    layer: &'a Layer,
 }
 
-fn column(statistic: Statistic, record: &Record, weights: &Weights, topology: &Topology) -> Vec<f32> {
-    let output =
-        |value: fn(&Moments) -> f32| record.layers.iter().map(|layer| value(&layer.output)).collect();
-    let gradient =
-        |value: fn(&Sums) -> f32| record.layers.iter().map(|layer| value(&layer.output_gradient)).collect();
-    let weight = |value: fn(&LayerWeights) -> f32| weights.0.iter().map(value).collect();
-    let branch = |value: fn(&Products) -> f32| {
-        record.branches.iter().map(|branch| branch.as_ref().map_or(f32::NAN, value)).collect()
-    };
-    match statistic {
-        Statistic::ActivationMean => output(Moments::mean),
-        Statistic::ActivationStd => output(Moments::std),
-        Statistic::ActivationRms => output(Moments::rms),
-        Statistic::ActivationMin => output(|moments| moments.min),
-        Statistic::ActivationMax => output(|moments| moments.max),
-        Statistic::ZeroRate => output(Moments::zero_rate),
-        Statistic::ActivationNonFinite => output(|moments| moments.non_finite as f32),
-        Statistic::DeadUnits => {
-            let units = topology.layers.iter().map(|layer| layer.output.channels as f32);
-            record.layers.iter().zip(units).map(|(layer, units)| layer.dead_units as f32 / units).collect()
-        }
-        Statistic::ResponseStd => record.layers.iter().map(|layer| layer.response.std()).collect(),
-        Statistic::OutputGradientNorm => gradient(Sums::norm),
-        Statistic::OutputGradientMean => gradient(Sums::mean),
-        Statistic::OutputGradientStd => gradient(Sums::std),
-        Statistic::WeightGradientNorm => weight(|layer| layer.gradient.norm()),
-        Statistic::WeightGradientMean => weight(|layer| layer.gradient.mean()),
-        Statistic::WeightGradientStd => weight(|layer| layer.gradient.std()),
-        Statistic::WeightGradientNonFinite => weight(|layer| layer.non_finite as f32),
-        Statistic::WeightNorm => weight(|layer| layer.norm),
-        Statistic::UpdateRatio => weight(|layer| layer.update_ratio),
-        Statistic::BranchRatio => branch(Products::ratio),
-        Statistic::BranchCosine => branch(Products::cosine),
-    }
+/// The metrics of a layer and how each is told, in the order in which they are logged.
+const OF_LAYERS: &[(Metric, fn(&Seen<'_>) -> f32)] = &[
+    (known::ACTIVATION_MEAN, |seen| seen.record.output.mean()),
+    (known::ACTIVATION_STD, |seen| seen.record.output.std()),
+    (known::ACTIVATION_RMS, |seen| seen.record.output.rms()),
+    (known::ACTIVATION_MIN, |seen| seen.record.output.min),
+    (known::ACTIVATION_MAX, |seen| seen.record.output.max),
+    (known::ZERO_RATE, |seen| seen.record.output.zero_rate()),
+    (known::DEAD_UNITS, |seen| seen.record.dead_units as f32 / seen.layer.output.channels as f32),
+    (known::ACTIVATION_NON_FINITE, |seen| seen.record.output.non_finite as f32),
+    (known::RESPONSE_STD, |seen| seen.record.response.std()),
+    (known::OUTPUT_GRADIENT_NORM, |seen| seen.record.output_gradient.norm()),
+    (known::OUTPUT_GRADIENT_MEAN, |seen| seen.record.output_gradient.mean()),
+    (known::OUTPUT_GRADIENT_STD, |seen| seen.record.output_gradient.std()),
+    (known::WEIGHT_GRADIENT_NORM, |seen| seen.weights.gradient.norm()),
+    (known::WEIGHT_GRADIENT_MEAN, |seen| seen.weights.gradient.mean()),
+    (known::WEIGHT_GRADIENT_STD, |seen| seen.weights.gradient.std()),
+    (known::WEIGHT_GRADIENT_NON_FINITE, |seen| seen.weights.non_finite as f32),
+    (known::WEIGHT_NORM, |seen| seen.weights.norm),
+    (known::UPDATE_RATIO, |seen| seen.weights.update_ratio),
+];
+
+/// The metrics of a block with a shortcut.
+const OF_BLOCKS: &[(Metric, fn(&Products) -> f32)] =
+    &[(known::BRANCH_RATIO, Products::ratio), (known::BRANCH_COSINE, Products::cosine)];
+
+/// The metrics of a network's steps; those of blocks only where blocks have shortcuts.
+pub(super) fn metrics(topology: &Topology) -> Vec<Metric> {
+    let residual = topology.blocks.iter().any(|block| block.shortcut != ShortcutKind::None);
+    let of_blocks = OF_BLOCKS.iter().filter(|_| residual).map(|(metric, _)| *metric);
+    OF_LAYERS.iter().map(|(metric, _)| *metric).chain(of_blocks).collect()
 }
 
-/// The histograms of every layer, taken out of what was measured.
-pub(super) fn histograms(record: &mut Record, weights: &mut Weights) -> Vec<LayerHistograms> {
-    record
+/// The values of [`metrics`].
+pub(super) fn values(record: &Record, weights: &Weights, topology: &Topology) -> Values {
+    let seen: Vec<Seen<'_>> = record
         .layers
-        .iter_mut()
-        .zip(&mut weights.0)
-        .map(|(layer, weights)| {
-            let (weight_gradients, weights) = weights.histograms.take().unwrap_or_default();
-            LayerHistograms { activations: std::mem::take(&mut layer.histogram), weight_gradients, weights }
-        })
-        .collect()
+        .iter()
+        .zip(&weights.0)
+        .zip(&topology.layers)
+        .map(|((record, weights), layer)| Seen { record, weights, layer })
+        .collect();
+    let mut values = Values::default();
+    for (metric, of) in OF_LAYERS {
+        values.push_new(*metric, Value::Numbers(seen.iter().map(of).collect()));
+    }
+    if record.branches.iter().any(Option::is_some) {
+        for (metric, of) in OF_BLOCKS {
+            let branches = record.branches.iter().map(|branch| branch.as_ref().map_or(f32::NAN, of));
+            values.push_new(*metric, Value::Numbers(branches.collect()));
+        }
+    }
+    values
 }
+
+/// The histograms of every layer, taken out of what was measured: the values of [`HISTOGRAMS`].
+pub(super) fn histograms(record: &mut Record, weights: &mut Weights) -> Values {
+    let activations = record.layers.iter_mut().map(|layer| std::mem::take(&mut layer.histogram)).collect();
+    let both = weights.0.iter_mut().map(|layer| layer.histograms.take().unwrap_or_default());
+    let (gradients, weights) = both.unzip();
+    let all = [activations, gradients, weights].map(Value::Histograms);
+    HISTOGRAMS.iter().copied().zip(all).collect()
+}
+
+/// The metrics whose values are histograms of every layer.
+pub const HISTOGRAMS: [Metric; 3] = [known::ACTIVATIONS, known::WEIGHT_GRADIENTS, known::WEIGHTS];

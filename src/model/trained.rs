@@ -10,6 +10,7 @@ use dfdx::tensor_ops::Backward;
 use crate::datasets::Batch;
 use crate::event::Mode;
 use crate::experiment;
+use crate::metric::Metric;
 use crate::model::builder::Builder;
 use crate::model::entry::{Entry, EntryMut};
 use crate::model::layer::Logits;
@@ -154,6 +155,10 @@ impl Network for Trained {
         &self.topology
     }
 
+    fn metrics(&self) -> Vec<Metric> {
+        measure::metrics(&self.topology)
+    }
+
     fn train_step(&mut self, batch: &Batch, learning_rate: f64, wanted: Wanted) -> StepResult {
         self.check(batch);
         let set = self.instructions;
@@ -180,11 +185,15 @@ impl Network for Trained {
         }
         non_finite = non_finite.or_else(|| weights.first_non_finite_after());
         let statistics = if wanted.scalars {
-            measure::columns(&passes.record, &weights, &self.topology)
+            measure::values(&passes.record, &weights, &self.topology)
         } else {
             Default::default()
         };
-        let histograms = wanted.histograms.then(|| measure::histograms(&mut passes.record, &mut weights));
+        let histograms = if wanted.histograms {
+            measure::histograms(&mut passes.record, &mut weights)
+        } else {
+            Default::default()
+        };
         measuring += begin.elapsed() + passes.record.histogram_time;
 
         drop(passes.gradients);

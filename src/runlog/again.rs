@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 
 use super::reader::MAX_LINE;
 use super::{RunLogError, record};
-use crate::event::{RunEvent, StepFinished};
+use crate::event::{Declared, Kind, RunEvent, Values};
+use crate::metric::Shape;
 use crate::units::Step;
 
 /// Reads one record again, by the bytes that writing or reading it gave.
 ///
 /// # Errors
 /// Where it cannot be read or is no longer there.
-pub fn read_record(path: &Path, bytes: Range<u64>) -> Result<RunEvent, RunLogError> {
+pub fn read_record(path: &Path, bytes: Range<u64>, declared: &Declared) -> Result<RunEvent, RunLogError> {
     let mut found = None;
-    read_records(path, bytes.clone(), |event, _| {
+    read_records(path, bytes.clone(), &mut declared.clone(), |event, _| {
         found.get_or_insert(event);
     })?;
     found.ok_or_else(|| {
@@ -32,12 +33,13 @@ pub fn read_record(path: &Path, bytes: Range<u64>) -> Result<RunEvent, RunLogErr
 pub fn read_records(
     path: &Path,
     bytes: Range<u64>,
+    declared: &mut Declared,
     mut each: impl FnMut(RunEvent, u64),
 ) -> Result<(), RunLogError> {
     let mut lines = Lines::open(path, bytes)?;
     let mut once = Once::default();
     while let Some((at, record, _)) = lines.next()? {
-        let event = record::parse_line(record)
+        let event = record::parse_line(record, declared)
             .map_err(|e| RunLogError::malformed(path, format!("expected a record at byte {at}: {e}")))?;
         once.pass(event, |event| each(event, at));
     }
@@ -48,41 +50,53 @@ pub fn read_records(
 ///
 /// # Errors
 /// Where one is none, in words; those before were handed over.
-pub fn parse_records(bytes: &[u8], mut each: impl FnMut(RunEvent)) -> Result<(), String> {
+pub fn parse_records(
+    bytes: &[u8],
+    declared: &mut Declared,
+    mut each: impl FnMut(RunEvent),
+) -> Result<(), String> {
     let mut once = Once::default();
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-        once.pass(record::parse_line(line.strip_suffix(b"\n").unwrap_or(line))?, &mut each);
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        once.pass(record::parse_line(line, declared)?, &mut each);
     }
     Ok(())
 }
 
-/// The last record of a step with statistics that is not after `step`, looked for from a byte at which a record
-/// begins; none where there is none up to the end of the log or to where steps were made again. A record that stands
-/// before its time is passed over.
+/// What was measured over axes at the last step that is not after `step`, looked for from a byte at which a record begins;
+/// none where there is none up to the end of the log or to where steps were made again. A record that stands before its
+/// time is passed over.
 ///
 /// # Errors
 /// Where the log cannot be read.
-pub fn find_step(path: &Path, from: u64, step: Step) -> Result<Option<StepFinished>, RunLogError> {
-    let (mut lines, mut found) = (Lines::open(path, from..u64::MAX)?, None::<StepFinished>);
-    let mut beyond = 0;
+pub fn find_step(
+    path: &Path,
+    from: u64,
+    step: Step,
+    declared: &Declared,
+) -> Result<Option<(Step, Values)>, RunLogError> {
+    let mut lines = Lines::open(path, from..u64::MAX)?;
+    let (mut found, mut beyond) = (None::<(Step, Values)>, 0);
+    let mut declared = declared.clone();
     while let Some((_, record, true)) = lines.next()? {
-        match record::parse_line(record) {
-            Ok(RunEvent::StepFinished(next)) if next.step > step => {
+        // What is damaged was told when the log was folded.
+        let Ok(RunEvent { step: at, kind, .. }) = record::parse_line(record, &mut declared) else { continue };
+        let last = found.as_ref().map(|(last, _)| *last);
+        match kind {
+            Kind::Measured(_) if at > step => {
                 beyond += 1;
-                if beyond > 1 {
+                if beyond > 1 || last == Some(step) {
                     break;
                 }
             }
-            Ok(RunEvent::StepFinished(next)) if found.as_ref().is_some_and(|last| next.step < last.step) => {
-                break;
+            Kind::Measured(_) if last.is_some_and(|last| at < last) => break,
+            Kind::Measured(values) if values.iter().any(|(metric, _)| metric.shape() == Shape::Numbers) => {
+                let same = found.take().filter(|(last, _)| *last == at);
+                let before = same.map(|(_, values)| values).unwrap_or_default();
+                found = Some((at, before.and(values)));
             }
-            Ok(RunEvent::StepFinished(next)) if !next.statistics.is_empty() => found = Some(next),
-            Ok(RunEvent::LaneResumed(_)) => break,
-            // Other events stand between steps, and what is damaged was told when the log was folded.
+            Kind::LaneResumed(_) => break,
             _ => {}
-        }
-        if found.as_ref().is_some_and(|found| found.step == step) {
-            break;
         }
     }
     Ok(found)
@@ -129,7 +143,7 @@ struct Once {
 
 impl Once {
     fn pass(&mut self, event: RunEvent, each: impl FnOnce(RunEvent)) {
-        let starts = matches!(event, RunEvent::LaneStarted(_));
+        let starts = matches!(event.kind, Kind::LaneStarted(_));
         if !(starts && self.started) {
             each(event);
         }

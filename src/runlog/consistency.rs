@@ -1,18 +1,20 @@
 //! What a log's records must agree on, so that whoever folds them may index by layer and block without
-//! looking: column lengths, indices and the order of steps.
+//! looking: the shapes of values, indices and the order of steps.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{At, Columns, Histogram, LaneResumed, LaneStarted, LayerHistograms, RunEvent};
-use crate::statistic::Subject;
-use crate::topology::Topology;
+use crate::event::{Declared, Kind, LaneResumed, LaneStarted, RunEvent, Values};
+use crate::structure::Structure;
 use crate::units::{LayerIdx, Step};
 
 /// The greatest step and the greatest count that are believed, so that nobody who adds to them or sums them up overflows:
 /// at a million steps a second it takes nine years to get there.
 const MOST: u64 = 1 << 48;
+
+/// The greatest depth that is believed: charts have a place for each.
+const MOST_DEPTH: usize = 1 << 20;
 
 /// Checkpoints that are remembered, for a lane that went on from one.
 const CHECKPOINTS: usize = 16;
@@ -20,7 +22,11 @@ const CHECKPOINTS: usize = 16;
 /// What is known of a lane from the records read so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Consistency {
-    shape: Option<Shape>,
+    /// The lane's layers; none before it started.
+    layers: Option<usize>,
+    declared: Declared,
+    /// Of each declared metric, the step after the last one at which it was measured: it may not be measured before that.
+    next: Vec<Step>,
     /// The checksum of `lane_started`, which is written twice; none in a log without checksums.
     start: Option<u32>,
     last_step: Step,
@@ -28,14 +34,6 @@ pub(super) struct Consistency {
     gap: bool,
     /// The last checkpoints and their files.
     checkpoints: VecDeque<(Step, String)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Shape {
-    layers: usize,
-    /// The layers that columns and histograms are of.
-    recorded: usize,
-    blocks: usize,
 }
 
 /// How an event stands to those before it.
@@ -50,42 +48,86 @@ pub(super) enum Accepted {
 impl Consistency {
     /// Checks an event against those before it and remembers it; gives the reason where it does not fit.
     pub(super) fn accept(&mut self, event: &RunEvent, checksum: Option<u32>) -> Result<Accepted, String> {
-        if let RunEvent::LaneStarted(started) = event {
-            return self.begin(started, checksum);
+        if let Kind::LaneStarted(started) = &event.kind {
+            return self.begin(started, event, checksum);
         }
-        check_step(event.step())?;
-        let Some(shape) = self.shape else {
+        check_step(event.step)?;
+        let Some(layers) = self.layers else {
             return Err("expected `lane_started` first, found another event".to_owned());
         };
-        match event {
-            RunEvent::StepFinished(step) => {
-                if step.step <= self.last_step {
-                    return Err(format!("expected a step after {}, found {}", self.last_step, step.step));
-                }
-                check_columns(&step.statistics, shape)?;
-                (self.last_step, self.gap) = (step.step, false);
-            }
-            RunEvent::LaneResumed(resumed) => self.last_step = resumed.step,
-            RunEvent::RecordsLost(lost) => {
+        match &event.kind {
+            Kind::Measured(values) => self.measure(event.step, values)?,
+            Kind::MetricsDeclared(_) => self.declared.note(event)?,
+            Kind::LaneResumed(_) => self.rewind(event.step),
+            Kind::RecordsLost(lost) => {
                 check_step(lost.first)?;
                 if lost.records > MOST {
                     return Err(format!("expected at most {MOST} records, found {}", lost.records));
                 }
                 self.gap = true;
             }
-            RunEvent::CheckpointWritten(written) => {
+            Kind::CheckpointWritten(written) => {
                 if self.checkpoints.len() == CHECKPOINTS {
                     self.checkpoints.pop_front();
                 }
-                self.checkpoints.push_back((written.step, written.file.clone()));
+                self.checkpoints.push_back((event.step, written.file.clone()));
             }
-            RunEvent::HistogramsTaken(taken) => check_histograms(&taken.layers, shape)?,
-            RunEvent::NonFiniteFound(found) => {
-                found.layer.map_or(Ok(()), |layer| check_layer(layer, shape.layers))?;
+            Kind::NonFiniteFound(found) => {
+                found.layer.map_or(Ok(()), |layer| check_layer(layer, layers))?;
             }
             _ => {}
         }
         Ok(Accepted::New)
+    }
+
+    /// Whether nothing was read yet by which anything else could be understood.
+    pub(super) fn begins(&self) -> bool {
+        self.layers.is_none()
+    }
+
+    /// What the lane declared so far.
+    pub(super) fn declared(&self) -> &Declared {
+        &self.declared
+    }
+
+    /// Checks values against their metrics, and that no metric is measured twice at a step, or goes back.
+    fn measure(&mut self, step: Step, values: &Values) -> Result<(), String> {
+        let metrics = self.declared.metrics().len();
+        self.next.resize(metrics, Step(0));
+        // Values come in the order in which their metrics were declared, mostly.
+        let mut at = 0;
+        for (metric, value) in values.iter() {
+            let Some(place) = self.declared.place(metric.name().as_bytes(), at) else {
+                return Err(format!("expected values of declared metrics, found `{metric}`"));
+            };
+            at = place + 1;
+            if let Some(mismatch) = self.declared.mismatch(metric, value) {
+                return Err(mismatch);
+            }
+            if step < self.next[place] {
+                let after = self.next[place].0 - 1;
+                return Err(format!("expected `{metric}` of a step after {after}, found {step}"));
+            }
+        }
+        let mut at = 0;
+        for (metric, _) in values.iter() {
+            if let Some(place) = self.declared.place(metric.name().as_bytes(), at) {
+                self.next[place] = Step(step.0 + 1);
+                at = place + 1;
+            }
+        }
+        // An evaluation of a step may stand behind one that was missing before it.
+        self.last_step = self.last_step.max(step);
+        self.gap = false;
+        Ok(())
+    }
+
+    /// Steps after this one are made again, and its evaluation may be.
+    fn rewind(&mut self, step: Step) {
+        self.last_step = step;
+        for next in &mut self.next {
+            *next = (*next).min(step);
+        }
     }
 
     /// Remembers that something between the records is missing.
@@ -101,36 +143,48 @@ impl Consistency {
     /// The `lane_resumed` that must have stood before an event, where records are missing and steps go back; it is
     /// remembered. Its checkpoint is the one of the step before, without a name where that record is missing, too.
     pub(super) fn missed_resumption(&mut self, event: &RunEvent) -> Option<RunEvent> {
-        let step = event.step();
-        let before = Step(step.0.saturating_sub(1));
-        let (step, goes_back) = match event {
-            RunEvent::StepFinished(_) => (before, step <= self.last_step),
-            RunEvent::HistogramsTaken(_) | RunEvent::NonFiniteFound(_) => (before, step < self.last_step),
-            RunEvent::LaneStarted(_) | RunEvent::LaneResumed(_) | RunEvent::RecordsLost(_) => return None,
+        let (step, before) = (event.step, Step(event.step.0.saturating_sub(1)));
+        let (step, goes_back) = match &event.kind {
+            Kind::Measured(values) => {
+                let again = |(metric, _): (crate::metric::Metric, &crate::event::Value)| {
+                    let place = self.declared.place(metric.name().as_bytes(), 0);
+                    place.and_then(|place| self.next.get(place)).is_some_and(|next| step < *next)
+                };
+                (before, step < self.last_step || values.iter().any(again))
+            }
+            Kind::NonFiniteFound(_) => (before, step < self.last_step),
+            Kind::LaneStarted(_) | Kind::MetricsDeclared(_) | Kind::LaneResumed(_) | Kind::RecordsLost(_) => {
+                return None;
+            }
             _ => (step, step < self.last_step),
         };
-        if !goes_back || !self.gap || self.shape.is_none() {
+        if !goes_back || !self.gap || self.layers.is_none() {
             return None;
         }
-        self.last_step = step;
+        self.rewind(step);
         let known = self.checkpoints.iter().rfind(|(of, _)| *of == step).map(|(_, file)| file.clone());
         let checkpoint = known.or_else(|| (step > Step(0)).then(String::new));
-        let time = At { at_ms: event.at_ms() };
-        Some(RunEvent::LaneResumed(LaneResumed { step, checkpoint, changes: Default::default(), time }))
+        let kind = Kind::LaneResumed(LaneResumed { checkpoint, changes: Vec::new() });
+        Some(RunEvent { step, time: event.time, kind })
     }
 
-    fn begin(&mut self, started: &LaneStarted, checksum: Option<u32>) -> Result<Accepted, String> {
-        if self.shape.is_some() {
+    fn begin(
+        &mut self,
+        started: &LaneStarted,
+        event: &RunEvent,
+        checksum: Option<u32>,
+    ) -> Result<Accepted, String> {
+        if self.layers.is_some() {
             if checksum.is_some() && checksum == self.start {
                 return Ok(Accepted::Repeated);
             }
             return Err("expected one `lane_started`, found a second".to_owned());
         }
-        check_topology(&started.topology)?;
-        let Topology { layers, blocks, .. } = &started.topology;
-        check_recorded(started.recorded.as_deref(), layers.len())?;
-        let recorded = started.recorded.as_ref().map_or(layers.len(), Vec::len);
-        self.shape = Some(Shape { layers: layers.len(), recorded, blocks: blocks.len() });
+        check_structure(&started.structure)?;
+        let layers = started.structure.layers.len();
+        check_recorded(started.recorded.as_deref(), layers)?;
+        self.declared.note(event)?;
+        self.layers = Some(layers);
         self.start = checksum;
         Ok(Accepted::New)
     }
@@ -140,20 +194,20 @@ fn check_step(step: Step) -> Result<(), String> {
     if step.0 <= MOST { Ok(()) } else { Err(format!("expected a step of at most {MOST}, found {step}")) }
 }
 
-fn check_topology(topology: &Topology) -> Result<(), String> {
-    if topology.layers.is_empty() {
-        return Err("expected a topology with layers, found none".to_owned());
-    }
-    for layer in &topology.layers {
-        if let Some(block) = layer.block.filter(|block| block.0 >= topology.blocks.len()) {
-            return Err(format!("expected a block below {}, found {block}", topology.blocks.len()));
+fn check_structure(structure: &Structure) -> Result<(), String> {
+    let (layers, blocks) = (structure.layers.len(), structure.blocks.len());
+    for layer in &structure.layers {
+        if let Some(block) = layer.block.filter(|block| block.0 >= blocks) {
+            return Err(format!("expected a block below {blocks}, found {block}"));
+        }
+        if let Some(depth) = layer.depth.filter(|depth| *depth == 0 || *depth > MOST_DEPTH) {
+            return Err(format!("expected a depth from 1 to {MOST_DEPTH}, found {depth}"));
+        }
+        if let Some(count) = layer.parameters.max(layer.multiply_adds).filter(|count| *count > MOST) {
+            return Err(format!("expected at most {MOST} parameters and multiply-adds, found {count}"));
         }
     }
-    topology
-        .blocks
-        .iter()
-        .flat_map(|block| &block.layers)
-        .try_for_each(|&l| check_layer(l, topology.layers.len()))
+    structure.blocks.iter().flat_map(|block| &block.layers).try_for_each(|&layer| check_layer(layer, layers))
 }
 
 fn check_layer(layer: LayerIdx, layers: usize) -> Result<(), String> {
@@ -166,33 +220,4 @@ fn check_recorded(recorded: Option<&[LayerIdx]>, layers: usize) -> Result<(), St
         return Err(format!("expected ascending layers in `recorded`, found {} after {}", pair[1], pair[0]));
     }
     recorded.iter().try_for_each(|&layer| check_layer(layer, layers))
-}
-
-fn check_columns(columns: &Columns, shape: Shape) -> Result<(), String> {
-    for (statistic, column) in columns.iter() {
-        let (expected, subject) = match statistic.subject() {
-            Subject::Layer => (shape.recorded, "layers"),
-            Subject::Block => (shape.blocks, "blocks"),
-        };
-        if column.len() != expected {
-            let found = column.len();
-            return Err(format!("expected `{statistic}` of {expected} {subject}, found {found} values"));
-        }
-    }
-    Ok(())
-}
-
-fn check_histograms(layers: &[LayerHistograms], shape: Shape) -> Result<(), String> {
-    if layers.len() != shape.recorded {
-        return Err(format!("expected histograms of {} layers, found {}", shape.recorded, layers.len()));
-    }
-    for layer in layers {
-        for histogram in [&layer.activations, &layer.weight_gradients, &layer.weights] {
-            let end = usize::from(histogram.first) + histogram.counts.len();
-            if end > Histogram::BINS {
-                return Err(format!("expected at most {} bins, found {end}", Histogram::BINS));
-            }
-        }
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::RunLogError;
 use super::reader::{Entry, LogReader};
-use crate::event::{LaneResumed, RunEvent};
+use crate::event::{Kind, LaneResumed, RunEvent};
 use crate::units::Step;
 
 /// The parts of a log that were made again, found by noting all of its events in order.
@@ -47,14 +47,16 @@ impl Superseded {
 
     /// Takes in the log's next event.
     pub fn note(&mut self, event: &RunEvent, bytes: &Range<u64>) {
-        match event {
-            RunEvent::LaneStarted(_) => self.begun = bytes.end,
-            RunEvent::StepFinished(step) => self.steps.push((step.step, bytes.start)),
-            RunEvent::CheckpointWritten(written) => {
+        match &event.kind {
+            Kind::LaneStarted(_) => self.begun = bytes.end,
+            Kind::Measured(_) if self.steps.last().is_none_or(|(last, _)| *last < event.step) => {
+                self.steps.push((event.step, bytes.start));
+            }
+            Kind::CheckpointWritten(written) => {
                 self.checkpoints.push(Place { file: written.file.clone(), end: bytes.end });
             }
-            RunEvent::LaneResumed(resumed) => {
-                let from = self.go_back(resumed).unwrap_or(bytes.start);
+            Kind::LaneResumed(resumed) => {
+                let from = self.go_back(resumed, event.step).unwrap_or(bytes.start);
                 self.ranges.retain(|range| range.start < from);
                 self.ranges.push(from..bytes.end);
                 self.steps.retain(|(_, start)| *start < from);
@@ -64,7 +66,7 @@ impl Superseded {
     }
 
     /// Where what is made again begins; none where nothing is.
-    fn go_back(&mut self, resumed: &LaneResumed) -> Option<u64> {
+    fn go_back(&mut self, resumed: &LaneResumed, to: Step) -> Option<u64> {
         let Some(file) = &resumed.checkpoint else {
             self.checkpoints.clear();
             return Some(self.begun);
@@ -75,7 +77,7 @@ impl Superseded {
         }
         // The checkpoint's own record is damaged; then the next step tells, though what was evaluated before it counts
         // twice.
-        let next = self.steps.iter().find(|(step, _)| *step > resumed.step);
+        let next = self.steps.iter().find(|(step, _)| *step > to);
         let from = next.map(|(_, start)| *start);
         self.checkpoints.retain(|place| from.is_none_or(|from| place.end <= from));
         from
@@ -85,7 +87,7 @@ impl Superseded {
     pub fn spares(&self, event: &RunEvent, bytes: &Range<u64>) -> bool {
         let after = self.ranges.partition_point(|range| range.end <= bytes.start);
         let made_again = self.ranges.get(after).is_some_and(|range| range.start <= bytes.start);
-        !made_again && !matches!(event, RunEvent::LaneResumed(_))
+        !made_again && !matches!(event.kind, Kind::LaneResumed(_))
     }
 }
 
@@ -108,7 +110,8 @@ pub fn effective(log: &Path, mut each: impl FnMut(RunEvent, Range<u64>)) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{At, CheckpointWritten, Moment, StepFinished, StepTime};
+    use crate::event::{CheckpointWritten, Time, Values};
+    use crate::metric::known;
 
     /// A record of ten bytes each: a step `7`, a checkpoint `c7`, a return to it `r7` or to the beginning `r0`, a pause
     /// `p7`. What counts comes back as places in the list.
@@ -122,24 +125,17 @@ mod tests {
 
     fn event(text: &str) -> RunEvent {
         let (kind, number) = text.split_at(text.find(|c: char| c.is_ascii_digit()).unwrap());
-        let (step, time) = (Step(number.parse().unwrap()), At::default());
-        let file = format!("checkpoints/{number}");
-        match kind {
-            "" => RunEvent::StepFinished(StepFinished {
-                step,
-                loss: 1.0,
-                error: 1.0,
-                learning_rate: 1.0,
-                statistics: Default::default(),
-                time: StepTime::default(),
-            }),
-            "c" => RunEvent::CheckpointWritten(CheckpointWritten { step, file, checksums: None, time }),
+        let (step, file) = (Step(number.parse().unwrap()), format!("checkpoints/{number}"));
+        let kind = match kind {
+            "" => Kind::Measured(Values::default().with(known::LOSS, 1.0)),
+            "c" => Kind::CheckpointWritten(CheckpointWritten { file, checksums: None }),
             "r" => {
                 let checkpoint = (step.0 > 0).then_some(file);
-                RunEvent::LaneResumed(LaneResumed { step, checkpoint, changes: Vec::new(), time })
+                Kind::LaneResumed(LaneResumed { checkpoint, changes: Vec::new() })
             }
-            _ => RunEvent::Paused(Moment { step, time }),
-        }
+            _ => Kind::Paused,
+        };
+        RunEvent { step, time: Time::default(), kind }
     }
 
     #[test]

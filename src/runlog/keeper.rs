@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::held::{HELD, Held};
 use super::writer::{Found, LogWriter, serialise};
-use crate::event::{At, RecordsLost, RunEvent};
-use crate::units::Step;
+use crate::event::{Kind, RecordsLost, RunEvent, Time};
 
 /// The time between two looks at the file, or attempts to write.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -154,7 +153,7 @@ impl<S: Store> Keeper<S> {
     fn append(&mut self, event: &RunEvent, now: Instant) -> Option<Range<u64>> {
         if self.tried.is_none_or(|tried| now.duration_since(tried) >= PAUSE) {
             self.tried = Some(now);
-            self.tend(event.at_ms());
+            self.tend(event.time.at_ms);
         }
         let place = self.write_or_hold(event, now);
         self.note_found();
@@ -164,7 +163,7 @@ impl<S: Store> Keeper<S> {
     fn write_or_hold(&mut self, event: &RunEvent, now: Instant) -> Option<Range<u64>> {
         self.buffer.clear();
         if let Err(error) = serialise(event, self.next, &mut self.buffer) {
-            self.news.push(format!("a record of step {} cannot be written: {error}", event.step()));
+            self.news.push(format!("a record of step {} cannot be written: {error}", event.step));
             self.all_lost += 1;
             return None;
         }
@@ -222,19 +221,19 @@ impl<S: Store> Keeper<S> {
             self.news.push(format!(
                 "{} MiB of records wait to be written; from step {} on they are lost until there is space",
                 HELD >> 20,
-                event.step()
+                event.step
             ));
         }
-        match event {
-            RunEvent::CheckpointWritten(_) => {
+        match &event.kind {
+            Kind::CheckpointWritten(_) => {
                 // One is enough to go on from.
-                let earlier = |event: &RunEvent| matches!(event, RunEvent::CheckpointWritten(_));
+                let earlier = |event: &RunEvent| matches!(event.kind, Kind::CheckpointWritten(_));
                 if self.overflow.iter().any(earlier) {
                     std::mem::take(&mut self.overflow).iter().for_each(|event| self.give_up(event));
                 }
                 self.overflow.push_back(event.clone());
             }
-            RunEvent::LaneFinished(_) => self.overflow.push_back(event.clone()),
+            Kind::LaneFinished(_) => self.overflow.push_back(event.clone()),
             _ => self.give_up(event),
         }
         None
@@ -242,20 +241,23 @@ impl<S: Store> Keeper<S> {
 
     /// Counts a record, or all that another one counts, as lost at the end of what found no room.
     fn give_up(&mut self, event: &RunEvent) {
-        let time = At { at_ms: event.at_ms() };
-        let (records, first, last) = match event {
-            RunEvent::RecordsLost(lost) => (lost.records, lost.first, lost.last),
+        let (step, time) = (event.step, Time::at(event.time.at_ms));
+        let (records, first) = match &event.kind {
+            Kind::RecordsLost(lost) => (lost.records, lost.first),
             _ => {
                 self.all_lost += 1;
-                (1, event.step(), event.step())
+                (1, event.step)
             }
         };
-        match self.overflow.back_mut() {
-            Some(RunEvent::RecordsLost(lost)) => {
-                (lost.records, lost.last, lost.time) = (lost.records + records, last, time);
-            }
-            _ => self.overflow.push_back(RunEvent::RecordsLost(RecordsLost { records, first, last, time })),
+        if let Some(last) = self.overflow.back_mut()
+            && let Kind::RecordsLost(lost) = &mut last.kind
+        {
+            lost.records += records;
+            (last.step, last.time) = (step, time);
+            return;
         }
+        let kind = Kind::RecordsLost(RecordsLost { records, first });
+        self.overflow.push_back(RunEvent { step, time, kind });
     }
 
     /// Counts what is not written as lost, since the lane ends.
@@ -265,7 +267,7 @@ impl<S: Store> Keeper<S> {
 
     /// Records that found no room and are to be written all the same.
     fn kept_back(&self) -> u64 {
-        self.overflow.iter().filter(|event| !matches!(event, RunEvent::RecordsLost(_))).count() as u64
+        self.overflow.iter().filter(|event| !matches!(event.kind, Kind::RecordsLost(_))).count() as u64
     }
 
     /// Writes what is held, and what found no room behind it.
@@ -278,24 +280,23 @@ impl<S: Store> Keeper<S> {
         }
         let mut lost_here = String::new();
         while let Some(event) = self.overflow.front_mut() {
-            let before = match event {
-                RunEvent::RecordsLost(lost) => {
-                    lost.time = At { at_ms };
-                    lost.records
-                }
+            let before = match &event.kind {
+                Kind::RecordsLost(lost) => lost.records,
                 _ => 0,
             };
+            if before > 0 {
+                event.time = Time::at(at_ms);
+            }
             self.buffer.clear();
             serialise(event, self.next + before, &mut self.buffer)?;
             self.store.write(&self.buffer)?;
             self.next += before + 1;
             match self.overflow.pop_front() {
-                Some(RunEvent::RecordsLost(RecordsLost {
-                    records,
-                    first: Step(first),
-                    last: Step(last),
+                Some(RunEvent {
+                    step: last,
+                    kind: Kind::RecordsLost(RecordsLost { records, first }),
                     ..
-                })) => {
+                }) => {
                     lost_here += &format!("; {records} of steps {first} to {last} are lost");
                 }
                 _ => self.rescued += 1,
@@ -311,7 +312,7 @@ impl<S: Store> Keeper<S> {
     /// Tries to write what is held until it is written, or for so long.
     fn settle(&mut self, patience: Duration) {
         let end = Instant::now() + patience;
-        let at_ms = self.overflow.back().map_or(0.0, RunEvent::at_ms);
+        let at_ms = self.overflow.back().map_or(0.0, |event| event.time.at_ms);
         loop {
             self.tend(at_ms);
             self.note_found();
@@ -336,7 +337,8 @@ impl<S: Store> Keeper<S> {
 mod tests {
     use super::super::again::parse_records;
     use super::*;
-    use crate::event::{CheckpointWritten, LaneFinished, LaneResumed, Moment};
+    use crate::event::{CheckpointWritten, Declared, LaneFinished, LaneResumed, Outcome};
+    use crate::units::Step;
 
     /// A disk of so many bytes.
     #[derive(Debug)]
@@ -367,12 +369,18 @@ mod tests {
     }
 
     fn paused(step: u64) -> RunEvent {
-        RunEvent::Paused(Moment { step: Step(step), time: At { at_ms: step as f64 } })
+        RunEvent::new(Step(step), step as f64, Kind::Paused)
+    }
+
+    /// A record of about so many bytes.
+    fn resumed(step: u64, length: usize) -> RunEvent {
+        let checkpoint = Some("x".repeat(length));
+        RunEvent::new(Step(step), 0.0, Kind::LaneResumed(LaneResumed { checkpoint, changes: Vec::new() }))
     }
 
     fn steps(bytes: &[u8]) -> Vec<u64> {
         let mut steps = Vec::new();
-        parse_records(bytes, |event| steps.push(event.step().0)).unwrap();
+        parse_records(bytes, &mut Declared::default(), |event| steps.push(event.step.0)).unwrap();
         steps
     }
 
@@ -408,15 +416,7 @@ mod tests {
     fn what_finds_no_room_is_counted_and_the_log_says_where() {
         let mut keeper = Keeper::new(Disk { room: 0, bytes: Vec::new(), away: false, writes: 0 });
         let now = Instant::now();
-        let long = |step: u64| {
-            let checkpoint = Some("x".repeat(HELD / 4));
-            RunEvent::LaneResumed(LaneResumed {
-                step: Step(step),
-                checkpoint,
-                changes: Default::default(),
-                time: At::default(),
-            })
-        };
+        let long = |step: u64| resumed(step, HELD / 4);
         assert!((1..=3).all(|step| keeper.append(&long(step), now).is_some()));
         assert!((4..=6).all(|step| keeper.append(&long(step), now).is_none()));
         // Though this one had room: nothing is written behind what is lost before that is told.
@@ -436,12 +436,12 @@ mod tests {
         assert_eq!(steps(&keeper.store.bytes), [1, 2, 3, 8, 9]);
         assert_eq!(place.end, keeper.store.length());
         let mut lost = Vec::new();
-        parse_records(&keeper.store.bytes, |event| {
-            lost.extend(matches!(event, RunEvent::RecordsLost(_)).then_some(event))
+        parse_records(&keeper.store.bytes, &mut Declared::default(), |event| {
+            lost.extend(matches!(event.kind, Kind::RecordsLost(_)).then_some(event))
         })
         .unwrap();
-        let expected = RecordsLost { records: 5, first: Step(4), last: Step(8), time: At { at_ms: 9.0 } };
-        assert_eq!(lost, [RunEvent::RecordsLost(expected)]);
+        let expected = Kind::RecordsLost(RecordsLost { records: 5, first: Step(4) });
+        assert_eq!(lost, [RunEvent::new(Step(8), 9.0, expected)]);
         let news = keeper.news.last().unwrap();
         let expected =
             "the log is written again, with all 3 records that were held; 5 of steps 4 to 8 are lost";
@@ -452,44 +452,27 @@ mod tests {
     #[test]
     fn the_last_checkpoint_and_the_end_are_never_given_up() {
         let mut keeper = Keeper::new(Disk { room: 0, bytes: Vec::new(), away: false, writes: 0 });
-        let (now, time) = (Instant::now(), At::default());
+        let now = Instant::now();
         let checkpoint = |step: u64| {
             let file = format!("checkpoints/{step}");
-            RunEvent::CheckpointWritten(CheckpointWritten {
-                step: Step(step),
-                file,
-                checksums: Default::default(),
-                time,
-            })
+            let written = CheckpointWritten { file, checksums: Default::default() };
+            RunEvent::new(Step(step), 0.0, Kind::CheckpointWritten(written))
         };
-        let long = Some("x".repeat(HELD - 1000));
-        let long = RunEvent::LaneResumed(LaneResumed {
-            step: Step(1),
-            checkpoint: long,
-            changes: Default::default(),
-            time,
-        });
-        assert!(keeper.append(&long, now).is_some());
-        let filler = Some("x".repeat(1000));
-        let filler = RunEvent::LaneResumed(LaneResumed {
-            step: Step(2),
-            checkpoint: filler,
-            changes: Default::default(),
-            time,
-        });
-        assert!(keeper.append(&filler, now).is_none());
+        assert!(keeper.append(&resumed(1, HELD - 1000), now).is_some());
+        assert!(keeper.append(&resumed(2, 1000), now).is_none());
         for step in 3..=5 {
             keeper.append(&checkpoint(step), now);
             keeper.append(&paused(step), now);
         }
-        let outcome = crate::event::Outcome::Completed;
-        keeper.append(&RunEvent::LaneFinished(LaneFinished { step: Step(5), outcome, time }), now);
+        let finished = Kind::LaneFinished(LaneFinished { outcome: Outcome::Completed });
+        keeper.append(&RunEvent::new(Step(5), 0.0, finished), now);
         keeper.store.room = 2 * HELD;
         keeper.settle(Duration::ZERO);
         let mut found = Vec::new();
-        let kind = |event: &RunEvent| format!("{event:?}").split('(').next().unwrap_or_default().to_owned();
-        parse_records(&keeper.store.bytes, |event| found.push(kind(&event))).unwrap();
-        let expected = ["LaneResumed", "RecordsLost", "CheckpointWritten", "RecordsLost", "LaneFinished"];
+        let mut declared = Declared::default();
+        parse_records(&keeper.store.bytes, &mut declared, |event| found.push(event.kind.name())).unwrap();
+        let expected =
+            ["lane_resumed", "records_lost", "checkpoint_written", "records_lost", "lane_finished"];
         assert_eq!(found, expected);
         // The numbers miss none but those that the log says are lost.
         let mut numbers =

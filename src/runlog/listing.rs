@@ -10,7 +10,8 @@ use super::RunLogError;
 use super::folder::RunFolder;
 use super::status::Status;
 use super::summary::{LaneSummary, RunSummary, State};
-use super::tail::look;
+use super::tail::{Figures, look};
+use crate::event::wire::Float;
 use crate::units::LaneIdx;
 
 /// A lane of a run without a status is taken for crashed when it has been silent for this long at least ...
@@ -84,19 +85,19 @@ fn summarize_lane(
     lane.log_bytes = length.unwrap_or_default();
     lane.elapsed_ms = last.at_ms;
     lane.lost_records = told.map_or(0, |told| told.lost_records).max(last.lost_records);
-    lane.train_error = last.train.map(|e| e.error);
-    lane.test_error = last.test.map(|e| e.error);
+    let of = |figure: Option<Float>| figure.map(|Float(figure)| figure);
+    let Figures { loss, error, train_error, test_error } = last.figures;
+    (lane.loss, lane.error) = (of(loss), of(error));
+    (lane.train_error, lane.test_error) = (of(train_error), of(test_error));
     let mut step_ms = 0.0;
-    if let Some(step) = last.step {
-        step_ms = step.time.step_ms;
-        lane.step = step.step;
-        lane.loss = Some(step.loss);
-        lane.error = Some(step.error);
+    if let Some((step, took_ms)) = last.step {
+        step_ms = took_ms.unwrap_or_default();
+        lane.step = step;
     }
     match (last.finished, life) {
-        (Some(finished), _) => {
-            lane.step = finished.step;
-            lane.end(&finished.outcome);
+        (Some((step, outcome)), _) => {
+            lane.step = step;
+            lane.end(&outcome);
         }
         (None, _) if last.paused => lane.state = State::Paused,
         (None, Life::Untold(now)) => {

@@ -13,27 +13,35 @@ const MOST_BYTES: usize = 1 << 20;
 /// More lanes than that no experiment has.
 const MOST_LANES: usize = 1_000;
 
-/// The provenance of a run. Fields that a newer writer adds are passed over when read.
+/// The provenance of a run: of all that it may tell, version and lanes must be there. Fields that a newer writer adds are
+/// passed over when read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The format of the folder and its logs, [`FORMAT_VERSION`] of the writer.
     pub version: u32,
     /// The run's id, the name its folder was created under.
+    #[serde(default)]
     pub run: String,
-    /// The version of skiplane that trained it.
+    /// The version of skiplane that trained it; empty where another program did.
+    #[serde(default)]
     pub skiplane: String,
     /// The experiment's name: the stem of its file, or what `--name` gave.
+    #[serde(default)]
     pub experiment: String,
     /// The experiment's question.
     #[serde(default)]
     pub question: String,
     /// The seed.
+    #[serde(default)]
     pub seed: u64,
     /// The updates each lane is to make.
+    #[serde(default)]
     pub steps: u64,
     /// When it started, RFC 3339 in UTC.
+    #[serde(default)]
     pub started: String,
     /// The same in milliseconds since 1970; `at_ms` of every event counts from here.
+    #[serde(default)]
     pub started_unix_ms: i64,
     /// The name of the machine.
     #[serde(default)]
@@ -89,7 +97,11 @@ impl Manifest {
                 return Err(RunLogError::Newer { path, found: version });
             }
         }
-        let manifest = read.map_err(malformed)?;
+        let mut manifest = read.map_err(malformed)?;
+        if manifest.run.is_empty() {
+            manifest.run =
+                folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        }
         if manifest.lanes.len() > MOST_LANES {
             let reason = format!("expected at most {MOST_LANES} lanes, found {}", manifest.lanes.len());
             return Err(RunLogError::malformed(&path, reason));

@@ -15,7 +15,7 @@ use super::consistency::{Accepted, Consistency};
 use super::following::{Look, Seen};
 use super::numbering::{Numbering, Place};
 use super::record::{self, Frame};
-use crate::event::{At, FORMAT_VERSION, RecordsLost, RunEvent};
+use crate::event::{Declared, FORMAT_VERSION, Kind, RecordsLost, RunEvent, Time};
 use crate::units::Step;
 
 /// The longest line that is kept in memory; a longer one is a bad record.
@@ -32,7 +32,7 @@ const SEALED_SINCE: u32 = 2;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
     /// An event. Two are given though no record tells them, at an empty range of bytes, because what stands around them
-    /// does: [`RunEvent::RecordsLost`] where numbers are missing, and [`RunEvent::LaneResumed`] where steps go back
+    /// does: [`Kind::RecordsLost`] where numbers are missing, and [`Kind::LaneResumed`] where steps go back
     /// behind something that is missing.
     Event {
         /// What happened.
@@ -101,6 +101,11 @@ impl Position {
     /// Lines before it.
     pub fn line(&self) -> u64 {
         self.line
+    }
+
+    /// What the lane declared before it.
+    pub fn declared(&self) -> &Declared {
+        self.consistency.declared()
     }
 
     /// The number of the record that comes next.
@@ -350,9 +355,9 @@ impl<R: Read> LogReader<R> {
             self.position.consistency.lose();
             return Ok(Judged::Is(parsed));
         }
-        let starts = matches!(parsed, Parsed::Event(RunEvent::LaneStarted(_)));
+        let starts = matches!(&parsed, Parsed::Event(RunEvent { kind: Kind::LaneStarted(_), .. }));
         let explained = match &parsed {
-            Parsed::Event(RunEvent::RecordsLost(lost)) => lost.records,
+            Parsed::Event(RunEvent { kind: Kind::RecordsLost(lost), .. }) => lost.records,
             _ => 0,
         };
         let next = self.position.numbering.next();
@@ -367,7 +372,7 @@ impl<R: Read> LogReader<R> {
                 }
                 self.position.numbering.skip(missing);
                 let step_after = match &parsed {
-                    Parsed::Event(event) => Some((event.step(), event.at_ms())),
+                    Parsed::Event(event) => Some((event.step, event.time.at_ms)),
                     _ => None,
                 };
                 return Ok(Judged::Missing(self.missing(missing, step_after)));
@@ -383,7 +388,8 @@ impl<R: Read> LogReader<R> {
         self.position.consistency.lose();
         let first = self.position.consistency.last_step();
         let (last, at_ms) = after.unwrap_or((first, 0.0));
-        RunEvent::RecordsLost(RecordsLost { records, first, last, time: At { at_ms } })
+        let kind = Kind::RecordsLost(RecordsLost { records, first });
+        RunEvent { step: last, time: Time::at(at_ms), kind }
     }
 
     /// Takes a record in its place in.
@@ -406,7 +412,7 @@ impl<R: Read> LogReader<R> {
         }
         let accepted = consistency.accept(&event, checksum);
         // A `lane_started` that does not fit is of another log, and so is its number.
-        if accepted == Ok(Accepted::New) || !matches!(event, RunEvent::LaneStarted(_)) {
+        if accepted == Ok(Accepted::New) || !matches!(event.kind, Kind::LaneStarted(_)) {
             numbering.take(number);
         }
         Ok(match accepted {
@@ -450,13 +456,20 @@ impl<R: Read> LogReader<R> {
         {
             return Err(RunLogError::Newer { path: self.path.clone(), found: version });
         }
-        match record::parse_event(body) {
-            Ok(RunEvent::LaneStarted(start)) if !sealed && start.version >= SEALED_SINCE => {
+        match record::parse_event(body, self.position.consistency.declared()) {
+            Ok(RunEvent { kind: Kind::LaneStarted(start), .. })
+                if !sealed && start.version >= SEALED_SINCE =>
+            {
                 Ok(Parsed::Bad("expected a checksum at its end, found none".to_owned()))
             }
             Ok(event) => Ok(Parsed::Event(event)),
             Err(error) => {
-                let bad = || Parsed::Bad(record::reason(&error));
+                // Values cannot be understood before anything was declared.
+                let begins = self.position.consistency.begins() && record::begins_with_a_kind(body);
+                let bad = || match begins {
+                    true => Parsed::Bad("expected `lane_started` first, found another event".to_owned()),
+                    false => Parsed::Bad(record::reason(&error)),
+                };
                 Ok(record::unknown_kind(body).map_or_else(bad, Parsed::UnknownKind))
             }
         }

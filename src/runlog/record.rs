@@ -5,12 +5,11 @@ use std::fmt;
 use std::ops::Range;
 
 use memchr::memmem;
-use serde::de::value::MapAccessDeserializer;
+use serde::Deserializer;
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 
-use super::quick;
-use crate::event::RunEvent;
+use super::{earlier, event_parser, step_parser};
+use crate::event::{Declared, Kind, RunEvent};
 
 /// What stands between an event and the number of its record; logs of earlier versions have none.
 const NUMBER: &[u8] = b",\"record\":";
@@ -151,10 +150,10 @@ fn record_start(line: &[u8], within: Range<usize>, checksum: u32, budget: &mut u
 }
 
 /// Whether bytes begin like an event of a kind that this version knows.
-fn begins_with_a_kind(bytes: &[u8]) -> bool {
+pub(super) fn begins_with_a_kind(bytes: &[u8]) -> bool {
     let Some(name) = bytes.strip_prefix(b"{\"") else { return false };
     let is = |kind: &&str| name.strip_prefix(kind.as_bytes()).is_some_and(|rest| rest.starts_with(b"\":{"));
-    RunEvent::KINDS.iter().any(is)
+    Kind::NAMES.iter().chain(earlier::KINDS).any(is)
 }
 
 /// The body of a line of format 1, which has no checksum: all but the brace that closes it.
@@ -163,14 +162,16 @@ pub(super) fn bare_body(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"}").unwrap_or(line)
 }
 
-/// Parses a line, given without its newline, of either format.
-pub(super) fn parse_line(line: &[u8]) -> Result<RunEvent, String> {
-    match frame(line) {
-        Frame::Sealed(sealed) => parse_event(sealed.body),
-        Frame::Bare => parse_event(bare_body(line)),
+/// Parses a line, given without its newline, of any format, and takes in what it declares.
+pub(super) fn parse_line(line: &[u8], declared: &mut Declared) -> Result<RunEvent, String> {
+    let event = match frame(line) {
+        Frame::Sealed(sealed) => parse_event(sealed.body, declared),
+        Frame::Bare => parse_event(bare_body(line), declared),
         Frame::Damaged { written, computed } => return Err(damage(written, computed)),
-    }
-    .map_err(|error| reason(&error))
+    };
+    let event = event.map_err(|error| reason(&error))?;
+    declared.note(&event)?;
+    Ok(event)
 }
 
 /// Says what is wrong with a checksum.
@@ -183,51 +184,50 @@ pub(super) fn reason(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column ", " at column ")
 }
 
-/// Parses the body of a record: an object with one key, an event's kind, that is not closed.
+/// Parses the body of a record: an object with one key, an event's kind, that is not closed. Values are understood by
+/// what was declared before them.
 ///
 /// # Errors
 /// Where it is anything else.
-pub(super) fn parse_event(body: &[u8]) -> Result<RunEvent, serde_json::Error> {
+pub(super) fn parse_event(body: &[u8], declared: &Declared) -> Result<RunEvent, serde_json::Error> {
     // It takes a closed object, too, which with a checksum behind it would be no JSON.
     if !body.ends_with(b"}}}")
-        && let Some(step) = quick::step_finished(body)
+        && let Some(event) = step_parser::parse(body, declared)
     {
-        return Ok(RunEvent::StepFinished(step));
+        return Ok(event);
     }
-    parse_member::<Event>(body)
+    parse_by_serde(body, declared)
+}
+
+/// The same in any form that JSON has for it.
+pub(super) fn parse_by_serde(body: &[u8], declared: &Declared) -> Result<RunEvent, serde_json::Error> {
+    parse_member(body, event_parser::Event(declared))
 }
 
 /// The kind of a well-formed event that this version does not know.
 pub(super) fn unknown_kind(body: &[u8]) -> Option<String> {
-    let kind = parse_member::<Kind>(body).ok()?;
-    (kind.len() <= LONGEST_KIND && !RunEvent::KINDS.contains(&kind.as_str())).then_some(kind)
+    let kind = parse_member(body, KindAlone).ok()?;
+    (kind.len() <= LONGEST_KIND && !is_known(&kind)).then_some(kind)
+}
+
+fn is_known(kind: &str) -> bool {
+    Kind::NAMES.contains(&kind) || earlier::KINDS.contains(&kind)
 }
 
 /// What is read of an object's one member.
-trait Member<'de> {
+pub(super) trait Member<'de> {
     type Value;
 
-    fn read<A: MapAccess<'de>>(map: &mut A) -> Result<Self::Value, A::Error>;
-}
-
-/// All of it, as an event.
-struct Event;
-
-impl<'de> Member<'de> for Event {
-    type Value = RunEvent;
-
-    fn read<A: MapAccess<'de>>(map: &mut A) -> Result<RunEvent, A::Error> {
-        RunEvent::deserialize(MapAccessDeserializer::new(map))
-    }
+    fn read<A: MapAccess<'de>>(self, map: &mut A) -> Result<Self::Value, A::Error>;
 }
 
 /// Its name, whatever its value is.
-struct Kind;
+struct KindAlone;
 
-impl<'de> Member<'de> for Kind {
+impl<'de> Member<'de> for KindAlone {
     type Value = String;
 
-    fn read<A: MapAccess<'de>>(map: &mut A) -> Result<String, A::Error> {
+    fn read<A: MapAccess<'de>>(self, map: &mut A) -> Result<String, A::Error> {
         let kind = map.next_key()?.ok_or_else(|| A::Error::custom("expected a kind"))?;
         map.next_value::<IgnoredAny>()?;
         Ok(kind)
@@ -235,10 +235,10 @@ impl<'de> Member<'de> for Kind {
 }
 
 /// Parses the one member of an object that is not closed.
-fn parse_member<'de, M: Member<'de>>(body: &'de [u8]) -> Result<M::Value, serde_json::Error> {
+fn parse_member<'de, M: Member<'de>>(body: &'de [u8], of: M) -> Result<M::Value, serde_json::Error> {
     let mut member = None;
     let mut json = serde_json::Deserializer::from_slice(body);
-    match json.deserialize_map(Unclosed::<M>(&mut member)) {
+    match json.deserialize_map(Unclosed(of, &mut member)) {
         Ok(()) => Err(serde_json::Error::custom("expected a checksum, found the end of an object")),
         // The end of the object is missing, and that alone.
         Err(error) if error.is_eof() => member.ok_or(error),
@@ -247,7 +247,7 @@ fn parse_member<'de, M: Member<'de>>(body: &'de [u8]) -> Result<M::Value, serde_
 }
 
 /// Keeps what was read of an object, because serde_json gives an error for one that is not closed.
-struct Unclosed<'a, 'de, M: Member<'de>>(&'a mut Option<M::Value>);
+struct Unclosed<'a, 'de, M: Member<'de>>(M, &'a mut Option<M::Value>);
 
 impl<'de, M: Member<'de>> Visitor<'de> for Unclosed<'_, 'de, M> {
     type Value = ();
@@ -257,7 +257,7 @@ impl<'de, M: Member<'de>> Visitor<'de> for Unclosed<'_, 'de, M> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        *self.0 = Some(M::read(&mut map)?);
+        *self.1 = Some(self.0.read(&mut map)?);
         Ok(())
     }
 }

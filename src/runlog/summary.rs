@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::Manifest;
-use crate::event::{LaneFinished, LaneResumed, Mode, Outcome, RunEvent, Split};
+use crate::event::{Kind, Outcome, RunEvent, Values};
+use crate::metric::known;
 use crate::units::Step;
 
 /// How a lane or a run stands.
@@ -131,30 +132,42 @@ impl LaneSummary {
 
     /// Takes in its next event.
     pub fn note(&mut self, event: &RunEvent) {
-        self.elapsed_ms = self.elapsed_ms.max(event.at_ms());
-        match event {
-            RunEvent::StepFinished(step) => {
-                self.step = step.step;
-                (self.loss, self.error) = (Some(step.loss), Some(step.error));
+        self.elapsed_ms = self.elapsed_ms.max(event.time.at_ms);
+        match &event.kind {
+            Kind::Measured(values) => {
+                self.step = event.step;
+                self.note_values(values);
             }
-            RunEvent::EvaluationFinished(evaluation) => match (evaluation.split, evaluation.mode) {
-                (Split::Train, Mode::Eval) => self.train_error = Some(evaluation.error),
-                (Split::Test, Mode::Eval) => self.test_error = Some(evaluation.error),
-                (_, Mode::Batch) => {}
-            },
-            RunEvent::Paused(_) => self.state = State::Paused,
-            RunEvent::LaneStarted(_) | RunEvent::Resumed(_) => self.state = State::Running,
-            RunEvent::LaneResumed(LaneResumed { step, .. }) => {
-                (self.step, self.state, self.reason) = (*step, State::Running, None);
+            Kind::Paused => self.state = State::Paused,
+            Kind::LaneStarted(started) => {
+                self.state = State::Running;
+                self.steps = started.steps.unwrap_or(self.steps);
             }
-            RunEvent::RecordsLost(lost) => {
+            Kind::Resumed => self.state = State::Running,
+            Kind::LaneResumed(_) => {
+                (self.step, self.state, self.reason) = (event.step, State::Running, None);
+            }
+            Kind::RecordsLost(lost) => {
                 self.lost_records = self.lost_records.saturating_add(lost.records);
             }
-            RunEvent::LaneFinished(LaneFinished { step, outcome, .. }) => {
-                self.step = *step;
-                self.end(outcome);
+            Kind::LaneFinished(finished) => {
+                self.step = event.step;
+                self.end(&finished.outcome);
             }
             _ => {}
+        }
+    }
+
+    /// Takes in the newest figures.
+    pub(super) fn note_values(&mut self, values: &Values) {
+        let figures = [
+            (known::LOSS, &mut self.loss),
+            (known::ERROR, &mut self.error),
+            (known::TRAIN_ERROR, &mut self.train_error),
+            (known::TEST_ERROR, &mut self.test_error),
+        ];
+        for (metric, figure) in figures {
+            *figure = values.number(metric).or(*figure);
         }
     }
 

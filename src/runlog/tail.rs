@@ -8,9 +8,8 @@ use serde::Deserialize;
 
 use super::bounded::{kind, open};
 use super::record::{Frame, frame};
-use crate::event::{
-    EvaluationFinished, LaneFinished, LaneResumed, Mode, Moment, RecordsLost, Split, StepTime, wire,
-};
+use crate::event::wire::Float;
+use crate::event::{Mode, Outcome, Split, Time};
 use crate::units::Step;
 
 /// Bytes of a log's end that are looked at first; four times as many each time that they do not suffice.
@@ -18,13 +17,14 @@ pub(super) const FIRST_LOOK: u64 = 128 << 10;
 /// Bytes of a log's end that are looked at at most.
 const LAST_LOOK: u64 = 32 << 20;
 
-/// The last records of a log, by kind.
+/// What the last records of a log say.
 #[derive(Default)]
 pub(super) struct Last {
-    pub(super) step: Option<LastStep>,
-    pub(super) train: Option<EvaluationFinished>,
-    pub(super) test: Option<EvaluationFinished>,
-    pub(super) finished: Option<LaneFinished>,
+    /// The last step, and how long it took.
+    pub(super) step: Option<(Step, Option<f64>)>,
+    pub(super) figures: Figures,
+    /// The lane's end.
+    pub(super) finished: Option<(Step, Outcome)>,
     /// Whether the last record of all says that the lane paused.
     pub(super) paused: bool,
     pub(super) at_ms: f64,
@@ -32,25 +32,110 @@ pub(super) struct Last {
     pub(super) lost_records: u64,
 }
 
+/// The figures of a summary, each the newest.
+#[derive(Clone, Copy, Default, Deserialize)]
+pub(super) struct Figures {
+    pub(super) loss: Option<Float>,
+    pub(super) error: Option<Float>,
+    pub(super) train_error: Option<Float>,
+    pub(super) test_error: Option<Float>,
+}
+
+impl Figures {
+    /// Fills in what is missing.
+    fn fill(&mut self, earlier: Figures) {
+        self.loss = self.loss.or(earlier.loss);
+        self.error = self.error.or(earlier.error);
+        self.train_error = self.train_error.or(earlier.train_error);
+        self.test_error = self.test_error.or(earlier.test_error);
+    }
+
+    fn are_all_there(&self) -> bool {
+        let Figures { loss, error, train_error, test_error } = self;
+        [loss, error, train_error, test_error].iter().all(|figure| figure.is_some())
+    }
+}
+
 /// A record of which only what a summary needs is read; a record of another kind leaves all of it empty.
 #[derive(Deserialize)]
 struct Glance {
-    step_finished: Option<LastStep>,
+    measured: Option<Measured>,
+    /// The first three are of earlier formats.
+    step_finished: Option<StepFinished>,
+    histograms_taken: Option<Moment>,
     evaluation_finished: Option<EvaluationFinished>,
     paused: Option<Moment>,
-    lane_resumed: Option<LaneResumed>,
+    lane_resumed: Option<Moment>,
     records_lost: Option<RecordsLost>,
     lane_finished: Option<LaneFinished>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct LastStep {
-    pub(super) step: Step,
-    #[serde(with = "wire::float")]
-    pub(super) loss: f32,
-    #[serde(with = "wire::float")]
-    pub(super) error: f32,
-    pub(super) time: StepTime,
+struct Measured {
+    step: Step,
+    values: Figures,
+    #[serde(default)]
+    time: Time,
+}
+
+#[derive(Deserialize)]
+struct StepFinished {
+    step: Step,
+    #[serde(flatten)]
+    figures: Figures,
+    time: Time,
+}
+
+#[derive(Deserialize)]
+struct EvaluationFinished {
+    step: Step,
+    split: Split,
+    mode: Mode,
+    error: Float,
+    time: Time,
+}
+
+#[derive(Deserialize)]
+struct Moment {
+    step: Step,
+    #[serde(default)]
+    time: Time,
+}
+
+#[derive(Deserialize)]
+struct RecordsLost {
+    records: u64,
+    #[serde(default)]
+    time: Time,
+}
+
+#[derive(Deserialize)]
+struct LaneFinished {
+    step: Step,
+    outcome: Outcome,
+    #[serde(default)]
+    time: Time,
+}
+
+impl Glance {
+    /// What was measured, whatever the format.
+    fn measured(&mut self) -> Option<Measured> {
+        let of_step =
+            |step: StepFinished| Measured { step: step.step, values: step.figures, time: step.time };
+        let of_evaluation = |EvaluationFinished { step, split, mode, error, time }: EvaluationFinished| {
+            let values = match (split, mode) {
+                (Split::Train, Mode::Eval) => Figures { train_error: Some(error), ..Figures::default() },
+                (Split::Test, Mode::Eval) => Figures { test_error: Some(error), ..Figures::default() },
+                (_, Mode::Batch) => Figures::default(),
+            };
+            Measured { step, values, time }
+        };
+        let of_histograms = |Moment { step, time }| Measured { step, values: Figures::default(), time };
+        (self.measured.take())
+            .or_else(|| self.step_finished.take().map(of_step))
+            .or_else(|| self.evaluation_finished.take().map(of_evaluation))
+            .or_else(|| self.histograms_taken.take().map(of_histograms))
+    }
 }
 
 /// Reads back from the end of a log until the last step and evaluations are found.
@@ -68,7 +153,7 @@ pub(super) fn look(log: &Path) -> io::Result<(Last, SystemTime)> {
         let mut tail = Vec::new();
         (&mut file).take(length - start).read_to_end(&mut tail)?;
         let last = last_records(&tail, start == 0);
-        let enough = last.step.is_some() && last.train.is_some() && last.test.is_some();
+        let enough = last.step.is_some() && last.figures.are_all_there();
         if enough || start == 0 || window >= LAST_LOOK {
             return Ok((last, metadata.modified()?));
         }
@@ -91,44 +176,40 @@ fn last_records(tail: &[u8], whole: bool) -> Last {
     // What stands before a step and is of a later one was made again, whether or not `lane_resumed` is there to tell.
     let (mut latest, mut resumed) = (true, None::<Step>);
     for line in lines().filter(is_sound) {
-        let Ok(glance) = serde_json::from_slice::<Glance>(line) else { continue };
+        let Ok(mut glance) = serde_json::from_slice::<Glance>(line) else { continue };
         let end = resumed;
         let stands = |step: Step| end.is_none_or(|end| step <= end);
-        let mut saw = |at_ms: f64| last.at_ms = last.at_ms.max(at_ms);
-        if let Some(step) = glance.step_finished {
-            saw(step.time.at_ms);
-            let before = Step(step.step.0.saturating_sub(1));
-            if stands(step.step) {
-                last.step.get_or_insert(step);
+        let mut saw = |time: Time| last.at_ms = last.at_ms.max(time.at_ms);
+        if let Some(Measured { step, values, time }) = glance.measured() {
+            saw(time);
+            if stands(step) {
+                let made = || (step, None);
+                let (made, step_ms) = last.step.get_or_insert_with(made);
+                if *made == step {
+                    *step_ms = step_ms.or(time.step_ms);
+                }
+                last.figures.fill(values);
             }
-            resumed = Some(resumed.map_or(before, |resumed| resumed.min(before)));
+            // A step that an evaluation may still follow is one that is not made again.
+            resumed = Some(resumed.map_or(step, |resumed| resumed.min(step)));
         }
-        if let Some(evaluation) = glance.evaluation_finished.filter(|e| e.mode == Mode::Eval) {
-            saw(evaluation.time.at_ms);
-            if stands(evaluation.step) {
-                match evaluation.split {
-                    Split::Train => last.train.get_or_insert(evaluation),
-                    Split::Test => last.test.get_or_insert(evaluation),
-                };
-            }
-        }
-        if let Some(finished) = glance.lane_finished {
-            saw(finished.time.at_ms);
+        if let Some(LaneFinished { step, outcome, time }) = glance.lane_finished {
+            saw(time);
             if resumed.is_none() {
-                last.finished.get_or_insert(finished);
+                last.finished.get_or_insert((step, outcome));
             }
         }
-        if let Some(lost) = glance.records_lost {
-            saw(lost.time.at_ms);
-            last.lost_records = last.lost_records.saturating_add(lost.records);
+        if let Some(RecordsLost { records, time }) = glance.records_lost {
+            saw(time);
+            last.lost_records = last.lost_records.saturating_add(records);
         }
         last.paused |= latest && glance.paused.is_some();
         latest = false;
-        if let Some(again) = glance.lane_resumed {
-            saw(again.time.at_ms);
-            resumed = Some(resumed.map_or(again.step, |step| step.min(again.step)));
+        if let Some(Moment { step, time }) = glance.lane_resumed {
+            saw(time);
+            resumed = Some(resumed.map_or(step, |resumed| resumed.min(step)));
         }
-        if last.step.is_some() && last.train.is_some() && last.test.is_some() {
+        if last.step.is_some() && last.figures.are_all_there() {
             break;
         }
     }

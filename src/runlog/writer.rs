@@ -13,7 +13,7 @@ use super::back::LinesBack;
 use super::home::{Home, identity};
 use super::reader::MAX_LINE;
 use super::record::{Frame, TRAILER, apart, frame, seal};
-use crate::event::RunEvent;
+use crate::event::{Kind, RunEvent};
 
 /// Bytes copied at once where a log is written again.
 const CHUNK: usize = 1 << 20;
@@ -292,7 +292,7 @@ pub(super) fn serialise(event: &RunEvent, number: u64, buffer: &mut Vec<u8>) -> 
     let start = buffer.len();
     serde_json::to_writer(&mut *buffer, event)?;
     seal(buffer, start, number);
-    if matches!(event, RunEvent::LaneStarted(_)) {
+    if matches!(event.kind, Kind::LaneStarted(_)) {
         buffer.extend_from_within(start..);
     }
     Ok(())

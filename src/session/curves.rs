@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use crate::event::{Mode, RunEvent, Split};
+use crate::event::Kind;
+use crate::metric::known;
 use crate::runlog::{Entry, LogReader, RunFolder, RunLogError, run_path};
 use crate::units::LaneIdx;
 
@@ -157,14 +158,11 @@ fn read_lanes(root: &Path, id: &str, budget: &mut u64) -> Result<Vec<LaneCurves>
 fn read_log(mut reader: LogReader<std::fs::File>, curves: &mut LaneCurves) -> Result<(), RunLogError> {
     while let Some(entry) = reader.next_entry()? {
         let Entry::Event { event, .. } = entry else { continue };
-        match event {
-            RunEvent::StepFinished(step) => curves.loss.push(step.step.0, step.loss),
-            RunEvent::EvaluationFinished(evaluation)
-                if evaluation.split == Split::Test && evaluation.mode == Mode::Eval =>
-            {
-                curves.test.push(evaluation.step.0, evaluation.error);
+        let Kind::Measured(values) = &event.kind else { continue };
+        for (metric, curve) in [(known::LOSS, &mut curves.loss), (known::TEST_ERROR, &mut curves.test)] {
+            if let Some(value) = values.number(metric) {
+                curve.push(event.step.0, value);
             }
-            _ => {}
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::Receiver;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Outcome, RunEvent};
+use crate::event::{Declared, Outcome, RunEvent};
 use crate::runlog::RunFolder;
 use crate::units::LaneIdx;
 
@@ -99,6 +99,8 @@ struct LiveLane {
     applied: u64,
     /// Dropped events that were looked for in the log.
     dropped: u64,
+    /// What was declared in the events that were handed over.
+    declared: Declared,
 }
 
 impl Live {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::RunEvent;
+use crate::event::{Kind, RunEvent};
 use crate::runlog::{BadRecord, Entry, LogReader, Position, RunFolder, RunLogError};
 use crate::units::LaneIdx;
 
@@ -63,7 +63,7 @@ pub struct Report {
     /// Events of kinds that only newer versions know, by kind.
     pub unknown: BTreeMap<String, u64>,
     /// How often a log was found replaced by another while it was followed, and read from its beginning. Its
-    /// [`RunEvent::LaneStarted`] then comes again.
+    /// [`Kind::LaneStarted`] then comes again.
     pub replaced: u64,
 }
 
@@ -207,9 +207,9 @@ impl ReplayLane {
                     }
                 }
                 Entry::Event { event, bytes } => {
-                    match event {
-                        RunEvent::LaneFinished(_) => self.finished = true,
-                        RunEvent::LaneResumed(_) => self.finished = false,
+                    match event.kind {
+                        Kind::LaneFinished(_) => self.finished = true,
+                        Kind::LaneResumed(_) => self.finished = false,
                         _ => {}
                     }
                     return Ok(Some(Replayed { lane, event, bytes }));

@@ -6,12 +6,13 @@ use super::schedule::learning_rate;
 use super::{Batches, Control, Resumed, Sink, Task, checkpoint};
 use crate::datasets::Batch;
 use crate::event::{
-    At, CheckpointWritten, EvaluationFinished, FORMAT_VERSION, HistogramsTaken, LaneFinished, LaneResumed,
-    LaneStarted, LayerHistograms, Mode, Moment, NonFiniteFound, Outcome, RunEvent, Split, StepFinished,
-    StepTime,
+    CheckpointWritten, FORMAT_VERSION, Kind, LaneFinished, LaneResumed, LaneStarted, MetricsDeclared, Mode,
+    NonFiniteFound, Outcome, Provenance, RunEvent, Split, Time, Values, evaluated,
 };
 use crate::experiment::{Experiment, Recording};
-use crate::model::{Network, StepResult, Wanted};
+use crate::metric::{Metric, known};
+use crate::model::{HISTOGRAMS, Network, StepResult, Wanted};
+use crate::structure::Structure;
 use crate::topology::Topology;
 use crate::units::{LayerIdx, Step};
 
@@ -42,8 +43,7 @@ impl<'a> Course<'a> {
         let recorded = recorded_layers(&task.experiment.statistics, network.topology());
         let mut course = Course { network, batches, task, sink, evaluated, recorded, step };
         let outcome = course.all_steps().err().unwrap_or(Outcome::Completed);
-        let finished = LaneFinished { step: course.step, outcome: outcome.clone(), time: course.now() };
-        course.sink.accept(RunEvent::LaneFinished(finished));
+        course.tell(Kind::LaneFinished(LaneFinished { outcome: outcome.clone() }));
         outcome
     }
 
@@ -69,8 +69,14 @@ impl<'a> Course<'a> {
     /// Goes on where an earlier part of the run was cut off. A checkpoint that was ordered in the middle of an
     /// evaluation leaves passes to be made, and then the checkpoint that comes after them.
     fn resume(&mut self, resumed: &Resumed) -> Result<(), Outcome> {
-        let Resumed { step, checkpoint, changes, evaluated } = resumed.clone();
-        self.sink.accept(RunEvent::LaneResumed(LaneResumed { step, checkpoint, changes, time: self.now() }));
+        let Resumed { step, checkpoint, changes, evaluated, declared } = resumed.clone();
+        debug_assert_eq!(step, self.step);
+        self.tell(Kind::LaneResumed(LaneResumed { checkpoint, changes }));
+        let undeclared = self.metrics().into_iter().filter(|metric| !declared.contains(metric));
+        let metrics: Vec<Metric> = undeclared.collect();
+        if !metrics.is_empty() {
+            self.tell(Kind::MetricsDeclared(MetricsDeclared { metrics, axes: Vec::new() }));
+        }
         let missing = self.due_passes(&evaluated);
         if !missing.is_empty() {
             self.evaluate(&missing)?;
@@ -103,20 +109,43 @@ impl<'a> Course<'a> {
 
     fn begin(&mut self) {
         let Task { lane, experiment, dataset, order, initial_weights, .. } = self.task;
-        let started = LaneStarted {
-            version: FORMAT_VERSION,
-            lane: (*lane).to_owned(),
+        let topology = self.network.topology();
+        let provenance = Provenance {
             experiment: (*experiment).clone(),
-            topology: self.network.topology().clone(),
+            input: topology.input,
+            classes: topology.classes,
             train_images: dataset.train.len(),
             test_images: dataset.test.len(),
             initial_weights: initial_weights.clone(),
             batch_order: order.hash(experiment.training.steps),
             data_set: Some(dataset.hash().to_owned()),
-            recorded: self.recorded.clone(),
-            time: self.now(),
         };
-        self.sink.accept(RunEvent::LaneStarted(Box::new(started)));
+        let started = LaneStarted {
+            version: FORMAT_VERSION,
+            lane: (*lane).to_owned(),
+            structure: Structure::from(topology),
+            recorded: self.recorded.clone(),
+            declared: MetricsDeclared { metrics: self.metrics(), axes: Vec::new() },
+            steps: Some(experiment.training.steps),
+            provenance: Some(provenance),
+        };
+        self.tell(Kind::LaneStarted(Box::new(started)));
+    }
+
+    /// What the lane measures, in the order in which steps have it.
+    fn metrics(&self) -> Vec<Metric> {
+        let Task { experiment: Experiment { training, statistics, .. }, dataset, .. } = self.task;
+        let mut metrics = vec![known::LOSS, known::ERROR, known::LEARNING_RATE];
+        if statistics.every > 0 {
+            metrics.extend(self.network.metrics());
+        }
+        if statistics.histograms_every > 0 {
+            metrics.extend(HISTOGRAMS);
+        }
+        let made = |&&(split, mode): &&(Split, Mode)| !Pass::new(dataset, training, split, mode).is_empty();
+        let passes = passes(Step(1)).iter().filter(made);
+        metrics.extend(passes.flat_map(|&(split, mode)| evaluated(split, mode)));
+        metrics
     }
 
     fn make_step(&mut self) -> Result<(), Outcome> {
@@ -144,37 +173,37 @@ impl<'a> Course<'a> {
         learning_rate: f64,
         begun_ms: f64,
     ) -> Result<(), Outcome> {
-        let (step, time) = (self.step, self.now());
+        let (step, now) = (self.step, self.now());
         let (statistics, histograms) = match &self.recorded {
             None => (result.statistics, result.histograms),
-            Some(layers) => (
-                result.statistics.narrowed(layers),
-                result.histograms.map(|histograms| chosen(histograms, layers)),
-            ),
+            Some(layers) => (result.statistics.narrowed(layers), result.histograms.narrowed(layers)),
         };
-        self.sink.accept(RunEvent::StepFinished(StepFinished {
-            step,
-            loss: result.loss,
-            error,
-            learning_rate,
-            statistics,
-            time: StepTime {
-                at_ms: time.at_ms,
-                step_ms: time.at_ms - begun_ms,
-                statistics_ms: result.statistics_ms,
-            },
-        }));
-        if let Some(layers) = histograms {
-            self.sink.accept(RunEvent::HistogramsTaken(HistogramsTaken { step, layers, time }));
+        let values = Values::default()
+            .with(known::LOSS, result.loss)
+            .with(known::ERROR, error)
+            .with(known::LEARNING_RATE, learning_rate as f32)
+            .and(statistics);
+        let time =
+            Time { step_ms: Some(now.at_ms - begun_ms), statistics_ms: Some(result.statistics_ms), ..now };
+        self.sink.accept(RunEvent { step, time, kind: Kind::Measured(values) });
+        if !histograms.is_empty() {
+            self.sink.accept(RunEvent { step, time: now, kind: Kind::Measured(histograms) });
         }
         match result.non_finite {
             None => Ok(()),
             Some(found) => {
                 let (layer, pass) = (found.layer, found.pass);
-                self.sink.accept(RunEvent::NonFiniteFound(NonFiniteFound { step, layer, pass, time }));
+                let kind = Kind::NonFiniteFound(NonFiniteFound { layer, pass });
+                self.sink.accept(RunEvent { step, time: now, kind });
                 Err(Outcome::Diverged)
             }
         }
+    }
+
+    /// Tells what happens now, after the present step.
+    fn tell(&mut self, kind: Kind) {
+        let (step, time) = (self.step, self.now());
+        self.sink.accept(RunEvent { step, time, kind });
     }
 
     fn evaluate(&mut self, passes: &[(Split, Mode)]) -> Result<(), Outcome> {
@@ -187,10 +216,9 @@ impl<'a> Course<'a> {
         while pass.advance(self.network, &mut self.evaluated) {
             self.obey()?;
         }
-        if let Some((images, loss, error)) = pass.result() {
-            let (step, time) = (self.step, self.now());
-            let finished = EvaluationFinished { step, split, mode, images, loss, error, time };
-            self.sink.accept(RunEvent::EvaluationFinished(finished));
+        if let Some((loss, error)) = pass.result() {
+            let [of_loss, of_error] = evaluated(split, mode);
+            self.tell(Kind::Measured(Values::default().with(of_loss, loss).with(of_error, error)));
         }
         Ok(())
     }
@@ -208,8 +236,7 @@ impl<'a> Course<'a> {
     }
 
     fn pause(&mut self) -> Result<(), Outcome> {
-        let (step, time) = (self.step, self.now());
-        self.sink.accept(RunEvent::Paused(Moment { step, time }));
+        self.tell(Kind::Paused);
         loop {
             match self.sink.wait() {
                 Control::Continue => break,
@@ -218,8 +245,7 @@ impl<'a> Course<'a> {
                 Control::Stop => return self.stop(),
             }
         }
-        let time = self.now();
-        self.sink.accept(RunEvent::Resumed(Moment { step, time }));
+        self.tell(Kind::Resumed);
         Ok(())
     }
 
@@ -237,16 +263,14 @@ impl<'a> Course<'a> {
                         format!("the checkpoint of step {} may not be on the disk: {error}", self.step);
                     self.sink.warn(problem);
                 }
-                let (step, checksums, time) = (self.step, Some(checksums), self.now());
-                let written = CheckpointWritten { step, file, checksums, time };
-                self.sink.accept(RunEvent::CheckpointWritten(written));
+                self.tell(Kind::CheckpointWritten(CheckpointWritten { file, checksums: Some(checksums) }));
             }
             Err(error) => self.sink.warn(format!("no checkpoint of step {}: {error}", self.step)),
         }
     }
 
-    fn now(&self) -> At {
-        At { at_ms: (self.task.clock)() }
+    fn now(&self) -> Time {
+        Time::at((self.task.clock)())
     }
 }
 
@@ -255,11 +279,6 @@ fn recorded_layers(recording: &Recording, topology: &Topology) -> Option<Vec<Lay
     let layers = topology.layers.iter().enumerate();
     let recorded = layers.filter(|(_, layer)| recording.records(&layer.name)).map(|(at, _)| LayerIdx(at));
     (!recording.layers.is_empty()).then(|| recorded.collect())
-}
-
-/// The histograms of these layers.
-fn chosen(mut histograms: Vec<LayerHistograms>, layers: &[LayerIdx]) -> Vec<LayerHistograms> {
-    layers.iter().filter_map(|layer| histograms.get_mut(layer.0).map(std::mem::take)).collect()
 }
 
 /// Whether something that happens every so many steps, or never for 0, happens after a step.

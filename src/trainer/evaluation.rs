@@ -70,10 +70,9 @@ impl<'a> Pass<'a> {
         true
     }
 
-    /// The images looked at so far, their mean loss and their share classified wrongly; none without images.
-    pub(super) fn result(&self) -> Option<(usize, f32, f32)> {
+    /// The mean loss of the images looked at so far and their share classified wrongly; none without images.
+    pub(super) fn result(&self) -> Option<(f32, f32)> {
         let images = self.done as f64;
-        (self.done > 0)
-            .then(|| (self.done, (self.loss_sum / images) as f32, (self.wrong as f64 / images) as f32))
+        (self.done > 0).then(|| ((self.loss_sum / images) as f32, (self.wrong as f64 / images) as f32))
     }
 }

@@ -77,7 +77,8 @@ impl<'a> Dashboard<'a> {
                 self.notice = None;
                 self.pacer.change();
             }
-            if self.source.look_up(self.app) {
+            let needs = views::needs(self.app);
+            if !needs.is_empty() && self.source.answer(self.app, &needs) {
                 self.pacer.change();
             }
             let ready = self.screen.is_ready()?;
@@ -112,11 +113,7 @@ impl<'a> Dashboard<'a> {
 
     /// Takes in all pending events.
     fn fold(&mut self) {
-        let (app, mut folded) = (&mut *self.app, false);
-        self.source.drain(&mut |lane, event, offset| {
-            app.apply_at(lane, event, offset);
-            folded = true;
-        });
+        let mut folded = self.source.drain(self.app);
         let ended = self.source.is_ended();
         if ended && !self.end_was_folded {
             let lanes: Vec<_> = self.app.lanes().iter().map(crate::app::Lane::idx).collect();

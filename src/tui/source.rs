@@ -5,15 +5,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Select;
 
-use crate::app::App;
-use crate::archive::Shelf;
-use crate::event::RunEvent;
+use crate::app::{App, Need};
+use crate::reading::Library;
 use crate::session::changes::Changes;
 use crate::session::control;
 use crate::session::live::Command;
 use crate::session::presence::Presence;
 use crate::session::replay::Replay;
-use crate::units::LaneIdx;
 use crate::views::Mode;
 
 /// An order to a live run, for all its lanes.
@@ -42,14 +40,12 @@ pub trait Source {
         None
     }
 
-    /// Hands over all that is pending, in order, without waiting.
-    /// With each event comes the byte of its lane's log at which its record begins, where that is known.
-    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent, Option<u64>));
+    /// Folds all that is pending, in order, without waiting; whether there was anything.
+    fn drain(&mut self, app: &mut App) -> bool;
 
-    /// Looks up what the cursor stands on where the state does not hold it; whether anything on screen may have
-    /// changed.
-    fn look_up(&mut self, app: &mut App) -> bool {
-        let _ = app;
+    /// Looks up what a state needs, as far as that can be done at once; whether anything on screen may have changed.
+    fn answer(&mut self, app: &mut App, needs: &[Need]) -> bool {
+        let _ = (app, needs);
         false
     }
 
@@ -79,13 +75,13 @@ pub trait Source {
 /// Runs that are over, whose events were folded before the dashboard opened.
 #[derive(Debug, Default)]
 pub struct Saved {
-    shelf: Shelf,
+    library: Library,
 }
 
 impl Saved {
-    /// Runs whose logs stand on a shelf.
-    pub fn new(shelf: Shelf) -> Saved {
-        Saved { shelf }
+    /// Runs whose logs are in a library.
+    pub fn new(library: Library) -> Saved {
+        Saved { library }
     }
 }
 
@@ -94,10 +90,12 @@ impl Source for Saved {
         Mode::Saved
     }
 
-    fn drain(&mut self, _: &mut dyn FnMut(LaneIdx, &RunEvent, Option<u64>)) {}
+    fn drain(&mut self, _: &mut App) -> bool {
+        false
+    }
 
-    fn look_up(&mut self, app: &mut App) -> bool {
-        self.shelf.look_up(app)
+    fn answer(&mut self, app: &mut App, needs: &[Need]) -> bool {
+        self.library.answer(app, needs)
     }
 
     fn is_ended(&self) -> bool {
@@ -114,7 +112,7 @@ const REVISIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Followed {
     replay: Replay,
-    shelf: Shelf,
+    library: Library,
     folder: PathBuf,
     changes: Changes,
     presence: Presence,
@@ -125,18 +123,23 @@ pub struct Followed {
 }
 
 impl Followed {
-    /// Follows the run in a folder by a replay from where it has been read to; its logs stand on the shelf.
-    pub fn new(replay: Replay, shelf: Shelf, folder: PathBuf) -> Followed {
+    /// Follows the run in a folder by a replay from where it has been read to; its logs are in the library.
+    pub fn new(replay: Replay, library: Library, folder: PathBuf) -> Followed {
         let (changes, presence) = (Changes::watch(&folder), Presence::new(folder.clone()));
-        Followed { replay, shelf, folder, changes, presence, gone: false, problem: None, broken: false }
+        Followed { replay, library, folder, changes, presence, gone: false, problem: None, broken: false }
     }
 
-    /// Hands over what was written since the last time.
-    fn read_on(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent, Option<u64>)) {
+    /// Folds what was written since the last time; whether there was anything.
+    fn read_on(&mut self, app: &mut App) -> bool {
+        let mut news = false;
         while !self.broken {
             match self.replay.next_event() {
-                Ok(Some(replayed)) => fold(replayed.lane, &replayed.event, Some(replayed.bytes.start)),
-                Ok(None) => return,
+                Ok(Some(replayed)) => {
+                    self.library.prepare(app, replayed.lane);
+                    app.apply_at(replayed.lane, &replayed.event, Some(replayed.bytes.start));
+                    news = true;
+                }
+                Ok(None) => break,
                 Err(error) => {
                     // A log that cannot be read on ends what is shown, not the dashboard.
                     self.broken = true;
@@ -144,6 +147,7 @@ impl Followed {
                 }
             }
         }
+        news
     }
 }
 
@@ -156,25 +160,22 @@ impl Source for Followed {
         (!self.broken).then(|| if self.is_ended() { REVISIT } else { FOLLOW })
     }
 
-    fn look_up(&mut self, app: &mut App) -> bool {
-        self.shelf.look_up(app)
+    fn answer(&mut self, app: &mut App, needs: &[Need]) -> bool {
+        self.library.answer(app, needs)
     }
 
-    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent, Option<u64>)) {
+    fn drain(&mut self, app: &mut App) -> bool {
         let _ = self.changes.bell().try_recv();
         // First, because what it wrote before it was gone is still to be read.
         let gone = !self.presence.lives(Instant::now());
-        let mut news = false;
-        self.read_on(&mut |lane, event, offset| {
-            fold(lane, event, offset);
-            news = true;
-        });
+        let news = self.read_on(app);
         // What comes from a process that was gone is of one that goes on with the run.
         let gone = gone && !news;
         if gone && !self.gone && !self.is_ended() {
             self.problem = Some("process gone; `skiplane train --resume` goes on".to_owned());
         }
         self.gone = gone;
+        news
     }
 
     fn watch<'a>(&'a self, select: &mut Select<'a>) {

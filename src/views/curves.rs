@@ -1,18 +1,17 @@
 //! From the state's histories to what charts draw: places on the chosen x axis and buckets.
 
-use crate::app::matrix::{Cell, Matrix};
 use crate::app::options::Axis;
-use crate::app::series::Series;
 use crate::app::smoothing::Ema;
 use crate::app::{App, Lane};
-use crate::statistic::{Scale, Statistic};
+use crate::history::{Cell, History, Point};
+use crate::metric::{Metric, Scale};
 use crate::units::Step;
 use crate::widgets::{Bucket, ColorScale, Extent};
 
 /// A cell of the state as an extent.
 pub(super) fn extent(cell: Cell) -> Extent {
-    let mut extent = Extent::of(cell.low);
-    extent.merge(Extent::of(cell.high));
+    let mut extent = Extent::of(cell.min);
+    extent.merge(Extent::of(cell.max));
     // Bounds that are NaN only say that there is no finite value.
     Extent { non_finite: cell.non_finite > 0, ..extent }
 }
@@ -22,7 +21,7 @@ pub(super) fn x_of(app: &App, lane: &Lane, step: Step) -> f64 {
     match app.options().axis {
         Axis::Step => step.0 as f64,
         Axis::Epoch => lane.epoch_of(step).unwrap_or(step.0 as f64),
-        Axis::Time => lane.loss().at(step).map_or(0.0, |bucket| bucket.at_ms / 1000.0),
+        Axis::Time => lane.time_of(step).map_or(0.0, |at_ms| at_ms / 1000.0),
     }
 }
 
@@ -71,29 +70,34 @@ pub(super) fn step_at(app: &App, x: f64) -> Step {
     }
 }
 
-/// A curve's buckets on the chosen x axis.
-pub(super) fn buckets(app: &App, lane: &Lane, series: &Series) -> Vec<Bucket> {
-    let bucket = |b: &crate::app::series::Bucket| {
-        let x = match app.options().axis {
-            Axis::Time => b.at_ms / 1000.0,
-            _ => x_of(app, lane, b.last_step),
-        };
-        let mut extent = if b.min.is_nan() { Extent::EMPTY } else { [b.min, b.max].into_iter().collect() };
-        extent.non_finite = b.non_finite > 0;
-        Bucket { x, extent, last: b.last }
-    };
-    series.buckets().iter().map(bucket).collect()
+/// The place of a point on the chosen x axis.
+fn x_of_point(app: &App, lane: &Lane, point: &Point) -> f64 {
+    match app.options().axis {
+        Axis::Time => point.at_ms / 1000.0,
+        _ => x_of(app, lane, point.last_step),
+    }
 }
 
-/// A statistic's history of one layer or block on the chosen x axis.
-pub(super) fn history(app: &App, lane: &Lane, matrix: &Matrix, column: usize) -> Vec<Bucket> {
-    let bucket = |row: crate::app::matrix::Row<'_>| {
-        let cell = row.cell(column)?;
-        // Of many steps the mean stands for all; any one of them would be a sample.
-        let last = if row.count > 1 { cell.mean } else { cell.last };
-        Some(Bucket { x: x_of(app, lane, row.last_step), extent: extent(cell), last })
+/// A curve's buckets on the chosen x axis.
+pub(super) fn buckets(app: &App, lane: &Lane, scalar: &History) -> Vec<Bucket> {
+    let bucket = |point: Point| {
+        let cell = point.cell;
+        let mut extent =
+            if cell.min.is_nan() { Extent::EMPTY } else { [cell.min, cell.max].into_iter().collect() };
+        extent.non_finite = cell.non_finite > 0;
+        Bucket { x: x_of_point(app, lane, &point), extent, last: cell.last }
     };
-    matrix.rows().filter_map(bucket).collect()
+    scalar.points(0).map(bucket).collect()
+}
+
+/// A metric's history of one layer or block on the chosen x axis.
+pub(super) fn history(app: &App, lane: &Lane, metric: Metric, at: usize) -> Vec<Bucket> {
+    let bucket = |point: Point| {
+        // Of many steps the mean stands for all; any one of them would be a sample.
+        let last = if point.count > 1 { point.cell.mean } else { point.cell.last };
+        Bucket { x: x_of_point(app, lane, &point), extent: extent(point.cell), last }
+    };
+    lane.points_of(metric, at).map(bucket).collect()
 }
 
 /// A history smoothed as the user wants it: a bucket a value, each of the average up to it.
@@ -107,16 +111,24 @@ pub(super) fn smoothed(app: &App, history: &[Bucket]) -> Vec<Bucket> {
 }
 
 /// Whether a statistic is drawn on a logarithmic scale.
-pub(super) fn is_log(app: &App, statistic: Statistic) -> bool {
+pub(super) fn is_log(app: &App, statistic: Metric) -> bool {
     app.options().scale.resolve(statistic.scale()) == Scale::Log
 }
 
 /// The value that charts of a statistic mark: zero, where it may be on either side.
-pub(super) fn reference(statistic: Statistic) -> Option<f64> {
+pub(super) fn reference(statistic: Metric) -> Option<f64> {
     (statistic.scale() == Scale::Signed).then_some(0.0)
 }
 
 /// The colours of a statistic's values, from a scale that holds them: about zero where they may be on either side.
-pub(super) fn color_scale(statistic: Statistic, scale: ColorScale) -> ColorScale {
+pub(super) fn color_scale(statistic: Metric, scale: ColorScale) -> ColorScale {
     if statistic.scale() == Scale::Signed { scale.about_zero() } else { scale }
+}
+
+/// What stands in the place of values that are kept elsewhere and did not come yet.
+pub(super) const PENDING: &str = "reading";
+
+/// What to say where there are no values of a metric: that they come, or that there are none.
+pub(super) fn absence<'a>(app: &'a App, metric: Metric, none: &'a str) -> &'a str {
+    if app.visible_lanes().any(|lane| lane.is_pending(metric)) { PENDING } else { none }
 }

@@ -366,7 +366,7 @@ fn draw_question(area: Rect, buffer: &mut Buffer, theme: &Theme) {
 mod tests {
     use super::*;
     use crate::app::specimen::{self, Specimen};
-    use crate::event::{Moment, RunEvent};
+    use crate::event::{Kind, RunEvent};
     use crate::experiment::Shortcut;
     use crate::units::{LaneIdx, Step};
     use crate::views::{Format, snapshot};
@@ -390,7 +390,7 @@ mod tests {
         let alone = Specimen { breaks_off_at: Some(100), ..Specimen::new("plain", 8, Shortcut::None) };
         let mut app = specimen::app_of(std::slice::from_ref(&alone));
         assert!(status_line(&app).starts_with("step 100/300 latest"), "{}", status_line(&app));
-        app.apply(LaneIdx(0), &RunEvent::Paused(Moment { step: Step(100), time: Default::default() }));
+        app.apply(LaneIdx(0), &RunEvent::new(Step(100), 0.0, Kind::Paused));
         assert!(status_line(&app).starts_with("step 100/300 paused"), "{}", status_line(&app));
         app.source_ended(LaneIdx(0));
         assert!(status_line(&app).starts_with("step 100/300 crashed"), "{}", status_line(&app));

@@ -6,10 +6,10 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::{Key, View, curves, lanes};
-use crate::app::{Action, App, Lane, LayerKey, ViewKind};
+use crate::app::{Action, App, Lane, LayerKey, ViewKind, Wanted};
 use crate::text::printable;
 use crate::theme::Theme;
-use crate::units::Step;
+use crate::units::{LayerIdx, Step};
 use crate::widgets::{self, ColorScale, Legend, Matrix};
 
 /// See the file.
@@ -50,9 +50,13 @@ impl View for Heatmap {
         &[Key::Char('s'), Key::Left, Key::Up, Key::Char('y')]
     }
 
+    fn wants(&self, app: &App) -> Vec<Wanted> {
+        vec![Wanted::Cursor, Wanted::History(app.statistic())]
+    }
+
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         let panels = panels(app, area);
-        let statistic = app.options().statistic;
+        let statistic = app.statistic();
         let extents = panels.iter().flat_map(|panel| panel.matrix.cells().iter().copied());
         let scale = ColorScale::robust(extents, curves::is_log(app, statistic));
         let scale = curves::color_scale(statistic, scale);
@@ -70,9 +74,11 @@ impl View for Heatmap {
             let row_name = |_: usize| String::new();
             let map = map(app, &panel, ColorScale::fit([], true), &row_name);
             if let Some((row, x)) = map.at(body(panel.area), position.x, position.y) {
-                let layer = panel.lane.topology().and_then(|topology| topology.layers.get(row));
+                let structure = panel.lane.structure().filter(|structure| row < structure.layers.len());
+                let structure = structure.filter(|_| app.statistic().is_of_layers());
                 let mut actions = vec![Action::SelectLane(panel.lane.idx())];
-                actions.extend(layer.map(|layer| Action::SelectLayer(LayerKey::of(layer))));
+                let key = |structure| Action::SelectLayer(LayerKey::of(structure, LayerIdx(row)));
+                actions.extend(structure.map(key));
                 actions.push(Action::SelectStep(Step(x.max(0.0).round() as u64)));
                 return actions;
             }
@@ -88,7 +94,7 @@ fn panels(app: &App, area: Rect) -> Vec<Panel<'_>> {
     let x = (0.5, app.planned_steps().0.max(1) as f64 + 0.5);
     let mut columns = lanes::columns(app, area, LEAST_COLUMN);
     let narrow = columns.first().is_some_and(|(_, area)| area.width < LEAST_WIDTH_OF_OWN_LABELS);
-    let layers = |lane: &Lane| lane.topology().map(|topology| topology.layers.len());
+    let layers = |lane: &Lane| lane.structure().map(|structure| structure.layers.len());
     let shared = narrow && columns.windows(2).all(|pair| layers(pair[0].0) == layers(pair[1].0));
     if shared {
         // The first one's numbers stand before it, so that all maps are of one width.
@@ -111,19 +117,22 @@ fn panels(app: &App, area: Rect) -> Vec<Panel<'_>> {
 
 /// A row a layer, a column a cell of the screen; each takes in all recorded steps that fall into it.
 fn matrix(app: &App, lane: &Lane, width: u16, x: (f64, f64)) -> Matrix {
-    let Some(history) = lane.statistic(app.options().statistic) else { return Matrix::default() };
-    let layers = history.width().unwrap_or(0);
+    let Some(history) = lane.history(app.statistic()) else { return Matrix::default() };
+    let layers = lane.columns(app.statistic());
     let columns = usize::from(width).max(1);
-    let mut matrix = Matrix::new(layers, columns);
+    let mut matrix = Matrix::new(layers.len(), columns);
     let column = |place: f64| (place - x.0) / (x.1 - x.0) * columns as f64;
     for (i, row) in history.rows().enumerate() {
         // What was recorded stands until the next record, so that sparse records leave no holes.
-        let next = history.row(i + 1).map_or(row.last_step.0, |next| next.first_step.0.saturating_sub(1));
-        let last = next.max(row.last_step.0);
-        let from = column(row.first_step.0 as f64 - 0.5).floor().max(0.0) as usize;
+        let span = row.span;
+        let next =
+            history.row(i + 1).map_or(span.last_step.0, |next| next.span.first_step.0.saturating_sub(1));
+        let last = next.max(span.last_step.0);
+        let from = column(span.first_step.0 as f64 - 0.5).floor().max(0.0) as usize;
         let to = column(last as f64 + 0.5).ceil().min(columns as f64) as usize;
         for column in from..to {
-            for (layer, cell) in row.cells().enumerate() {
+            for (layer, numbers) in layers.iter().enumerate() {
+                let cell = numbers.clone().and_then(|numbers| row.across(numbers));
                 matrix.merge(layer, column, cell.map(curves::extent).unwrap_or_default());
             }
         }
@@ -151,7 +160,7 @@ fn map<'a>(
         x_name: "step",
         is_tick: &|row, every| row == 0 || (row + 1).is_multiple_of(every),
         anchor: None,
-        cursor_row: app.layer_in(panel.lane).map(|layer| layer.0),
+        cursor_row: app.layer_in(panel.lane).map(|layer| layer.0).filter(|_| app.statistic().is_of_layers()),
         cursor_x: Some(app.step().0 as f64),
     }
 }
@@ -160,12 +169,17 @@ fn draw_panel(app: &App, panel: &Panel<'_>, scale: ColorScale, buffer: &mut Buff
     let title = Rect { height: panel.area.height.min(1), ..panel.area };
     widgets::put_line(buffer, title, 0, &heading(app, panel.lane, title.width, theme));
     let depth = |row: usize| {
-        let layer = panel.lane.topology().and_then(|topology| topology.layers.get(row));
-        layer.map(|layer| layer.depth.to_string()).unwrap_or_default()
+        let structure = panel.lane.structure().filter(|structure| row < structure.layers.len());
+        if !app.statistic().is_of_layers() {
+            let label = panel.lane.axis_label(app.statistic(), row).unwrap_or_default();
+            return widgets::clip(&printable(&label), LABELS.into(), theme);
+        }
+        structure.map(|structure| structure.depth_of(LayerIdx(row)).to_string()).unwrap_or_default()
     };
     if panel.matrix.rows() == 0 {
-        let text = format!("no {} recorded", app.options().statistic);
-        widgets::put_centered(buffer, body(panel.area), panel.area.height / 2, &text, theme.muted());
+        let none = format!("no {} recorded", app.statistic());
+        let text = curves::absence(app, app.statistic(), &none);
+        widgets::put_centered(buffer, body(panel.area), panel.area.height / 2, text, theme.muted());
         return;
     }
     map(app, panel, scale, &depth).render(body(panel.area), buffer, theme);
@@ -187,12 +201,12 @@ fn heading(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'static> {
         Span::styled(name, name_style),
         Span::styled(value, style),
     ];
-    let layer = app.layer_in(lane).and_then(|layer| lane.topology()?.layers.get(layer.0));
-    if let Some(layer) = layer {
-        let texts = [
-            format!("  layer {} {}", layer.depth, printable(&layer.name)),
-            format!("  layer {}", layer.depth),
-        ];
+    let layer = app.layer_in(lane).and_then(|idx| {
+        let structure = lane.structure()?;
+        Some((structure.depth_of(idx), structure.layer(idx)?))
+    });
+    if let Some((depth, layer)) = layer.filter(|_| app.statistic().is_of_layers()) {
+        let texts = [format!("  layer {depth} {}", printable(&layer.name)), format!("  layer {depth}")];
         let fitting = texts.into_iter().find(|text| used + widgets::width(text) <= usize::from(width));
         spans.extend(fitting.map(|text| Span::styled(text, theme.muted())));
     }
@@ -200,8 +214,8 @@ fn heading(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'static> {
 }
 
 fn value_at_cursor(app: &App, lane: &Lane) -> Option<f32> {
-    let row = lane.statistic_at(app.options().statistic, app.step())?;
-    row.last(app.layer_in(lane)?.0)
+    let layer = app.layer_in(lane).filter(|_| app.statistic().is_of_layers())?;
+    lane.layer_value(app.statistic(), app.step(), layer)
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::Span;
 
 use super::{Key, View, curves, lanes};
-use crate::app::{Action, App, Lane, LayerKey, ViewKind};
+use crate::app::{Action, App, Lane, LayerKey, ViewKind, Wanted};
+use crate::structure::Dimensions;
 use crate::text::printable;
 use crate::theme::Theme;
-use crate::topology::LayerKind;
 use crate::widgets;
 
 mod charts;
@@ -48,6 +48,11 @@ impl View for Layer {
 
     fn hints(&self) -> &'static [Key] {
         &[Key::Up, Key::Char('s'), Key::Char('h'), Key::Left]
+    }
+
+    fn wants(&self, app: &App) -> Vec<Wanted> {
+        let histograms = Wanted::Histograms(app.options().histogram.metric());
+        vec![Wanted::Cursor, Wanted::History(app.statistic()), histograms]
     }
 
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
@@ -183,25 +188,31 @@ fn draw_title(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &T
     let name = lanes::name_within(app, lane, usize::from(area.width).saturating_sub(3), theme);
     let mut spans =
         vec![Span::styled(format!("{} {name} ", theme.lane_swatch(lane.idx().0)), lanes::style(lane, theme))];
-    let known = lane.topology().zip(app.layer_in(lane));
-    let Some((topology, layer)) = known.and_then(|(t, idx)| Some((t, t.layers.get(idx.0)?))) else {
+    let known = lane.structure().zip(app.layer_in(lane));
+    let Some((structure, layer)) = known.and_then(|(all, idx)| Some((all, all.layer(idx)?))) else {
         let depth = app.row().map_or(0, |LayerKey { depth, .. }| depth);
         spans.push(Span::styled(format!("has no layer {depth} "), theme.muted()));
         return lanes::title(buffer, area, spans, theme);
     };
-    let what = match layer.kind {
-        LayerKind::Stem => "stem, 3x3 convolution",
-        LayerKind::Convolution => "3x3 convolution",
-        LayerKind::Projection => "1x1 convolution of the shortcut",
-        LayerKind::Head => "head, linear",
+    let what = match layer.kind.as_str() {
+        "stem" => "stem, 3x3 convolution".to_owned(),
+        "convolution" => "3x3 convolution".to_owned(),
+        "projection" => "1x1 convolution of the shortcut".to_owned(),
+        "head" => "head, linear".to_owned(),
+        other => printable(other),
     };
-    let place = layer.block.map(|block| format!(", block {} of {}", block.0 + 1, topology.blocks.len()));
+    let place = layer.block.map(|block| format!(", block {} of {}", block.0 + 1, structure.blocks.len()));
     let place = place.unwrap_or_default();
+    let output = match layer.output.as_slice() {
+        [] => String::new(),
+        shape => format!(" to {}", Dimensions(shape)),
+    };
+    let parameters = layer.parameters.map(|count| format!(", {} parameters", widgets::grouped(count)));
     let layer_name = printable(&layer.name);
     let used = widgets::width(&name) + widgets::width(&layer_name) + 6;
     let room = usize::from(area.width).saturating_sub(used);
     let words = [
-        format!("{what} to {}{place}, {} parameters", layer.output, widgets::grouped(layer.parameters)),
+        format!("{what}{output}{place}{}", parameters.unwrap_or_default()),
         format!("{what}{place}"),
         place.trim_start_matches(", ").to_owned(),
     ];

@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 
 use super::bindings::Key;
 use super::{View, curves, lanes};
-use crate::app::{Action, App, Lane, ViewKind};
+use crate::app::{Action, App, Lane, ViewKind, Wanted};
 use crate::theme::Theme;
 
 mod between;
@@ -63,6 +63,11 @@ impl View for Overview {
         &[Key::Char('y'), Key::Char('e'), Key::Char('s'), Key::Char('n')]
     }
 
+    fn wants(&self, app: &App) -> Vec<Wanted> {
+        let scalars = app.scalars().into_iter().map(Wanted::History);
+        [Wanted::Cursor].into_iter().chain(scalars).collect()
+    }
+
     fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
         let layout = Layout::of(app, area);
         let scales = charts::Scales::of(app);
@@ -109,15 +114,13 @@ impl<'a> Layout<'a> {
         let cards = lanes::in_sight(app, room).into_iter().map(|lane| (lane, stack.take(per_lane))).collect();
         let strips = strips::Strips::below(app, &mut stack, u16::from(area.height >= 12) * 2);
         let middle = None;
+        let [upper, lower] = charts::What::both(app);
         let charts = match stack.0.height {
             0 => Vec::new(),
-            1..12 => vec![charts::Chart::of(charts::What::Error, lanes, stack.0)],
+            1..12 => vec![charts::Chart::of(lower, lanes, stack.0)],
             height => {
                 let loss = stack.take(height / 2);
-                vec![
-                    charts::Chart::of(charts::What::Loss, lanes.clone(), loss),
-                    charts::Chart::of(charts::What::Error, lanes, stack.0),
-                ]
+                vec![charts::Chart::of(upper, lanes.clone(), loss), charts::Chart::of(lower, lanes, stack.0)]
             }
         };
         Layout { verdict, middle, cards, charts, strips }
@@ -158,7 +161,8 @@ impl<'a> Layout<'a> {
             _ => (rest / 3, rest - rest / 3 - rest * 3 / 10, rest * 3 / 10),
         };
         let mut charts = Vec::new();
-        for (what, height) in [(charts::What::Loss, loss), (charts::What::Error, error)] {
+        let [upper, lower] = charts::What::both(app);
+        for (what, height) in [(upper, loss), (lower, error)] {
             let row = stack.take(height);
             let columns = columns_of(row);
             if three && let [(a, left), (b, right)] = columns.as_slice() {
@@ -168,7 +172,7 @@ impl<'a> Layout<'a> {
             charts.extend(columns.into_iter().map(|(lane, area)| charts::Chart::of(what, vec![lane], area)));
         }
         if let Some((a, b)) = app.pair().filter(|_| difference > 0) {
-            charts.push(charts::Chart::of(charts::What::ErrorDifference, vec![a, b], stack.take(difference)));
+            charts.push(charts::Chart::of(lower.difference(), vec![a, b], stack.take(difference)));
         }
         let cards = columns_of(card);
         let middle = match cards.as_slice() {

@@ -9,11 +9,13 @@ use ratatui::text::{Line, Span};
 
 use super::{Key, View, curves, lanes};
 use crate::app::{Action, App, Lane, LayerKey, ViewKind};
-use crate::statistic::{Scale, Statistic};
+use crate::history::Row;
+use crate::metric::{Metric, Scale};
 use crate::statistics::slope;
+use crate::structure::{CONVOLUTION, PROJECTION};
 use crate::text::printable;
 use crate::theme::{Glyph, Theme};
-use crate::topology::LayerKind;
+use crate::units::LayerIdx;
 use crate::widgets::{self, Axis, Bucket, Extent, LineChart, Series, SeriesKind};
 
 /// See the file.
@@ -73,6 +75,7 @@ impl View for Profile {
         let parts = parts(area, app.visible_lanes().count());
         let series = series(&curves, has_straight_fits(app), &Theme::default());
         let depth = chart(app, &series).x_at(parts.chart, position.x);
+        let depth = depth.filter(|_| app.statistic().is_of_layers());
         let key = |depth: f64| LayerKey { depth: depth.round().max(1.0) as usize, projection: false };
         depth.map(|depth| Action::SelectLayer(key(depth))).into_iter().collect()
     }
@@ -104,22 +107,40 @@ fn curves(app: &App) -> Vec<Curve<'_>> {
 
 /// A lane's values at the cursor's step; none before it started or where it recorded none.
 fn curve<'a>(app: &App, lane: &'a Lane) -> Option<Curve<'a>> {
-    let topology = lane.topology()?;
-    let row = lane.statistic_at(app.options().statistic, app.step())?;
-    let deepest = topology.layers.iter().map(|layer| layer.depth).max()?;
+    let (structure, metric) = (lane.structure()?, app.statistic());
+    let row = lane.at(metric, app.step())?;
+    if !metric.is_of_layers() {
+        return Some(curve_over_axis(app, lane, metric, &row));
+    }
+    let layers = || (0..structure.layers.len()).map(LayerIdx);
+    let deepest = layers().map(|layer| structure.depth_of(layer)).max()?;
+    let fits = |kind: &str| kind == CONVOLUTION || !structure.layers.iter().any(|l| l.kind == CONVOLUTION);
     // What stands at each depth, and what of it the line is fitted to: stem and head are of other shapes.
     let mut points: Vec<Bucket> = Vec::with_capacity(deepest);
     let mut fitted = vec![f32::NAN; deepest + 1];
-    for (layer, cell) in topology.layers.iter().zip(row.cells()) {
-        let Some(cell) = cell.filter(|_| layer.kind != LayerKind::Projection) else { continue };
-        points.push(Bucket { x: layer.depth as f64, extent: curves::extent(cell), last: cell.last });
-        if layer.kind == LayerKind::Convolution {
-            fitted[layer.depth] = cell.last;
+    for ((idx, layer), columns) in layers().zip(&structure.layers).zip(lane.columns(metric)) {
+        let cell = columns.and_then(|columns| row.across(columns));
+        let Some(cell) = cell.filter(|_| layer.kind != PROJECTION) else { continue };
+        let depth = structure.depth_of(idx);
+        points.push(Bucket { x: depth as f64, extent: curves::extent(cell), last: cell.last });
+        if fits(&layer.kind) {
+            fitted[depth] = cell.last;
         }
     }
-    let at_cursor = app.layer_in(lane).and_then(|layer| row.last(layer.0));
-    let fit = fit(&fitted, app.options().statistic.scale());
+    let at_cursor = app.layer_in(lane).and_then(|layer| Some(lane.cell(metric, &row, layer.0)?.last));
+    let fit = fit(&fitted, metric.scale());
     Some(Curve { lane, name: lanes::name(app, lane), points, fit, at_cursor })
+}
+
+/// A lane's values by the points of an axis that is not of layers.
+fn curve_over_axis<'a>(app: &App, lane: &'a Lane, metric: Metric, row: &Row<'_>) -> Curve<'a> {
+    let place = |at: usize| lane.axis_place(metric, at);
+    let columns = lane.columns(metric).into_iter().enumerate();
+    let points = columns.filter_map(|(at, columns)| {
+        let cell = row.across(columns?)?;
+        Some(Bucket { x: place(at), extent: curves::extent(cell), last: cell.last })
+    });
+    Curve { lane, name: lanes::name(app, lane), points: points.collect(), fit: None, at_cursor: None }
 }
 
 /// The line through values by depth: its slope, and its ends at the first and last of them.
@@ -144,7 +165,7 @@ fn fit(by_depth: &[f32], scale: Scale) -> Option<Fit> {
 
 /// Whether fitted lines are straight on the chosen scale; else they are not drawn.
 fn has_straight_fits(app: &App) -> bool {
-    let statistic = app.options().statistic;
+    let statistic = app.statistic();
     curves::is_log(app, statistic) == (statistic.scale() == Scale::Log)
 }
 
@@ -173,21 +194,35 @@ fn series<'a>(curves: &'a [Curve<'_>], with_fits: bool, theme: &Theme) -> Vec<Se
 }
 
 fn chart<'a>(app: &App, series: &'a [Series<'a>]) -> LineChart<'a> {
-    let statistic = app.options().statistic;
+    let statistic = app.statistic();
     LineChart {
         title: statistic.name(),
         series,
         x: x(app),
-        x_name: "layer",
+        x_name: statistic.axis().unwrap_or("layer"),
         y: None,
         log: curves::is_log(app, statistic),
-        cursor: app.row().map(|row| row.depth as f64),
+        cursor: cursor(app),
         reference: curves::reference(statistic),
     }
 }
 
-/// Half a layer of room at both ends.
+/// The place of the cursor's layer; none on another axis.
+fn cursor(app: &App) -> Option<f64> {
+    app.row().filter(|_| app.statistic().is_of_layers()).map(|row| row.depth as f64)
+}
+
+/// Half a layer of room at both ends; on another axis, from its first to its last point.
 fn x(app: &App) -> (f64, f64) {
+    let metric = app.statistic();
+    if !metric.is_of_layers() {
+        let places = app.visible_lanes().flat_map(|lane| {
+            (0..lane.axis_length(metric).unwrap_or(0)).map(move |at| lane.axis_place(metric, at))
+        });
+        let (low, high) =
+            places.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+        return if low < high { (low, high) } else { (0.5, 1.5) };
+    }
     let deepest = app.rows().last().map_or(1, |row| row.depth);
     (0.5, deepest as f64 + 0.5)
 }
@@ -197,7 +232,7 @@ fn draw_between(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer
     let of = |lane: &Lane| curves.iter().find(|curve| curve.lane.idx() == lane.idx());
     let pair = app.pair().and_then(|(a, b)| of(a).zip(of(b)));
     let Some((first, second)) = pair else { return };
-    let log = app.options().statistic.scale() == Scale::Log;
+    let log = app.statistic().scale() == Scale::Log;
     let mut points = Vec::new();
     for point in &first.points {
         let other = second.points.iter().find(|other| other.x == point.x);
@@ -221,10 +256,10 @@ fn draw_between(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer
         title: &title,
         series: &series,
         x: x(app),
-        x_name: "layer",
+        x_name: app.statistic().axis().unwrap_or("layer"),
         y: Some(Axis::fit(extents, log).with_margin(0.1)),
         log,
-        cursor: app.row().map(|row| row.depth as f64),
+        cursor: cursor(app),
         reference: Some(equal.into()),
     };
     chart.render(area, buffer, theme);
@@ -232,14 +267,15 @@ fn draw_between(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer
 
 /// What the statistic is, and a line a lane: its slope and how far its ends are apart.
 fn draw_summary(app: &App, curves: &[&Curve<'_>], area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let statistic = app.options().statistic;
+    let statistic = app.statistic();
     if curves.is_empty() {
-        let text = format!("no {statistic} was recorded up to step {}", app.step());
-        widgets::put(buffer, area, area.x, area.y, &text, theme.muted());
+        let none = format!("no {statistic} was recorded up to step {}", app.step());
+        let text = curves::absence(app, statistic, &none);
+        widgets::put(buffer, area, area.x, area.y, text, theme.muted());
         return;
     }
     for (row, curve) in curves.iter().enumerate() {
-        let line = Line::from(summary(curve, statistic.scale(), area.width, theme));
+        let line = Line::from(summary(curve, statistic, area.width, theme));
         widgets::put_line(buffer, area, row as u16, &line);
     }
     if area.height as usize > curves.len() {
@@ -249,17 +285,20 @@ fn draw_summary(app: &App, curves: &[&Curve<'_>], area: Rect, buffer: &mut Buffe
     }
 }
 
-fn summary(curve: &Curve<'_>, scale: Scale, width: u16, theme: &Theme) -> Vec<Span<'static>> {
+fn summary(curve: &Curve<'_>, metric: Metric, width: u16, theme: &Theme) -> Vec<Span<'static>> {
+    let scale = metric.scale();
     let style: Style = lanes::style(curve.lane, theme);
     let mark = theme.lane_swatch(curve.lane.idx().0);
     let mut spans = vec![Span::styled(format!("{mark} "), style), Span::raw(curve.name.clone())];
+    let of_layers = metric.is_of_layers();
     let slope = match &curve.fit {
+        None if !of_layers => String::new(),
         Some(fit) if scale == Scale::Log => format!("{:+.3} decades/layer", fit.slope),
         Some(fit) => format!("{}{}/layer", if fit.slope > 0.0 { "+" } else { "" }, widgets::short(fit.slope)),
         None => "no slope".to_owned(),
     };
     let explained = match &curve.fit {
-        _ if width < 60 => "",
+        _ if width < 60 || !of_layers => "",
         Some(_) => " toward the head",
         None if scale == Scale::Log => ": fewer than two positive values",
         None => ": fewer than two finite values",
@@ -274,19 +313,23 @@ fn summary(curve: &Curve<'_>, scale: Scale, width: u16, theme: &Theme) -> Vec<Sp
     }
     let broken = curve.points.iter().filter(|point| point.extent.non_finite).count();
     if broken > 0 {
-        let text = format!("  {} {broken} layers not finite", theme.glyph(Glyph::NonFinite));
+        let text = format!(
+            "  {} {broken} {}s not finite",
+            theme.glyph(Glyph::NonFinite),
+            printable(metric.axis().unwrap_or("layer"))
+        );
         spans.push(Span::styled(text, theme.error()));
     }
     spans
 }
 
-fn meaning(app: &App, statistic: Statistic) -> String {
+fn meaning(app: &App, statistic: Metric) -> String {
     let lane = app.lane(app.selected_lane());
-    let layer = lane.and_then(|lane| lane.topology()?.layers.get(app.layer_in(lane)?.0));
+    let layer = lane.and_then(|lane| lane.structure()?.layer(app.layer_in(lane)?));
     match (layer, app.row()) {
-        (Some(layer), Some(row)) => {
-            format!("layer {} ({})   {}", row.depth, printable(&layer.name), statistic.meaning())
+        (Some(layer), Some(row)) if statistic.is_of_layers() => {
+            format!("layer {} ({})   {}", row.depth, printable(&layer.name), printable(statistic.about()))
         }
-        _ => statistic.meaning().to_owned(),
+        _ => printable(statistic.about()),
     }
 }

@@ -6,11 +6,11 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::{Key, View, curves, lanes};
-use crate::app::{Action, App, Lane, ViewKind};
-use crate::statistic::Statistic;
+use crate::app::{Action, App, Lane, ViewKind, Wanted};
+use crate::metric::{Metric, known};
+use crate::structure::Structure;
 use crate::text::printable;
 use crate::theme::Theme;
-use crate::topology::ShortcutKind;
 use crate::units::BlockIdx;
 use crate::widgets::{self, Bucket, LineChart, Series, SeriesKind};
 
@@ -19,11 +19,18 @@ use crate::widgets::{self, Bucket, LineChart, Series, SeriesKind};
 pub(super) struct Shortcut;
 
 /// The two statistics of a block, the chosen one first.
-fn statistics(app: &App) -> [Statistic; 2] {
-    match app.options().block_statistic {
-        Statistic::BranchCosine => [Statistic::BranchCosine, Statistic::BranchRatio],
-        _ => [Statistic::BranchRatio, Statistic::BranchCosine],
-    }
+fn statistics(app: &App) -> [Metric; 2] {
+    let all = app.statistics(true);
+    let chosen = app.block_statistic();
+    let other = all.iter().copied().find(|metric| *metric != chosen);
+    [
+        chosen,
+        other.unwrap_or(if chosen == known::BRANCH_RATIO {
+            known::BRANCH_COSINE
+        } else {
+            known::BRANCH_RATIO
+        }),
+    ]
 }
 
 impl View for Shortcut {
@@ -45,6 +52,11 @@ impl View for Shortcut {
 
     fn vertical_name(&self) -> &'static str {
         "block"
+    }
+
+    fn wants(&self, app: &App) -> Vec<Wanted> {
+        let histories = statistics(app).map(Wanted::History);
+        [Wanted::Cursor].into_iter().chain(histories).collect()
     }
 
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
@@ -112,15 +124,15 @@ fn parts(area: Rect, app: &App) -> Parts {
 }
 
 fn has_shortcuts(lane: &Lane) -> bool {
-    lane.topology().is_some_and(|t| t.blocks.iter().any(|block| block.shortcut != ShortcutKind::None))
+    lane.structure().is_some_and(Structure::has_shortcuts)
 }
 
 fn is_plain(lane: &Lane) -> bool {
-    lane.topology().is_some() && !has_shortcuts(lane)
+    lane.structure().is_some_and(|structure| !structure.blocks.is_empty()) && !has_shortcuts(lane)
 }
 
 fn block_range(app: &App) -> (f64, f64) {
-    let most = app.visible_lanes().filter_map(|lane| Some(lane.topology()?.blocks.len())).max();
+    let most = app.visible_lanes().filter_map(|lane| Some(lane.structure()?.blocks.len())).max();
     (0.5, most.unwrap_or(1) as f64 + 0.5)
 }
 
@@ -135,25 +147,24 @@ fn series<'a>(lane: &Lane, name: &'a str, buckets: &'a [Bucket], theme: &Theme) 
     }
 }
 
-fn value_at(app: &App, lane: &Lane, statistic: Statistic, block: BlockIdx) -> Option<f64> {
-    let row = lane.statistic_at(statistic, app.step())?;
-    row.last(block.0).map(f64::from)
+fn value_at(app: &App, lane: &Lane, statistic: Metric, block: BlockIdx) -> Option<f64> {
+    lane.block_value(statistic, app.step(), block).map(f64::from)
 }
 
 fn draw_by_block(
     app: &App,
     lanes: &[&Lane],
-    statistic: Statistic,
+    statistic: Metric,
     area: Rect,
     buffer: &mut Buffer,
     theme: &Theme,
 ) {
     let points = |lane: &Lane| -> Vec<Bucket> {
-        let row = lane.statistic_at(statistic, app.step());
-        let cells = row.map(|row| row.cells()).into_iter().flatten().enumerate();
-        cells
-            .filter_map(|(i, cell)| {
-                let cell = cell?;
+        let Some(row) = lane.at(statistic, app.step()) else { return Vec::new() };
+        let blocks = lane.columns(statistic).into_iter().enumerate();
+        blocks
+            .filter_map(|(i, columns)| {
+                let cell = row.across(columns?)?;
                 Some(Bucket { x: i as f64 + 1.0, extent: curves::extent(cell), last: cell.last })
             })
             .collect()
@@ -184,14 +195,13 @@ fn draw_by_block(
 fn draw_over_time(
     app: &App,
     lanes: &[&Lane],
-    statistic: Statistic,
+    statistic: Metric,
     area: Rect,
     buffer: &mut Buffer,
     theme: &Theme,
 ) {
     let curve = |lane: &Lane| -> Vec<Bucket> {
-        let history = lane.statistic(statistic).zip(app.block_in(lane));
-        history.map(|(matrix, block)| curves::history(app, lane, matrix, block.0)).unwrap_or_default()
+        app.block_in(lane).map(|block| curves::history(app, lane, statistic, block.0)).unwrap_or_default()
     };
     let histories: Vec<Vec<Bucket>> = lanes.iter().map(|lane| curve(lane)).collect();
     let smooth = app.options().smoothing.is_on();
@@ -243,29 +253,30 @@ fn draw_notes(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     }
     let mut shortcuts = Vec::new();
     for lane in app.visible_lanes().filter(|lane| has_shortcuts(lane)) {
-        let block = app.block_in(lane).and_then(|block| lane.topology()?.blocks.get(block.0));
+        let block = app.block_in(lane).and_then(|block| lane.structure()?.blocks.get(block.0));
         if let Some(block) = block {
             shortcuts.push(format!(
                 "{} {}: {}",
                 lanes::name(app, lane),
                 printable(&block.name),
-                kind(block.shortcut)
+                kind(block.shortcut.as_deref())
             ));
         }
     }
     lines.push(Line::styled(shortcuts.join("   "), theme.text()));
-    lines.push(Line::styled(statistics(app)[0].meaning(), theme.muted()));
+    lines.push(Line::styled(printable(statistics(app)[0].about()), theme.muted()));
     for (row, line) in lines.iter().take(usize::from(area.height)).enumerate() {
         widgets::put_line(buffer, area, row as u16, line);
     }
 }
 
-fn kind(shortcut: ShortcutKind) -> &'static str {
+fn kind(shortcut: Option<&str>) -> String {
     match shortcut {
-        ShortcutKind::None => "no shortcut",
-        ShortcutKind::Identity => "identity shortcut",
-        ShortcutKind::ZeroPadding => "every second pixel, zero channels added (option A)",
-        ShortcutKind::Projection => "1x1 projection (option B)",
+        None => "no shortcut".to_owned(),
+        Some("identity") => "identity shortcut".to_owned(),
+        Some("zero_padding") => "every second pixel, zero channels added (option A)".to_owned(),
+        Some("projection") => "1x1 projection (option B)".to_owned(),
+        Some(other) => printable(other),
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use skiplane::event::*;
+use skiplane::metric::known;
 use skiplane::runlog::RunFolder;
-use skiplane::statistic::Statistic;
 use skiplane::units::{LaneIdx, LayerIdx, Step};
 
 use crate::replay::{finished, new_run, step};
@@ -49,34 +49,20 @@ pub(crate) fn folder_with_a_run() -> (tempfile::TempDir, RunFolder) {
     let mut plain = run.create_log(LaneIdx(0)).unwrap();
     plain.append(&lane_started("plain")).unwrap();
     for number in 1..=3 {
-        let RunEvent::StepFinished(mut step) = step(number, 2.5 / number as f32) else { unreachable!() };
-        step.statistics.insert(Statistic::ActivationStd, vec![1.0, 0.5, 1e-10, f32::INFINITY]);
-        step.statistics.insert(Statistic::BranchRatio, vec![0.25]);
-        plain.append(&RunEvent::StepFinished(step)).unwrap();
+        let mut step = step(number, 2.5 / number as f32);
+        let Kind::Measured(values) = &mut step.kind else { unreachable!() };
+        values.insert(known::ACTIVATION_STD, Value::Numbers(vec![1.0, 0.5, 1e-10, f32::INFINITY]));
+        values.insert(known::BRANCH_RATIO, Value::Numbers(vec![0.25]));
+        plain.append(&step).unwrap();
     }
-    plain
-        .append(&RunEvent::EvaluationFinished(EvaluationFinished {
-            step: Step(3),
-            split: Split::Test,
-            mode: Mode::Eval,
-            images: 32,
-            loss: 2.0,
-            error: 0.75,
-            time: At { at_ms: 320.0 },
-        }))
-        .unwrap();
+    let evaluated = Values::default().with(known::TEST_LOSS, 2.0).with(known::TEST_ERROR, 0.75);
+    plain.append(&RunEvent::new(Step(3), 320.0, Kind::Measured(evaluated))).unwrap();
     plain.append(&finished(3, Outcome::Completed)).unwrap();
     let mut residual = run.create_log(LaneIdx(1)).unwrap();
     residual.append(&lane_started("residual")).unwrap();
     residual.append(&step(1, f32::NAN)).unwrap();
-    residual
-        .append(&RunEvent::NonFiniteFound(NonFiniteFound {
-            step: Step(1),
-            layer: Some(LayerIdx(2)),
-            pass: Pass::Forward,
-            time: At { at_ms: 110.0 },
-        }))
-        .unwrap();
+    let found = NonFiniteFound { layer: Some(LayerIdx(2)), pass: Pass::Forward };
+    residual.append(&RunEvent::new(Step(1), 110.0, Kind::NonFiniteFound(found))).unwrap();
     residual.append(&finished(1, Outcome::Diverged)).unwrap();
     (folder, run)
 }
@@ -187,17 +173,17 @@ fn an_export_holds_a_row_for_every_value() {
     let rows = csv(&table);
     assert_eq!(rows[0].join(","), "run,lane,step,kind,index,name,statistic,value");
     assert!(rows.iter().all(|row| row.len() == 8));
-    // 3 steps of 6 scalars, 4 layers and a block; an evaluation of 4 scalars; 2 events; then the other lane.
-    assert_eq!(rows.len(), 1 + 3 * (6 + 4 + 1) + 4 + 2 + 6 + 3);
+    // 3 steps of 6 scalars, 4 layers and a block; an evaluation of 3 scalars; 2 events; then the other lane.
+    assert_eq!(rows.len(), 1 + 3 * (6 + 4 + 1) + 3 + 2 + 6 + 3);
     let quick = "20261123-121610-quick";
     for expected in [
-        format!("{quick},plain,1,step,,,loss,2.5"),
+        format!("{quick},plain,1,scalar,,,loss,2.5"),
         format!("{quick},plain,2,layer,2,layer1.0.conv2,activation_std,1e-10"),
         format!("{quick},plain,2,layer,3,linear,activation_std,inf"),
         format!("{quick},plain,3,block,0,layer1.0,branch_ratio,0.25"),
-        format!("{quick},plain,3,evaluation,,test/eval,error,0.75"),
+        format!("{quick},plain,3,scalar,,,test_error,0.75"),
         format!("{quick},plain,3,event,,completed,lane_finished,350.0"),
-        format!("{quick},residual,1,step,,,loss,NaN"),
+        format!("{quick},residual,1,scalar,,,loss,NaN"),
         format!("{quick},residual,1,event,,forward/2,non_finite_found,110.0"),
     ] {
         assert!(table.lines().any(|line| line == expected), "{expected}");
@@ -252,8 +238,8 @@ fn broken_records_are_warned_of_and_the_rest_exported() {
         crate::runlog::sealed(&(body.replacen("\"step\":2", "\"step\":\"\\u001b[2J\"", 1) + "}"))
     };
     let lines = text_of_log.lines().map(|line| match line {
-        line if line.contains("\"step_finished\":{\"step\":2") => hostile(line),
-        line if line.contains("\"step_finished\":{\"step\":1") => line.replace("loss", "lass") + "\n",
+        line if line.contains("\"measured\":{\"step\":2") => hostile(line),
+        line if line.contains("\"measured\":{\"step\":1") => line.replace("loss", "lass") + "\n",
         line => format!("{line}\n"),
     });
     fs::write(&log, lines.collect::<String>()).unwrap();
@@ -265,7 +251,7 @@ fn broken_records_are_warned_of_and_the_rest_exported() {
         "{warning}"
     );
     assert!(!warning.contains('\u{1b}'));
-    assert!(text(&output.stdout).lines().any(|line| line.contains(",plain,3,step,")));
+    assert!(text(&output.stdout).lines().any(|line| line.contains(",plain,3,scalar,")));
 }
 
 #[test]

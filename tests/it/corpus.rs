@@ -113,7 +113,7 @@ fn write_the_seed_of_the_index() {
     let lane = Specimen { steps: 12, ..Specimen::new("plain", 8, Shortcut::None) };
     let app = app_of(&[lane]);
     let mut bytes = Vec::new();
-    for (name, part) in app.lanes()[0].to_parts().unwrap() {
+    for (name, part) in app.lanes()[0].to_sections().unwrap() {
         bytes.push(u8::try_from(name.len()).unwrap());
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend_from_slice(&u16::try_from(part.len()).unwrap().to_le_bytes());

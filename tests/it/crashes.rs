@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use skiplane::event::RunEvent;
+use skiplane::event::Kind;
 use skiplane::runlog::{Entry, LogReader};
 
 use crate::end_to_end::without_times;
@@ -124,7 +124,7 @@ fn resumptions(log: &Path) -> u64 {
     let (mut reader, mut count) = (LogReader::open(log).unwrap(), 0);
     while let Some(entry) = reader.next_entry().unwrap() {
         match entry {
-            Entry::Event { event, .. } => count += u64::from(matches!(event, RunEvent::LaneResumed(_))),
+            Entry::Event { event, .. } => count += u64::from(matches!(event.kind, Kind::LaneResumed(_))),
             other => panic!("{}: {other:?}", log.display()),
         }
     }

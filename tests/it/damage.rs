@@ -6,37 +6,26 @@ use std::ops::Range;
 use std::path::Path;
 
 use skiplane::event::*;
+use skiplane::metric::known;
 use skiplane::runlog::{BadRecord, Entry, LogReader, LogWriter, Position, RunLogError, effective};
-use skiplane::statistic::Statistic;
 use skiplane::units::Step;
 
-use crate::runlog::{lane_started, sealed, shown, written};
+use crate::replay::scalars;
+use crate::runlog::{experiment, lane_started, sealed, shown, topology, written};
 
 fn step(step: u64) -> RunEvent {
-    let mut statistics = Columns::default();
-    statistics.insert(Statistic::ActivationStd, vec![f32::NAN, 1.0 / step as f32, f32::INFINITY, 0.5]);
-    let time = StepTime { at_ms: step as f64 * 10.0, step_ms: 10.0, statistics_ms: 0.25 };
-    RunEvent::StepFinished(StepFinished {
-        step: Step(step),
-        loss: 2.5 / step as f32,
-        error: 0.5,
-        learning_rate: 0.1,
-        statistics,
-        time,
-    })
+    let std = vec![f32::NAN, 1.0 / step as f32, f32::INFINITY, 0.5];
+    let values = scalars(2.5 / step as f32).and(Values::from_iter([(known::ACTIVATION_STD, std)]));
+    let time = Time { at_ms: step as f64 * 10.0, step_ms: Some(10.0), statistics_ms: Some(0.25) };
+    RunEvent { step: Step(step), time, kind: Kind::Measured(values) }
 }
 
 fn paused(step: u64) -> RunEvent {
-    RunEvent::Paused(Moment { step: Step(step), time: At { at_ms: 1.0 } })
+    RunEvent::new(Step(step), 1.0, Kind::Paused)
 }
 
 fn resumed(step: u64) -> RunEvent {
-    RunEvent::LaneResumed(LaneResumed {
-        step: Step(step),
-        checkpoint: None,
-        changes: Vec::new(),
-        time: At { at_ms: 1.0 },
-    })
+    RunEvent::new(Step(step), 1.0, Kind::LaneResumed(LaneResumed::default()))
 }
 
 /// A small log with records of several kinds, one of which makes the steps go back.
@@ -63,7 +52,7 @@ struct Found {
     /// Records that their neighbours' numbers miss.
     missing: u64,
     /// What steps that go back tell of records that are missing.
-    resumed: Vec<LaneResumed>,
+    resumed: Vec<(Step, LaneResumed)>,
     unknown: usize,
     bad: Vec<BadRecord>,
     torn: u64,
@@ -74,16 +63,15 @@ fn read(bytes: &[u8]) -> Found {
     let mut found = Found::default();
     while let Some(entry) = reader.next_entry().unwrap() {
         match entry {
-            Entry::Event { event: RunEvent::RecordsLost(lost), bytes } if bytes.is_empty() => {
-                found.missing += lost.records;
-            }
-            Entry::Event { event: RunEvent::LaneResumed(resumed), bytes } if bytes.is_empty() => {
-                found.resumed.push(resumed);
-            }
-            Entry::Event { event, bytes } => {
+            Entry::Event { event, bytes } if !bytes.is_empty() => {
                 found.events.push(event);
                 found.places.push(bytes);
             }
+            Entry::Event { event: RunEvent { step, kind, .. }, .. } => match kind {
+                Kind::RecordsLost(lost) => found.missing += lost.records,
+                Kind::LaneResumed(resumed) => found.resumed.push((step, resumed)),
+                other => panic!("{other:?}"),
+            },
             Entry::UnknownKind { .. } => found.unknown += 1,
             Entry::Bad(bad) => found.bad.push(bad),
             Entry::Replaced { reason } => panic!("{reason}"),
@@ -194,8 +182,8 @@ fn arranged(bytes: &[u8], order: &[usize]) -> Found {
 #[test]
 fn deleted_records_are_missed_unless_the_log_says_that_they_are_lost() {
     let lost = |records, first, last| {
-        let time = At { at_ms: 1.0 };
-        RunEvent::RecordsLost(RecordsLost { records, first: Step(first), last: Step(last), time })
+        let kind = Kind::RecordsLost(RecordsLost { records, first: Step(first) });
+        RunEvent::new(Step(last), 1.0, kind)
     };
     let events = [lane_started("plain"), step(1), step(2), step(3), lost(2, 2, 3), step(4)];
     let bytes = bytes_of(&events);
@@ -213,7 +201,7 @@ fn deleted_records_are_missed_unless_the_log_says_that_they_are_lost() {
 fn a_record_that_was_moved_or_repeated_costs_itself_alone() {
     let events: Vec<RunEvent> = [lane_started("plain")].into_iter().chain((1..=9).map(step)).collect();
     let bytes = bytes_of(&events);
-    let steps = |found: &Found| found.events[1..].iter().map(|event| event.step().0).collect::<Vec<_>>();
+    let steps = |found: &Found| found.events[1..].iter().map(|event| event.step.0).collect::<Vec<_>>();
     // Record n + 1 is of step n, and stands at n + 1 because the first stands there twice.
     let forward = arranged(&bytes, &[0, 1, 2, 9, 3, 4, 5, 6, 7, 8, 10]);
     assert_eq!((steps(&forward), forward.missing), (vec![1, 2, 3, 4, 5, 6, 7, 9], 1));
@@ -228,27 +216,17 @@ fn a_record_that_was_moved_or_repeated_costs_itself_alone() {
 fn a_lost_resumption_is_known_from_steps_that_go_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plain.jsonl");
-    let checkpoint = |step| CheckpointWritten {
-        step: Step(step),
-        file: format!("checkpoints/plain-{step:08}.safetensors"),
-        checksums: Default::default(),
-        time: At { at_ms: 1.0 },
-    };
-    let file = checkpoint(2).file;
-    let resumed = LaneResumed {
-        step: Step(2),
-        checkpoint: Some(file.clone()),
-        changes: Default::default(),
-        time: At { at_ms: 1.0 },
-    };
+    let file = "checkpoints/plain-00000002.safetensors".to_owned();
+    let written = CheckpointWritten { file: file.clone(), checksums: Default::default() };
+    let resumed = LaneResumed { checkpoint: Some(file.clone()), changes: Default::default() };
     let whole = [
         lane_started("plain"),
         step(1),
         step(2),
-        RunEvent::CheckpointWritten(checkpoint(2)),
+        RunEvent::new(Step(2), 1.0, Kind::CheckpointWritten(written)),
         step(3),
         step(4),
-        RunEvent::LaneResumed(resumed),
+        RunEvent::new(Step(2), 1.0, Kind::LaneResumed(resumed)),
         step(3),
         step(4),
         step(5),
@@ -262,16 +240,16 @@ fn a_lost_resumption_is_known_from_steps_that_go_back() {
         fs::write(&path, &damaged).unwrap();
         let mut steps = Vec::new();
         effective(&path, |event, bytes| {
-            if !bytes.is_empty() && matches!(event, RunEvent::StepFinished(_)) {
-                steps.push(event.step().0);
+            if !bytes.is_empty() && matches!(event.kind, Kind::Measured(_)) {
+                steps.push(event.step.0);
             }
         })
         .unwrap();
         assert_eq!(steps, [1, 2, 3, 4, 5]);
         let found = read(&damaged);
         assert_eq!((found.missing, found.resumed.len()), (1, 1));
-        let again = &found.resumed[0];
-        assert_eq!((again.step, again.checkpoint.as_ref()), (Step(2), Some(&file)));
+        let (step, again) = &found.resumed[0];
+        assert_eq!((*step, again.checkpoint.as_ref()), (Step(2), Some(&file)));
     }
 }
 
@@ -331,35 +309,48 @@ fn a_damaged_start_costs_nothing_while_its_copy_is_whole() {
     assert!(found.bad.iter().all(|bad| bad.reason.starts_with("expected `lane_started` first")));
 }
 
+/// Lines as the first formats had them, without checksums.
+fn earlier_log(version: u32) -> Vec<String> {
+    let started = serde_json::json!({"lane_started": {
+        "version": version, "lane": "plain", "experiment": experiment(&["plain"]), "topology": topology(),
+        "train_images": 64, "test_images": 32, "initial_weights": "00ff", "batch_order": "ff00", "time": {"at_ms": 1.5},
+    }});
+    let step = r#"{"step_finished":{"step":1,"loss":2.5,"error":0.5,"learning_rate":0.1,"statistics":{"activation_std":["NaN",1.0,0.25,0.5]},"time":{"at_ms":10.0,"step_ms":10.0,"statistics_ms":0.25}}}"#;
+    let paused = r#"{"paused":{"step":1,"time":{"at_ms":1.0}}}"#;
+    [started.to_string().as_str(), step, paused].map(|line| format!("{line}\n")).to_vec()
+}
+
 #[test]
 fn a_log_of_format_1_needs_no_checksums() {
-    let RunEvent::LaneStarted(mut start) = lane_started("plain") else { unreachable!() };
-    start.version = 1;
-    let events = [RunEvent::LaneStarted(start), step(1), paused(1)];
-    let lines: Vec<String> =
-        events.iter().map(|event| serde_json::to_string(event).unwrap() + "\n").collect();
+    let lines = earlier_log(1);
     let found = read(lines.concat().as_bytes());
-    assert_eq!((shown(&found.events), found.bad.len()), (shown(&events), 0));
+    let Kind::LaneStarted(started) = &found.events[0].kind else { panic!("{:?}", found.events[0]) };
+    assert_eq!((started.lane.as_str(), started.steps, found.bad.len()), ("plain", Some(6), 0));
+    let values = [scalars(2.5), Values::from_iter([(known::ACTIVATION_STD, vec![f32::NAN, 1.0, 0.25, 0.5])])];
+    let [scalars, columns] = values;
+    let time = Time { at_ms: 10.0, step_ms: Some(10.0), statistics_ms: Some(0.25) };
+    let step = RunEvent { step: Step(1), time, kind: Kind::Measured(scalars.and(columns)) };
+    assert_eq!(shown(&found.events[1..]), shown(&[step, paused(1)]));
     let found = read([&lines[0], "nonsense\n", &lines[1], &lines[0]].concat().as_bytes());
     assert_eq!(found.events.len(), 2);
     let reasons: Vec<&str> = found.bad.iter().map(|bad| bad.reason.as_str()).collect();
     assert_eq!(reasons, ["expected ident at column 2", "expected one `lane_started`, found a second"]);
     // A start that claims checksums and has none is no start.
-    let found = read(lines.concat().replace("\"version\":1", "\"version\":2").as_bytes());
+    let found = read(earlier_log(2).concat().as_bytes());
     assert_eq!((found.events.len(), found.bad.len()), (0, 3));
 }
 
 #[test]
 fn newer_versions_are_refused_only_where_they_are_meant() {
     let start = serde_json::to_string(&lane_started("plain")).unwrap();
-    let newer = start.replace("\"version\":2", "\"version\":3");
+    let newer = start.replace("\"version\":3", "\"version\":4");
     let refused = |log: &str| {
         let mut reader = LogReader::new(log.as_bytes(), Path::new("memory.jsonl"));
-        matches!(reader.next_entry(), Err(RunLogError::Newer { found: 3, .. }))
+        matches!(reader.next_entry(), Err(RunLogError::Newer { found: 4, .. }))
     };
     assert!(refused(&sealed(&newer)));
     // The version alone is damaged.
-    let broken = sealed(&start).replace("\"version\":2", "\"version\":3");
+    let broken = sealed(&start).replace("\"version\":3", "\"version\":4");
     assert!(!refused(&broken));
     let found =
         read((broken + &sealed(&start) + &sealed(&serde_json::to_string(&step(1)).unwrap())).as_bytes());

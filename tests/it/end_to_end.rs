@@ -8,12 +8,13 @@ use std::sync::Arc;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use skiplane::datasets;
-use skiplane::event::{Outcome, RunEvent};
+use skiplane::event::{Kind, Outcome, RunEvent};
 use skiplane::experiment::{Data, Experiment, Shortcut};
+use skiplane::metric::known;
 use skiplane::runlog::{Entry, RunFolder, effective};
 use skiplane::session::live::{Setup, start};
 use skiplane::trainer::read_checkpoint;
-use skiplane::units::LaneIdx;
+use skiplane::units::{LaneIdx, Step};
 
 fn data(name: &str, path: Option<&Path>) -> Data {
     Data {
@@ -63,8 +64,8 @@ fn assert_trained(folder: &RunFolder) {
         let events = events(folder, lane);
         let losses: Vec<f32> = events
             .iter()
-            .filter_map(|event| match event {
-                RunEvent::StepFinished(step) => Some(step.loss),
+            .filter_map(|event| match &event.kind {
+                Kind::Measured(values) => values.number(known::LOSS),
                 _ => None,
             })
             .collect();
@@ -112,8 +113,8 @@ fn one_seed_gives_one_log() {
     let other = train(root.path(), &experiment);
     assert_ne!(events(&first, 0)[1..], events(&other, 0)[1..]);
 
-    let started = [0, 1].map(|lane| match &events(&first, lane)[0] {
-        RunEvent::LaneStarted(started) => (**started).clone(),
+    let started = [0, 1].map(|lane| match &events(&first, lane)[0].kind {
+        Kind::LaneStarted(started) => started.provenance.clone().unwrap(),
         other => panic!("expected the lane's start, found {other:?}"),
     });
     assert_eq!(started[0].initial_weights, started[1].initial_weights);
@@ -129,7 +130,9 @@ fn end_of_checkpoint(folder: &RunFolder, lane: usize, step: u64) -> u64 {
     let mut reader = folder.read_log(LaneIdx(lane)).unwrap();
     loop {
         match reader.next_entry().unwrap().unwrap() {
-            Entry::Event { event: RunEvent::CheckpointWritten(written), bytes } if written.step.0 == step => {
+            Entry::Event { event, bytes }
+                if matches!(event.kind, Kind::CheckpointWritten(_)) && event.step == Step(step) =>
+            {
                 return bytes.end;
             }
             _ => {}
@@ -164,7 +167,7 @@ fn a_run_that_was_cut_off_goes_on_as_if_it_never_was() {
     // The log is only added to, behind what is torn.
     let whole = before.iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
     assert!(fs::read(&logs[0]).unwrap().starts_with(&before[..whole]));
-    let times: Vec<f64> = seen[0].iter().map(RunEvent::at_ms).collect();
+    let times: Vec<f64> = seen[0].iter().map(|event| event.time.at_ms).collect();
     assert!(times.is_sorted(), "{times:?}");
 }
 

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
-use skiplane::event::RunEvent;
+use skiplane::event::Kind;
 use skiplane::runlog::{Entry, LogReader};
 
 use crate::end_to_end::without_times;
@@ -199,9 +199,11 @@ fn a_log_that_is_cut_is_gone_on_with_behind_a_gap() {
     let (mut lost, mut finished, mut bad) = (0, false, 0);
     while let Some(entry) = reader.next_entry().unwrap() {
         match entry {
-            Entry::Event { event: RunEvent::RecordsLost(missing), .. } => lost += missing.records,
-            Entry::Event { event: RunEvent::LaneFinished(_), .. } => finished = true,
-            Entry::Event { .. } => {}
+            Entry::Event { event, .. } => match event.kind {
+                Kind::RecordsLost(missing) => lost += missing.records,
+                Kind::LaneFinished(_) => finished = true,
+                _ => {}
+            },
             Entry::Bad(_) => bad += 1,
             other => panic!("{other:?}"),
         }

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use skiplane::datasets::{Batch, Dataset, Images};
-use skiplane::event::{Columns, LayerHistograms, Mode, Pass};
+use skiplane::event::{Histogram, Mode, Pass, Value, Values};
+use skiplane::metric::{Metric, known};
 use skiplane::model::{
-    Evaluation, ModelError, NamedTensor, Network, NonFinite, StepResult, TensorData, Wanted,
+    Evaluation, HISTOGRAMS, ModelError, NamedTensor, Network, NonFinite, StepResult, TensorData, Wanted,
 };
-use skiplane::statistic::Statistic;
 use skiplane::topology::Topology;
 use skiplane::units::{ImageShape, LayerIdx};
 
@@ -41,6 +41,10 @@ impl Network for FakeNetwork {
         self.topology.as_ref().unwrap()
     }
 
+    fn metrics(&self) -> Vec<Metric> {
+        vec![known::WEIGHT_NORM]
+    }
+
     fn train_step(&mut self, batch: &Batch, learning_rate: f64, wanted: Wanted) -> StepResult {
         self.steps += 1;
         assert_ne!(self.panics_at, Some(self.steps), "this network was told to panic");
@@ -52,11 +56,16 @@ impl Network for FakeNetwork {
             loss: if diverges { f32::NAN } else { 100.0 - self.steps as f32 },
             wrong: 1,
             statistics: if wanted.scalars {
-                Columns::from_iter([(Statistic::WeightNorm, norms)])
+                Values::from_iter([(known::WEIGHT_NORM, norms)])
             } else {
-                Columns::default()
+                Values::default()
             },
-            histograms: wanted.histograms.then(|| vec![LayerHistograms::default(); 4]),
+            histograms: if wanted.histograms {
+                let of_layers = || Value::Histograms(vec![Histogram::default(); 4]);
+                HISTOGRAMS.iter().map(|metric| (*metric, of_layers())).collect()
+            } else {
+                Values::default()
+            },
             non_finite: diverges.then_some(NonFinite { layer: Some(LayerIdx(2)), pass: Pass::Backward }),
             statistics_ms: 0.25,
         }

@@ -10,27 +10,38 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // 0: words
     ("text", &[]),
     ("units", &[]),
-    ("statistic", &[]),
+    ("metric", &["text"]),
     ("topology", &["units"]),
+    ("structure", &["topology", "units"]),
     ("experiment", &["text", "units"]),
-    ("event", &["experiment", "statistic", "topology", "units"]),
+    ("event", &["experiment", "metric", "structure", "units"]),
     // 1: arithmetic
     ("random", &[]),
     ("statistics", &["event"]),
+    ("history", &["event", "units"]),
     // 2: material
     ("datasets", &["experiment", "random", "text", "units"]),
     ("nn", &["event", "statistics", "units"]),
     (
         "model",
-        &["datasets", "event", "experiment", "nn", "random", "statistic", "statistics", "topology", "units"],
+        &["datasets", "event", "experiment", "metric", "nn", "random", "statistics", "topology", "units"],
     ),
-    ("runlog", &["event", "experiment", "statistic", "text", "topology", "units"]),
+    ("runlog", &["event", "experiment", "metric", "structure", "text", "topology", "units"]),
     // 3: work
-    ("trainer", &["datasets", "event", "experiment", "model", "text", "topology", "units"]),
+    (
+        "trainer",
+        &["datasets", "event", "experiment", "metric", "model", "structure", "text", "topology", "units"],
+    ),
     // 4: joints
-    ("session", &["datasets", "event", "experiment", "model", "runlog", "text", "trainer", "units"]),
+    (
+        "session",
+        &["datasets", "event", "experiment", "metric", "model", "runlog", "text", "trainer", "units"],
+    ),
     // 5: state
-    ("app", &["event", "experiment", "statistic", "statistics", "text", "topology", "units"]),
+    (
+        "app",
+        &["event", "experiment", "history", "metric", "statistics", "structure", "text", "topology", "units"],
+    ),
     ("catalog", &["experiment", "runlog", "session", "text", "units"]),
     // 6: pictures
     ("theme", &[]),
@@ -42,9 +53,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "catalog",
             "event",
             "experiment",
+            "history",
+            "metric",
             "runlog",
-            "statistic",
             "statistics",
+            "structure",
             "text",
             "theme",
             "topology",
@@ -54,12 +67,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     // 7: street
     ("paths", &["text"]),
-    ("archive", &["app", "event", "runlog", "session", "units"]),
-    ("headless", &["app", "event", "experiment", "session", "text", "topology", "units"]),
+    ("reading", &["app", "event", "history", "runlog", "session", "units"]),
+    ("headless", &["app", "event", "metric", "session", "text", "units"]),
     (
         "tui",
         &[
-            "app", "archive", "catalog", "event", "runlog", "session", "text", "theme", "units", "views",
+            "app", "reading", "catalog", "event", "runlog", "session", "text", "theme", "units", "views",
             "widgets",
         ],
     ),
@@ -67,18 +80,19 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "app",
-            "archive",
+            "reading",
             "catalog",
             "datasets",
             "event",
             "experiment",
             "headless",
+            "history",
+            "metric",
             "model",
             "nn",
             "paths",
             "runlog",
             "session",
-            "statistic",
             "text",
             "theme",
             "topology",

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use skiplane::app::{App, LaneLabel};
 use skiplane::event::*;
 use skiplane::headless::Reporter;
+use skiplane::metric::known;
 use skiplane::units::{LaneIdx, LayerIdx, Step};
 
 use crate::replay::{finished, step};
@@ -47,41 +48,27 @@ fn told(pipe: Pipe, events: &[(usize, RunEvent)]) -> String {
 }
 
 fn events() -> Vec<(usize, RunEvent)> {
-    let time = At { at_ms: 65_000.0 };
+    let event = |step, kind| RunEvent::new(Step(step), 65_000.0, kind);
+    let evaluated = Values::default().with(known::TEST_LOSS, 2.0).with(known::TEST_ERROR, 0.75);
     vec![
         (0, lane_started("plain")),
         (0, step(1, 2.5)),
+        (0, event(1, Kind::Measured(evaluated))),
         (
             0,
-            RunEvent::EvaluationFinished(EvaluationFinished {
-                step: Step(1),
-                split: Split::Test,
-                mode: Mode::Eval,
-                images: 32,
-                loss: 2.0,
-                error: 0.75,
-                time,
-            }),
-        ),
-        (
-            0,
-            RunEvent::CheckpointWritten(CheckpointWritten {
-                step: Step(1),
-                file: "checkpoints/plain-1.safetensors".to_owned(),
-                checksums: None,
-                time,
-            }),
+            event(
+                1,
+                Kind::CheckpointWritten(CheckpointWritten {
+                    file: "checkpoints/plain-1.safetensors".to_owned(),
+                    checksums: None,
+                }),
+            ),
         ),
         (0, finished(1, Outcome::Failed { reason: "disk\u{1b}[2J full".to_owned() })),
         (1, lane_started("residual")),
         (
             1,
-            RunEvent::NonFiniteFound(NonFiniteFound {
-                step: Step(2),
-                layer: Some(LayerIdx(1)),
-                pass: Pass::Backward,
-                time,
-            }),
+            event(2, Kind::NonFiniteFound(NonFiniteFound { layer: Some(LayerIdx(1)), pass: Pass::Backward })),
         ),
     ]
 }
@@ -91,7 +78,7 @@ fn lines_have_a_time_a_lane_and_no_escape_codes() {
     let expected = "\
 2026-11-23T12:16:10Z plain         started: 4 layers, 608 parameters, 64 training and 32 test images, 6 steps
 2026-11-23T12:16:10Z plain         step 1/6: loss 2.5, error 50.0%, learning rate 0.1, 100 ms a step
-2026-11-23T12:17:15Z plain         step 1: test error 75.0%, loss 2 on 32 images
+2026-11-23T12:17:15Z plain         step 1: test error 75.0%, loss 2
 2026-11-23T12:17:15Z plain         step 1: wrote checkpoints/plain-1.safetensors
 2026-11-23T12:16:10Z plain         step 1: failed: disk\u{fffd}[2J full
 2026-11-23T12:16:10Z resi\u{fffd}[31mdual started: 4 layers, 608 parameters, 64 training and 32 test images, 6 steps
@@ -105,8 +92,8 @@ fn lines_have_a_time_a_lane_and_no_escape_codes() {
 #[test]
 fn only_so_many_steps_are_told() {
     let mut events = vec![(0, lane_started("plain"))];
-    let RunEvent::LaneStarted(started) = &mut events[0].1 else { unreachable!() };
-    started.experiment.training.steps = 600;
+    let Kind::LaneStarted(started) = &mut events[0].1.kind else { unreachable!() };
+    started.steps = Some(600);
     events.extend((1..=600).map(|number| (0, step(number, 2.0))));
     let told = told(Pipe::default(), &events);
     let steps = told.lines().filter(|line| line.contains("learning rate")).count();

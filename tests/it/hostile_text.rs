@@ -10,6 +10,7 @@ use std::thread;
 use jiff::Timestamp;
 use serde_json::Value;
 use skiplane::event::*;
+use skiplane::metric::{DeclarationText, Metric};
 use skiplane::runlog::{NewRun, RunFolder};
 use skiplane::units::{LaneIdx, LayerIdx, Step};
 
@@ -59,17 +60,33 @@ fn poison(value: &mut Value) {
     }
 }
 
+/// A metric of layers that nobody knows.
+fn hostile_metric() -> Metric {
+    let declaration = DeclarationText {
+        name: hostile("entropy"),
+        over: vec!["layer".to_owned()],
+        unit: hostile("bits"),
+        about: hostile("of attention"),
+        ..DeclarationText::default()
+    };
+    Metric::declare(&declaration).unwrap()
+}
+
 /// The lane's beginning, with names of its own.
 fn started(lane: &str) -> RunEvent {
-    let RunEvent::LaneStarted(mut started) = lane_started(lane) else { unreachable!() };
-    started.experiment.question = hostile("why?");
-    started.experiment.data.name = hostile("glyphs");
-    started.experiment.lanes[0].architecture = hostile("resnet");
-    started.initial_weights = hostile(lane);
-    started.batch_order = hostile(lane);
-    started.topology.layers.iter_mut().for_each(|layer| layer.name = hostile(&layer.name));
-    started.topology.blocks.iter_mut().for_each(|block| block.name = hostile(&block.name));
-    RunEvent::LaneStarted(started)
+    let mut event = lane_started(lane);
+    let Kind::LaneStarted(started) = &mut event.kind else { unreachable!() };
+    let provenance = started.provenance.as_mut().unwrap();
+    provenance.experiment.question = hostile("why?");
+    provenance.experiment.data.name = hostile("glyphs");
+    provenance.experiment.lanes[0].architecture = hostile("resnet");
+    provenance.initial_weights = hostile(lane);
+    provenance.batch_order = hostile(lane);
+    started.structure.layers.iter_mut().for_each(|layer| layer.name = hostile(&layer.name));
+    started.structure.layers.iter_mut().for_each(|layer| layer.kind = hostile(&layer.kind));
+    started.structure.blocks.iter_mut().for_each(|block| block.name = hostile(&block.name));
+    started.declared.metrics.push(hostile_metric());
+    event
 }
 
 /// A run in `runs/`, whose lanes end as given.
@@ -90,13 +107,12 @@ fn hostile_run(root: &Path, ends: [Outcome; 2]) -> PathBuf {
         let mut log = run.create_log(LaneIdx(index)).unwrap();
         log.append(&started(name)).unwrap();
         log.append(&step(1, f32::NAN)).unwrap();
-        let time = At { at_ms: 110.0 };
-        let (step, pass) = (Step(1), Pass::Forward);
-        log.append(&RunEvent::NonFiniteFound(NonFiniteFound { step, layer: Some(LayerIdx(2)), pass, time }))
-            .unwrap();
-        let file = hostile("checkpoints/x");
-        log.append(&RunEvent::CheckpointWritten(CheckpointWritten { step, file, checksums: None, time }))
-            .unwrap();
+        let found = NonFiniteFound { layer: Some(LayerIdx(2)), pass: Pass::Forward };
+        let written = CheckpointWritten { file: hostile("checkpoints/x"), checksums: None };
+        let values = Values::from_iter([(hostile_metric(), vec![0.5; 4])]);
+        for kind in [Kind::NonFiniteFound(found), Kind::CheckpointWritten(written), Kind::Measured(values)] {
+            log.append(&RunEvent::new(Step(1), 110.0, kind)).unwrap();
+        }
         log.append(&finished(1, end)).unwrap();
         let log = run.log(LaneIdx(index)).unwrap();
         let kind = crate::runlog::sealed(&format!("{{\"{}\":{{\"step\":1}}}}", HOSTILE.escape_default()));

@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use skiplane::datasets::BatchOrder;
-use skiplane::event::{Outcome, RunEvent};
+use skiplane::event::{Kind, Outcome, RunEvent};
 use skiplane::experiment::Experiment;
+use skiplane::metric::known;
 use skiplane::model::{Network, shared_weights_hash};
 use skiplane::runlog::{Entry, LogWriter, NewRun, RunFolder, State, Status, summarize};
 use skiplane::session::live::{Command, Live, SessionError, Setup, start};
@@ -102,7 +103,7 @@ fn nothing_is_missing_though_the_channel_holds_one_event() {
     assert!(live.filled() > 0, "the channel was never full");
     for lane in 0..3 {
         let logged = logged(&folder, LaneIdx(lane));
-        assert!(matches!(logged.last(), Some(RunEvent::LaneFinished(_))));
+        assert!(matches!(logged.last(), Some(RunEvent { kind: Kind::LaneFinished(_), .. })));
         assert!(seen[&LaneIdx(lane)] == logged, "lane {lane} was not seen as it is logged");
     }
     assert!(live.take_warnings().is_empty());
@@ -158,9 +159,11 @@ fn a_panic_while_a_batch_is_made_fails_the_lanes_at_its_step() {
         let Outcome::Failed { reason } = outcome else { panic!("{outcomes:?}") };
         assert!(reason.contains("panicked: range end index"), "{reason}");
         let events = logged(&folder, LaneIdx(lane));
-        let ends = events.iter().filter(|event| matches!(event, RunEvent::LaneFinished(_)));
+        let ends = events.iter().filter(|event| matches!(event.kind, Kind::LaneFinished(_)));
         assert_eq!(ends.count(), 1);
-        let steps = events.iter().filter(|event| matches!(event, RunEvent::StepFinished(_)));
+        let steps = events.iter().filter(
+            |event| matches!(&event.kind, Kind::Measured(values) if values.number(known::LOSS).is_some()),
+        );
         assert_eq!(steps.count(), step as usize - 1);
     }
     assert_eq!(outcomes.len(), 2);
@@ -319,7 +322,7 @@ fn forget_checksums(folder: &RunFolder) {
     fs::remove_file(folder.log(LaneIdx(0)).unwrap()).unwrap();
     let mut log = folder.create_log(LaneIdx(0)).unwrap();
     for mut event in events {
-        if let RunEvent::CheckpointWritten(written) = &mut event {
+        if let Kind::CheckpointWritten(written) = &mut event.kind {
             assert!(written.checksums.take().is_some());
         }
         log.append(&event).unwrap();
@@ -363,10 +366,9 @@ fn a_checkpoint_with_a_flipped_bit_is_passed_over_for_the_one_before() {
         );
         assert!(problem.starts_with(&expected), "{problem}");
     }
-    let resumed = logged(&folder, LaneIdx(0)).into_iter().find_map(|event| match event {
-        RunEvent::LaneResumed(resumed) => Some(resumed.step),
-        _ => None,
-    });
+    let resumed = logged(&folder, LaneIdx(0))
+        .into_iter()
+        .find_map(|event| matches!(event.kind, Kind::LaneResumed(_)).then_some(event.step));
     assert_eq!(resumed, Some(Step(2)));
     assert_eq!(without_times(&folder.log(LaneIdx(0)).unwrap()), whole);
 }
@@ -414,10 +416,10 @@ fn lanes_that_diverge_or_panic_leave_the_others_alone() {
     assert_eq!((&outcomes[0], &outcomes[2]), (&Outcome::Diverged, &Outcome::Completed));
     for (lane, (outcome, step)) in outcomes.iter().zip([3, 2, 50]).enumerate() {
         let events = logged(&folder, LaneIdx(lane));
-        let Some(RunEvent::LaneFinished(finished)) = events.last() else {
+        let Some(RunEvent { step: last, kind: Kind::LaneFinished(finished), .. }) = events.last() else {
             panic!("the last event is another")
         };
-        assert_eq!((&finished.outcome, finished.step), (outcome, Step(step)));
+        assert_eq!((&finished.outcome, *last), (outcome, Step(step)));
     }
 }
 
@@ -432,15 +434,15 @@ fn lanes_pause_go_on_and_stop_one_by_one() {
         move |seen: &Seen| seen.get(&LaneIdx(lane)).is_some_and(|events| events.iter().any(is))
     };
     live.command(LaneIdx(0), Command::Pause);
-    drain_until(&mut live, &mut seen, has(0, |event| matches!(event, RunEvent::Paused(_))));
+    drain_until(&mut live, &mut seen, has(0, |event| matches!(event.kind, Kind::Paused)));
     // The other lane goes on meanwhile, though the paused one asked for no more permits.
     let steps = seen.get(&LaneIdx(1)).map_or(0, Vec::len);
     drain_until(&mut live, &mut seen, |seen| seen.get(&LaneIdx(1)).map_or(0, Vec::len) > steps + 10);
-    assert!(matches!(seen[&LaneIdx(0)].last(), Some(RunEvent::Paused(_))));
+    assert!(matches!(seen[&LaneIdx(0)].last(), Some(RunEvent { kind: Kind::Paused, .. })));
     live.command(LaneIdx(0), Command::Checkpoint);
-    drain_until(&mut live, &mut seen, has(0, |event| matches!(event, RunEvent::CheckpointWritten(_))));
+    drain_until(&mut live, &mut seen, has(0, |event| matches!(event.kind, Kind::CheckpointWritten(_))));
     live.command(LaneIdx(0), Command::Resume);
-    drain_until(&mut live, &mut seen, has(0, |event| matches!(event, RunEvent::Resumed(_))));
+    drain_until(&mut live, &mut seen, has(0, |event| matches!(event.kind, Kind::Resumed)));
     live.command_all(Command::Stop);
     assert_eq!(live.join(), [Outcome::Stopped, Outcome::Stopped]);
 }

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use skiplane::app::specimen::{self, Specimen};
 use skiplane::app::{Action, App, ViewKind};
 use skiplane::experiment::Shortcut;
-use skiplane::statistic::{Scale, Statistic, Subject};
+use skiplane::metric::{Scale, known};
 use skiplane::theme::{Background, Characters, Colors, Theme};
 use skiplane::views::{self, Status};
 use skiplane::widgets;
@@ -40,8 +40,8 @@ fn no_width_of_a_heatmap_shows_a_part_of_a_value() {
     let mut app = eight_lanes();
     app.act(Action::SelectView(ViewKind::Heatmap));
     let value = |lane: &skiplane::app::Lane| {
-        let row = lane.statistic_at(app.options().statistic, app.step()).unwrap();
-        widgets::short(row.last(app.layer_in(lane).unwrap().0).unwrap().into())
+        let layer = app.layer_in(lane).unwrap();
+        widgets::short(lane.layer_value(app.statistic(), app.step(), layer).unwrap().into())
     };
     let values: Vec<String> =
         app.lanes().iter().filter(|lane| app.layer_in(lane).is_some()).map(value).collect();
@@ -101,7 +101,7 @@ fn heatmaps_of_any_number_of_lanes_number_the_layers() {
 #[test]
 fn what_may_be_negative_has_neither_ratios_nor_decades() {
     let mut app = specimen::plain_beside_residual();
-    let layers = Statistic::ALL.iter().filter(|statistic| statistic.subject() == Subject::Layer);
+    let layers = known::ALL.iter().filter(|metric| metric.is_of_layers());
     for statistic in layers {
         app.act(Action::SelectStatistic(*statistic));
         let is_log = statistic.scale() == Scale::Log;
@@ -122,7 +122,7 @@ fn what_may_be_negative_has_neither_ratios_nor_decades() {
 #[test]
 fn counts_that_are_all_zero_go_from_zero_to_one() {
     let mut app = specimen::plain_beside_residual();
-    app.act(Action::SelectStatistic(Statistic::ActivationNonFinite));
+    app.act(Action::SelectStatistic(known::ACTIVATION_NON_FINITE));
     app.act(Action::SelectView(ViewKind::Heatmap));
     let frame = rows(&app, 120, 40, &Theme::new(Colors::None, Background::Dark, Characters::Ascii));
     let legend = frame.iter().find(|row| row.starts_with("activation_non_finite")).unwrap();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use skiplane::app::{App, LaneLabel};
 use skiplane::event::*;
+use skiplane::metric::known;
 use skiplane::runlog::{NewRun, RunFolder};
 use skiplane::session::replay::Replay;
 use skiplane::units::{LaneIdx, Step};
@@ -28,28 +29,21 @@ pub(crate) fn new_run(root: &Path, name: &str) -> RunFolder {
 }
 
 pub(crate) fn step(step: u64, loss: f32) -> RunEvent {
-    let time = StepTime { at_ms: step as f64 * 100.0, step_ms: 100.0, statistics_ms: 1.0 };
-    let statistics = Columns::default();
-    RunEvent::StepFinished(StepFinished {
-        step: Step(step),
-        loss,
-        error: 0.5,
-        learning_rate: 0.1,
-        statistics,
-        time,
-    })
+    let time = Time { at_ms: step as f64 * 100.0, step_ms: Some(100.0), statistics_ms: Some(1.0) };
+    RunEvent { step: Step(step), time, kind: Kind::Measured(scalars(loss)) }
+}
+
+/// What every step has.
+pub(crate) fn scalars(loss: f32) -> Values {
+    Values::default().with(known::LOSS, loss).with(known::ERROR, 0.5).with(known::LEARNING_RATE, 0.1)
 }
 
 pub(crate) fn finished(step: u64, outcome: Outcome) -> RunEvent {
-    RunEvent::LaneFinished(LaneFinished {
-        step: Step(step),
-        outcome,
-        time: At { at_ms: step as f64 * 100.0 + 50.0 },
-    })
+    RunEvent::new(Step(step), step as f64 * 100.0 + 50.0, Kind::LaneFinished(LaneFinished { outcome }))
 }
 
 fn all(replay: &mut Replay) -> Vec<(usize, u64)> {
-    std::iter::from_fn(|| replay.next_event().unwrap()).map(|e| (e.lane.0, e.event.step().0)).collect()
+    std::iter::from_fn(|| replay.next_event().unwrap()).map(|e| (e.lane.0, e.event.step.0)).collect()
 }
 
 #[test]
@@ -135,7 +129,7 @@ fn a_log_that_is_replaced_while_it_is_followed_is_read_from_its_beginning() {
         }
         let lane = &app.lanes()[0];
         let name = lane.started().map(|started| started.lane.clone());
-        (name, lane.last_step(), lane.loss().buckets().len())
+        (name, lane.last_step(), lane.loss().len())
     };
     assert_eq!(follow(&mut replay), (Some("first".to_owned()), Step(3), 3));
     fs::remove_file(folder.log(LaneIdx(0)).unwrap()).unwrap();

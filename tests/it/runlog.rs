@@ -8,8 +8,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use skiplane::event::*;
 use skiplane::experiment::{Data, Experiment, Lane, Optimizer, Recording, Schedule, Shortcut, Training};
+use skiplane::metric::{Metric, Shape, known};
 use skiplane::runlog::{Entry, LogReader, LogWriter, RunLogError, read_record};
-use skiplane::statistic::{Statistic, Subject};
+use skiplane::structure::Structure;
 use skiplane::topology::{Block, Layer, LayerKind, ShortcutKind, Topology};
 use skiplane::units::{BlockIdx, ImageShape, LayerIdx, Step};
 
@@ -81,19 +82,26 @@ pub(crate) fn experiment(lanes: &[&str]) -> Experiment {
 }
 
 pub(crate) fn lane_started(lane: &str) -> RunEvent {
-    RunEvent::LaneStarted(Box::new(LaneStarted {
+    let (experiment, topology) = (experiment(&[lane]), topology());
+    let started = LaneStarted {
         version: FORMAT_VERSION,
         lane: lane.to_owned(),
-        experiment: experiment(&[lane]),
-        topology: topology(),
-        train_images: 64,
-        test_images: 32,
-        initial_weights: "00ff".to_owned(),
-        batch_order: "ff00".to_owned(),
-        data_set: Some("abcd".to_owned()),
+        structure: Structure::from(&topology),
         recorded: None,
-        time: At { at_ms: 1.5 },
-    }))
+        declared: MetricsDeclared { metrics: known::ALL.to_vec(), axes: Vec::new() },
+        steps: Some(experiment.training.steps),
+        provenance: Some(Provenance {
+            experiment,
+            input: topology.input,
+            classes: topology.classes,
+            train_images: 64,
+            test_images: 32,
+            initial_weights: "00ff".to_owned(),
+            batch_order: "ff00".to_owned(),
+            data_set: Some("abcd".to_owned()),
+        }),
+    };
+    RunEvent::new(Step(0), 1.5, Kind::LaneStarted(Box::new(started)))
 }
 
 fn any_f32() -> impl Strategy<Value = f32> {
@@ -117,20 +125,27 @@ fn any_time() -> impl Strategy<Value = f64> {
     0.0..1e9f64
 }
 
-fn any_columns() -> impl Strategy<Value = Columns> {
-    let column = |statistic: Statistic| {
-        let length = match statistic.subject() {
-            Subject::Layer => LAYERS,
-            Subject::Block => BLOCKS,
-        };
-        vec(any_f32(), length).prop_map(move |column| (statistic, column))
+/// Values of some metrics of a shape.
+fn any_values(shapes: &'static [Shape]) -> impl Strategy<Value = Values> {
+    let value = |metric: Metric| {
+        let length = if metric.axis() == Some("block") { BLOCKS } else { LAYERS };
+        let numbers = vec(any_f32(), length);
+        let histograms = vec(any_histogram(), length);
+        (any_f32(), numbers, histograms).prop_map(move |(number, numbers, histograms)| {
+            let value = match metric.shape() {
+                Shape::Scalar => Value::Number(number),
+                Shape::Numbers => Value::Numbers(numbers),
+                Shape::Histograms => Value::Histograms(histograms),
+            };
+            (metric, value)
+        })
     };
-    prop_oneof![
-        1 => Just(Columns::default()),
-        4 => proptest::sample::subsequence(Statistic::ALL, 0..=Statistic::ALL.len())
-            .prop_flat_map(move |some| some.into_iter().map(column).collect::<Vec<_>>())
-            .prop_map(|columns| columns.into_iter().collect()),
-    ]
+    let all: Vec<Metric> =
+        known::ALL.iter().copied().filter(|metric| shapes.contains(&metric.shape())).collect();
+    let count = all.len();
+    proptest::sample::subsequence(all, 1..=count)
+        .prop_flat_map(move |some| some.into_iter().map(value).collect::<Vec<_>>())
+        .prop_map(|values| values.into_iter().collect())
 }
 
 fn any_histogram() -> impl Strategy<Value = Histogram> {
@@ -143,85 +158,50 @@ fn any_histogram() -> impl Strategy<Value = Histogram> {
 
 /// Events of a lane after its first; steps are numbered when they are put together.
 fn any_event() -> impl Strategy<Value = RunEvent> {
-    let step = (any_f32(), any_f32(), 0.0..1f64, any_columns(), any_time(), any_time()).prop_map(
-        |(loss, error, learning_rate, statistics, at_ms, step_ms)| {
-            let time = StepTime { at_ms, step_ms, statistics_ms: step_ms / 7.0 };
-            RunEvent::StepFinished(StepFinished {
-                step: Step(0),
-                loss,
-                error,
-                learning_rate,
-                statistics,
-                time,
-            })
+    let event = |step: u64, at_ms: f64, kind: Kind| RunEvent::new(Step(step), at_ms, kind);
+    let step = (any_values(&[Shape::Scalar, Shape::Numbers]), any_time(), any_time()).prop_map(
+        |(values, at_ms, step_ms)| {
+            let time = Time { at_ms, step_ms: Some(step_ms), statistics_ms: Some(step_ms / 7.0) };
+            RunEvent { step: Step(0), time, kind: Kind::Measured(values) }
         },
     );
-    let layer = (any_histogram(), any_histogram(), any_histogram()).prop_map(|(a, g, w)| LayerHistograms {
-        activations: a,
-        weight_gradients: g,
-        weights: w,
-    });
-    let histograms = (any_step(), vec(layer, LAYERS), any_time()).prop_map(|(step, layers, at_ms)| {
-        RunEvent::HistogramsTaken(HistogramsTaken { step: Step(step), layers, time: At { at_ms } })
-    });
-    let split = prop_oneof![Just(Split::Train), Just(Split::Test)];
-    let mode = prop_oneof![Just(Mode::Eval), Just(Mode::Batch)];
-    let evaluation = (any_step(), split, mode, any::<usize>(), any_f32(), any_f32(), any_time()).prop_map(
-        |(step, split, mode, images, loss, error, at_ms)| {
-            let time = At { at_ms };
-            RunEvent::EvaluationFinished(EvaluationFinished {
-                step: Step(step),
-                split,
-                mode,
-                images,
-                loss,
-                error,
-                time,
-            })
-        },
-    );
+    let histograms = (any_values(&[Shape::Histograms]), any_time())
+        .prop_map(move |(values, at_ms)| event(0, at_ms, Kind::Measured(values)));
     let checksums = any::<Option<(u32, u32)>>();
     let checkpoint = (any_step(), ".{0,20}", checksums, any_time());
-    let checkpoint = checkpoint.prop_map(|(step, file, checksums, at_ms)| {
+    let checkpoint = checkpoint.prop_map(move |(step, file, checksums, at_ms)| {
         let checksums = checksums.map(|(network, optimizer)| Checksums { network, optimizer });
-        let (step, time) = (Step(step), At { at_ms });
-        RunEvent::CheckpointWritten(CheckpointWritten { step, file, checksums, time })
+        event(step, at_ms, Kind::CheckpointWritten(CheckpointWritten { file, checksums }))
     });
     let pass = prop_oneof![Just(Pass::Forward), Just(Pass::Backward), Just(Pass::Update)];
     let layer = proptest::option::of((0..LAYERS).prop_map(LayerIdx));
-    let non_finite = (any_step(), layer, pass, any_time()).prop_map(|(step, layer, pass, at_ms)| {
-        RunEvent::NonFiniteFound(NonFiniteFound { step: Step(step), layer, pass, time: At { at_ms } })
+    let non_finite = (any_step(), layer, pass, any_time()).prop_map(move |(step, layer, pass, at_ms)| {
+        event(step, at_ms, Kind::NonFiniteFound(NonFiniteFound { layer, pass }))
     });
-    let moment = (any_step(), any_time())
-        .prop_map(|(step, at_ms)| Moment { step: Step(step), time: At { at_ms } })
-        .prop_flat_map(|m| prop_oneof![Just(RunEvent::Paused(m)), Just(RunEvent::Resumed(m))]);
+    let moment = (any_step(), any_time(), any::<bool>()).prop_map(move |(step, at_ms, pauses)| {
+        event(step, at_ms, if pauses { Kind::Paused } else { Kind::Resumed })
+    });
     let outcome = prop_oneof![
         Just(Outcome::Completed),
         Just(Outcome::Stopped),
         Just(Outcome::Diverged),
         any::<String>().prop_map(|reason| Outcome::Failed { reason }),
     ];
-    let finished = (any_step(), outcome, any_time()).prop_map(|(step, outcome, at_ms)| {
-        RunEvent::LaneFinished(LaneFinished { step: Step(step), outcome, time: At { at_ms } })
+    let finished = (any_step(), outcome, any_time()).prop_map(move |(step, outcome, at_ms)| {
+        event(step, at_ms, Kind::LaneFinished(LaneFinished { outcome }))
     });
-    let resumed = (proptest::option::of(".{0,20}"), any_time()).prop_map(|(checkpoint, at_ms)| {
-        RunEvent::LaneResumed(LaneResumed {
-            step: Step(0),
-            checkpoint,
-            changes: Vec::new(),
-            time: At { at_ms },
-        })
+    let resumed = (proptest::option::of(".{0,20}"), any_time()).prop_map(move |(checkpoint, at_ms)| {
+        event(0, at_ms, Kind::LaneResumed(LaneResumed { checkpoint, changes: Vec::new() }))
     });
-    let lost = (any_step(), any_step(), any_step(), any_time()).prop_map(|(records, first, last, at_ms)| {
-        let (first, last) = (Step(first), Step(last));
-        RunEvent::RecordsLost(RecordsLost { records, first, last, time: At { at_ms } })
+    let lost = (any_step(), any_step(), any_step(), any_time());
+    let lost = lost.prop_map(move |(records, first, last, at_ms)| {
+        event(last, at_ms, Kind::RecordsLost(RecordsLost { records, first: Step(first) }))
     });
     prop_oneof![
         4 => step,
         1 => resumed,
         1 => lost,
         2 => histograms,
-        1 => evaluation,
         1 => checkpoint,
         1 => non_finite,
         1 => moment,
@@ -234,14 +214,14 @@ pub(crate) fn any_events(most: usize) -> impl Strategy<Value = Vec<RunEvent>> {
     vec(any_event(), 0..most).prop_map(|mut events| {
         let mut last = 0;
         for event in &mut events {
-            match event {
-                RunEvent::StepFinished(step) => {
+            match event.kind {
+                Kind::Measured(_) => {
                     last += 1;
-                    step.step = Step(last);
+                    event.step = Step(last);
                 }
-                RunEvent::LaneResumed(resumed) => {
+                Kind::LaneResumed(_) => {
                     last /= 2;
-                    resumed.step = Step(last);
+                    event.step = Step(last);
                 }
                 _ => {}
             }
@@ -325,7 +305,7 @@ proptest! {
             let end = if at == 0 { range.end / 2 } else { range.end };
             prop_assert_eq!(&bytes, &(range.start..end));
             prop_assert_eq!(reader.position().offset(), end);
-            prop_assert_eq!(format!("{:?}", read_record(&path, range).unwrap()), format!("{event:?}"));
+            prop_assert_eq!(format!("{:?}", read_record(&path, range, reader.position().declared()).unwrap()), format!("{event:?}"));
         }
     }
 
@@ -360,7 +340,7 @@ proptest! {
 fn a_log_is_followed_over_a_torn_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plain.jsonl");
-    let events = [lane_started("plain"), RunEvent::Paused(Moment { step: Step(0), time: At::default() })];
+    let events = [lane_started("plain"), RunEvent::new(Step(0), 0.0, Kind::Paused)];
     let bytes = written(&events, &folder.path().join("whole.jsonl"));
     let mut file = fs::File::create(&path).unwrap();
     let mut reader = LogReader::open(&path).unwrap();
@@ -402,27 +382,22 @@ fn second_line(record: &str) -> Entry {
 fn columns_and_histograms_are_as_long_as_the_list_of_recorded_layers() {
     let started = |recorded: &[usize]| {
         let mut event = lane_started("plain");
-        if let RunEvent::LaneStarted(started) = &mut event {
+        if let Kind::LaneStarted(started) = &mut event.kind {
             started.recorded = Some(recorded.iter().copied().map(LayerIdx).collect());
         }
         event
     };
     let step = |step: u64, layers: usize, blocks: usize| {
-        RunEvent::StepFinished(StepFinished {
-            step: Step(step),
-            loss: 1.0,
-            error: 0.5,
-            learning_rate: 0.1,
-            statistics: Columns::from_iter([
-                (Statistic::ActivationStd, vec![1.0; layers]),
-                (Statistic::BranchRatio, vec![1.0; blocks]),
-            ]),
-            time: Default::default(),
-        })
+        let values = Values::from_iter([
+            (known::ACTIVATION_STD, vec![1.0; layers]),
+            (known::BRANCH_RATIO, vec![1.0; blocks]),
+        ]);
+        RunEvent::new(Step(step), 0.0, Kind::Measured(values))
     };
     let histograms = |step: u64, layers: usize| {
-        let layers = vec![LayerHistograms::default(); layers];
-        RunEvent::HistogramsTaken(HistogramsTaken { step: Step(step), layers, time: Default::default() })
+        let layers = Value::Histograms(vec![Histogram::default(); layers]);
+        let values = Values::from_iter([(known::WEIGHTS, layers)]);
+        RunEvent::new(Step(step), 0.0, Kind::Measured(values))
     };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plain.jsonl");
@@ -441,7 +416,7 @@ fn columns_and_histograms_are_as_long_as_the_list_of_recorded_layers() {
         [
             "expected `activation_std` of 2 layers, found 4 values",
             "expected `branch_ratio` of 1 blocks, found 2 values",
-            "expected histograms of 2 layers, found 4",
+            "expected `weights` of 2 layers, found 4 histograms",
         ]
     );
     for (recorded, expected) in [
@@ -472,7 +447,6 @@ fn contradictions_are_bad_records_that_say_why() {
     let cases = [
         (step(1, r#"{"activation_std":[1,2,3]}"#), "expected `activation_std` of 4 layers, found 3 values"),
         (step(1, r#"{"branch_ratio":[1,2]}"#), "expected `branch_ratio` of 1 blocks, found 2 values"),
-        (step(0, "{}"), "expected a step after 0, found 0"),
         (step((1 << 48) + 1, "{}"), "expected a step of at most 281474976710656, found 281474976710657"),
         (
             r#"{"records_lost":{"records":1000000000000000000,"first":1,"last":2,"time":{"at_ms":0}}}"#
@@ -485,7 +459,7 @@ fn contradictions_are_bad_records_that_say_why() {
         ),
         (
             r#"{"histograms_taken":{"step":1,"layers":[],"time":{"at_ms":0}}}"#.to_owned(),
-            "expected histograms of 4 layers, found 0",
+            "expected `activations` of 4 layers, found 0 histograms",
         ),
         (serde_json::to_string(&lane_started("x")).unwrap(), "expected one `lane_started`, found a second"),
         (r#"{"paused":{"step":}"#.to_owned(), "EOF while parsing a value at column 18"),
@@ -518,22 +492,23 @@ fn kinds_and_statistics_of_newer_versions_are_passed_over() {
     assert_eq!(entry, Entry::UnknownKind { line: 2, kind: "landscape_drawn".to_owned() });
     let line = r#"{"step_finished":{"step":1,"loss":"NaN","error":0,"learning_rate":0.1,"new_field":7,
         "statistics":{"curvature":["x"]},"time":{"at_ms":0,"step_ms":0,"statistics_ms":0}}}"#;
-    let Entry::Event { event: RunEvent::StepFinished(step), .. } =
+    let Entry::Event { event: RunEvent { kind: Kind::Measured(values), .. }, .. } =
         second_line(&sealed(&line.replace('\n', " ")))
     else {
         panic!("no step")
     };
-    assert!(step.loss.is_nan() && step.statistics.is_empty());
+    assert!(values.number(known::LOSS).is_some_and(f32::is_nan));
+    assert_eq!(values.iter().count(), 3);
 }
 
 #[test]
 fn a_newer_format_is_refused() {
-    let json = r#"{"lane_started":{"version":3,"everything":"different"}}"#;
+    let json = r#"{"lane_started":{"version":4,"everything":"different"}}"#;
     for line in [sealed(json), format!("{json}\n")] {
         let mut reader = LogReader::new(line.as_bytes(), Path::new("new.jsonl"));
         for _ in 0..2 {
             let error = reader.next_entry().unwrap_err();
-            assert!(matches!(error, RunLogError::Newer { found: 3, .. }), "{error}");
+            assert!(matches!(error, RunLogError::Newer { found: 4, .. }), "{error}");
         }
     }
 }
@@ -560,7 +535,7 @@ fn an_endless_line_is_skipped_without_being_kept() {
         let Some(Entry::Event { event, bytes }) = reader.next_entry().unwrap() else {
             panic!("lost the next")
         };
-        assert_eq!((event.step(), bytes.start), (Step(3), bad.bytes.end));
+        assert_eq!((event.step, bytes.start), (Step(3), bad.bytes.end));
     }
     assert_eq!((reader.next_entry().unwrap(), reader.torn_bytes()), (None, 0));
 }

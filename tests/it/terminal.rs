@@ -2,11 +2,10 @@
 //! ignored tests of this same binary, in processes of their own.
 
 use portable_pty::CommandBuilder;
+use skiplane::app::App;
 use skiplane::app::specimen;
-use skiplane::event::RunEvent;
 use skiplane::theme::Theme;
 use skiplane::tui::{self, Source};
-use skiplane::units::LaneIdx;
 use skiplane::views::Mode;
 
 use crate::pseudo_terminal::{Terminal, parser};
@@ -27,11 +26,12 @@ impl Source for Panicking {
         Mode::Saved
     }
 
-    fn drain(&mut self, _: &mut dyn FnMut(LaneIdx, &RunEvent, Option<u64>)) {
+    fn drain(&mut self, _: &mut App) -> bool {
         if std::mem::take(&mut self.elsewhere) {
             let thread = std::thread::Builder::new().name("a lane".to_owned());
             _ = thread.spawn(|| panic!("a lane panics")).unwrap().join();
         }
+        false
     }
 
     fn is_ended(&self) -> bool {

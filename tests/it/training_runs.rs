@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use skiplane::app::Lane;
-use skiplane::archive;
-use skiplane::event::RunEvent;
+use skiplane::event::Kind;
+use skiplane::metric::known;
+use skiplane::reading;
 use skiplane::runlog::{LogWriter, effective};
-use skiplane::statistic::{Statistic, Subject};
 use skiplane::units::LayerIdx;
 
 use crate::cli::skiplane;
@@ -98,7 +98,7 @@ fn a_piped_run_tells_lines_and_leaves_every_value() {
             seen.insert(vec![cells[1], cells[2], cells[3], cells[4], cells[6]]);
         }
     }
-    let of_layers = Statistic::ALL.iter().filter(|statistic| statistic.subject() == Subject::Layer);
+    let of_layers = known::ALL.iter().filter(|metric| metric.is_of_layers());
     for lane in ["plain", "residual"] {
         for step in ["1", "2", "3", "4", "5", "6"] {
             for statistic in of_layers.clone() {
@@ -140,9 +140,13 @@ fn layers_that_no_pattern_chooses_are_neither_in_the_log_nor_in_what_is_folded()
         succeeded(&skiplane(folder.path(), &["export", run.to_str().unwrap(), "--format", "csv"]))
     };
     let (all_rows, some_rows) = (export(&whole), export(&some));
-    let opened = [&whole, &some].map(|run| archive::open(std::slice::from_ref(run)).unwrap());
+    let opened = [&whole, &some].map(|run| reading::open(std::slice::from_ref(run)).unwrap());
     for (idx, lane) in ["plain", "residual"].into_iter().enumerate() {
-        let bytes = |run: &Path| fs::metadata(run.join(format!("{lane}.jsonl"))).unwrap().len();
+        // Behind the beginning, which stands there twice.
+        let bytes = |run: &Path| {
+            let log = fs::read_to_string(run.join(format!("{lane}.jsonl"))).unwrap();
+            log.lines().skip(2).map(str::len).sum::<usize>()
+        };
         assert!(bytes(&some) < bytes(&whole) * 2 / 3, "{} {}", bytes(&some), bytes(&whole));
 
         let is_chosen = |name: &str| name.starts_with("layer2.") || name == "fc";
@@ -154,17 +158,18 @@ fn layers_that_no_pattern_chooses_are_neither_in_the_log_nor_in_what_is_folded()
         assert_eq!(layer_rows(&some_rows, lane), expected);
 
         let [all, chosen] = [0, 1].map(|at| &opened[at].app.lanes()[idx]);
-        let layers = &chosen.topology().unwrap().layers;
+        let layers = &chosen.structure().unwrap().layers;
         let mut compared = 0;
-        for &statistic in Statistic::ALL {
-            let (Some(a), Some(b)) = (all.statistic(statistic), chosen.statistic(statistic)) else {
-                assert!(all.statistic(statistic).is_none() && chosen.statistic(statistic).is_none());
+        for &metric in known::ALL.iter().filter(|metric| metric.is_of_layers() || metric.is_of_blocks()) {
+            let (Some(a), Some(b)) = (all.history(metric), chosen.history(metric)) else {
+                assert!(all.history(metric).is_none() && chosen.history(metric).is_none());
                 continue;
             };
-            assert_eq!((a.len(), a.width()), (b.len(), b.width()));
+            assert_eq!(a.len(), b.len());
             for (a, b) in a.rows().zip(b.rows()) {
-                for (at, (a, b)) in a.cells().zip(b.cells()).enumerate() {
-                    let is_kept = statistic.subject() == Subject::Block || is_chosen(&layers[at].name);
+                for at in 0..all.axis_length(metric).unwrap() {
+                    let [a, b] = [(all, a), (chosen, b)].map(|(lane, row)| lane.cell(metric, &row, at));
+                    let is_kept = metric.is_of_blocks() || is_chosen(&layers[at].name);
                     assert!(a.is_some());
                     assert_eq!(format!("{b:?}"), format!("{:?}", a.filter(|_| is_kept)));
                     compared += usize::from(is_kept);
@@ -174,13 +179,13 @@ fn layers_that_no_pattern_chooses_are_neither_in_the_log_nor_in_what_is_folded()
         assert!(compared > 100, "{compared}");
         for (at, layer) in layers.iter().enumerate() {
             let at = LayerIdx(at);
-            let histograms = |lane: &Lane| format!("{:?}", lane.snapshots().of_layer(at).collect::<Vec<_>>());
+            let histograms = |lane: &Lane| {
+                let taken = lane.histograms(known::WEIGHTS, at)?;
+                Some(format!("{:?}", taken.rows().map(|row| row.histogram(0)).collect::<Vec<_>>()))
+            };
             assert_eq!(chosen.records(at), is_chosen(&layer.name));
-            assert_eq!(all.snapshots().of_layer(at).count(), 3);
-            assert_eq!(
-                histograms(chosen),
-                if is_chosen(&layer.name) { histograms(all) } else { "[]".to_owned() }
-            );
+            assert_eq!(all.histograms(known::WEIGHTS, at).unwrap().len(), 3);
+            assert_eq!(histograms(chosen), histograms(all).filter(|_| is_chosen(&layer.name)));
         }
         let findings = chosen.health().findings();
         assert!(findings.iter().all(|finding| finding.rule != "non_finite"), "{findings:?}");
@@ -389,9 +394,9 @@ fn a_run_of_an_earlier_version_goes_on_and_says_what_it_cannot_tell() {
         fs::remove_file(&log).unwrap();
         let mut log = LogWriter::create(&log).unwrap();
         for mut event in events {
-            match &mut event {
-                RunEvent::LaneStarted(started) => started.data_set = None,
-                RunEvent::CheckpointWritten(written) => written.checksums = None,
+            match &mut event.kind {
+                Kind::LaneStarted(started) => started.provenance.as_mut().unwrap().data_set = None,
+                Kind::CheckpointWritten(written) => written.checksums = None,
                 _ => {}
             }
             log.append(&event).unwrap();

@@ -2,13 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name};
+use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name, measured};
 use crate::app::lane::Lane;
-use crate::app::matrix::is_absent;
 use crate::event::RunEvent;
-use crate::statistic::Statistic;
+use crate::metric::known;
 use crate::text::percent;
-use crate::units::LayerIdx;
 
 /// Bad where this share of all layers' channels is dead, on average over layers.
 const BAD_MEAN: f32 = 0.10;
@@ -31,12 +29,10 @@ struct DeadUnits;
 
 impl Rule for DeadUnits {
     fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
-        let RunEvent::StepFinished(step) = event else { return None };
-        let shares = step.statistics.get(Statistic::DeadUnits)?;
-        let recorded = || (0..shares.len()).filter(|at| !is_absent(shares[*at]));
-        let worst = recorded().max_by(|a, b| shares[*a].total_cmp(&shares[*b]))?;
-        let mean = recorded().map(|at| shares[at]).sum::<f32>() / recorded().count() as f32;
-        let largest = shares[worst];
+        let shares = measured(event)?.numbers(known::DEAD_UNITS)?;
+        let worst = (0..shares.len()).max_by(|a, b| shares[*a].total_cmp(&shares[*b]))?;
+        let mean = shares.iter().sum::<f32>() / shares.len() as f32;
+        let (largest, worst) = (shares[worst], lane.recorded_layer(worst));
         if !mean.is_finite() {
             return None;
         }
@@ -47,10 +43,10 @@ impl Rule for DeadUnits {
         let message = format!(
             "{} of all channels are dead; most in {}, {}",
             percent(mean),
-            layer_name(lane, LayerIdx(worst)),
+            layer_name(lane, worst),
             percent(largest)
         );
-        let layer = Some(LayerIdx(worst));
+        let layer = Some(worst);
         Some(Verdict::Bad(Symptom { layer, severity: Severity::Warning, message }))
     }
 }

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, RuleEntry, Severity, Symptom, Verdict};
+use super::{Rule, RuleEntry, Severity, Symptom, Verdict, measured};
 use crate::app::lane::Lane;
 use crate::event::RunEvent;
+use crate::metric::known;
 use crate::text::short;
 
 /// Bad from this many times the loss at the start, or that of guessing where it is greater.
@@ -30,17 +31,22 @@ struct DivergingLoss {
 
 impl Rule for DivergingLoss {
     fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
-        let RunEvent::StepFinished(step) = event else { return None };
-        if !step.loss.is_finite() {
+        let loss = measured(event)?.number(known::LOSS)?;
+        if !loss.is_finite() {
             // What is not finite is another rule's business.
             return None;
         }
-        let start = f64::from(*self.start.get_or_insert(step.loss));
+        let start = f64::from(*self.start.get_or_insert(loss));
         // Who guesses among n classes has a loss of ln n.
-        let guessing = (lane.topology()?.classes as f64).ln();
+        let classes = lane.started()?.provenance.as_ref().map_or(1, |provenance| provenance.classes);
+        let guessing = (classes as f64).ln();
+        if start <= 0.0 && guessing <= 0.0 {
+            // A loss that may be anything has no usual one.
+            return None;
+        }
         let (usual, of) =
             if start > guessing { (start, "the first") } else { (guessing, "that of guessing") };
-        let (loss, times) = (f64::from(step.loss), f64::from(step.loss) / usual);
+        let (loss, times) = (f64::from(loss), f64::from(loss) / usual);
         if times < BAD_TIMES {
             return Some(if times < GOOD_TIMES { Verdict::Good } else { Verdict::Unclear });
         }

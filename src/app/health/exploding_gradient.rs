@@ -2,14 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name};
+use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name, measured};
 use crate::app::lane::Lane;
-use crate::app::matrix::is_absent;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
-use crate::statistic::Statistic;
+use crate::metric::known;
 use crate::text::short;
-use crate::units::LayerIdx;
 
 /// Bad from this many times the norm's own running geometric mean.
 const BAD_RATIO: f64 = 10.0;
@@ -43,10 +41,8 @@ struct ExplodingGradient {
 
 impl Rule for ExplodingGradient {
     fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
-        let RunEvent::StepFinished(step) = event else { return None };
-        let norms = step.statistics.get(Statistic::WeightGradientNorm)?;
-        let recorded = || (0..norms.len()).filter(|at| !is_absent(norms[*at]));
-        let norm = recorded().map(|at| f64::from(norms[at]).powi(2)).sum::<f64>().sqrt();
+        let norms = measured(event)?.numbers(known::WEIGHT_GRADIENT_NORM)?;
+        let norm = norms.iter().map(|norm| f64::from(*norm).powi(2)).sum::<f64>().sqrt();
         if !norm.is_finite() || norm <= 0.0 {
             // What is not finite is another rule's business.
             return None;
@@ -62,7 +58,8 @@ impl Rule for ExplodingGradient {
         if ratio < BAD_RATIO && norm < BAD_NORM {
             return Some(if ratio < GOOD_RATIO { Verdict::Good } else { Verdict::Unclear });
         }
-        let worst = recorded().max_by(|a, b| norms[*a].total_cmp(&norms[*b])).map(LayerIdx)?;
+        let worst = (0..norms.len()).max_by(|a, b| norms[*a].total_cmp(&norms[*b]))?;
+        let worst = lane.recorded_layer(worst);
         let message = format!(
             "gradient norm {}, {} times the usual; largest in {}",
             short(norm),

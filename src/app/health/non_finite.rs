@@ -4,10 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name};
 use crate::app::lane::Lane;
-use crate::app::matrix::is_absent;
-use crate::event::{NonFiniteFound, Pass, RunEvent, StepFinished};
-use crate::statistic::Statistic;
-use crate::units::LayerIdx;
+use crate::event::{Kind, NonFiniteFound, Pass, RunEvent, Values};
+use crate::metric::{Metric, known};
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "non_finite",
@@ -23,12 +21,14 @@ struct NonFinite;
 
 impl Rule for NonFinite {
     fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
-        match event {
-            RunEvent::NonFiniteFound(found) => Some(Verdict::Bad(found_symptom(lane, found))),
-            RunEvent::StepFinished(step) => Some(match step_symptom(lane, step) {
-                Some(symptom) => Verdict::Bad(symptom),
-                None => Verdict::Good,
-            }),
+        match &event.kind {
+            Kind::NonFiniteFound(found) => Some(Verdict::Bad(found_symptom(lane, found))),
+            Kind::Measured(values) if TELLING.iter().any(|metric| values.get(*metric).is_some()) => {
+                Some(match step_symptom(lane, values) {
+                    Some(symptom) => Verdict::Bad(symptom),
+                    None => Verdict::Good,
+                })
+            }
             _ => None,
         }
     }
@@ -45,19 +45,21 @@ fn found_symptom(lane: &Lane, found: &NonFiniteFound) -> Symptom {
     Symptom { layer: found.layer, severity: Severity::Critical, message }
 }
 
-fn step_symptom(lane: &Lane, step: &StepFinished) -> Option<Symptom> {
-    let first = |statistic| {
-        let column = step.statistics.get(statistic)?;
-        column.iter().position(|count| *count != 0.0 && !is_absent(*count)).map(LayerIdx)
+/// What tells whether something is not finite.
+const TELLING: [Metric; 3] = [known::LOSS, known::ACTIVATION_NON_FINITE, known::WEIGHT_GRADIENT_NON_FINITE];
+
+fn step_symptom(lane: &Lane, values: &Values) -> Option<Symptom> {
+    let first = |metric| {
+        let counts = values.numbers(metric)?;
+        counts.iter().position(|count| *count != 0.0).map(|at| lane.recorded_layer(at))
     };
-    let (layer, what) = if let Some(layer) = first(Statistic::ActivationNonFinite) {
+    let (layer, what) = if let Some(layer) = first(known::ACTIVATION_NON_FINITE) {
         (Some(layer), format!("NaN or infinity in the output of {}", layer_name(lane, layer)))
-    } else if let Some(layer) = first(Statistic::WeightGradientNonFinite) {
+    } else if let Some(layer) = first(known::WEIGHT_GRADIENT_NON_FINITE) {
         (Some(layer), format!("NaN or infinity in the weight gradient of {}", layer_name(lane, layer)))
-    } else if !step.loss.is_finite() {
-        (None, format!("the loss is {}", step.loss))
     } else {
-        return None;
+        let loss = values.number(known::LOSS).filter(|loss| !loss.is_finite())?;
+        (None, format!("the loss is {loss}"))
     };
     Some(Symptom { layer, severity: Severity::Critical, message: what })
 }

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, RuleEntry, Severity, Symptom, Verdict};
+use super::{Rule, RuleEntry, Severity, Symptom, Verdict, measured};
 use crate::app::lane::Lane;
-use crate::event::{EvaluationFinished, Mode, RunEvent, Split};
+use crate::event::RunEvent;
+use crate::metric::known;
 use crate::text::{percent, short};
 
 /// Bad where the test loss is above its best by this share.
@@ -31,16 +32,8 @@ struct Overfitting {
 
 impl Rule for Overfitting {
     fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
-        let RunEvent::EvaluationFinished(EvaluationFinished {
-            split: Split::Test,
-            mode: Mode::Eval,
-            loss,
-            ..
-        }) = *event
-        else {
-            return None;
-        };
-        let train = lane.evaluations(Split::Train, Mode::Eval).loss.last()?.last;
+        let loss = measured(event)?.number(known::TEST_LOSS)?;
+        let train = lane.scalar(known::TRAIN_LOSS).last()?.last(0)?;
         if !loss.is_finite() || !train.is_finite() {
             return None;
         }

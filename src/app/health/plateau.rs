@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, RuleEntry, Severity, Symptom, Verdict};
+use super::{Rule, RuleEntry, Severity, Symptom, Verdict, measured};
 use crate::app::lane::Lane;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
+use crate::metric::known;
 use crate::text::{percent, short};
 use crate::units::Step;
 
@@ -38,20 +39,20 @@ struct Plateau {
 
 impl Rule for Plateau {
     fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
-        let RunEvent::StepFinished(step) = event else { return None };
-        let loss = self.loss.push(f64::from(step.loss));
-        let error = self.error.push(f64::from(step.error));
+        let values = measured(event)?;
+        let loss = self.loss.push(values.number(known::LOSS)?.into());
+        let error = self.error.push(values.number(known::ERROR)?.into());
         if !loss.is_finite() {
             return None;
         }
-        let (best_step, best) = *self.best.get_or_insert((step.step, loss));
+        let (best_step, best) = *self.best.get_or_insert((event.step, loss));
         if loss < best * (1.0 - BETTER_BY) {
-            self.best = Some((step.step, loss));
+            self.best = Some((event.step, loss));
             return Some(Verdict::Good);
         }
         let planned = lane.planned_steps().unwrap_or(0) as f64;
         let patience = ((planned * SHARE_OF_PLANNED) as u64).max(LEAST_STEPS);
-        let waited = step.step.0.saturating_sub(best_step.0);
+        let waited = event.step.0.saturating_sub(best_step.0);
         if waited < patience || error < LEAST_ERROR {
             return Some(Verdict::Unclear);
         }

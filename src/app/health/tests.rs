@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::app::{App, LaneLabel, specimen};
-use crate::event::{Columns, EvaluationFinished, Mode, NonFiniteFound, Pass, Split, StepFinished};
+use crate::event::{NonFiniteFound, Pass};
 use crate::experiment::Shortcut;
-use crate::statistic::Statistic;
+use crate::metric::{Metric, known};
 
 /// A lane of a plain-20 of 300 planned steps that is fed by hand.
 struct Bench {
@@ -20,25 +20,23 @@ impl Bench {
         Bench { app, step: 0 }
     }
 
-    fn step(&mut self, loss: f32, columns: &[(Statistic, Vec<f32>)]) {
+    fn step(&mut self, loss: f32, columns: &[(Metric, Vec<f32>)]) {
         self.step_at(0.05, loss, columns);
     }
 
-    fn step_at(&mut self, learning_rate: f64, loss: f32, columns: &[(Statistic, Vec<f32>)]) {
+    fn step_at(&mut self, learning_rate: f64, loss: f32, columns: &[(Metric, Vec<f32>)]) {
         self.step += 1;
-        let event = StepFinished {
-            step: Step(self.step),
-            loss,
-            error: 0.5,
-            learning_rate,
-            statistics: columns.iter().cloned().collect::<Columns>(),
-            time: Default::default(),
-        };
-        self.app.apply(LaneIdx(0), &RunEvent::StepFinished(event));
+        let values = Values::default()
+            .with(known::LOSS, loss)
+            .with(known::ERROR, 0.5)
+            .with(known::LEARNING_RATE, learning_rate as f32)
+            .and(columns.iter().cloned().collect());
+        let event = RunEvent::new(Step(self.step), 0.0, Kind::Measured(values));
+        self.app.apply(LaneIdx(0), &event);
     }
 
     /// As many steps with one column and a loss that falls.
-    fn steps(&mut self, count: u64, statistic: Statistic, column: impl Fn(usize) -> f32) {
+    fn steps(&mut self, count: u64, statistic: Metric, column: impl Fn(usize) -> f32) {
         for _ in 0..count {
             let loss = 2.3 * 0.97f32.powi(self.step as i32);
             self.step(loss, &[(statistic, (0..20).map(&column).collect())]);
@@ -47,11 +45,9 @@ impl Bench {
 
     fn evaluate(&mut self, train: f32, test: f32) {
         self.step += 25;
-        for (split, loss) in [(Split::Train, train), (Split::Test, test)] {
-            let step = Step(self.step);
-            let (images, time) = (1_000, Default::default());
-            let event = EvaluationFinished { step, split, mode: Mode::Eval, images, loss, error: 0.1, time };
-            self.app.apply(LaneIdx(0), &RunEvent::EvaluationFinished(event));
+        for (metric, loss) in [(known::TRAIN_LOSS, train), (known::TEST_LOSS, test)] {
+            let measured = Kind::Measured(Values::default().with(metric, loss));
+            self.app.apply(LaneIdx(0), &RunEvent::new(Step(self.step), 0.0, measured));
         }
     }
 
@@ -92,11 +88,10 @@ fn a_healthy_residual_lane_has_no_findings() {
 #[test]
 fn the_first_non_finite_value_is_named_once() {
     let mut bench = Bench::new();
-    bench.steps(5, Statistic::ActivationNonFinite, |_| 0.0);
-    let (layer, pass, time) = (Some(LayerIdx(4)), Pass::Backward, Default::default());
-    let found = NonFiniteFound { step: Step(6), layer, pass, time };
-    bench.app.apply(LaneIdx(0), &RunEvent::NonFiniteFound(found));
-    bench.step(f32::NAN, &[(Statistic::ActivationNonFinite, vec![7.0; 20])]);
+    bench.steps(5, known::ACTIVATION_NON_FINITE, |_| 0.0);
+    let found = NonFiniteFound { layer: Some(LayerIdx(4)), pass: Pass::Backward };
+    bench.app.apply(LaneIdx(0), &RunEvent::new(Step(6), 0.0, Kind::NonFiniteFound(found)));
+    bench.step(f32::NAN, &[(known::ACTIVATION_NON_FINITE, vec![7.0; 20])]);
     let finding = bench.only("non_finite");
     assert_eq!((finding.step, finding.layer), (Step(6), Some(LayerIdx(4))));
     assert!(finding.message.contains("backward pass") && finding.message.contains("layer1.1.conv2"));
@@ -107,9 +102,9 @@ fn a_non_finite_loss_alone_is_found_and_passes() {
     let mut bench = Bench::new();
     bench.step(f32::INFINITY, &[]);
     assert_eq!(bench.only("non_finite").message, "the loss is inf");
-    bench.steps(9, Statistic::ActivationNonFinite, |_| 0.0);
+    bench.steps(9, known::ACTIVATION_NON_FINITE, |_| 0.0);
     assert_eq!(bench.only("non_finite").layer, None);
-    bench.steps(1, Statistic::ActivationNonFinite, |_| 0.0);
+    bench.steps(1, known::ACTIVATION_NON_FINITE, |_| 0.0);
     assert_eq!(bench.findings("non_finite")[0].cleared_at, Some(Step(11)));
     bench.step(f32::NAN, &[]);
     assert_eq!(bench.findings("non_finite").len(), 2);
@@ -119,16 +114,16 @@ fn a_non_finite_loss_alone_is_found_and_passes() {
 fn a_gradient_far_above_its_usual_size_explodes() {
     let norms = |factor: f32| move |layer: usize| if layer == 3 { factor } else { 0.1 };
     let mut bench = Bench::new();
-    bench.steps(40, Statistic::WeightGradientNorm, norms(0.5));
-    bench.steps(5, Statistic::WeightGradientNorm, norms(3.0));
+    bench.steps(40, known::WEIGHT_GRADIENT_NORM, norms(0.5));
+    bench.steps(5, known::WEIGHT_GRADIENT_NORM, norms(3.0));
     assert!(bench.findings("exploding_gradient").is_empty(), "six times the usual is not ten");
-    bench.steps(3, Statistic::WeightGradientNorm, norms(20.0));
+    bench.steps(3, known::WEIGHT_GRADIENT_NORM, norms(20.0));
     let finding = bench.only("exploding_gradient");
     assert_eq!((finding.step, finding.layer), (Step(47), Some(LayerIdx(3))));
     // Between the bounds nothing changes; far below, it closes.
-    bench.steps(8, Statistic::WeightGradientNorm, norms(3.5));
+    bench.steps(8, known::WEIGHT_GRADIENT_NORM, norms(3.5));
     bench.only("exploding_gradient");
-    bench.steps(30, Statistic::WeightGradientNorm, norms(0.5));
+    bench.steps(30, known::WEIGHT_GRADIENT_NORM, norms(0.5));
     assert!(bench.findings("exploding_gradient")[0].cleared_at.is_some());
 }
 
@@ -139,9 +134,7 @@ fn a_steep_slope_is_found_in_either_direction_and_the_usual_one_is_not() {
         [(-0.2, Some("shrink")), (-0.04, None), (0.083, None), (0.11, None), (0.15, Some("grow"))]
     {
         let mut bench = Bench::new();
-        bench.steps(60, Statistic::WeightGradientNorm, |layer| {
-            10f32.powf(decades * (19 - layer) as f32 - 3.0)
-        });
+        bench.steps(60, known::WEIGHT_GRADIENT_NORM, |layer| 10f32.powf(decades * (19 - layer) as f32 - 3.0));
         match says {
             Some(word) => assert!(bench.only("vanishing_slope").message.contains(word), "{decades}"),
             None => assert!(bench.findings("vanishing_slope").is_empty(), "{decades}"),
@@ -152,11 +145,11 @@ fn a_steep_slope_is_found_in_either_direction_and_the_usual_one_is_not() {
 #[test]
 fn a_slope_that_hovers_at_its_bound_fires_once() {
     let mut bench = Bench::new();
-    bench.steps(30, Statistic::WeightGradientNorm, |layer| 10f32.powf(0.2 * layer as f32 - 3.0));
+    bench.steps(30, known::WEIGHT_GRADIENT_NORM, |layer| 10f32.powf(0.2 * layer as f32 - 3.0));
     for turn in 0..200 {
         // Around 2 decades over the 17 steps between the first and the last block's convolutions.
         let slope = if turn % 2 == 0 { 0.112 } else { 0.125 };
-        bench.steps(1, Statistic::WeightGradientNorm, |layer| 10f32.powf(slope * layer as f32 - 3.0));
+        bench.steps(1, known::WEIGHT_GRADIENT_NORM, |layer| 10f32.powf(slope * layer as f32 - 3.0));
     }
     bench.only("vanishing_slope");
 }
@@ -164,26 +157,26 @@ fn a_slope_that_hovers_at_its_bound_fires_once() {
 #[test]
 fn dead_channels_count_where_they_are_many() {
     let mut bench = Bench::new();
-    bench.steps(40, Statistic::DeadUnits, |layer| if layer == 5 { 0.375 } else { 0.0 });
+    bench.steps(40, known::DEAD_UNITS, |layer| if layer == 5 { 0.375 } else { 0.0 });
     assert!(bench.findings("dead_units").is_empty());
-    bench.steps(19, Statistic::DeadUnits, |layer| if layer == 5 { 0.75 } else { 0.0 });
+    bench.steps(19, known::DEAD_UNITS, |layer| if layer == 5 { 0.75 } else { 0.0 });
     assert!(bench.findings("dead_units").is_empty(), "patience is not over");
-    bench.steps(1, Statistic::DeadUnits, |layer| if layer == 5 { 0.75 } else { 0.0 });
+    bench.steps(1, known::DEAD_UNITS, |layer| if layer == 5 { 0.75 } else { 0.0 });
     assert_eq!(bench.only("dead_units").layer, Some(LayerIdx(5)));
     // Swinging between bad and unclear keeps the one finding open.
     for turn in 0..100 {
         let share = if turn % 2 == 0 { 0.75 } else { 0.4 };
-        bench.steps(1, Statistic::DeadUnits, |layer| if layer == 5 { share } else { 0.0 });
+        bench.steps(1, known::DEAD_UNITS, |layer| if layer == 5 { share } else { 0.0 });
     }
     bench.only("dead_units");
-    bench.steps(20, Statistic::DeadUnits, |_| 0.0);
+    bench.steps(20, known::DEAD_UNITS, |_| 0.0);
     assert!(bench.findings("dead_units")[0].cleared_at.is_some());
 }
 
 #[test]
 fn half_of_the_outputs_being_zero_is_normal() {
     let mut bench = Bench::new();
-    bench.steps(100, Statistic::ZeroRate, |_| 0.5);
+    bench.steps(100, known::ZERO_RATE, |_| 0.5);
     assert!(bench.app.findings().is_empty());
 }
 
@@ -197,7 +190,7 @@ fn updates_out_of_range_are_found_on_both_sides() {
         (1e-6, Some("barely change")),
     ] {
         let mut bench = Bench::new();
-        bench.steps(60, Statistic::UpdateRatio, |layer| ratio * (1.0 + layer as f32 * 0.001));
+        bench.steps(60, known::UPDATE_RATIO, |layer| ratio * (1.0 + layer as f32 * 0.001));
         match says {
             Some(word) => assert!(bench.only("update_ratio").message.contains(word), "{ratio}"),
             None => assert!(bench.findings("update_ratio").is_empty(), "{ratio}"),
@@ -221,7 +214,7 @@ fn updates_are_judged_by_the_rate_that_the_schedule_lowers() {
             for _ in 0..50 {
                 let loss = 2.3 * 0.99f32.powi(bench.step as i32);
                 let now = ratio * (rate / 0.05) as f32;
-                bench.step_at(*rate, loss, &[(Statistic::UpdateRatio, vec![now; 20])]);
+                bench.step_at(*rate, loss, &[(known::UPDATE_RATIO, vec![now; 20])]);
             }
         }
         let found = bench.findings("update_ratio");
@@ -272,16 +265,16 @@ fn an_absurd_gradient_is_found_within_the_warm_up() {
     let norms = [1230.0, 2.2, 22.3, 68.7, 989.0, 6090.0, 301.0, 3340.0, 4.25e5, 1.45e4, 3.92e4, 2e7];
     let mut bench = Bench::new();
     for norm in norms {
-        bench.steps(1, Statistic::WeightGradientNorm, |layer| if layer == 3 { norm } else { 0.0 });
+        bench.steps(1, known::WEIGHT_GRADIENT_NORM, |layer| if layer == 3 { norm } else { 0.0 });
     }
     let finding = bench.only("exploding_gradient");
     assert_eq!((finding.step, finding.layer), (Step(10), Some(LayerIdx(3))));
     // A deep plain network begins far above the bound, and evens out.
     let mut healthy = Bench::new();
     for norm in [1e6, 3e5, 1e5, 2e4] {
-        healthy.steps(1, Statistic::WeightGradientNorm, |_| norm);
+        healthy.steps(1, known::WEIGHT_GRADIENT_NORM, |_| norm);
     }
-    healthy.steps(40, Statistic::WeightGradientNorm, |_| 0.5);
+    healthy.steps(40, known::WEIGHT_GRADIENT_NORM, |_| 0.5);
     assert!(healthy.findings("exploding_gradient").is_empty());
 }
 
@@ -334,7 +327,7 @@ fn overfitting_needs_both_a_rising_test_and_a_falling_training_loss() {
 /// Feeds a bench whose log leaves out all layers but these.
 fn recording(layers: &[usize]) -> Bench {
     let mut first = specimen::Specimen::new("plain", 20, Shortcut::None).events().swap_remove(0);
-    if let RunEvent::LaneStarted(started) = &mut first {
+    if let Kind::LaneStarted(started) = &mut first.kind {
         started.recorded = Some(layers.iter().copied().map(LayerIdx).collect());
     }
     let mut bench = Bench::new();
@@ -351,15 +344,15 @@ fn layers_that_are_not_recorded_are_no_findings_and_hide_none() {
     };
     let mut bench = recording(&layers);
     for _ in 0..60 {
-        step(&mut bench, Statistic::ActivationNonFinite, &|_| 0.0);
+        step(&mut bench, known::ACTIVATION_NON_FINITE, &|_| 0.0);
     }
     assert_eq!(bench.app.lanes()[0].health().findings(), []);
-    step(&mut bench, Statistic::ActivationNonFinite, &|at| f32::from(u8::from(at == 9)));
+    step(&mut bench, known::ACTIVATION_NON_FINITE, &|at| f32::from(u8::from(at == 9)));
     assert_eq!(bench.only("non_finite").layer, Some(LayerIdx(9)));
 
     let mut bench = recording(&layers);
     for _ in 0..60 {
-        step(&mut bench, Statistic::DeadUnits, &|at| if at == 12 { 0.9 } else { 0.0 });
+        step(&mut bench, known::DEAD_UNITS, &|at| if at == 12 { 0.9 } else { 0.0 });
     }
     let finding = bench.only("dead_units");
     assert_eq!(finding.layer, Some(LayerIdx(12)));
@@ -368,7 +361,7 @@ fn layers_that_are_not_recorded_are_no_findings_and_hide_none() {
 
     let mut bench = recording(&layers);
     for at in 0..60 {
-        step(&mut bench, Statistic::WeightGradientNorm, &|layer| match (at >= 50, layer) {
+        step(&mut bench, known::WEIGHT_GRADIENT_NORM, &|layer| match (at >= 50, layer) {
             (true, 15) => 400.0,
             _ => 1.0,
         });
@@ -377,7 +370,7 @@ fn layers_that_are_not_recorded_are_no_findings_and_hide_none() {
 
     let mut bench = recording(&layers);
     for _ in 0..60 {
-        step(&mut bench, Statistic::WeightGradientNorm, &|at| 10f32.powf(0.3 * at as f32));
+        step(&mut bench, known::WEIGHT_GRADIENT_NORM, &|at| 10f32.powf(0.3 * at as f32));
     }
     // Norms as long as these are a finding of another rule, too.
     let finding = bench.findings("vanishing_slope")[0];

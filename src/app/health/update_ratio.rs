@@ -2,13 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name};
+use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name, measured};
 use crate::app::lane::Lane;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
-use crate::statistic::Statistic;
+use crate::metric::known;
 use crate::text::short;
-use crate::units::LayerIdx;
 
 /// About 1e-3 is healthy. Bad above this: weights are thrown about.
 const BAD_ABOVE: f64 = 3e-2;
@@ -41,13 +40,13 @@ struct UpdateRatio {
 
 impl Rule for UpdateRatio {
     fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
-        let RunEvent::StepFinished(step) = event else { return None };
-        let ratios = step.statistics.get(Statistic::UpdateRatio)?;
+        let values = measured(event)?;
+        let ratios = values.numbers(known::UPDATE_RATIO)?;
         let mut order: Vec<usize> = (0..ratios.len()).filter(|at| ratios[*at] > 0.0).collect();
         order.retain(|at| ratios[*at].is_finite());
         order.sort_by(|a, b| ratios[*a].total_cmp(&ratios[*b]));
         let median = f64::from(ratios[*order.get(order.len() / 2)?]);
-        let rate = step.learning_rate;
+        let rate = f64::from(values.number(known::LEARNING_RATE)?);
         if rate <= 0.0 {
             // A schedule that ends at nothing leaves nothing to judge.
             return None;
@@ -58,7 +57,8 @@ impl Rule for UpdateRatio {
             return None;
         }
         let now = of_rate * rate;
-        let unscheduled = of_rate * lane.started()?.experiment.training.optimizer.learning_rate();
+        let base = lane.experiment().map_or(rate, |experiment| experiment.training.optimizer.learning_rate());
+        let unscheduled = of_rate * base;
         let (worst, what) = if now > BAD_ABOVE {
             (*order.last()?, "weights are thrown about (learning rate high?)")
         } else if unscheduled < BAD_BELOW {
@@ -71,9 +71,9 @@ impl Rule for UpdateRatio {
             "{what}: update over weight is {} in the median layer, {} in {}",
             short(now),
             short(ratios[worst].into()),
-            layer_name(lane, LayerIdx(worst))
+            layer_name(lane, lane.recorded_layer(worst))
         );
-        let layer = Some(LayerIdx(worst));
+        let layer = Some(lane.recorded_layer(worst));
         Some(Verdict::Bad(Symptom { layer, severity: Severity::Warning, message }))
     }
 }

@@ -2,14 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, RuleEntry, Severity, Symptom, Verdict};
+use super::{Rule, RuleEntry, Severity, Symptom, Verdict, measured};
 use crate::app::lane::Lane;
-use crate::app::matrix::is_absent;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
-use crate::statistic::Statistic;
+use crate::metric::known;
 use crate::statistics::slope_in_decades;
-use crate::topology::{LayerKind, Topology};
+use crate::structure::CONVOLUTION;
 use crate::units::LayerIdx;
 
 /// Bad where the norm shrinks by more than this many decades a layer toward the input.
@@ -45,17 +44,16 @@ struct VanishingSlope {
 
 impl Rule for VanishingSlope {
     fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
-        let RunEvent::StepFinished(step) = event else { return None };
-        let topology = lane.topology()?;
-        let convolutions = of_convolutions(topology, step.statistics.get(Statistic::WeightGradientNorm)?);
-        let is_recorded = |(_, norm): &(LayerIdx, f32)| !is_absent(*norm);
-        if convolutions.iter().filter(|layer| is_recorded(layer)).count() < FEWEST_LAYERS {
+        let norms = measured(event)?.numbers(known::WEIGHT_GRADIENT_NORM)?;
+        let convolutions = of_convolutions(lane, norms)?;
+        if convolutions.iter().filter(|(_, norm)| norm.is_some()).count() < FEWEST_LAYERS {
             return None;
         }
-        // From the first that is recorded to the last; those between keep their places.
-        let first = convolutions.iter().position(is_recorded)?;
-        let last = convolutions.iter().rposition(is_recorded)?;
-        let norms: Vec<f32> = convolutions[first..=last].iter().map(|(_, norm)| *norm).collect();
+        // From the first that is recorded to the last; those between keep their places, as no number.
+        let first = convolutions.iter().position(|(_, norm)| norm.is_some())?;
+        let last = convolutions.iter().rposition(|(_, norm)| norm.is_some())?;
+        let norms = convolutions[first..=last].iter().map(|(_, norm)| norm.unwrap_or(f32::NAN));
+        let norms: Vec<f32> = norms.collect();
         let slope = self.slope.push(slope_in_decades(&norms)?);
         self.seen = self.seen.saturating_add(1);
         if self.seen <= WARM_UP {
@@ -77,10 +75,11 @@ impl Rule for VanishingSlope {
     }
 }
 
-/// The norms of the 3x3 convolutions inside blocks, one a depth; stem, head and projections are of other
-/// shapes.
-fn of_convolutions(topology: &Topology, norms: &[f32]) -> Vec<(LayerIdx, f32)> {
-    let layers = topology.layers.iter().zip(norms).enumerate();
-    let convolutions = layers.filter(|(_, (layer, _))| layer.kind == LayerKind::Convolution);
-    convolutions.map(|(at, (_, norm))| (LayerIdx(at), *norm)).collect()
+/// The norms of the 3x3 convolutions inside blocks, one a depth, where they are recorded; stem, head and projections are
+/// of other shapes.
+fn of_convolutions(lane: &Lane, norms: &[f32]) -> Option<Vec<(LayerIdx, Option<f32>)>> {
+    let layers = (0..).map(LayerIdx).zip(&lane.structure()?.layers);
+    let convolutions = layers.filter(|(_, layer)| layer.kind == CONVOLUTION);
+    let norm = |layer| norms.get(lane.place_of(layer)?).copied();
+    Some(convolutions.map(|(layer, _)| (layer, norm(layer))).collect())
 }

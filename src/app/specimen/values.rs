@@ -4,66 +4,88 @@
 use super::{BATCH, Specimen};
 use crate::event::*;
 use crate::experiment::Shortcut;
-use crate::statistic::{Statistic, Subject};
+use crate::metric::{Metric, known};
 use crate::topology::Topology;
 use crate::units::Step;
 
+/// What is made up of layers and blocks.
+const MADE: &[Metric] = &[
+    known::ACTIVATION_MEAN,
+    known::ACTIVATION_STD,
+    known::ACTIVATION_RMS,
+    known::ACTIVATION_MIN,
+    known::ACTIVATION_MAX,
+    known::ZERO_RATE,
+    known::DEAD_UNITS,
+    known::ACTIVATION_NON_FINITE,
+    known::RESPONSE_STD,
+    known::OUTPUT_GRADIENT_NORM,
+    known::OUTPUT_GRADIENT_MEAN,
+    known::OUTPUT_GRADIENT_STD,
+    known::WEIGHT_GRADIENT_NORM,
+    known::WEIGHT_GRADIENT_MEAN,
+    known::WEIGHT_GRADIENT_STD,
+    known::WEIGHT_GRADIENT_NON_FINITE,
+    known::WEIGHT_NORM,
+    known::UPDATE_RATIO,
+    known::BRANCH_RATIO,
+    known::BRANCH_COSINE,
+];
+
 /// A step's scalars and every layer's statistics.
-pub(super) fn step(specimen: &Specimen, topology: &Topology, step: u64) -> StepFinished {
+pub(super) fn step(specimen: &Specimen, topology: &Topology, step: u64) -> RunEvent {
     let loss = loss(specimen, step) * (1.0 + 0.10 * noise(specimen, &[step, 1]));
-    let column = |statistic: Statistic| {
-        let len = match statistic.subject() {
-            Subject::Layer => topology.layers.len(),
-            Subject::Block => topology.blocks.len(),
-        };
-        (0..len).map(|at| value(specimen, topology, statistic, step, at) as f32).collect()
+    let column = |metric: Metric| {
+        let len = if metric.is_of_layers() { topology.layers.len() } else { topology.blocks.len() };
+        (0..len).map(|at| value(specimen, topology, metric, step, at) as f32).collect::<Vec<f32>>()
     };
     let has_blocks = specimen.shortcut != Shortcut::None;
-    let recorded = Statistic::ALL.iter().copied().filter(|s| has_blocks || s.subject() == Subject::Layer);
-    StepFinished {
-        step: Step(step),
-        loss: loss as f32,
-        error: in_batch(error_of(loss), BATCH),
-        learning_rate: learning_rate(specimen, step),
-        statistics: recorded.map(|statistic| (statistic, column(statistic))).collect(),
-        time: StepTime {
-            at_ms: specimen.at_ms(step),
-            step_ms: specimen.step_ms(),
-            statistics_ms: specimen.step_ms() * 0.012,
-        },
-    }
+    let recorded = MADE.iter().copied().filter(|metric| has_blocks || metric.is_of_layers());
+    let values = Values::default()
+        .with(known::LOSS, loss as f32)
+        .with(known::ERROR, in_batch(error_of(loss), BATCH))
+        .with(known::LEARNING_RATE, learning_rate(specimen, step) as f32)
+        .and(recorded.map(|metric| (metric, column(metric))).collect());
+    let time = Time {
+        at_ms: specimen.at_ms(step),
+        step_ms: Some(specimen.step_ms()),
+        statistics_ms: Some(specimen.step_ms() * 0.012),
+    };
+    RunEvent { step: Step(step), time, kind: Kind::Measured(values) }
 }
 
 /// An evaluation: running statistics lag early on, test images are harder.
-pub(super) fn evaluation(specimen: &Specimen, step: u64, split: Split, mode: Mode) -> EvaluationFinished {
+pub(super) fn evaluation(specimen: &Specimen, step: u64, split: Split, mode: Mode) -> RunEvent {
     let lag = if mode == Mode::Eval { 0.5 * (-(step as f64) / 30.0).exp() } else { 0.0 };
     let harder = if split == Split::Test { 0.12 + 0.25 * progress(specimen, step) } else { 0.0 };
     let loss = loss(specimen, step) + lag + harder;
-    EvaluationFinished {
-        step: Step(step),
-        split,
-        mode,
-        images: 1_000,
-        loss: loss as f32,
-        error: in_batch(error_of(loss), 1_000),
-        time: At { at_ms: specimen.at_ms(step) + 1.0 },
-    }
+    let [of_loss, of_error] = evaluated(split, mode);
+    let values = Values::default().with(of_loss, loss as f32).with(of_error, in_batch(error_of(loss), 1_000));
+    let time = Time::at(specimen.at_ms(step) + 1.0);
+    RunEvent { step: Step(step), time, kind: Kind::Measured(values) }
 }
 
 /// Histograms of every layer: bell shapes of the layers' standard deviations.
-pub(super) fn histograms(specimen: &Specimen, topology: &Topology, step: u64) -> HistogramsTaken {
-    let layers = (0..topology.layers.len()).map(|at| {
-        let of = |statistic| value(specimen, topology, statistic, step, at);
+pub(super) fn histograms(specimen: &Specimen, topology: &Topology, step: u64) -> RunEvent {
+    let of_layers = |histogram: &dyn Fn(usize) -> Histogram| {
+        Value::Histograms((0..topology.layers.len()).map(histogram).collect())
+    };
+    let of = |metric, at| value(specimen, topology, metric, step, at);
+    let weights = |at: usize| topology.layers[at].parameters as f64;
+    let activations = of_layers(&|at| {
         let images = (topology.layers[at].output.len() * BATCH) as f64;
-        let weights = topology.layers[at].parameters as f64;
-        LayerHistograms {
-            activations: bell(of(Statistic::ActivationStd), images, true),
-            weight_gradients: bell(of(Statistic::WeightGradientStd), weights, false),
-            weights: bell(of(Statistic::WeightNorm) / weights.sqrt(), weights, false),
-        }
+        bell(of(known::ACTIVATION_STD, at), images, true)
     });
-    let time = At { at_ms: specimen.at_ms(step) };
-    HistogramsTaken { step: Step(step), layers: layers.collect(), time }
+    let gradients = of_layers(&|at| bell(of(known::WEIGHT_GRADIENT_STD, at), weights(at), false));
+    let of_weights =
+        of_layers(&|at| bell(of(known::WEIGHT_NORM, at) / weights(at).sqrt(), weights(at), false));
+    let values = [
+        (known::ACTIVATIONS, activations),
+        (known::WEIGHT_GRADIENTS, gradients),
+        (known::WEIGHTS, of_weights),
+    ];
+    let time = Time::at(specimen.at_ms(step));
+    RunEvent { step: Step(step), time, kind: Kind::Measured(values.into_iter().collect()) }
 }
 
 /// The counts of a normal distribution of standard deviation `std`, negative ones as zeros where rectified.
@@ -119,43 +141,46 @@ fn learning_rate(specimen: &Specimen, step: u64) -> f64 {
 }
 
 /// A layer's or block's statistic.
-fn value(specimen: &Specimen, topology: &Topology, statistic: Statistic, step: u64, at: usize) -> f64 {
+fn value(specimen: &Specimen, topology: &Topology, statistic: Metric, step: u64, at: usize) -> f64 {
     let p = progress(specimen, step);
     let plain = specimen.shortcut == Shortcut::None;
     let depth = topology.layers.get(at).map_or(1.0, |layer| layer.depth as f64);
     let from_head = topology.layers.last().map_or(1.0, |layer| layer.depth as f64) - depth;
-    let wobble = |spread: f64| (spread * noise(specimen, &[step, at as u64, statistic as u64])).exp();
+    // Noise goes by the place, so that a metric more leaves that of the others as it is.
+    let place = MADE.iter().position(|made| *made == statistic).unwrap_or(MADE.len()) as u64;
+    let wobble = |spread: f64| (spread * noise(specimen, &[step, at as u64, place])).exp();
     // Decades a layer toward the input: 1.21 a layer at initialisation for a plain network with batch
     // norm (Yang et al. 2019), soon less.
     let slope = if plain { 0.083 * (-(step as f64) / 12.0).exp() + 0.012 } else { 0.006 };
     let gradient = 0.4 * 10f64.powf(slope * from_head) * (1.0 - 0.6 * p * (1.0 - trouble(specimen)));
     let std = if plain { 0.58 } else { 0.6 + 0.25 * ((depth - 1.0) % 6.0).sqrt() };
     let parameters = topology.layers.get(at).map_or(1.0, |layer| layer.parameters as f64);
-    match statistic {
-        Statistic::ActivationMean => 0.4 * wobble(0.05),
-        Statistic::ActivationStd => std * wobble(0.05),
-        Statistic::ActivationRms => 1.2 * std * wobble(0.05),
-        Statistic::ActivationMin => 0.0,
-        Statistic::ActivationMax => 6.0 * std * wobble(0.2),
-        Statistic::ZeroRate => (0.5 * wobble(0.06)).min(1.0),
-        Statistic::DeadUnits => {
+    match statistic.name() {
+        "activation_mean" => 0.4 * wobble(0.05),
+        "activation_std" => std * wobble(0.05),
+        "activation_rms" => 1.2 * std * wobble(0.05),
+        "activation_min" => 0.0,
+        "activation_max" => 6.0 * std * wobble(0.2),
+        "zero_rate" => (0.5 * wobble(0.06)).min(1.0),
+        "dead_units" => {
             let dead = trouble(specimen) * p * 3.0 + 0.4 * noise(specimen, &[at as u64, 9]);
             (dead.clamp(0.0, 7.0).floor()) / 8.0
         }
-        Statistic::ResponseStd => (if plain { 1.0 } else { 0.75 - 0.3 * p }) * wobble(0.06),
-        Statistic::OutputGradientNorm => 0.02 * gradient * wobble(0.12),
-        Statistic::OutputGradientMean => 1e-6 * noise(specimen, &[step, at as u64, 7]),
-        Statistic::OutputGradientStd => 2e-5 * gradient * wobble(0.12),
-        Statistic::WeightGradientNorm => gradient * wobble(0.18),
-        Statistic::WeightGradientMean => 1e-4 * noise(specimen, &[step, at as u64, 8]),
-        Statistic::WeightGradientStd => gradient / parameters.sqrt() * wobble(0.12),
-        Statistic::WeightNorm => parameters.sqrt() * (0.12 + 0.02 * p),
-        Statistic::UpdateRatio => {
+        "response_std" => (if plain { 1.0 } else { 0.75 - 0.3 * p }) * wobble(0.06),
+        "output_gradient_norm" => 0.02 * gradient * wobble(0.12),
+        "output_gradient_mean" => 1e-6 * noise(specimen, &[step, at as u64, 7]),
+        "output_gradient_std" => 2e-5 * gradient * wobble(0.12),
+        "weight_gradient_norm" => gradient * wobble(0.18),
+        "weight_gradient_mean" => 1e-4 * noise(specimen, &[step, at as u64, 8]),
+        "weight_gradient_std" => gradient / parameters.sqrt() * wobble(0.12),
+        "weight_norm" => parameters.sqrt() * (0.12 + 0.02 * p),
+        "update_ratio" => {
             learning_rate(specimen, step) * gradient / (parameters.sqrt() * 0.12) * wobble(0.15)
         }
-        Statistic::BranchRatio => (0.9 / (1.0 + 0.15 * at as f64) + 0.2 * p) * wobble(0.04),
-        Statistic::BranchCosine => -0.25 * p + 0.05 * noise(specimen, &[step, at as u64, 6]),
-        Statistic::ActivationNonFinite | Statistic::WeightGradientNonFinite => 0.0,
+        "branch_ratio" => (0.9 / (1.0 + 0.15 * at as f64) + 0.2 * p) * wobble(0.04),
+        "branch_cosine" => -0.25 * p + 0.05 * noise(specimen, &[step, at as u64, 6]),
+        // Counts of what is not finite.
+        _ => 0.0,
     }
 }
 

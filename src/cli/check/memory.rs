@@ -1,13 +1,12 @@
 //! The memory that a run takes, reckoned before it starts: what each lane holds, and what they share.
 
-use crate::app::matrix::Matrix;
-use crate::app::snapshots::SNAPSHOTS;
 use crate::datasets::{Dataset, Images};
-use crate::event::{Histogram, LayerHistograms};
+use crate::event::Histogram;
 use crate::experiment::Experiment;
-use crate::model::Memory;
+use crate::history::{Bounds, History, Span};
+use crate::metric::known;
+use crate::model::{HISTOGRAMS, Memory};
 use crate::session::threads;
-use crate::statistic::Statistic;
 use crate::topology::Topology;
 
 /// Batches of a lane as the data set gives them: that of the step which runs, the one that is made ahead, and the
@@ -79,9 +78,11 @@ fn histories(experiment: &Experiment, topology: &Topology) -> u64 {
     let recorded =
         |every: u64| experiment.training.steps.checked_div(every).map_or(0, |recorded| recorded + 1);
     let recording = &experiment.statistics;
-    let histogram = size_of::<LayerHistograms>() + 3 * Histogram::BINS * size_of::<u32>();
-    let snapshots = usize::try_from(recorded(recording.histograms_every)).unwrap_or(SNAPSHOTS);
-    let of_layer = Matrix::bytes_per_column(recorded(recording.every)) * Statistic::ALL.len()
-        + snapshots.min(SNAPSHOTS) * histogram;
+    let histogram = size_of::<Span>() + size_of::<Histogram>() + Histogram::BINS * size_of::<u32>();
+    let most = Bounds::HISTOGRAMS.merged;
+    let histograms = usize::try_from(recorded(recording.histograms_every)).unwrap_or(most).min(most);
+    let metrics = known::ALL.iter().filter(|metric| metric.is_of_layers() || metric.is_of_blocks()).count();
+    let of_layer = History::bytes_of(Bounds::COLUMNS, recorded(recording.every)) * metrics
+        + HISTOGRAMS.len() * histograms * histogram;
     (topology.layers.len() * of_layer) as u64
 }

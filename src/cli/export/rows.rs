@@ -5,8 +5,8 @@ use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
 use super::Format;
-use crate::event::{EvaluationFinished, LaneStarted, Mode, Outcome, Pass, RunEvent, Split, StepFinished};
-use crate::statistic::Subject;
+use crate::event::{Declared, Kind, LaneStarted, Outcome, Pass, RunEvent, Value, Values};
+use crate::metric::{BLOCK, LAYER, Metric, Shape};
 use crate::text;
 use crate::units::{LaneIdx, LayerIdx};
 
@@ -26,16 +26,25 @@ pub(super) struct RowWriter<'a> {
 struct Lane {
     /// Run and lane, up to the step.
     prefix: String,
-    /// Index and name of each layer that is recorded.
+    /// Index and name of each layer that is recorded, as they are.
     layers: Vec<(usize, String)>,
     blocks: Vec<(usize, String)>,
+    declared: Declared,
+    /// What repeats of each metric that was seen: its axes, and index and name of each of its numbers.
+    metrics: Vec<(Metric, Heading)>,
+}
+
+/// What repeats in the rows of a metric, in the form of the format.
+struct Heading {
+    kind: String,
+    name: String,
+    numbers: Vec<(usize, String)>,
 }
 
 /// A number as it is written.
 enum Number {
     F32(f32),
     F64(f64),
-    Count(u64),
 }
 
 impl fmt::Display for Number {
@@ -44,7 +53,6 @@ impl fmt::Display for Number {
         match self {
             Number::F32(x) => write!(f, "{x:?}"),
             Number::F64(x) => write!(f, "{x:?}"),
-            Number::Count(x) => write!(f, "{x}"),
         }
     }
 }
@@ -54,7 +62,6 @@ impl Number {
         match self {
             Number::F32(x) => x.is_finite(),
             Number::F64(x) => x.is_finite(),
-            Number::Count(_) => true,
         }
     }
 }
@@ -75,7 +82,13 @@ impl<'a> RowWriter<'a> {
                 format!("{{\"run\":{},\"lane\":{},\"step\":", escaped(format, run), escaped(format, lane))
             }
         };
-        let lane = |label| Lane { prefix: prefix(label), layers: Vec::new(), blocks: Vec::new() };
+        let lane = |label| Lane {
+            prefix: prefix(label),
+            layers: Vec::new(),
+            blocks: Vec::new(),
+            declared: Declared::default(),
+            metrics: Vec::new(),
+        };
         let lanes = labels.iter().map(lane).collect();
         Ok(RowWriter { format, lanes, buffer: String::new(), out })
     }
@@ -83,56 +96,100 @@ impl<'a> RowWriter<'a> {
     /// Writes the rows of an event.
     pub(super) fn event(&mut self, idx: LaneIdx, event: &RunEvent) -> io::Result<()> {
         let Some(lane) = self.lanes.get_mut(idx.0) else { return Ok(()) };
-        if let RunEvent::LaneStarted(started) = event {
-            lane.name_rows(self.format, started);
+        // What contradicts itself is no event of a log that was read.
+        let _ = lane.declared.note(event);
+        if let Kind::LaneStarted(started) = &event.kind {
+            lane.name_rows(started);
+        }
+        if let Kind::Measured(values) = &event.kind {
+            values.iter().for_each(|(metric, _)| lane.head(self.format, metric));
         }
         self.buffer.clear();
-        let mut rows = Rows { format: self.format, lane, step: event.step().0, buffer: &mut self.buffer };
-        match event {
-            RunEvent::StepFinished(step) => rows.step(step),
-            RunEvent::EvaluationFinished(evaluation) => rows.evaluation(evaluation),
-            RunEvent::LaneStarted(_) => rows.happened("", "lane_started", event),
-            RunEvent::CheckpointWritten(checkpoint) => {
-                rows.happened(&checkpoint.file, "checkpoint_written", event)
+        let mut rows = Rows { format: self.format, lane, step: event.step.0, buffer: &mut self.buffer };
+        match &event.kind {
+            Kind::Measured(values) => rows.measured(event, values),
+            Kind::LaneStarted(_) | Kind::Paused | Kind::Resumed => rows.happened("", event),
+            Kind::MetricsDeclared(declared) => {
+                let names: Vec<&str> = declared.metrics.iter().map(|metric| metric.name()).collect();
+                rows.happened(&names.join(" "), event);
             }
-            RunEvent::NonFiniteFound(found) => {
+            Kind::CheckpointWritten(checkpoint) => rows.happened(&checkpoint.file, event),
+            Kind::NonFiniteFound(found) => {
                 let layer = found.layer.map(|layer| layer.to_string()).unwrap_or_default();
                 let pass = match found.pass {
                     Pass::Forward => "forward",
                     Pass::Backward => "backward",
                     Pass::Update => "update",
                 };
-                rows.happened(&format!("{pass}/{layer}"), "non_finite_found", event);
+                rows.happened(&format!("{pass}/{layer}"), event);
             }
-            RunEvent::Paused(_) => rows.happened("", "paused", event),
-            RunEvent::Resumed(_) => rows.happened("", "resumed", event),
-            RunEvent::LaneResumed(resumed) => {
-                rows.happened(resumed.checkpoint.as_deref().unwrap_or_default(), "lane_resumed", event);
+            Kind::LaneResumed(resumed) => {
+                rows.happened(resumed.checkpoint.as_deref().unwrap_or_default(), event);
             }
-            RunEvent::RecordsLost(lost) => rows.happened(&lost.records.to_string(), "records_lost", event),
-            RunEvent::LaneFinished(end) => {
+            Kind::RecordsLost(lost) => rows.happened(&lost.records.to_string(), event),
+            Kind::LaneFinished(end) => {
                 let outcome = match &end.outcome {
                     Outcome::Completed => "completed",
                     Outcome::Stopped => "stopped",
                     Outcome::Diverged => "diverged",
                     Outcome::Failed { reason } => reason,
                 };
-                rows.happened(outcome, "lane_finished", event);
+                rows.happened(outcome, event);
             }
-            // No scalars: its bins stand in the log.
-            RunEvent::HistogramsTaken(_) => {}
         }
         self.out.write_all(self.buffer.as_bytes())
     }
 }
 
 impl Lane {
-    fn name_rows(&mut self, format: Format, started: &LaneStarted) {
-        let topology = &started.topology;
-        let layers = topology.layers.iter().map(|layer| escaped(format, &layer.name)).enumerate();
+    fn name_rows(&mut self, started: &LaneStarted) {
+        let structure = &started.structure;
+        let layers = structure.layers.iter().map(|layer| layer.name.clone()).enumerate();
         let is_recorded = |at| started.recorded.as_ref().is_none_or(|layers| layers.contains(&LayerIdx(at)));
         self.layers = layers.filter(|(at, _)| is_recorded(*at)).collect();
-        self.blocks = topology.blocks.iter().map(|block| escaped(format, &block.name)).enumerate().collect();
+        self.blocks = structure.blocks.iter().map(|block| block.name.clone()).enumerate().collect();
+        self.metrics.clear();
+    }
+
+    /// Notes what repeats of a metric.
+    fn head(&mut self, format: Format, metric: Metric) {
+        if self.metrics.iter().any(|(known, _)| *known == metric) || metric.shape() == Shape::Histograms {
+            return;
+        }
+        let mut numbers = vec![(0, String::new())];
+        for axis in metric.axes() {
+            let points = self.points(axis);
+            let mut both = Vec::with_capacity(numbers.len() * points.len());
+            for (at, name) in &numbers {
+                both.extend(points.iter().map(|(point, label)| match name.as_str() {
+                    "" => (*point, label.clone()),
+                    _ => (at * points.len() + point, format!("{name}/{label}")),
+                }));
+            }
+            numbers = both;
+        }
+        let name = |(at, name): (usize, String)| (at, escaped(format, &name));
+        let kind = if metric.axes().is_empty() { "scalar".to_owned() } else { metric.axes().join("/") };
+        let kind = inner(format, &kind);
+        let heading = Heading {
+            kind,
+            name: inner(format, metric.name()),
+            numbers: numbers.into_iter().map(name).collect(),
+        };
+        self.metrics.push((metric, heading));
+    }
+
+    /// Index and name of each point of an axis.
+    fn points(&self, axis: &str) -> Vec<(usize, String)> {
+        match axis {
+            LAYER => self.layers.clone(),
+            BLOCK => self.blocks.clone(),
+            _ => {
+                let points = self.declared.axis(axis).map(|axis| &axis.points);
+                let label = |at| points.and_then(|points| points.label(at)).unwrap_or_default();
+                (0..points.map_or(0, |points| points.len())).map(|at| (at, label(at))).collect()
+            }
+        }
     }
 }
 
@@ -145,57 +202,42 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn step(&mut self, step: &StepFinished) {
-        let scalars = [
-            ("loss", Number::F32(step.loss)),
-            ("error", Number::F32(step.error)),
-            ("learning_rate", Number::F64(step.learning_rate)),
-            ("at_ms", Number::F64(step.time.at_ms)),
-            ("step_ms", Number::F64(step.time.step_ms)),
-            ("statistics_ms", Number::F64(step.time.statistics_ms)),
-        ];
-        let nameless = escaped(self.format, "");
-        for (statistic, number) in scalars {
-            self.row("step", None, &nameless, statistic, number);
-        }
-        let lane = self.lane;
-        for (statistic, column) in step.statistics.iter() {
-            let (kind, names) = match statistic.subject() {
-                Subject::Layer => ("layer", &lane.layers),
-                Subject::Block => ("block", &lane.blocks),
+    fn measured(&mut self, event: &RunEvent, values: &Values) {
+        let (lane, nameless) = (self.lane, escaped(self.format, ""));
+        for (metric, value) in values.iter() {
+            let Some((_, heading)) = lane.metrics.iter().find(|(known, _)| *known == metric) else {
+                continue;
             };
-            for (value, (index, name)) in column.iter().zip(names) {
-                self.row(kind, Some(*index), name, statistic.name(), Number::F32(*value));
+            match value {
+                Value::Number(number) => {
+                    self.row(&heading.kind, None, &nameless, &heading.name, Number::F32(*number));
+                }
+                Value::Numbers(numbers) => {
+                    for (number, (index, name)) in numbers.iter().zip(&heading.numbers) {
+                        self.row(&heading.kind, Some(*index), name, &heading.name, Number::F32(*number));
+                    }
+                }
+                // No scalars: its bins stand in the log.
+                Value::Histograms(_) => {}
+            }
+        }
+        let time = &event.time;
+        let times =
+            [("at_ms", Some(time.at_ms)), ("step_ms", time.step_ms), ("statistics_ms", time.statistics_ms)];
+        for (name, time) in times {
+            if let Some(time) = time {
+                self.row("time", None, &nameless, name, Number::F64(time));
             }
         }
     }
 
-    fn evaluation(&mut self, evaluation: &EvaluationFinished) {
-        let name = match (evaluation.split, evaluation.mode) {
-            (Split::Train, Mode::Eval) => "train/eval",
-            (Split::Train, Mode::Batch) => "train/batch",
-            (Split::Test, Mode::Eval) => "test/eval",
-            (Split::Test, Mode::Batch) => "test/batch",
-        };
-        let name = escaped(self.format, name);
-        let scalars = [
-            ("loss", Number::F32(evaluation.loss)),
-            ("error", Number::F32(evaluation.error)),
-            ("images", Number::Count(evaluation.images as u64)),
-            ("at_ms", Number::F64(evaluation.time.at_ms)),
-        ];
-        for (statistic, number) in scalars {
-            self.row("evaluation", None, &name, statistic, number);
-        }
-    }
-
     /// A row for something that has a time and no figure.
-    fn happened(&mut self, name: &str, what: &'static str, event: &RunEvent) {
+    fn happened(&mut self, name: &str, event: &RunEvent) {
         let name = escaped(self.format, name);
-        self.row("event", None, &name, what, Number::F64(event.at_ms()));
+        self.row("event", None, &name, event.kind.name(), Number::F64(event.time.at_ms));
     }
 
-    /// Appends a row; `name` is escaped already, `kind` and `statistic` need not be.
+    /// Appends a row of what is escaped already.
     fn row(&mut self, kind: &str, index: Option<usize>, name: &str, statistic: &str, number: Number) {
         let (prefix, step) = (&self.lane.prefix, self.step);
         let row = &mut *self.buffer;
@@ -217,6 +259,15 @@ impl Rows<'_> {
                 )
             }
         };
+    }
+}
+
+/// A text as a field of the format, without the quotes that JSON has around it.
+fn inner(format: Format, text: &str) -> String {
+    let text = escaped(format, text);
+    match format {
+        Format::Csv => text,
+        Format::Jsonl => text[1..text.len() - 1].to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{LaneEvent, Live, Warning};
-use crate::event::RunEvent;
+use crate::event::{Declared, RunEvent};
 use crate::runlog::{Entry, LogReader, RunLogError, parse_records, read_records};
 use crate::units::LaneIdx;
 
@@ -24,6 +24,8 @@ impl Live {
             // Else it, or one after it, was read from the log before it arrived.
             if bytes.start >= place.applied {
                 place.applied = bytes.end;
+                // What contradicts itself was never written.
+                let _ = place.declared.note(&event);
                 apply(lane, &event, Some(bytes.start));
             }
         }
@@ -51,7 +53,7 @@ impl Live {
         }
         let gap = place.applied..end;
         place.applied = end;
-        let filled = &mut self.filled;
+        let (filled, declared) = (&mut self.filled, &mut place.declared);
         let mut each = |event, offset: Option<u64>| {
             *filled += 1;
             apply(lane, &event, offset);
@@ -59,12 +61,14 @@ impl Live {
         let (written, held) = place.progress.held().part_of(&gap);
         let read = match gap.start {
             // An earlier part of the run, which may have been damaged since.
-            0 => read_beginning(&place.log, written, |event, offset| each(event, Some(offset))),
-            start => read_records(&place.log, start..written, |event, offset| each(event, Some(offset))),
+            0 => read_beginning(&place.log, written, declared, |event, offset| each(event, Some(offset))),
+            start => {
+                read_records(&place.log, start..written, declared, |event, offset| each(event, Some(offset)))
+            }
         };
         let read = read
             .map_err(|error| error.to_string())
-            .and_then(|()| parse_records(&held, |event| each(event, None)));
+            .and_then(|()| parse_records(&held, declared, |event| each(event, None)));
         if let Err(error) = read {
             let problem = format!("events are missing on screen, though not in the log: {error}");
             let _ = self.wires.warnings.try_send(Warning { lane, problem });
@@ -81,7 +85,12 @@ impl Live {
 }
 
 /// Reads the events of a log up to a byte, leaving out what is broken.
-fn read_beginning(log: &Path, end: u64, mut each: impl FnMut(RunEvent, u64)) -> Result<(), RunLogError> {
+fn read_beginning(
+    log: &Path,
+    end: u64,
+    declared: &mut Declared,
+    mut each: impl FnMut(RunEvent, u64),
+) -> Result<(), RunLogError> {
     let mut reader = LogReader::open(log)?;
     while reader.position().offset() < end {
         match reader.next_entry()? {
@@ -91,5 +100,6 @@ fn read_beginning(log: &Path, end: u64, mut each: impl FnMut(RunEvent, u64)) -> 
             None => break,
         }
     }
+    declared.clone_from(reader.position().declared());
     Ok(())
 }

@@ -44,16 +44,20 @@ impl Drift {
     }
 
     fn compare(&mut self, started: &LaneStarted, experiment: &Experiment, dataset: &Dataset) {
-        for change in started.experiment.changes(experiment).iter().filter(|change| change.key != PATH) {
+        let Some(before) = &started.provenance else {
+            return self.add("a lane that is of no experiment".to_owned(), false);
+        };
+        for change in before.experiment.changes(experiment).iter().filter(|change| change.key != PATH) {
             self.add(text(change), !change.key.starts_with("lane.") && change.key != LAYERS);
         }
-        let (before, now) = (&started.topology, (dataset.shape, dataset.classes.len()));
+        let data_set = before.data_set.as_deref();
+        let now = (dataset.shape, dataset.classes.len());
         if (before.input, before.classes) != now {
             let (shape, classes) = now;
             let before = format!("{} in {} classes", before.input, before.classes);
             self.add(format!("images of {shape} in {classes} classes, were {before}"), false);
         }
-        match started.data_set.as_deref() {
+        match data_set {
             Some(hash) if hash != dataset.hash() => {
                 let place = experiment.data.path.as_deref().map(|path| format!(" in {}", path.display()));
                 let (name, place) = (&experiment.data.name, place.unwrap_or_default());

@@ -10,7 +10,7 @@ use super::ahead::Ahead;
 use super::resumption::Saved;
 use super::tap::Tap;
 use crate::datasets::{Batch, BatchOrder};
-use crate::event::{At, LaneFinished, Outcome, RunEvent};
+use crate::event::{Kind, LaneFinished, Outcome, RunEvent, Time};
 use crate::model::{Network, shared_weights_hash};
 use crate::runlog::RunFolder;
 use crate::text::printable;
@@ -29,8 +29,8 @@ pub(super) fn run(setup: &Arc<Setup>, lane: LaneIdx, order: BatchOrder, mut tap:
         Err(panic) => format!("the lane's thread panicked: {}", message(&*panic)),
     };
     let outcome = Outcome::Failed { reason: printable(&failed) };
-    let time = At { at_ms: (setup.clock)() };
-    tap.accept(RunEvent::LaneFinished(LaneFinished { step: tap.step, outcome: outcome.clone(), time }));
+    let kind = Kind::LaneFinished(LaneFinished { outcome: outcome.clone() });
+    tap.accept(RunEvent { step: tap.step, time: Time::at((setup.clock)()), kind });
     tap.close();
     outcome
 }
@@ -80,7 +80,7 @@ fn build_or_restore(
     let Some(resumption) = setup.resumed.get(lane.0).filter(|lane| lane.started.is_some()) else {
         return Ok((build()?, None));
     };
-    let changes = setup.changes.clone();
+    let (changes, declared) = (setup.changes.clone(), resumption.declared.clone());
     for saved in resumption.checkpoints.iter().rev() {
         let mut network = build()?;
         let step = saved.step;
@@ -90,12 +90,12 @@ fn build_or_restore(
                     tap.warn(format!("the checkpoint of step {step} is unverified: an earlier version wrote it, without checksums"));
                 }
                 let (checkpoint, evaluated) = (Some(saved.file.clone()), saved.evaluated.clone());
-                return Ok((network, Some(Resumed { step, checkpoint, evaluated, changes })));
+                return Ok((network, Some(Resumed { step, checkpoint, evaluated, changes, declared })));
             }
             Err(problem) => tap.warn(format!("the checkpoint of step {step} is passed over: {problem}")),
         }
     }
-    Ok((build()?, Some(Resumed { changes, ..Resumed::default() })))
+    Ok((build()?, Some(Resumed { changes, declared, ..Resumed::default() })))
 }
 
 /// Takes a checkpoint's weights and optimiser back.

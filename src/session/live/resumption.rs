@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::event::{CheckpointWritten, Checksums, Columns, LaneStarted, Mode, Outcome, RunEvent, Split};
+use crate::event::{Checksums, Kind, LaneStarted, Mode, Outcome, RunEvent, Split, evaluated};
+use crate::metric::{Metric, Shape};
 use crate::runlog::{Entry, LaneSummary, LogReader, RunFolder, RunLogError, Superseded};
 use crate::units::{LaneIdx, Step};
 
@@ -23,9 +24,20 @@ pub(super) struct Resumption {
     pub(super) at_ms: f64,
     /// What it came to.
     pub(super) summary: LaneSummary,
-    /// The passes of the last step's evaluation.
+    /// The metrics that its log declares.
+    pub(super) declared: Vec<Metric>,
+    /// The last step that something was measured at, and the passes of its evaluation.
+    measured: Step,
     evaluated: Vec<(Split, Mode)>,
 }
+
+/// All passes that an evaluation may have.
+const PASSES: &[(Split, Mode)] = &[
+    (Split::Train, Mode::Eval),
+    (Split::Train, Mode::Batch),
+    (Split::Test, Mode::Eval),
+    (Split::Test, Mode::Batch),
+];
 
 /// A checkpoint as its record tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +64,8 @@ impl Resumption {
             next_number: 1,
             at_ms: 0.0,
             summary: LaneSummary::new(name, folder.manifest().steps),
+            declared: Vec::new(),
+            measured: Step(0),
             evaluated: Vec::new(),
         };
         let log = folder.log(lane).unwrap_or_default();
@@ -65,13 +79,14 @@ impl Resumption {
         let (mut superseded, mut events) = (Superseded::default(), Vec::new());
         while let Some(entry) = reader.next_entry()? {
             let Entry::Event { mut event, bytes } = entry else { continue };
-            found.at_ms = found.at_ms.max(event.at_ms());
+            found.at_ms = found.at_ms.max(event.time.at_ms);
             superseded.note(&event, &bytes);
-            match &mut event {
+            if let Kind::Measured(values) = &mut event.kind {
                 // What a log mostly consists of matters to nobody here.
-                RunEvent::HistogramsTaken(_) => continue,
-                RunEvent::StepFinished(step) => step.statistics = Columns::default(),
-                _ => {}
+                values.retain(|metric| metric.shape() == Shape::Scalar);
+                if values.is_empty() {
+                    continue;
+                }
             }
             events.push((event, bytes));
         }
@@ -85,26 +100,33 @@ impl Resumption {
         }
         found.log_bytes = Some(whole);
         found.next_number = reader.position().next_number();
+        found.declared = reader.position().declared().metrics().to_vec();
         Ok(found)
     }
 
     /// Takes in the lane's next effective event.
     fn note(&mut self, event: &RunEvent) {
         self.summary.note(event);
-        match event {
-            RunEvent::LaneStarted(started) => self.started = Some(started.clone()),
-            RunEvent::StepFinished(_) => self.evaluated.clear(),
-            RunEvent::EvaluationFinished(evaluation) => {
-                self.evaluated.push((evaluation.split, evaluation.mode));
+        match &event.kind {
+            Kind::LaneStarted(started) => self.started = Some(started.clone()),
+            Kind::Measured(values) => {
+                if event.step > self.measured {
+                    self.evaluated.clear();
+                    self.measured = event.step;
+                }
+                let is_made = |&(split, mode): &(Split, Mode)| {
+                    evaluated(split, mode).iter().all(|metric| values.number(*metric).is_some())
+                };
+                self.evaluated.extend(PASSES.iter().filter(|pass| is_made(pass)));
             }
-            RunEvent::CheckpointWritten(written) => {
+            Kind::CheckpointWritten(written) => {
                 // Another one of the same step has the same file.
                 self.checkpoints.retain(|saved| saved.file != written.file);
                 let (file, evaluated) = (written.file.clone(), self.evaluated.clone());
-                let CheckpointWritten { step, checksums, .. } = *written;
+                let (step, checksums) = (event.step, written.checksums);
                 self.checkpoints.push(Saved { file, checksums, step, evaluated });
             }
-            RunEvent::LaneFinished(finished) => {
+            Kind::LaneFinished(finished) => {
                 let for_good = matches!(finished.outcome, Outcome::Completed | Outcome::Diverged);
                 self.outcome = for_good.then(|| finished.outcome.clone());
             }

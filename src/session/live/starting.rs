@@ -13,6 +13,7 @@ use super::status::{self, Board};
 use super::tap::{Progress, Tap, Wires};
 use super::{Command, Live, LiveLane, SessionError, Setup, lane};
 use crate::datasets::BatchOrder;
+use crate::event::Declared;
 use crate::runlog::{LogKeeper, RunFolder, RunLock, Status};
 use crate::session::control::Order;
 use crate::session::permits::Permits;
@@ -127,6 +128,7 @@ impl Live {
                 earlier,
                 applied: 0,
                 dropped: 0,
+                declared: Declared::default(),
             });
         }
         let writer = match kept {
@@ -152,7 +154,18 @@ impl Live {
         let thread =
             thread.map_err(|cause| SessionError::Thread { purpose: format!("lane {name}"), cause })?;
         let (thread, outcome) = (Some(thread), None);
-        Ok(LiveLane { name, log, orders, progress, thread, outcome, earlier, applied: 0, dropped: 0 })
+        Ok(LiveLane {
+            name,
+            log,
+            orders,
+            progress,
+            thread,
+            outcome,
+            earlier,
+            applied: 0,
+            dropped: 0,
+            declared: Declared::default(),
+        })
     }
 
     /// Lets the run's owner give it orders from elsewhere; training goes on where that cannot be.

@@ -144,20 +144,19 @@ pub(super) fn keep(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{At, LaneFinished, Moment, Outcome};
+    use crate::event::{Kind, LaneFinished, Outcome};
     use crate::units::Step;
 
     #[test]
     fn a_change_of_state_is_told_at_once_and_the_end_at_the_end() {
         let board = Board::new(["a", "b"].map(|name| LaneSummary::new(name, 9)).to_vec());
         let (a, b) = (board.pulse(LaneIdx(0)), board.pulse(LaneIdx(1)));
-        let time = At { at_ms: 5.0 };
-        a.note(&RunEvent::Paused(Moment { step: Step(1), time }));
+        a.note(&RunEvent::new(Step(1), 5.0, Kind::Paused));
         let start = Instant::now();
         let (lanes, over) = board.wait();
         assert_eq!((lanes[0].state, lanes[1].state, over), (State::Paused, State::Running, false));
-        let finished = LaneFinished { step: Step(9), outcome: Outcome::Completed, time };
-        a.note(&RunEvent::LaneFinished(finished));
+        let finished = Kind::LaneFinished(LaneFinished { outcome: Outcome::Completed });
+        a.note(&RunEvent::new(Step(9), 5.0, finished));
         drop(a);
         assert!(!board.wait().1);
         drop(b);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::event::RunEvent;
+use crate::event::{Kind, RunEvent};
 
 /// The longest that a record waits, beside at a checkpoint: what a machine that loses its power forgets.
 const EVERY: Duration = Duration::from_secs(10);
@@ -22,7 +22,7 @@ pub(super) struct Syncing {
 impl Syncing {
     /// Whether the log is to be put on the disk after this event.
     pub(super) fn is_due(&self, event: &RunEvent) -> bool {
-        matches!(event, RunEvent::CheckpointWritten(_) | RunEvent::LaneStarted(_) | RunEvent::Paused(_))
+        matches!(event.kind, Kind::CheckpointWritten(_) | Kind::LaneStarted(_) | Kind::Paused)
             || self.last.is_none_or(|last| last.elapsed() >= EVERY)
     }
 

@@ -159,7 +159,7 @@ impl Tap {
 
 impl Sink for Tap {
     fn accept(&mut self, event: RunEvent) {
-        self.step = event.step();
+        self.step = event.step;
         let bytes = self.write(&event);
         self.pulse.note(&event);
         // Where the channel is full the event is found in the log; where nobody listens it need not be.
@@ -198,7 +198,7 @@ mod tests {
 
     use super::super::status::Board;
     use super::*;
-    use crate::event::{At, Moment};
+    use crate::event::{Kind, Time};
     use crate::runlog::{LaneSummary, LogWriter};
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
         let mut tap =
             Tap::open(LaneIdx(1), log, wires, Arc::clone(&progress), Arc::default(), pulse, permits);
         for step in 1..=4 {
-            tap.accept(RunEvent::Paused(Moment { step: Step(step), time: At::default() }));
+            tap.accept(RunEvent { step: Step(step), time: Time::default(), kind: Kind::Paused });
         }
         let bytes: Vec<_> = arrived.try_iter().map(|event| event.bytes).collect();
         assert!(bytes.is_sorted_by(|a, b| a.end == b.start && a.start < b.start), "{bytes:?}");

@@ -10,7 +10,7 @@ use ratatui::layout::Rect;
 use super::*;
 use crate::app::specimen::{self, Specimen};
 use crate::app::{LaneLabel, ViewKind};
-use crate::event::{At, Moment, RunEvent};
+use crate::event::{Kind, RunEvent};
 use crate::experiment::Shortcut;
 use crate::theme::{Background, Characters, Colors};
 use crate::tui::Saved;
@@ -68,15 +68,17 @@ impl Source for Live {
         select.recv(&self.events);
     }
 
-    fn drain(&mut self, fold: &mut dyn FnMut(LaneIdx, &RunEvent, Option<u64>)) {
+    fn drain(&mut self, app: &mut App) -> bool {
+        let mut news = false;
         loop {
             match self.events.try_recv() {
-                Ok((lane, event)) => fold(lane, &event, None),
+                Ok((lane, event)) => app.apply(lane, &event),
                 Err(error) => {
                     self.ended = error.is_disconnected();
-                    return;
+                    return news;
                 }
             }
+            news = true;
         }
     }
 
@@ -183,8 +185,8 @@ fn that_it_pauses_is_said_until_it_has_paused() {
     let said = |dashboard: &Dashboard<'_>| dashboard.notice.as_ref().map(|(text, _)| text.clone());
     dashboard.fold();
     assert_eq!(said(&dashboard).as_deref(), Some(PAUSING));
-    let moment = Moment { step: Step(30), time: At { at_ms: 9e9 } };
-    events.send((LaneIdx(0), RunEvent::Paused(moment))).unwrap();
+    let paused = RunEvent::new(Step(30), 9e9, Kind::Paused);
+    events.send((LaneIdx(0), paused)).unwrap();
     dashboard.fold();
     assert_eq!(said(&dashboard), None);
 }

@@ -29,7 +29,11 @@ pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) 
         widgets::put(buffer, area, area.x, area.y, "not both lanes have started yet", theme.muted());
         return;
     };
-    let fairness = compare(started_a, started_b);
+    let Some(fairness) = compare(started_a, started_b) else {
+        let text = "they do not tell where they come from, so whether they may be compared is not known";
+        widgets::put(buffer, area, area.x, area.y, text, theme.muted());
+        return;
+    };
     draw_verdict(app, (a, b), &fairness, area, buffer, theme);
     let names = [lanes::name(app, a), lanes::name(app, b)];
     let styles = [lanes::style(a, theme), lanes::style(b, theme)];

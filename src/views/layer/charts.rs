@@ -4,23 +4,21 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{NOT_RECORDED, curves, lanes};
-use crate::app::comparison::between_columns;
+use crate::app::comparison::between_points;
 use crate::app::{App, Lane};
-use crate::statistic::Scale;
+use crate::metric::Scale;
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
 use crate::widgets::{self, Axis, Bucket, Extent, LineChart, Series, SeriesKind};
 
 /// A lane's history of the layer; empty where it has none.
 fn history(app: &App, lane: &Lane) -> Vec<Bucket> {
-    let matrix = lane.statistic(app.options().statistic);
-    let both = matrix.zip(app.layer_in(lane));
-    both.map(|(matrix, layer)| curves::history(app, lane, matrix, layer.0)).unwrap_or_default()
+    let layer = app.layer_in(lane);
+    layer.map(|layer| curves::history(app, lane, app.statistic(), layer.0)).unwrap_or_default()
 }
 
 fn at_cursor(app: &App, lane: &Lane) -> Option<f64> {
-    let row = lane.statistic_at(app.options().statistic, app.step())?;
-    row.last(app.layer_in(lane)?.0).map(f64::from)
+    lane.layer_value(app.statistic(), app.step(), app.layer_in(lane)?).map(f64::from)
 }
 
 /// Draws a chart for each group of lanes.
@@ -44,7 +42,7 @@ pub(super) fn step_at(app: &App, shown: &[&Lane], area: Rect, column: u16) -> Op
 }
 
 fn shared_axis<'a, 'l: 'a>(app: &App, lanes: impl Iterator<Item = &'a &'l Lane>) -> Axis {
-    let statistic = app.options().statistic;
+    let statistic = app.statistic();
     let values = lanes.flat_map(|lane| history(app, lane)).map(|bucket| bucket.extent);
     let reference = curves::reference(statistic).map(|value| Extent::of(value as f32));
     Axis::fit(values.chain(reference), curves::is_log(app, statistic)).with_margin(0.05)
@@ -70,9 +68,9 @@ fn with_chart(app: &App, shown: &[&Lane], y: Axis, theme: &Theme, then: impl FnO
             read_out: at_cursor(app, lane),
         })
         .collect();
-    let title = app.options().statistic.name();
+    let title = app.statistic().name();
     let (x, x_name) = (curves::x_range(app), app.options().axis.name());
-    let (cursor, reference) = (cursor(app), curves::reference(app.options().statistic));
+    let (cursor, reference) = (cursor(app), curves::reference(app.statistic()));
     then(LineChart { title, series: &series, x, x_name, y: Some(y), log: false, cursor, reference });
 }
 
@@ -84,11 +82,11 @@ pub(super) fn cursor(app: &App) -> Option<f64> {
 /// Draws what lies between the two lanes' layers over time: the ratio in decades, or the difference.
 pub(super) fn render_ratio(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let Some((a, b)) = app.pair() else { return };
-    let statistic = app.options().statistic;
+    let statistic = app.statistic();
     let points = || {
         let (layer_a, layer_b) = (app.layer_in(a)?, app.layer_in(b)?);
-        let (matrix_a, matrix_b) = (a.statistic(statistic)?, b.statistic(statistic)?);
-        Some(between_columns(statistic.scale(), (matrix_a, layer_a.0), (matrix_b, layer_b.0)))
+        let (of_a, of_b) = (a.points_of(statistic, layer_a.0), b.points_of(statistic, layer_b.0));
+        Some(between_points(statistic.scale(), of_a, of_b))
     };
     let points = points().unwrap_or_default();
     let after = points.partition_point(|(step, _)| *step <= app.step());

@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use super::lanes;
 use crate::app::comparison::between;
 use crate::app::{App, Lane};
-use crate::statistic::{Scale, Statistic, Subject};
+use crate::metric::{Metric, Scale, known};
 use crate::theme::Theme;
 use crate::widgets::{Column, Table, short};
 
@@ -22,14 +22,14 @@ pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) 
     };
     let names: Vec<String> = shown.iter().map(|lane| lanes::name(app, lane)).collect();
     // Counts of what is not finite have the longest names and are zero while all is well.
-    let says_something = |s: Statistic| {
-        let counts = matches!(s, Statistic::ActivationNonFinite | Statistic::WeightGradientNonFinite);
+    let says_something = |s: Metric| {
+        let counts = [known::ACTIVATION_NON_FINITE, known::WEIGHT_GRADIENT_NON_FINITE].contains(&s);
         let zero = || shown.iter().all(|lane| value(app, lane, s).is_none_or(|count| count == 0.0));
-        s == app.options().statistic || !counts || !zero()
+        s == app.statistic() || !counts || !zero()
     };
-    let of_layers = Statistic::ALL.iter().copied().filter(|s| s.subject() == Subject::Layer);
-    let statistics: Vec<Statistic> = of_layers.filter(|s| says_something(*s)).collect();
-    let selected = statistics.iter().position(|s| *s == app.options().statistic);
+    let of_layers = app.statistics(false).into_iter().filter(|metric| metric.is_of_layers());
+    let statistics: Vec<Metric> = of_layers.filter(|s| says_something(*s)).collect();
+    let selected = statistics.iter().position(|s| *s == app.statistic());
     let rows: Vec<Vec<(String, Style)>> = statistics.iter().map(|s| row(app, &shown, *s, theme)).collect();
     let mut columns = vec![Column { title: "statistic", right: false, dispensable: 0 }];
     columns.extend(names.iter().map(|name| Column { title: name, right: true, dispensable: 0 }));
@@ -39,9 +39,9 @@ pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) 
     Table { columns: &columns, rows: &rows, selected }.render(area, buffer, theme);
 }
 
-fn row(app: &App, shown: &[&Lane], statistic: Statistic, theme: &Theme) -> Vec<(String, Style)> {
+fn row(app: &App, shown: &[&Lane], statistic: Metric, theme: &Theme) -> Vec<(String, Style)> {
     let values: Vec<Option<f32>> = shown.iter().map(|lane| value(app, lane, statistic)).collect();
-    let mut cells = vec![(statistic.name().to_owned(), theme.text())];
+    let mut cells = vec![(statistic.to_string(), theme.text())];
     for (lane, value) in shown.iter().zip(&values) {
         let style = match value {
             Some(value) if !value.is_finite() => theme.error(),
@@ -64,7 +64,6 @@ fn row(app: &App, shown: &[&Lane], statistic: Statistic, theme: &Theme) -> Vec<(
     cells
 }
 
-fn value(app: &App, lane: &Lane, statistic: Statistic) -> Option<f32> {
-    let row = lane.statistic_at(statistic, app.step())?;
-    row.last(app.layer_in(lane)?.0)
+fn value(app: &App, lane: &Lane, statistic: Metric) -> Option<f32> {
+    lane.layer_value(statistic, app.step(), app.layer_in(lane)?)
 }

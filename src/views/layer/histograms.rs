@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use super::{NOT_RECORDED, charts, curves, lanes};
 use crate::app::{App, Lane};
 use crate::event::Histogram;
+use crate::history::Row;
 use crate::theme::Theme;
 use crate::widgets::{self, HistogramBars, HistogramHistory};
 
@@ -43,10 +44,11 @@ pub(super) fn render(app: &App, columns: &[(&Lane, Rect)], buffer: &mut Buffer, 
 }
 
 fn render_bars(app: &App, lane: &Lane, area: Rect, bins: (usize, usize), buffer: &mut Buffer, theme: &Theme) {
-    let at_cursor = app.layer_in(lane).and_then(|layer| lane.snapshots().at(app.step(), layer));
-    let Some((step, layer)) = at_cursor.filter(|_| area.height >= 3) else { return };
-    let histogram = app.options().histogram.of(layer);
-    let title = format!("{} at step {}", app.options().histogram.name(), step);
+    let kind = app.options().histogram;
+    let taken = app.layer_in(lane).and_then(|layer| lane.histograms(kind.metric(), layer));
+    let Some(row) = taken.and_then(|taken| taken.at(app.step())).filter(|_| area.height >= 3) else { return };
+    let Some(histogram) = row.histogram(0) else { return };
+    let title = format!("{} at step {}", kind.name(), row.span.last_step);
     widgets::put(buffer, area, area.x, area.y, &title, theme.heading());
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     HistogramBars { histogram, bins, style: lanes::style(lane, theme) }.render(body, buffer, theme);
@@ -57,10 +59,10 @@ static NOTHING: Histogram = Histogram { first: 0, counts: Vec::new(), non_finite
 
 fn history<'a>(app: &App, lane: &'a Lane) -> Vec<(f64, &'a Histogram)> {
     let Some(layer) = app.layer_in(lane) else { return Vec::new() };
-    let kind = app.options().histogram;
-    let taken = lane.snapshots().of_layer(layer);
-    let mut all: Vec<(f64, &Histogram)> =
-        taken.map(|(first, _, layer)| (curves::x_of(app, lane, first), kind.of(layer))).collect();
+    let taken = lane.histograms(app.options().histogram.metric(), layer);
+    let rows = taken.map(|taken| taken.rows()).into_iter().flatten();
+    let one = |row: Row<'a>| Some((curves::x_of(app, lane, row.span.first_step), row.histogram(0)?));
+    let mut all: Vec<(f64, &Histogram)> = rows.filter_map(one).collect();
     if let Some((last, _)) = all.last().copied() {
         // The last one stands for as long as the one before it did, a single one where it was taken.
         let stands = all.len().checked_sub(2).map_or(0.0, |before| last - all[before].0);

@@ -5,16 +5,16 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use super::{card, lanes};
+use crate::app::App;
 use crate::app::comparison::difference;
-use crate::app::series::Series;
-use crate::app::{App, Lane};
-use crate::event::{Mode, Split};
+use crate::history::History;
+use crate::metric::{Metric, known};
 use crate::theme::Theme;
 use crate::units::Step;
 use crate::widgets;
 
 /// The difference of two curves under the chosen smoothing.
-pub(super) fn difference_of(app: &App, a: &Series, b: &Series) -> Vec<(Step, f32)> {
+pub(super) fn difference_of(app: &App, a: &History, b: &History) -> Vec<(Step, f32)> {
     difference(a, b, app.options().smoothing.decay())
 }
 
@@ -30,19 +30,15 @@ pub(super) fn render_card(app: &App, area: Rect, buffer: &mut Buffer, theme: &Th
     let title = format!("{} - {}", lanes::name(app, a), lanes::name(app, b));
     lanes::title(buffer, area, vec![Span::styled(format!("{title} "), theme.heading())], theme);
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    let evaluated = |split| {
-        let error = |lane: &Lane| Some(lane.evaluations(split, Mode::Eval).error.at(app.step())?.last);
-        Some(error(a)? - error(b)?)
-    };
-    let raw = |series: fn(&Lane) -> &Series| {
-        Some(card::at(series(a), app.step())? - card::at(series(b), app.step())?)
+    let apart = |metric: Metric| {
+        Some(card::at(a.scalar(metric), app.step())? - card::at(b.scalar(metric), app.step())?)
     };
     let points = |share: Option<f32>| share.map(|x| format!("{:+.1} points", x * 100.0));
     let rows = [
-        ("loss", raw(Lane::loss).map(|x| signed(x.into()))),
-        ("batch error", points(raw(Lane::error))),
-        ("train eval", points(evaluated(Split::Train))),
-        ("test eval", points(evaluated(Split::Test))),
+        ("loss", apart(known::LOSS).map(|x| signed(x.into()))),
+        ("batch error", points(apart(known::ERROR))),
+        ("train eval", points(apart(known::TRAIN_ERROR))),
+        ("test eval", points(apart(known::TEST_ERROR))),
     ];
     for (row, (name, value)) in rows.into_iter().enumerate().take(usize::from(body.height)) {
         let y = body.y + row as u16;

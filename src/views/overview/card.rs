@@ -7,10 +7,10 @@ use ratatui::text::{Line, Span};
 
 use super::lanes;
 use crate::app::health::Finding;
-use crate::app::series::Series;
 use crate::app::{App, Lane, LaneState};
-use crate::event::{Mode, Split};
 use crate::experiment::Shortcut;
+use crate::history::History;
+use crate::metric::{Metric, known};
 use crate::text::{percent, printable};
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
@@ -71,7 +71,8 @@ fn name_style(app: &App, lane: &Lane, theme: &Theme) -> Style {
 fn title<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Vec<Span<'a>> {
     let name = lanes::name_within(app, lane, usize::from(width).saturating_sub(2), theme);
     let room = usize::from(width).saturating_sub(widgets::width(&name) + 5);
-    let parameters = lane.topology().map(|t| format!(", {} parameters", grouped(t.parameters())));
+    let parameters =
+        lane.structure().and_then(|all| Some(format!(", {} parameters", grouped(all.parameters()?))));
     let network = lane.configuration().map(|lane| {
         let shortcut = match lane.shortcut {
             Shortcut::None => "no shortcuts",
@@ -133,7 +134,7 @@ fn render_figures(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme
     let columns = (area.width / cell).max(1);
     let width = area.width / columns;
     let mut figures = figures(app, lane, long);
-    if area.height == 1 {
+    if area.height == 1 && figures.len() > 4 {
         // Where there is room for one row only, what counts in the end stands in it.
         figures.swap(2, 4);
     }
@@ -145,37 +146,48 @@ fn render_figures(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme
     }
 }
 
-type Figure = (&'static str, String, Option<Style>);
+type Figure = (String, String, Option<Style>);
 
 fn figures(app: &App, lane: &Lane, long: bool) -> Vec<Figure> {
+    if !lane.declared().metrics().contains(&known::LOSS) {
+        return declared_figures(app, lane);
+    }
     let step = app.step();
     let bold = Some(Style::new().add_modifier(Modifier::BOLD));
-    let evaluated = |split, mode| lane.evaluations(split, mode).error.at(step).map(|bucket| bucket.last);
+    let evaluated = |metric: Metric| at(lane.scalar(metric), step);
     let percent = |share: Option<f32>| share.map_or("-".to_owned(), percent);
     let of = |value: Option<f64>| value.map_or("-".to_owned(), short);
-    let rate = lane.learning_rate().at(step).map(|bucket| f64::from(bucket.last));
+    let rate = at(lane.learning_rate(), step).map(f64::from);
     let images = lane.images_per_second().map_or("-".to_owned(), |rate| grouped(rate.round() as u64));
     let statistics = lane.pace().statistics_share().map(|share| share as f32);
-    let mut figures: Vec<Figure> = vec![
+    let mut figures = vec![
         ("loss", of(at(lane.loss(), step).map(f64::from)), bold),
         (if long { "batch error" } else { "error" }, percent(at(lane.error(), step)), bold),
         (if long { "learning rate" } else { "rate" }, of(rate), None),
-        (if long { "train eval" } else { "train" }, percent(evaluated(Split::Train, Mode::Eval)), None),
-        (if long { "test eval" } else { "test" }, percent(evaluated(Split::Test, Mode::Eval)), None),
+        (if long { "train eval" } else { "train" }, percent(evaluated(known::TRAIN_ERROR)), None),
+        (if long { "test eval" } else { "test" }, percent(evaluated(known::TEST_ERROR)), None),
         (if long { "images/s" } else { "img/s" }, images, None),
     ];
     if long {
         let epoch = lane.epoch_of(step.min(lane.last_step())).map(|epoch| (epoch * 10.0).round() / 10.0);
-        figures.push(("train batch", percent(evaluated(Split::Train, Mode::Batch)), None));
+        figures.push(("train batch", percent(evaluated(known::TRAIN_BATCH_ERROR)), None));
         figures.push(("statistics", percent(statistics), None));
         figures.push(("epoch", of(epoch), None));
     }
-    figures
+    figures.into_iter().map(|(name, value, style)| (name.to_owned(), value, style)).collect()
+}
+
+/// The single numbers of a lane that has no loss.
+fn declared_figures(app: &App, lane: &Lane) -> Vec<Figure> {
+    let scalars = app.scalars().into_iter().filter(|metric| lane.declared().metrics().contains(metric));
+    let value =
+        |metric: Metric| at(lane.scalar(metric), app.step()).map_or("-".to_owned(), |x| short(x.into()));
+    scalars.map(|metric| (metric.to_string(), value(metric), None)).collect()
 }
 
 /// What was recorded at a step, or last before it.
-pub(super) fn at(series: &Series, step: Step) -> Option<f32> {
-    series.at(step).map(|bucket| bucket.last)
+pub(super) fn at(scalar: &History, step: Step) -> Option<f32> {
+    scalar.at(step)?.last(0)
 }
 
 /// What the log lacks, else the worst finding open at the cursor, the newest of equals.
@@ -207,7 +219,7 @@ fn finding_line<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'
 #[cfg(test)]
 mod tests {
     use crate::app::specimen;
-    use crate::event::{At, RecordsLost, RunEvent};
+    use crate::event::{Kind, RecordsLost, RunEvent, Time};
     use crate::theme::Theme;
     use crate::units::{LaneIdx, Step};
     use crate::views::{Format, snapshot};
@@ -217,9 +229,8 @@ mod tests {
         let mut app = specimen::plain_beside_residual();
         let frame = |app: &_| snapshot(app, (120, 40), &Theme::default(), Format::Text);
         assert!(!frame(&app).contains("lacks"));
-        let time = At { at_ms: 1e4 };
-        let lost = RecordsLost { records: 1_234, first: Step(20), last: Step(90), time };
-        app.apply(LaneIdx(0), &RunEvent::RecordsLost(lost));
+        let kind = Kind::RecordsLost(RecordsLost { records: 1_234, first: Step(20) });
+        app.apply(LaneIdx(0), &RunEvent { step: Step(90), time: Time::at(1e4), kind });
         assert!(frame(&app).contains("the log lacks 1,234 records"), "{}", frame(&app));
     }
 }

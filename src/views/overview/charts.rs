@@ -6,11 +6,10 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::{between, curves, lanes};
-use crate::app::series;
 use crate::app::smoothing::smoothed;
 use crate::app::{App, Lane};
-use crate::event::{Mode, Split};
-use crate::statistic::Scale;
+use crate::history::{History, Point};
+use crate::metric::{Metric, Scale, known};
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
 use crate::widgets::{Axis, Bucket, Extent, LineChart, Series, SeriesKind};
@@ -20,38 +19,34 @@ const LEAST_WIDTH_OF_TRAIN_POINTS: u16 = 48;
 
 /// What a chart shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum What {
-    /// Cross-entropy.
-    Loss,
-    /// Share classified wrongly, in percent.
-    Error,
-    /// The difference of two lanes' losses.
-    LossDifference,
-    /// The difference of two lanes' errors, in points.
-    ErrorDifference,
+pub(super) struct What {
+    metric: Metric,
+    /// Whether it is the difference of two lanes.
+    is_difference: bool,
 }
 
 impl What {
+    /// What the two charts of the overview show.
+    pub(super) fn both(app: &App) -> [What; 2] {
+        app.curves().map(|metric| What { metric, is_difference: false })
+    }
+
     pub(super) fn difference(self) -> What {
-        match self {
-            What::Loss | What::LossDifference => What::LossDifference,
-            What::Error | What::ErrorDifference => What::ErrorDifference,
-        }
+        What { is_difference: true, ..self }
     }
 
-    /// What shares are multiplied by to be shown.
+    /// Whether it is a share, which is shown in percent and is never more than all of it.
+    fn is_share(self) -> bool {
+        self.metric.unit() == "share"
+    }
+
+    /// What values are multiplied by to be shown.
     fn factor(self) -> f32 {
-        match self {
-            What::Loss | What::LossDifference => 1.0,
-            What::Error | What::ErrorDifference => 100.0,
-        }
+        if self.is_share() { 100.0 } else { 1.0 }
     }
 
-    fn series(self, lane: &Lane) -> &series::Series {
-        match self {
-            What::Loss | What::LossDifference => lane.loss(),
-            What::Error | What::ErrorDifference => lane.error(),
-        }
+    fn series(self, lane: &Lane) -> &History {
+        lane.scalar(self.metric)
     }
 }
 
@@ -71,8 +66,7 @@ impl<'a> Chart<'a> {
 /// The scales that charts of one kind share.
 pub(super) struct Scales {
     x: (f64, f64),
-    loss: Axis,
-    error: Axis,
+    y: [(Metric, Axis); 2],
 }
 
 impl Scales {
@@ -81,48 +75,48 @@ impl Scales {
         let fit = |what: What| {
             let extents = app.visible_lanes().flat_map(|lane| {
                 // Of evaluations only the newest count: under running statistics the first ones are wild.
-                let newest = evaluated(lane, what).into_iter().filter_map(|(series, _)| series.last());
-                let newest = newest.map(|bucket| Extent::of(bucket.last * what.factor()));
-                bulk(what.series(lane).buckets(), what.factor()).into_iter().chain(newest)
+                let newest =
+                    evaluated(lane, what).into_iter().filter_map(|(scalar, _)| scalar.last()?.last(0));
+                let newest = newest.map(|last| Extent::of(last * what.factor()));
+                bulk(what.series(lane), what.factor()).into_iter().chain(newest)
             });
             let fitted = Axis::fit(extents, log);
-            if log { fitted.with_margin(0.03) } else { Axis::new(0.0, fitted.high() * 1.05, false) }
+            match what.metric.scale() {
+                // An error is a share: its linear scale is always the whole of it.
+                _ if what.is_share() && !log => Axis::new(0.0, 100.0, false),
+                Scale::Linear if !log => Axis::new(fitted.low().min(0.0), fitted.high() * 1.05, false),
+                _ => fitted.with_margin(0.03),
+            }
         };
-        // An error is a share: its linear scale is always the whole of it.
-        let error = if log { fit(What::Error) } else { Axis::new(0.0, 100.0, false) };
-        Scales { x: curves::x_range(app), loss: fit(What::Loss), error }
+        Scales { x: curves::x_range(app), y: What::both(app).map(|what| (what.metric, fit(what))) }
     }
 
     fn of_chart(&self, what: What) -> Option<Axis> {
-        match what {
-            What::Loss => Some(self.loss),
-            What::Error => Some(self.error),
-            What::LossDifference | What::ErrorDifference => None,
-        }
+        let axis = self.y.iter().find(|(metric, _)| *metric == what.metric).map(|(_, axis)| *axis);
+        axis.filter(|_| !what.is_difference)
     }
 }
 
 /// The extents of values without their uppermost hundredth: a few spikes must not flatten all the rest. They
 /// are marked at the chart's edge instead.
-fn bulk(buckets: &[series::Bucket], factor: f32) -> Option<Extent> {
-    let mut highs: Vec<f32> = buckets.iter().map(|b| b.max).filter(|x| x.is_finite()).collect();
+fn bulk(scalar: &History, factor: f32) -> Option<Extent> {
+    let cells: Vec<_> = scalar.points(0).map(|Point { cell, .. }| cell).collect();
+    let mut highs: Vec<f32> = cells.iter().map(|cell| cell.max).filter(|x| x.is_finite()).collect();
     let at = highs.len().checked_sub(1)? * 99 / 100;
     let (_, high, _) = highs.select_nth_unstable_by(at, f32::total_cmp);
-    let low = buckets.iter().map(|b| b.min).fold(f32::NAN, f32::min);
+    let low = cells.iter().map(|cell| cell.min).fold(f32::NAN, f32::min);
     Some([low * factor, *high * factor].into_iter().collect())
 }
 
 /// The evaluations that belong into a chart, with their names.
-fn evaluated(lane: &Lane, what: What) -> Vec<(&series::Series, &'static str)> {
-    let both = [(Split::Train, "train"), (Split::Test, "test")];
-    let of = |(split, name)| {
-        let evaluations = lane.evaluations(split, Mode::Eval);
-        (if what == What::Loss { &evaluations.loss } else { &evaluations.error }, name)
+fn evaluated(lane: &Lane, what: What) -> Vec<(&History, &'static str)> {
+    let [train, test] = match what.metric {
+        _ if what.is_difference => return Vec::new(),
+        metric if metric == known::LOSS => [known::TRAIN_LOSS, known::TEST_LOSS],
+        metric if metric == known::ERROR => [known::TRAIN_ERROR, known::TEST_ERROR],
+        _ => return Vec::new(),
     };
-    match what {
-        What::Loss | What::Error => both.into_iter().map(of).collect(),
-        What::LossDifference | What::ErrorDifference => Vec::new(),
-    }
+    vec![(lane.scalar(train), "train"), (lane.scalar(test), "test")]
 }
 
 /// A curve ready to be drawn.
@@ -179,19 +173,19 @@ fn title_of(app: &App, chart: &Chart<'_>) -> String {
     let names = || chart.lanes.iter().map(|lane| lanes::name(app, lane)).collect::<Vec<_>>().join(" - ");
     // A chart of one lane says so of its curve, beside the evaluations, which are not smoothed.
     let smoothed = if app.options().smoothing.is_on() && chart.lanes.len() > 1 { ", smoothed" } else { "" };
-    match chart.what {
-        What::Loss => format!("loss{smoothed}"),
-        What::Error => format!("error %{smoothed}"),
-        What::LossDifference => format!("loss: {}", names()),
-        What::ErrorDifference => format!("training error in points: {}", names()),
+    let What { metric, is_difference } = chart.what;
+    match (is_difference, chart.what.is_share()) {
+        (false, false) => format!("{metric}{smoothed}"),
+        (false, true) => format!("{metric} %{smoothed}"),
+        (true, _) if metric == known::ERROR => format!("training error in points: {}", names()),
+        (true, false) => format!("{metric}: {}", names()),
+        (true, true) => format!("{metric} in points: {}", names()),
     }
 }
 
 fn curves_of(app: &App, chart: &Chart<'_>, theme: &Theme) -> Vec<Curve> {
     match (chart.what, chart.lanes.as_slice()) {
-        (What::LossDifference | What::ErrorDifference, [a, b]) => {
-            difference_curves(app, chart.what, a, b, theme)
-        }
+        (What { is_difference: true, .. }, [a, b]) => difference_curves(app, chart.what, a, b, theme),
         (_, [lane]) => lane_curves(app, chart, lane, theme),
         (_, lanes) => lanes
             .iter()
@@ -232,7 +226,7 @@ fn evaluation_curve(
     app: &App,
     what: What,
     lane: &Lane,
-    series: &series::Series,
+    series: &History,
     name: &str,
     theme: &Theme,
 ) -> Curve {
@@ -243,7 +237,7 @@ fn evaluation_curve(
         style: if is_train { lanes::style(lane, theme) } else { theme.muted() },
         mark: theme.glyph(if is_train { Glyph::TrainPoint } else { Glyph::TestPoint }),
         kind: SeriesKind::Points,
-        read_out: series.at(app.step()).map(|bucket| rounded(bucket.last, what)),
+        read_out: series.at(app.step()).and_then(|row| Some(rounded(row.last(0)?, what))),
     }
 }
 
@@ -300,10 +294,10 @@ fn rounded(value: f32, what: What) -> f64 {
 }
 
 /// The smoothed value of a curve at a step; the raw one where it is not finite.
-fn smoothed_at(series: &series::Series, decay: f64, step: Step) -> Option<f64> {
-    let here = series.at(step)?;
-    if !here.last.is_finite() {
-        return Some(f64::from(here.last));
+fn smoothed_at(series: &History, decay: f64, step: Step) -> Option<f64> {
+    let here = series.at(step)?.point(0)?;
+    if !here.last().is_finite() {
+        return Some(f64::from(here.last()));
     }
     smoothed(series, decay)
         .take_while(|(at, _)| *at <= here.last_step)

@@ -4,8 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::{Stack, curves, lanes};
-use crate::app::{Action, App, Lane};
-use crate::statistic::Subject;
+use crate::app::{Action, App, Lane, LayerKey};
 use crate::theme::Theme;
 use crate::widgets;
 use crate::widgets::{ColorScale, Extent, Legend, Strip};
@@ -43,7 +42,7 @@ impl<'a> Strips<'a> {
 
 /// Draws legend and strips.
 pub(super) fn render(app: &App, strips: &Strips<'_>, buffer: &mut Buffer, theme: &Theme) {
-    let statistic = app.options().statistic;
+    let statistic = app.statistic();
     let values: Vec<Vec<Extent>> = strips.strips.iter().map(|(lane, _)| values(app, lane)).collect();
     let scale = ColorScale::fit(values.iter().flatten().copied(), curves::is_log(app, statistic));
     let scale = curves::color_scale(statistic, scale);
@@ -68,13 +67,14 @@ fn strip_area(strips: &Strips<'_>, area: Rect) -> Rect {
 
 /// The chosen statistic at the cursor, a value a shared row.
 fn values(app: &App, lane: &Lane) -> Vec<Extent> {
-    let statistic = app.options().statistic;
-    let row = lane.statistic_at(statistic, app.step());
-    let column = |key| match statistic.subject() {
-        Subject::Layer => lane.topology()?.layers.iter().position(|l| crate::app::LayerKey::of(l) == key),
-        Subject::Block => None,
+    let statistic = app.statistic();
+    let row = lane.at(statistic, app.step()).filter(|_| statistic.is_of_layers());
+    let columns = lane.columns(statistic);
+    let layer = |key: LayerKey| {
+        let layer = key.in_structure(lane.structure()?)?;
+        (LayerKey::of(lane.structure()?, layer) == key).then_some(layer)
     };
-    let value = |key| Some(curves::extent(row?.cell(column(key)?)?));
+    let value = |key| Some(curves::extent(row?.across(columns.get(layer(key)?.0)?.clone()?)?));
     app.rows().iter().map(|key| value(*key).unwrap_or_default()).collect()
 }
 

@@ -78,7 +78,7 @@ fn headlines<'a>(app: &App, (a, b): (&Lane, &Lane), theme: &Theme) -> Vec<Line<'
 
 /// Whether two lanes may be compared, in a few words and in two.
 fn fairness_of(a: &Lane, b: &Lane, theme: &Theme) -> Option<(Vec<String>, Style)> {
-    let fairness = fairness::compare(a.started()?, b.started()?);
+    let fairness = fairness::compare(a.started()?, b.started()?)?;
     let (glyph, style) =
         if fairness.is_fair() { (Glyph::Check, theme.good()) } else { (Glyph::Warning, theme.warning()) };
     let keys: Vec<&str> = fairness.differences.iter().map(|d| d.key.trim_start_matches("lane.")).collect();
@@ -115,7 +115,7 @@ mod tests {
         };
         let (said, shown) = (headline(&app, 120), figures(&app));
         assert!(said.contains(" over steps 381-400, ahead since step "), "{said}");
-        let loss = app.lanes()[0].loss().last().expect("has steps").last;
+        let loss = app.lanes()[0].loss().last().and_then(|row| row.last(0)).expect("has steps");
         assert!(shown.starts_with(&format!("loss {} ", crate::text::short(loss.into()))), "{shown}");
         for _ in 0..5 {
             app.act(Action::CycleSmoothing);

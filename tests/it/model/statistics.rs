@@ -4,8 +4,8 @@
 use skiplane::datasets::Batch;
 use skiplane::event::{Histogram, Pass};
 use skiplane::experiment::{Optimizer, Shortcut};
+use skiplane::metric::{Metric, known};
 use skiplane::model::{NamedTensor, Network, NonFinite, StepResult, TensorData, Wanted};
-use skiplane::statistic::Statistic;
 use skiplane::units::LayerIdx;
 
 use super::naive::{self, Naive, NaiveLayer};
@@ -30,50 +30,50 @@ fn rms(values: &[f32]) -> f64 {
     norm(values) / (values.len() as f64).sqrt()
 }
 
-fn of_layer(statistic: Statistic, layer: &NaiveLayer, updated: &[f32]) -> f64 {
+fn of_layer(statistic: Metric, layer: &NaiveLayer, updated: &[f32]) -> f64 {
     let NaiveLayer { output, response, output_gradient: dy, weight_gradient: dw, weights, channels } = layer;
     let extreme = |of: fn(f32, f32) -> f32| f64::from(output.iter().copied().reduce(of).unwrap());
-    match statistic {
-        Statistic::ActivationMean => mean(output),
-        Statistic::ActivationStd => std(output),
-        Statistic::ActivationRms => rms(output),
-        Statistic::ActivationMin => extreme(f32::min),
-        Statistic::ActivationMax => extreme(f32::max),
-        Statistic::ZeroRate => output.iter().filter(|&&x| x == 0.0).count() as f64 / output.len() as f64,
-        Statistic::DeadUnits => {
+    match statistic.name() {
+        "activation_mean" => mean(output),
+        "activation_std" => std(output),
+        "activation_rms" => rms(output),
+        "activation_min" => extreme(f32::min),
+        "activation_max" => extreme(f32::max),
+        "zero_rate" => output.iter().filter(|&&x| x == 0.0).count() as f64 / output.len() as f64,
+        "dead_units" => {
             let dead = |c: &usize| output.iter().skip(*c).step_by(*channels).all(|&x| x == 0.0);
             (0..*channels).filter(dead).count() as f64 / *channels as f64
         }
-        Statistic::ActivationNonFinite | Statistic::WeightGradientNonFinite => 0.0,
-        Statistic::ResponseStd => std(response),
-        Statistic::OutputGradientNorm => norm(dy),
-        Statistic::OutputGradientMean => mean(dy),
-        Statistic::OutputGradientStd => std(dy),
-        Statistic::WeightGradientNorm => norm(dw),
-        Statistic::WeightGradientMean => mean(dw),
-        Statistic::WeightGradientStd => std(dw),
-        Statistic::WeightNorm => norm(weights),
-        Statistic::UpdateRatio => {
+        "activation_non_finite" | "weight_gradient_non_finite" => 0.0,
+        "response_std" => std(response),
+        "output_gradient_norm" => norm(dy),
+        "output_gradient_mean" => mean(dy),
+        "output_gradient_std" => std(dy),
+        "weight_gradient_norm" => norm(dw),
+        "weight_gradient_mean" => mean(dw),
+        "weight_gradient_std" => std(dw),
+        "weight_norm" => norm(weights),
+        "update_ratio" => {
             let change: Vec<f32> = updated.iter().zip(weights).map(|(new, old)| new - old).collect();
             norm(&change) / norm(weights)
         }
-        Statistic::BranchRatio | Statistic::BranchCosine => panic!("{statistic} is of blocks"),
+        other => panic!("{other} is of no layer, or has no value to compare with"),
     }
 }
 
 /// The scale against which rounding in a statistic is judged: means can cancel, others not.
-fn scale(statistic: Statistic, layer: &NaiveLayer, value: f64) -> f64 {
-    match statistic {
-        Statistic::ActivationMean => rms(&layer.output),
-        Statistic::OutputGradientMean => rms(&layer.output_gradient),
-        Statistic::WeightGradientMean => rms(&layer.weight_gradient),
-        Statistic::ZeroRate | Statistic::DeadUnits => 1.0,
+fn scale(statistic: Metric, layer: &NaiveLayer, value: f64) -> f64 {
+    match statistic.name() {
+        "activation_mean" => rms(&layer.output),
+        "output_gradient_mean" => rms(&layer.output_gradient),
+        "weight_gradient_mean" => rms(&layer.weight_gradient),
+        "zero_rate" | "dead_units" => 1.0,
         _ => value.abs(),
     }
 }
 
-fn column(step: &StepResult, statistic: Statistic) -> &[f32] {
-    step.statistics.get(statistic).unwrap_or_else(|| panic!("no {statistic}"))
+fn column(step: &StepResult, statistic: Metric) -> &[f32] {
+    step.statistics.numbers(statistic).unwrap_or_else(|| panic!("no {statistic}"))
 }
 
 fn assert_close(what: &str, ours: f32, naive: f64, scale: f64) {
@@ -94,10 +94,11 @@ fn every_statistic_is_that_of_a_naive_computation() {
         assert_close("loss", step.loss, naive.loss, naive.loss);
         assert_layers(shortcut, &*network, &step, &naive);
         assert_branches(shortcut, &step, &naive);
-        for (layer, histograms) in naive.layers.iter().zip(step.histograms.as_ref().unwrap()) {
-            assert_histogram(&histograms.activations, &layer.output);
-            assert_histogram(&histograms.weight_gradients, &layer.weight_gradient);
-            assert_histogram(&histograms.weights, &layer.weights);
+        let of = |metric, layer: usize| &step.histograms.histograms(metric).unwrap()[layer];
+        for (at, layer) in naive.layers.iter().enumerate() {
+            assert_histogram(of(known::ACTIVATIONS, at), &layer.output);
+            assert_histogram(of(known::WEIGHT_GRADIENTS, at), &layer.weight_gradient);
+            assert_histogram(of(known::WEIGHTS, at), &layer.weights);
         }
         assert!(step.statistics_ms > 0.0 && step.non_finite.is_none());
     }
@@ -105,7 +106,7 @@ fn every_statistic_is_that_of_a_naive_computation() {
 
 fn assert_layers(shortcut: Shortcut, network: &dyn Network, step: &StepResult, naive: &Naive) {
     let state = network.state();
-    for &statistic in Statistic::ALL.iter().filter(|s| !s.name().starts_with("branch")) {
+    for &statistic in known::ALL.iter().filter(|s| s.is_of_layers()) {
         let ours = column(step, statistic);
         assert_eq!(ours.len(), network.topology().layers.len());
         for ((layer, naive), &ours) in network.topology().layers.iter().zip(&naive.layers).zip(ours) {
@@ -128,21 +129,16 @@ fn turned(tensor: &NamedTensor) -> Vec<f32> {
 
 fn assert_branches(shortcut: Shortcut, step: &StepResult, naive: &Naive) {
     if shortcut == Shortcut::None {
-        assert!(step.statistics.get(Statistic::BranchRatio).is_none());
+        assert!(step.statistics.numbers(known::BRANCH_RATIO).is_none());
         return;
     }
-    assert_eq!(column(step, Statistic::BranchRatio).len(), 3);
+    assert_eq!(column(step, known::BRANCH_RATIO).len(), 3);
     for (block, (branch, h)) in naive.branches.iter().enumerate() {
         let what = format!("{shortcut:?} block {block}");
         let dot: f64 = branch.iter().zip(h).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
         let ratio = rms(branch) / rms(h);
-        assert_close(&what, column(step, Statistic::BranchRatio)[block], ratio, ratio);
-        assert_close(
-            &what,
-            column(step, Statistic::BranchCosine)[block],
-            dot / (norm(branch) * norm(h)),
-            1.0,
-        );
+        assert_close(&what, column(step, known::BRANCH_RATIO)[block], ratio, ratio);
+        assert_close(&what, column(step, known::BRANCH_COSINE)[block], dot / (norm(branch) * norm(h)), 1.0);
     }
 }
 
@@ -202,7 +198,7 @@ fn the_first_layer_of_the_forward_pass_that_is_not_finite_is_named_and_the_weigh
                 assert_eq!(found(&step), Some((Some(LayerIdx(index)), Pass::Forward)), "{layer} {value}");
                 assert_eq!((network.optimizer_state(), without_the_spoilt(&*network, value)), before);
                 if wanted.scalars {
-                    let counts = column(&step, Statistic::ActivationNonFinite);
+                    let counts = column(&step, known::ACTIVATION_NON_FINITE);
                     assert!(counts[index] > 0.0);
                     let before: f32 = counts[..index].iter().sum();
                     // The projection is computed before the branch that it is added to.
@@ -242,9 +238,9 @@ fn a_gradient_that_overflows_is_named_in_the_order_of_the_backward_pass() {
 
     let step = network.train_step(&noise(4, RGB16, 10), 0.05, ALL);
     assert!(step.loss.is_finite());
-    assert!(column(&step, Statistic::ActivationNonFinite).iter().all(|&n| n == 0.0));
+    assert!(column(&step, known::ACTIVATION_NON_FINITE).iter().all(|&n| n == 0.0));
     assert_eq!(found(&step), Some((Some(LayerIdx(6)), Pass::Backward)));
-    assert!(column(&step, Statistic::WeightGradientNonFinite)[6] > 0.0);
+    assert!(column(&step, known::WEIGHT_GRADIENT_NON_FINITE)[6] > 0.0);
     assert_eq!(network.state()[0], state[0], "no update was made");
 }
 

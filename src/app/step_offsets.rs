@@ -5,34 +5,34 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::units::Step;
 
-/// The most places kept: beyond, every second one is forgotten, and a reader goes on from the place before.
-const PLACES: usize = 65_536;
+/// The most offsets kept: beyond, every second one is forgotten, and a reader goes on from the offset before.
+const MOST: usize = 65_536;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
-struct Place {
+struct StepOffset {
     step: Step,
     /// The byte of the log at which its record begins.
     offset: u64,
 }
 
-/// The places of records with statistics, in ascending steps. See [`PLACES`].
+/// The offsets of records with statistics, in ascending steps. See [`MOST`].
 #[derive(Clone, Debug)]
-pub(super) struct Places {
-    all: Vec<Place>,
+pub(super) struct StepOffsets {
+    all: Vec<StepOffset>,
     /// One of so many records is kept.
     every: u64,
     /// Records since the last one that was kept.
     since: u64,
 }
 
-impl Default for Places {
-    fn default() -> Places {
-        Places { all: Vec::new(), every: 1, since: 0 }
+impl Default for StepOffsets {
+    fn default() -> StepOffsets {
+        StepOffsets { all: Vec::new(), every: 1, since: 0 }
     }
 }
 
-impl Places {
+impl StepOffsets {
     /// Notes where a step's record stands; one that is not later than the last takes back those from there on.
     pub(super) fn push(&mut self, step: Step, offset: u64) {
         self.rewind(step);
@@ -41,7 +41,7 @@ impl Places {
             return;
         }
         self.since = 0;
-        if self.all.len() == PLACES {
+        if self.all.len() == MOST {
             let mut at = 0;
             self.all.retain(|_| {
                 at += 1;
@@ -49,12 +49,12 @@ impl Places {
             });
             self.every = self.every.saturating_mul(2);
         }
-        self.all.push(Place { step, offset });
+        self.all.push(StepOffset { step, offset });
     }
 
     /// Takes back everything from `step` on; what comes next is kept.
     pub(super) fn rewind(&mut self, step: Step) {
-        let kept = self.all.partition_point(|place| place.step < step);
+        let kept = self.all.partition_point(|offset| offset.step < step);
         if kept < self.all.len() {
             self.all.truncate(kept);
             self.since = self.every;
@@ -63,8 +63,8 @@ impl Places {
 
     /// Where to begin reading to find the last record not after `step`.
     pub(super) fn before(&self, step: Step) -> Option<u64> {
-        let after = self.all.partition_point(|place| place.step <= step);
-        self.all[..after].last().map(|place| place.offset)
+        let after = self.all.partition_point(|offset| offset.step <= step);
+        self.all[..after].last().map(|offset| offset.offset)
     }
 
     /// As bytes of this machine's order.
@@ -74,19 +74,19 @@ impl Places {
         bytes
     }
 
-    /// From what [`Places::to_bytes`] gave; none where that is not it.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Places> {
+    /// From what [`StepOffsets::to_bytes`] gave; none where that is not it.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<StepOffsets> {
         let (head, rest) = bytes.split_at_checked(size_of::<[u64; 2]>())?;
         let [every, since] = bytemuck::pod_read_unaligned::<[u64; 2]>(head);
-        if !rest.len().is_multiple_of(size_of::<Place>())
-            || rest.len() / size_of::<Place>() > PLACES
+        if !rest.len().is_multiple_of(size_of::<StepOffset>())
+            || rest.len() / size_of::<StepOffset>() > MOST
             || every == 0
         {
             return None;
         }
-        let all: Vec<Place> = bytemuck::pod_collect_to_vec(rest);
+        let all: Vec<StepOffset> = bytemuck::pod_collect_to_vec(rest);
         let sound = all.windows(2).all(|pair| pair[0].step < pair[1].step);
-        sound.then_some(Places { all, every, since })
+        sound.then_some(StepOffsets { all, every, since })
     }
 }
 
@@ -96,26 +96,29 @@ mod tests {
 
     #[test]
     fn a_place_before_every_step_is_known_however_many_there_are() {
-        let mut places = Places::default();
-        let steps = 5 * PLACES as u64 / 2;
-        (1..=steps).for_each(|step| places.push(Step(2 * step), 100 * step));
-        assert!(places.all.len() <= PLACES);
-        assert_eq!((places.before(Step(1)), places.before(Step(2))), (None, Some(100)));
+        let mut offsets = StepOffsets::default();
+        let steps = 5 * MOST as u64 / 2;
+        (1..=steps).for_each(|step| offsets.push(Step(2 * step), 100 * step));
+        assert!(offsets.all.len() <= MOST);
+        assert_eq!((offsets.before(Step(1)), offsets.before(Step(2))), (None, Some(100)));
         for step in [7, 999, steps, 2 * steps, 3 * steps] {
-            let offset = places.before(Step(step)).expect("covered");
+            let offset = offsets.before(Step(step)).expect("covered");
             let wanted = 100 * (step / 2).min(steps);
-            assert!(offset <= wanted && offset + 100 * places.every >= wanted, "{step}: {offset}");
+            assert!(offset <= wanted && offset + 100 * offsets.every >= wanted, "{step}: {offset}");
         }
-        assert_eq!(format!("{:?}", Places::from_bytes(&places.to_bytes())), format!("{:?}", Some(&places)));
-        assert!(Places::from_bytes(&places.to_bytes()[..40]).is_none());
+        assert_eq!(
+            format!("{:?}", StepOffsets::from_bytes(&offsets.to_bytes())),
+            format!("{:?}", Some(&offsets))
+        );
+        assert!(StepOffsets::from_bytes(&offsets.to_bytes()[..40]).is_none());
     }
 
     #[test]
     fn what_is_made_again_is_found_where_it_stands_now() {
-        let mut places = Places::default();
-        (1..=10).for_each(|step| places.push(Step(step), step));
-        places.rewind(Step(6));
-        (6..=8).for_each(|step| places.push(Step(step), 100 + step));
-        assert_eq!([5, 6, 7, 20].map(|step| places.before(Step(step))), [5, 106, 107, 108].map(Some));
+        let mut offsets = StepOffsets::default();
+        (1..=10).for_each(|step| offsets.push(Step(step), step));
+        offsets.rewind(Step(6));
+        (6..=8).for_each(|step| offsets.push(Step(step), 100 + step));
+        assert_eq!([5, 6, 7, 20].map(|step| offsets.before(Step(step))), [5, 106, 107, 108].map(Some));
     }
 }

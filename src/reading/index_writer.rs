@@ -14,18 +14,18 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// The thread, until it is told to finish.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct IndexWriter {
     finish: Sender<()>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Keeper {
+impl IndexWriter {
     /// Keeps the indexes of the run in a folder from now on.
-    pub fn start(folder: &Path) -> Keeper {
+    pub fn start(folder: &Path) -> IndexWriter {
         let (finish, finished) = channel();
         let folder = folder.to_owned();
         let thread = thread::Builder::new().name("indexes".to_owned()).spawn(move || keep(folder, &finished));
-        Keeper { finish, thread: thread.ok() }
+        IndexWriter { finish, thread: thread.ok() }
     }
 
     /// Takes in what the logs hold now, and waits until the indexes are written.
@@ -41,7 +41,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for IndexWriter {
     fn drop(&mut self) {
         self.end();
     }
@@ -50,8 +50,12 @@ impl Drop for Keeper {
 fn keep(folder: PathBuf, finished: &Receiver<()>) {
     let Ok(replay) = Replay::open(&[folder]) else { return };
     let open = |source| open_lane(source, false).ok();
-    let mut lanes: Vec<Kept> =
-        replay.into_lanes().into_iter().filter_map(open).map(|folded| Kept { folded, written: 0 }).collect();
+    let mut lanes: Vec<Indexed> = replay
+        .into_lanes()
+        .into_iter()
+        .filter_map(open)
+        .map(|folded| Indexed { folded, written: 0 })
+        .collect();
     loop {
         let ends = !matches!(finished.recv_timeout(EVERY), Err(RecvTimeoutError::Timeout));
         // A lane whose log cannot be read is kept no longer.
@@ -72,13 +76,13 @@ fn keep(folder: PathBuf, finished: &Receiver<()>) {
     }
 }
 
-struct Kept {
+struct Indexed {
     folded: Folded,
     /// Bytes of the last index.
     written: u64,
 }
 
-impl Kept {
+impl Indexed {
     fn fold(&mut self) -> Option<()> {
         let Folded { lane, source, unkept, .. } = &mut self.folded;
         let from = source.offset();

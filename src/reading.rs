@@ -2,21 +2,20 @@
 //! index everything is the same, later: the log alone counts. Knows neither screens nor the command line.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::{io, thread};
 
-use crate::app::parts::Parts;
-use crate::app::{App, FOLD_VERSION, Lane, LaneLabel};
-use crate::event::{LaneStarted, RunEvent};
+use crate::app::{Answer, App, FOLD_VERSION, HistoryKey, Lane, LaneLabel, Need};
+use crate::event::{Kind, LaneStarted, RunEvent};
+use crate::history::History;
 use crate::runlog::{Index, IndexHead, RunLogError, find_step, write_index};
 use crate::session::replay::{Replay, ReplayLane, Report};
 use crate::units::LaneIdx;
 
-mod keeper;
+mod index_writer;
 
-pub use keeper::Keeper;
+pub use index_writer::IndexWriter;
 
 /// Bytes of a log beyond its index that are worth a new index: less is folded in a few hundredths of a second.
 const WORTH_AN_INDEX: u64 = 4 << 20;
@@ -31,37 +30,19 @@ pub struct Opened {
     /// The logs, read up to there: whoever follows the runs goes on reading.
     pub replay: Replay,
     /// Where more of them can be looked up.
-    pub shelf: Shelf,
+    pub library: Library,
 }
 
-/// The logs behind a state, for what the state does not hold.
+/// What answers a state's needs: the logs of its lanes, and the indexes that were taken.
 #[derive(Debug, Default)]
-pub struct Shelf {
-    lanes: Vec<Shelved>,
+pub struct Library {
+    lanes: Vec<Volume>,
 }
 
 #[derive(Debug)]
-struct Shelved {
+struct Volume {
     log: PathBuf,
-    kept: Option<Arc<KeptParts>>,
-}
-
-/// The parts of a lane in its index.
-#[derive(Debug)]
-struct KeptParts {
-    index: Index,
-    /// Whether a part turned out to be damaged.
-    broken: AtomicBool,
-}
-
-impl Parts for KeptParts {
-    fn read(&self, name: &str) -> Option<Vec<u8>> {
-        self.index.part(name)
-    }
-
-    fn report(&self, _: &str) {
-        self.broken.store(true, Ordering::Relaxed);
-    }
+    index: Option<Index>,
 }
 
 /// A lane that was folded from its log, or its index and the rest of its log.
@@ -69,7 +50,7 @@ impl Parts for KeptParts {
 struct Folded {
     lane: Lane,
     source: ReplayLane,
-    kept: Option<Arc<KeptParts>>,
+    index: Option<Index>,
     /// The bytes of the log that the index lacks.
     unkept: u64,
 }
@@ -80,15 +61,15 @@ struct Folded {
 /// Where a folder holds no run, or a log cannot be read or is of a newer format.
 pub fn open(folders: &[PathBuf]) -> Result<Opened, RunLogError> {
     let sources = Replay::open(folders)?.into_lanes();
-    let (mut lanes, mut sources_read, mut shelved) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut lanes, mut sources_read, mut volumes) = (Vec::new(), Vec::new(), Vec::new());
     for folded in side_by_side(sources, |source| open_lane(source, true)) {
-        let Folded { lane, source, kept, .. } = folded?;
-        shelved.push(Shelved { log: source.log.clone(), kept });
+        let Folded { lane, source, index, .. } = folded?;
+        volumes.push(Volume { log: source.log.clone(), index });
         lanes.push(lane);
         sources_read.push(source);
     }
     let (app, replay) = (App::of_lanes(lanes), Replay::of_lanes(sources_read));
-    Ok(Opened { app, replay, shelf: Shelf { lanes: shelved } })
+    Ok(Opened { app, replay, library: Library { lanes: volumes } })
 }
 
 /// Writes the indexes of a run's logs, whatever their size.
@@ -137,22 +118,46 @@ fn side_by_side<T: Send>(lanes: Vec<ReplayLane>, each: impl Fn(ReplayLane) -> T 
 /// Folds a lane up to the present end of its log. Where `save`, a long way that the index lacks is saved in a new
 /// one, and the lane goes over to it: its histories then take no memory until they are wanted.
 fn open_lane(mut source: ReplayLane, save: bool) -> Result<Folded, RunLogError> {
-    let (mut lane, kept) = match restore(&mut source) {
-        Some((lane, kept)) => (lane, Some(kept)),
+    let (mut lane, mut index) = match restore(&mut source) {
+        Some((lane, index)) => (lane, Some(index)),
         None => (Lane::new(source.idx(), label(&source)), None),
     };
     let from = source.offset();
     while let Some(replayed) = source.next_event()? {
+        if !fetch_all(&mut lane, index.as_ref()) {
+            // The index is damaged: everything is folded anew.
+            index = None;
+            source = ReplayLane::of_log(source.idx(), source.run, source.name, &source.log);
+            lane = Lane::new(source.idx(), label(&source));
+            continue;
+        }
         lane.apply(&replayed.event, Some(replayed.bytes.start));
     }
-    let unkept = source.offset() - from;
+    let unkept = source.offset() - from.min(source.offset());
     if save && unkept >= WORTH_AN_INDEX && save_index(&lane, &source).is_ok_and(|written| written.is_some()) {
         let started = lane.started().cloned();
-        if let Some((lane, kept)) = started.and_then(|started| take(&source, started)) {
-            return Ok(Folded { lane, source, kept: Some(kept), unkept: 0 });
+        if let Some((lane, index)) = started.and_then(|started| take(&source, started)) {
+            return Ok(Folded { lane, source, index: Some(index), unkept: 0 });
         }
     }
-    Ok(Folded { lane, source, kept, unkept })
+    Ok(Folded { lane, source, index, unkept })
+}
+
+/// Has every history here, so that more can be folded; false where one cannot be read.
+fn fetch_all(lane: &mut Lane, index: Option<&Index>) -> bool {
+    let saved = lane.saved_histories();
+    saved.into_iter().all(|key| match index.and_then(|index| fetch(lane, index, key)) {
+        Some(history) => {
+            lane.supply(key, history);
+            true
+        }
+        None => false,
+    })
+}
+
+/// A history from an index; none where its section is missing or damaged.
+fn fetch(lane: &Lane, index: &Index, key: HistoryKey) -> Option<History> {
+    lane.history_from(key, &index.part(&lane.section_of(key)?)?)
 }
 
 fn label(source: &ReplayLane) -> LaneLabel {
@@ -161,30 +166,28 @@ fn label(source: &ReplayLane) -> LaneLabel {
 
 /// The lane as its index keeps it; the source then stands where the index ends. None where no index fits, and the
 /// source stands at its beginning.
-fn restore(source: &mut ReplayLane) -> Option<(Lane, Arc<KeptParts>)> {
+fn restore(source: &mut ReplayLane) -> Option<(Lane, Index)> {
     let index = Index::open(&source.log, &maker())?;
     let started = first_event(&source.log)?;
     let report: Report = postcard::from_bytes(&index.part(REPORT)?).ok()?;
     let position = index.head().position.clone();
-    let parts = Arc::new(KeptParts { index, broken: AtomicBool::new(false) });
-    let lane = lane_of(source, started, &parts)?;
+    let lane = lane_of(source, started, &index)?;
     source.go_on_from(position, report, lane.state().is_over()).ok()?;
-    Some((lane, parts))
+    Some((lane, index))
 }
 
 /// The lane as the index keeps it that was just written at the source's place.
-fn take(source: &ReplayLane, started: LaneStarted) -> Option<(Lane, Arc<KeptParts>)> {
+fn take(source: &ReplayLane, started: LaneStarted) -> Option<(Lane, Index)> {
     let index = Index::open(&source.log, &maker())?;
     if index.head().position.offset() != source.offset() {
         return None;
     }
-    let parts = Arc::new(KeptParts { index, broken: AtomicBool::new(false) });
-    Some((lane_of(source, started, &parts)?, parts))
+    Some((lane_of(source, started, &index)?, index))
 }
 
-fn lane_of(source: &ReplayLane, started: LaneStarted, parts: &Arc<KeptParts>) -> Option<Lane> {
-    let parts: Arc<dyn Parts> = Arc::<KeptParts>::clone(parts);
-    Lane::from_parts(source.idx(), label(source), started, &parts)
+fn lane_of(source: &ReplayLane, started: LaneStarted, index: &Index) -> Option<Lane> {
+    let declared = index.head().position.declared().clone();
+    Lane::from_sections(source.idx(), label(source), started, declared, &|name| index.part(name))
 }
 
 /// The first event of a log.
@@ -192,7 +195,9 @@ fn first_event(log: &Path) -> Option<LaneStarted> {
     let mut lanes = crate::runlog::LogReader::open(log).ok()?;
     loop {
         match lanes.next_entry().ok()?? {
-            crate::runlog::Entry::Event { event: RunEvent::LaneStarted(started), .. } => {
+            crate::runlog::Entry::Event {
+                event: RunEvent { kind: Kind::LaneStarted(started), .. }, ..
+            } => {
                 return Some(*started);
             }
             crate::runlog::Entry::Event { .. } => return None,
@@ -204,11 +209,13 @@ fn first_event(log: &Path) -> Option<LaneStarted> {
 /// Saves a lane that was folded up to the source's place; gives the bytes written, or none where the lane has not
 /// started.
 fn save_index(lane: &Lane, source: &ReplayLane) -> io::Result<Option<u64>> {
-    let (Some(mut parts), Some(position)) = (lane.to_parts(), source.position()) else { return Ok(None) };
+    let (Some(mut sections), Some(position)) = (lane.to_sections(), source.position()) else {
+        return Ok(None);
+    };
     let report = postcard::to_stdvec(source.report()).map_err(io::Error::other)?;
-    parts.push((REPORT.to_owned(), report));
+    sections.push((REPORT.to_owned(), report));
     let head = IndexHead { maker: maker(), position };
-    write_index(&source.log, head, &parts).map(Some)
+    write_index(&source.log, head, &sections).map(Some)
 }
 
 /// What makes these indexes: another version may fold otherwise.
@@ -216,35 +223,60 @@ fn maker() -> String {
     format!("skiplane {} fold {FOLD_VERSION}", env!("CARGO_PKG_VERSION"))
 }
 
-impl Shelf {
+impl Library {
     /// The logs of a run that this process writes.
-    pub fn of_logs(logs: impl IntoIterator<Item = PathBuf>) -> Shelf {
-        Shelf { lanes: logs.into_iter().map(|log| Shelved { log, kept: None }).collect() }
+    pub fn of_logs(logs: impl IntoIterator<Item = PathBuf>) -> Library {
+        Library { lanes: logs.into_iter().map(|log| Volume { log, index: None }).collect() }
     }
 
-    /// Reads what the cursor stands on where the state holds it only merged with its neighbours, and folds lanes
-    /// anew whose index turned out to be damaged. Whether anything on screen may have changed.
-    pub fn look_up(&mut self, app: &mut App) -> bool {
-        let mut changed = false;
-        let step = app.step();
-        for (at, shelved) in self.lanes.iter_mut().enumerate() {
-            let Some(lane) = app.lane_mut(LaneIdx(at)) else { continue };
-            if shelved.kept.take_if(|kept| kept.broken.load(Ordering::Relaxed)).is_some() {
-                changed |= fold_anew(lane, &shelved.log);
+    /// Looks up what a state needs; whether anything on screen may have changed. A lane whose index turns out to be
+    /// damaged is folded anew from its log.
+    pub fn answer(&mut self, app: &mut App, needs: &[Need]) -> bool {
+        needs.iter().fold(false, |changed, need| self.look_up(app, *need) || changed)
+    }
+
+    fn look_up(&mut self, app: &mut App, need: Need) -> bool {
+        let (Need::History { lane: idx, .. } | Need::Step { lane: idx, .. }) = need;
+        let (Some(volume), Some(lane)) = (self.lanes.get_mut(idx.0), app.lane(idx)) else { return false };
+        let answer = match need {
+            Need::History { lane: idx, key } => {
+                let history = volume.index.as_ref().and_then(|index| fetch(lane, index, key));
+                history.map(|history| Answer::History { lane: idx, key, history })
             }
-            if let Some(offset) = lane.wanted_at(step)
-                && let Ok(Some(found)) = find_step(&shelved.log, offset, step)
+            Need::Step { lane: idx, step, from } => match find_step(&volume.log, from, step, lane.declared())
             {
-                lane.set_exact(step, found);
-                changed = true;
+                Ok(Some((found, values))) => Some(Answer::Step { lane: idx, asked: step, found, values }),
+                // The log is away, or no longer what it was; what is merged must do.
+                _ => return false,
+            },
+        };
+        match answer {
+            Some(answer) => app.answer(answer),
+            None => {
+                volume.index = None;
+                app.replace(fold_anew(lane, &volume.log));
+                true
             }
         }
-        changed
+    }
+
+    /// Has every history of a lane here, before more of its events are folded.
+    pub fn prepare(&mut self, app: &mut App, idx: LaneIdx) {
+        let needs: Vec<Need> = app
+            .lane(idx)
+            .map(Lane::saved_histories)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|key| Need::History { lane: idx, key })
+            .collect();
+        if !needs.is_empty() {
+            self.answer(app, &needs);
+        }
     }
 }
 
-/// Folds a lane from the beginning of its log.
-fn fold_anew(lane: &mut Lane, log: &Path) -> bool {
+/// A lane as folded from the beginning of its log.
+fn fold_anew(lane: &Lane, log: &Path) -> Lane {
     let mut source = ReplayLane::of_log(lane.idx(), lane.label().run.clone(), lane.name().to_owned(), log);
     let mut anew = Lane::new(lane.idx(), lane.label().clone());
     while let Ok(Some(replayed)) = source.next_event() {
@@ -253,6 +285,5 @@ fn fold_anew(lane: &mut Lane, log: &Path) -> bool {
     if lane.state().is_over() {
         anew.source_ended();
     }
-    *lane = anew;
-    true
+    anew
 }

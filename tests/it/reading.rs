@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use skiplane::app::specimen::{self, Specimen};
 use skiplane::app::{Action, App, Lane, LaneLabel, ViewKind};
-use skiplane::archive::{self, Opened};
 use skiplane::event::*;
 use skiplane::experiment::Shortcut;
+use skiplane::history::Row;
+use skiplane::metric::known;
+use skiplane::reading::{self, Library, Opened};
 use skiplane::runlog::{RunFolder, index_of};
-use skiplane::statistic::Statistic;
 use skiplane::theme::{Background, Characters, Colors, Theme};
 use skiplane::units::{LaneIdx, Step};
 use skiplane::views::{self, Format};
@@ -31,23 +32,18 @@ fn long_lane(lane: usize, steps: u64) -> Vec<RunEvent> {
             _ => value(column),
         };
         let column = |from: usize| (from..from + 8).map(spiked).collect::<Vec<f32>>();
-        let statistics = [(Statistic::ActivationStd, column(0)), (Statistic::WeightGradientNorm, column(2))];
-        events.push(RunEvent::StepFinished(StepFinished {
-            step: Step(step),
-            loss: 2.0 + value(5),
-            error: value(6),
-            learning_rate: 0.1,
-            statistics: statistics.into_iter().collect(),
-            time: StepTime { at_ms: step as f64, step_ms: 1.0, statistics_ms: 0.1 },
-        }));
+        let statistics = [(known::ACTIVATION_STD, column(0)), (known::WEIGHT_GRADIENT_NORM, column(2))];
+        let values = Values::default()
+            .with(known::LOSS, 2.0 + value(5))
+            .with(known::ERROR, value(6))
+            .with(known::LEARNING_RATE, 0.1)
+            .and(statistics.into_iter().collect());
+        let time = Time { at_ms: step as f64, step_ms: Some(1.0), statistics_ms: Some(0.1) };
+        events.push(RunEvent { step: Step(step), time, kind: Kind::Measured(values) });
         if step % 500 == 0 {
-            let (time, file) = (At { at_ms: step as f64 }, format!("checkpoints/{name}-{step}.safetensors"));
-            events.push(RunEvent::CheckpointWritten(CheckpointWritten {
-                step: Step(step),
-                file,
-                checksums: None,
-                time,
-            }));
+            let file = format!("checkpoints/{name}-{step}.safetensors");
+            let written = Kind::CheckpointWritten(CheckpointWritten { file, checksums: None });
+            events.push(RunEvent::new(Step(step), step as f64, written));
         }
     }
     events
@@ -67,16 +63,18 @@ fn run(of: impl Fn(usize) -> Vec<RunEvent>) -> (tempfile::TempDir, RunFolder) {
 }
 
 fn open(folder: &RunFolder) -> Opened {
-    archive::open(&[folder.path().to_owned()]).unwrap()
+    reading::open(&[folder.path().to_owned()]).unwrap()
 }
 
 fn logs(folder: &RunFolder) -> Vec<PathBuf> {
     (0..LANES.len()).map(|lane| folder.log(LaneIdx(lane)).unwrap()).collect()
 }
 
-/// Everything that a lane is, whether it is here or kept elsewhere.
-fn all_of(lane: &Lane) -> Vec<(String, Vec<u8>)> {
-    lane.to_parts().unwrap()
+/// Everything that each lane of a run is, whether it is here or kept elsewhere.
+fn all(folder: &RunFolder) -> Vec<Vec<(String, Vec<u8>)>> {
+    let Opened { mut app, mut library, .. } = open(folder);
+    (0..app.lanes().len()).for_each(|lane| library.prepare(&mut app, LaneIdx(lane)));
+    app.lanes().iter().map(|lane| lane.to_sections().unwrap()).collect()
 }
 
 /// The same, folded from the log alone.
@@ -84,7 +82,7 @@ fn folded(folder: &RunFolder) -> Vec<Vec<(String, Vec<u8>)>> {
     for log in logs(folder) {
         let _ = fs::remove_file(index_of(&log));
     }
-    open(folder).app.lanes().iter().map(all_of).collect()
+    all(folder)
 }
 
 fn append(log: &Path, events: &[RunEvent]) {
@@ -99,10 +97,9 @@ fn append(log: &Path, events: &[RunEvent]) {
 fn a_run_opened_through_its_indexes_is_the_run() {
     let (_root, folder) = run(|lane| long_lane(lane, 6_000));
     let expected = folded(&folder);
-    archive::write_indexes(folder.path()).unwrap();
+    reading::write_indexes(folder.path()).unwrap();
+    assert_eq!(all(&folder), expected);
     let opened = open(&folder);
-    let found: Vec<_> = opened.app.lanes().iter().map(all_of).collect();
-    assert_eq!(found, expected);
     assert!(opened.replay.lanes().iter().all(|lane| lane.torn_bytes() == 0));
 }
 
@@ -110,11 +107,11 @@ fn a_run_opened_through_its_indexes_is_the_run() {
 fn what_an_index_lacks_is_folded_from_the_log() {
     for (kept, steps) in [(1u64, 700), (650, 700), (3_000, 6_000), (5_000, 6_000)] {
         let events = long_lane(0, steps);
-        let at = events.iter().position(|event| event.step() > Step(kept)).unwrap();
+        let at = events.iter().position(|event| event.step > Step(kept)).unwrap();
         let (_root, folder) = run(|lane| if lane == 0 { events[..at].to_vec() } else { long_lane(1, 20) });
-        archive::write_indexes(folder.path()).unwrap();
+        reading::write_indexes(folder.path()).unwrap();
         append(&logs(&folder)[0], &events[at..]);
-        let found: Vec<_> = open(&folder).app.lanes().iter().map(all_of).collect();
+        let found = all(&folder);
         assert_eq!(found, folded(&folder), "{kept} of {steps}");
     }
 }
@@ -123,11 +120,10 @@ fn what_an_index_lacks_is_folded_from_the_log() {
 fn a_lane_that_went_on_from_a_checkpoint_is_the_lane_that_was_never_cut() {
     for (reached, from, steps) in [(700, 500, 1_000), (5_600, 5_500, 6_000), (5_900, 1_000, 6_000)] {
         let straight = long_lane(0, steps);
-        let upto = |step: u64| straight.iter().position(|e| e.step() > Step(step)).unwrap_or(straight.len());
+        let upto = |step: u64| straight.iter().position(|e| e.step > Step(step)).unwrap_or(straight.len());
         let checkpoint = Some(format!("checkpoints/plain-{from}.safetensors"));
-        let time = At { at_ms: reached as f64 };
-        let resumed =
-            RunEvent::LaneResumed(LaneResumed { step: Step(from), checkpoint, changes: Vec::new(), time });
+        let resumed = Kind::LaneResumed(LaneResumed { checkpoint, changes: Vec::new() });
+        let resumed = RunEvent::new(Step(from), reached as f64, resumed);
         let mut events = straight[..upto(reached)].to_vec();
         events.push(resumed);
         events.extend_from_slice(&straight[upto(from)..]);
@@ -139,23 +135,17 @@ fn a_lane_that_went_on_from_a_checkpoint_is_the_lane_that_was_never_cut() {
         let (straight, resumed) = (fold(&straight), fold(&events));
         let curves = |lane: &Lane| format!("{:?} {:?} {:?}", lane.loss(), lane.error(), lane.learning_rate());
         assert_eq!(curves(&straight), curves(&resumed));
-        for statistic in [Statistic::ActivationStd, Statistic::WeightGradientNorm] {
+        for statistic in [known::ACTIVATION_STD, known::WEIGHT_GRADIENT_NORM] {
             let rows = |lane: &Lane| {
-                let rows: Vec<String> = lane
-                    .statistic(statistic)
-                    .unwrap()
-                    .rows()
-                    .map(|row| {
-                        // Means are summed in another order, which may round otherwise.
-                        let cells: Vec<_> = row
-                            .cells()
-                            .flatten()
-                            .map(|c| (c.low, c.high, c.first, c.last, c.non_finite))
-                            .collect();
-                        format!("{:?} {:?} {cells:?}", row.first_step, row.last_step)
-                    })
-                    .collect();
-                rows
+                let history = lane.history(statistic).unwrap();
+                let text = |row: Row<'_>| {
+                    // Means are summed in another order, which may round otherwise.
+                    let cells = (0..history.width()).filter_map(|column| row.cell(column));
+                    let cells: Vec<_> =
+                        cells.map(|c| (c.min, c.max, c.first, c.last, c.non_finite)).collect();
+                    format!("{:?} {:?} {cells:?}", row.span.first_step, row.span.last_step)
+                };
+                history.rows().map(text).collect::<Vec<String>>()
             };
             assert_eq!(rows(&straight), rows(&resumed));
         }
@@ -164,14 +154,17 @@ fn a_lane_that_went_on_from_a_checkpoint_is_the_lane_that_was_never_cut() {
     }
 }
 
-fn frames(app: &mut App, shelf: &mut archive::Shelf) -> Vec<String> {
+/// Looks up what the view that is shown needs.
+fn look_up(app: &mut App, library: &mut Library) {
+    let needs = views::needs(app);
+    library.answer(app, &needs);
+}
+
+fn frames(app: &mut App, library: &mut Library) -> Vec<String> {
     let theme = Theme::new(Colors::TwoFiftySix, Background::Dark, Characters::Unicode);
     let draw = |view: &ViewKind| {
         app.act(Action::SelectView(*view));
-        shelf.look_up(app);
-        views::snapshot(app, (120, 40), &theme, Format::Ansi);
-        // What the drawing found damaged is folded anew.
-        shelf.look_up(app);
+        look_up(app, library);
         views::snapshot(app, (120, 40), &theme, Format::Ansi)
     };
     ViewKind::ALL.iter().map(draw).collect()
@@ -180,18 +173,19 @@ fn frames(app: &mut App, shelf: &mut archive::Shelf) -> Vec<String> {
 #[test]
 fn a_cursor_on_merged_steps_shows_that_very_step() {
     let (_root, folder) = run(|lane| long_lane(lane, 6_000));
-    let Opened { mut app, mut shelf, .. } = open(&folder);
+    let Opened { mut app, mut library, .. } = open(&folder);
     for step in [1, 7, 1_020, 3_333, 5_999] {
         app.act(Action::SelectStep(Step(step)));
-        shelf.look_up(&mut app);
+        look_up(&mut app, &mut library);
         for (lane, events) in app.lanes().iter().zip([long_lane(0, 6_000), long_lane(1, 6_000)]) {
-            let own = events.iter().find_map(|event| match event {
-                RunEvent::StepFinished(own) if own.step == Step(step) => Some(own),
-                _ => None,
-            });
-            let column = own.unwrap().statistics.get(Statistic::ActivationStd).unwrap();
-            let row = lane.statistic_at(Statistic::ActivationStd, Step(step)).unwrap();
-            let shown: Vec<f32> = row.cells().flatten().map(|cell| cell.last).collect();
+            let own =
+                events.iter().filter(|event| event.step == Step(step)).find_map(|event| match &event.kind {
+                    Kind::Measured(values) => values.numbers(known::ACTIVATION_STD),
+                    _ => None,
+                });
+            let column = own.unwrap();
+            let row = lane.at(known::ACTIVATION_STD, Step(step)).unwrap();
+            let shown: Vec<f32> = (0..8).filter_map(|column| row.last(column)).collect();
             assert_eq!(format!("{shown:?}"), format!("{column:?}"), "step {step}");
         }
     }
@@ -207,23 +201,23 @@ proptest! {
     ) {
         let specimens = LANES.map(|(name, shortcut)| Specimen { steps: 120, ..Specimen::new(name, 8, shortcut) });
         let (_root, folder) = run(|lane| specimens[lane].events());
-        let Opened { mut app, mut shelf, .. } = open(&folder);
-        let expected = frames(&mut app, &mut shelf);
-        archive::write_indexes(folder.path()).unwrap();
+        let Opened { mut app, mut library, .. } = open(&folder);
+        let expected = frames(&mut app, &mut library);
+        reading::write_indexes(folder.path()).unwrap();
         let index = index_of(&logs(&folder)[lane]);
         let mut bytes = fs::read(&index).unwrap();
         let at = at.index(bytes.len());
         if cut { bytes.truncate(at) } else { bytes[at] ^= 1 << bit }
         fs::write(&index, bytes).unwrap();
-        let Opened { mut app, mut shelf, .. } = open(&folder);
-        prop_assert_eq!(frames(&mut app, &mut shelf), expected);
+        let Opened { mut app, mut library, .. } = open(&folder);
+        prop_assert_eq!(frames(&mut app, &mut library), expected);
     }
 }
 
 #[test]
 fn the_index_of_another_log_is_not_taken() {
     let (_root, folder) = run(|lane| long_lane(lane, 300));
-    archive::write_indexes(folder.path()).unwrap();
+    reading::write_indexes(folder.path()).unwrap();
     let log = &logs(&folder)[0];
     fs::remove_file(log).unwrap();
     let mut writer = folder.create_log(LaneIdx(0)).unwrap();
@@ -232,8 +226,8 @@ fn the_index_of_another_log_is_not_taken() {
     }
     let app = open(&folder).app;
     assert_eq!(app.lanes()[0].last_step(), Step(400));
-    let found = all_of(&app.lanes()[0]);
-    assert_eq!(found, folded(&folder)[0]);
+    let found = all(&folder);
+    assert_eq!(found[0], folded(&folder)[0]);
 }
 
 #[test]
@@ -242,7 +236,7 @@ fn a_folder_that_cannot_be_written_to_is_opened_all_the_same() {
     let log = &logs(&folder)[0];
     // A folder in the place of the index: nothing can be written there.
     fs::create_dir(index_of(log)).unwrap();
-    assert!(archive::write_indexes(folder.path()).is_err());
+    assert!(reading::write_indexes(folder.path()).is_err());
     assert_eq!(open(&folder).app.lanes()[0].last_step(), Step(50));
 }
 
@@ -251,9 +245,8 @@ fn the_specimens_of_the_screens_survive_being_kept() {
     let specimen = Specimen { diverges_at: Some(90), ..Specimen::new("plain", 14, Shortcut::None) };
     let (_root, folder) = run(|_| specimen.events());
     let expected = folded(&folder);
-    archive::write_indexes(folder.path()).unwrap();
-    let found: Vec<_> = open(&folder).app.lanes().iter().map(all_of).collect();
-    assert_eq!(found, expected);
+    reading::write_indexes(folder.path()).unwrap();
+    assert_eq!(all(&folder), expected);
     let of_events = specimen::app_of(std::slice::from_ref(&specimen));
     assert_eq!(
         of_events.lanes()[0].health().findings().len(),

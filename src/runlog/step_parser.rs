@@ -1,33 +1,24 @@
-//! Reads `step_finished` records, which are nearly all of a log, in the form in which they are written: keys in their
-//! order, no blanks. Whatever differs by a byte is left to serde_json, which reads any form of the same and a hundred
-//! times the errors. Gives the same numbers, bit for bit.
+//! Reads `measured` records, and `step_finished` ones of earlier formats, which are nearly all of a log, in the form in
+//! which they are written: keys in their order, no blanks. Whatever differs by a byte is left to serde_json, which reads any
+//! form of the same and a hundred times the errors. Gives the same numbers, bit for bit.
 
-use crate::event::{Columns, StepFinished, StepTime};
-use crate::statistic::Statistic;
+use crate::event::{Declared, Kind, RunEvent, Time, Value, Values};
+use crate::metric::{Metric, Shape, known};
 use crate::units::Step;
 
-/// The step of a record's body; `body` may or may not be closed. None where it is not in the form that is written.
-pub(super) fn step_finished(body: &[u8]) -> Option<StepFinished> {
+/// The event of a record's body; `body` may or may not be closed. None where it is not in a form that is written.
+pub(super) fn parse(body: &[u8], declared: &Declared) -> Option<RunEvent> {
     let mut rest = Cursor { bytes: body, at: 0 };
-    rest.expect(b"{\"step_finished\":{\"step\":")?;
-    let step = Step(rest.integer()?);
-    rest.expect(b",\"loss\":")?;
-    let loss = rest.float()?;
-    rest.expect(b",\"error\":")?;
-    let error = rest.float()?;
-    rest.expect(b",\"learning_rate\":")?;
-    let learning_rate = rest.double()?;
-    let statistics = if rest.take(b",\"statistics\":{") { rest.columns()? } else { Columns::default() };
-    rest.expect(b",\"time\":{\"at_ms\":")?;
-    let at_ms = rest.double()?;
-    rest.expect(b",\"step_ms\":")?;
-    let step_ms = rest.double()?;
-    rest.expect(b",\"statistics_ms\":")?;
-    let statistics_ms = rest.double()?;
+    let (step, values) = if rest.take(b"{\"measured\":{\"step\":") {
+        (Step(rest.integer()?), rest.measured(declared)?)
+    } else {
+        rest.expect(b"{\"step_finished\":{\"step\":")?;
+        (Step(rest.integer()?), rest.step_finished()?)
+    };
+    let time = rest.time()?;
     rest.expect(b"}}")?;
-    let time = StepTime { at_ms, step_ms, statistics_ms };
     let ends = matches!(&body[rest.at..], b"" | b"}");
-    ends.then_some(StepFinished { step, loss, error, learning_rate, statistics, time })
+    ends.then_some(RunEvent { step, time, kind: Kind::Measured(values) })
 }
 
 /// A place in a record.
@@ -43,7 +34,7 @@ struct Decimal {
     exponent: i32,
 }
 
-impl Cursor<'_> {
+impl<'a> Cursor<'a> {
     fn take(&mut self, text: &[u8]) -> bool {
         let found = self.bytes[self.at..].starts_with(text);
         self.at += if found { text.len() } else { 0 };
@@ -58,39 +49,94 @@ impl Cursor<'_> {
         self.bytes.get(self.at).copied()
     }
 
-    /// The columns up to the closing brace; the opening one is taken already.
-    fn columns(&mut self) -> Option<Columns> {
-        let mut columns = Columns::default();
-        if self.take(b"}") {
-            return Some(columns);
-        }
-        let mut length = 0;
-        // Columns come in the order of the list, so that the one after the last is looked at first.
-        let mut next = 0;
-        loop {
-            self.expect(b"\"")?;
-            let rest = &self.bytes[self.at..];
-            let name = &rest[..rest.iter().position(|byte| *byte == b'"')?];
-            let in_order = Statistic::ALL.get(next).filter(|statistic| statistic.name().as_bytes() == name);
-            let statistic = match in_order {
-                Some(statistic) => *statistic,
-                None => Statistic::by_name(std::str::from_utf8(name).ok()?)?,
-            };
-            next = Statistic::ALL.iter().position(|other| *other == statistic)? + 1;
-            self.at += name.len() + 1;
-            self.expect(b":[")?;
-            let column = self.column(length)?;
-            length = column.len();
-            columns.insert(statistic, column);
-            match self.peek()? {
-                b',' => self.at += 1,
-                b'}' => {
-                    self.at += 1;
-                    return Some(columns);
+    /// Values up to the comma before the time.
+    fn measured(&mut self, declared: &Declared) -> Option<Values> {
+        self.expect(b",\"values\":{")?;
+        let mut values = Values::default();
+        if !self.take(b"}") {
+            // Values come in the order in which their metrics were declared, mostly.
+            let (mut next, mut length) = (0, 0);
+            loop {
+                let name = self.name()?;
+                let place = declared.place(name, next).filter(|place| *place >= next)?;
+                next = place + 1;
+                let metric = declared.metrics()[place];
+                let value = match metric.shape() {
+                    Shape::Scalar => Value::Number(self.float()?),
+                    Shape::Numbers => Value::Numbers(self.numbers(&mut length)?),
+                    Shape::Histograms => return None,
+                };
+                values.push_new(metric, value);
+                if !self.goes_on()? {
+                    break;
                 }
-                _ => return None,
             }
         }
+        Some(values)
+    }
+
+    /// What formats 1 and 2 have in place of values.
+    fn step_finished(&mut self) -> Option<Values> {
+        let mut values = Values::default();
+        self.expect(b",\"loss\":")?;
+        values.push_new(known::LOSS, Value::Number(self.float()?));
+        self.expect(b",\"error\":")?;
+        values.push_new(known::ERROR, Value::Number(self.float()?));
+        self.expect(b",\"learning_rate\":")?;
+        values.push_new(known::LEARNING_RATE, Value::Number(self.double()? as f32));
+        if self.take(b",\"statistics\":{") && !self.take(b"}") {
+            let (mut next, mut length) = (0, 0);
+            loop {
+                let name = self.name()?;
+                let is_it =
+                    |metric: &&Metric| metric.name().as_bytes() == name && metric.shape() == Shape::Numbers;
+                let place = known::ALL.iter().skip(next).position(|metric| is_it(&metric))? + next;
+                next = place + 1;
+                values.push_new(known::ALL[place], Value::Numbers(self.numbers(&mut length)?));
+                if !self.goes_on()? {
+                    break;
+                }
+            }
+        }
+        Some(values)
+    }
+
+    fn time(&mut self) -> Option<Time> {
+        self.expect(b",\"time\":{\"at_ms\":")?;
+        let at_ms = self.double()?;
+        let step_ms = if self.take(b",\"step_ms\":") { Some(self.double()?) } else { None };
+        let statistics_ms = if self.take(b",\"statistics_ms\":") { Some(self.double()?) } else { None };
+        Some(Time { at_ms, step_ms, statistics_ms })
+    }
+
+    /// The name of a member, up to its value.
+    fn name(&mut self) -> Option<&'a [u8]> {
+        self.expect(b"\"")?;
+        let start = self.at;
+        let rest = &self.bytes[start..];
+        let length = memchr::memchr2(b'"', b'\\', rest)?;
+        self.at += length;
+        self.expect(b"\":")?;
+        Some(&self.bytes[start..start + length])
+    }
+
+    /// Whether a member follows; else the object ends.
+    fn goes_on(&mut self) -> Option<bool> {
+        let goes_on = match self.peek()? {
+            b',' => true,
+            b'}' => false,
+            _ => return None,
+        };
+        self.at += 1;
+        Some(goes_on)
+    }
+
+    /// A list of numbers; `length` is how many are likely, and then how many there were.
+    fn numbers(&mut self, length: &mut usize) -> Option<Vec<f32>> {
+        self.expect(b"[")?;
+        let numbers = self.column(*length)?;
+        *length = numbers.len();
+        Some(numbers)
     }
 
     /// The numbers up to the closing bracket; `length` is how many are likely.
@@ -282,18 +328,31 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::RunEvent;
+    use crate::event::{LaneStarted, MetricsDeclared};
+    use crate::runlog::record::parse_by_serde;
 
-    fn by_serde(text: &str) -> Option<StepFinished> {
-        match serde_json::from_str(text) {
-            Ok(RunEvent::StepFinished(step)) => Some(step),
-            _ => None,
-        }
+    /// A lane that declares all known metrics and one over two axes; shapes are another's concern.
+    fn declared() -> Declared {
+        let metrics = known::ALL.to_vec();
+        let started =
+            LaneStarted { declared: MetricsDeclared { metrics, axes: Vec::new() }, ..Default::default() };
+        let kind = Kind::LaneStarted(Box::new(started));
+        let mut declared = Declared::default();
+        declared.note(&RunEvent { step: Step(0), time: Time::default(), kind }).expect("known metrics");
+        declared
+    }
+
+    fn quick(text: &str) -> Option<RunEvent> {
+        parse(text.as_bytes(), &declared())
+    }
+
+    fn by_serde(text: &str) -> Option<RunEvent> {
+        parse_by_serde(text.as_bytes().strip_suffix(b"}")?, &declared()).ok()
     }
 
     /// With NaN equal to itself.
-    fn text(step: &Option<StepFinished>) -> String {
-        format!("{step:?}")
+    fn text(event: &Option<RunEvent>) -> String {
+        format!("{event:?}").replace("-NaN", "NaN")
     }
 
     fn any_bits() -> impl Strategy<Value = f32> {
@@ -306,54 +365,64 @@ mod tests {
         ]
     }
 
-    fn any_step() -> impl Strategy<Value = StepFinished> {
-        let column = (proptest::sample::select(Statistic::ALL), proptest::collection::vec(any_bits(), 0..9));
-        let columns = proptest::collection::vec(column, 0..6);
-        let scalars = (any::<u64>(), any_bits(), any_bits(), 0.0f64..1.0);
-        (scalars, columns, 0.0f64..1e9, 0.0f64..1e5, 0.0f64..10.0).prop_map(
-            |((step, loss, error, learning_rate), columns, at_ms, step_ms, statistics_ms)| StepFinished {
-                step: Step(step),
-                loss,
-                error,
-                learning_rate,
-                statistics: columns.into_iter().collect(),
-                time: StepTime { at_ms, step_ms, statistics_ms },
-            },
-        )
+    fn any_step() -> impl Strategy<Value = RunEvent> {
+        let value = |(metric, number, numbers): (Metric, f32, Vec<f32>)| match metric.shape() {
+            Shape::Scalar => (metric, Value::Number(number)),
+            _ => (metric, Value::Numbers(numbers)),
+        };
+        let numeric: Vec<Metric> =
+            known::ALL.iter().copied().filter(|metric| metric.shape() != Shape::Histograms).collect();
+        let count = numeric.len();
+        let values = proptest::sample::subsequence(numeric, 0..count).prop_flat_map(move |metrics| {
+            let one = |metric| {
+                (Just(metric), any_bits(), proptest::collection::vec(any_bits(), 0..9)).prop_map(value)
+            };
+            metrics.into_iter().map(one).collect::<Vec<_>>()
+        });
+        let times = (0.0f64..1e9, proptest::option::of(0.0f64..1e5), proptest::option::of(0.0f64..10.0));
+        (any::<u64>(), values, times).prop_map(|(step, values, (at_ms, step_ms, statistics_ms))| RunEvent {
+            step: Step(step),
+            time: Time { at_ms, step_ms, statistics_ms },
+            kind: Kind::Measured(values.into_iter().collect()),
+        })
     }
 
     proptest! {
         #[test]
         fn what_is_written_is_read_and_as_serde_reads_it(step in any_step()) {
-            let json = serde_json::to_string(&RunEvent::StepFinished(step.clone())).unwrap();
-            let quick = step_finished(json.as_bytes());
-            prop_assert!(quick.is_some(), "{json}");
-            prop_assert_eq!(text(&quick), text(&by_serde(&json)));
-            prop_assert_eq!(text(&quick), text(&Some(step)).replace("-NaN", "NaN"));
+            let json = serde_json::to_string(&step).unwrap();
+            let read = quick(&json);
+            prop_assert!(read.is_some(), "{json}");
+            prop_assert_eq!(text(&read), text(&by_serde(&json)));
+            prop_assert_eq!(text(&read), text(&Some(step)));
             // As the body of a sealed record, which is not closed.
-            prop_assert_eq!(text(&step_finished(&json.as_bytes()[..json.len() - 1])), text(&quick));
+            prop_assert_eq!(text(&quick(&json[..json.len() - 1])), text(&read));
         }
 
         #[test]
         fn any_number_is_read_as_serde_reads_it(
             whole in "-?(0|[1-9][0-9]{0,11})", part in "(\\.[0-9]{1,14})?", power in "(e-?[0-9]{1,2})?",
         ) {
-            let json = format!(
-                r#"{{"step_finished":{{"step":1,"loss":{whole}{part}{power},"error":0.5,"learning_rate":{whole}{part}{power},"time":{{"at_ms":1.0,"step_ms":2.0,"statistics_ms":0.0}}}}}}"#
+            let number = format!("{whole}{part}{power}");
+            let old = format!(
+                r#"{{"step_finished":{{"step":1,"loss":{number},"error":0.5,"learning_rate":{number},"time":{{"at_ms":1.0,"step_ms":2.0,"statistics_ms":0.0}}}}}}"#
             );
-            if let Some(quick) = step_finished(json.as_bytes()) {
-                prop_assert_eq!(text(&Some(quick)), text(&by_serde(&json)));
+            let new = format!(r#"{{"measured":{{"step":1,"values":{{"loss":{number}}},"time":{{"at_ms":{number}}}}}}}"#);
+            for json in [old, new] {
+                if let Some(read) = quick(&json) {
+                    prop_assert_eq!(text(&Some(read)), text(&by_serde(&json)));
+                }
             }
         }
 
         #[test]
         fn nothing_is_read_that_serde_refuses(step in any_step(), at in any::<proptest::sample::Index>(), byte in any::<u8>()) {
-            let mut json = serde_json::to_vec(&RunEvent::StepFinished(step)).unwrap();
+            let mut json = serde_json::to_vec(&step).unwrap();
             let at = at.index(json.len());
             json[at] = byte;
-            if let Some(quick) = step_finished(&json) {
+            if let Some(read) = parse(&json, &declared()) {
                 let serde = std::str::from_utf8(&json).ok().and_then(by_serde);
-                prop_assert_eq!(text(&Some(quick)), text(&serde));
+                prop_assert_eq!(text(&Some(read)), text(&serde));
             }
         }
     }
@@ -361,13 +430,11 @@ mod tests {
     #[test]
     fn numbers_that_json_does_not_know_are_not_read() {
         let with = |loss: &str| {
-            format!(
-                r#"{{"step_finished":{{"step":1,"loss":{loss},"error":0.5,"learning_rate":0.1,"time":{{"at_ms":1.0,"step_ms":2.0,"statistics_ms":0.0}}}}}}"#
-            )
+            format!(r#"{{"measured":{{"step":1,"values":{{"loss":{loss}}},"time":{{"at_ms":1.0}}}}}}"#)
         };
-        assert!(step_finished(with("0.25").as_bytes()).is_some());
+        assert!(quick(&with("0.25")).is_some());
         for loss in ["", "-", "01", "1.", ".5", "1e", "+1", "0x1", "\"nan\"", "null", "1 ", "--1"] {
-            assert!(step_finished(with(loss).as_bytes()).is_none(), "{loss}");
+            assert!(quick(&with(loss)).is_none(), "{loss}");
         }
     }
 }

@@ -1,0 +1,352 @@
+//! The histories of a lane's metrics, each by the place at which the metric was declared. One that an index holds is here
+//! only once it was asked for; until then it is pending.
+
+use super::Lane;
+use crate::event::{Declared, Histogram, Values};
+use crate::history::{Bounds, Cell, History, Point, Row};
+use crate::metric::{BLOCK, LAYER, Metric, Points, Shape, known};
+use crate::units::{BlockIdx, LayerIdx, Step};
+
+/// All histories of a lane.
+#[derive(Debug, Default)]
+pub(super) struct Histories(Vec<OfMetric>);
+
+/// Those of a metric: one of its numbers, or one for each of its histograms, because a view shows one.
+#[derive(Debug)]
+struct OfMetric {
+    metric: Metric,
+    parts: Vec<Part>,
+}
+
+/// A history, or its place.
+#[derive(Debug)]
+enum Part {
+    /// It is here; `saved` where it can be had again.
+    Here { history: History, saved: bool },
+    /// It is kept elsewhere.
+    Saved,
+}
+
+/// Which history of a metric: that of its numbers, or that of one of its histograms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HistoryKey {
+    /// The metric.
+    pub metric: Metric,
+    /// 0 for numbers; the histogram's place for histograms.
+    pub part: usize,
+}
+
+/// An empty history of a part of a metric that has so many numbers or histograms a step.
+fn empty(metric: Metric, width: usize) -> History {
+    match metric.shape() {
+        Shape::Scalar => History::of_scalars(),
+        Shape::Numbers => History::of_numbers(width, Bounds::COLUMNS),
+        Shape::Histograms => History::of_histograms(1, Bounds::HISTOGRAMS),
+    }
+}
+
+/// How many histories a metric has.
+fn parts_of(metric: Metric, width: usize) -> usize {
+    if metric.shape() == Shape::Histograms { width } else { 1 }
+}
+
+impl Histories {
+    /// Has an empty history for everything that was declared and has none yet.
+    pub(super) fn declare(&mut self, declared: &Declared) {
+        for metric in declared.metrics().iter().skip(self.0.len()) {
+            let width = declared.width(*metric).unwrap_or(0);
+            let part = || Part::Here { history: empty(*metric, width), saved: false };
+            let parts = (0..parts_of(*metric, width)).map(|_| part()).collect();
+            self.0.push(OfMetric { metric: *metric, parts });
+        }
+    }
+
+    /// All of what was declared, kept elsewhere.
+    pub(super) fn saved(declared: &Declared) -> Histories {
+        let of = |metric: &Metric| {
+            let parts = parts_of(*metric, declared.width(*metric).unwrap_or(0));
+            OfMetric { metric: *metric, parts: (0..parts).map(|_| Part::Saved).collect() }
+        };
+        Histories(declared.metrics().iter().map(of).collect())
+    }
+
+    /// Adds numbers of the metric that was declared at a place.
+    pub(super) fn push(&mut self, place: usize, step: Step, at_ms: f64, numbers: &[f32]) {
+        if let Some(Part::Here { history, saved }) = self.0.get_mut(place).and_then(|of| of.parts.first_mut())
+        {
+            history.push(step, at_ms, numbers);
+            *saved = false;
+        }
+    }
+
+    /// Adds histograms of the metric that was declared at a place.
+    pub(super) fn push_histograms(&mut self, place: usize, step: Step, at_ms: f64, all: &[Histogram]) {
+        let parts = self.0.get_mut(place).map(|of| of.parts.iter_mut()).into_iter().flatten();
+        for (part, histogram) in parts.zip(all) {
+            if let Part::Here { history, saved } = part {
+                history.push_histograms(step, at_ms, std::slice::from_ref(histogram));
+                *saved = false;
+            }
+        }
+    }
+
+    /// Takes back everything from a step on.
+    pub(super) fn rewind(&mut self, step: Step) {
+        for part in self.0.iter_mut().flat_map(|of| &mut of.parts) {
+            if let Part::Here { history, saved } = part {
+                history.rewind(step);
+                *saved = false;
+            }
+        }
+    }
+
+    /// Empties all but single numbers.
+    pub(super) fn forget_layers(&mut self) {
+        for OfMetric { metric, parts } in &mut self.0 {
+            if metric.shape() != Shape::Scalar {
+                for part in parts {
+                    let width = match part {
+                        Part::Here { history, .. } => history.width(),
+                        Part::Saved => 0,
+                    };
+                    *part = Part::Here { history: empty(*metric, width), saved: false };
+                }
+            }
+        }
+    }
+
+    fn part(&self, key: HistoryKey) -> Option<&Part> {
+        self.0.iter().find(|of| of.metric == key.metric)?.parts.get(key.part)
+    }
+
+    /// A history that is here.
+    pub(super) fn get(&self, key: HistoryKey) -> Option<&History> {
+        match self.part(key)? {
+            Part::Here { history, .. } => Some(history),
+            Part::Saved => None,
+        }
+    }
+
+    /// Whether a history is kept elsewhere.
+    pub(super) fn is_saved(&self, key: HistoryKey) -> bool {
+        matches!(self.part(key), Some(Part::Saved))
+    }
+
+    /// Which histories are kept elsewhere.
+    pub(super) fn all_saved(&self) -> impl Iterator<Item = HistoryKey> {
+        self.keys().filter(|key| self.is_saved(*key))
+    }
+
+    /// Takes a history that is kept elsewhere; one that is here stays as it is.
+    pub(super) fn supply(&mut self, key: HistoryKey, history: History) {
+        let of = self.0.iter_mut().find(|of| of.metric == key.metric);
+        if let Some(part @ Part::Saved) = of.and_then(|of| of.parts.get_mut(key.part)) {
+            *part = Part::Here { history, saved: true };
+        }
+    }
+
+    /// Gives up what is kept elsewhere, too, but for what is wanted.
+    pub(super) fn release(&mut self, wanted: impl Fn(Metric) -> bool) {
+        for part in self.0.iter_mut().filter(|of| !wanted(of.metric)).flat_map(|of| &mut of.parts) {
+            if matches!(part, Part::Here { saved: true, .. }) {
+                *part = Part::Saved;
+            }
+        }
+    }
+
+    /// All of them.
+    pub(super) fn keys(&self) -> impl Iterator<Item = HistoryKey> {
+        let of = |of: &OfMetric| {
+            let metric = of.metric;
+            (0..of.parts.len()).map(move |part| HistoryKey { metric, part })
+        };
+        self.0.iter().flat_map(of)
+    }
+}
+
+/// A history of single numbers without any.
+static NO_SCALARS: History = History::of_scalars();
+
+/// Its histories.
+impl Lane {
+    /// A single number over time; empty where it was never measured, or is pending.
+    pub fn scalar(&self, metric: Metric) -> &History {
+        let here = self.histories.get(HistoryKey { metric, part: 0 });
+        here.filter(|_| metric.shape() == Shape::Scalar).unwrap_or(&NO_SCALARS)
+    }
+
+    /// Mean cross-entropy of each step's batch, in nats.
+    pub fn loss(&self) -> &History {
+        self.scalar(known::LOSS)
+    }
+
+    /// Share of each step's batch classified wrongly, with batch statistics, 0 to 1.
+    pub fn error(&self) -> &History {
+        self.scalar(known::ERROR)
+    }
+
+    /// The learning rate of each step.
+    pub fn learning_rate(&self) -> &History {
+        self.scalar(known::LEARNING_RATE)
+    }
+
+    /// Numbers over time; none where they were never measured, or are pending.
+    pub fn history(&self, metric: Metric) -> Option<&History> {
+        self.histories.get(HistoryKey { metric, part: 0 }).filter(|history| !history.is_empty())
+    }
+
+    /// A layer's histograms over time; none where they were never taken, or are pending.
+    pub fn histograms(&self, metric: Metric, layer: LayerIdx) -> Option<&History> {
+        let part = self.column_of(LAYER, layer.0)?;
+        self.histories.get(HistoryKey { metric, part }).filter(|history| !history.is_empty())
+    }
+
+    /// Whether a metric was ever measured, as far as is known: of what is pending it is taken for granted.
+    pub fn has(&self, metric: Metric) -> bool {
+        self.is_pending(metric) || self.history(metric).is_some()
+    }
+
+    /// Whether numbers are kept elsewhere and did not come yet.
+    pub fn is_pending(&self, metric: Metric) -> bool {
+        self.histories.is_saved(HistoryKey { metric, part: 0 })
+    }
+
+    /// Whether a history is kept elsewhere and did not come yet.
+    pub fn is_saved(&self, key: HistoryKey) -> bool {
+        self.histories.is_saved(key)
+    }
+
+    /// Which histories are kept elsewhere; before an event is folded, there must be none.
+    pub fn saved_histories(&self) -> Vec<HistoryKey> {
+        self.histories.all_saved().collect()
+    }
+
+    /// The width and the bounds of a history.
+    pub fn bounds_of(&self, key: HistoryKey) -> (usize, Bounds) {
+        let width = self.declared().width(key.metric).unwrap_or(0);
+        match key.metric.shape() {
+            Shape::Scalar => (1, Bounds::SCALARS),
+            Shape::Numbers => (width, Bounds::COLUMNS),
+            Shape::Histograms => (1, Bounds::HISTOGRAMS),
+        }
+    }
+
+    /// Takes a history that is kept elsewhere.
+    pub fn supply(&mut self, key: HistoryKey, history: History) {
+        self.histories.supply(key, history);
+    }
+
+    /// Gives up the histories that can be had again when they are wanted, but for these.
+    pub(in crate::app) fn release(&mut self, but: &[Metric]) {
+        self.histories.release(|metric| metric.shape() == Shape::Scalar || but.contains(&metric));
+    }
+
+    /// What was measured at a step: that step's own record where it is known, else what the history tells.
+    pub fn at(&self, metric: Metric, step: Step) -> Option<Row<'_>> {
+        let exact = self.exact.as_ref().filter(|(asked, _)| *asked == step);
+        let own = exact.and_then(|(_, (found, values))| Some(Row::exact(*found, values.numbers(metric)?)));
+        own.or_else(|| self.history(metric)?.at(step))
+    }
+
+    /// Where in the log to look for what was measured at `step`, where histories are merged or pending and it was not found
+    /// yet: it is the last such record that is not after `step`, at this byte or behind it.
+    pub fn wanted_at(&self, step: Step) -> Option<u64> {
+        let merged = self.recorded > Bounds::COLUMNS.exact as u64
+            || self.histories.all_saved().any(|key| key.metric.shape() == Shape::Numbers);
+        let known = self.exact.as_ref().is_some_and(|(asked, _)| *asked == step);
+        (merged && !known).then(|| self.offsets.before(step)).flatten()
+    }
+
+    /// Takes what was measured at `step`, with the step that it is of.
+    pub fn set_exact(&mut self, step: Step, found: (Step, Values)) {
+        self.exact = Some((step, found));
+    }
+
+    /// The layer whose numbers stand at a place among those that are recorded.
+    pub fn recorded_layer(&self, place: usize) -> LayerIdx {
+        let recorded = self.started().and_then(|started| started.recorded.as_ref());
+        recorded.and_then(|layers| layers.get(place).copied()).unwrap_or(LayerIdx(place))
+    }
+
+    /// The place of a layer's numbers among those that are recorded; none where it is not.
+    pub fn place_of(&self, layer: LayerIdx) -> Option<usize> {
+        self.column_of(LAYER, layer.0)
+    }
+
+    /// The place of a point of an axis among the numbers of a metric over it; none where it is not recorded.
+    fn column_of(&self, axis: &str, at: usize) -> Option<usize> {
+        let started = self.started()?;
+        match (axis, started.recorded.as_ref()) {
+            (LAYER, Some(layers)) => layers.binary_search(&LayerIdx(at)).ok(),
+            _ => Some(at),
+        }
+    }
+
+    /// For each point of a metric's first axis, the numbers that are of it; none where it is not recorded.
+    pub fn columns(&self, metric: Metric) -> Vec<Option<std::ops::Range<usize>>> {
+        let axis = metric.axis().unwrap_or_default();
+        let recorded = self.declared().length(axis).filter(|length| *length > 0);
+        let each = self.declared().width(metric).zip(recorded).map_or(0, |(width, length)| width / length);
+        let of = |at| {
+            let first = self.column_of(axis, at)? * each;
+            Some(first..first + each)
+        };
+        (0..self.axis_length(metric).unwrap_or(0)).map(of).collect()
+    }
+
+    /// What a row tells of a point of a metric's first axis: of several numbers, their extent and their mean.
+    pub fn cell(&self, metric: Metric, row: &Row<'_>, at: usize) -> Option<Cell> {
+        row.across(self.columns(metric).get(at)?.clone()?)
+    }
+
+    /// What was measured of a layer at a step.
+    pub fn layer_value(&self, metric: Metric, step: Step, layer: LayerIdx) -> Option<f32> {
+        Some(self.cell(metric, &self.at(metric, step)?, layer.0)?.last)
+    }
+
+    /// What was measured of a block at a step.
+    pub fn block_value(&self, metric: Metric, step: Step, block: BlockIdx) -> Option<f32> {
+        Some(self.cell(metric, &self.at(metric, step)?, block.0)?.last)
+    }
+
+    /// A metric over time, of a point of its first axis.
+    pub fn points_of(&self, metric: Metric, at: usize) -> impl Iterator<Item = Point> + '_ {
+        let columns = self.columns(metric).get(at).cloned().flatten();
+        let rows = self.history(metric).map(History::rows).into_iter().flatten();
+        rows.filter_map(move |row| Some(Point::new(row.span, row.across(columns.clone()?)?)))
+    }
+
+    /// How many points the first axis of a metric has, with those that are not recorded.
+    pub fn axis_length(&self, metric: Metric) -> Option<usize> {
+        let structure = self.structure()?;
+        match metric.axis()? {
+            LAYER => Some(structure.layers.len()),
+            BLOCK => Some(structure.blocks.len()),
+            other => self.declared().length(other),
+        }
+    }
+
+    /// Where a point of a metric's first axis stands on it: at its number, or where it has a name at its place, from 1.
+    pub fn axis_place(&self, metric: Metric, at: usize) -> f64 {
+        let axis = metric.axis().and_then(|axis| self.declared().axis(axis));
+        match axis.map(|axis| &axis.points) {
+            Some(Points::Numbers(all)) => all.get(at).copied().filter(|x| x.is_finite()).unwrap_or(at as f64),
+            _ => at as f64 + 1.0,
+        }
+    }
+
+    /// The name of a point of a metric's first axis, as it was declared; of layers and blocks theirs.
+    pub fn axis_label(&self, metric: Metric, at: usize) -> Option<String> {
+        let structure = self.structure()?;
+        match metric.axis()? {
+            LAYER => structure.layers.get(at).map(|layer| layer.name.clone()),
+            BLOCK => structure.blocks.get(at).map(|block| block.name.clone()),
+            other => self.declared().axis(other)?.points.label(at),
+        }
+    }
+
+    /// When a step was made, in milliseconds since the run started.
+    pub fn time_of(&self, step: Step) -> Option<f64> {
+        self.steps.at(step).map(|row| row.span.at_ms)
+    }
+}

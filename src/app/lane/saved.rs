@@ -1,0 +1,121 @@
+//! A lane as the sections that an index keeps: what is small as one, and each history of its own, so that only those
+//! are read that are wanted.
+
+use serde::{Deserialize, Serialize};
+
+use super::histories::{Histories, HistoryKey};
+use super::{Lane, LaneLabel, LaneState, MARKS};
+use crate::app::health::{KeptGates, KeptHealth};
+use crate::app::pace::Pace;
+use crate::app::step_offsets::StepOffsets;
+use crate::event::{Declared, LaneStarted, NonFiniteFound};
+use crate::history::{Bounds, History};
+use crate::metric::Shape;
+use crate::units::{LaneIdx, Step};
+
+/// The version of what is folded and of how it is kept. To be raised whenever either changes, so that older indexes
+/// are not taken.
+pub const FOLD_VERSION: u32 = 4;
+
+/// The section that holds all that is small.
+const OUTLINE: &str = "lane";
+/// The section of the steps and their times.
+const STEPS: &str = "steps";
+/// The section of where in the log records begin.
+const OFFSETS: &str = "offsets";
+
+#[derive(Serialize, Deserialize)]
+struct Outline {
+    state: LaneState,
+    last_step: Step,
+    elapsed_ms: f64,
+    recorded: u64,
+    pace: Pace,
+    first_non_finite: Option<(Step, NonFiniteFound)>,
+    last_checkpoint: Option<Step>,
+    lost_records: u64,
+    health: KeptHealth,
+    marks: Vec<(String, KeptGates)>,
+}
+
+impl Lane {
+    /// The name of the section that holds a history.
+    pub fn section_of(&self, key: HistoryKey) -> Option<String> {
+        let place = self.declared.place(key.metric.name().as_bytes(), 0)?;
+        Some(match key.metric.shape() {
+            Shape::Histograms => format!("{place}/{}", key.part),
+            Shape::Scalar | Shape::Numbers => place.to_string(),
+        })
+    }
+
+    /// The lane as named sections; none before it started, and none while a history is kept elsewhere.
+    pub fn to_sections(&self) -> Option<Vec<(String, Vec<u8>)>> {
+        self.started.as_ref()?;
+        let outline = Outline {
+            // That the events ended is no event.
+            state: if self.state == LaneState::Crashed { LaneState::Running } else { self.state.clone() },
+            last_step: self.last_step,
+            elapsed_ms: self.elapsed_ms,
+            recorded: self.recorded,
+            pace: self.pace.clone(),
+            first_non_finite: self.first_non_finite.clone(),
+            last_checkpoint: self.last_checkpoint,
+            lost_records: self.lost_records,
+            health: KeptHealth::from(&self.health),
+            marks: self.marks.iter().map(|(file, mark)| (file.clone(), KeptGates::from(mark))).collect(),
+        };
+        let mut sections = vec![
+            (OUTLINE.to_owned(), postcard::to_stdvec(&outline).ok()?),
+            (STEPS.to_owned(), self.steps.to_bytes()),
+            (OFFSETS.to_owned(), self.offsets.to_bytes()),
+        ];
+        for key in self.histories.keys() {
+            sections.push((self.section_of(key)?, self.histories.get(key)?.to_bytes()));
+        }
+        Some(sections)
+    }
+
+    /// A lane from its sections, the first event of its log and what it has declared. Single numbers that are known are
+    /// read at once, other histories stay where they are. None where the sections are not those of a lane, or of one that
+    /// another version folded.
+    pub fn from_sections(
+        idx: LaneIdx,
+        label: LaneLabel,
+        started: LaneStarted,
+        declared: Declared,
+        read: &dyn Fn(&str) -> Option<Vec<u8>>,
+    ) -> Option<Lane> {
+        let outline: Outline = postcard::from_bytes(&read(OUTLINE)?).ok()?;
+        let marks = outline.marks.into_iter().map(|(file, gates)| Some((file, gates.restore()?)));
+        let mut lane = Lane::new(idx, label);
+        lane.steps = History::from_bytes(&read(STEPS)?, 0, Bounds::SCALARS)?;
+        lane.offsets = StepOffsets::from_bytes(&read(OFFSETS)?)?;
+        lane.marks = marks.take(MARKS).collect::<Option<_>>()?;
+        lane.health = outline.health.restore(idx)?;
+        lane.histories = Histories::saved(&declared);
+        lane.declared = declared;
+        lane.started = Some(started);
+        lane.state = outline.state;
+        lane.last_step = outline.last_step;
+        lane.elapsed_ms = outline.elapsed_ms;
+        lane.recorded = outline.recorded;
+        lane.pace = outline.pace;
+        lane.first_non_finite = outline.first_non_finite;
+        lane.last_checkpoint = outline.last_checkpoint;
+        lane.lost_records = outline.lost_records;
+        let scalars = |key: &HistoryKey| {
+            crate::metric::known::ALL.contains(&key.metric) && key.metric.shape() == Shape::Scalar
+        };
+        let scalars: Vec<HistoryKey> = lane.histories.keys().filter(scalars).collect();
+        for key in scalars {
+            lane.supply(key, lane.history_from(key, &read(&lane.section_of(key)?)?)?);
+        }
+        Some(lane)
+    }
+
+    /// A history from the bytes of its section; none where these are not such.
+    pub fn history_from(&self, key: HistoryKey, bytes: &[u8]) -> Option<History> {
+        let (width, bounds) = self.bounds_of(key);
+        History::from_bytes(bytes, width, bounds)
+    }
+}

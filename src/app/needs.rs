@@ -1,0 +1,181 @@
+//! What a view wants that the state does not hold: histories that an index keeps, and what was measured at a step whose
+//! record was merged with others. The state says what it needs; whoever has it answers, now or later, in any order.
+
+use super::{App, HistoryKey, Lane};
+use crate::event::Values;
+use crate::history::History;
+use crate::metric::{Better, LAYER, Metric, Shape, known};
+use crate::units::{LaneIdx, Step};
+
+/// What a view draws from, beside what is always here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// What all metrics were at the cursor.
+    Cursor,
+    /// A metric over time.
+    History(Metric),
+    /// The histograms of the cursor's layer over time.
+    Histograms(Metric),
+}
+
+/// Something that is to be looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Need {
+    /// A history.
+    History {
+        /// Of this lane.
+        lane: LaneIdx,
+        /// Which one.
+        key: HistoryKey,
+    },
+    /// What was measured at a step.
+    Step {
+        /// Of this lane.
+        lane: LaneIdx,
+        /// The step.
+        step: Step,
+        /// The byte of the lane's log from which to look for it.
+        from: u64,
+    },
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// A history.
+    History {
+        /// Of this lane.
+        lane: LaneIdx,
+        /// Which one.
+        key: HistoryKey,
+        /// The history.
+        history: History,
+    },
+    /// What was measured at the last step that is not after the one asked for.
+    Step {
+        /// Of this lane.
+        lane: LaneIdx,
+        /// The step that was asked for.
+        asked: Step,
+        /// The step of the values.
+        found: Step,
+        /// The values.
+        values: Values,
+    },
+}
+
+impl App {
+    /// What of this is not here.
+    pub fn needs(&self, wanted: &[Wanted]) -> Vec<Need> {
+        let mut needs = Vec::new();
+        for lane in self.visible_lanes() {
+            for wanted in wanted {
+                needs.extend(self.need(lane, *wanted));
+            }
+        }
+        needs
+    }
+
+    fn need(&self, lane: &Lane, wanted: Wanted) -> Option<Need> {
+        let key = match wanted {
+            Wanted::Cursor => {
+                let (step, from) = (self.step(), lane.wanted_at(self.step())?);
+                return Some(Need::Step { lane: lane.idx(), step, from });
+            }
+            Wanted::History(metric) => HistoryKey { metric, part: 0 },
+            Wanted::Histograms(metric) => HistoryKey { metric, part: lane.place_of(self.layer_in(lane)?)? },
+        };
+        let lane_idx = lane.idx();
+        lane.is_saved(key).then_some(Need::History { lane: lane_idx, key })
+    }
+
+    /// Takes an answer; whether anything on screen may be another than before.
+    pub fn answer(&mut self, answer: Answer) -> bool {
+        match answer {
+            Answer::History { lane, key, history } => {
+                let Some(lane) = self.lanes.get_mut(lane.0).filter(|lane| lane.is_saved(key)) else {
+                    return false;
+                };
+                lane.supply(key, history);
+            }
+            Answer::Step { lane, asked, found, values } => {
+                let Some(lane) = self.lanes.get_mut(lane.0) else { return false };
+                lane.set_exact(asked, (found, values));
+            }
+        }
+        true
+    }
+
+    /// Puts a lane in the place of one that turned out to be another than it seemed.
+    pub fn replace(&mut self, lane: Lane) {
+        let at = lane.idx().0;
+        if let Some(place) = self.lanes.get_mut(at) {
+            *place = lane;
+            self.rows = super::rows::rows_of(self.lanes.iter().filter_map(Lane::structure));
+        }
+    }
+}
+
+/// Which metrics are shown.
+impl App {
+    /// The metrics of layers, or of blocks, that visible lanes have declared, in the order in which they did.
+    pub fn statistics(&self, of_blocks: bool) -> Vec<Metric> {
+        let mut all: Vec<Metric> = Vec::new();
+        let of_kind =
+            |metric: &&Metric| metric.shape() == Shape::Numbers && metric.is_of_blocks() == of_blocks;
+        for lane in self.visible_lanes() {
+            for metric in lane.declared().metrics().iter().filter(of_kind) {
+                if !all.contains(metric) {
+                    all.push(*metric);
+                }
+            }
+        }
+        // Those of layers first: the other axes are fewer, and have a view of their own.
+        all.sort_by_key(|metric| metric.axis() != Some(LAYER));
+        all
+    }
+
+    /// The single numbers that visible lanes have declared, in the order in which they did.
+    pub fn scalars(&self) -> Vec<Metric> {
+        let mut all: Vec<Metric> = Vec::new();
+        for lane in self.visible_lanes() {
+            let scalars = lane.declared().metrics().iter().filter(|metric| metric.shape() == Shape::Scalar);
+            for metric in scalars {
+                if !all.contains(metric) {
+                    all.push(*metric);
+                }
+            }
+        }
+        all
+    }
+
+    /// The two numbers that are drawn over time: loss and error; in the place of one that no visible lane has, another, first
+    /// of those of which one value is better than another.
+    pub fn curves(&self) -> [Metric; 2] {
+        let all = self.scalars();
+        let ranked = || {
+            let judged = all.iter().filter(|metric| metric.better() != Better::None);
+            judged.chain(all.iter().filter(|metric| metric.better() == Better::None))
+        };
+        let of = |wanted: Metric, taken: Option<Metric>| {
+            let other = || ranked().copied().find(|metric| Some(*metric) != taken);
+            if all.contains(&wanted) { wanted } else { other().unwrap_or(wanted) }
+        };
+        let upper = of(known::LOSS, all.contains(&known::ERROR).then_some(known::ERROR));
+        [upper, of(known::ERROR, Some(upper))]
+    }
+
+    /// The metric of layers that is shown: the chosen one, else the first where no visible lane has that.
+    pub fn statistic(&self) -> Metric {
+        let all = self.statistics(false);
+        let chosen = self.options.statistic;
+        if all.contains(&chosen) { chosen } else { all.first().copied().unwrap_or(chosen) }
+    }
+
+    /// The metric of blocks that is shown.
+    pub fn block_statistic(&self) -> Metric {
+        let all = self.statistics(true);
+        let chosen = self.options.block_statistic;
+        if all.contains(&chosen) { chosen } else { all.first().copied().unwrap_or(chosen) }
+    }
+}

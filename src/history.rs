@@ -1,0 +1,543 @@
+//! The history of one measurement over a lane's steps, in bounded memory: a number, a number for each layer, block or
+//! point of another axis, or a histogram for each. Knows neither what is measured nor how it is drawn.
+//!
+//! A history is exact up to a bound. Beyond it, neighbouring records are merged in aligned groups of a power of two:
+//! the row `i` of level `k` covers the records from `i * 2^k` on, so that a row that is full never changes any more, and
+//! levels can be computed from one another. A merged row keeps minimum, maximum, first, last, mean, count and the number
+//! of values that are not finite, so no spike and no NaN is lost at any level.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::event::Histogram;
+use crate::units::Step;
+
+mod bytes;
+
+/// How much a history holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Up to this many records it is exact.
+    pub exact: usize,
+    /// The most rows of a longer one, at least 2.
+    pub merged: usize,
+}
+
+impl Bounds {
+    /// Of single numbers. A frame goes over all rows of a curve, so they are no more than the widest of screens can show
+    /// many times over.
+    pub const SCALARS: Bounds = Bounds { exact: 8_192, merged: 8_192 };
+    /// Of a number for each layer or block: 20 metrics of 57 layers take at most 20 x 57 x 1,024 x 24 bytes, 28 MB.
+    pub const COLUMNS: Bounds = Bounds { exact: 4_096, merged: 1_024 };
+    /// Of histograms. Beyond, they are added up.
+    pub const HISTOGRAMS: Bounds = Bounds { exact: 256, merged: 256 };
+}
+
+/// When a record was made.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+struct Moment {
+    step: Step,
+    at_ms: f64,
+}
+
+/// The records that a row covers.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Span {
+    /// The step of the first.
+    pub first_step: Step,
+    /// The step of the last.
+    pub last_step: Step,
+    /// When the last was made, in milliseconds since the run started.
+    pub at_ms: f64,
+    /// How many there are.
+    pub count: u64,
+}
+
+impl Span {
+    fn of(step: Step, at_ms: f64) -> Span {
+        Span { first_step: step, last_step: step, at_ms, count: 1 }
+    }
+
+    fn merge(self, later: Span) -> Span {
+        Span { first_step: self.first_step, count: self.count.saturating_add(later.count), ..later }
+    }
+}
+
+/// The values of one number over the records of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Cell {
+    /// The smallest finite value; NaN where there is none.
+    pub min: f32,
+    /// The largest finite value; NaN where there is none.
+    pub max: f32,
+    /// The first value, finite or not.
+    pub first: f32,
+    /// The last value, finite or not.
+    pub last: f32,
+    /// The mean of the finite values; NaN where there is none. Their sum is the mean times their count.
+    pub mean: f32,
+    /// How many values are NaN or infinite.
+    pub non_finite: u32,
+}
+
+impl Cell {
+    /// The cell of one value.
+    pub fn of(value: f32) -> Cell {
+        let kept = if value.is_finite() { value } else { f32::NAN };
+        let non_finite = u32::from(!value.is_finite());
+        Cell { min: kept, max: kept, first: value, last: value, mean: kept, non_finite }
+    }
+
+    /// Takes one more value to the `count` that there are; `share` is what it makes of all then.
+    fn add(&mut self, count: u64, share: f64, value: f32) {
+        if self.non_finite > 0 || !value.is_finite() {
+            *self = self.merge(count, Cell::of(value), 1);
+            return;
+        }
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.last = value;
+        self.mean += ((f64::from(value) - f64::from(self.mean)) * share) as f32;
+    }
+
+    /// What several numbers of one row are together: their extent, and the means of their ends and means.
+    pub fn across(cells: impl Iterator<Item = Cell>) -> Option<Cell> {
+        let (mut all, mut count) = (None::<Cell>, 0.0);
+        for cell in cells {
+            count += 1.0;
+            all = Some(all.map_or(cell, |all| {
+                let mean = |a: f32, b: f32| a + (b - a) / count;
+                let mean_of_finite = if all.mean.is_nan() || cell.mean.is_nan() {
+                    all.mean.max(cell.mean)
+                } else {
+                    mean(all.mean, cell.mean)
+                };
+                Cell {
+                    min: all.min.min(cell.min),
+                    max: all.max.max(cell.max),
+                    first: mean(all.first, cell.first),
+                    last: mean(all.last, cell.last),
+                    mean: mean_of_finite,
+                    non_finite: all.non_finite.saturating_add(cell.non_finite),
+                }
+            }));
+        }
+        all
+    }
+
+    /// The cell of this one's `count` values and then `later`'s `more`.
+    fn merge(self, count: u64, later: Cell, more: u64) -> Cell {
+        let finite = |cell: Cell, count: u64| count.saturating_sub(cell.non_finite.into()) as f64;
+        let mean = match [finite(self, count), finite(later, more)] {
+            [_, 0.0] => self.mean,
+            [0.0, _] => later.mean,
+            [a, b] => ((f64::from(self.mean) * a + f64::from(later.mean) * b) / (a + b)) as f32,
+        };
+        Cell {
+            // `f32::min` and `max` return the other operand where one is NaN.
+            min: self.min.min(later.min),
+            max: self.max.max(later.max),
+            first: self.first,
+            last: later.last,
+            mean,
+            non_finite: self.non_finite.saturating_add(later.non_finite),
+        }
+    }
+}
+
+/// One number at a record, or over neighbouring ones.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// The step of its first record.
+    pub first_step: Step,
+    /// The step of its last record.
+    pub last_step: Step,
+    /// When its last record was made, in milliseconds since the run started.
+    pub at_ms: f64,
+    /// How many records it covers.
+    pub count: u64,
+    /// Their values.
+    pub cell: Cell,
+}
+
+impl Point {
+    /// Of the records that a span covers.
+    pub fn new(span: Span, cell: Cell) -> Point {
+        let Span { first_step, last_step, at_ms, count } = span;
+        Point { first_step, last_step, at_ms, count, cell }
+    }
+
+    /// This point's records and then `later`'s.
+    pub fn merge(self, later: Point) -> Point {
+        let cell = self.cell.merge(self.count, later.cell, later.count);
+        Point { first_step: self.first_step, count: self.count.saturating_add(later.count), cell, ..later }
+    }
+
+    /// The last value, finite or not.
+    pub fn last(&self) -> f32 {
+        self.cell.last
+    }
+
+    /// The mean of the finite values; none where there is none.
+    pub fn mean(&self) -> Option<f32> {
+        (!self.cell.mean.is_nan()).then_some(self.cell.mean)
+    }
+
+    /// How many finite values it covers.
+    pub fn finite(&self) -> u64 {
+        self.count.saturating_sub(self.cell.non_finite.into())
+    }
+}
+
+/// All values of a record, or of neighbouring ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// The records.
+    pub span: Span,
+    values: Values<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Values<'a> {
+    Exact(&'a [f32]),
+    Merged(&'a [Cell]),
+    Histograms(&'a [Histogram]),
+}
+
+impl<'a> Row<'a> {
+    /// The row of one record.
+    pub fn exact(step: Step, values: &'a [f32]) -> Row<'a> {
+        Row { span: Span::of(step, 0.0), values: Values::Exact(values) }
+    }
+
+    /// One number of it; none outside, and none of histograms.
+    pub fn cell(&self, column: usize) -> Option<Cell> {
+        match self.values {
+            Values::Exact(values) => values.get(column).map(|value| Cell::of(*value)),
+            Values::Merged(cells) => cells.get(column).copied(),
+            Values::Histograms(_) => None,
+        }
+    }
+
+    /// What several numbers of it are together: their extent and the mean of their last values.
+    pub fn across(&self, columns: std::ops::Range<usize>) -> Option<Cell> {
+        if columns.len() == 1 {
+            return self.cell(columns.start);
+        }
+        Cell::across(columns.filter_map(|column| self.cell(column)))
+    }
+
+    /// The last value of one number.
+    pub fn last(&self, column: usize) -> Option<f32> {
+        self.cell(column).map(|cell| cell.last)
+    }
+
+    /// One number with its records.
+    pub fn point(&self, column: usize) -> Option<Point> {
+        Some(Point::new(self.span, self.cell(column)?))
+    }
+
+    /// One histogram of it, the sum of those of its records.
+    pub fn histogram(&self, column: usize) -> Option<&'a Histogram> {
+        match self.values {
+            Values::Histograms(all) => all.get(column),
+            Values::Exact(_) | Values::Merged(_) => None,
+        }
+    }
+}
+
+/// A history: rows in ascending steps. See [`Bounds`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
+    /// Numbers or histograms a record.
+    width: usize,
+    rows: Rows,
+    bounds: Bounds,
+    /// A row covers 2^level records.
+    level: u32,
+}
+
+/// Row by row.
+#[derive(Clone, Debug, PartialEq)]
+enum Rows {
+    Exact { moments: Vec<Moment>, values: Vec<f32> },
+    Merged { spans: Vec<Span>, cells: Vec<Cell> },
+    Histograms { spans: Vec<Span>, histograms: Vec<Histogram> },
+}
+
+impl History {
+    /// An empty history of `width` numbers a record.
+    pub const fn of_numbers(width: usize, bounds: Bounds) -> History {
+        let rows = Rows::Exact { moments: Vec::new(), values: Vec::new() };
+        History { width, rows, bounds, level: 0 }
+    }
+
+    /// An empty history of single numbers.
+    pub const fn of_scalars() -> History {
+        History::of_numbers(1, Bounds::SCALARS)
+    }
+
+    /// An empty history of `width` histograms a record.
+    pub fn of_histograms(width: usize, bounds: Bounds) -> History {
+        let rows = Rows::Histograms { spans: Vec::new(), histograms: Vec::new() };
+        History { width, rows, bounds, level: 0 }
+    }
+
+    /// Adds a record of numbers. One of another width is left out: only a broken log has such. A step that a merged row
+    /// covers already is passed over: it is made again, since the run went on from a checkpoint within that row. Else a
+    /// step that is not later than the last takes back what was recorded from there on.
+    pub fn push(&mut self, step: Step, at_ms: f64, numbers: &[f32]) {
+        if numbers.len() != self.width || matches!(self.rows, Rows::Histograms { .. }) {
+            return;
+        }
+        let Some(merges) = self.make_room(step) else { return };
+        match &mut self.rows {
+            Rows::Exact { moments, values } => {
+                moments.push(Moment { step, at_ms });
+                values.extend_from_slice(numbers);
+            }
+            Rows::Merged { spans, cells } => match spans.last_mut().filter(|_| merges) {
+                Some(last) => {
+                    let start = cells.len() - numbers.len();
+                    let share = 1.0 / (last.count as f64 + 1.0);
+                    for (cell, &value) in cells[start..].iter_mut().zip(numbers) {
+                        cell.add(last.count, share, value);
+                    }
+                    *last = last.merge(Span::of(step, at_ms));
+                }
+                None => {
+                    cells.extend(numbers.iter().map(|&value| Cell::of(value)));
+                    spans.push(Span::of(step, at_ms));
+                }
+            },
+            Rows::Histograms { .. } => {}
+        }
+    }
+
+    /// Adds a record of histograms, as [`History::push`] does one of numbers.
+    pub fn push_histograms(&mut self, step: Step, at_ms: f64, more: &[Histogram]) {
+        if more.len() != self.width || !matches!(self.rows, Rows::Histograms { .. }) {
+            return;
+        }
+        let Some(merges) = self.make_room(step) else { return };
+        let Rows::Histograms { spans, histograms } = &mut self.rows else { return };
+        match spans.last_mut().filter(|_| merges) {
+            Some(last) => {
+                let start = histograms.len() - more.len();
+                for (sum, more) in histograms[start..].iter_mut().zip(more) {
+                    *sum = sum.plus(more);
+                }
+                *last = last.merge(Span::of(step, at_ms));
+            }
+            None => {
+                histograms.extend_from_slice(more);
+                spans.push(Span::of(step, at_ms));
+            }
+        }
+    }
+
+    /// Makes room for a record of a step: whether it goes into the last row; none where that step is covered.
+    fn make_room(&mut self, step: Step) -> Option<bool> {
+        self.rewind(step);
+        let last = self.len().checked_sub(1).and_then(|at| self.span(at));
+        if last.is_some_and(|last| last.last_step >= step) {
+            return None;
+        }
+        let full = 1u64.checked_shl(self.level).unwrap_or(u64::MAX);
+        if last.is_some_and(|last| last.count < full) {
+            return Some(true);
+        }
+        let is_exact = matches!(self.rows, Rows::Exact { .. });
+        if self.len() >= if is_exact { self.bounds.exact } else { self.bounds.merged } {
+            self.halve();
+            while self.len() >= self.bounds.merged.max(2) {
+                self.halve();
+            }
+            // The row that was the last may have room by now.
+            return self.make_room(step);
+        }
+        Some(false)
+    }
+
+    /// Takes back everything from `step` on. A merged row that reaches over it stays whole: the steps that it covers are
+    /// made again.
+    pub fn rewind(&mut self, step: Step) {
+        match &mut self.rows {
+            Rows::Exact { moments, values } => {
+                let kept = moments.partition_point(|moment| moment.step < step);
+                moments.truncate(kept);
+                values.truncate(kept * self.width);
+            }
+            Rows::Merged { spans, cells } => {
+                let kept = spans.partition_point(|span| span.first_step < step);
+                spans.truncate(kept);
+                cells.truncate(kept * self.width);
+            }
+            Rows::Histograms { spans, histograms } => {
+                let kept = spans.partition_point(|span| span.first_step < step);
+                spans.truncate(kept);
+                histograms.truncate(kept * self.width);
+            }
+        }
+    }
+
+    /// Goes to the next level: merges rows in pairs.
+    fn halve(&mut self) {
+        let width = self.width;
+        if let Rows::Exact { moments, values } = &mut self.rows {
+            let spans = moments.iter().map(|moment| Span::of(moment.step, moment.at_ms)).collect();
+            let cells = values.iter().map(|&value| Cell::of(value)).collect();
+            self.rows = Rows::Merged { spans, cells };
+        }
+        match &mut self.rows {
+            Rows::Exact { .. } => {}
+            Rows::Merged { spans, cells } => pair(spans, cells, width, |early, a, late, b| {
+                *early = early.merge(a.count, *late, b.count);
+            }),
+            Rows::Histograms { spans, histograms } => {
+                pair(spans, histograms, width, |early, _, late, _| *early = early.plus(late));
+            }
+        }
+        self.level += 1;
+    }
+}
+
+/// Merges rows of `width` values in pairs, in place.
+fn pair<T: Clone>(
+    spans: &mut Vec<Span>,
+    values: &mut Vec<T>,
+    width: usize,
+    merge: impl Fn(&mut T, Span, &T, Span),
+) {
+    let rows = spans.len();
+    for pair in 0..rows.div_ceil(2) {
+        let (early, late) = (2 * pair, 2 * pair + 1);
+        for column in 0..width {
+            let (from, to) = (early * width + column, pair * width + column);
+            if to != from {
+                values[to] = values[from].clone();
+            }
+            if late < rows {
+                let (before, after) = values.split_at_mut(late * width);
+                merge(&mut before[to], spans[early], &after[column], spans[late]);
+            }
+        }
+        spans[pair] = if late < rows { spans[early].merge(spans[late]) } else { spans[early] };
+    }
+    spans.truncate(rows.div_ceil(2));
+    values.truncate(rows.div_ceil(2) * width);
+}
+
+/// What is in it.
+impl History {
+    /// Numbers or histograms a record.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        match &self.rows {
+            Rows::Exact { moments, .. } => moments.len(),
+            Rows::Merged { spans, .. } | Rows::Histograms { spans, .. } => spans.len(),
+        }
+    }
+
+    /// Whether nothing was recorded.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether every row is of one record.
+    pub fn is_exact(&self) -> bool {
+        self.level == 0
+    }
+
+    fn span(&self, at: usize) -> Option<Span> {
+        match &self.rows {
+            Rows::Exact { moments, .. } => moments.get(at).map(|moment| Span::of(moment.step, moment.at_ms)),
+            Rows::Merged { spans, .. } | Rows::Histograms { spans, .. } => spans.get(at).copied(),
+        }
+    }
+
+    /// A row by its place.
+    pub fn row(&self, at: usize) -> Option<Row<'_>> {
+        let span = self.span(at)?;
+        let place = at * self.width..(at + 1) * self.width;
+        let values = match &self.rows {
+            Rows::Exact { values, .. } => Values::Exact(&values[place]),
+            Rows::Merged { cells, .. } => Values::Merged(&cells[place]),
+            Rows::Histograms { histograms, .. } => Values::Histograms(&histograms[place]),
+        };
+        Some(Row { span, values })
+    }
+
+    /// All rows, in ascending steps.
+    pub fn rows(&self) -> impl DoubleEndedIterator<Item = Row<'_>> + ExactSizeIterator {
+        (0..self.len()).map(|at| self.row(at).unwrap_or_else(|| unreachable!("it is below the length")))
+    }
+
+    /// One number over time.
+    pub fn points(&self, column: usize) -> impl DoubleEndedIterator<Item = Point> + '_ {
+        self.rows().filter_map(move |row| row.point(column))
+    }
+
+    /// The newest row.
+    pub fn last(&self) -> Option<Row<'_>> {
+        self.row(self.len().checked_sub(1)?)
+    }
+
+    /// What stood at `step`: the row that covers it, else the one before it.
+    pub fn at(&self, step: Step) -> Option<Row<'_>> {
+        let after = match &self.rows {
+            Rows::Exact { moments, .. } => moments.partition_point(|moment| moment.step <= step),
+            Rows::Merged { spans, .. } | Rows::Histograms { spans, .. } => {
+                spans.partition_point(|span| span.first_step <= step)
+            }
+        };
+        self.row(after.checked_sub(1)?)
+    }
+
+    /// One number over the steps from `first` to `last` in at most `most` points, but at least 2: at the first level that
+    /// has no more. Rows that reach over an end are taken whole.
+    pub fn level(&self, column: usize, steps: (Step, Step), most: usize) -> Vec<Point> {
+        let of_rows = |steps: (Step, Step)| {
+            let begin = self.rows().position(|row| row.span.last_step >= steps.0).unwrap_or(self.len());
+            let end = self.rows().rposition(|row| row.span.first_step <= steps.1).map_or(begin, |at| at + 1);
+            begin..end.max(begin)
+        };
+        let rows = of_rows(steps);
+        let mut size = 1;
+        while (rows.end.div_ceil(size) - rows.start / size) > most.max(2) {
+            size *= 2;
+        }
+        let first = rows.start / size * size;
+        let groups =
+            (first..rows.end).step_by(size).map(|start| start.max(rows.start)..(start / size + 1) * size);
+        groups
+            .filter_map(|group| {
+                let rows =
+                    (group.start..group.end.min(rows.end)).filter_map(|at| self.row(at)?.point(column));
+                rows.reduce(Point::merge)
+            })
+            .collect()
+    }
+
+    /// One number over all records.
+    pub fn whole(&self, column: usize) -> Option<Point> {
+        self.points(column).reduce(Point::merge)
+    }
+
+    /// The most bytes that a number takes once so many records were made.
+    pub fn bytes_of(bounds: Bounds, records: u64) -> usize {
+        match usize::try_from(records) {
+            Ok(records) if records <= bounds.exact => records * size_of::<f32>(),
+            _ => bounds.merged * size_of::<Cell>(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! The metrics that this program computes, or knows more about than their declarations say: a line each. A view, a health
+//! rule or a comparison that is made for one of them names it by its constant here.
+
+use super::{Better, Declaration, Metric, Scale};
+
+macro_rules! known {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal over [$($axis:literal),*] in $unit:literal,
+        $scale:ident, $better:ident, $about:literal;)*) => {
+        $($(#[$doc])* pub const $constant: Metric = {
+            static DECLARATION: Declaration = Declaration {
+                name: $name,
+                over: &[$($axis),*],
+                unit: $unit,
+                scale: Scale::$scale,
+                better: Better::$better,
+                about: $about,
+            };
+            Metric(&DECLARATION)
+        };)*
+
+        /// All of them, in the order in which they are listed, logged and cycled through.
+        pub const ALL: &[Metric] = &[$($constant,)*];
+    };
+}
+
+known! {
+    /// Mean cross-entropy of a step's batch before the update, in nats.
+    LOSS = "loss" over [] in "nats", Linear, Lower, "mean cross-entropy of the batch, before the update";
+    /// Share of a step's batch classified wrongly before the update, with batch statistics, 0 to 1.
+    ERROR = "error" over [] in "share", Linear, Lower, "share of the batch classified wrongly, before the update";
+    /// The learning rate of the update.
+    LEARNING_RATE = "learning_rate" over [] in "", Log, None, "the learning rate of the update";
+    /// Loss on the first training images, with running statistics.
+    TRAIN_LOSS = "train_loss" over [] in "nats", Linear, Lower, "mean cross-entropy on training images, running statistics";
+    /// Error on the first training images, with running statistics.
+    TRAIN_ERROR = "train_error" over [] in "share", Linear, Lower, "share of training images classified wrongly, running statistics";
+    /// Loss on the first training images, with the statistics of each batch.
+    TRAIN_BATCH_LOSS = "train_batch_loss" over [] in "nats", Linear, Lower, "mean cross-entropy on training images, batch statistics";
+    /// Error on the first training images, with the statistics of each batch.
+    TRAIN_BATCH_ERROR = "train_batch_error" over [] in "share", Linear, Lower, "share of training images classified wrongly, batch statistics";
+    /// Loss on the test images, with running statistics.
+    TEST_LOSS = "test_loss" over [] in "nats", Linear, Lower, "mean cross-entropy on test images, running statistics";
+    /// Error on the test images, with running statistics.
+    TEST_ERROR = "test_error" over [] in "share", Linear, Lower, "share of test images classified wrongly, running statistics";
+    /// Loss on the test images, with the statistics of each batch.
+    TEST_BATCH_LOSS = "test_batch_loss" over [] in "nats", Linear, Lower, "mean cross-entropy on test images, batch statistics";
+    /// Error on the test images, with the statistics of each batch.
+    TEST_BATCH_ERROR = "test_batch_error" over [] in "share", Linear, Lower, "share of test images classified wrongly, batch statistics";
+
+    /// Mean of the layer's output.
+    ACTIVATION_MEAN = "activation_mean" over ["layer"] in "", Signed, None, "mean of the layer's output, after ReLU";
+    /// Standard deviation (population) of the layer's output.
+    ACTIVATION_STD = "activation_std" over ["layer"] in "", Log, None, "standard deviation of the layer's output, after ReLU";
+    /// Root mean square of the layer's output.
+    ACTIVATION_RMS = "activation_rms" over ["layer"] in "", Log, None, "root mean square of the layer's output, after ReLU";
+    /// Smallest finite value of the layer's output.
+    ACTIVATION_MIN = "activation_min" over ["layer"] in "", Signed, None, "smallest finite value of the layer's output";
+    /// Largest finite value of the layer's output.
+    ACTIVATION_MAX = "activation_max" over ["layer"] in "", Signed, None, "largest finite value of the layer's output";
+    /// Share of the layer's output that is exactly zero, 0 to 1.
+    ZERO_RATE = "zero_rate" over ["layer"] in "share", Linear, None, "share of outputs that are exactly zero; about 0.5 is normal after ReLU";
+    /// Share of output channels that are zero everywhere for every sample of the batch, 0 to 1.
+    DEAD_UNITS = "dead_units" over ["layer"] in "share", Linear, Lower, "share of channels that are zero for every sample of the batch";
+    /// Number of non-finite values in the layer's output.
+    ACTIVATION_NON_FINITE = "activation_non_finite" over ["layer"] in "values", Linear, Lower, "count of NaN and infinite outputs";
+    /// Standard deviation of the layer's response: after batch norm, before ReLU and addition
+    /// (He et al. 2015, figure 7).
+    RESPONSE_STD = "response_std" over ["layer"] in "", Log, None, "std after batch norm, before ReLU and addition (He 2015, fig. 7)";
+    /// L2 norm of the loss's gradient with respect to the layer's output.
+    OUTPUT_GRADIENT_NORM = "output_gradient_norm" over ["layer"] in "", Log, None, "L2 norm of the gradient to the layer's output";
+    /// Mean of the loss's gradient with respect to the layer's output.
+    OUTPUT_GRADIENT_MEAN = "output_gradient_mean" over ["layer"] in "", Signed, None, "mean of the gradient to the layer's output";
+    /// Standard deviation of the loss's gradient with respect to the layer's output.
+    OUTPUT_GRADIENT_STD = "output_gradient_std" over ["layer"] in "", Log, None, "std of the gradient to the layer's output";
+    /// L2 norm of the loss's gradient with respect to the layer's weights.
+    WEIGHT_GRADIENT_NORM = "weight_gradient_norm" over ["layer"] in "", Log, None, "L2 norm of the gradient to the layer's weights";
+    /// Mean of the loss's gradient with respect to the layer's weights.
+    WEIGHT_GRADIENT_MEAN = "weight_gradient_mean" over ["layer"] in "", Signed, None, "mean of the gradient to the layer's weights";
+    /// Standard deviation of the loss's gradient with respect to the layer's weights.
+    WEIGHT_GRADIENT_STD = "weight_gradient_std" over ["layer"] in "", Log, None, "std of the gradient to the layer's weights";
+    /// Number of non-finite values in the gradient with respect to the layer's weights.
+    WEIGHT_GRADIENT_NON_FINITE = "weight_gradient_non_finite" over ["layer"] in "values", Linear, Lower, "count of NaN and infinite weight gradients";
+    /// L2 norm of the layer's weights, before the step's update.
+    WEIGHT_NORM = "weight_norm" over ["layer"] in "", Log, None, "L2 norm of the layer's weights before the update";
+    /// L2 norm of the step's update over the L2 norm of the weights before it.
+    UPDATE_RATIO = "update_ratio" over ["layer"] in "", Log, None, "|dw| / |w| of the step; around 1e-3 is healthy";
+
+    /// rms(F) / rms(h): the residual branch against the shortcut, at the addition.
+    BRANCH_RATIO = "branch_ratio" over ["block"] in "", Log, None, "rms(F) / rms(h): the branch against the shortcut";
+    /// cos(F, h): the angle between residual branch and shortcut, at the addition.
+    BRANCH_COSINE = "branch_cosine" over ["block"] in "", Signed, None, "cos(F, h): the angle between branch and shortcut";
+
+    /// The layer's output by signed powers of two.
+    ACTIVATIONS = "activations" over ["layer", "bin"] in "values", Linear, None, "the layer's output";
+    /// The gradient with respect to the layer's weights by signed powers of two.
+    WEIGHT_GRADIENTS = "weight_gradients" over ["layer", "bin"] in "values", Linear, None, "the gradient to the layer's weights";
+    /// The layer's weights by signed powers of two, before the update.
+    WEIGHTS = "weights" over ["layer", "bin"] in "values", Linear, None, "the layer's weights before the update";
+}
+
+/// A known metric by its name.
+pub fn by_name(name: &str) -> Option<Metric> {
+    ALL.iter().copied().find(|metric| metric.name() == name)
+}
