@@ -17,6 +17,7 @@ mod failure;
 mod table;
 mod destination;
 mod source;
+mod threads;
 mod saved;
 mod appearance;
 mod train;

@@ -2,13 +2,14 @@
 
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::thread;
 
 use clap::Args;
 
+use super::capacity;
 use super::failure::Failure;
 use super::source::{Changes, ExperimentArgs, load_data};
 use super::table::{Align, Table, bytes};
+use super::threads;
 use crate::experiment::{self, Checked, Experiment};
 use crate::model;
 use crate::text::{escaped_json, grouped, printable};
@@ -22,7 +23,7 @@ const PASSES: u64 = 3;
 
 /// Validates an experiment; prints it as resolved, with parameters, cost of a step and memory for each lane.
 ///
-/// What is printed is an experiment file itself: the figures stand in comments. Memory is what is resident at most:
+/// One that needs more memory than there is is refused, as `train` does. /// What is printed is an experiment file itself: the figures stand in comments. Memory is what is resident at most:
 /// of a run of the lane alone, and of all lanes at once.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
@@ -36,7 +37,7 @@ pub(super) struct CheckArgs {
     changes: Changes,
     /// Threads that the run will compute with, each of which needs memory of its own; as many as the machine has where
     /// not given.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads::parse)]
     threads: Option<NonZeroUsize>,
 }
 
@@ -45,6 +46,8 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> 
     let experiment = &checked.experiment;
     let dataset = load_data(&checked)?;
     let topologies = topologies(&checked, dataset.shape, dataset.classes.len())?;
+    let memory = RunMemory::of(experiment, &dataset, &topologies, threads::or_all(args.threads));
+    capacity::check_run(&checked, &memory)?;
     let resolved = experiment.to_toml().map_err(|e| Failure::Failed(e.into()))?;
     out.write_all(escaped_json(&resolved).as_bytes())?;
     writeln!(out)?;
@@ -58,8 +61,6 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> 
         experiment.training.steps,
         epochs(experiment, dataset.train.len())
     )?;
-    let threads = args.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let memory = RunMemory::of(experiment, &dataset, &topologies, threads);
     write_memory(&memory, out)?;
     write_costs(experiment, &topologies, &memory, out)?;
     Ok(())

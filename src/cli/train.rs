@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +15,7 @@ use super::detach::{self, Waiting};
 use super::failure::Failure;
 use super::live_source::LiveSource;
 use super::source::{Changes, ExperimentArgs, load_data};
-use super::{RunsFolder, tell, warn};
+use super::{RunsFolder, tell, threads, warn};
 use crate::app::{App, LaneLabel};
 use crate::datasets::Dataset;
 use crate::event::Outcome;
@@ -81,7 +80,7 @@ pub(super) struct TrainOptions {
     ///
     /// They are split between the lanes. With fewer threads than lanes, so many lanes compute at once, in turn.
     /// Results don't depend on it.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads::parse)]
     threads: Option<NonZeroUsize>,
     #[command(flatten)]
     folder: RunsFolder,
@@ -93,11 +92,6 @@ impl TrainOptions {
     /// The command that a call without one means.
     pub(super) fn of_default(self) -> TrainArgs {
         TrainArgs { experiment: ExperimentArgs::default(), options: self }
-    }
-
-    /// Threads that compute.
-    fn threads(&self) -> usize {
-        self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
     }
 }
 
@@ -188,7 +182,7 @@ fn load(checked: &Checked, threads: usize) -> Result<Arc<Dataset>, Failure> {
 fn start(experiment: &ExperimentArgs, args: &TrainOptions) -> Result<Started, Failure> {
     let (name, checked) = experiment.read(&args.changes)?;
     let experiment = &checked.experiment;
-    let threads = args.threads();
+    let threads = threads::or_all(args.threads);
     let dataset = load(&checked, threads)?;
     let at = Timestamp::now();
     let run = NewRun {
@@ -212,7 +206,7 @@ fn resume(args: &TrainOptions, run: &str) -> Result<Option<Started>, Failure> {
     let folder = RunFolder::open(&args.folder.resolve(run)?)?;
     let experiment = Some(folder.path().join(RunFolder::EXPERIMENT));
     let (_, checked) = ExperimentArgs { experiment }.read(&Changes::default())?;
-    let threads = args.threads();
+    let threads = threads::or_all(args.threads);
     let mut setup = Setup::resume(load(&checked, threads)?, folder.clone(), threads, args.force)?;
     if setup.is_over() {
         let id = folder.id();

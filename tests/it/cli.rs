@@ -98,6 +98,13 @@ fn bad_usage_and_bad_input_end_with_status_two() {
             "bad.toml:4: training.steps: expected a whole number of at least 1, found `many`",
         ),
         (&["check", "--set", "training.batch"], "expected KEY=VALUE"),
+        (&["check", "--threads", "1025"], "expected a whole number from 1 to 1024"),
+        (&["train", "--threads", "99999999999"], "expected a whole number from 1 to 1024"),
+        (&["--threads", "0"], "expected a whole number from 1 to 1024"),
+        (
+            &["check", "--steps", "1000000000001"],
+            "--set training.steps=1000000000001: training.steps: expected at most 1,000,000,000,000 steps",
+        ),
         (
             &["check", "--set", "lane.plain.depth=57"],
             "--set lane.plain.depth=57: lane.plain.depth: expected 6n+2",

@@ -109,6 +109,11 @@ fn every_mistake_is_told_with_line_key_and_the_nearest_choice() {
             "x.toml:6: training.step: unknown key; the nearest known one is `steps`",
         ),
         ("steps = 100", "steps = 100\nsteps = 3", "x.toml:7: expected TOML: duplicate key"),
+        (
+            "steps = 100",
+            "steps = 1000000000001",
+            "x.toml:6: training.steps: expected at most 1,000,000,000,000 steps, found 1,000,000,000,001; choose fewer",
+        ),
         ("seed = 1", "seed = \"one\"", "x.toml:2: seed: expected a whole number of at least 0, found `one`"),
         ("seed = 1", "seed = 1.5", "found `1.5`"),
         ("seed = 1", "seed = 99999999999999999999", "found `99999999999999999999`"),
@@ -161,6 +166,23 @@ fn every_mistake_is_told_with_line_key_and_the_nearest_choice() {
             "at = [30, 60]",
             "at = [30, 60], factor = 1e-46",
             "factor: expected a number above 0, found `1e-46`, which is 0 in single precision",
+        ),
+        (
+            "at = [30, 60]",
+            "at = [30, 60], factor = 1e-30",
+            "x.toml:9: training.schedule.factor: expected a factor by which the learning rate 0.05 stays finite and above 0 \
+             in single precision, found 1e-30, which makes it 5e-62 after 2 of the 2 steps in `at`; \
+             choose a factor nearer to 1, or fewer steps",
+        ),
+        (
+            "at = [30, 60]",
+            "at = [30, 60], factor = 1e38",
+            "which makes it 5e74 after 2 of the 2 steps in `at`",
+        ),
+        (
+            "kind = \"steps\", at = [30, 60]",
+            "kind = \"cosine\", minimum = 1e-45",
+            "training.schedule.minimum: expected a share of the learning rate 0.05 that is above 0 in single precision",
         ),
         ("0.05", "0.05, betas = [0.9, 0.9]", "training.optimizer.betas: unknown key"),
         (
@@ -251,6 +273,19 @@ fn every_mistake_is_told_with_line_key_and_the_nearest_choice() {
     for (from, to, expected) in cases {
         let message = message(from, to);
         assert!(message.contains(expected), "{to}\n  expected: {expected}\n  found:    {message}");
+    }
+}
+
+#[test]
+fn what_is_just_within_the_bounds_is_taken() {
+    for (from, to) in [
+        ("steps = 100", "steps = 1000000000000"),
+        ("at = [30, 60]", "at = [30, 60], factor = 1e-21"),
+        ("at = [30, 60]", "at = [30], factor = 1e38"),
+        ("kind = \"steps\", at = [30, 60]", "kind = \"cosine\", minimum = 0"),
+    ] {
+        assert!(GOOD.contains(from), "{from}");
+        assert_eq!(parsed(&GOOD.replacen(from, to, 1)).err(), None, "{to}");
     }
 }
 

@@ -482,6 +482,21 @@ fn sizes_that_no_memory_holds_are_refused_before_anything_is_made() {
     assert_eq!(fs::read_dir(folder.path().join("runs")).unwrap().count(), 0);
 }
 
+#[test]
+fn lanes_that_no_memory_holds_are_refused_before_anything_is_made() {
+    let folder = folder();
+    let sets = ["data.train_images=8192", "training.batch=8192", "lane.*.depth=2000", "lane.*.width=32"];
+    for command in ["train", "check"] {
+        let arguments = [command, "small.toml"].into_iter().chain(sets.iter().flat_map(|set| ["--set", set]));
+        let output = skiplane(folder.path(), &arguments.collect::<Vec<_>>());
+        let told = text(&output.stderr);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), String::new()), "{told}");
+        let expected = "--set training.batch=8192: training.batch: expected at most the ";
+        assert!(told.contains(expected) && told.contains("found that the lanes need "), "{told}");
+    }
+    assert_eq!(fs::read_dir(folder.path().join("runs")).unwrap().count(), 0);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_run_has_no_thread_that_nobody_asked_for() {

@@ -4,25 +4,34 @@ use super::node::{Node, Value};
 use super::problem::Origin;
 use super::section::{Bound, Section};
 use crate::experiment::{Optimizer, Schedule, Training};
+use crate::text::{grouped, short};
 
 /// Steps between two evaluations unless told otherwise.
 const EVALUATE_EVERY: u64 = 50;
+/// The most steps: at a thousand a second they take 31 years.
+const MOST_STEPS: u64 = 1_000_000_000_000;
 /// Training images an evaluation looks at unless told otherwise.
 const EVALUATE_IMAGES: u64 = 512;
 
 /// Reads the table.
 pub(super) fn training(section: &Section<'_>) -> Training {
     let steps = section.integer("steps", 1, None);
+    if steps > MOST_STEPS {
+        let (most, found) = (grouped(MOST_STEPS), grouped(steps));
+        section.note("steps", format!("expected at most {most} steps, found {found}; choose fewer"));
+    }
     // Whoever cuts a run short by an override means the same schedule up to there.
     let shortened = section.node("steps").is_some_and(|node| matches!(node.origin, Origin::Override(_)));
+    let optimizer = optimizer(section);
+    let schedule = schedule(section, steps, shortened, optimizer.learning_rate());
     Training {
         steps,
         batch: section.size("batch", 2, None),
         evaluate_every: section.integer("evaluate_every", 0, Some(EVALUATE_EVERY)),
         evaluate_images: section.size("evaluate_images", 1, Some(EVALUATE_IMAGES)),
         checkpoint_every: section.integer("checkpoint_every", 0, Some(0)),
-        optimizer: optimizer(section),
-        schedule: schedule(section, steps, shortened),
+        optimizer,
+        schedule,
     }
 }
 
@@ -56,7 +65,7 @@ fn optimizer(training: &Section<'_>) -> Optimizer {
     optimizer
 }
 
-fn schedule(training: &Section<'_>, steps: u64, shortened: bool) -> Schedule {
+fn schedule(training: &Section<'_>, steps: u64, shortened: bool, rate: f64) -> Schedule {
     let fallback = Schedule::Constant { warmup: 0 };
     let Some(section) = training.section("schedule") else { return fallback };
     let Some(kind) = section.choice("kind", &["constant", "steps", "cosine"]) else { return fallback };
@@ -65,12 +74,51 @@ fn schedule(training: &Section<'_>, steps: u64, shortened: bool) -> Schedule {
         0 => Schedule::Constant { warmup },
         1 => {
             let at = milestones(&section, steps, shortened);
-            Schedule::Steps { at, factor: section.float("factor", Bound::Positive, Some(0.1)), warmup }
+            let factor = section.float("factor", Bound::Positive, Some(0.1));
+            check_falling(&section, rate, factor, at.len());
+            Schedule::Steps { at, factor, warmup }
         }
-        _ => Schedule::Cosine { minimum: section.float("minimum", Bound::Share, Some(0.0)), warmup },
+        _ => {
+            let minimum = section.float("minimum", Bound::Share, Some(0.0));
+            // At 0 the rate is meant to vanish at the end.
+            if minimum > 0.0 && !is_rate(rate * minimum) {
+                let found = short(rate * minimum);
+                let message = format!(
+                    "expected a share of the learning rate {rate} that is above 0 in single precision, found \
+                     {}, which makes it {found}; choose 0 or a greater share",
+                    short(minimum)
+                );
+                section.note("minimum", message);
+            }
+            Schedule::Cosine { minimum, warmup }
+        }
     };
     section.finish();
     schedule
+}
+
+/// Checks that the rate is one after each step that multiplies it.
+fn check_falling(section: &Section<'_>, rate: f64, factor: f64, milestones: usize) {
+    let mut product = rate;
+    for made in 1..=milestones {
+        product *= factor;
+        if !is_rate(product) {
+            let message = format!(
+                "expected a factor by which the learning rate {rate} stays finite and above 0 in single precision, \
+                 found {}, which makes it {} after {made} of the {milestones} steps in `at`; choose a \
+                 factor nearer to 1, or fewer steps",
+                short(factor),
+                short(product)
+            );
+            return section.note("factor", message);
+        }
+    }
+}
+
+/// Whether networks, which compute in single precision, can learn at this rate.
+fn is_rate(rate: f64) -> bool {
+    let single = rate as f32;
+    single > 0.0 && single.is_finite()
 }
 
 /// The steps of a step schedule: ascending, and before the last step.

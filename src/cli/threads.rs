@@ -1,0 +1,42 @@
+//! The number of threads that a run computes with, as the command line gives it.
+
+use std::num::NonZeroUsize;
+use std::thread;
+
+/// The most threads: more than any number of lanes can use, and few enough to be started.
+const MOST: usize = 1024;
+
+/// Reads what `--threads` was given.
+pub(super) fn parse(given: &str) -> Result<NonZeroUsize, String> {
+    let number = given.parse().ok().filter(|threads: &NonZeroUsize| threads.get() <= MOST);
+    number.ok_or_else(|| {
+        format!("expected a whole number from 1 to {MOST}; without it, all of the machine's compute")
+    })
+}
+
+/// So many, or as many as the machine has.
+pub(super) fn or_all(given: Option<NonZeroUsize>) -> usize {
+    given.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_started_is_taken() {
+        assert_eq!(parse("1024").map(NonZeroUsize::get), Ok(1024));
+        for given in ["0", "1025", "99999999999999999999", "-1", "two", ""] {
+            assert!(
+                parse(given).unwrap_err().starts_with("expected a whole number from 1 to 1024"),
+                "{given}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_given_counts() {
+        assert_eq!(or_all(NonZeroUsize::new(7)), 7);
+        assert!(or_all(None) >= 1);
+    }
+}
