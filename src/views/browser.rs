@@ -17,6 +17,7 @@ mod details;
 mod differences;
 mod figures;
 mod keys;
+mod names;
 mod table;
 
 pub use keys::{BINDINGS, Command, binding_of};

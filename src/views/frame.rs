@@ -11,7 +11,7 @@ use crate::app::health::Severity;
 use crate::app::{Action, App, Lane, LaneState, ViewKind};
 use crate::text::printable;
 use crate::theme::{Glyph, Theme};
-use crate::widgets::{self, Popup, clip, put, put_centered, put_right};
+use crate::widgets::{self, Popup, clip, clip_start, put, put_centered, put_right};
 
 /// The least terminal that a view is drawn on.
 pub const LEAST_SIZE: (u16, u16) = (36, 10);
@@ -180,14 +180,15 @@ fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     }
     let mut runs: Vec<&str> = app.lanes().iter().map(|lane| lane.label().run.as_str()).collect();
     runs.dedup();
-    let title = match runs.as_slice() {
-        [] => String::new(),
-        [run] => printable(run),
-        [first, others @ ..] => format!("{} and {} more", printable(first), others.len()),
+    let others = match runs.len() {
+        0 | 1 => String::new(),
+        count => format!(" and {} more", count - 1),
     };
     let room = usize::from(area.right().saturating_sub(end)).saturating_sub(2);
-    if room >= 6 {
-        put_right(buffer, area, 0, &clip(&title, room, theme), theme.muted());
+    if let Some(first) = runs.first().filter(|_| room >= 6) {
+        // The time that it begins with tells less than the name behind it.
+        let first = clip_start(&printable(first), room.saturating_sub(others.len()), theme);
+        put_right(buffer, area, 0, &clip(&(first + &others), room, theme), theme.muted());
     }
 }
 

@@ -47,36 +47,10 @@ fn telling<'a>(name: &'a str, all: &[&str]) -> &'a str {
 /// A lane's name in so many cells. Where it is too long it is cut so that no two lanes read the same: its beginning as
 /// far as must be, its end as far as can be; with no room for that, the lane's number.
 pub(super) fn name_within(app: &App, lane: &Lane, cells: usize, theme: &Theme) -> String {
-    let own = name(app, lane);
-    if widgets::width(&own) <= cells {
-        return own;
-    }
-    let ellipsis = theme.glyph(Glyph::Ellipsis);
-    let room = cells.saturating_sub(1);
-    let long: BTreeSet<String> = app.lanes().iter().map(|other| name(app, other)).collect();
-    let long: Vec<&String> = long.iter().filter(|name| widgets::width(name) > cells).collect();
-    for head in 0..room {
-        let cut = |name: &str| format!("{}{ellipsis}{}", starting(name, head), ending(name, room - head));
-        let all: BTreeSet<String> = long.iter().map(|name| cut(name)).collect();
-        if all.len() == long.len() {
-            return cut(&own);
-        }
-    }
-    widgets::clip(&format!("{}{ellipsis}", lane.idx().0 + 1), cells, theme)
-}
-
-/// The beginning of a text that takes so many cells at most.
-fn starting(text: &str, cells: usize) -> &str {
-    let fits = |end: &usize| widgets::width(&text[..*end]) <= cells;
-    let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
-    &text[..ends.take_while(fits).last().unwrap_or(0)]
-}
-
-/// The end of a text that takes so many cells at most.
-fn ending(text: &str, cells: usize) -> &str {
-    let fits = |start: &usize| widgets::width(&text[*start..]) <= cells;
-    let mut starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
-    &text[starts.find(fits).unwrap_or(text.len())..]
+    let all: BTreeSet<String> = app.lanes().iter().map(|other| name(app, other)).collect();
+    let number =
+        || widgets::clip(&format!("{}{}", lane.idx().0 + 1, theme.glyph(Glyph::Ellipsis)), cells, theme);
+    widgets::name_among(&name(app, lane), &all, cells, theme).unwrap_or_else(number)
 }
 
 /// A lane's colour.

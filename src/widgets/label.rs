@@ -1,5 +1,6 @@
 //! Text put into a buffer by its width on screen, clipped to its rectangle.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use ratatui::buffer::Buffer;
@@ -35,6 +36,47 @@ fn beginning(text: &str, cells: usize) -> &str {
     let Some((cut, _)) = beyond else { return text };
     let split = numbers(text).find(|number| number.start < cut && cut < number.end);
     &text[..split.map_or(cut, |number| number.start)]
+}
+
+/// The text where it fits, else an ellipsis and its end, for names whose end tells most; no number is cut in two.
+pub fn clip_start(text: &str, cells: usize, theme: &Theme) -> String {
+    if text.width() <= cells {
+        return text.to_owned();
+    }
+    let Some(room) = cells.checked_sub(1) else { return String::new() };
+    let cut = text.len() - ending(text, room).len();
+    let split = numbers(text).find(|number| number.start < cut && cut < number.end);
+    format!("{}{}", theme.glyph(Glyph::Ellipsis), &text[split.map_or(cut, |number| number.end)..])
+}
+
+/// A name in so many cells. Where it is too long it is cut so that no two different ones of `all`, of which it is one, read
+/// the same: its beginning as far as must be, its end as far as can be; nothing where there is no room for that.
+pub fn name_among(name: &str, all: &BTreeSet<String>, cells: usize, theme: &Theme) -> Option<String> {
+    if name.width() <= cells {
+        return Some(name.to_owned());
+    }
+    let ellipsis = theme.glyph(Glyph::Ellipsis);
+    let room = cells.saturating_sub(1);
+    let long: Vec<&String> = all.iter().filter(|name| name.width() > cells).collect();
+    (0..room).find_map(|head| {
+        let cut = |name: &str| format!("{}{ellipsis}{}", starting(name, head), ending(name, room - head));
+        let cuts: BTreeSet<String> = long.iter().map(|name| cut(name)).collect();
+        (cuts.len() == long.len()).then(|| cut(name))
+    })
+}
+
+/// The beginning of a text that takes so many cells at most.
+fn starting(text: &str, cells: usize) -> &str {
+    let fits = |end: &usize| text[..*end].width() <= cells;
+    let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    &text[..ends.take_while(fits).last().unwrap_or(0)]
+}
+
+/// The end of a text that takes so many cells at most.
+fn ending(text: &str, cells: usize) -> &str {
+    let fits = |start: &usize| text[*start..].width() <= cells;
+    let mut starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    &text[starts.find(fits).unwrap_or(text.len())..]
 }
 
 /// Where numbers stand in a text, each with its sign, exponent and unit: `-1.2e-5`, `12,345`, `3m05s`, `8x32x32`, `82.4%`.
@@ -142,6 +184,32 @@ mod tests {
         assert_eq!(beginning("plain 0.1885", 10), "plain ");
         assert_eq!(clip("at block 27 over time", 11, &Theme::default()), "at block …");
         assert_eq!(clip("plain 0.1885", 12, &Theme::default()), "plain 0.1885");
+    }
+
+    #[test]
+    fn a_name_that_is_cut_at_its_start_keeps_its_end() {
+        let theme = Theme::default();
+        let name = "20261124-182951-plain-vs-residual";
+        assert_eq!(clip_start(name, 40, &theme), name);
+        assert_eq!(clip_start(name, 25, &theme), "…182951-plain-vs-residual");
+        assert_eq!(clip_start(name, 23, &theme), "…-plain-vs-residual", "no part of a number");
+        assert_eq!(clip_start(name, 9, &theme), "…residual");
+        assert_eq!(clip_start(name, 1, &theme), "…");
+        assert_eq!(clip_start(name, 0, &theme), "");
+        assert_eq!(clip_start("層層層層", 5, &theme), "…層層");
+    }
+
+    #[test]
+    fn names_are_cut_where_they_do_not_differ() {
+        let theme = Theme::default();
+        let cut = |names: &[&str], cells| {
+            let all = names.iter().map(|name| (*name).to_owned()).collect();
+            names.iter().map(|name| name_among(name, &all, cells, &theme)).collect::<Option<Vec<_>>>()
+        };
+        assert_eq!(cut(&["rates-of-plain-1", "rates-of-plain-2"], 8).unwrap(), ["…plain-1", "…plain-2"]);
+        assert_eq!(cut(&["a-with-shortcut", "b-with-shortcut"], 8).unwrap(), ["a…ortcut", "b…ortcut"]);
+        assert_eq!(cut(&["rates-of-plain-1", "short"], 8).unwrap(), ["…plain-1", "short"]);
+        assert_eq!(cut(&["plain-one-same", "plain-two-same"], 3), None, "no room to tell them apart");
     }
 
     /// Words and numbers as titles have them.

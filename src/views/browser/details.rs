@@ -1,11 +1,14 @@
 //! All about the run or group under the cursor.
 
+use std::collections::BTreeSet;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::figures::{self, Unit, dash};
+use super::names::beside;
 use crate::catalog::run::{optimizer_name, schedule_name};
 use crate::catalog::{Catalog, Figures, Group, Run};
 use crate::experiment::Experiment;
@@ -111,8 +114,8 @@ fn training(experiment: &Experiment) -> String {
 
 /// A row a lane with its figures.
 fn lanes(run: &Run, theme: &Theme) -> Vec<Line<'static>> {
-    let name =
-        run.lanes().iter().map(|lane| widgets::width(&printable(&lane.name))).max().unwrap_or(0).clamp(4, 20);
+    let names: BTreeSet<String> = run.lanes().iter().map(|lane| printable(&lane.name)).collect();
+    let name = names.iter().map(|name| widgets::width(name)).max().unwrap_or(0).clamp(4, 20);
     let heading =
         format!("{}  {}    step    loss   train    test", pad_right("lane", name), pad_right("state", 10));
     let mut lines = vec![Line::styled(heading, theme.muted())];
@@ -121,8 +124,9 @@ fn lanes(run: &Run, theme: &Theme) -> Vec<Line<'static>> {
     };
     for (index, lane) in run.lanes().iter().enumerate() {
         let (glyph, state, style) = figures::state(Some(lane.state), lane.lost_records, theme);
+        let cut = beside("", &printable(&lane.name), &names, name as u16, theme);
         lines.push(Line::from(vec![
-            Span::styled(pad_right(&clip(&printable(&lane.name), name, theme), name), theme.lane(index)),
+            Span::styled(pad_right(&cut, name), theme.lane(index)),
             Span::styled(format!("  {}", pad_right(&format!("{glyph} {state}"), 10)), style),
             Span::styled(format!("  {}", pad_left(&lane.step.to_string(), 6)), theme.text()),
             Span::styled(format!("  {}", figure(Unit::Plain, lane.loss)), theme.text()),

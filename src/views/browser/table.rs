@@ -5,6 +5,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
 use super::figures::{self, Unit, dash};
+use super::names::{Names, beside};
 use crate::catalog::{Action, Catalog, Group, LaneGroup, Row, Run, SortKey};
 use crate::runlog::LaneSummary;
 use crate::text::printable;
@@ -19,8 +20,6 @@ const GAP: u16 = 2;
 const NAME: u16 = 14;
 /// The cells by which the first column grows where a group has repeats.
 const REPEATS: u16 = 11;
-/// From this width on the name is the whole id.
-const WHOLE_ID: u16 = 26;
 
 /// What a column shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,13 +156,15 @@ pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &T
         return put_centered(buffer, area, area.height / 2, text, theme.muted());
     }
     let first = first_row(catalog, area);
-    let rows = catalog.rows().iter().enumerate().skip(first).take(page(area));
-    for (line, (index, row)) in rows.enumerate() {
+    let rows = || catalog.rows().iter().enumerate().skip(first).take(page(area));
+    let width = laid.iter().find(|(column, ..)| column.what == What::Name).map_or(0, |(.., width)| *width);
+    let names = Names::of(catalog, rows().map(|(_, row)| row), width);
+    for (line, (index, row)) in rows().enumerate() {
         let place = Rect { y: area.y + 1 + line as u16, height: 1, ..area };
         if place.y >= area.bottom() {
             break;
         }
-        draw_row(catalog, index, row, &laid, place, buffer, theme);
+        draw_row(catalog, index, row, &laid, &names, place, buffer, theme);
         if index == catalog.cursor() {
             buffer.set_style(place, theme.selected_row());
         }
@@ -177,11 +178,13 @@ pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &T
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "all of it is plain data of one row")]
 fn draw_row(
     catalog: &Catalog,
     index: usize,
     row: &Row,
     laid: &[(&Column, u16, u16)],
+    names: &Names,
     place: Rect,
     buffer: &mut Buffer,
     theme: &Theme,
@@ -213,22 +216,22 @@ fn draw_row(
                     }
                     _ => {
                         let member = nested.then(|| is_counted(catalog, index, run));
-                        of_run(run, member, column.what, *width, theme)
+                        of_run(run, member, column.what, names, theme)
                     }
                 },
             },
             Row::Lane { run, lane, nested } => match catalog.runs().get(run) {
-                Some(run) => of_lane(run, lane, last, nested, column.what, theme),
+                Some(run) => of_lane(run, (lane, last, nested), column.what, names.width(), theme),
                 None => continue,
             },
             Row::Group { group } => match catalog.groups().get(group) {
-                Some(group) => of_group(catalog, group, column.what, theme),
+                Some(group) => of_group(catalog, group, column.what, names, theme),
                 None => continue,
             },
             Row::GroupLane { group, lane } => {
                 let group = catalog.groups().get(group);
-                match group.and_then(|group| group.lanes.get(lane)) {
-                    Some(lane) => of_group_lane(lane, last, column.what, theme),
+                match group.and_then(|group| Some((&group.lanes, group.lanes.get(lane)?))) {
+                    Some((all, lane)) => of_group_lane(lane, all, last, column.what, names.width(), theme),
                     None => continue,
                 }
             }
@@ -263,7 +266,7 @@ fn draw_gutter(catalog: &Catalog, row: &Row, place: Rect, buffer: &mut Buffer, t
 }
 
 /// A cell of a run; `member` says whether it counts in the group that it stands below.
-fn of_run(run: &Run, member: Option<bool>, what: What, width: u16, theme: &Theme) -> (String, Style) {
+fn of_run(run: &Run, member: Option<bool>, what: What, names: &Names, theme: &Theme) -> (String, Style) {
     let lanes = |figure: fn(&LaneSummary) -> Option<f32>| run.lanes().iter().filter_map(figure);
     let text = match what {
         What::State => {
@@ -271,12 +274,12 @@ fn of_run(run: &Run, member: Option<bool>, what: What, width: u16, theme: &Theme
             return (format!("{glyph} {name}"), style);
         }
         What::Name => {
-            let name = if width >= WHOLE_ID { printable(run.id()) } else { run.label() };
-            return match member {
-                None => (name, theme.heading()),
-                Some(true) => (format!("  seed {}  {name}", seed(run)), theme.heading()),
-                Some(false) => (format!("  repeat of {}  {name}", seed(run)), theme.muted()),
+            let (before, style) = match member {
+                None => (String::new(), theme.heading()),
+                Some(true) => (format!("  seed {}  ", seed(run)), theme.heading()),
+                Some(false) => (format!("  repeat of {}  ", seed(run)), theme.muted()),
             };
+            return (names.beside(&before, &names.of_run(run), theme), style);
         }
         What::Started => return (figures::time(run.started_ms(), false), theme.muted()),
         What::Networks => figures::networks(run, theme),
@@ -301,7 +304,14 @@ fn seed(run: &Run) -> String {
     run.seed().map_or_else(dash, |seed| seed.to_string())
 }
 
-fn of_lane(run: &Run, index: usize, last: bool, nested: bool, what: What, theme: &Theme) -> (String, Style) {
+/// A cell of a lane: which one, whether it is the last, and whether its run stands below a group.
+fn of_lane(
+    run: &Run,
+    (index, last, nested): (usize, bool, bool),
+    what: What,
+    width: u16,
+    theme: &Theme,
+) -> (String, Style) {
     let Some(lane) = run.lanes().get(index) else { return (String::new(), theme.text()) };
     let figure = |unit: Unit, value: Option<f32>| value.map_or_else(dash, |value| unit.exact(value.into()));
     let text = match what {
@@ -312,7 +322,9 @@ fn of_lane(run: &Run, index: usize, last: bool, nested: bool, what: What, theme:
         What::Name => {
             let branch = theme.glyph(if last { Glyph::LastBranch } else { Glyph::Branch });
             let indent = if nested { "  " } else { "" };
-            return (format!("{indent} {branch} {}", printable(&lane.name)), theme.lane(index));
+            let all = run.lanes().iter().map(|lane| printable(&lane.name)).collect();
+            let before = format!("{indent} {branch} ");
+            return (beside(&before, &printable(&lane.name), &all, width, theme), theme.lane(index));
         }
         What::Networks => figures::network(run, index),
         What::Step => format!("{}/{}", lane.step, lane.steps),
@@ -330,7 +342,7 @@ fn lost_records(run: &Run) -> u64 {
     run.lanes().iter().map(|lane| lane.lost_records).sum()
 }
 
-fn of_group(catalog: &Catalog, group: &Group, what: What, theme: &Theme) -> (String, Style) {
+fn of_group(catalog: &Catalog, group: &Group, what: What, names: &Names, theme: &Theme) -> (String, Style) {
     let Some(first) = group.runs.first().and_then(|run| catalog.runs().get(*run)) else {
         return (String::new(), theme.text());
     };
@@ -344,7 +356,7 @@ fn of_group(catalog: &Catalog, group: &Group, what: What, theme: &Theme) -> (Str
             let (glyph, _, style) = figures::state(first.state(), lost, theme);
             return (format!("{glyph} {}", figures::seeds(group)), style);
         }
-        What::Name => return (first.label(), theme.heading()),
+        What::Name => return (names.beside("", &first.label(), theme), theme.heading()),
         What::Started => return (figures::time(first.started_ms(), false), theme.muted()),
         What::Networks => figures::networks(first, theme),
         What::Loss => Unit::Plain.range(means(|lane| lane.loss.mean), theme),
@@ -355,11 +367,20 @@ fn of_group(catalog: &Catalog, group: &Group, what: What, theme: &Theme) -> (Str
     (text, theme.text())
 }
 
-fn of_group_lane(lane: &LaneGroup, last: bool, what: What, theme: &Theme) -> (String, Style) {
+fn of_group_lane(
+    lane: &LaneGroup,
+    all: &[LaneGroup],
+    last: bool,
+    what: What,
+    width: u16,
+    theme: &Theme,
+) -> (String, Style) {
     let text = match what {
         What::Name => {
             let branch = theme.glyph(if last { Glyph::LastBranch } else { Glyph::Branch });
-            return (format!(" {branch} {}", printable(&lane.name)), theme.text());
+            let all = all.iter().map(|lane| printable(&lane.name)).collect();
+            let before = format!(" {branch} ");
+            return (beside(&before, &printable(&lane.name), &all, width, theme), theme.text());
         }
         What::Step => return ("mean".to_owned(), theme.muted()),
         What::Loss => Unit::Plain.spread(&lane.loss, theme),

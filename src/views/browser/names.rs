@@ -1,0 +1,90 @@
+//! The names of runs and lanes in the table: where there is no room for them, cut so that those in sight can be told
+//! apart.
+
+use std::collections::BTreeSet;
+
+use crate::catalog::{Catalog, Row, Run};
+use crate::text::printable;
+use crate::theme::Theme;
+use crate::widgets::{self, clip, name_among};
+
+/// From this width on the name of a run is its whole id.
+const WHOLE_ID: u16 = 26;
+
+/// The names of the runs and groups in sight.
+pub(super) struct Names {
+    all: BTreeSet<String>,
+    width: u16,
+}
+
+impl Names {
+    /// Those of some rows, in a column of so many cells.
+    pub(super) fn of<'a>(catalog: &Catalog, rows: impl Iterator<Item = &'a Row>, width: u16) -> Names {
+        let mut names = Names { all: BTreeSet::new(), width };
+        let name = |row: &Row| match *row {
+            Row::Run { run, .. } => catalog.runs().get(run).map(|run| names.of_run(run)),
+            Row::Group { group } => {
+                let first = catalog.groups().get(group)?.runs.first()?;
+                catalog.runs().get(*first).map(Run::label)
+            }
+            Row::Lane { .. } | Row::GroupLane { .. } => None,
+        };
+        names.all = rows.filter_map(name).collect();
+        names
+    }
+
+    /// What a run is called.
+    pub(super) fn of_run(&self, run: &Run) -> String {
+        if self.width >= WHOLE_ID { printable(run.id()) } else { run.label() }
+    }
+
+    /// The cells that names have.
+    pub(super) fn width(&self) -> u16 {
+        self.width
+    }
+
+    /// The name of a run or group behind what stands before it.
+    pub(super) fn beside(&self, before: &str, name: &str, theme: &Theme) -> String {
+        beside(before, name, &self.all, self.width, theme)
+    }
+}
+
+/// A name of several, in what another text leaves of some cells: its beginning, or where that of another reads the same,
+/// what tells the two apart.
+pub(super) fn beside(before: &str, name: &str, all: &BTreeSet<String>, width: u16, theme: &Theme) -> String {
+    let room = usize::from(width).saturating_sub(widgets::width(before));
+    let beginning = clip(name, room, theme);
+    let is_shared = all.iter().any(|other| other != name && clip(other, room, theme) == beginning);
+    let cut = if is_shared { name_among(name, all, room, theme) } else { None };
+    format!("{before}{}", cut.unwrap_or(beginning))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::specimen::Made;
+    use crate::runlog::State;
+    use crate::session::listing::Found;
+
+    #[test]
+    fn where_beginnings_read_the_same_the_end_that_differs_stays() {
+        let mut catalog = Catalog::new();
+        let made = |id| Made::new(id).pair(State::Finished, 1.0, 0.5).listed();
+        let ids = [
+            "20261123-070000-learning-rates-0.1",
+            "20261123-071000-learning-rates-0.5",
+            "20261123-072000-long-in-the-night",
+        ];
+        catalog.apply(Found::Runs(ids.map(made).to_vec()));
+        catalog.settle();
+        let (theme, rows) = (Theme::default(), catalog.rows().to_vec());
+        let shown = |width| {
+            let names = Names::of(&catalog, rows.iter(), width);
+            catalog.runs().iter().map(|run| names.beside("", &names.of_run(run), &theme)).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(14), ["…ing-rates-0.1", "…ing-rates-0.5", "long-in-the-n…"]);
+        assert_eq!(shown(34), ids);
+        let seeds = BTreeSet::from(["depth-a".to_owned(), "depth-b".to_owned()]);
+        assert_eq!(beside("  seed 1  ", "depth-b", &seeds, 14, &theme), "  seed 1  …h-b");
+    }
+}
