@@ -77,8 +77,13 @@ fn chart(catalog: &Catalog, figure: &Figure, area: Rect, buffer: &mut Buffer, th
     let buckets: Vec<(Vec<Bucket>, Vec<Bucket>)> =
         bands().map(|band| (spans(band, figure.scale), means(band, figure.scale))).collect();
     let limit = limit(bands());
-    let names: Vec<String> =
-        catalog.bands().iter().map(|lane| name(lane, (figure.of)(lane), limit)).collect();
+    let name = |lane: &LaneBand| format!("{} ({})", printable(&lane.name), lane.runs);
+    let names: Vec<String> = catalog.bands().iter().map(name).collect();
+    let off = bands().flat_map(|band| &band.peaks).filter(|peak| **peak > limit).count();
+    let title = match off {
+        0 => figure.title.to_owned(),
+        off => format!("{} ({off} off the scale)", figure.title),
+    };
     let mut series = Vec::new();
     for (lane, (band, _)) in buckets.iter().enumerate() {
         let (style, mark) = (theme.lane_faded(lane), theme.glyph(Glyph::Shade));
@@ -95,7 +100,7 @@ fn chart(catalog: &Catalog, figure: &Figure, area: Rect, buffer: &mut Buffer, th
     let x = (0.0, last.unwrap_or(1).max(1) as f64);
     let y = axis(&buckets, figure.scale * limit);
     LineChart {
-        title: figure.title,
+        title: &title,
         series: &series,
         x,
         x_name: "step",
@@ -126,15 +131,6 @@ fn axis(buckets: &[(Vec<Bucket>, Vec<Bucket>)], limit: f64) -> Option<Axis> {
     extents().any(is_above).then(|| Axis::fit(extents().filter_map(within).map(cut), false).with_margin(0.03))
 }
 
-/// A lane with the number of its runs, and how many of them leave the axis.
-fn name(lane: &LaneBand, band: &Band, limit: f64) -> String {
-    let runs = lane.runs;
-    match band.peaks.iter().filter(|peak| **peak > limit).count() {
-        0 => format!("{} ({runs})", printable(&lane.name)),
-        off => format!("{} ({runs}, {off} off the scale)", printable(&lane.name)),
-    }
-}
-
 /// From the least to the greatest value of each point.
 fn spans(band: &Band, scale: f64) -> Vec<Bucket> {
     let span = |point: &BandPoint| {
@@ -150,4 +146,57 @@ fn spans(band: &Band, scale: f64) -> Vec<Bucket> {
 fn means(band: &Band, scale: f64) -> Vec<Bucket> {
     let finite = band.points.iter().filter(|point| point.mean.is_finite());
     finite.map(|point| Bucket::of(point.step as f64, (scale * point.mean) as f32)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Action, Pane, specimen};
+    use crate::session::listing::Found;
+
+    /// Rows of a chart over three runs that went well and one that diverged.
+    fn rows(figure: &Figure) -> Vec<String> {
+        let mut catalog = specimen::catalog_with_repeats();
+        for (seed, minute) in [(0, 30), (1, 10), (2, 20)] {
+            catalog.apply(Found::Curves(specimen::curves(&format!("20261123-07{minute}00-depth"), seed)));
+        }
+        catalog.apply(Found::Curves(specimen::diverging_curves("20261123-074000-depth")));
+        catalog.act(Action::SelectRow(6));
+        (0..4).for_each(|_| drop(catalog.act(Action::ToggleMark)));
+        catalog.act(Action::SetPane(Pane::Bands));
+        catalog.settle();
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 100, 14));
+        chart(&catalog, figure, buffer.area, &mut buffer, &Theme::default());
+        let row = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect();
+        (0..buffer.area.height).map(row).collect()
+    }
+
+    /// The numbers at the vertical axis.
+    fn ticks(rows: &[String]) -> Vec<f64> {
+        let number = |row: &String| row.split(['┤', '│']).next()?.trim().parse().ok();
+        rows[1..12].iter().filter_map(number).collect()
+    }
+
+    #[test]
+    fn the_axis_of_the_test_error_counts_per_cents() {
+        let rows = rows(&TEST);
+        let ticks = ticks(&rows);
+        assert!(rows[0].starts_with("test error %"), "{rows:#?}");
+        assert!(ticks.len() >= 2 && ticks[0] > 50.0 && ticks[0] <= 100.0, "{ticks:?} {rows:#?}");
+        // The last errors of the specimens are 90 % and, of the better lane, a few per cent.
+        let values: Vec<f64> = rows[0]
+            .split_whitespace()
+            .filter_map(|word| word.parse().ok())
+            .filter(|value| *value > 1.0)
+            .collect();
+        assert_eq!(values.len(), 2, "{rows:#?}");
+    }
+
+    #[test]
+    fn what_leaves_the_scale_is_in_the_title_and_the_axis_is_that_of_the_others() {
+        let rows = rows(&LOSS);
+        assert!(rows[0].starts_with("training loss (2 off the scale)"), "{rows:#?}");
+        let ticks = ticks(&rows);
+        assert!(ticks[0] > 1.0 && ticks[0] < 30.0, "{ticks:?}");
+    }
 }
