@@ -251,6 +251,11 @@ impl Catalog {
         self.at
     }
 
+    /// The row under the cursor, whatever the order; none where it stays with the first one.
+    pub fn cursor_row(&self) -> Option<&RowKey> {
+        self.cursor.as_ref()
+    }
+
     /// Whether a row shows what it consists of.
     pub fn is_open(&self, row: &Row) -> bool {
         self.opened.contains(&rows::key_of(self, row))
@@ -289,6 +294,11 @@ impl Catalog {
             marked.sort_by_key(|run| (run.started_ms(), run.id()));
             return marked;
         }
+        self.under_cursor()
+    }
+
+    /// The run under the cursor, or all of the group there.
+    pub(crate) fn under_cursor(&self) -> Vec<&Run> {
         if let Some(group) = self.current_group() {
             return group.runs.iter().filter_map(|run| self.runs.get(*run)).collect();
         }

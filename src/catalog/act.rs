@@ -5,7 +5,7 @@ use super::filter::{self, Filter};
 use super::line::Line;
 use super::rows::{Row, RowKey, key_of};
 use super::sort::{Sort, SortKey};
-use super::{Action, Catalog, Pane, Prompt};
+use super::{Action, Catalog, Pane, Prompt, Run};
 use crate::runlog::{MOST_TAGS, NOTE_LENGTH, Notes, TAG_LENGTH};
 
 /// Runs opened at once at most.
@@ -60,7 +60,8 @@ pub(super) fn act(catalog: &mut Catalog, action: Action) -> Option<Request> {
         Action::Edit(edit) => edit_line(catalog, |line, _| line.edit(edit)),
         Action::Confirm => return confirm(catalog),
         Action::Dismiss => dismiss(catalog),
-        Action::Open => return open(catalog),
+        Action::Open => return open(&catalog.chosen()),
+        Action::OpenRow => return open(&catalog.under_cursor()),
         Action::Undo => {
             return match catalog.discarded.last() {
                 Some(runs) => Some(Request::Restore(runs.clone())),
@@ -162,7 +163,7 @@ fn set_pane(catalog: &mut Catalog, pane: Pane) {
 
 fn open_prompt(catalog: &mut Catalog, action: Action) -> Option<Request> {
     let filter = catalog.filter.clone();
-    let chosen: Vec<&super::Run> = catalog.chosen();
+    let chosen: Vec<&Run> = catalog.chosen();
     let prompt = match action {
         Action::OpenFilter => {
             let text = filter.to_string();
@@ -211,7 +212,7 @@ fn open_prompt(catalog: &mut Catalog, action: Action) -> Option<Request> {
     None
 }
 
-fn state_name(run: &super::Run) -> &'static str {
+fn state_name(run: &Run) -> &'static str {
     run.state().map_or("unreadable", crate::runlog::State::name)
 }
 
@@ -270,8 +271,7 @@ fn dismiss(catalog: &mut Catalog) {
     }
 }
 
-fn open(catalog: &Catalog) -> Option<Request> {
-    let chosen = catalog.chosen();
+fn open(chosen: &[&Run]) -> Option<Request> {
     if let Some(run) = chosen.iter().find(|run| run.known().is_none()) {
         let problem = run.problem().unwrap_or_default();
         return Request::tell(format!("{} cannot be opened: {problem}", run.id()));
@@ -279,6 +279,6 @@ fn open(catalog: &Catalog) -> Option<Request> {
     match chosen.len() {
         0 => Request::tell("no run to open"),
         1..=MOST_OPENED => Some(Request::Open(chosen.iter().map(|run| run.id().to_owned()).collect())),
-        count => Request::tell(format!("{count} runs are marked; at most {MOST_OPENED} are opened at once")),
+        count => Request::tell(format!("{count} runs are chosen; at most {MOST_OPENED} are opened at once")),
     }
 }

@@ -58,6 +58,8 @@ pub enum Action {
     Dismiss,
     /// Opens the chosen runs on the dashboard.
     Open,
+    /// Opens what is under the cursor on the dashboard, whatever is marked.
+    OpenRow,
     /// Takes the last deletion back.
     Undo,
     /// Opens or closes the help.

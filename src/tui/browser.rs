@@ -20,6 +20,10 @@ use crate::theme::Theme;
 use crate::views::Key;
 use crate::views::browser::{self, Command, Status, binding_of};
 
+mod clicks;
+
+use clicks::Clicks;
+
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(6);
 /// The longest wait, so that nothing that was missed stays unseen.
@@ -33,6 +37,7 @@ pub(super) struct Browser<'a> {
     theme: &'a Theme,
     pacer: Pacer,
     notice: Option<(String, Instant)>,
+    clicks: Clicks,
 }
 
 impl<'a> Browser<'a> {
@@ -44,7 +49,7 @@ impl<'a> Browser<'a> {
     ) -> Browser<'a> {
         let mut pacer = Pacer::default();
         pacer.change();
-        Browser { catalog, stock, screen, theme, pacer, notice: None }
+        Browser { catalog, stock, screen, theme, pacer, notice: None, clicks: Clicks::default() }
     }
 
     /// Says something from the start.
@@ -200,9 +205,17 @@ impl<'a> Browser<'a> {
             MouseEventKind::ScrollDown => vec![Command::Act(self.scroll(1))],
             _ => Vec::new(),
         };
+        // The gutter opens and closes rows, each click anew.
+        let on_row = matches!(commands[..], [Command::Act(Action::SelectRow(_))]);
         for command in commands {
             if let Some(choice) = self.obey(command)? {
                 return Ok(Some(choice));
+            }
+        }
+        if matches!(event.kind, MouseEventKind::Down(_)) {
+            let row = self.catalog.cursor_row().filter(|_| on_row);
+            if self.clicks.take(row, Instant::now()) {
+                return Ok(self.act(Action::OpenRow));
             }
         }
         Ok(None)

@@ -156,12 +156,31 @@ fn curves_are_asked_for_when_they_are_to_be_seen() {
     assert_eq!(outcome.done, ["curves 20261123-070000-depth"]);
 }
 
+fn mouse(kind: MouseEventKind, column: u16, row: u16) -> Input {
+    Input::Terminal(Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }))
+}
+
+fn click(column: u16, row: u16) -> Input {
+    mouse(MouseEventKind::Down(MouseButton::Left), column, row)
+}
+
+#[test]
+fn two_clicks_on_a_run_open_it_whatever_is_marked() {
+    let mut inputs = keys(" ");
+    inputs.extend([click(20, 12), mouse(MouseEventKind::Up(MouseButton::Left), 20, 12), click(30, 12)]);
+    let outcome = browse(inputs);
+    assert_eq!(outcome.catalog.marked().len(), 1);
+    let Choice::Open(ids) = outcome.choice else { panic!("{:?}", outcome.choice) };
+    assert_eq!(ids, [outcome.catalog.current().unwrap().id()]);
+    assert!(!outcome.catalog.is_marked(&ids[0]));
+    let leave = Choice::Leave(Ending::Left);
+    assert_eq!(browse(vec![click(20, 12), click(20, 11)]).choice, leave, "two rows");
+    assert_eq!(browse(vec![click(2, 12), click(2, 12)]).choice, leave, "opened and closed");
+    assert_eq!(browse(vec![click(20, 2), click(20, 2)]).choice, leave, "a heading");
+}
+
 #[test]
 fn a_click_selects_a_row_and_a_heading_orders() {
-    let mouse = |kind, column, row| {
-        Input::Terminal(Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }))
-    };
-    let click = |column, row| mouse(MouseEventKind::Down(MouseButton::Left), column, row);
     // Title, filter and headings stand above the first row.
     let outcome = browse(vec![click(20, 5), mouse(MouseEventKind::ScrollDown, 20, 5)]);
     assert_eq!(outcome.catalog.cursor(), 3);

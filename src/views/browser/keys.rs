@@ -120,7 +120,7 @@ pub const BINDINGS: &[Binding<Command>] = &[
         Choosing,
         "Enter",
         "open",
-        "open the marked runs, or the one under the cursor, on the dashboard",
+        "open the marked runs, or the one under the cursor; a double click opens its run",
         [named(Key::Enter, Action::Open)]
     ),
     binding!(Changing, "n", "note", "note something on the run", [act('n', Action::OpenNote)]),
