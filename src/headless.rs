@@ -1,7 +1,7 @@
 //! A run without the dashboard, told as its events come: plain lines with time stamps and no escape codes, or
 //! a progress bar a lane on a terminal. Training goes on where nobody reads what is told.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use jiff::Timestamp;
 
@@ -18,6 +18,7 @@ use lines::Lines;
 
 mod bars;
 mod lines;
+mod outlet;
 mod watch;
 
 pub use watch::{Ending, Stopper, watch};
@@ -40,8 +41,9 @@ enum Face {
 }
 
 impl Reporter {
-    /// Tells by lines what follows the state; `started` is the moment that the events' times count from.
-    pub fn lines(app: App, started: Timestamp, out: Box<dyn Write>) -> Reporter {
+    /// Tells by lines what follows the state; `started` is the moment that the events' times count from. Nothing waits for
+    /// whoever reads `out`, but that dropping the reporter waits for the last lines as long as they are being read.
+    pub fn lines(app: App, started: Timestamp, out: Box<dyn Write + Send>) -> Reporter {
         let face = Face::Lines(Lines::new(names(&app), started, out));
         Reporter::new(app, face)
     }
@@ -98,20 +100,6 @@ impl Reporter {
 /// The lanes' names, safe to show.
 fn names(app: &App) -> Vec<String> {
     app.lanes().iter().map(|lane| printable(&lane.label().lane)).collect()
-}
-
-/// Where lines go until nobody reads them any more.
-struct Listener(Option<Box<dyn Write>>);
-
-impl Listener {
-    fn tell(&mut self, line: &str) {
-        let Some(out) = &mut self.0 else { return };
-        // Training does not depend on a reader: from the first error on, nothing is told.
-        let told: io::Result<()> = writeln!(out, "{line}").and_then(|()| out.flush());
-        if told.is_err() {
-            self.0 = None;
-        }
-    }
 }
 
 fn started_text(started: &LaneStarted) -> String {

@@ -1,7 +1,9 @@
 //! `skiplane train`: trains the lanes of an experiment, on the dashboard or without it.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use clap::Args;
@@ -300,7 +302,7 @@ fn leave_terminal(folder: &RunFolder, waiting: Option<Waiting>) {
 fn headless(started: Started) -> Result<(), Failure> {
     let Started { mut live, app, folder, index_writer, at, stopper, .. } = started;
     let on_terminal = io::stdout().is_terminal();
-    let lines = |app| Reporter::lines(app, at, Box::new(io::stdout()));
+    let lines = |app| Reporter::lines(app, at, standard_output());
     let mut reporter = if on_terminal { Reporter::bars(app) } else { lines(app) };
     reporter.say(None, &format!("run {} in {}", folder.id(), folder.path().display()));
     let ending = loop {
@@ -319,6 +321,14 @@ fn headless(started: Started) -> Result<(), Failure> {
     };
     reporter.say(None, &format!("`skiplane review {}` opens the run again", folder.id()));
     outcome(live, index_writer, ending)
+}
+
+/// Standard output as it is now, apart from the process's own: whoever waits for its reader holds nobody else up.
+fn standard_output() -> Box<dyn Write + Send> {
+    match io::stdout().as_fd().try_clone_to_owned() {
+        Ok(output) => Box::new(File::from(output)),
+        Err(_) => Box::new(io::stdout()),
+    }
 }
 
 /// Says where the run is, after the dashboard has left the screen.

@@ -4,13 +4,12 @@ use std::io::Write;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    Listener, evaluation_texts, lost_text, non_finite_text, outcome_text, resumed_text, started_text,
-};
+use super::outlet::Outlet;
+use super::{evaluation_texts, lost_text, non_finite_text, outcome_text, resumed_text, started_text};
 use crate::app::Lane;
 use crate::event::{Kind, LaneStarted, RunEvent, Values};
 use crate::metric::known;
-use crate::text::{percent, printable, short};
+use crate::text::{grouped, percent, printable, short};
 use crate::units::LaneIdx;
 
 /// A lane's steps are told so many times over the whole run.
@@ -21,13 +20,18 @@ pub(super) struct Lines {
     names: Vec<String>,
     width: usize,
     started: Timestamp,
-    out: Listener,
+    out: Outlet,
 }
 
 impl Lines {
-    pub(super) fn new(names: Vec<String>, started: Timestamp, out: Box<dyn Write>) -> Lines {
+    pub(super) fn new(names: Vec<String>, started: Timestamp, out: Box<dyn Write + Send>) -> Lines {
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        Lines { names, width, started, out: Listener(Some(out)) }
+        let note = move |dropped: u64| {
+            let lines = if dropped == 1 { "line was" } else { "lines were" };
+            let text = format!("{} older {lines} dropped, because nobody read them", grouped(dropped));
+            line(Timestamp::now(), "", width, &text)
+        };
+        Lines { names, width, started, out: Outlet::new(out, note) }
     }
 
     /// Tells of an event; `state` is the lane with the event folded in.
@@ -66,9 +70,14 @@ impl Lines {
 
     fn tell(&mut self, at: Timestamp, lane: Option<LaneIdx>, text: &str) {
         let name = lane.and_then(|lane| self.names.get(lane.0)).map(String::as_str).unwrap_or_default();
-        let stamp = at.strftime("%Y-%m-%dT%H:%M:%SZ");
-        self.out.tell(&format!("{stamp} {name:<width$} {}", printable(text), width = self.width));
+        self.out.tell(line(at, name, self.width, text));
     }
+}
+
+/// A line: the time, the lane's name in so many characters, and what happened.
+fn line(at: Timestamp, name: &str, width: usize, text: &str) -> String {
+    let stamp = at.strftime("%Y-%m-%dT%H:%M:%SZ");
+    format!("{stamp} {name:<width$} {}", printable(text))
 }
 
 /// The text of a step that is told: the first, the last, and about every twentieth of the run.

@@ -43,6 +43,8 @@ fn told(pipe: Pipe, events: &[(usize, RunEvent)]) -> String {
     for (lane, event) in events {
         reporter.event(LaneIdx(*lane), event);
     }
+    // That waits for the last line.
+    drop(reporter);
     let bytes = pipe.bytes.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
 }

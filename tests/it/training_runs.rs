@@ -517,6 +517,7 @@ fn a_run_has_no_thread_that_nobody_asked_for() {
         "indexes",
         "lane-plain",
         "lane-residual",
+        "lines",
         "signals",
         "skiplane",
         "status",
@@ -621,6 +622,50 @@ fn start_endless(folder: &Path) -> std::process::Child {
     }
     // Nobody listens from here on, which must not matter.
     child
+}
+
+/// Starts a training whose lines go into a full pipe, and gives the pipe's other end, from which nobody reads.
+fn start_unread(folder: &Path, arguments: &[&str]) -> (std::process::Child, std::io::PipeReader) {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    use std::io::{ErrorKind, Write};
+    use std::process::{Command, Stdio};
+
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let flags = fcntl_getfl(&writer).unwrap();
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).unwrap();
+    let full = loop {
+        if let Err(error) = writer.write(&[b'.'; 512]) {
+            break error;
+        }
+    };
+    assert_eq!(full.kind(), ErrorKind::WouldBlock);
+    fcntl_setfl(&writer, flags).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_skiplane"));
+    command.args(["train", "small.toml", "--headless"]).args(arguments).current_dir(folder);
+    (command.stdout(Stdio::from(writer)).stderr(Stdio::null()).spawn().unwrap(), reader)
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_holds_up_neither_training_nor_its_end() {
+    let folder = folder();
+    // Three lines an evaluation are more than wait at once.
+    let many = ["--steps", "200", "--set", "training.evaluate_every=1"];
+    let (mut child, reader) = start_unread(folder.path(), &many);
+    wait_for_state(folder.path(), "finished");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop(reader);
+}
+
+#[test]
+fn a_signal_stops_a_training_whose_lines_nobody_reads() {
+    let folder = folder();
+    let (mut child, reader) = start_unread(folder.path(), &["--steps", "1000000"]);
+    wait_for_state(folder.path(), "running");
+    let signal = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(signal.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    wait_for_state(folder.path(), "stopped");
+    drop(reader);
 }
 
 /// Waits until the only run is in a state.
