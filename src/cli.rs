@@ -14,6 +14,7 @@ use crate::runlog;
 use crate::text::{escaped_json, is_printable, printable_lines};
 
 mod failure;
+mod panics;
 mod table;
 mod destination;
 mod source;
@@ -99,6 +100,7 @@ impl RunsFolder {
 
 /// Does what the command line says; the exit status tells how it ended.
 pub fn main() -> ExitCode {
+    panics::tell_safely();
     let command_line = match CommandLine::try_parse() {
         Ok(command_line) => command_line,
         Err(error) => {

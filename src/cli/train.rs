@@ -267,7 +267,7 @@ fn dashboard(args: &TrainOptions, mut started: Started, waiting: Option<Waiting>
     }
     for report in reports {
         // Where nobody reads it, nobody is told.
-        let _ = writeln!(io::stderr(), "{report}");
+        let _ = tell(&mut io::stderr(), &report);
     }
     match ending {
         Ok(tui::Ending::Left | tui::Ending::Browse) => end(started, headless::Ending::Finished),

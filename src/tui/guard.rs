@@ -16,6 +16,7 @@ use crossterm::terminal::{
 use rustix::process::{Signal, kill_current_process_group};
 
 use super::output::Output;
+use crate::text::printable_lines;
 
 /// What is known where nothing of the dashboard can be reached: when a thread panics.
 static HELD: Mutex<Held> = Mutex::new(Held { output: None, owner: None, keeps: false, reports: Vec::new() });
@@ -67,7 +68,7 @@ impl Drop for Guard {
         }
         for text in std::mem::take(&mut held.reports) {
             // Standard error may be closed; there is nobody left to tell.
-            _ = writeln!(io::stderr(), "{text}");
+            _ = writeln!(io::stderr(), "{}", printable_lines(&text));
         }
     }
 }

@@ -299,28 +299,34 @@ fn a_panic_while_drawing_detaches() {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_skiplane"));
         command.args(arguments);
         command.cwd(folder.path());
-        command.env("SKIPLANE_DRAWING_PANICS", "1");
+        // With words as a file may hold them: a title for the terminal.
+        command.env("SKIPLANE_DRAWING_PANICS", "asked to panic\x1b]0;owned\x07 while drawing");
         Terminal::start(command, (100, 30))
     };
     let mut terminal = panicking(&["train", file.to_str().unwrap()]);
     assert_eq!(terminal.finish(), 0, "{}", terminal.text());
     terminal.assert_restored();
     let told = terminal.text();
-    assert!(told.contains("it panicked: asked to panic while drawing"), "{told}");
+    let written = String::from_utf8_lossy(terminal.written()).into_owned();
+    assert!(written.contains("it panicked: asked to panic\u{fffd}]0;owned\u{fffd} while drawing"), "{told}");
+    assert!(!written.contains("\u{1b}]0;owned"), "{told}");
     assert!(told.contains("  skiplane attach 2"), "{told}");
     let run = Background::find(folder.path());
     run.wait_for_exit();
     assert_eq!(run.state(), State::Finished);
     let output = fs::read_to_string(run.0.join("output.log")).unwrap();
     assert!(
-        output.contains("asked to panic while drawing") && output.contains("skiplane::tui::"),
+        output.contains("asked to panic\u{fffd}]0;owned") && output.contains("skiplane::tui::"),
         "{output}"
     );
+    assert!(!output.contains(['\u{1b}', '\u{7}']), "{output:?}");
 
     let mut terminal = panicking(&["review", "latest"]);
     assert_eq!(terminal.finish(), 101, "where nothing trains, nothing goes on");
     terminal.assert_restored();
-    assert!(terminal.text().contains("asked to panic while drawing"), "{}", terminal.text());
+    let written = String::from_utf8_lossy(terminal.written()).into_owned();
+    assert!(written.contains("asked to panic\u{fffd}]0;owned"), "{}", terminal.text());
+    assert!(!written.contains("\u{1b}]0;owned"), "{}", terminal.text());
 }
 
 #[test]
