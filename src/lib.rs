@@ -4,8 +4,9 @@
 //! The modules stand in the order of the floors of `docs/ARCHITECTURE.md`: each imports only from those
 //! above it in this list.
 
-// 0: words, the plain data that everything speaks.
+// 0: words, the plain data that everything speaks, and what all that write files ask of a disk.
 pub mod text;
+pub mod disk;
 pub mod units;
 pub mod metric;
 pub mod topology;

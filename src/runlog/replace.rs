@@ -1,10 +1,12 @@
 //! Puts small files in a run's folder whole: whoever reads meanwhile finds the old one or the new one, and so does who
 //! looks after the machine lost its power.
 
-use std::fs::{File, Permissions};
+use std::fs::Permissions;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+use crate::disk::sync_folder;
 
 /// Writes a file beside its place under a name that begins with `prefix`, and moves it there once it is on the disk.
 pub(super) fn replace(folder: &Path, name: &str, prefix: &str, content: &[u8]) -> io::Result<()> {
@@ -15,14 +17,4 @@ pub(super) fn replace(folder: &Path, name: &str, prefix: &str, content: &[u8]) -
     new.as_file().sync_all()?;
     new.persist(folder.join(name)).map_err(|error| error.error)?;
     sync_folder(folder)
-}
-
-/// Waits until the names in a folder are on the disk. A file system that has no such thing is no reason not to go on.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
-            Ok(())
-        }
-        synced => synced,
-    }
 }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::bounded::read_bounded;
 use super::lock::is_locked;
 use super::process::ProcessStart;
-use super::replace::sync_folder;
 use super::summary::{LaneSummary, State};
+use crate::disk::sync_folder;
 
 /// The file's name in the run's folder.
 const FILE: &str = "status.json";

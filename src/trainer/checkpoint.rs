@@ -13,6 +13,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use thiserror::Error;
 
+use crate::disk::sync_folder;
 use crate::event::Checksums;
 use crate::model::{NamedTensor, Network, TensorData};
 use crate::text::printable;
@@ -113,7 +114,7 @@ pub(super) fn write(
     let file = format!("{stem}.safetensors");
     let network = write_tensors(&folder.join(&file), lane, step, &network.state())?;
     // The new names are on the disk only once the folder is.
-    let synced = File::open(&folder).and_then(|folder| folder.sync_all());
+    let synced = sync_folder(&folder);
     Ok(Written {
         file: format!("{FOLDER}/{file}"),
         checksums: Checksums { network, optimizer },

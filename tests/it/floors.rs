@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const IMPORTS: &[(&str, &[&str])] = &[
     // 0: words
     ("text", &[]),
+    ("disk", &[]),
     ("units", &[]),
     ("metric", &["text"]),
     ("topology", &["units"]),
@@ -26,11 +27,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "model",
         &["datasets", "event", "experiment", "metric", "nn", "random", "statistics", "topology", "units"],
     ),
-    ("runlog", &["event", "experiment", "metric", "structure", "text", "topology", "units"]),
+    ("runlog", &["disk", "event", "experiment", "metric", "structure", "text", "topology", "units"]),
     // 3: work
     (
         "trainer",
-        &["datasets", "event", "experiment", "metric", "model", "structure", "text", "topology", "units"],
+        &["datasets", "disk", "event", "experiment", "metric", "model", "structure", "text", "topology", "units"],
     ),
     // 4: joints
     (

@@ -1,0 +1,40 @@
+//! What a file system is asked to keep when the machine loses its power. Knows nothing of what the files are.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+/// Waits until the names in a folder are on the disk. A file system that has no such thing is no reason not to go on.
+///
+/// # Errors
+/// A folder that is not there, or what the disk says.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        synced => synced,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_synced_and_a_missing_one_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        sync_folder(folder.path()).unwrap();
+        let missing = sync_folder(&folder.path().join("gone"));
+        assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_system_that_cannot_sync_folders_is_no_error() {
+        let folder = Path::new("/proc/self");
+        let refused = File::open(folder).unwrap().sync_all();
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidInput, "else this tries nothing");
+        sync_folder(folder).unwrap();
+    }
+}
