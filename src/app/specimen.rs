@@ -173,6 +173,11 @@ pub fn experiment(steps: u64, lanes: &[&Specimen]) -> Experiment {
 
 /// Folds specimens side by side, in the order in which their events would come from one run.
 pub fn app_of(specimens: &[Specimen]) -> App {
+    app_with(specimens, |_| {})
+}
+
+/// The same with each event changed first.
+pub fn app_with(specimens: &[Specimen], mut change: impl FnMut(&mut RunEvent)) -> App {
     let label = |s: &Specimen| LaneLabel { run: "glyphs-0001".to_owned(), lane: s.name.clone() };
     let mut app = App::new(specimens.iter().map(label).collect());
     let all: Vec<&Specimen> = specimens.iter().collect();
@@ -184,6 +189,7 @@ pub fn app_of(specimens: &[Specimen]) -> App {
             {
                 provenance.experiment = experiment(specimen.steps, &all);
             }
+            change(&mut event);
             events.push((LaneIdx(idx), event));
         }
     }

@@ -8,11 +8,16 @@ use std::fmt::Write;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
-use skiplane::app::specimen;
-use skiplane::app::{Action, App, ViewKind};
+use skiplane::app::specimen::{self, Specimen};
+use skiplane::app::{Action, App, LaneLabel, ViewKind};
+use skiplane::event::RunEvent;
+use skiplane::experiment::Shortcut;
+use skiplane::statistic::Statistic;
 use skiplane::theme::{Background, Characters, Colors, Theme};
 use skiplane::units::Step;
 use skiplane::views::{self, Format, Status};
+
+use crate::many_lanes::eight_lanes;
 
 const SIZES: [(u16, u16); 4] = [(40, 12), (80, 24), (120, 40), (200, 50)];
 
@@ -84,13 +89,17 @@ fn describe(fg: Color, bg: Color, modifier: Modifier) -> String {
     parts.join(" ")
 }
 
-fn compare(folder: &str, theme: &Theme, dump: fn(&Buffer) -> String) {
-    let mut app = specimen();
+fn with_snapshots(folder: &str, compare: impl FnOnce()) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(format!("snapshots/frames/{folder}"));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.bind(|| {
+    settings.bind(compare);
+}
+
+fn compare(folder: &str, theme: &Theme, dump: fn(&Buffer) -> String) {
+    let mut app = specimen();
+    with_snapshots(folder, || {
         for view in ViewKind::ALL {
             app.act(Action::SelectView(*view));
             for size in SIZES {
@@ -99,6 +108,51 @@ fn compare(folder: &str, theme: &Theme, dump: fn(&Buffer) -> String) {
             }
         }
     });
+}
+
+/// Two lanes whose losses and gradients grow beyond all measure until they are no longer finite, as at a learning rate of 50.
+fn diverged() -> App {
+    let lane = |name: &str, shortcut| Specimen {
+        steps: 120,
+        diverges_at: Some(90),
+        ..Specimen::new(name, 56, shortcut)
+    };
+    specimen::app_with(&[lane("plain", Shortcut::None), lane("residual", Shortcut::Identity)], |event| {
+        let RunEvent::StepFinished(step) = event else { return };
+        let growth = 10f32.powf(step.step.0 as f32 / 6.0);
+        step.loss *= growth;
+        step.learning_rate = 50.0;
+        for statistic in
+            [Statistic::WeightGradientNorm, Statistic::OutputGradientNorm, Statistic::UpdateRatio]
+        {
+            if let Some(column) = step.statistics.get(statistic) {
+                let grown = column.iter().map(|value| value * growth).collect();
+                step.statistics.insert(statistic, grown);
+            }
+        }
+    })
+}
+
+/// Runs that look unlike others, each with the views that tell most of it.
+#[test]
+fn golden_frames_of_unusual_runs() {
+    let one_step = |name: &str, shortcut| Specimen { steps: 1, ..Specimen::new(name, 20, shortcut) };
+    let one_step =
+        specimen::app_of(&[one_step("plain", Shortcut::None), one_step("residual", Shortcut::Identity)]);
+    let scenes = [
+        ("diverged", diverged(), [ViewKind::Overview, ViewKind::Findings]),
+        ("eight_lanes", eight_lanes(), [ViewKind::Overview, ViewKind::Heatmap]),
+        ("one_step", one_step, [ViewKind::Overview, ViewKind::Layer]),
+    ];
+    for (name, mut app, views) in scenes {
+        for (view, size) in views.into_iter().flat_map(|view| [(view, (80, 24)), (view, (120, 40))]) {
+            app.act(Action::SelectView(view));
+            let frame = styled(&draw(&app, size, &Theme::default()));
+            with_snapshots("unusual", || {
+                insta::assert_snapshot!(format!("{name}-{view}-{}x{}", size.0, size.1), frame);
+            });
+        }
+    }
 }
 
 #[test]
@@ -123,6 +177,23 @@ fn a_terminal_that_is_too_small_says_what_it_needs_and_recovers() {
     assert!(text.contains("too small") && text.contains("this is 30x8"), "{text}");
     let text = characters(&draw(&app, (80, 24), &Theme::default()));
     assert!(!text.contains("too small"), "{text}");
+}
+
+#[test]
+fn a_run_whose_id_has_no_room_keeps_the_end_of_its_name() {
+    let app = |runs: &[&str]| {
+        let label = |run: &&str| LaneLabel { run: (*run).to_owned(), lane: "plain".to_owned() };
+        App::new(runs.iter().map(label).collect())
+    };
+    let title = |app: &App, width| {
+        let text = characters(&draw(app, (width, 24), &Theme::default()));
+        text.lines().next().unwrap().trim_end_matches('|').split_whitespace().last().unwrap().to_owned()
+    };
+    let one = app(&["20261124-182951-quick"]);
+    assert_eq!(title(&one, 120), "20261124-182951-quick");
+    assert_eq!(title(&one, 80), "…-quick");
+    let text = characters(&draw(&app(&["20261124-182951-quick", "b", "c"]), (100, 24), &Theme::default()));
+    assert!(text.lines().next().unwrap().ends_with(" …-182951-quick and 2 more|"), "{text}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use skiplane::views::{self, Status};
 use skiplane::widgets;
 
 /// Plain and residual networks of four depths.
-fn eight_lanes() -> App {
+pub(crate) fn eight_lanes() -> App {
     let lane = |kind: &str, depth, shortcut| Specimen {
         steps: 40,
         ..Specimen::new(&format!("{kind}-{depth}"), depth, shortcut)
@@ -57,6 +57,29 @@ fn no_width_of_a_heatmap_shows_a_part_of_a_value() {
         }
     }
     assert!(shown > 100, "the titles do show values: {shown}");
+}
+
+#[test]
+fn no_legend_of_any_view_ends_in_a_bare_square() {
+    let mut app = eight_lanes();
+    let mut named = 0;
+    for view in ViewKind::ALL {
+        app.act(Action::SelectView(*view));
+        for (width, height) in (36..220).flat_map(|width| [(width, 24), (width, 50)]) {
+            for row in rows(&app, width, height, &Theme::default()) {
+                for (at, square) in row.match_indices('■') {
+                    // A strip of layers is named by its square alone; its cells stand in the same row.
+                    let is_strip =
+                        view == &ViewKind::Overview && at == 0 && row.ends_with(|c: char| c != ' ');
+                    let mut behind = row[at + square.len()..].chars();
+                    let is_named = behind.next() == Some(' ') && behind.next().is_some_and(|c| c != ' ');
+                    assert!(is_named || is_strip, "{view} at {width}x{height}: {row}");
+                    named += 1;
+                }
+            }
+        }
+    }
+    assert!(named > 1000, "there are squares: {named}");
 }
 
 #[test]
