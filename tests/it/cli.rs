@@ -313,6 +313,26 @@ fn a_reader_that_stops_reading_is_no_error() {
 }
 
 #[test]
+fn a_page_names_no_layer_twice_in_a_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = new_run(&folder.path().join("runs"), "quick");
+    for (lane, name) in ["plain", "residual"].into_iter().enumerate() {
+        let mut log = run.create_log(LaneIdx(lane)).unwrap();
+        log.append(&lane_started(name)).unwrap();
+        let (step, layer, pass) = (Step(1), Some(LayerIdx(2)), Pass::Forward);
+        let time = At { at_ms: 110.0 };
+        log.append(&RunEvent::NonFiniteFound(NonFiniteFound { step, layer, pass, time })).unwrap();
+        log.append(&finished(1, Outcome::Diverged)).unwrap();
+    }
+    let RunEvent::LaneStarted(started) = lane_started("plain") else { unreachable!() };
+    let layer = &started.topology.layers[2].name;
+    let page = output(folder.path(), &["show", "latest"]);
+    let found: Vec<&str> = page.lines().filter(|line| line.contains("non_finite")).collect();
+    assert_eq!(found.len(), 2, "{page}");
+    assert!(found.iter().all(|line| line.matches(layer.as_str()).count() == 1), "{found:?}");
+}
+
+#[test]
 fn a_snapshot_is_one_frame_of_the_asked_size() {
     let (folder, _) = folder_with_a_run();
     for view in ["overview", "profile", "heatmap", "shortcut"] {

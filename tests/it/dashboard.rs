@@ -186,6 +186,25 @@ fn a_detached_dashboard_gives_the_shell_back_and_trains_on() {
 }
 
 #[test]
+fn warnings_are_told_again_after_the_dashboard() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = endless(folder.path());
+    let mut terminal = start(&["train", &file], folder.path(), (100, 30));
+    terminal.wait_for("running");
+    let run = Background::find(folder.path());
+    let moved = Background(run.0.with_file_name("moved"));
+    fs::rename(&run.0, &moved.0).unwrap();
+    terminal.wait_for("the run's folder is now");
+    terminal.press("qs");
+    assert_eq!(terminal.finish(), 0, "{}", terminal.text());
+    terminal.assert_restored();
+    // Of the dashboard nothing is left on the screen, so this was said after it.
+    let told = terminal.text();
+    assert!(told.contains("warning: ") && told.contains("the run's folder is now"), "{told}");
+    assert!(!told.contains("1 overview"), "{told}");
+}
+
+#[test]
 fn a_run_outlives_its_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let file = endless(folder.path());

@@ -159,6 +159,24 @@ fn training_goes_on_in_a_folder_that_is_moved() {
 }
 
 #[test]
+fn training_goes_on_in_a_folder_that_is_moved_away_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut training = Training::start(folder.path(), LONG, None);
+    training.wait_for("started: ");
+    let (here, away) = (run(folder.path()), folder.path().join("away"));
+    let name = here.file_name().unwrap().to_str().unwrap();
+    fs::rename(&here, &away).unwrap();
+    training.wait_for("the run's folder is now ");
+    fs::rename(&away, &here).unwrap();
+    training.wait_for(&format!("runs/{name}"));
+    let (code, told) = training.end();
+    assert_eq!(code, Some(0), "{told}");
+    assert!(!away.exists(), "a ghost of the other place was made");
+    assert_eq!(without_times(&here.join("plain.jsonl")), undisturbed(LONG));
+    assert!(here.join(format!("checkpoints/plain-{LONG:08}.safetensors")).is_file());
+}
+
+#[test]
 fn a_folder_that_is_deleted_is_told_of_and_not_made_anew() {
     let folder = tempfile::tempdir().unwrap();
     let mut training = Training::start(folder.path(), LONG, None);

@@ -24,6 +24,7 @@ mod locks;
 mod many_lanes;
 mod model;
 mod out_files;
+mod places;
 mod pseudo_terminal;
 mod reading;
 mod replay;

@@ -272,6 +272,39 @@ fn cut_end(run: &Path, lane: &str) {
     fs::write(&log, &text[..text.find("{\"lane_finished\"").unwrap()]).unwrap();
 }
 
+#[test]
+fn what_a_killed_process_left_half_written_is_removed_when_its_run_goes_on() {
+    let folder = folder();
+    succeeded(&skiplane(folder.path(), &["train", "small.toml", "--headless"]));
+    let run = run_folder(folder.path(), "small");
+    let litter = [".tmpAbC123", ".status.json.new", ".index-AbC123", "checkpoints/.tmpAbC123"];
+    let others = ["notes.tmp", "checkpoints/mine.safetensors", "checkpoints/.hidden"];
+    litter.iter().chain(&others).for_each(|name| fs::write(run.join(name), "half").unwrap());
+    fs::create_dir(run.join("checkpoints/.tmp-folder")).unwrap();
+    // A run that is over is not gone on with, and nobody writes in its folder.
+    succeeded(&skiplane(folder.path(), &["show", "latest"]));
+    assert!(litter.iter().all(|name| run.join(name).exists()));
+    cut_end(&run, "plain");
+    succeeded(&skiplane(folder.path(), &["train", "--headless", "--resume", "latest"]));
+    assert_eq!(litter.map(|name| run.join(name).exists()), [false; 4]);
+    assert_eq!(others.map(|name| run.join(name).exists()), [true; 3]);
+    assert!(run.join("checkpoints/.tmp-folder").is_dir());
+}
+
+#[test]
+fn the_program_alone_trains_the_default_experiment_with_the_options_of_train() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = ["data.train_images=64", "data.test_images=32", "training.batch=16", "lane.*.depth=8"];
+    let bare = ["--runs", "elsewhere", "--steps", "3", "--headless"];
+    let arguments: Vec<&str> = bare.into_iter().chain(small.iter().flat_map(|set| ["--set", set])).collect();
+    let told = succeeded(&skiplane(folder.path(), &arguments));
+    assert!(told.contains("residual step 3: completed"), "{told}");
+    let run = fs::read_dir(folder.path().join("elsewhere")).unwrap().next().unwrap().unwrap().path();
+    assert!(run.to_string_lossy().ends_with("-plain-vs-residual") && run.join("run.json").is_file());
+    let experiment = fs::read_to_string(run.join("experiment.toml")).unwrap();
+    assert!(experiment.contains("steps = 3"), "{experiment}");
+}
+
 /// All files of a folder and the folders below it, with their bytes.
 fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
