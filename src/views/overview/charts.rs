@@ -17,6 +17,9 @@ use crate::widgets::{Axis, Bucket, Extent, LineChart, Series, SeriesKind};
 /// In narrower charts only test evaluations are marked: those of training images lie on the curve anyway.
 const LEAST_WIDTH_OF_TRAIN_POINTS: u16 = 48;
 
+/// An evaluation beyond so many times what the curves reach is not on their axis; it is marked at the chart's edge.
+const MOST_RISE: f32 = 10.0;
+
 /// What a chart shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct What {
@@ -73,14 +76,15 @@ impl Scales {
     pub(super) fn of(app: &App) -> Scales {
         let log = app.options().scale.resolve(Scale::Linear) == Scale::Log;
         let fit = |what: What| {
-            let extents = app.visible_lanes().flat_map(|lane| {
-                // Of evaluations only the newest count: under running statistics the first ones are wild.
-                let newest =
-                    evaluated(lane, what).into_iter().filter_map(|(scalar, _)| scalar.last()?.last(0));
-                let newest = newest.map(|last| Extent::of(last * what.factor()));
-                bulk(what.series(lane), what.factor()).into_iter().chain(newest)
-            });
-            let fitted = Axis::fit(extents, log);
+            let curves = app.visible_lanes().filter_map(|lane| bulk(what.series(lane), what.factor()));
+            let curves: Vec<Extent> = curves.collect();
+            let most = curves.iter().filter_map(|extent| extent.range()).map(|(_, high)| MOST_RISE * high);
+            let most = most.reduce(f32::max).unwrap_or(f32::INFINITY);
+            // Of evaluations only the newest count, and none that is wild: under running statistics the first ones are.
+            let evaluations = app.visible_lanes().flat_map(|lane| evaluated(lane, what));
+            let newest = evaluations.filter_map(|(scalar, _)| scalar.last()?.last(0));
+            let newest = newest.map(|value| value * what.factor()).filter(|value| *value <= most);
+            let fitted = Axis::fit(curves.iter().copied().chain(newest.map(Extent::of)), log);
             match what.metric.scale() {
                 // An error is a share: its linear scale is always the whole of it.
                 _ if what.is_share() && !log => Axis::new(0.0, 100.0, false),
@@ -303,4 +307,34 @@ fn smoothed_at(series: &History, decay: f64, step: Step) -> Option<f64> {
         .take_while(|(at, _)| *at <= here.last_step)
         .last()
         .map(|(_, value)| f64::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::specimen::{self, Specimen};
+    use crate::event::RunEvent;
+    use crate::experiment::Shortcut;
+
+    /// The top of the loss axis of a run of so many steps whose evaluations have this loss.
+    fn top(steps: u64, evaluated: f32) -> f64 {
+        let lane = |name: &str, shortcut| Specimen { steps, ..Specimen::new(name, 8, shortcut) };
+        let lanes = [lane("plain", Shortcut::None), lane("residual", Shortcut::Identity)];
+        let app = specimen::app_with(&lanes, |event| {
+            if let RunEvent::EvaluationFinished(evaluation) = event {
+                evaluation.loss = evaluated;
+            }
+        });
+        Scales::of(&app).loss.high()
+    }
+
+    #[test]
+    fn a_wild_evaluation_stretches_no_axis() {
+        for steps in [1, 60] {
+            assert_eq!(top(steps, 2.4e15), top(steps, 0.0), "as if there were none");
+            assert!(top(steps, 2.4e15) < 5.0);
+        }
+        assert!(top(60, 5.0) > 5.0, "one that is worse than the curves is seen");
+        assert!(top(0, 2.4e15) > 1e15, "where nothing else is known, it counts");
+    }
 }
