@@ -78,7 +78,8 @@ fn control_and_keys_are_obeyed() {
     let (mut terminal, run) = frozen(folder.path());
     control::send(&run.0, live::Command::Stop).unwrap();
     wait_until_stopped(&run);
-    terminal.press("2q");
+    // Where the dashboard has not heard yet that the lanes are over, it asks; `s` answers.
+    terminal.press("2qs");
     assert_eq!(terminal.wait(), 0);
     terminal.thaw();
     terminal.finish();
