@@ -319,13 +319,12 @@ fn a_page_names_no_layer_twice_in_a_finding() {
     for (lane, name) in ["plain", "residual"].into_iter().enumerate() {
         let mut log = run.create_log(LaneIdx(lane)).unwrap();
         log.append(&lane_started(name)).unwrap();
-        let (step, layer, pass) = (Step(1), Some(LayerIdx(2)), Pass::Forward);
-        let time = At { at_ms: 110.0 };
-        log.append(&RunEvent::NonFiniteFound(NonFiniteFound { step, layer, pass, time })).unwrap();
+        let found = NonFiniteFound { layer: Some(LayerIdx(2)), pass: Pass::Forward };
+        log.append(&RunEvent::new(Step(1), 110.0, Kind::NonFiniteFound(found))).unwrap();
         log.append(&finished(1, Outcome::Diverged)).unwrap();
     }
-    let RunEvent::LaneStarted(started) = lane_started("plain") else { unreachable!() };
-    let layer = &started.topology.layers[2].name;
+    let Kind::LaneStarted(started) = lane_started("plain").kind else { unreachable!() };
+    let layer = &started.structure.layers[2].name;
     let page = output(folder.path(), &["show", "latest"]);
     let found: Vec<&str> = page.lines().filter(|line| line.contains("non_finite")).collect();
     assert_eq!(found.len(), 2, "{page}");

@@ -31,7 +31,18 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // 3: work
     (
         "trainer",
-        &["datasets", "disk", "event", "experiment", "metric", "model", "structure", "text", "topology", "units"],
+        &[
+            "datasets",
+            "disk",
+            "event",
+            "experiment",
+            "metric",
+            "model",
+            "structure",
+            "text",
+            "topology",
+            "units",
+        ],
     ),
     // 4: joints
     (

@@ -10,9 +10,9 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 use skiplane::app::specimen::{self, Specimen};
 use skiplane::app::{Action, App, LaneLabel, ViewKind};
-use skiplane::event::RunEvent;
+use skiplane::event::{Kind, Value};
 use skiplane::experiment::Shortcut;
-use skiplane::statistic::Statistic;
+use skiplane::metric::known;
 use skiplane::theme::{Background, Characters, Colors, Theme};
 use skiplane::units::Step;
 use skiplane::views::{self, Format, Status};
@@ -118,16 +118,15 @@ fn diverged() -> App {
         ..Specimen::new(name, 56, shortcut)
     };
     specimen::app_with(&[lane("plain", Shortcut::None), lane("residual", Shortcut::Identity)], |event| {
-        let RunEvent::StepFinished(step) = event else { return };
-        let growth = 10f32.powf(step.step.0 as f32 / 6.0);
-        step.loss *= growth;
-        step.learning_rate = 50.0;
-        for statistic in
-            [Statistic::WeightGradientNorm, Statistic::OutputGradientNorm, Statistic::UpdateRatio]
-        {
-            if let Some(column) = step.statistics.get(statistic) {
+        let growth = 10f32.powf(event.step.0 as f32 / 6.0);
+        let Kind::Measured(values) = &mut event.kind else { return };
+        let Some(loss) = values.number(known::LOSS) else { return };
+        values.insert(known::LOSS, Value::Number(loss * growth));
+        values.insert(known::LEARNING_RATE, Value::Number(50.0));
+        for statistic in [known::WEIGHT_GRADIENT_NORM, known::OUTPUT_GRADIENT_NORM, known::UPDATE_RATIO] {
+            if let Some(column) = values.numbers(statistic) {
                 let grown = column.iter().map(|value| value * growth).collect();
-                step.statistics.insert(statistic, grown);
+                values.insert(statistic, Value::Numbers(grown));
             }
         }
     })

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use skiplane::event::*;
+use skiplane::metric::known;
 use skiplane::runlog::{RunFolder, State, find_step, summarize};
-use skiplane::statistic::Statistic;
 use skiplane::units::{LaneIdx, Step};
 
 use crate::replay::{finished, new_run, step};
@@ -23,19 +23,16 @@ fn long_log(root: &std::path::Path) -> (RunFolder, PathBuf, Vec<u64>) {
     let mut places = Vec::new();
     for number in 1..=STEPS {
         places.push(fs::metadata(&path).unwrap().len());
-        let RunEvent::StepFinished(mut event) = step(number, 1.0 / number as f32) else { unreachable!() };
-        event.statistics = Columns::default();
+        let mut event = step(number, 1.0 / number as f32);
+        let Kind::Measured(values) = &mut event.kind else { unreachable!() };
         if number % 2 == 0 {
-            event.statistics.insert(Statistic::ActivationStd, vec![number as f32; 4]);
+            values.insert(known::ACTIVATION_STD, Value::Numbers(vec![number as f32; 4]));
         }
-        log.append(&RunEvent::StepFinished(event)).unwrap();
+        log.append(&event).unwrap();
         if number % 500 == 0 {
-            let time = At { at_ms: number as f64 };
-            for (split, error) in [(Split::Train, 0.25), (Split::Test, 0.5)] {
-                let (mode, images, loss) = (Mode::Eval, 32, 2.0);
-                let step = Step(number);
-                let event = EvaluationFinished { step, split, mode, images, loss, error, time };
-                log.append(&RunEvent::EvaluationFinished(event)).unwrap();
+            for (metric, error) in [(known::TRAIN_ERROR, 0.25), (known::TEST_ERROR, 0.5)] {
+                let evaluated = Kind::Measured(Values::default().with(metric, error));
+                log.append(&RunEvent::new(Step(number), number as f64, evaluated)).unwrap();
             }
         }
     }
@@ -53,6 +50,8 @@ fn long_log(root: &std::path::Path) -> (RunFolder, PathBuf, Vec<u64>) {
 fn a_step_is_found_from_any_record_before_it() {
     let root = tempfile::tempdir().unwrap();
     let (_run, log, places) = long_log(root.path());
+    let mut declared = Declared::default();
+    declared.note(&lane_started("plain")).unwrap();
     for (from, wanted, found) in [
         (1, 2, Some(2)),
         (1, 900, Some(900)),
@@ -64,9 +63,9 @@ fn a_step_is_found_from_any_record_before_it() {
         (1_400, 9_999, Some(1_500)),
         (1_500, 3, None),
     ] {
-        let step = find_step(&log, places[from - 1], Step(wanted)).unwrap();
-        let step = step
-            .map(|step| (step.step.0, step.statistics.get(Statistic::ActivationStd).map(<[f32]>::to_vec)));
+        let step = find_step(&log, places[from - 1], Step(wanted), &declared).unwrap();
+        let step =
+            step.map(|(step, values)| (step.0, values.numbers(known::ACTIVATION_STD).map(<[f32]>::to_vec)));
         let expected = found.map(|found: u64| (found, Some(vec![found as f32; 4])));
         assert_eq!(step, expected, "step {wanted} from {from}");
     }

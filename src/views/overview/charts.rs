@@ -313,7 +313,7 @@ fn smoothed_at(series: &History, decay: f64, step: Step) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::app::specimen::{self, Specimen};
-    use crate::event::RunEvent;
+    use crate::event::{Kind, Value};
     use crate::experiment::Shortcut;
 
     /// The top of the loss axis of a run of so many steps whose evaluations have this loss.
@@ -321,11 +321,14 @@ mod tests {
         let lane = |name: &str, shortcut| Specimen { steps, ..Specimen::new(name, 8, shortcut) };
         let lanes = [lane("plain", Shortcut::None), lane("residual", Shortcut::Identity)];
         let app = specimen::app_with(&lanes, |event| {
-            if let RunEvent::EvaluationFinished(evaluation) = event {
-                evaluation.loss = evaluated;
+            let Kind::Measured(values) = &mut event.kind else { return };
+            for metric in [known::TRAIN_LOSS, known::TEST_LOSS] {
+                if values.number(metric).is_some() {
+                    values.insert(metric, Value::Number(evaluated));
+                }
             }
         });
-        Scales::of(&app).loss.high()
+        Scales::of(&app).of_chart(What::both(&app)[0]).expect("of the loss").high()
     }
 
     #[test]
