@@ -92,7 +92,7 @@ impl Specimen {
             lane: self.name.clone(),
             structure: Structure::from(topology),
             recorded: None,
-            declared: MetricsDeclared { metrics: known::ALL.to_vec(), axes: Vec::new() },
+            declared: MetricsDeclared { metrics: values::metrics(), axes: Vec::new() },
             steps: Some(self.steps),
             provenance: Some(provenance),
         }

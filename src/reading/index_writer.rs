@@ -2,11 +2,12 @@
 //! What it cannot do is left undone, since nothing depends on it.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::{Folded, WORTH_AN_INDEX, open_lane, save_index};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::{Folded, WORTH_AN_INDEX, fetch_all, open_lane, save_index};
 use crate::session::replay::Replay;
 
 /// How often logs are read on.
@@ -22,7 +23,7 @@ pub struct IndexWriter {
 impl IndexWriter {
     /// Keeps the indexes of the run in a folder from now on.
     pub fn start(folder: &Path) -> IndexWriter {
-        let (finish, finished) = channel();
+        let (finish, finished) = bounded(1);
         let folder = folder.to_owned();
         let thread = thread::Builder::new().name("indexes".to_owned()).spawn(move || keep(folder, &finished));
         IndexWriter { finish, thread: thread.ok() }
@@ -84,9 +85,12 @@ struct Indexed {
 
 impl Indexed {
     fn fold(&mut self) -> Option<()> {
-        let Folded { lane, source, unkept, .. } = &mut self.folded;
+        let Folded { lane, source, index, unkept } = &mut self.folded;
         let from = source.offset();
         while let Some(replayed) = source.next_event().ok()? {
+            if !fetch_all(lane, index.as_ref()) {
+                return None;
+            }
             lane.apply(&replayed.event, Some(replayed.bytes.start));
         }
         *unkept += source.offset() - from;

@@ -19,13 +19,43 @@ pub(super) const LAST_VERSION: u32 = 2;
 /// The kinds of events that are no longer written.
 pub(super) const KINDS: &[&str] = &["step_finished", "histograms_taken", "evaluation_finished"];
 
-/// What these formats measured: the metrics that were known then.
-fn metrics() -> Vec<Metric> {
-    known::ALL.iter().copied().filter(|metric| !LATER.contains(metric)).collect()
-}
-
-/// Known metrics that these formats did not have.
-const LATER: &[Metric] = &[];
+/// What these formats measured.
+const METRICS: &[Metric] = &[
+    known::LOSS,
+    known::ERROR,
+    known::LEARNING_RATE,
+    known::TRAIN_LOSS,
+    known::TRAIN_ERROR,
+    known::TRAIN_BATCH_LOSS,
+    known::TRAIN_BATCH_ERROR,
+    known::TEST_LOSS,
+    known::TEST_ERROR,
+    known::TEST_BATCH_LOSS,
+    known::TEST_BATCH_ERROR,
+    known::ACTIVATION_MEAN,
+    known::ACTIVATION_STD,
+    known::ACTIVATION_RMS,
+    known::ACTIVATION_MIN,
+    known::ACTIVATION_MAX,
+    known::ZERO_RATE,
+    known::DEAD_UNITS,
+    known::ACTIVATION_NON_FINITE,
+    known::RESPONSE_STD,
+    known::OUTPUT_GRADIENT_NORM,
+    known::OUTPUT_GRADIENT_MEAN,
+    known::OUTPUT_GRADIENT_STD,
+    known::WEIGHT_GRADIENT_NORM,
+    known::WEIGHT_GRADIENT_MEAN,
+    known::WEIGHT_GRADIENT_STD,
+    known::WEIGHT_GRADIENT_NON_FINITE,
+    known::WEIGHT_NORM,
+    known::UPDATE_RATIO,
+    known::BRANCH_RATIO,
+    known::BRANCH_COSINE,
+    known::ACTIVATIONS,
+    known::WEIGHT_GRADIENTS,
+    known::WEIGHTS,
+];
 
 /// `lane_started`.
 #[derive(Deserialize)]
@@ -53,7 +83,7 @@ impl From<Started> for RunEvent {
             lane: old.lane,
             structure,
             recorded: old.recorded,
-            declared: MetricsDeclared { metrics: metrics(), axes: Vec::new() },
+            declared: MetricsDeclared { metrics: METRICS.to_vec(), axes: Vec::new() },
             steps: Some(old.experiment.training.steps),
             provenance: Some(Provenance {
                 experiment: old.experiment,

@@ -4,7 +4,7 @@
 use super::{BATCH, Specimen};
 use crate::event::*;
 use crate::experiment::Shortcut;
-use crate::metric::{Metric, known};
+use crate::metric::{Metric, Shape, known};
 use crate::topology::Topology;
 use crate::units::Step;
 
@@ -31,6 +31,12 @@ const MADE: &[Metric] = &[
     known::BRANCH_RATIO,
     known::BRANCH_COSINE,
 ];
+
+/// What is made up of a lane.
+pub(super) fn metrics() -> Vec<Metric> {
+    let of = |shape| known::ALL.iter().filter(move |metric| metric.shape() == shape);
+    of(Shape::Scalar).chain(MADE).chain(of(Shape::Histograms)).copied().collect()
+}
 
 /// A step's scalars and every layer's statistics.
 pub(super) fn step(specimen: &Specimen, topology: &Topology, step: u64) -> RunEvent {
