@@ -84,6 +84,10 @@ known! {
     WEIGHT_NORM = "weight_norm" over ["layer"] in "", Log, None, "L2 norm of the layer's weights before the update";
     /// L2 norm of the step's update over the L2 norm of the weights before it.
     UPDATE_RATIO = "update_ratio" over ["layer"] in "", Log, None, "|dw| / |w| of the step; around 1e-3 is healthy";
+    /// Largest absolute weight of the layer, before the step's update.
+    WEIGHT_MAX = "weight_max" over ["layer"] in "", Log, None, "largest absolute weight of the layer before the update";
+    /// Largest absolute gradient of the loss with respect to one of the layer's weights.
+    WEIGHT_GRADIENT_MAX = "weight_gradient_max" over ["layer"] in "", Log, None, "largest absolute gradient to one of the layer's weights";
 
     /// rms(F) / rms(h): the residual branch against the shortcut, at the addition.
     BRANCH_RATIO = "branch_ratio" over ["block"] in "", Log, None, "rms(F) / rms(h): the branch against the shortcut";

@@ -26,6 +26,8 @@ struct LayerWeights {
     broken_update: bool,
     norm: f32,
     update_ratio: f32,
+    /// The largest absolute weight before the update, and the largest absolute gradient.
+    largest: [f32; 2],
     histograms: Option<(Histogram, Histogram)>,
 }
 
@@ -69,14 +71,12 @@ impl Weights {
     ) {
         for (index, parameter) in parameters.iter().enumerate() {
             let layer = &mut self.0[parameter.layer().0];
-            let change = changes.map_or_else(
-                || Change { before: sums(set, parameter.values()).squares, change: 0.0, is_finite: true },
-                |changes| changes[index],
-            );
+            let change = changes.map_or_else(|| unchanged(set, parameter.values()), |changes| changes[index]);
             layer.broken_update |= !change.is_finite;
             if parameter.role() == Role::Weight {
                 layer.norm = change.before.sqrt() as f32;
                 layer.update_ratio = (change.change / change.before).sqrt() as f32;
+                layer.largest = change.largest;
             }
         }
     }
@@ -86,6 +86,13 @@ impl Weights {
         let layer = self.0.iter().position(|layer| layer.broken_update)?;
         Some(NonFinite { layer: Some(LayerIdx(layer)), pass: Pass::Update })
     }
+}
+
+/// What there is to tell of a parameter that no update changes, because its gradient, or another's, is not finite.
+fn unchanged(set: InstructionSet, values: &[f32]) -> Change {
+    let largest = values.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
+    let before = sums(set, values).squares;
+    Change { before, change: 0.0, largest: [largest, f32::NAN], is_finite: true }
 }
 
 /// Where a NaN or infinity showed first: in forward, else in the loss, else in backward.
@@ -130,6 +137,8 @@ const OF_LAYERS: &[(Metric, fn(&Seen<'_>) -> f32)] = &[
     (known::WEIGHT_GRADIENT_NON_FINITE, |seen| seen.weights.non_finite as f32),
     (known::WEIGHT_NORM, |seen| seen.weights.norm),
     (known::UPDATE_RATIO, |seen| seen.weights.update_ratio),
+    (known::WEIGHT_MAX, |seen| seen.weights.largest[0]),
+    (known::WEIGHT_GRADIENT_MAX, |seen| seen.weights.largest[1]),
 ];
 
 /// The metrics of a block with a shortcut.

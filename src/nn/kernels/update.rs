@@ -45,6 +45,8 @@ pub struct Change {
     pub before: f64,
     /// The sum of squares of the differences.
     pub change: f64,
+    /// The largest absolute number of the parameter before, and of the gradient; NaN counts as none.
+    pub largest: [f32; 2],
     /// Whether all numbers are finite after the update.
     pub is_finite: bool,
 }
@@ -83,15 +85,20 @@ struct Totals {
     change: [f64; LANES],
     /// NaN as soon as a number is not finite, else zero.
     unsound: [f32; LANES],
+    /// The largest absolute number of the parameter before, and of the gradient.
+    largest: [[f32; LANES]; 2],
 }
 
 impl Totals {
     #[inline(always)]
-    fn add(&mut self, lane: usize, old: f32, new: f32) {
+    fn add(&mut self, lane: usize, old: f32, new: f32, gradient: f32) {
         let difference = f64::from(new) - f64::from(old);
         self.before[lane] += f64::from(old) * f64::from(old);
         self.change[lane] += difference * difference;
         self.unsound[lane] += new * 0.0;
+        for (largest, number) in self.largest.iter_mut().zip([old, gradient]) {
+            largest[lane] = if number.abs() > largest[lane] { number.abs() } else { largest[lane] };
+        }
     }
 }
 
@@ -101,7 +108,12 @@ impl Kernel for Update<'_> {
     #[inline(always)]
     unsafe fn run<I: Instructions>(self) -> Change {
         let Update { rule, parameter, gradient, memory: [first, second] } = self;
-        let mut totals = Totals { before: [0.0; LANES], change: [0.0; LANES], unsound: [0.0; LANES] };
+        let mut totals = Totals {
+            before: [0.0; LANES],
+            change: [0.0; LANES],
+            unsound: [0.0; LANES],
+            largest: [[0.0; LANES]; 2],
+        };
         match rule {
             Rule::Sgd { learning_rate, momentum, decay } => {
                 let mut step = |w: &mut [f32], g: &[f32], v: &mut [f32]| {
@@ -109,7 +121,7 @@ impl Kernel for Update<'_> {
                         let old = *w;
                         *v = (g + decay * old) + momentum * *v;
                         *w = old - *v * learning_rate;
-                        totals.add(lane, old, *w);
+                        totals.add(lane, old, *w, g);
                     }
                 };
                 let (ws, w) = parameter.as_chunks_mut::<LANES>();
@@ -124,14 +136,14 @@ impl Kernel for Update<'_> {
                 let mut step = |w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]| {
                     for (lane, ((w, &g), (m, v))) in w.iter_mut().zip(g).zip(m.iter_mut().zip(v)).enumerate()
                     {
-                        let old = *w;
+                        let (old, own) = (*w, g);
                         let g = g + decay * old;
                         *m = *m * betas[0] + g * (1.0 - betas[0]);
                         *v = *v * betas[1] + g * g * (1.0 - betas[1]);
                         let step =
                             learning_rate * (*m * corrections[0]) / ((*v * corrections[1]).sqrt() + epsilon);
                         *w = old - (step + decoupled * old);
-                        totals.add(lane, old, *w);
+                        totals.add(lane, old, *w, own);
                     }
                 };
                 let (ws, w) = parameter.as_chunks_mut::<LANES>();
@@ -147,6 +159,7 @@ impl Kernel for Update<'_> {
         Change {
             before: totals.before.iter().sum(),
             change: totals.change.iter().sum(),
+            largest: totals.largest.map(|largest| largest.into_iter().fold(0.0, f32::max)),
             is_finite: totals.unsound.iter().all(|x| *x == 0.0),
         }
     }
@@ -232,6 +245,8 @@ mod tests {
                 prop_assert!((change.before - before).abs() <= 1e-12 * before);
                 prop_assert!((change.change - moved).abs() <= 1e-12 * moved);
                 prop_assert!(change.is_finite);
+                let largest = |numbers: &[f32]| numbers.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
+                prop_assert_eq!(change.largest, [largest(&start), largest(&g)]);
                 let sums = sums(set, &g);
                 prop_assert!((sums.sum - g.iter().map(|&x| f64::from(x)).sum::<f64>()).abs() < 1e-9);
                 prop_assert_eq!(sums.count, length as u64);

@@ -32,6 +32,7 @@ fn rms(values: &[f32]) -> f64 {
 
 fn of_layer(statistic: Metric, layer: &NaiveLayer, updated: &[f32]) -> f64 {
     let NaiveLayer { output, response, output_gradient: dy, weight_gradient: dw, weights, channels } = layer;
+    let largest = |numbers: &[f32]| numbers.iter().fold(0.0, |most: f32, x| most.max(x.abs())).into();
     let extreme = |of: fn(f32, f32) -> f32| f64::from(output.iter().copied().reduce(of).unwrap());
     match statistic.name() {
         "activation_mean" => mean(output),
@@ -53,6 +54,8 @@ fn of_layer(statistic: Metric, layer: &NaiveLayer, updated: &[f32]) -> f64 {
         "weight_gradient_mean" => mean(dw),
         "weight_gradient_std" => std(dw),
         "weight_norm" => norm(weights),
+        "weight_max" => largest(weights),
+        "weight_gradient_max" => largest(dw),
         "update_ratio" => {
             let change: Vec<f32> = updated.iter().zip(weights).map(|(new, old)| new - old).collect();
             norm(&change) / norm(weights)
