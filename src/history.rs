@@ -349,9 +349,10 @@ impl History {
         if last.is_some_and(|last| last.count < full) {
             return Some(true);
         }
-        let is_exact = matches!(self.rows, Rows::Exact { .. });
-        if self.len() >= if is_exact { self.bounds.exact } else { self.bounds.merged } {
-            self.halve();
+        let most =
+            if matches!(self.rows, Rows::Exact { .. }) { self.bounds.exact } else { self.bounds.merged };
+        if self.len() >= most {
+            self.merge_exact();
             while self.len() >= self.bounds.merged.max(2) {
                 self.halve();
             }
@@ -383,14 +384,35 @@ impl History {
         }
     }
 
+    /// Turns exact rows to those of the lowest level at which they are few enough; others stay as they are.
+    fn merge_exact(&mut self) {
+        let Rows::Exact { moments, values } = &self.rows else { return };
+        let most = self.bounds.merged.max(2);
+        let level =
+            (0..u64::BITS).find(|&level| moments.len().div_ceil(1 << level) < most).unwrap_or_default();
+        let (group, width) = (1 << level, self.width);
+        let mut spans = Vec::with_capacity(self.bounds.merged);
+        let mut cells = Vec::with_capacity(self.bounds.merged.saturating_mul(self.width));
+        for (row, moments) in moments.chunks(group).enumerate() {
+            let values = &values[row * group * width..][..moments.len() * width];
+            let mut span = Span::of(moments[0].step, moments[0].at_ms);
+            cells.extend(values[..width].iter().map(|&value| Cell::of(value)));
+            let cells = &mut cells[row * width..];
+            for (at, moment) in moments.iter().enumerate().skip(1) {
+                let share = 1.0 / (span.count as f64 + 1.0);
+                for (cell, &value) in cells.iter_mut().zip(&values[at * width..]) {
+                    cell.add(span.count, share, value);
+                }
+                span = span.merge(Span::of(moment.step, moment.at_ms));
+            }
+            spans.push(span);
+        }
+        (self.rows, self.level) = (Rows::Merged { spans, cells }, level);
+    }
+
     /// Goes to the next level: merges rows in pairs.
     fn halve(&mut self) {
         let width = self.width;
-        if let Rows::Exact { moments, values } = &mut self.rows {
-            let spans = moments.iter().map(|moment| Span::of(moment.step, moment.at_ms)).collect();
-            let cells = values.iter().map(|&value| Cell::of(value)).collect();
-            self.rows = Rows::Merged { spans, cells };
-        }
         match &mut self.rows {
             Rows::Exact { .. } => {}
             Rows::Merged { spans, cells } => pair(spans, cells, width, |early, a, late, b| {
