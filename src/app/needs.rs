@@ -70,23 +70,27 @@ impl App {
         let mut needs = Vec::new();
         for lane in self.visible_lanes() {
             for wanted in wanted {
-                needs.extend(self.need(lane, *wanted));
+                self.add_needs(lane, *wanted, &mut needs);
             }
         }
         needs
     }
 
-    fn need(&self, lane: &Lane, wanted: Wanted) -> Option<Need> {
-        let key = match wanted {
-            Wanted::Cursor => {
-                let (step, from) = (self.step(), lane.wanted_at(self.step())?);
-                return Some(Need::Step { lane: lane.idx(), step, from });
+    fn add_needs(&self, lane: &Lane, wanted: Wanted, needs: &mut Vec<Need>) {
+        let idx = lane.idx();
+        let of = |key| lane.is_saved(key).then_some(Need::History { lane: idx, key });
+        match wanted {
+            Wanted::Cursor => match lane.wanted_at(self.step()) {
+                Some(from) => needs.push(Need::Step { lane: idx, step: self.step(), from }),
+                // What that record lacks was measured at one before.
+                None => needs.extend(lane.lacking_at(self.step()).filter_map(of)),
+            },
+            Wanted::History(metric) => needs.extend(of(HistoryKey { metric, part: 0 })),
+            Wanted::Histograms(metric) => {
+                let place = self.layer_in(lane).and_then(|layer| lane.place_of(layer));
+                needs.extend(place.and_then(|part| of(HistoryKey { metric, part })));
             }
-            Wanted::History(metric) => HistoryKey { metric, part: 0 },
-            Wanted::Histograms(metric) => HistoryKey { metric, part: lane.place_of(self.layer_in(lane)?)? },
-        };
-        let lane_idx = lane.idx();
-        lane.is_saved(key).then_some(Need::History { lane: lane_idx, key })
+        }
     }
 
     /// Takes an answer; whether anything on screen may be another than before.

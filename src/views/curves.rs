@@ -2,7 +2,7 @@
 
 use crate::app::options::Axis;
 use crate::app::smoothing::Ema;
-use crate::app::{App, Lane};
+use crate::app::{App, Lane, Wanted};
 use crate::history::{Cell, History, Point};
 use crate::metric::{Metric, Scale};
 use crate::units::Step;
@@ -128,7 +128,7 @@ pub(super) fn color_scale(statistic: Metric, scale: ColorScale) -> ColorScale {
 /// What stands in the place of values that are kept elsewhere and did not come yet.
 pub(super) const PENDING: &str = "reading";
 
-/// What to say where there are no values of a metric: that they come, or that there are none.
-pub(super) fn absence<'a>(app: &'a App, metric: Metric, none: &'a str) -> &'a str {
-    if app.visible_lanes().any(|lane| lane.is_pending(metric)) { PENDING } else { none }
+/// What to say where there is nothing of what is wanted: that it comes, or that there is none.
+pub(super) fn absence<'a>(app: &'a App, wanted: Wanted, none: &'a str) -> &'a str {
+    if app.needs(&[wanted]).is_empty() { none } else { PENDING }
 }

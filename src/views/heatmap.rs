@@ -178,7 +178,7 @@ fn draw_panel(app: &App, panel: &Panel<'_>, scale: ColorScale, buffer: &mut Buff
     };
     if panel.matrix.rows() == 0 {
         let none = format!("no {} recorded", app.statistic());
-        let text = curves::absence(app, app.statistic(), &none);
+        let text = curves::absence(app, Wanted::History(app.statistic()), &none);
         widgets::put_centered(buffer, body(panel.area), panel.area.height / 2, text, theme.muted());
         return;
     }

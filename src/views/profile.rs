@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::{Key, View, curves, lanes};
-use crate::app::{Action, App, Lane, LayerKey, ViewKind};
+use crate::app::{Action, App, Lane, LayerKey, ViewKind, Wanted};
 use crate::history::Row;
 use crate::metric::{Metric, Scale};
 use crate::statistics::slope;
@@ -270,7 +270,7 @@ fn draw_summary(app: &App, curves: &[&Curve<'_>], area: Rect, buffer: &mut Buffe
     let statistic = app.statistic();
     if curves.is_empty() {
         let none = format!("no {statistic} was recorded up to step {}", app.step());
-        let text = curves::absence(app, statistic, &none);
+        let text = curves::absence(app, Wanted::Cursor, &none);
         widgets::put(buffer, area, area.x, area.y, text, theme.muted());
         return;
     }

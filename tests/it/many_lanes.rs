@@ -124,9 +124,8 @@ fn heatmaps_of_any_number_of_lanes_number_the_layers() {
 #[test]
 fn what_may_be_negative_has_neither_ratios_nor_decades() {
     let mut app = specimen::plain_beside_residual();
-    let layers = known::ALL.iter().filter(|metric| metric.is_of_layers());
-    for statistic in layers {
-        app.act(Action::SelectStatistic(*statistic));
+    for statistic in app.statistics(false) {
+        app.act(Action::SelectStatistic(statistic));
         let is_log = statistic.scale() == Scale::Log;
         for scale in 0..3 {
             app.act(Action::SelectView(ViewKind::Profile));

@@ -257,6 +257,16 @@ impl Lane {
         (merged && !known).then(|| self.offsets.before(step)).flatten()
     }
 
+    /// The numbers that the record of `step` lacks, where that is known.
+    pub(in crate::app) fn lacking_at(&self, step: Step) -> impl Iterator<Item = HistoryKey> {
+        let exact = self.exact.as_ref().filter(|(asked, _)| *asked == step);
+        let numbers = self.declared().metrics().iter().filter(|metric| metric.shape() == Shape::Numbers);
+        let lacking = exact.into_iter().flat_map(move |(_, (_, values))| {
+            numbers.clone().filter(|metric| values.numbers(**metric).is_none())
+        });
+        lacking.map(|metric| HistoryKey { metric: *metric, part: 0 })
+    }
+
     /// Takes what was measured at `step`, with the step that it is of.
     pub fn set_exact(&mut self, step: Step, found: (Step, Values)) {
         self.exact = Some((step, found));
