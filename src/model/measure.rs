@@ -117,8 +117,13 @@ struct Seen<'a> {
     layer: &'a Layer,
 }
 
+/// How a metric of a layer is told of what was seen.
+type OfLayer = fn(&Seen<'_>) -> f32;
+/// The same of a block.
+type OfBlock = fn(&Products) -> f32;
+
 /// The metrics of a layer and how each is told, in the order in which they are logged.
-const OF_LAYERS: &[(Metric, fn(&Seen<'_>) -> f32)] = &[
+const OF_LAYERS: &[(Metric, OfLayer)] = &[
     (known::ACTIVATION_MEAN, |seen| seen.record.output.mean()),
     (known::ACTIVATION_STD, |seen| seen.record.output.std()),
     (known::ACTIVATION_RMS, |seen| seen.record.output.rms()),
@@ -142,7 +147,7 @@ const OF_LAYERS: &[(Metric, fn(&Seen<'_>) -> f32)] = &[
 ];
 
 /// The metrics of a block with a shortcut.
-const OF_BLOCKS: &[(Metric, fn(&Products) -> f32)] =
+const OF_BLOCKS: &[(Metric, OfBlock)] =
     &[(known::BRANCH_RATIO, Products::ratio), (known::BRANCH_COSINE, Products::cosine)];
 
 /// The metrics of a network's steps; those of blocks only where blocks have shortcuts.

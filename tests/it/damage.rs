@@ -7,7 +7,8 @@ use std::path::Path;
 
 use skiplane::event::*;
 use skiplane::metric::known;
-use skiplane::runlog::{BadRecord, Entry, LogReader, LogWriter, Position, RunLogError, effective};
+use skiplane::reading::effective;
+use skiplane::runlog::{BadRecord, Entry, LogReader, LogWriter, Position, RunLogError};
 use skiplane::units::Step;
 
 use crate::replay::scalars;

@@ -28,7 +28,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &["datasets", "event", "experiment", "metric", "nn", "random", "statistics", "topology", "units"],
     ),
     ("runlog", &["disk", "event", "experiment", "metric", "structure", "text", "topology", "units"]),
-    // 3: work
+    // 3: state, and what reads it
+    (
+        "app",
+        &["event", "experiment", "history", "metric", "statistics", "structure", "text", "topology", "units"],
+    ),
+    ("reading", &["app", "event", "history", "metric", "runlog", "units"]),
+    // 4: work
     (
         "trainer",
         &[
@@ -44,18 +50,25 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "units",
         ],
     ),
-    // 4: joints
+    // 5: joints
     (
         "session",
-        &["datasets", "event", "experiment", "metric", "model", "runlog", "text", "trainer", "units"],
+        &[
+            "datasets",
+            "event",
+            "experiment",
+            "metric",
+            "model",
+            "reading",
+            "runlog",
+            "text",
+            "trainer",
+            "units",
+        ],
     ),
-    // 5: state
-    (
-        "app",
-        &["event", "experiment", "history", "metric", "statistics", "structure", "text", "topology", "units"],
-    ),
-    ("catalog", &["experiment", "runlog", "session", "text", "units"]),
-    // 6: pictures
+    // 6: the state of the list of runs
+    ("catalog", &["experiment", "history", "reading", "runlog", "session", "text", "units"]),
+    // 7: pictures
     ("theme", &[]),
     ("widgets", &["event", "text", "theme"]),
     (
@@ -77,9 +90,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "widgets",
         ],
     ),
-    // 7: street
+    // 8: street
     ("paths", &["text"]),
-    ("reading", &["app", "event", "history", "runlog", "session", "units"]),
     ("headless", &["app", "event", "metric", "session", "text", "units"]),
     (
         "tui",

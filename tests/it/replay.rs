@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use skiplane::app::{App, LaneLabel};
 use skiplane::event::*;
 use skiplane::metric::known;
+use skiplane::reading::replay::Replay;
 use skiplane::runlog::{NewRun, RunFolder};
-use skiplane::session::replay::Replay;
 use skiplane::units::{LaneIdx, Step};
 
 use crate::runlog::{experiment, lane_started, sealed};
