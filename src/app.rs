@@ -21,7 +21,7 @@ pub mod specimen;
 mod act;
 
 pub use action::Action;
-pub use lane::{FOLD_VERSION, HistoryKey, Lane, LaneLabel, LaneState};
+pub use lane::{FOLD_VERSION, HistoryKey, Lane, LaneLabel, LaneState, section_of};
 pub use needs::{Answer, Need, Wanted};
 pub use options::{Options, ViewKind};
 pub use rows::LayerKey;

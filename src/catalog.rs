@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::reading::curves::LaneCurves;
 use crate::runlog::{Discarded, Notes};
-use crate::session::curves::LaneCurves;
 use crate::session::listing::Found;
 
 pub mod action;
@@ -331,7 +331,7 @@ impl Catalog {
     }
 
     /// Runs whose curves are laid over one another at most.
-    pub const MOST_BANDED: usize = crate::session::curves::MOST_RUNS;
+    pub const MOST_BANDED: usize = crate::reading::curves::MOST_RUNS;
 
     /// The mean curves of [`Catalog::band_runs`], as far as they were read.
     pub fn bands(&self) -> &[LaneBand] {

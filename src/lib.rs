@@ -22,20 +22,21 @@ pub mod datasets;
 pub mod nn;
 pub mod model;
 pub mod runlog;
-// 3: work.
-pub mod trainer;
-// 4: joints, the only threads and channels.
-pub mod session;
-// 5: state.
+// 3: state, and what reads it.
 pub mod app;
+pub mod reading;
+// 4: work.
+pub mod trainer;
+// 5: joints, the only threads and channels.
+pub mod session;
+// 6: the state of the list of runs.
 pub mod catalog;
-// 6: pictures.
+// 7: pictures.
 pub mod theme;
 pub mod widgets;
 pub mod views;
-// 7: street.
+// 8: street.
 pub mod paths;
-pub mod reading;
 pub mod headless;
 pub mod tui;
 pub mod cli;

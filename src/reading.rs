@@ -10,12 +10,16 @@ use crate::app::{Answer, App, FOLD_VERSION, HistoryKey, Lane, LaneLabel, Need};
 use crate::event::{Kind, LaneStarted, RunEvent};
 use crate::history::History;
 use crate::runlog::{Index, IndexHead, RunLogError, find_step, write_index};
-use crate::session::replay::{Replay, ReplayLane, Report};
 use crate::units::LaneIdx;
 
+mod effective;
 mod index_writer;
+pub mod curves;
+pub mod replay;
 
+pub use effective::{Superseded, effective};
 pub use index_writer::IndexWriter;
+use replay::{Replay, ReplayLane, Report};
 
 /// Bytes of a log beyond its index that are worth a new index: less is folded in a few hundredths of a second.
 const WORTH_AN_INDEX: u64 = 4 << 20;
@@ -232,7 +236,11 @@ impl Library {
     /// Looks up what a state needs; whether anything on screen may have changed. A lane whose index turns out to be
     /// damaged is folded anew from its log.
     pub fn answer(&mut self, app: &mut App, needs: &[Need]) -> bool {
-        needs.iter().fold(false, |changed, need| self.look_up(app, *need) || changed)
+        let mut changed = false;
+        for need in needs {
+            changed |= self.look_up(app, *need);
+        }
+        changed
     }
 
     fn look_up(&mut self, app: &mut App, need: Need) -> bool {

@@ -29,7 +29,6 @@ mod consistency;
 mod resolve;
 mod tail;
 mod summary;
-mod effective;
 mod process;
 mod lock;
 mod status;
@@ -40,7 +39,6 @@ mod listed;
 
 pub use again::{find_step, parse_records, read_record, read_records};
 pub use bounded::kind;
-pub use effective::{Superseded, effective};
 pub use folder::{NewRun, RunFolder};
 pub use held::Held;
 pub use index::{Index, IndexHead, index_of, write_index};

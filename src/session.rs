@@ -7,6 +7,4 @@ pub mod live;
 pub mod control;
 pub mod presence;
 pub mod changes;
-pub mod replay;
-pub mod curves;
 pub mod listing;

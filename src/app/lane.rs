@@ -22,7 +22,7 @@ mod saved;
 
 use histories::Histories;
 pub use histories::HistoryKey;
-pub use saved::FOLD_VERSION;
+pub use saved::{FOLD_VERSION, section_of};
 
 /// Checkpoints whose state of the health rules is remembered, for a lane that goes on from one.
 const MARKS: usize = 8;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::session::curves::{Curve, Point};
+use crate::history::Point;
 
 /// A curve of several runs.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,16 +32,18 @@ pub struct BandPoint {
 
 /// Lays curves over one another, each point as wide as the widest of them has it. A run that ended early is in the
 /// mean for as far as it went.
-pub fn band(curves: &[&Curve]) -> Band {
-    let width = curves.iter().map(|curve| curve.width()).max().unwrap_or(1);
-    let mut steps: BTreeMap<u64, (Vec<f64>, bool)> = BTreeMap::new();
+pub fn band(curves: &[&[Point]]) -> Band {
+    let span = |point: &Point| point.last_step.0 - point.first_step.0 + 1;
+    let widest = curves.iter().flat_map(|curve| curve.iter().map(span)).max().unwrap_or(1);
+    let width = widest.checked_next_power_of_two().unwrap_or(1 << 63);
+    let mut stretches: BTreeMap<u64, (Vec<f64>, bool)> = BTreeMap::new();
     for curve in curves {
-        let mut curve = (*curve).clone();
-        curve.widen(width);
-        for point in curve.points() {
-            let (means, non_finite) = steps.entry(point.step).or_default();
-            means.extend(point.mean());
-            *non_finite |= point.non_finite > 0;
+        // Those of one curve that fall into one stretch are one of its points.
+        for stretch in curve.chunk_by(|a, b| a.first_step.0 / width == b.first_step.0 / width) {
+            let Some(point) = stretch.iter().copied().reduce(Point::merge) else { continue };
+            let (means, non_finite) = stretches.entry(point.first_step.0 / width * width).or_default();
+            means.extend(point.mean().map(f64::from));
+            *non_finite |= point.cell.non_finite > 0;
         }
     }
     let point = |(step, (means, non_finite)): (u64, (Vec<f64>, bool))| BandPoint {
@@ -53,26 +55,29 @@ pub fn band(curves: &[&Curve]) -> Band {
         max: means.iter().copied().fold(f64::NAN, f64::max),
     };
     Band {
-        points: steps.into_iter().map(point).collect(),
+        points: stretches.into_iter().map(point).collect(),
         peaks: curves.iter().map(|curve| peak(curve)).collect(),
     }
 }
 
-fn peak(curve: &Curve) -> f64 {
-    let value =
-        |point: &Point| if point.non_finite > 0 { f64::INFINITY } else { point.mean().unwrap_or(f64::NAN) };
-    curve.points().iter().map(value).fold(f64::NAN, f64::max)
+fn peak(curve: &[Point]) -> f64 {
+    let value = |point: &Point| {
+        if point.cell.non_finite > 0 { f64::INFINITY } else { point.mean().map_or(f64::NAN, f64::from) }
+    };
+    curve.iter().map(value).fold(f64::NAN, f64::max)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::curves::MOST_POINTS;
+    use crate::history::History;
+    use crate::reading::curves::MOST_POINTS;
+    use crate::units::Step;
 
-    fn curve(steps: u64, value: impl Fn(u64) -> f32) -> Curve {
-        let mut curve = Curve::default();
-        (1..=steps).for_each(|step| curve.push(step, value(step)));
-        curve
+    fn curve(steps: u64, value: impl Fn(u64) -> f32) -> Vec<Point> {
+        let mut history = History::of_scalars();
+        (1..=steps).for_each(|step| history.push(Step(step), 0.0, &[value(step)]));
+        history.level(0, (Step(0), Step(steps)), MOST_POINTS)
     }
 
     #[test]
@@ -88,7 +93,7 @@ mod tests {
     fn curves_of_different_lengths_are_laid_over_one_another() {
         let long = 4 * MOST_POINTS as u64;
         let band = band(&[&curve(100, |_| 1.0), &curve(long, |_| 3.0)]);
-        assert!(band.points.len() <= MOST_POINTS);
+        assert!(band.points.len() <= MOST_POINTS + 1);
         assert_eq!((band.points[0].runs, band.points[0].mean), (2, 2.0));
         let last = band.points.last().unwrap();
         assert_eq!((last.runs, last.mean, last.min), (1, 3.0, 3.0));

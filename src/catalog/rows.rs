@@ -7,7 +7,7 @@ use super::group::{self, Group};
 use super::run::{At, Run};
 use super::sort;
 use super::{Catalog, LaneBand, Pane};
-use crate::session::curves::LaneCurves;
+use crate::reading::curves::LaneCurves;
 use crate::text::printable;
 
 /// A row of the table. Numbers are places in [`Catalog::runs`], [`Catalog::groups`] and a run's lanes.
@@ -179,8 +179,8 @@ fn bands_of(runs: &[Read<'_>], name: Option<&str>) -> Vec<LaneBand> {
         LaneBand {
             name: name.map_or_else(|| lane.name.clone(), |name| format!("{name} {}", lane.name)),
             runs: curves().count(),
-            loss: band(&curves().map(|curves| &curves.loss).collect::<Vec<_>>()),
-            test: band(&curves().map(|curves| &curves.test).collect::<Vec<_>>()),
+            loss: band(&curves().map(|curves| curves.loss.as_slice()).collect::<Vec<_>>()),
+            test: band(&curves().map(|curves| curves.test.as_slice()).collect::<Vec<_>>()),
         }
     };
     lanes.iter().map(of_lane).collect()

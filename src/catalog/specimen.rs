@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use super::Catalog;
 use crate::experiment::{Data, Experiment, Lane, Optimizer, Recording, Schedule, Shortcut, Training};
+use crate::history::{History, Point};
+use crate::reading::curves::{LaneCurves, MOST_POINTS, RunCurves};
 use crate::runlog::{Known, LaneSummary, Listed, Manifest, ManifestLane, Notes, RunSummary, State};
-use crate::session::curves::{Curve, LaneCurves, RunCurves};
 use crate::session::listing::Found;
 use crate::units::Step;
 
@@ -212,19 +213,27 @@ pub fn catalog() -> Catalog {
     catalog
 }
 
+fn lane_curves(name: &str, loss: &History, test: &History) -> LaneCurves {
+    let points =
+        |history: &History| -> Vec<Point> { history.level(0, (Step(0), Step(u64::MAX)), MOST_POINTS) };
+    LaneCurves { name: name.to_owned(), loss: points(loss), test: points(test) }
+}
+
 /// The curves of a pair, varied by a seed.
 pub fn curves(id: &str, seed: u64) -> RunCurves {
     let lane = |name: &str, floor: f32| {
-        let (mut loss, mut test) = (Curve::default(), Curve::default());
+        let [mut loss, mut test] = [(); 2].map(|()| History::of_scalars());
         for step in 1..=600u64 {
             let noise = ((step * 2_654_435_761 + seed * 40_503) % 1_000) as f32 / 1_000.0 - 0.5;
             let shift = (seed as f32 - 1.0) * 0.05;
-            loss.push(step, floor + (2.3 - floor) * (-(step as f32) / 150.0).exp() + 0.1 * noise + shift);
+            let value = floor + (2.3 - floor) * (-(step as f32) / 150.0).exp() + 0.1 * noise + shift;
+            loss.push(Step(step), 0.0, &[value]);
             if step.is_multiple_of(50) {
-                test.push(step, floor / 2.5 + 0.5 * (-(step as f32) / 150.0).exp() + 0.4 * shift);
+                let value = floor / 2.5 + 0.5 * (-(step as f32) / 150.0).exp() + 0.4 * shift;
+                test.push(Step(step), 0.0, &[value]);
             }
         }
-        LaneCurves { name: name.to_owned(), loss, test }
+        lane_curves(name, &loss, &test)
     };
     RunCurves { id: id.to_owned(), lanes: Ok(vec![lane("plain", 1.6), lane("residual", 0.1)]) }
 }
@@ -244,14 +253,14 @@ pub fn catalog_with_repeats() -> Catalog {
 /// Curves that leave every scale from a third of the steps on.
 pub fn diverging_curves(id: &str) -> RunCurves {
     let lane = |name: &str| {
-        let (mut loss, mut test) = (Curve::default(), Curve::default());
+        let [mut loss, mut test] = [(); 2].map(|()| History::of_scalars());
         for step in 1..=300u64 {
-            loss.push(step, if step < 200 { 2.3 } else { 1e21 * step as f32 });
+            loss.push(Step(step), 0.0, &[if step < 200 { 2.3 } else { 1e21 * step as f32 }]);
             if step.is_multiple_of(50) {
-                test.push(step, 0.9);
+                test.push(Step(step), 0.0, &[0.9]);
             }
         }
-        LaneCurves { name: name.to_owned(), loss, test }
+        lane_curves(name, &loss, &test)
     };
     RunCurves { id: id.to_owned(), lanes: Ok(vec![lane("plain"), lane("residual")]) }
 }

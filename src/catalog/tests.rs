@@ -259,7 +259,7 @@ fn the_curves_of_all_seeds_are_asked_for_once_and_shown_as_bands() {
     assert_eq!(catalog.bands(), []);
     let id = "20261123-081200-too-fast".to_owned();
     assert_eq!(catalog.missing_curves(), Some(vec![id.clone()]));
-    catalog.apply(Found::Curves(crate::session::curves::RunCurves { id, lanes: Err("gone".to_owned()) }));
+    catalog.apply(Found::Curves(crate::reading::curves::RunCurves { id, lanes: Err("gone".to_owned()) }));
     catalog.settle();
     assert_eq!(catalog.curve_problems().collect::<Vec<_>>(), [("20261123-081200-too-fast", "gone")]);
 }

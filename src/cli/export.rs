@@ -7,8 +7,9 @@ use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
 use super::{RunsFolder, destination, saved};
-use crate::runlog::{RunLogError, Superseded};
-use crate::session::replay::Replay;
+use crate::reading::Superseded;
+use crate::reading::replay::Replay;
+use crate::runlog::RunLogError;
 use rows::RowWriter;
 
 mod rows;

@@ -197,7 +197,7 @@ fn write_table(runs: &[&Run], out: &mut dyn Write) -> io::Result<()> {
                 if index == 0 { run.id().to_owned() } else { String::new() },
                 state(lane),
                 lane.name.clone(),
-                format!("{}/{}", lane.step, lane.steps),
+                lane.progress(),
                 loss(lane.loss),
                 percent(lane.train_error),
                 percent(lane.test_error),

@@ -7,9 +7,9 @@ use std::time::Instant;
 use super::failure::Failure;
 use super::warn;
 use crate::app::App;
+use crate::reading::replay::{Replay, ReplayLane};
 use crate::reading::{self, Library, Opened};
 use crate::session::presence::Presence;
-use crate::session::replay::{Replay, ReplayLane};
 
 /// The state after the last event of every lane, and where more of it can be looked up; warns of what was passed over.
 pub(super) fn fold(folders: &[PathBuf]) -> Result<(App, Library), Failure> {

@@ -12,9 +12,9 @@ use super::table::{Align, Table, duration, loss, percent, state};
 use super::{RunsFolder, write_json};
 use crate::app::{App, fairness};
 use crate::experiment::Experiment;
+use crate::reading::replay::Report;
 use crate::reading::{self, Opened};
 use crate::runlog::{self, RunFolder, RunSummary};
-use crate::session::replay::Report;
 use crate::text::{grouped, printable};
 use crate::units::LaneIdx;
 
@@ -149,6 +149,11 @@ fn diverged(app: &App) -> Vec<String> {
     lost.map(|lane| lane.name().to_owned()).collect()
 }
 
+/// A word of a list, with what separates it from the next; nothing where it is not known.
+fn known(word: &str) -> String {
+    if word.is_empty() { String::new() } else { format!("{word}, ") }
+}
+
 fn write_page(shown: &Shown, out: &mut dyn Write) -> std::io::Result<()> {
     let manifest = &shown.summary.manifest;
     let facts = [
@@ -157,9 +162,15 @@ fn write_page(shown: &Shown, out: &mut dyn Write) -> std::io::Result<()> {
         ("experiment", manifest.experiment.clone()),
         ("question", manifest.question.clone()),
         ("started", manifest.started.clone()),
-        ("machine", format!("{}, {}, {}", manifest.host, manifest.os, manifest.instruction_set)),
+        ("machine", [&*manifest.host, &*manifest.os, &*manifest.instruction_set].map(known).concat()),
         ("skiplane", format!("{}, seed {}, {} threads", manifest.skiplane, manifest.seed, manifest.threads)),
     ];
+    // What another program wrote may tell nothing of these.
+    let facts = facts.map(|(name, value)| match name {
+        "machine" => (name, value.trim_end_matches(", ").to_owned()),
+        "skiplane" if manifest.skiplane.is_empty() => (name, String::new()),
+        _ => (name, value),
+    });
     for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
         writeln!(out, "{name:<11} {}", printable(value))?;
     }
@@ -214,7 +225,7 @@ fn write_lanes(shown: &Shown, out: &mut dyn Write) -> std::io::Result<()> {
             state(lane),
             known(|network| Some(network.layers as u64)),
             known(|network| network.parameters),
-            format!("{}/{}", lane.step, lane.steps),
+            lane.progress(),
             loss(lane.loss),
             percent(lane.error),
             percent(lane.train_error),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
+use super::replay::Replay;
 use super::{Folded, WORTH_AN_INDEX, fetch_all, open_lane, save_index};
-use crate::session::replay::Replay;
 
 /// How often logs are read on.
 const EVERY: Duration = Duration::from_secs(1);

@@ -84,7 +84,7 @@ pub struct LaneSummary {
     pub state: State,
     /// The updates made.
     pub step: Step,
-    /// The updates that were to be made.
+    /// The updates that were to be made; 0 where that is not known.
     pub steps: u64,
     /// The loss of the last step.
     #[serde(default, with = "optional_float")]
@@ -128,6 +128,11 @@ impl LaneSummary {
             lost_records: 0,
             reason: None,
         }
+    }
+
+    /// The updates made, of those that were to be made: `200/600`; without these where they are not known.
+    pub fn progress(&self) -> String {
+        if self.steps == 0 { self.step.to_string() } else { format!("{}/{}", self.step, self.steps) }
     }
 
     /// Takes in its next event.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::curves::{self, RunCurves};
+use crate::reading::curves::{self, RunCurves};
 use crate::runlog::{Listed, State, ids, read_listed};
 
 /// Runs read by a thread before it hands them on.

@@ -7,11 +7,11 @@ use crossbeam_channel::Select;
 
 use crate::app::{App, Need};
 use crate::reading::Library;
+use crate::reading::replay::Replay;
 use crate::session::changes::Changes;
 use crate::session::control;
 use crate::session::live::Command;
 use crate::session::presence::Presence;
-use crate::session::replay::Replay;
 use crate::views::Mode;
 
 /// An order to a live run, for all its lanes.

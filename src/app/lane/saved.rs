@@ -10,7 +10,7 @@ use crate::app::pace::Pace;
 use crate::app::step_offsets::StepOffsets;
 use crate::event::{Declared, LaneStarted, NonFiniteFound};
 use crate::history::{Bounds, History};
-use crate::metric::Shape;
+use crate::metric::{Metric, Shape};
 use crate::units::{LaneIdx, Step};
 
 /// The version of what is folded and of how it is kept. To be raised whenever either changes, so that older indexes
@@ -38,14 +38,19 @@ struct Outline {
     marks: Vec<(String, KeptGates)>,
 }
 
+/// The name of the section that holds a history of a metric: that of its numbers, or of one of its histograms.
+pub fn section_of(declared: &Declared, metric: Metric, part: usize) -> Option<String> {
+    let place = declared.place(metric.name().as_bytes(), 0)?;
+    (declared.metrics()[place] == metric).then(|| match metric.shape() {
+        Shape::Histograms => format!("{place}/{part}"),
+        Shape::Scalar | Shape::Numbers => place.to_string(),
+    })
+}
+
 impl Lane {
     /// The name of the section that holds a history.
     pub fn section_of(&self, key: HistoryKey) -> Option<String> {
-        let place = self.declared.place(key.metric.name().as_bytes(), 0)?;
-        Some(match key.metric.shape() {
-            Shape::Histograms => format!("{place}/{}", key.part),
-            Shape::Scalar | Shape::Numbers => place.to_string(),
-        })
+        section_of(&self.declared, key.metric, key.part)
     }
 
     /// The lane as named sections; none before it started, and none while a history is kept elsewhere.

@@ -4,7 +4,8 @@ use std::io;
 
 use crate::event::{Checksums, Kind, LaneStarted, Mode, Outcome, RunEvent, Split, evaluated};
 use crate::metric::{Metric, Shape};
-use crate::runlog::{Entry, LaneSummary, LogReader, RunFolder, RunLogError, Superseded};
+use crate::reading::Superseded;
+use crate::runlog::{Entry, LaneSummary, LogReader, RunFolder, RunLogError};
 use crate::units::{LaneIdx, Step};
 
 /// What an earlier part of the run left of a lane.

@@ -285,7 +285,7 @@ fn of_run(run: &Run, member: Option<bool>, what: What, names: &Names, theme: &Th
         What::Networks => figures::networks(run, theme),
         What::Step => {
             let least = run.lanes().iter().min_by_key(|lane| lane.step);
-            least.map_or_else(dash, |lane| format!("{}/{}", lane.step, lane.steps))
+            least.map_or_else(dash, |lane| lane.progress())
         }
         What::Loss => Unit::Plain.range(lanes(|lane| lane.loss), theme),
         What::Train => Unit::Percent.range(lanes(|lane| lane.train_error), theme),
@@ -327,7 +327,7 @@ fn of_lane(
             return (beside(&before, &printable(&lane.name), &all, width, theme), theme.lane(index));
         }
         What::Networks => figures::network(run, index),
-        What::Step => format!("{}/{}", lane.step, lane.steps),
+        What::Step => lane.progress(),
         What::Loss => figure(Unit::Plain, lane.loss),
         What::Train => figure(Unit::Percent, lane.train_error),
         What::Test => figure(Unit::Percent, lane.test_error),

@@ -94,7 +94,6 @@ fn title<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Vec<Span<'a>>
 /// State, steps, a bar, and the time that is left or was taken.
 fn render_progress(lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let (mark, style) = lanes::state(lane.state(), theme);
-    let planned = lane.planned_steps().unwrap_or(0);
     let reason = match lane.state() {
         LaneState::Failed(reason) => format!(": {}", printable(reason)),
         _ => String::new(),
@@ -106,7 +105,8 @@ fn render_progress(lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) 
     };
     let state = format!("{mark} {}{reason} ", lane.state().name());
     let mut x = widgets::put(buffer, area, area.x, area.y, &state, style);
-    let steps = format!("{}/{planned} ", lane.last_step());
+    let planned = lane.planned_steps().map(|planned| format!("/{planned}")).unwrap_or_default();
+    let steps = format!("{}{planned} ", lane.last_step());
     let room = area.right().saturating_sub(x);
     if usize::from(room) < steps.len() + time.len() {
         widgets::put(buffer, area, x, area.y, &steps, theme.text());

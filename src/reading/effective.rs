@@ -4,9 +4,8 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::RunLogError;
-use super::reader::{Entry, LogReader};
 use crate::event::{Kind, LaneResumed, RunEvent};
+use crate::runlog::{Entry, LogReader, RunLogError};
 use crate::units::Step;
 
 /// The parts of a log that were made again, found by noting all of its events in order.
