@@ -15,6 +15,7 @@ pub mod pace;
 pub mod rows;
 pub mod smoothing;
 mod step_offsets;
+pub mod taken;
 #[doc(hidden)]
 pub mod specimen;
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::experiment::Experiment;
 use crate::metric::{Axis, Metric};
+use crate::order::{Note, Order, Taken};
 use crate::structure::Structure;
 use crate::units::{ImageShape, LayerIdx, Step};
 
@@ -41,6 +42,16 @@ impl RunEvent {
     pub fn new(step: Step, at_ms: f64, kind: Kind) -> RunEvent {
         RunEvent { step, time: Time::at(at_ms), kind }
     }
+
+    /// The order or the note that was taken, where it is one; of a note as much as is shown.
+    pub fn as_taken(&self) -> Option<Taken> {
+        let step = self.step;
+        match &self.kind {
+            Kind::OrderTaken(taken) => Some(Taken { step, order: taken.order.clone() }),
+            Kind::NoteTaken(note) => Some(Taken { step, order: Order::Note(Note::cut(&note.text)?) }),
+            _ => None,
+        }
+    }
 }
 
 /// What happened.
@@ -60,6 +71,10 @@ pub enum Kind {
     Paused,
     /// Training goes on after a pause.
     Resumed,
+    /// An order was carried out that changes what the lane does from here on.
+    OrderTaken(OrderTaken),
+    /// Somebody said something of the lane at this step.
+    NoteTaken(NoteTaken),
     /// The lane goes on from an earlier state, in another process than before; the step is that state's.
     LaneResumed(LaneResumed),
     /// Records could not be kept; the step is that of the last of them.
@@ -79,6 +94,8 @@ impl Kind {
         "non_finite_found",
         "paused",
         "resumed",
+        "order_taken",
+        "note_taken",
         "lane_resumed",
         "records_lost",
         "lane_finished",
@@ -94,6 +111,8 @@ impl Kind {
             Kind::NonFiniteFound(_) => "non_finite_found",
             Kind::Paused => "paused",
             Kind::Resumed => "resumed",
+            Kind::OrderTaken(_) => "order_taken",
+            Kind::NoteTaken(_) => "note_taken",
             Kind::LaneResumed(_) => "lane_resumed",
             Kind::RecordsLost(_) => "records_lost",
             Kind::LaneFinished(_) => "lane_finished",
@@ -234,6 +253,21 @@ pub struct NonFiniteFound {
     pub pass: Pass,
 }
 
+/// An order was carried out: a changed learning rate, steps to be made before the next pause, an end. Pauses have events of
+/// their own, and so have notes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrderTaken {
+    /// What was ordered.
+    pub order: Order,
+}
+
+/// A text at a step, of a person or of another program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NoteTaken {
+    /// The text as it was given; it may hold what a terminal would obey, and be longer than notes taken here.
+    pub text: String,
+}
+
 /// A lane goes on from an earlier state. What its log holds between the record of that state's checkpoint and this one
 /// is superseded: it is made again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -300,6 +334,8 @@ impl Serialize for Body<'_> {
             Kind::CheckpointWritten(e) => Flat { step, of: e, time }.serialize(serializer),
             Kind::NonFiniteFound(e) => Flat { step, of: e, time }.serialize(serializer),
             Kind::Paused | Kind::Resumed => Flat { step, of: &(), time }.serialize(serializer),
+            Kind::OrderTaken(e) => Flat { step, of: e, time }.serialize(serializer),
+            Kind::NoteTaken(e) => Flat { step, of: e, time }.serialize(serializer),
             Kind::LaneResumed(e) => Flat { step, of: e, time }.serialize(serializer),
             Kind::RecordsLost(e) => Flat { step, of: e, time }.serialize(serializer),
             Kind::LaneFinished(e) => Flat { step, of: e, time }.serialize(serializer),

@@ -142,6 +142,12 @@ fn non_finite_text(step: Step, found: &NonFiniteFound, started: Option<&LaneStar
     format!("step {step}: first NaN or infinity, {pass}, in {}", name.as_deref().unwrap_or("the loss"))
 }
 
+/// What was ordered or noted, in words.
+fn order_text(event: &RunEvent) -> Option<String> {
+    let taken = event.as_taken()?;
+    Some(format!("step {}: {}", taken.step, taken.order))
+}
+
 fn resumed_text(step: Step, resumed: &LaneResumed) -> String {
     let from = resumed.checkpoint.as_ref().map_or("its initial weights".to_owned(), Clone::clone);
     let changes: String = resumed.changes.iter().map(|change| format!("; {change}")).collect();

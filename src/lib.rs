@@ -12,6 +12,7 @@ pub mod metric;
 pub mod topology;
 pub mod structure;
 pub mod experiment;
+pub mod order;
 pub mod event;
 // 1: arithmetic, pure functions over slices.
 pub mod random;

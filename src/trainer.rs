@@ -1,6 +1,7 @@
 //! The training loop of one lane: steps, schedule, evaluations, checkpoints, told as events to a [`Sink`].
 //! Knows neither files of the log nor threads nor the screen, and reads no clock but the one it is given.
 
+use std::collections::VecDeque;
 use std::path::Path;
 
 use crate::datasets::{BatchOrder, Dataset};
@@ -10,6 +11,7 @@ use crate::event::{Mode, Outcome, RunEvent, Split};
 use crate::experiment::Experiment;
 use crate::metric::Metric;
 use crate::model::Network;
+use crate::order::{Order, Taken};
 use crate::units::Step;
 
 mod batches;
@@ -20,35 +22,34 @@ mod schedule;
 
 pub use batches::{Batches, Drawn};
 pub use checkpoint::{Checkpoint, CheckpointError, read_checkpoint, read_resumable};
-pub use schedule::learning_rate;
+pub use schedule::{Rates, learning_rate};
 
 /// Where a lane's events go, and where its orders come from.
 pub trait Sink {
     /// Takes an event.
     fn accept(&mut self, event: RunEvent);
 
-    /// Says what is wanted now; never blocks for long. Asked between two steps and between two batches of an
-    /// evaluation. Each order is given once.
-    fn poll(&mut self) -> Control;
+    /// The next order to be carried out in this place, after so many updates; never blocks for long. Each order is
+    /// given once, but for a pause, which is wanted until it ends, and a stop.
+    fn poll(&mut self, step: Step, place: Place) -> Option<Order>;
 
-    /// Blocks while paused, until something else than [`Control::Pause`] is wanted.
-    fn wait(&mut self) -> Control;
+    /// Blocks while paused, until there is something else to do: [`Order::Resume`] and [`Order::Step`] end the pause.
+    fn wait(&mut self, step: Step, place: Place) -> Order;
 
     /// Takes a problem that training survives: what could not be done, and why.
     fn warn(&mut self, problem: String);
 }
 
-/// What a lane is to do next.
+/// Where in its course a lane asks for orders. Learning rates and notes are given out between steps only, so that their
+/// records stand in the same place when the steps are made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// Go on.
-    Continue,
-    /// Wait until told otherwise.
-    Pause,
-    /// Write a checkpoint, then go on as before.
-    Checkpoint,
-    /// End the lane with a checkpoint.
-    Stop,
+pub enum Place {
+    /// After all that belongs to a step: its evaluation and its checkpoint.
+    BetweenSteps,
+    /// Between two batches of an evaluation.
+    WithinEvaluation,
+    /// After the last step: only what can still be written down is given out.
+    AtEnd,
 }
 
 /// What a lane is to be trained on and how, beside its network.
@@ -84,6 +85,10 @@ pub struct Resumed {
     pub changes: Vec<String>,
     /// The metrics that its log declares.
     pub declared: Vec<Metric>,
+    /// The orders that were carried out on the way to this state.
+    pub taken: Vec<Taken>,
+    /// The orders that were carried out after it, and are to be obeyed again at their steps.
+    pub again: VecDeque<Taken>,
 }
 
 /// Trains a network to the end, to divergence or until told to stop; `batches` gives the batch of each step

@@ -8,6 +8,7 @@ use super::health::{Health, Mark, Severity};
 use super::pace::Pace;
 use super::rows::LayerKey;
 use super::step_offsets::StepOffsets;
+use super::taken::OrderHistory;
 use crate::event::{
     Declared, Kind, LaneResumed, LaneStarted, NonFiniteFound, Outcome, RunEvent, Value, Values,
 };
@@ -103,6 +104,7 @@ pub struct Lane {
     first_non_finite: Option<(Step, NonFiniteFound)>,
     last_checkpoint: Option<Step>,
     lost_records: u64,
+    orders: OrderHistory,
     health: Health,
     /// What the rules remembered at the last checkpoints, by their files.
     marks: VecDeque<(String, Mark)>,
@@ -129,6 +131,7 @@ impl Lane {
             first_non_finite: None,
             last_checkpoint: None,
             lost_records: 0,
+            orders: OrderHistory::default(),
             health: Health::default(),
             marks: VecDeque::new(),
         }
@@ -159,6 +162,8 @@ impl Lane {
                 self.state = LaneState::Running;
                 self.pace.go_on(event.step, at_ms);
             }
+            // Folded below.
+            Kind::OrderTaken(_) | Kind::NoteTaken(_) => {}
             Kind::LaneResumed(resumed) => self.resume(resumed, event),
             Kind::RecordsLost(lost) => self.lost_records = self.lost_records.saturating_add(lost.records),
             Kind::LaneFinished(finished) => {
@@ -170,6 +175,7 @@ impl Lane {
                 };
             }
         }
+        self.orders.apply(event);
         // The rules read the lane, so they are taken out of it while they do.
         let mut health = std::mem::take(&mut self.health);
         health.observe(self, event);
@@ -368,6 +374,11 @@ impl Lane {
     /// Records that could not be kept in its log.
     pub fn lost_records(&self) -> u64 {
         self.lost_records
+    }
+
+    /// Its orders and notes.
+    pub fn orders(&self) -> &OrderHistory {
+        &self.orders
     }
 
     /// What its health rules found, in the order in which it showed.

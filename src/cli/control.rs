@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 
 use super::RunsFolder;
 use super::failure::Failure;
+use crate::order;
 use crate::session::control;
-use crate::session::live::Command;
 
 /// Tells a run that trains on this machine to pause, to go on, to write a checkpoint, or to stop with one.
 ///
@@ -44,13 +44,13 @@ enum Order {
 pub(super) fn run(args: &ControlArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let folder = args.folder.resolve(&args.run)?;
     let (order, what) = match args.order {
-        Order::Pause => (Command::Pause, "pauses after this step"),
-        Order::Resume => (Command::Resume, "goes on"),
-        Order::Checkpoint => (Command::Checkpoint, "writes a checkpoint after this step"),
-        Order::Stop => (Command::Stop, "stops with a checkpoint after this step"),
+        Order::Pause => (order::Order::Pause, "pauses after this step"),
+        Order::Resume => (order::Order::Resume, "goes on"),
+        Order::Checkpoint => (order::Order::Checkpoint, "writes a checkpoint after this step"),
+        Order::Stop => (order::Order::Stop, "stops with a checkpoint after this step"),
     };
     let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
-    control::send(&folder, order).map_err(|error| {
+    control::send(&folder, &order.into()).map_err(|error| {
         Failure::Failed(anyhow::anyhow!("run {}: {error}", crate::text::printable(&name)))
     })?;
     Ok(writeln!(out, "run {} {what}", crate::text::printable(&name))?)

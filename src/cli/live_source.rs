@@ -6,9 +6,10 @@ use std::path::Path;
 use crossbeam_channel::Select;
 
 use crate::app::{App, Need};
+use crate::order::LaneOrder;
 use crate::reading::Library;
-use crate::session::live::{Command, Live};
-use crate::tui::{Order, Source};
+use crate::session::live::Live;
+use crate::tui::Source;
 use crate::views::Mode;
 
 /// Warnings that wait to be shown; more are left out, since the log has them not either.
@@ -73,13 +74,8 @@ impl Source for LiveSource<'_> {
         self.live.is_finished()
     }
 
-    fn order(&mut self, order: Order) -> Result<(), String> {
-        self.live.command_all(match order {
-            Order::Pause => Command::Pause,
-            Order::Resume => Command::Resume,
-            Order::Checkpoint => Command::Checkpoint,
-        });
-        Ok(())
+    fn order(&mut self, order: &LaneOrder) -> Result<(), String> {
+        self.live.orders().send(order).map_err(|error| error.to_string())
     }
 
     fn problem(&mut self) -> Option<String> {

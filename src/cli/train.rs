@@ -26,7 +26,7 @@ use crate::headless::{self, Reporter, Stopper};
 use crate::nn::kernels::InstructionSet;
 use crate::reading::IndexWriter;
 use crate::runlog::{ManifestLane, NewRun, RunFolder};
-use crate::session::live::{self, Command, Live, Setup};
+use crate::session::live::{self, Live, Setup};
 use crate::tui::{self, Parting};
 
 /// Trains the lanes of an experiment side by side.
@@ -260,7 +260,7 @@ fn dashboard(args: &TrainOptions, mut started: Started, waiting: Option<Waiting>
         warn(&format!("the dashboard ended, training goes on: {error}{more}"));
     }
     if let Ok(tui::Ending::Stop | tui::Ending::Signal(_)) = ending {
-        started.live.command_all(Command::Stop);
+        started.live.stop();
     }
     if let Ok(tui::Ending::Detach | tui::Ending::Lost) | Err(_) = ending {
         leave_terminal(started.live.folder(), waiting);

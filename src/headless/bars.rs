@@ -3,7 +3,9 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{evaluation_texts, lost_text, non_finite_text, outcome_text, resumed_text, started_text};
+use super::{
+    evaluation_texts, lost_text, non_finite_text, order_text, outcome_text, resumed_text, started_text,
+};
 use crate::app::Lane;
 use crate::event::{Kind, RunEvent};
 use crate::metric::known;
@@ -67,6 +69,9 @@ impl Bars {
             }
             Kind::LaneFinished(end) => {
                 bar.abandon_with_message(format!("{}{tested}", outcome_text(&end.outcome)));
+            }
+            Kind::OrderTaken(_) | Kind::NoteTaken(_) => {
+                order_text(event).iter().for_each(|text| self.say(lane, text));
             }
             Kind::LaneResumed(resumed) => self.say(lane, &resumed_text(event.step, resumed)),
             Kind::RecordsLost(lost) => self.say(lane, &lost_text(event.step, lost)),

@@ -5,7 +5,9 @@ use std::io::Write;
 use jiff::{SignedDuration, Timestamp};
 
 use super::outlet::Outlet;
-use super::{evaluation_texts, lost_text, non_finite_text, outcome_text, resumed_text, started_text};
+use super::{
+    evaluation_texts, lost_text, non_finite_text, order_text, outcome_text, resumed_text, started_text,
+};
 use crate::app::Lane;
 use crate::event::{Kind, LaneStarted, RunEvent, Values};
 use crate::metric::known;
@@ -49,6 +51,7 @@ impl Lines {
             Kind::NonFiniteFound(found) => vec![non_finite_text(step, found, started)],
             Kind::Paused => vec![format!("step {step}: paused")],
             Kind::Resumed => vec![format!("step {step}: goes on")],
+            Kind::OrderTaken(_) | Kind::NoteTaken(_) => order_text(event).into_iter().collect(),
             Kind::LaneResumed(resumed) => vec![resumed_text(step, resumed)],
             Kind::RecordsLost(lost) => vec![lost_text(step, lost)],
             Kind::LaneFinished(end) => vec![format!("step {step}: {}", outcome_text(&end.outcome))],

@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use super::Reporter;
-use crate::session::live::{Command, Live};
+use crate::session::live::Live;
 
 /// The longest wait for events, so that a signal is soon obeyed.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -92,7 +92,7 @@ pub fn watch(live: &mut Live, reporter: &mut Reporter, stopper: &Stopper) -> End
         if stopper.is_asked() && ending == Ending::Finished {
             ending = Ending::Interrupted;
             reporter.say(None, "stopping with a checkpoint; once more to end at once");
-            live.command_all(Command::Stop);
+            live.stop();
         }
         let finished = live.is_finished();
         live.drain(|lane, event| reporter.event(lane, event));

@@ -38,6 +38,8 @@ impl<'de> Member<'de> for Event<'_> {
             "non_finite_found" => body(map, Kind::NonFiniteFound).map(event),
             "paused" => body(map, |Nothing {}| Kind::Paused).map(event),
             "resumed" => body(map, |Nothing {}| Kind::Resumed).map(event),
+            "order_taken" => body(map, Kind::OrderTaken).map(event),
+            "note_taken" => body(map, Kind::NoteTaken).map(event),
             "lane_resumed" => body(map, Kind::LaneResumed).map(event),
             "records_lost" => body(map, Kind::RecordsLost).map(event),
             "lane_finished" => body(map, Kind::LaneFinished).map(event),

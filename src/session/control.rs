@@ -16,14 +16,14 @@ use rustix::fs::{Mode, OFlags, open};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::live::Command;
+use crate::order::{LaneOrder, Order};
 use crate::runlog::{Manifest, Status, is_locked, kind};
 use crate::text::printable;
 
 /// The socket's name in the run's folder.
 pub(super) const SOCKET: &str = "control.sock";
 /// The longest line that either end reads.
-pub(super) const MOST_BYTES: u64 = 1024;
+pub(super) const MOST_BYTES: u64 = 2048;
 /// How long an answer is awaited.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest path that a socket's address holds.
@@ -31,8 +31,11 @@ const LONGEST_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Order {
-    pub(super) order: Command,
+pub(super) struct Asked {
+    pub(super) order: Order,
+    /// The lane that is meant; every lane where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lane: Option<String>,
     /// The id of the run that is meant, since a socket may come to stand in another's folder; any where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) run: Option<String>,
@@ -64,7 +67,7 @@ pub enum ControlError {
 ///
 /// # Errors
 /// Where no process takes orders there, or does not take this one.
-pub fn send(folder: &Path, order: Command) -> Result<(), ControlError> {
+pub fn send(folder: &Path, order: &LaneOrder) -> Result<(), ControlError> {
     let run = Manifest::read(folder).ok().map(|manifest| manifest.run);
     let connected = Socket::found(folder, SOCKET).and_then(|socket| UnixStream::connect(&socket.path));
     let mut stream = match connected {
@@ -76,7 +79,13 @@ pub fn send(folder: &Path, order: Command) -> Result<(), ControlError> {
     };
     stream.set_write_timeout(Some(PATIENCE))?;
     // One that is refused at once may be closed before it is written to, with its answer to be read.
-    let written = stream.write_all(&line(&Order { order, run }));
+    let LaneOrder { order, lane } = order.clone();
+    let asked = line(&Asked { order, lane, run });
+    if asked.len() as u64 >= MOST_BYTES {
+        let found = asked.len();
+        return Err(ControlError::Refused(format!("expected less than {MOST_BYTES} bytes, found {found}")));
+    }
+    let written = stream.write_all(&asked);
     let answer = read_answer(&mut stream)?;
     if answer.is_empty() {
         written?;

@@ -10,14 +10,15 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::Receiver;
-use serde::{Deserialize, Serialize};
 
 use crate::event::{Declared, Outcome, RunEvent};
+use crate::order::Order;
 use crate::runlog::RunFolder;
 use crate::units::LaneIdx;
 
 mod error;
 mod setup;
+mod obeyed;
 mod resumption;
 mod drift;
 mod starting;
@@ -31,25 +32,11 @@ mod status;
 mod control;
 
 pub use error::SessionError;
+pub use orders::{OrderError, OrderSender};
 pub use setup::{Build, CAPACITY, Setup};
 pub use starting::start;
 
-use orders::Orders;
 use tap::{Progress, Wires};
-
-/// What can be asked of a lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Command {
-    /// Wait after the current step.
-    Pause,
-    /// Go on.
-    Resume,
-    /// Write a checkpoint now.
-    Checkpoint,
-    /// End with a checkpoint.
-    Stop,
-}
 
 /// An event on its way from a lane.
 #[derive(Debug)]
@@ -77,6 +64,7 @@ pub struct Live {
     events: Receiver<LaneEvent>,
     warnings: Receiver<Warning>,
     bell: Receiver<()>,
+    orders: OrderSender,
     /// Kept so that the bell and the warnings outlive the lanes.
     wires: Wires,
     filled: u64,
@@ -89,7 +77,6 @@ pub struct Live {
 struct LiveLane {
     name: String,
     log: PathBuf,
-    orders: Arc<Orders>,
     progress: Arc<Progress>,
     thread: Option<JoinHandle<Outcome>>,
     outcome: Option<Outcome>,
@@ -147,16 +134,15 @@ impl Live {
         self.filled
     }
 
-    /// Asks something of one lane; nothing where there is no such lane.
-    pub fn command(&self, lane: LaneIdx, command: Command) {
-        if let Some(lane) = self.lanes.get(lane.0) {
-            lane.orders.give(command);
-        }
+    /// Gives orders to the lanes.
+    pub fn orders(&self) -> &OrderSender {
+        &self.orders
     }
 
-    /// Asks something of every lane.
-    pub fn command_all(&self, command: Command) {
-        self.lanes.iter().for_each(|lane| lane.orders.give(command));
+    /// Stops every lane that is not over, each with a checkpoint.
+    pub fn stop(&self) {
+        // Lanes that are over are stopped already.
+        let _ = self.orders.send(&Order::Stop.into());
     }
 
     /// Whether all lanes ended and all their events were handed over.
@@ -183,6 +169,7 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.command_all(Command::Resume);
+        // Where every lane is over, nothing waits.
+        let _ = self.orders.send(&Order::Resume.into());
     }
 }

@@ -1,17 +1,20 @@
 //! The course of one lane from its first event to its last.
 
+use std::collections::VecDeque;
+
 use super::checkpoint::Written;
 use super::evaluation::{Pass, passes};
-use super::schedule::learning_rate;
-use super::{Batches, Control, Resumed, Sink, Task, checkpoint};
+use super::schedule::Rates;
+use super::{Batches, Place, Resumed, Sink, Task, checkpoint};
 use crate::datasets::Batch;
 use crate::event::{
     CheckpointWritten, FORMAT_VERSION, Kind, LaneFinished, LaneResumed, LaneStarted, MetricsDeclared, Mode,
-    NonFiniteFound, Outcome, Provenance, RunEvent, Split, Time, Values, evaluated,
+    NonFiniteFound, NoteTaken, OrderTaken, Outcome, Provenance, RunEvent, Split, Time, Values, evaluated,
 };
 use crate::experiment::{Experiment, Recording};
 use crate::metric::{Metric, known};
 use crate::model::{HISTOGRAMS, Network, StepResult, Wanted};
+use crate::order::{Order, Taken};
 use crate::structure::Structure;
 use crate::topology::Topology;
 use crate::units::{LayerIdx, Step};
@@ -28,6 +31,10 @@ pub(super) struct Course<'a> {
     recorded: Option<Vec<LayerIdx>>,
     /// The updates made.
     step: Step,
+    /// The learning rates of the steps to come.
+    rates: Rates,
+    /// Orders that an earlier part of the run took at steps to come.
+    again: VecDeque<Taken>,
 }
 
 impl<'a> Course<'a> {
@@ -38,11 +45,16 @@ impl<'a> Course<'a> {
         task: &'a Task<'a>,
         sink: &'a mut dyn Sink,
     ) -> Outcome {
-        let step = task.resumed.as_ref().map_or(Step(0), |resumed| resumed.step);
+        let resumed = task.resumed.clone().unwrap_or_default();
+        let step = resumed.step;
+        let rates = Rates::after(&task.experiment.training, &resumed.taken);
         let evaluated = Batch::default();
         let recorded = recorded_layers(&task.experiment.statistics, network.topology());
-        let mut course = Course { network, batches, task, sink, evaluated, recorded, step };
+        let again = resumed.again;
+        let mut course = Course { network, batches, task, sink, evaluated, recorded, step, rates, again };
         let outcome = course.all_steps().err().unwrap_or(Outcome::Completed);
+        // What was said on the way is written down, however it ended; nothing can end the lane once more.
+        let _ = course.obey(Place::AtEnd);
         course.tell(Kind::LaneFinished(LaneFinished { outcome: outcome.clone() }));
         outcome
     }
@@ -58,7 +70,7 @@ impl<'a> Course<'a> {
             Some(resumed) => self.resume(resumed)?,
         }
         while self.step.0 < training.steps {
-            self.obey()?;
+            self.obey(Place::BetweenSteps)?;
             self.make_step()?;
             self.evaluate(&self.due_passes(&[]))?;
             self.write_due_checkpoint();
@@ -69,7 +81,7 @@ impl<'a> Course<'a> {
     /// Goes on where an earlier part of the run was cut off. A checkpoint that was ordered in the middle of an
     /// evaluation leaves passes to be made, and then the checkpoint that comes after them.
     fn resume(&mut self, resumed: &Resumed) -> Result<(), Outcome> {
-        let Resumed { step, checkpoint, changes, evaluated, declared } = resumed.clone();
+        let Resumed { step, checkpoint, changes, evaluated, declared, .. } = resumed.clone();
         debug_assert_eq!(step, self.step);
         self.tell(Kind::LaneResumed(LaneResumed { checkpoint, changes }));
         let undeclared = self.metrics().into_iter().filter(|metric| !declared.contains(metric));
@@ -152,7 +164,7 @@ impl<'a> Course<'a> {
         let Task { experiment, clock, .. } = self.task;
         let begun_ms = clock();
         let step = Step(self.step.0 + 1);
-        let rate = learning_rate(&experiment.training, step);
+        let rate = self.rates.of(&experiment.training, step);
         let recording = &experiment.statistics;
         let wanted = Wanted {
             scalars: is_recorded(recording.every, step),
@@ -214,7 +226,7 @@ impl<'a> Course<'a> {
         let Task { experiment, dataset, .. } = self.task;
         let mut pass = Pass::new(dataset, &experiment.training, split, mode);
         while pass.advance(self.network, &mut self.evaluated) {
-            self.obey()?;
+            self.obey(Place::WithinEvaluation)?;
         }
         if let Some((loss, error)) = pass.result() {
             let [of_loss, of_error] = evaluated(split, mode);
@@ -223,35 +235,70 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    /// Does what is wanted, as long as something is.
-    fn obey(&mut self) -> Result<(), Outcome> {
-        loop {
-            match self.sink.poll() {
-                Control::Continue => return Ok(()),
-                Control::Pause => self.pause()?,
-                Control::Checkpoint => self.write_checkpoint(),
-                Control::Stop => return self.stop(),
+    /// Carries out what is ordered, as long as something is.
+    fn obey(&mut self, place: Place) -> Result<(), Outcome> {
+        if place != Place::WithinEvaluation {
+            self.obey_again()?;
+        }
+        while let Some(order) = self.sink.poll(self.step, place) {
+            match order {
+                Order::Pause => self.pause(place)?,
+                order => self.carry_out(order)?,
             }
         }
+        Ok(())
     }
 
-    fn pause(&mut self) -> Result<(), Outcome> {
+    /// Carries out what an earlier part of the run was ordered at this step, before anything new.
+    fn obey_again(&mut self) -> Result<(), Outcome> {
+        while let Some(taken) = self.again.pop_front_if(|taken| taken.step <= self.step) {
+            self.carry_out(taken.order)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until a pause ends.
+    fn pause(&mut self, place: Place) -> Result<(), Outcome> {
         self.tell(Kind::Paused);
         loop {
-            match self.sink.wait() {
-                Control::Continue => break,
-                Control::Pause => {}
-                Control::Checkpoint => self.write_checkpoint(),
-                Control::Stop => return self.stop(),
+            match self.sink.wait(self.step, place) {
+                Order::Resume => break,
+                order @ Order::Step(_) => {
+                    self.carry_out(order)?;
+                    break;
+                }
+                order => self.carry_out(order)?,
             }
         }
         self.tell(Kind::Resumed);
         Ok(())
     }
 
-    fn stop(&mut self) -> Result<(), Outcome> {
-        self.write_checkpoint();
-        Err(Outcome::Stopped)
+    /// Does what is ordered and writes it down.
+    fn carry_out(&mut self, order: Order) -> Result<(), Outcome> {
+        match &order {
+            Order::Pause | Order::Resume => {}
+            Order::Checkpoint => self.write_checkpoint(),
+            Order::Stop | Order::StopLane => {
+                // The record of the order comes after that of the checkpoint, so that a lane that goes on from there has
+                // no trace of an end.
+                self.write_checkpoint();
+                self.tell(Kind::OrderTaken(OrderTaken { order }));
+                return Err(Outcome::Stopped);
+            }
+            Order::Step(_) => self.tell(Kind::OrderTaken(OrderTaken { order })),
+            Order::LearningRate(change) => {
+                let (training, next) = (&self.task.experiment.training, Step(self.step.0 + 1));
+                match self.rates.change(training, next, *change) {
+                    Ok(()) => self.tell(Kind::OrderTaken(OrderTaken { order })),
+                    Err(reason) => self.sink.warn(format!("{order} is not obeyed: {reason}")),
+                }
+            }
+            Order::Note(note) => {
+                self.tell(Kind::NoteTaken(NoteTaken { text: note.text().to_owned() }));
+            }
+        }
+        Ok(())
     }
 
     fn write_checkpoint(&mut self) {

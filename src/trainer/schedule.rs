@@ -1,8 +1,9 @@
-//! The learning rate of a step, as a closed form of the step alone.
+//! The learning rate of a step: a closed form of the step alone, times what was ordered.
 
 use std::f64::consts::PI;
 
 use crate::experiment::{Schedule, Training};
+use crate::order::{Order, RateChange, Taken};
 use crate::units::Step;
 
 /// The learning rate of an update, which counts from 1.
@@ -30,6 +31,70 @@ pub fn learning_rate(training: &Training, step: Step) -> f64 {
         }
     };
     training.optimizer.learning_rate() * rising * falling
+}
+
+/// The schedule as orders have changed it: step s has scale * ([`learning_rate`] of s / reference).
+///
+/// A factor f multiplies the scale. A value v that step t is to have makes v the scale and the schedule's rate at t the
+/// reference, so that step t has v to the last bit, and so have all steps of a constant schedule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    scale: f64,
+    reference: f64,
+}
+
+impl Default for Rates {
+    /// The schedule as it is.
+    fn default() -> Rates {
+        Rates { scale: 1.0, reference: 1.0 }
+    }
+}
+
+impl Rates {
+    /// The schedule as these orders left it; those that don't fit it are passed over.
+    pub fn after(training: &Training, orders: &[Taken]) -> Rates {
+        let mut rates = Rates::default();
+        for taken in orders {
+            if let Order::LearningRate(change) = taken.order {
+                let _ = rates.change(training, Step(taken.step.0.saturating_add(1)), change);
+            }
+        }
+        rates
+    }
+
+    /// The learning rate of an update, which counts from 1.
+    pub fn of(&self, training: &Training, step: Step) -> f64 {
+        self.scale * (learning_rate(training, step) / self.reference)
+    }
+
+    /// Changes the rates of `step` and of all after it.
+    ///
+    /// # Errors
+    /// Where no steps are left, where the schedule's rate is zero and has no ratio to the one that is wanted, and where
+    /// the rate would be none.
+    pub fn change(&mut self, training: &Training, step: Step, change: RateChange) -> Result<(), String> {
+        if step.0 > training.steps {
+            return Err(format!("expected it before the last step, {}, found it after that", training.steps));
+        }
+        let scheduled = learning_rate(training, step);
+        let changed = match change {
+            RateChange::Factor(factor) => Rates { scale: self.scale * factor.get(), ..*self },
+            RateChange::Value(_) if scheduled <= 0.0 => {
+                return Err(format!(
+                    "expected a scheduled rate above zero at step {step}, found {scheduled}"
+                ));
+            }
+            RateChange::Value(value) => Rates { scale: value.get(), reference: scheduled },
+        };
+        let rate = changed.of(training, step);
+        let is_usable =
+            (rate as f32).is_finite() && changed.scale > 0.0 && (rate as f32 > 0.0 || scheduled == 0.0);
+        if !is_usable {
+            return Err(format!("expected a rate that an f32 can hold, found {rate:e} at step {step}"));
+        }
+        *self = changed;
+        Ok(())
+    }
 }
 
 #[cfg(test)]

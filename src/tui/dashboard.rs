@@ -12,8 +12,9 @@ use super::Ending;
 use super::input::{Input, key_of};
 use super::pacer::{Cost, FRAME, Pacer, Playhead};
 use super::screen::Screen;
-use super::source::{Order, Source};
+use super::source::Source;
 use crate::app::{Action, App, LaneState};
+use crate::order::Order;
 use crate::theme::Theme;
 use crate::views::{self, Command, Key, Mode, Status, binding_of, view_of};
 
@@ -263,7 +264,7 @@ impl<'a> Dashboard<'a> {
 
     /// Passes an order on, and says so.
     fn order(&mut self, order: Order, taken: &str) {
-        match self.source.order(order) {
+        match self.source.order(&order.into()) {
             Ok(()) => self.notify(taken),
             Err(reason) => self.notify(&reason),
         }

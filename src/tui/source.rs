@@ -6,24 +6,13 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Select;
 
 use crate::app::{App, Need};
+use crate::order::LaneOrder;
 use crate::reading::Library;
 use crate::reading::replay::Replay;
 use crate::session::changes::Changes;
 use crate::session::control;
-use crate::session::live::Command;
 use crate::session::presence::Presence;
 use crate::views::Mode;
-
-/// An order to a live run, for all its lanes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Wait after the current step.
-    Pause,
-    /// Go on.
-    Resume,
-    /// Write a checkpoint now.
-    Checkpoint,
-}
 
 /// A stream of events that the loop can wait for beside the user's input.
 pub trait Source {
@@ -56,7 +45,7 @@ pub trait Source {
     ///
     /// # Errors
     /// Says why the run does not take it.
-    fn order(&mut self, order: Order) -> Result<(), String> {
+    fn order(&mut self, order: &LaneOrder) -> Result<(), String> {
         let _ = order;
         Err("no training to give orders to".to_owned())
     }
@@ -186,13 +175,8 @@ impl Source for Followed {
         self.broken || self.gone || self.replay.is_finished()
     }
 
-    fn order(&mut self, order: Order) -> Result<(), String> {
-        let command = match order {
-            Order::Pause => Command::Pause,
-            Order::Resume => Command::Resume,
-            Order::Checkpoint => Command::Checkpoint,
-        };
-        control::send(&self.folder, command).map_err(|error| error.to_string())
+    fn order(&mut self, order: &LaneOrder) -> Result<(), String> {
+        control::send(&self.folder, order).map_err(|error| error.to_string())
     }
 
     fn problem(&mut self) -> Option<String> {

@@ -86,6 +86,7 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
             let found = NonFiniteFound { layer: Some(LayerIdx(3)), pass: Pass::Backward };
             event(moment, Kind::NonFiniteFound(found))
         }),
+        1 => crate::runlog::any_order(),
         1 => moment.clone().prop_map(move |moment| event(moment, Kind::Paused)),
         1 => moment.prop_map(move |moment| event(moment, Kind::Resumed)),
     ]

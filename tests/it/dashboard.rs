@@ -7,9 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use portable_pty::CommandBuilder;
+use skiplane::order::Order;
 use skiplane::runlog::{LogWriter, RunFolder, RunLock, State, Status, summarize};
 use skiplane::session::control::send;
-use skiplane::session::live::Command;
 use skiplane::units::LaneIdx;
 
 use crate::pseudo_terminal::{PATIENCE, Terminal};
@@ -141,7 +141,7 @@ impl Background {
     }
 
     pub(crate) fn stop(self) {
-        send(&self.0, Command::Stop).unwrap();
+        send(&self.0, &Order::Stop.into()).unwrap();
         self.wait_for_exit();
         assert_eq!(self.state(), State::Stopped);
         let output = fs::read_to_string(self.0.join("output.log")).unwrap();
@@ -238,7 +238,7 @@ fn a_run_in_the_background_is_followed_and_seen_to_stop_and_to_crash() {
     );
     let mut terminal = start(&["attach", id.trim_end()], folder.path(), (100, 30));
     terminal.wait_for("running");
-    send(&run.0, Command::Stop).unwrap();
+    send(&run.0, &Order::Stop.into()).unwrap();
     terminal.wait_for("stopped");
     run.wait_for_exit();
 

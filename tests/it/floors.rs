@@ -15,7 +15,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("topology", &["units"]),
     ("structure", &["topology", "units"]),
     ("experiment", &["text", "units"]),
-    ("event", &["experiment", "metric", "structure", "units"]),
+    ("order", &["text", "units"]),
+    ("event", &["experiment", "metric", "order", "structure", "units"]),
     // 1: arithmetic
     ("random", &[]),
     ("statistics", &["event"]),
@@ -31,7 +32,18 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // 3: state, and what reads it
     (
         "app",
-        &["event", "experiment", "history", "metric", "statistics", "structure", "text", "topology", "units"],
+        &[
+            "event",
+            "experiment",
+            "history",
+            "metric",
+            "order",
+            "statistics",
+            "structure",
+            "text",
+            "topology",
+            "units",
+        ],
     ),
     ("reading", &["app", "event", "history", "metric", "runlog", "units"]),
     // 4: work
@@ -44,6 +56,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "experiment",
             "metric",
             "model",
+            "order",
             "structure",
             "text",
             "topology",
@@ -59,6 +72,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "experiment",
             "metric",
             "model",
+            "order",
             "reading",
             "runlog",
             "text",
@@ -80,6 +94,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "experiment",
             "history",
             "metric",
+            "order",
             "runlog",
             "statistics",
             "structure",
@@ -96,8 +111,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "tui",
         &[
-            "app", "reading", "catalog", "event", "runlog", "session", "text", "theme", "units", "views",
-            "widgets",
+            "app", "reading", "catalog", "event", "order", "runlog", "session", "text", "theme", "units",
+            "views", "widgets",
         ],
     ),
     (
@@ -114,6 +129,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "metric",
             "model",
             "nn",
+            "order",
             "paths",
             "runlog",
             "session",

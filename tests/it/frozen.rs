@@ -6,8 +6,9 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use skiplane::order::Order;
 use skiplane::runlog::{RunFolder, State};
-use skiplane::session::{control, live};
+use skiplane::session::control;
 
 use crate::dashboard::{Background, endless, start};
 use crate::pseudo_terminal::{PATIENCE, Terminal};
@@ -76,7 +77,7 @@ fn a_closed_terminal_detaches() {
 fn control_and_keys_are_obeyed() {
     let folder = tempfile::tempdir().unwrap();
     let (mut terminal, run) = frozen(folder.path());
-    control::send(&run.0, live::Command::Stop).unwrap();
+    control::send(&run.0, &Order::Stop.into()).unwrap();
     wait_until_stopped(&run);
     // Where the dashboard has not heard yet that the lanes are over, it asks; `s` answers.
     terminal.press("2qs");

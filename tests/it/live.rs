@@ -12,18 +12,19 @@ use skiplane::event::{Kind, Outcome, RunEvent};
 use skiplane::experiment::Experiment;
 use skiplane::metric::known;
 use skiplane::model::{Network, shared_weights_hash};
+use skiplane::order::Order;
 use skiplane::runlog::{Entry, LogWriter, NewRun, RunFolder, State, Status, summarize};
-use skiplane::session::live::{Command, Live, SessionError, Setup, start};
-use skiplane::trainer::{Batches, Control, Drawn, Sink, Task, train};
+use skiplane::session::live::{Live, SessionError, Setup, start};
+use skiplane::trainer::{Batches, Drawn, Place, Sink, Task, train};
 use skiplane::units::{LaneIdx, Step};
 
 use crate::end_to_end::without_times;
 use crate::fakes::{Call, FakeNetwork, dataset};
 
 type Seen = BTreeMap<LaneIdx, Vec<RunEvent>>;
-type Calls = Arc<Mutex<Vec<Call>>>;
+pub(crate) type Calls = Arc<Mutex<Vec<Call>>>;
 
-fn experiment(lanes: &[&str], steps: u64) -> Experiment {
+pub(crate) fn experiment(lanes: &[&str], steps: u64) -> Experiment {
     let mut experiment = crate::runlog::experiment(lanes);
     (experiment.training.steps, experiment.training.batch) = (steps, 4);
     experiment.training.evaluate_every = 0;
@@ -43,7 +44,11 @@ pub(crate) fn folder(root: &Path, experiment: &Experiment) -> RunFolder {
 }
 
 /// A run of fake networks: one whose name begins with `diverging` or `panicking` does so at step 3.
-fn setup(root: &Path, experiment: &Experiment, capacity: usize) -> (Setup, BTreeMap<String, Calls>) {
+pub(crate) fn setup(
+    root: &Path,
+    experiment: &Experiment,
+    capacity: usize,
+) -> (Setup, BTreeMap<String, Calls>) {
     let calls: BTreeMap<String, Calls> =
         experiment.lanes.iter().map(|lane| (lane.name.clone(), Calls::default())).collect();
     let given = calls.clone();
@@ -208,15 +213,18 @@ impl Sink for Stopping {
         self.records += 1;
     }
 
-    fn poll(&mut self) -> Control {
+    fn poll(&mut self, _: Step, place: Place) -> Option<Order> {
+        if place == Place::AtEnd {
+            return None;
+        }
         if self.polls_left == 0 {
-            return Control::Stop;
+            return Some(Order::Stop);
         }
         self.polls_left -= 1;
-        Control::Continue
+        None
     }
 
-    fn wait(&mut self) -> Control {
+    fn wait(&mut self, _: Step, _: Place) -> Order {
         unreachable!("nothing is paused")
     }
 
@@ -246,7 +254,7 @@ fn stop_at(poll: usize, folder: &RunFolder, experiment: &Experiment) -> (usize, 
     (sink.records, outcome)
 }
 
-fn resume(folder: &RunFolder) -> Live {
+pub(crate) fn resume(folder: &RunFolder) -> Live {
     let mut setup = Setup::resume(Arc::new(dataset()), folder.clone(), 2, false).unwrap();
     setup.build = Box::new(|_, _, _, _| Ok(Box::new(FakeNetwork::new())));
     start(setup).unwrap()
@@ -271,8 +279,8 @@ fn a_lane_that_was_stopped_anywhere_goes_on_as_if_it_never_was() {
         assert_eq!(resume(&folder).join(), [Outcome::Completed]);
         let again = without_times(&folder.log(LaneIdx(0)).unwrap());
         let mut again: Vec<&str> = again.lines().collect();
-        // The stop itself left the checkpoint before its end.
-        assert!(again.remove(records - 2).starts_with(r#"{"checkpoint_written""#), "poll {polls}");
+        // The stop itself left the checkpoint before its own record and the end.
+        assert!(again.remove(records - 3).starts_with(r#"{"checkpoint_written""#), "poll {polls}");
         assert_eq!(again, whole.lines().collect::<Vec<_>>(), "poll {polls}");
         polls += 1;
     }
@@ -395,7 +403,7 @@ fn a_run_is_trained_by_one_process_at_a_time() {
     let refused = Setup::resume(Arc::new(dataset()), folder.clone(), 1, false).map(drop).unwrap_err();
     assert!(matches!(refused, SessionError::Held { .. }), "{refused}");
     assert_eq!(summarize(folder.path(), SystemTime::now()).unwrap().state, State::Running);
-    live.command_all(Command::Stop);
+    live.stop();
     live.join();
     let summary = summarize(folder.path(), SystemTime::now()).unwrap();
     assert_eq!(summary.state, State::Stopped);
@@ -433,17 +441,17 @@ fn lanes_pause_go_on_and_stop_one_by_one() {
     let has = |lane: usize, is: fn(&RunEvent) -> bool| {
         move |seen: &Seen| seen.get(&LaneIdx(lane)).is_some_and(|events| events.iter().any(is))
     };
-    live.command(LaneIdx(0), Command::Pause);
+    live.orders().send(&Order::Pause.for_lane("a")).unwrap();
     drain_until(&mut live, &mut seen, has(0, |event| matches!(event.kind, Kind::Paused)));
     // The other lane goes on meanwhile, though the paused one asked for no more permits.
     let steps = seen.get(&LaneIdx(1)).map_or(0, Vec::len);
     drain_until(&mut live, &mut seen, |seen| seen.get(&LaneIdx(1)).map_or(0, Vec::len) > steps + 10);
     assert!(matches!(seen[&LaneIdx(0)].last(), Some(RunEvent { kind: Kind::Paused, .. })));
-    live.command(LaneIdx(0), Command::Checkpoint);
+    live.orders().send(&Order::Checkpoint.for_lane("a")).unwrap();
     drain_until(&mut live, &mut seen, has(0, |event| matches!(event.kind, Kind::CheckpointWritten(_))));
-    live.command(LaneIdx(0), Command::Resume);
+    live.orders().send(&Order::Resume.for_lane("a")).unwrap();
     drain_until(&mut live, &mut seen, has(0, |event| matches!(event.kind, Kind::Resumed)));
-    live.command_all(Command::Stop);
+    live.stop();
     assert_eq!(live.join(), [Outcome::Stopped, Outcome::Stopped]);
 }
 

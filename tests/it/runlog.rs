@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
+use std::num::NonZeroU64;
 use std::path::Path;
 
 use proptest::collection::vec;
@@ -9,6 +10,7 @@ use proptest::prelude::*;
 use skiplane::event::*;
 use skiplane::experiment::{Data, Experiment, Lane, Optimizer, Recording, Schedule, Shortcut, Training};
 use skiplane::metric::{Metric, Shape, known};
+use skiplane::order::{Order, Positive, RateChange};
 use skiplane::runlog::{Entry, LogReader, LogWriter, RunLogError, read_record};
 use skiplane::structure::Structure;
 use skiplane::topology::{Block, Layer, LayerKind, ShortcutKind, Topology};
@@ -199,6 +201,7 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
     });
     prop_oneof![
         4 => step,
+        1 => any_order(),
         1 => resumed,
         1 => lost,
         2 => histograms,
@@ -207,6 +210,25 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
         1 => moment,
         1 => finished,
     ]
+}
+
+/// An order or a note.
+pub(crate) fn any_order() -> impl Strategy<Value = RunEvent> {
+    let positive = (f32::MIN_POSITIVE..f32::MAX).prop_map(|x| Positive::try_from(f64::from(x)).unwrap());
+    let order = prop_oneof![
+        Just(Order::Stop),
+        Just(Order::StopLane),
+        any::<NonZeroU64>().prop_map(Order::Step),
+        positive.clone().prop_map(|x| Order::LearningRate(RateChange::Factor(x))),
+        positive.prop_map(|x| Order::LearningRate(RateChange::Value(x))),
+    ];
+    let order = (any_step(), order, any_time()).prop_map(|(step, order, at_ms)| {
+        RunEvent::new(Step(step), at_ms, Kind::OrderTaken(OrderTaken { order }))
+    });
+    let note = (any_step(), any::<String>(), any_time()).prop_map(|(step, text, at_ms)| {
+        RunEvent::new(Step(step), at_ms, Kind::NoteTaken(NoteTaken { text }))
+    });
+    prop_oneof![order, note]
 }
 
 /// The events of a lane, its first event included.

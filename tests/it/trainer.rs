@@ -10,7 +10,8 @@ use skiplane::event::{Kind, Outcome, Pass, RunEvent, Value};
 use skiplane::experiment::{Experiment, Schedule};
 use skiplane::metric::known;
 use skiplane::model::{TensorData, Wanted};
-use skiplane::trainer::{Control, Drawn, Resumed, Sink, Task, read_checkpoint, train};
+use skiplane::order::Order;
+use skiplane::trainer::{Drawn, Place, Resumed, Sink, Task, read_checkpoint, train};
 use skiplane::units::{LayerIdx, Step};
 
 use crate::fakes::{Call, FakeNetwork, dataset};
@@ -20,8 +21,8 @@ use crate::fakes::{Call, FakeNetwork, dataset};
 struct Recorder {
     events: Vec<RunEvent>,
     polls: usize,
-    orders: Vec<(usize, Control)>,
-    while_paused: VecDeque<Control>,
+    orders: Vec<(usize, Order)>,
+    while_paused: VecDeque<Order>,
     warnings: Vec<String>,
 }
 
@@ -30,19 +31,22 @@ impl Sink for Recorder {
         self.events.push(event);
     }
 
-    fn poll(&mut self) -> Control {
+    fn poll(&mut self, _: Step, place: Place) -> Option<Order> {
+        if place == Place::AtEnd {
+            return None;
+        }
         let at = self.orders.iter().position(|(poll, _)| *poll == self.polls);
         match at {
-            Some(at) => self.orders.remove(at).1,
+            Some(at) => Some(self.orders.remove(at).1),
             None => {
                 self.polls += 1;
-                Control::Continue
+                None
             }
         }
     }
 
-    fn wait(&mut self) -> Control {
-        self.while_paused.pop_front().unwrap_or(Control::Stop)
+    fn wait(&mut self, _: Step, _: Place) -> Order {
+        self.while_paused.pop_front().unwrap_or(Order::Stop)
     }
 
     fn warn(&mut self, problem: String) {
@@ -70,6 +74,8 @@ impl Recorder {
                 Kind::NonFiniteFound(_) => format!("not finite at {step}"),
                 Kind::Paused => format!("paused {step}"),
                 Kind::Resumed => format!("resumed {step}"),
+                Kind::OrderTaken(e) => format!("ordered at {step}: {}", e.order),
+                Kind::NoteTaken(e) => format!("noted at {step}: {}", e.text),
                 Kind::LaneResumed(_) => format!("goes on from {step}"),
                 Kind::RecordsLost(e) => format!("lost {}", e.records),
                 Kind::LaneFinished(e) => format!("finished {step} {:?}", e.outcome),
@@ -196,8 +202,8 @@ fn each_step_trains_on_its_batch_at_its_rate() {
 fn orders_are_obeyed_between_steps() {
     let folder = tempfile::tempdir().unwrap();
     let mut sink = Recorder {
-        orders: vec![(1, Control::Checkpoint), (2, Control::Pause), (3, Control::Stop)],
-        while_paused: [Control::Pause, Control::Checkpoint, Control::Continue].into(),
+        orders: vec![(1, Order::Checkpoint), (2, Order::Pause), (3, Order::Stop)],
+        while_paused: [Order::Pause, Order::Checkpoint, Order::Resume].into(),
         ..Recorder::default()
     };
     let outcome = run(&mut FakeNetwork::new(), &experiment(), &mut sink, folder.path());
@@ -212,6 +218,7 @@ fn orders_are_obeyed_between_steps() {
         "resumed 2",
         "step 3",
         "checkpoint 3",
+        "ordered at 3: stop",
         "finished 3 Stopped",
     ];
     assert_eq!(sink.story(), expected);
@@ -220,9 +227,12 @@ fn orders_are_obeyed_between_steps() {
 #[test]
 fn a_paused_lane_can_be_stopped() {
     let folder = tempfile::tempdir().unwrap();
-    let mut sink = Recorder { orders: vec![(0, Control::Pause)], ..Recorder::default() };
+    let mut sink = Recorder { orders: vec![(0, Order::Pause)], ..Recorder::default() };
     run(&mut FakeNetwork::new(), &experiment(), &mut sink, folder.path());
-    assert_eq!(sink.story(), ["plain started", "paused 0", "checkpoint 0", "finished 0 Stopped"]);
+    assert_eq!(
+        sink.story(),
+        ["plain started", "paused 0", "checkpoint 0", "ordered at 0: stop", "finished 0 Stopped"]
+    );
 }
 
 #[test]
@@ -230,11 +240,11 @@ fn an_evaluation_is_left_between_two_batches() {
     let folder = tempfile::tempdir().unwrap();
     let mut experiment = experiment();
     experiment.training.evaluate_every = 1;
-    let mut sink = Recorder { orders: vec![(1, Control::Stop)], ..Recorder::default() };
+    let mut sink = Recorder { orders: vec![(1, Order::Stop)], ..Recorder::default() };
     let mut network = FakeNetwork::new();
     run(&mut network, &experiment, &mut sink, folder.path());
     assert_eq!(network.calls.lock().unwrap().len(), 2, "two batches were looked at");
-    assert_eq!(sink.story(), ["plain started", "checkpoint 0", "finished 0 Stopped"]);
+    assert_eq!(sink.story(), ["plain started", "checkpoint 0", "ordered at 0: stop", "finished 0 Stopped"]);
 }
 
 #[test]
@@ -312,4 +322,64 @@ fn a_lane_that_goes_on_makes_the_remaining_steps_alike() {
     assert_eq!([&story[0], &story[2], &story[3]], ["goes on from 2", "step 3", "step 4"]);
     let calls = |network: &FakeNetwork| network.calls.lock().unwrap().clone();
     assert_eq!(calls(&rest), calls(&whole)[2..]);
+}
+
+#[test]
+fn a_paused_lane_makes_the_steps_that_are_ordered_and_changes_its_rate_from_the_next_one_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let rate = |text: &str| Order::LearningRate(text.parse().unwrap());
+    let mut sink = Recorder {
+        orders: vec![(1, Order::Pause), (2, Order::Pause), (3, rate("x2"))],
+        while_paused: [rate("0.25"), Order::Step(1.try_into().unwrap()), Order::Resume].into(),
+        ..Recorder::default()
+    };
+    let mut network = FakeNetwork::new();
+    assert_eq!(run(&mut network, &experiment(), &mut sink, folder.path()), Outcome::Completed);
+    let expected = [
+        "plain started",
+        "step 1",
+        "paused 1",
+        "ordered at 1: learning rate 0.25",
+        "ordered at 1: 1 step",
+        "resumed 1",
+        "step 2",
+        "paused 2",
+        "resumed 2",
+        "step 3",
+        "ordered at 3: learning rate x2",
+        "step 4",
+    ];
+    assert_eq!(sink.story()[..expected.len()], expected);
+    // The schedule halves the rate after step 2, whatever was ordered.
+    let base = experiment().training.optimizer.learning_rate();
+    let rates: Vec<f64> = network.calls.lock().unwrap().iter().filter_map(rate_of).collect();
+    assert_eq!(rates, [base, 0.25, 0.125, 0.25]);
+}
+
+fn rate_of(call: &Call) -> Option<f64> {
+    match call {
+        Call::Trained { learning_rate, .. } => Some(*learning_rate),
+        Call::Evaluated { .. } => None,
+    }
+}
+
+#[test]
+fn a_rate_that_cannot_be_is_warned_of_and_leaves_no_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment();
+    experiment.training.schedule = Schedule::Cosine { minimum: 0.0, warmup: 0 };
+    let rate = |text: &str| Order::LearningRate(text.parse().unwrap());
+    // The cosine's last rate is zero, which is in no ratio to another.
+    let mut sink = Recorder {
+        orders: vec![(0, rate("1e30")), (1, rate("x1e30")), (3, rate("0.1"))],
+        ..Recorder::default()
+    };
+    assert_eq!(run(&mut FakeNetwork::new(), &experiment, &mut sink, folder.path()), Outcome::Completed);
+    let [overflow, zero] = sink.warnings.as_slice() else { panic!("{:?}", sink.warnings) };
+    assert!(
+        overflow.starts_with("learning rate x1e30 is not obeyed: expected a rate that an f32 can hold"),
+        "{overflow}"
+    );
+    assert!(zero.contains("expected a scheduled rate above zero at step 4, found 0"), "{zero}");
+    assert_eq!(sink.story().iter().filter(|word| word.starts_with("ordered")).count(), 1);
 }

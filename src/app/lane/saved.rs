@@ -8,6 +8,7 @@ use super::{Lane, LaneLabel, LaneState, MARKS};
 use crate::app::health::{KeptGates, KeptHealth};
 use crate::app::pace::Pace;
 use crate::app::step_offsets::StepOffsets;
+use crate::app::taken::OrderHistory;
 use crate::event::{Declared, LaneStarted, NonFiniteFound};
 use crate::history::{Bounds, History};
 use crate::metric::{Metric, Shape};
@@ -15,7 +16,7 @@ use crate::units::{LaneIdx, Step};
 
 /// The version of what is folded and of how it is kept. To be raised whenever either changes, so that older indexes
 /// are not taken.
-pub const FOLD_VERSION: u32 = 4;
+pub const FOLD_VERSION: u32 = 5;
 
 /// The section that holds all that is small.
 const OUTLINE: &str = "lane";
@@ -34,6 +35,7 @@ struct Outline {
     first_non_finite: Option<(Step, NonFiniteFound)>,
     last_checkpoint: Option<Step>,
     lost_records: u64,
+    orders: OrderHistory,
     health: KeptHealth,
     marks: Vec<(String, KeptGates)>,
 }
@@ -66,6 +68,7 @@ impl Lane {
             first_non_finite: self.first_non_finite.clone(),
             last_checkpoint: self.last_checkpoint,
             lost_records: self.lost_records,
+            orders: self.orders.clone(),
             health: KeptHealth::from(&self.health),
             marks: self.marks.iter().map(|(file, mark)| (file.clone(), KeptGates::from(mark))).collect(),
         };
@@ -108,6 +111,7 @@ impl Lane {
         lane.first_non_finite = outline.first_non_finite;
         lane.last_checkpoint = outline.last_checkpoint;
         lane.lost_records = outline.lost_records;
+        lane.orders = outline.orders;
         let scalars = |key: &HistoryKey| {
             crate::metric::known::ALL.contains(&key.metric) && key.metric.shape() == Shape::Scalar
         };

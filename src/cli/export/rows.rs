@@ -123,6 +123,8 @@ impl<'a> RowWriter<'a> {
                 };
                 rows.happened(&format!("{pass}/{layer}"), event);
             }
+            Kind::OrderTaken(taken) => rows.happened(&taken.order.to_string(), event),
+            Kind::NoteTaken(note) => rows.happened(&note.text, event),
             Kind::LaneResumed(resumed) => {
                 rows.happened(resumed.checkpoint.as_deref().unwrap_or_default(), event);
             }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::session::control::{Answer, MOST_BYTES, Order, SOCKET, Socket, line};
+use crate::session::control::{Answer, Asked, MOST_BYTES, SOCKET, Socket, line};
 
 /// Where the socket is made before it is put in its place.
 const NEXT: &str = ".control.sock.new";
@@ -20,7 +20,7 @@ const CONNECTIONS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Passes an order on, or says why not.
-pub(super) type Obey = dyn Fn(Order) -> Result<(), String> + Send + Sync;
+pub(super) type Obey = dyn Fn(Asked) -> Result<(), String> + Send + Sync;
 
 /// The open channel. Dropping it closes it and removes the socket.
 #[derive(Debug)]
@@ -109,16 +109,22 @@ fn serve(stream: &UnixStream, obey: &Obey) -> io::Result<()> {
             return Ok(());
         }
         let is_whole = order.last() == Some(&b'\n');
-        let answer = match serde_json::from_slice::<Order>(&order) {
+        let answer = match serde_json::from_slice::<Asked>(&order) {
             Ok(order) if is_whole => obey(order).map_or_else(Answer::Error, |()| Answer::Ok(true)),
             Ok(_) => Answer::Error(format!("expected a line of less than {MOST_BYTES} bytes")),
-            Err(error) => Answer::Error(format!("expected {{\"order\":..}}: {error}")),
+            Err(error) => Answer::Error(shortened(format!("expected {{\"order\":..}}: {error}"))),
         };
         out.write_all(&line(&answer))?;
         if !is_whole {
             return Ok(());
         }
     }
+}
+
+/// So much of a reason, which may quote what came, that the answer is read whole.
+fn shortened(mut reason: String) -> String {
+    reason.truncate(reason.floor_char_boundary(MOST_BYTES as usize / 4));
+    reason
 }
 
 /// Whether whoever connected is the user of this process. Elsewhere than on Linux the file's mode alone tells.
@@ -140,18 +146,19 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::order::{LaneOrder, Note, Order};
     use crate::session::control::{ControlError, send};
-    use crate::session::live::Command;
 
-    type Orders = Arc<Mutex<Vec<Command>>>;
+    type Orders = Arc<Mutex<Vec<LaneOrder>>>;
 
     /// A channel whose orders are kept; a stop is not obeyed.
     fn open(folder: &Path) -> (Control, Orders) {
         let orders = Orders::default();
         let kept = Arc::clone(&orders);
-        let obey = move |Order { order, .. }| {
-            kept.lock().unwrap().push(order);
-            if order == Command::Stop { Err("the run is over".to_owned()) } else { Ok(()) }
+        let obey = move |Asked { order, lane, .. }| {
+            let stops = order == Order::Stop;
+            kept.lock().unwrap().push(LaneOrder { order, lane });
+            if stops { Err("the run is over".to_owned()) } else { Ok(()) }
         };
         (Control::open(folder, Arc::new(obey)).unwrap(), orders)
     }
@@ -163,14 +170,19 @@ mod tests {
         let (control, orders) = open(folder.path());
         let socket = folder.path().join(SOCKET);
         assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
-        send(folder.path(), Command::Pause).unwrap();
-        send(folder.path(), Command::Resume).unwrap();
-        let refused = send(folder.path(), Command::Stop).unwrap_err();
+        send(folder.path(), &Order::Pause.into()).unwrap();
+        send(folder.path(), &Order::Resume.into()).unwrap();
+        let note = Order::Note(Note::try_from("\"".repeat(Note::MOST_BYTES)).unwrap());
+        send(folder.path(), &note.clone().for_lane("plain")).unwrap();
+        let refused = send(folder.path(), &Order::Stop.into()).unwrap_err();
         assert_eq!(refused.to_string(), "the run took no order: the run is over");
-        assert_eq!(*orders.lock().unwrap(), [Command::Pause, Command::Resume, Command::Stop]);
+        assert_eq!(
+            *orders.lock().unwrap(),
+            [Order::Pause.into(), Order::Resume.into(), note.for_lane("plain"), Order::Stop.into()]
+        );
         drop(control);
         assert!(!socket.exists());
-        assert!(matches!(send(folder.path(), Command::Pause), Err(ControlError::Absent(_))));
+        assert!(matches!(send(folder.path(), &Order::Pause.into()), Err(ControlError::Absent(_))));
     }
 
     #[test]
@@ -190,8 +202,21 @@ mod tests {
         for text in [&b"{\"order\":\"explode\"}\n"[..], b"\n", b"[[[[[[[[\n", b"\xff\n", &[b'x'; 100_000]] {
             assert!(ask(text).starts_with("{\"error\":\"expected {"), "{}", ask(text));
         }
+        for (order, reason) in [
+            (r#"{"learning_rate":{"factor":0}}"#, "expected a finite number above zero"),
+            (r#"{"learning_rate":0.1}"#, "expected"),
+            (r#"{"step":0}"#, "nonzero"),
+            (r#"{"note":" "}"#, "nothing but blanks"),
+            (r#""lane""#, "expected one of `pause`"),
+        ] {
+            let answer = ask(format!("{{\"order\":{order}}}\n").as_bytes());
+            assert!(answer.starts_with("{\"error\":\"expected {") && answer.contains(reason), "{answer}");
+        }
+        // Whatever is quoted, the answer is a line that the other end reads whole.
+        let long = ask(format!("{{\"order\":\"{}\"}}\n", "\u{1b}".repeat(300)).as_bytes());
+        assert!(long.ends_with("\"}\n") && long.len() < MOST_BYTES as usize, "{long}");
         assert!(ask(b"{\"order\":\"pause\"}").contains("expected a line"));
-        assert_eq!(*orders.lock().unwrap(), [Command::Checkpoint]);
+        assert_eq!(*orders.lock().unwrap(), [Order::Checkpoint.into()]);
     }
 
     #[test]
@@ -206,10 +231,10 @@ mod tests {
                 stream
             })
             .collect();
-        let refused = send(folder.path(), Command::Pause).unwrap_err().to_string();
+        let refused = send(folder.path(), &Order::Pause.into()).unwrap_err().to_string();
         assert!(refused.contains("too many connections"), "{refused}");
         drop(kept);
-        while send(folder.path(), Command::Pause).is_err() {
+        while send(folder.path(), &Order::Pause.into()).is_err() {
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -220,11 +245,11 @@ mod tests {
         let (_control, orders) = open(other.path());
         let socket = folder.path().join(SOCKET);
         std::os::unix::fs::symlink(other.path().join(SOCKET), &socket).unwrap();
-        let refused = send(folder.path(), Command::Pause).unwrap_err().to_string();
+        let refused = send(folder.path(), &Order::Pause.into()).unwrap_err().to_string();
         assert!(refused.contains("expected a socket, found a symbolic link"), "{refused}");
         fs::remove_file(&socket).unwrap();
         fs::write(&socket, "").unwrap();
-        let refused = send(folder.path(), Command::Pause).unwrap_err().to_string();
+        let refused = send(folder.path(), &Order::Pause.into()).unwrap_err().to_string();
         assert!(refused.contains("expected a socket, found a file"), "{refused}");
         assert_eq!(*orders.lock().unwrap(), []);
     }
@@ -236,8 +261,8 @@ mod tests {
         let deep = folder.path().join("x".repeat(90)).join("y".repeat(90));
         fs::create_dir_all(&deep).unwrap();
         let (control, orders) = open(&deep);
-        send(&deep, Command::Checkpoint).unwrap();
-        assert_eq!(*orders.lock().unwrap(), [Command::Checkpoint]);
+        send(&deep, &Order::Checkpoint.into()).unwrap();
+        assert_eq!(*orders.lock().unwrap(), [Order::Checkpoint.into()]);
         drop(control);
         assert_eq!(fs::read_dir(&deep).unwrap().count(), 0);
     }

@@ -90,12 +90,15 @@ fn build_or_restore(
                     tap.warn(format!("the checkpoint of step {step} is unverified: an earlier version wrote it, without checksums"));
                 }
                 let (checkpoint, evaluated) = (Some(saved.file.clone()), saved.evaluated.clone());
-                return Ok((network, Some(Resumed { step, checkpoint, evaluated, changes, declared })));
+                let (taken, again) = resumption.orders.at(&saved.file);
+                let resumed = Resumed { step, checkpoint, evaluated, changes, declared, taken, again };
+                return Ok((network, Some(resumed)));
             }
             Err(problem) => tap.warn(format!("the checkpoint of step {step} is passed over: {problem}")),
         }
     }
-    Ok((build()?, Some(Resumed { changes, declared, ..Resumed::default() })))
+    let again = resumption.orders.since_start();
+    Ok((build()?, Some(Resumed { changes, declared, again, ..Resumed::default() })))
 }
 
 /// Takes a checkpoint's weights and optimiser back.

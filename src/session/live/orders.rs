@@ -1,65 +1,164 @@
-//! What a lane is wanted to do, as a state rather than a queue: nothing is lost and nothing piles up.
+//! How orders come to the lanes: one sender for all of them, a receiver in each lane's thread. What is wanted of a lane
+//! is a state rather than a queue, but for what has to be written down one by one, which is bounded.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::collections::VecDeque;
+use std::num::NonZeroU64;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::Command;
-use crate::trainer::Control;
+use thiserror::Error;
 
-/// What is wanted of one lane; shared by whoever commands and the lane.
+use crate::order::{LaneOrder, Order};
+use crate::text::printable;
+use crate::trainer::Place;
+use crate::units::Step;
+
+/// Learning rates and notes that wait in a lane.
+const WAITING: usize = 64;
+
+/// Gives orders to the lanes of a run, from whatever thread.
+#[derive(Clone, Debug, Default)]
+pub struct OrderSender {
+    /// The lanes' names and what is wanted of them.
+    lanes: Vec<(String, Arc<Lane>)>,
+}
+
+/// The lane's end.
 #[derive(Debug, Default)]
-pub(super) struct Orders {
+pub(super) struct OrderReceiver {
+    lane: Arc<Lane>,
+}
+
+/// Why an order was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum OrderError {
+    /// No lane is left.
+    #[error("the run is over")]
+    RunOver,
+    /// This lane has ended.
+    #[error("lane {} is over", printable(.0))]
+    LaneOver(String),
+    /// The run has no such lane.
+    #[error("expected one of the lanes {}, found `{}`", printable(&.lanes.join(", ")), printable(.lane))]
+    NoSuchLane {
+        /// What was asked for.
+        lane: String,
+        /// What there is.
+        lanes: Vec<String>,
+    },
+    /// One lane is to end, and it is not said which.
+    #[error("expected the name of the lane that is to stop, found none")]
+    NoLane,
+    /// Too many orders wait.
+    #[error("expected at most {WAITING} orders at a time, found one more; try again after the next step")]
+    Full,
+}
+
+/// What is wanted of one lane, shared by both ends.
+#[derive(Debug, Default)]
+struct Lane {
     wanted: Mutex<Wanted>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct Wanted {
-    paused: bool,
+    /// From which step on it is to pause: [`Step`] 0 for at once.
+    pause_at: Option<Step>,
     checkpoint: bool,
-    stop: bool,
+    stop: Option<Order>,
+    /// Steps to be made before the next pause.
+    steps: Option<NonZeroU64>,
+    /// Learning rates and notes, in order.
+    waiting: VecDeque<Order>,
+    /// Whether nobody will take anything any more.
+    closed: bool,
 }
 
-impl Orders {
+impl OrderSender {
+    /// Adds a lane; gives its end.
+    pub(super) fn add(&mut self, lane: &str) -> OrderReceiver {
+        let shared = Arc::<Lane>::default();
+        self.lanes.push((lane.to_owned(), Arc::clone(&shared)));
+        OrderReceiver { lane: shared }
+    }
+
+    /// Gives an order to the lane that it is meant for, or to all that are not over. Returns before it is obeyed.
+    ///
+    /// # Errors
+    /// Where there is nobody to take it, or too many wait.
+    pub fn send(&self, order: &LaneOrder) -> Result<(), OrderError> {
+        let LaneOrder { order, lane } = order;
+        match lane {
+            None if *order == Order::StopLane => Err(OrderError::NoLane),
+            None => {
+                let open: Vec<_> = self.lanes.iter().filter(|(_, lane)| !lane.lock().closed).collect();
+                if open.is_empty() {
+                    return Err(OrderError::RunOver);
+                }
+                open.into_iter().try_for_each(|(_, lane)| lane.give(order))
+            }
+            Some(name) => {
+                let Some((_, lane)) = self.lanes.iter().find(|(other, _)| other == name) else {
+                    let lanes = self.lanes.iter().map(|(name, _)| name.clone()).collect();
+                    return Err(OrderError::NoSuchLane { lane: name.clone(), lanes });
+                };
+                if lane.lock().closed {
+                    return Err(OrderError::LaneOver(name.clone()));
+                }
+                // Who stops one lane wants it to stay stopped.
+                lane.give(if *order == Order::Stop { &Order::StopLane } else { order })
+            }
+        }
+    }
+}
+
+impl OrderReceiver {
+    /// As [`crate::trainer::Sink::poll`].
+    pub(super) fn poll(&self, step: Step, place: Place) -> Option<Order> {
+        self.lane.lock().take(step, place)
+    }
+
+    /// As [`crate::trainer::Sink::wait`].
+    pub(super) fn wait(&self, step: Step, place: Place) -> Order {
+        let mut wanted = self.lane.lock();
+        loop {
+            match wanted.take(step, place) {
+                Some(Order::Pause) => {
+                    wanted = self.lane.changed.wait(wanted).unwrap_or_else(PoisonError::into_inner);
+                }
+                Some(order) => return order,
+                None => return Order::Resume,
+            }
+        }
+    }
+}
+
+impl Drop for OrderReceiver {
+    fn drop(&mut self) {
+        self.lane.lock().closed = true;
+    }
+}
+
+impl Lane {
     /// Changes what is wanted. A stop is final.
-    pub(super) fn give(&self, command: Command) {
+    fn give(&self, order: &Order) -> Result<(), OrderError> {
         let mut wanted = self.lock();
-        match command {
-            Command::Pause => wanted.paused = true,
-            Command::Resume => wanted.paused = false,
-            Command::Checkpoint => wanted.checkpoint = true,
-            Command::Stop => wanted.stop = true,
+        match order {
+            Order::Pause => (wanted.pause_at, wanted.steps) = (Some(Step(0)), None),
+            Order::Resume => (wanted.pause_at, wanted.steps) = (None, None),
+            Order::Checkpoint => wanted.checkpoint = true,
+            Order::Stop | Order::StopLane => wanted.stop = Some(order.clone()),
+            Order::Step(more) => {
+                let before = wanted.steps.map_or(0, NonZeroU64::get);
+                wanted.steps = Some(more.saturating_add(before));
+            }
+            Order::LearningRate(_) | Order::Note(_) if wanted.waiting.len() == WAITING => {
+                return Err(OrderError::Full);
+            }
+            Order::LearningRate(_) | Order::Note(_) => wanted.waiting.push_back(order.clone()),
         }
         self.changed.notify_all();
-    }
-
-    /// What is wanted now; an order for a checkpoint is taken with it.
-    pub(super) fn poll(&self) -> Control {
-        Orders::take(&mut self.lock())
-    }
-
-    /// Waits until something else than a pause is wanted.
-    pub(super) fn wait(&self) -> Control {
-        let mut wanted = self.lock();
-        loop {
-            match Orders::take(&mut wanted) {
-                Control::Pause => {
-                    wanted = self.changed.wait(wanted).unwrap_or_else(PoisonError::into_inner);
-                }
-                control => return control,
-            }
-        }
-    }
-
-    fn take(wanted: &mut Wanted) -> Control {
-        match wanted {
-            Wanted { stop: true, .. } => Control::Stop,
-            Wanted { checkpoint: true, .. } => {
-                wanted.checkpoint = false;
-                Control::Checkpoint
-            }
-            Wanted { paused: true, .. } => Control::Pause,
-            _ => Control::Continue,
-        }
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Wanted> {
@@ -67,25 +166,132 @@ impl Orders {
     }
 }
 
+impl Wanted {
+    /// What is to be done first; all but pauses and stops are taken with it.
+    fn take(&mut self, step: Step, place: Place) -> Option<Order> {
+        if place == Place::AtEnd {
+            return self.waiting.pop_front();
+        }
+        if let Some(stop) = &self.stop {
+            // What was said before is written down before the lane ends.
+            return self.waiting.pop_front().or_else(|| Some(stop.clone()));
+        }
+        if std::mem::take(&mut self.checkpoint) {
+            return Some(Order::Checkpoint);
+        }
+        if place == Place::BetweenSteps
+            && let Some(order) = self.waiting.pop_front()
+        {
+            return Some(order);
+        }
+        if let Some(steps) = self.steps.take() {
+            self.pause_at = Some(Step(step.0.saturating_add(steps.get())));
+            return Some(Order::Step(steps));
+        }
+        // A step that was ordered is whole once its evaluation is over.
+        let is_due = |at: Step| at == Step(0) || place == Place::BetweenSteps && at <= step;
+        self.pause_at.is_some_and(is_due).then_some(Order::Pause)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::order::{Note, RateChange};
+
+    fn lane() -> (OrderSender, OrderReceiver) {
+        let mut sender = OrderSender::default();
+        let receiver = sender.add("plain");
+        (sender, receiver)
+    }
+
+    fn give(sender: &OrderSender, orders: &[Order]) {
+        orders.iter().for_each(|order| sender.send(&order.clone().into()).unwrap());
+    }
+
+    fn steps(count: u64) -> Order {
+        Order::Step(NonZeroU64::new(count).unwrap())
+    }
+
+    fn note(text: &str) -> Order {
+        Order::Note(Note::cut(text).unwrap())
+    }
+
+    const BETWEEN: Place = Place::BetweenSteps;
 
     #[test]
     fn orders_are_kept_until_they_are_obeyed() {
-        let orders = Orders::default();
-        assert_eq!(orders.poll(), Control::Continue);
-        orders.give(Command::Pause);
-        orders.give(Command::Checkpoint);
+        let (sender, lane) = lane();
+        let poll = || lane.poll(Step(3), BETWEEN);
+        assert_eq!(poll(), None);
+        give(&sender, &[Order::Pause, Order::Checkpoint]);
+        assert_eq!([poll(), poll(), poll()], [Order::Checkpoint, Order::Pause, Order::Pause].map(Some));
+        give(&sender, &[Order::Resume]);
+        assert_eq!(lane.wait(Step(3), BETWEEN), Order::Resume);
+        give(&sender, &[Order::Pause, Order::Stop, Order::Resume]);
+        assert_eq!((poll(), lane.wait(Step(3), BETWEEN)), (Some(Order::Stop), Order::Stop));
+    }
+
+    #[test]
+    fn steps_are_counted_from_where_they_are_taken_and_end_in_a_pause() {
+        let (sender, lane) = lane();
+        give(&sender, &[Order::Pause, steps(1), steps(1)]);
+        assert_eq!(lane.wait(Step(5), BETWEEN), steps(2));
+        assert_eq!([5, 6].map(|step| lane.poll(Step(step), BETWEEN)), [None, None]);
+        assert_eq!(lane.poll(Step(7), Place::WithinEvaluation), None, "the evaluation belongs to the step");
+        assert_eq!(lane.poll(Step(7), BETWEEN), Some(Order::Pause));
+        give(&sender, &[steps(9), Order::Resume]);
+        assert_eq!(lane.wait(Step(7), BETWEEN), Order::Resume);
+        assert_eq!(lane.poll(Step(50), BETWEEN), None, "going on takes the pause back");
+        give(&sender, &[Order::Pause]);
+        assert_eq!(lane.poll(Step(50), Place::WithinEvaluation), Some(Order::Pause));
+    }
+
+    #[test]
+    fn what_is_written_down_waits_for_its_place_and_is_not_lost_at_the_end() {
+        let (sender, lane) = lane();
+        let rate = Order::LearningRate("x0.1".parse::<RateChange>().unwrap());
+        give(&sender, &[note("a"), rate.clone()]);
+        assert_eq!(lane.poll(Step(1), Place::WithinEvaluation), None);
+        assert_eq!([(); 3].map(|()| lane.poll(Step(1), BETWEEN)), [Some(note("a")), Some(rate), None]);
+        give(&sender, &[note("b"), Order::Stop]);
+        assert_eq!(lane.poll(Step(1), Place::WithinEvaluation), Some(note("b")));
+        give(&sender, &[note("c")]);
+        assert_eq!([(); 2].map(|()| lane.poll(Step(1), Place::AtEnd)), [Some(note("c")), None]);
+    }
+
+    #[test]
+    fn an_order_reaches_the_lane_that_is_meant() {
+        let mut sender = OrderSender::default();
+        let [plain, residual] = ["plain", "residual"].map(|name| sender.add(name));
+        sender.send(&Order::Stop.for_lane("plain")).unwrap();
+        assert_eq!(plain.poll(Step(1), BETWEEN), Some(Order::StopLane));
+        assert_eq!(residual.poll(Step(1), BETWEEN), None);
+        let refused = |order: LaneOrder| sender.send(&order).unwrap_err().to_string();
         assert_eq!(
-            [orders.poll(), orders.poll(), orders.poll()],
-            [Control::Checkpoint, Control::Pause, Control::Pause]
+            refused(Order::Pause.for_lane("x")),
+            "expected one of the lanes plain, residual, found `x`"
         );
-        orders.give(Command::Resume);
-        assert_eq!(orders.wait(), Control::Continue);
-        orders.give(Command::Pause);
-        orders.give(Command::Stop);
-        orders.give(Command::Resume);
-        assert_eq!([orders.poll(), orders.wait()], [Control::Stop; 2]);
+        assert_eq!(
+            refused(Order::StopLane.into()),
+            "expected the name of the lane that is to stop, found none"
+        );
+        drop(plain);
+        assert_eq!(refused(Order::Pause.for_lane("plain")), "lane plain is over");
+        sender.send(&Order::Pause.into()).unwrap();
+        assert_eq!(residual.poll(Step(1), BETWEEN), Some(Order::Pause));
+        drop(residual);
+        assert_eq!(refused(Order::Pause.into()), "the run is over");
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let (sender, lane) = lane();
+        give(&sender, &vec![note("x"); WAITING]);
+        assert_eq!(sender.send(&note("y").into()), Err(OrderError::Full));
+        give(&sender, &[Order::Checkpoint, Order::Pause]);
+        assert_eq!(lane.poll(Step(1), BETWEEN), Some(Order::Checkpoint));
+        assert_eq!(lane.poll(Step(1), BETWEEN), Some(note("x")));
+        give(&sender, &[note("y")]);
     }
 }

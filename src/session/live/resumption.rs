@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::obeyed::Obeyed;
 use crate::event::{Checksums, Kind, LaneStarted, Mode, Outcome, RunEvent, Split, evaluated};
 use crate::metric::{Metric, Shape};
 use crate::reading::Superseded;
@@ -25,6 +26,8 @@ pub(super) struct Resumption {
     pub(super) at_ms: f64,
     /// What it came to.
     pub(super) summary: LaneSummary,
+    /// The orders of its log.
+    pub(super) orders: Obeyed,
     /// The metrics that its log declares.
     pub(super) declared: Vec<Metric>,
     /// The last step that something was measured at, and the passes of its evaluation.
@@ -65,6 +68,7 @@ impl Resumption {
             next_number: 1,
             at_ms: 0.0,
             summary: LaneSummary::new(name, folder.manifest().steps),
+            orders: Obeyed::default(),
             declared: Vec::new(),
             measured: Step(0),
             evaluated: Vec::new(),
@@ -82,6 +86,7 @@ impl Resumption {
             let Entry::Event { mut event, bytes } = entry else { continue };
             found.at_ms = found.at_ms.max(event.time.at_ms);
             superseded.note(&event, &bytes);
+            found.orders.note(&event);
             if let Kind::Measured(values) = &mut event.kind {
                 // What a log mostly consists of matters to nobody here.
                 values.retain(|metric| metric.shape() == Shape::Scalar);

@@ -10,11 +10,12 @@ use super::drift::Drift;
 use super::resumption::Resumption;
 use super::starting::lock;
 use crate::datasets::Dataset;
-use crate::event::FORMAT_VERSION;
+use crate::event::{FORMAT_VERSION, Outcome};
 use crate::experiment::{Experiment, Lane};
 use crate::model::{self, ModelError, Network};
 use crate::runlog::{LaneSummary, Manifest, RunFolder, RunLock, RunLogError, State};
 use crate::session::threads;
+use crate::text::printable;
 use crate::units::LaneIdx;
 
 /// Events that the channel holds: seconds of several fast lanes.
@@ -97,14 +98,15 @@ impl Setup {
             return Err(RunLogError::Malformed { path, reason }.into());
         }
         let experiment = folder.experiment()?;
-        let resumed = find_all(&folder, experiment.lanes.len())?;
-        let Drift { changes, same_networks, notes } =
+        let mut resumed = find_all(&folder, experiment.lanes.len())?;
+        let Drift { changes, same_networks, mut notes } =
             Drift::find(folder.manifest(), &resumed, &experiment, &dataset);
         let accepted = changes.is_empty() || force && same_networks;
         if !accepted {
             let folder = folder.path().display().to_string();
             return Err(SessionError::Changed { folder, changes, same_networks });
         }
+        notes.extend(keep_stopped(&mut resumed));
         let before_ms = resumed.iter().map(|lane| lane.at_ms).fold(0.0, f64::max);
         let setup = Setup::new(experiment, dataset, folder, threads);
         let since = setup.clock;
@@ -135,6 +137,24 @@ impl Setup {
         let lanes = (0..self.experiment.lanes.len()).filter(trains).count();
         threads::of_lane(self.threads, lanes, (0..lane.0).filter(trains).count())
     }
+}
+
+/// Leaves lanes ended that were stopped alone, as long as another one has something left to do: the run then stays what
+/// it was. Gives what is to be told of it.
+fn keep_stopped(resumed: &mut [Resumption]) -> Vec<String> {
+    let is_alone = |lane: &Resumption| lane.outcome.is_none() && lane.orders.is_stopped_alone();
+    if !resumed.iter().any(|lane| lane.outcome.is_none() && !is_alone(lane)) {
+        return Vec::new();
+    }
+    let stopped = resumed.iter_mut().filter(|lane| is_alone(lane));
+    let note = |lane: &mut Resumption| {
+        lane.outcome = Some(Outcome::Stopped);
+        let name = printable(&lane.summary.name);
+        format!(
+            "lane {name} was stopped alone and stays so; resume again once the others are over to go on with it"
+        )
+    };
+    stopped.map(note).collect()
 }
 
 /// Where each lane can go on; their logs are read side by side.

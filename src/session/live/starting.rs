@@ -8,14 +8,15 @@ use std::time::Duration;
 use crossbeam_channel::bounded;
 
 use super::control::Control;
-use super::orders::Orders;
+use super::orders::{OrderReceiver, OrderSender};
 use super::status::{self, Board};
 use super::tap::{Progress, Tap, Wires};
-use super::{Command, Live, LiveLane, SessionError, Setup, lane};
+use super::{Live, LiveLane, SessionError, Setup, lane};
 use crate::datasets::BatchOrder;
 use crate::event::Declared;
+use crate::order::LaneOrder;
 use crate::runlog::{LogKeeper, RunFolder, RunLock, Status};
-use crate::session::control::Order;
+use crate::session::control::Asked;
 use crate::session::permits::Permits;
 use crate::units::LaneIdx;
 
@@ -55,6 +56,7 @@ pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
         events,
         warnings,
         bell,
+        orders: OrderSender::default(),
         wires,
         filled: 0,
         status: None,
@@ -62,24 +64,25 @@ pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
     };
     // What an earlier part of the run left can be drained at once.
     let _ = live.wires.bell.try_send(());
-    for index in 0..setup.experiment.lanes.len() {
-        match live.start_lane(&setup, LaneIdx(index), order.clone(), &permits, &board) {
+    for (index, lane) in setup.experiment.lanes.iter().enumerate() {
+        let orders = live.orders.add(&lane.name);
+        match live.start_lane(&setup, LaneIdx(index), order.clone(), orders, &permits, &board) {
             Ok(lane) => live.lanes.push(lane),
             Err(error) => {
-                live.command_all(Command::Stop);
+                live.stop();
                 live.join();
                 return Err(error);
             }
         }
     }
-    let control = live.open_control(&setup.folder, &board);
+    let control = live.open_control(&setup.folder);
     let status = status::keep(setup.folder.clone(), lock, control, board);
     let status =
         status.map_err(|cause| SessionError::Thread { purpose: "the run's status".to_owned(), cause });
     match status {
         Ok(status) => live.status = Some(status),
         Err(error) => {
-            live.command_all(Command::Stop);
+            live.stop();
             live.join();
             return Err(error);
         }
@@ -107,6 +110,7 @@ impl Live {
         setup: &Arc<Setup>,
         index: LaneIdx,
         order: BatchOrder,
+        orders: OrderReceiver,
         permits: &Arc<Permits>,
         board: &Arc<Board>,
     ) -> Result<LiveLane, SessionError> {
@@ -114,14 +118,13 @@ impl Live {
         let resumed = setup.resumed.get(index.0);
         let kept = resumed.and_then(|lane| lane.log_bytes);
         let earlier = kept.unwrap_or(0);
-        let (orders, log) = (Arc::new(Orders::default()), setup.folder.log(index).unwrap_or_default());
+        let log = setup.folder.log(index).unwrap_or_default();
         if let Some(outcome) = resumed.and_then(|lane| lane.outcome.clone()) {
             let (thread, outcome) = (None, Some(outcome));
             let progress = Arc::new(Progress::after(earlier, Arc::default()));
             return Ok(LiveLane {
                 name,
                 log,
-                orders,
                 progress,
                 thread,
                 outcome,
@@ -143,7 +146,7 @@ impl Live {
         let progress = Arc::new(Progress::after(keeper.length(), keeper.held()));
         let thread = {
             let (setup, wires, permits) = (Arc::clone(setup), self.wires.clone(), Arc::clone(permits));
-            let (orders, progress) = (Arc::clone(&orders), Arc::clone(&progress));
+            let progress = Arc::clone(&progress);
             let pulse = board.pulse(index);
             let body = move || {
                 let tap = Tap::open(index, keeper, wires, progress, orders, pulse, permits);
@@ -157,7 +160,6 @@ impl Live {
         Ok(LiveLane {
             name,
             log,
-            orders,
             progress,
             thread,
             outcome,
@@ -169,16 +171,14 @@ impl Live {
     }
 
     /// Lets the run's owner give it orders from elsewhere; training goes on where that cannot be.
-    fn open_control(&mut self, folder: &RunFolder, board: &Arc<Board>) -> Option<Control> {
-        let board = Arc::clone(board);
-        let lanes: Vec<Arc<Orders>> = self.lanes.iter().map(|lane| Arc::clone(&lane.orders)).collect();
-        let run = folder.id().to_owned();
-        let obey = move |Order { order, run: meant }| {
-            if meant.is_some_and(|meant| meant != run) {
+    fn open_control(&mut self, folder: &RunFolder) -> Option<Control> {
+        let (orders, run) = (self.orders.clone(), folder.id().to_owned());
+        let obey = move |asked: Asked| {
+            if asked.run.is_some_and(|meant| meant != run) {
                 return Err(format!("expected an order for run {run}, found one for another"));
             }
-            lanes.iter().for_each(|lane| lane.give(order));
-            if board.is_over() { Err("the run is over".to_owned()) } else { Ok(()) }
+            let order = LaneOrder { order: asked.order, lane: asked.lane };
+            orders.send(&order).map_err(|error| error.to_string())
         };
         match Control::open(folder.reach(), Arc::new(obey)) {
             Ok(control) => Some(control),

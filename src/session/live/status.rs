@@ -44,11 +44,6 @@ impl Board {
         Pulse { board: Arc::clone(self), lane }
     }
 
-    /// Whether all lanes ended.
-    pub(super) fn is_over(&self) -> bool {
-        self.lock().open == 0
-    }
-
     fn lock(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::Sender;
 
-use super::orders::Orders;
+use super::orders::OrderReceiver;
 use super::status::Pulse;
 use super::syncing::Syncing;
 use super::{LaneEvent, Warning};
 use crate::event::RunEvent;
+use crate::order::Order;
 use crate::runlog::{Held, LogKeeper};
 use crate::session::permits::{Permit, Permits};
-use crate::trainer::{Control, Sink};
+use crate::trainer::{Place, Sink};
 use crate::units::{LaneIdx, Step};
 
 /// What both ends know of a lane's log.
@@ -74,7 +75,7 @@ pub(super) struct Tap {
     syncing: Syncing,
     wires: Wires,
     progress: Arc<Progress>,
-    orders: Arc<Orders>,
+    orders: OrderReceiver,
     /// Dropped after the log is closed, so that the status of a run that is over tells of whole logs.
     pulse: Pulse,
     permits: Arc<Permits>,
@@ -93,7 +94,7 @@ impl Tap {
         log: LogKeeper,
         wires: Wires,
         progress: Arc<Progress>,
-        orders: Arc<Orders>,
+        orders: OrderReceiver,
         pulse: Pulse,
         permits: Arc<Permits>,
     ) -> Tap {
@@ -169,18 +170,18 @@ impl Sink for Tap {
         self.ring();
     }
 
-    fn poll(&mut self) -> Control {
+    fn poll(&mut self, step: Step, place: Place) -> Option<Order> {
         if let Some(permit) = &mut self.permit {
             permit.give_way();
         }
-        self.orders.poll()
+        self.orders.poll(step, place)
     }
 
-    fn wait(&mut self) -> Control {
+    fn wait(&mut self, step: Step, place: Place) -> Order {
         self.permit = None;
-        let control = self.orders.wait();
+        let order = self.orders.wait(step, place);
         self.permit = Some(self.permits.acquire());
-        control
+        order
     }
 
     fn warn(&mut self, problem: String) {
@@ -217,8 +218,15 @@ mod tests {
         let permits = Permits::new(1);
         // It is away from the beginning.
         fs::rename(&run, folder.path().join("away")).unwrap();
-        let mut tap =
-            Tap::open(LaneIdx(1), log, wires, Arc::clone(&progress), Arc::default(), pulse, permits);
+        let mut tap = Tap::open(
+            LaneIdx(1),
+            log,
+            wires,
+            Arc::clone(&progress),
+            OrderReceiver::default(),
+            pulse,
+            permits,
+        );
         for step in 1..=4 {
             tap.accept(RunEvent { step: Step(step), time: Time::default(), kind: Kind::Paused });
         }

@@ -12,6 +12,7 @@ use crate::app::specimen::{self, Specimen};
 use crate::app::{LaneLabel, ViewKind};
 use crate::event::{Kind, RunEvent};
 use crate::experiment::Shortcut;
+use crate::order::LaneOrder;
 use crate::theme::{Background, Characters, Colors};
 use crate::tui::Saved;
 use crate::units::{LaneIdx, Step};
@@ -55,7 +56,7 @@ impl Screen for Memory {
 /// A live run whose events a test sends.
 struct Live {
     events: Receiver<(LaneIdx, RunEvent)>,
-    orders: Sender<Order>,
+    orders: Sender<LaneOrder>,
     ended: bool,
 }
 
@@ -86,8 +87,8 @@ impl Source for Live {
         self.ended
     }
 
-    fn order(&mut self, order: Order) -> Result<(), String> {
-        self.orders.send(order).map_err(|error| error.to_string())
+    fn order(&mut self, order: &LaneOrder) -> Result<(), String> {
+        self.orders.send(order.clone()).map_err(|error| error.to_string())
     }
 }
 
@@ -164,7 +165,7 @@ fn leaving_a_live_run_asks_first() {
     }
     let ending = Dashboard::new(&mut app, &mut source, &mut screen, theme()).run(&inputs).unwrap();
     assert_eq!(ending, Ending::Detach);
-    assert_eq!(ordered.try_recv(), Ok(Order::Pause));
+    assert_eq!(ordered.try_recv(), Ok(Order::Pause.into()));
     assert_eq!(app.last_step(), Step(30));
     assert_eq!(app.options().view, ViewKind::Profile);
     drop(events);
