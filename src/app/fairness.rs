@@ -1,8 +1,10 @@
 //! Whether two lanes may be compared: what was equal between them and what was not. Knows only what lanes
-//! said when they started.
+//! said when they started, and which learning rates were ordered on the way.
 
+use super::taken::OrderHistory;
 use crate::event::{LaneStarted, Provenance};
 use crate::experiment::{Data, Experiment, Lane, Recording, Training};
+use crate::order::Order;
 
 /// A thing that must be equal between two lanes for a fair comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,29 @@ pub struct Fairness {
 }
 
 impl Fairness {
+    /// Takes the learning rates into account that were ordered: those of one lane alone, or at another step, make the
+    /// training of the two unequal.
+    pub fn with_orders(mut self, a: &OrderHistory, b: &OrderHistory) -> Fairness {
+        let rates = |history: &OrderHistory| -> Vec<String> {
+            let rates = history.iter().filter_map(|taken| match &taken.order {
+                Order::LearningRate(change) => Some(format!("{change} at {}", taken.step)),
+                _ => None,
+            });
+            rates.collect()
+        };
+        let (a, b) = (rates(a), rates(b));
+        if a != b {
+            let shown =
+                |rates: &[String]| if rates.is_empty() { "none".to_owned() } else { rates.join(", ") };
+            self.differences
+                .push(Difference { key: "training.ordered_rates", values: [shown(&a), shown(&b)] });
+            for check in self.checks.iter_mut().filter(|check| check.name == "training") {
+                (check.equal, check.values) = (false, ["see below", "see below"].map(str::to_owned));
+            }
+        }
+        self
+    }
+
     /// Whether everything that must be equal is.
     pub fn is_fair(&self) -> bool {
         self.checks.iter().all(|check| check.equal)

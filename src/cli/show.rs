@@ -10,9 +10,11 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::table::{Align, Table, duration, loss, percent, state};
 use super::{RunsFolder, write_json};
-use crate::app::{App, fairness};
+use crate::app::{App, Lane, fairness};
+use crate::event::LaneStarted;
 use crate::experiment::Experiment;
 use crate::reading::replay::Report;
+use crate::order::Taken;
 use crate::reading::{self, Opened};
 use crate::runlog::{self, RunFolder, RunSummary};
 use crate::text::{grouped, printable};
@@ -39,6 +41,8 @@ struct Shown {
     experiment: Option<Experiment>,
     networks: Vec<Network>,
     findings: Vec<ShownFinding>,
+    /// The newest orders and notes of each lane, by their steps.
+    orders: Vec<ShownOrder>,
     fairness: Vec<ShownCheck>,
     /// The lanes that diverged: they compare with no other.
     diverged: Vec<String>,
@@ -65,6 +69,15 @@ struct ShownFinding {
     layer: Option<String>,
     message: String,
     meaning: &'static str,
+}
+
+/// An order or a note that was taken.
+#[derive(Serialize)]
+struct ShownOrder {
+    lane: String,
+    step: u64,
+    /// In words.
+    order: String,
 }
 
 /// Something that must be equal between the first lane and another.
@@ -114,9 +127,19 @@ fn gather(path: &Path) -> Result<Shown, Failure> {
         let (layers, parameters) = (structure.layers.len(), structure.parameters());
         Some(Network { lane: lane.name().to_owned(), layers, parameters })
     });
+    let taken = app.lanes().iter().flat_map(|lane| {
+        let shown = |taken: &Taken| {
+            let (step, order) = (taken.step.0, taken.order.to_string());
+            ShownOrder { lane: lane.name().to_owned(), step, order }
+        };
+        lane.orders().iter().map(shown)
+    });
+    let mut orders: Vec<ShownOrder> = taken.collect();
+    orders.sort_by_key(|order| order.step);
     let Report { bad_count, unknown, .. } = replay.report();
     Ok(Shown {
         findings: findings.collect(),
+        orders,
         networks: networks.collect(),
         fairness: checks(&app),
         diverged: diverged(&app),
@@ -130,18 +153,21 @@ fn gather(path: &Path) -> Result<Shown, Failure> {
 
 /// Every lane against the first one.
 fn checks(app: &App) -> Vec<ShownCheck> {
-    let mut started = app.lanes().iter().filter_map(|lane| lane.started());
-    let Some(first) = started.next() else { return Vec::new() };
-    let compare = |other| {
-        let checks = fairness::compare(first, other).map(|fairness| fairness.checks).unwrap_or_default();
-        checks.into_iter().map(|check| ShownCheck {
+    let started: Vec<(&Lane, &LaneStarted)> =
+        app.lanes().iter().filter_map(|lane| Some((lane, lane.started()?))).collect();
+    let [(first_lane, first), others @ ..] = started.as_slice() else { return Vec::new() };
+    let mut shown = Vec::new();
+    for (lane, other) in others {
+        let Some(fairness) = fairness::compare(first, other) else { continue };
+        let fairness = fairness.with_orders(first_lane.orders(), lane.orders());
+        shown.extend(fairness.checks.into_iter().map(|check| ShownCheck {
             lanes: [first.lane.clone(), other.lane.clone()],
             name: check.name,
             equal: check.equal,
             values: check.values,
-        })
-    };
-    started.flat_map(compare).collect()
+        }));
+    }
+    shown
 }
 
 fn diverged(app: &App) -> Vec<String> {
@@ -182,6 +208,7 @@ fn write_page(shown: &Shown, out: &mut dyn Write) -> std::io::Result<()> {
         }
     }
     write_findings(&shown.findings, out)?;
+    write_orders(&shown.orders, out)?;
     write_fairness(&shown.fairness, out)?;
     if !shown.diverged.is_empty() {
         writeln!(out, "diverged, and compare with no other: {}", printable(&shown.diverged.join(", ")))?;
@@ -255,6 +282,19 @@ fn write_findings(findings: &[ShownFinding], out: &mut dyn Write) -> std::io::Re
             finding.rule.to_owned(),
             format!("{}{place}{until}", finding.message),
         ]);
+    }
+    writeln!(out)?;
+    table.write("", out)
+}
+
+fn write_orders(orders: &[ShownOrder], out: &mut dyn Write) -> std::io::Result<()> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let mut table =
+        Table::new(&[("STEP", Align::Right), ("LANE", Align::Left), ("ORDER OR NOTE", Align::Left)]);
+    for order in orders {
+        table.row([order.step.to_string(), order.lane.clone(), order.order.clone()]);
     }
     writeln!(out)?;
     table.write("", out)

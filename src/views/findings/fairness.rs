@@ -34,6 +34,7 @@ pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) 
         widgets::put(buffer, area, area.x, area.y, text, theme.muted());
         return;
     };
+    let fairness = fairness.with_orders(a.orders(), b.orders());
     draw_verdict(app, (a, b), &fairness, area, buffer, theme);
     let names = [lanes::name(app, a), lanes::name(app, b)];
     let styles = [lanes::style(a, theme), lanes::style(b, theme)];

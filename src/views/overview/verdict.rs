@@ -78,7 +78,7 @@ fn headlines<'a>(app: &App, (a, b): (&Lane, &Lane), theme: &Theme) -> Vec<Line<'
 
 /// Whether two lanes may be compared, in a few words and in two.
 fn fairness_of(a: &Lane, b: &Lane, theme: &Theme) -> Option<(Vec<String>, Style)> {
-    let fairness = fairness::compare(a.started()?, b.started()?)?;
+    let fairness = fairness::compare(a.started()?, b.started()?)?.with_orders(a.orders(), b.orders());
     let (glyph, style) =
         if fairness.is_fair() { (Glyph::Check, theme.good()) } else { (Glyph::Warning, theme.warning()) };
     let keys: Vec<&str> = fairness.differences.iter().map(|d| d.key.trim_start_matches("lane.")).collect();
