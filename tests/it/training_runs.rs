@@ -726,6 +726,36 @@ fn a_run_obeys_its_owner_until_it_is_over() {
         wait_for_state(folder.path(), state);
     }
     succeeded(&order("checkpoint"));
+    let control = |words: &[&str]| skiplane(folder.path(), &[&["control", "latest"], words].concat());
+    let told = succeeded(&control(&["learning-rate", "x0.5", "--lane", "plain"]));
+    assert!(told.ends_with(", lane plain goes on with learning rate x0.5 after this step\n"), "{told}");
+    succeeded(&control(&["note", "two", "words"]));
+    let unknown = control(&["pause", "--lane", "x"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(
+        text_of(&unknown).contains("expected one of the lanes plain, residual, found `x`"),
+        "{}",
+        text_of(&unknown)
+    );
+    for (words, reason) in [
+        (
+            &["learning-rate", "-1"][..],
+            "learning-rate: expected a finite number above zero that an f32 can hold, found -1.0",
+        ),
+        (
+            &["learning-rate"],
+            "learning-rate: expected a rate such as 0.01 or a factor such as x0.1, found ``",
+        ),
+        (&["step", "0"], "step: expected how many steps, at least 1, found `0`"),
+        (&["note"], "note: expected the text of a note"),
+        (&["stop", "now"], "stop: expected nothing behind it, found `now`"),
+    ] {
+        let refused = control(words);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text_of(&refused).contains(reason), "{}", text_of(&refused));
+    }
+    succeeded(&control(&["step", "2"]));
+    wait_for_state(folder.path(), "paused");
     succeeded(&order("stop"));
     assert_eq!(child.wait().unwrap().code(), Some(0));
     wait_for_state(folder.path(), "stopped");
@@ -734,6 +764,13 @@ fn a_run_obeys_its_owner_until_it_is_over() {
     assert!(text_of(&refused).contains("it is over (stopped)"), "{}", text_of(&refused));
     let run = fs::read_dir(folder.path().join("runs")).unwrap().next().unwrap().unwrap().path();
     assert!(!run.join("control.sock").exists());
+    let shown = succeeded(&skiplane(folder.path(), &["show", "latest"]));
+    for words in ["plain     learning rate x0.5", "residual  note: two words", "residual  stop"] {
+        assert!(shown.contains(words), "{shown}");
+    }
+    let exported = succeeded(&skiplane(folder.path(), &["export", "latest", "--format", "csv"]));
+    assert!(exported.contains(",event,,learning rate x0.5,order_taken,"));
+    assert!(exported.contains(",event,,two words,note_taken,"));
 }
 
 #[test]
