@@ -10,9 +10,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use skiplane::event::Kind;
+use skiplane::order::{Note, Order, Taken};
 use skiplane::runlog::{Entry, LogReader};
+use skiplane::session::control;
 
 use crate::end_to_end::without_times;
+use crate::orders::{taken_in, uninterrupted};
 
 /// Checkpoints with and without an evaluation at the same step, histograms, momentum, and crops that are drawn.
 const EXPERIMENT: &str = r#"question = "what is left of it?"
@@ -86,6 +89,11 @@ fn run_in(folder: &Path) -> Option<PathBuf> {
 
 /// Starts a run or goes on with it; killed after `life`, where that comes before its end. Says whether it ended.
 fn train(folder: &Path, life: Option<Duration>) -> bool {
+    train_beside(folder, life, |_| {})
+}
+
+/// As [`train`], with something that is done beside it again and again, once there is a run.
+fn train_beside(folder: &Path, life: Option<Duration>, mut beside: impl FnMut(&Path)) -> bool {
     let run = run_in(folder);
     let mut child = match &run {
         Some(run) => start(folder, &["--resume", run.to_str().unwrap()]),
@@ -94,6 +102,9 @@ fn train(folder: &Path, life: Option<Duration>) -> bool {
     if let Some(life) = life {
         let end = Instant::now() + life;
         while Instant::now() < end && child.try_wait().unwrap().is_none() {
+            if let Some(run) = run_in(folder) {
+                beside(&run);
+            }
             thread::sleep(Duration::from_micros(200));
         }
         // It may just have ended.
@@ -165,4 +176,70 @@ fn a_run_that_is_killed_and_resumed_is_the_run_it_would_have_been() {
     }
     assert!(resumed > 0, "no lane was resumed in {kills} kills");
     println!("{runs} of {runs} runs equal after {kills} kills, lanes resumed {resumed} times");
+}
+
+/// Every order and note that stands in a log, those that were superseded included.
+fn ever_taken(log: &Path) -> Vec<Taken> {
+    let (mut reader, mut taken) = (LogReader::open(log).unwrap(), Vec::new());
+    while let Some(entry) = reader.next_entry().unwrap() {
+        if let Entry::Event { event, .. } = entry {
+            taken.extend(event.as_taken());
+        }
+    }
+    taken
+}
+
+/// Orders change every step after them, so a run to which one was not given again at its step would differ in all that
+/// follows. What it is compared with is trained in this process, never cut, and given its orders by the test itself.
+#[test]
+fn a_run_that_is_given_orders_between_kills_is_the_run_that_was_given_them_and_never_killed() {
+    let runs = std::env::var("SKIPLANE_CRASHES").map_or(RUNS, |runs| runs.parse().unwrap());
+    let whole = folder();
+    let begun = Instant::now();
+    assert!(train(whole.path(), None));
+    let length = begun.elapsed();
+    let (mut kills, mut orders, mut again) = (0, 0, 0);
+    for seed in 0..runs {
+        let (folder, mut random) = (folder(), Random(seed.wrapping_add(1 << 32)));
+        let (mut killed, mut sent) = (0, 0);
+        loop {
+            let life = (killed < MOST_KILLS).then(|| length.mul_f64(random.next().powi(2)));
+            let mut next = Instant::now();
+            let ended = train_beside(folder.path(), life, |run| {
+                if Instant::now() < next {
+                    return;
+                }
+                next = Instant::now() + length.mul_f64(0.1 * random.next());
+                let order = match (random.next() * 4.0) as u32 {
+                    0 => Order::LearningRate("x0.9".parse().unwrap()),
+                    1 => Order::LearningRate("x1.15".parse().unwrap()),
+                    2 => Order::LearningRate("0.03".parse().unwrap()),
+                    _ => Order::Note(Note::cut(&format!("note {sent}")).unwrap()),
+                };
+                let lane = LANES.get((random.next() * 3.0) as usize);
+                let order = lane.map_or(order.clone().into(), |lane| order.for_lane(lane));
+                // Where no process listens yet, or none any more, nobody is told.
+                sent += u32::from(control::send(run, &order).is_ok());
+            });
+            if ended {
+                break;
+            }
+            killed += 1;
+        }
+        kills += killed;
+        for lane in LANES {
+            let log = run_in(folder.path()).unwrap().join(format!("{lane}.jsonl"));
+            let taken = taken_in(&log);
+            let ever = ever_taken(&log);
+            let lost: Vec<_> = ever.iter().filter(|order| !taken.contains(order)).collect();
+            assert!(lost.is_empty(), "seed {seed}: {lane} was once given {lost:?}");
+            let (found, expected) = (without_times(&log), uninterrupted(&log, &taken));
+            let place = found.lines().zip(expected.lines()).position(|(found, expected)| found != expected);
+            assert!(found == expected, "seed {seed}: {lane} differs from record {place:?} on");
+            orders += taken.len();
+            again += ever.len() - taken.len();
+        }
+    }
+    assert!(orders > 0 && again > 0, "{orders} orders were taken, {again} of them again");
+    println!("{runs} of {runs} runs equal after {kills} kills, {orders} orders taken, {again} of them again");
 }

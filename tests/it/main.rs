@@ -25,6 +25,7 @@ mod live;
 mod locks;
 mod many_lanes;
 mod model;
+mod orders;
 mod out_files;
 mod places;
 mod pseudo_terminal;
