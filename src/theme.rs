@@ -296,6 +296,7 @@ impl Theme {
             Glyph::TrainPoint => ('●', '*'),
             Glyph::TestPoint => ('○', 'o'),
             Glyph::Difference => ('■', '*'),
+            Glyph::Order => ('◆', '@'),
         };
         if self.is_ascii() { ascii } else { unicode }
     }
@@ -366,6 +367,7 @@ pub enum Glyph {
     TrainPoint,
     TestPoint,
     Difference,
+    Order,
 }
 
 const ASCII_BORDER: border::Set<'static> = border::Set {

@@ -14,6 +14,7 @@ mod curves;
 mod frame;
 mod help;
 mod lanes;
+mod orders;
 mod snapshot;
 
 mod overview;
@@ -25,6 +26,7 @@ mod findings;
 
 pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_in, binding_of};
 pub use frame::{LEAST_SIZE, Mode, Status, click, draw};
+pub use orders::{OrderDialog, Typed, Typing};
 pub use snapshot::{Format, snapshot};
 
 /// A view of the state.

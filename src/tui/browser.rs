@@ -8,12 +8,12 @@ use crossbeam_channel::{Receiver, Select};
 use crossterm::event::{Event, KeyEvent, MouseButton, MouseEvent, MouseEventKind};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGTSTP};
 
-use super::input::{Input, key_of};
+use super::input::{Input, edit_of, key_of};
 use super::pacer::Pacer;
 use super::screen::Screen;
 use super::stock::Stock;
 use super::{Choice, Ending};
-use crate::catalog::{Action, Catalog, Edit, Prompt, Request};
+use crate::catalog::{Action, Catalog, Prompt, Request};
 use crate::runlog::{Discarded, Notes};
 use crate::session::listing::Found;
 use crate::theme::Theme;
@@ -288,15 +288,7 @@ fn typed(key: Key) -> Option<Action> {
         Key::Char(c) => Action::Type(c),
         Key::Enter => Action::Confirm,
         Key::Escape | Key::Control('c') => Action::Dismiss,
-        Key::Backspace => Action::Edit(Edit::Backspace),
-        Key::Delete => Action::Edit(Edit::Delete),
-        Key::Left => Action::Edit(Edit::Left),
-        Key::Right => Action::Edit(Edit::Right),
-        Key::Home | Key::Control('a') => Action::Edit(Edit::Start),
-        Key::End | Key::Control('e') => Action::Edit(Edit::End),
-        Key::Control('w') => Action::Edit(Edit::DeleteWord),
-        Key::Control('u') => Action::Edit(Edit::DeleteToStart),
-        _ => return None,
+        key => Action::Edit(edit_of(key)?),
     })
 }
 

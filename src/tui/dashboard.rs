@@ -13,10 +13,12 @@ use super::input::{Input, key_of};
 use super::pacer::{Cost, FRAME, Pacer, Playhead};
 use super::screen::Screen;
 use super::source::Source;
-use crate::app::{Action, App, LaneState};
+use crate::app::{Action, App};
 use crate::order::Order;
 use crate::theme::Theme;
-use crate::views::{self, Command, Key, Mode, Status, binding_of, view_of};
+use crate::views::{self, Command, Key, Mode, OrderDialog, Status, binding_of, view_of};
+
+mod orders;
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(4);
@@ -36,6 +38,8 @@ pub(super) struct Dashboard<'a> {
     cost: Cost,
     notice: Option<(String, Instant)>,
     asks_to_quit: bool,
+    /// The open dialog that ends in an order.
+    dialog: Option<OrderDialog>,
     end_was_folded: bool,
 }
 
@@ -59,6 +63,7 @@ impl<'a> Dashboard<'a> {
             cost: Cost::default(),
             notice: None,
             asks_to_quit: false,
+            dialog: None,
             end_was_folded,
         }
     }
@@ -120,6 +125,7 @@ impl<'a> Dashboard<'a> {
             let lanes: Vec<_> = self.app.lanes().iter().map(crate::app::Lane::idx).collect();
             lanes.into_iter().for_each(|lane| self.app.source_ended(lane));
             self.asks_to_quit = false;
+            self.dialog = None;
             folded = true;
         }
         // A run that was followed to its end may be resumed, and end again.
@@ -151,6 +157,7 @@ impl<'a> Dashboard<'a> {
             notice: self.notice.as_ref().map(|(text, _)| text.as_str()),
             cost: cost.as_deref(),
             asks_to_quit: self.asks_to_quit,
+            dialog: self.dialog.as_ref(),
         };
         let (app, theme) = (&*self.app, &self.theme);
         // A view's panic, where a test of a debug build asks for one and says with which words.
@@ -192,6 +199,10 @@ impl<'a> Dashboard<'a> {
         let Some(key) = key_of(event) else { return Ok(None) };
         if self.asks_to_quit {
             return Ok(self.answer(key));
+        }
+        if let Some(dialog) = self.dialog.take() {
+            self.in_dialog(dialog, key);
+            return Ok(None);
         }
         if self.app.options().go_to.is_some() && self.prompt(key) {
             return Ok(None);
@@ -240,9 +251,10 @@ impl<'a> Dashboard<'a> {
                 self.act(action);
             }
             Command::Pause => self.pause(),
-            Command::Checkpoint => {
-                self.order(Order::Checkpoint, "checkpoint asked for");
-            }
+            Command::Checkpoint => self.order(Order::Checkpoint, "checkpoint asked for"),
+            Command::MakeStep => self.make_step(),
+            Command::Type(what) => self.open_typing(what),
+            Command::StopLane => self.ask_to_stop_lane(),
             Command::HideLane => self.act(Action::ToggleLane(self.app.selected_lane())),
             Command::Redraw => self.redraw(),
             Command::Detach if self.is_training() => return Ok(Some(Ending::Detach)),
@@ -262,39 +274,13 @@ impl<'a> Dashboard<'a> {
         Ok(None)
     }
 
-    /// Passes an order on, and says so.
-    fn order(&mut self, order: Order, taken: &str) {
-        match self.source.order(&order.into()) {
-            Ok(()) => self.notify(taken),
-            Err(reason) => self.notify(&reason),
-        }
-    }
-
-    /// As long as it goes on, the training pauses; in review, the playback.
-    fn pause(&mut self) {
-        if self.source.mode() == Mode::Saved || self.source.is_ended() {
-            return self.act(Action::TogglePlayback);
-        }
-        if self.is_paused() {
-            self.order(Order::Resume, "going on");
-        } else {
-            self.order(Order::Pause, PAUSING);
-        }
-    }
-
-    /// Whether every lane that is not over waits for an order.
-    fn is_paused(&self) -> bool {
-        let paused = |state: &LaneState| *state == LaneState::Paused || state.is_over();
-        self.app.lanes().iter().all(|lane| paused(lane.state()))
-    }
-
     /// Whether leaving would leave training behind.
     fn is_training(&self) -> bool {
         self.source.mode() == Mode::Live && !self.source.is_ended()
     }
 
     fn mouse(&mut self, event: MouseEvent) -> io::Result<()> {
-        if self.asks_to_quit {
+        if self.asks_to_quit || self.dialog.is_some() {
             return Ok(());
         }
         let shift = event.modifiers.contains(KeyModifiers::SHIFT);

@@ -14,6 +14,7 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::{Handle, Signals};
 
+use crate::catalog::Edit;
 use crate::views::Key;
 
 /// The most inputs that wait to be handled; the terminal itself queues what comes beyond.
@@ -145,6 +146,21 @@ fn is_suspension(event: &Event) -> bool {
     key.modifiers == KeyModifiers::CONTROL
         && key.code == KeyCode::Char('z')
         && key.kind != KeyEventKind::Release
+}
+
+/// What a key does to a line that is typed.
+pub(super) fn edit_of(key: Key) -> Option<Edit> {
+    Some(match key {
+        Key::Backspace => Edit::Backspace,
+        Key::Delete => Edit::Delete,
+        Key::Left => Edit::Left,
+        Key::Right => Edit::Right,
+        Key::Home | Key::Control('a') => Edit::Start,
+        Key::End | Key::Control('e') => Edit::End,
+        Key::Control('w') => Edit::DeleteWord,
+        Key::Control('u') => Edit::DeleteToStart,
+        _ => return None,
+    })
 }
 
 /// The table's key for a terminal's; none for releases and for keys that are never bound.

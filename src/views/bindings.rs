@@ -1,6 +1,7 @@
 //! The one table of keys: what each asks for, and what the help and the hints say of it. It knows keys by
 //! name; which bytes a terminal sends for them is the street's business.
 
+use super::orders::Typed;
 use crate::app::{Action, ViewKind};
 
 /// A key.
@@ -38,6 +39,12 @@ pub enum Command {
     Pause,
     /// Writes a checkpoint of every lane now; live only.
     Checkpoint,
+    /// Makes one step and pauses; live only.
+    MakeStep,
+    /// Opens a line for an order that has to be typed; live only.
+    Type(Typed),
+    /// Stops the selected lane, after a question; live only.
+    StopLane,
     /// Hides the selected lane.
     HideLane,
     /// Gives the terminal back while training goes on; where another process trains, leaves.
@@ -284,6 +291,34 @@ pub const BINDINGS: &[Binding] = &[
         "checkpoint",
         "write a checkpoint now, while training goes on",
         [(Key::Char('c'), Command::Checkpoint)]
+    ),
+    binding!(
+        Running,
+        ".",
+        "one step",
+        "while paused, make one step and pause again",
+        [(Key::Char('.'), Command::MakeStep)]
+    ),
+    binding!(
+        Running,
+        "R",
+        "rate",
+        "change the learning rate from the next step on",
+        [(Key::Char('R'), Command::Type(Typed::LearningRate))]
+    ),
+    binding!(
+        Running,
+        "m",
+        "note",
+        "write a note into the log at this step",
+        [(Key::Char('m'), Command::Type(Typed::Note))]
+    ),
+    binding!(
+        Running,
+        "X",
+        "stop lane",
+        "stop the selected lane; asks first",
+        [(Key::Char('X'), Command::StopLane)]
     ),
     binding!(
         Running,

@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Command, View, bindings, curves, help, lanes, view_of};
+use super::{Command, OrderDialog, View, bindings, curves, help, lanes, orders, view_of};
 use crate::app::health::Severity;
 use crate::app::{Action, App, Lane, LaneState, ViewKind};
 use crate::text::printable;
@@ -41,6 +41,8 @@ pub struct Status<'a> {
     pub cost: Option<&'a str>,
     /// Whether the question before leaving is open.
     pub asks_to_quit: bool,
+    /// The open dialog that ends in an order.
+    pub dialog: Option<&'a OrderDialog>,
 }
 
 /// The frame's parts.
@@ -86,6 +88,9 @@ pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, the
     }
     if let Some(digits) = &app.options().go_to {
         draw_prompt(app, digits, area, buffer, theme);
+    }
+    if let Some(dialog) = status.dialog {
+        orders::draw(app, dialog, area, buffer, theme);
     }
     if status.asks_to_quit {
         draw_question(area, buffer, theme);
@@ -192,7 +197,7 @@ fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     }
 }
 
-/// The run from its start to its planned end: what is done, the findings, and the cursor.
+/// The run from its start to its planned end: what is done, the findings, the orders and notes, and the cursor.
 fn draw_timeline(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let (start, end) = curves::run_range(app);
     let column = |x: f64| {
@@ -212,6 +217,9 @@ fn draw_timeline(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         let x = column(curves::x_of(app, lane, finding.step));
         let (glyph, style) = severity(finding.severity, theme);
         put(buffer, area, x, area.y, &glyph.to_string(), style);
+    }
+    for x in app.visible_lanes().flat_map(|lane| orders::places(app, lane)) {
+        put(buffer, area, column(x), area.y, &theme.glyph(Glyph::Order).to_string(), theme.accent());
     }
     if let Some(x) = curves::cursor_x(app) {
         put(buffer, area, column(x), area.y, &theme.glyph(Glyph::Here).to_string(), theme.accent());

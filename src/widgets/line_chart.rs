@@ -116,6 +116,26 @@ impl LineChart<'_> {
         self.render_marks(&layout, y, buffer, theme);
     }
 
+    /// Marks places on the horizontal axis, where nothing else is marked; after the chart was drawn.
+    pub fn mark_axis(
+        &self,
+        places: impl Iterator<Item = f64>,
+        area: Rect,
+        buffer: &mut Buffer,
+        theme: &Theme,
+    ) {
+        let layout = self.layout(area.intersection(buffer.area), self.axis());
+        let Some(row) = layout.axis else { return };
+        let free = [Glyph::Horizontal, Glyph::TickBelow].map(|glyph| theme.glyph(glyph).to_string());
+        for column in places.filter_map(|x| self.column(x, layout.plot.width)) {
+            let place = (layout.plot.x + column, row);
+            if buffer.cell(place).is_some_and(|cell| free.iter().any(|free| free == cell.symbol())) {
+                let mark = theme.glyph(Glyph::Order).to_string();
+                label::put(buffer, plot_row(layout.plot, row), place.0, row, &mark, theme.accent());
+            }
+        }
+    }
+
     fn axis(&self) -> Axis {
         let fit = || {
             let values = self.series.iter().flat_map(|s| s.buckets.iter().map(|b| b.extent));

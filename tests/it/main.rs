@@ -25,6 +25,7 @@ mod live;
 mod locks;
 mod many_lanes;
 mod model;
+mod order_keys;
 mod orders;
 mod out_files;
 mod places;

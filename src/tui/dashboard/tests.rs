@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 
 use super::*;
 use crate::app::specimen::{self, Specimen};
-use crate::app::{LaneLabel, ViewKind};
+use crate::app::{LaneLabel, LaneState, ViewKind};
 use crate::event::{Kind, RunEvent};
 use crate::experiment::Shortcut;
 use crate::order::LaneOrder;

@@ -14,7 +14,7 @@ use crate::metric::{Metric, known};
 use crate::text::{percent, printable};
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
-use crate::views::frame;
+use crate::views::{frame, orders};
 use crate::widgets;
 use crate::widgets::{duration, grouped, short};
 
@@ -39,7 +39,19 @@ pub(super) fn render(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, th
     let figures = Rect { y: body.y + 1, height: body.height.saturating_sub(2), ..body };
     render_figures(app, lane, figures, buffer, theme);
     let last = Rect { y: body.bottom() - 1, height: 1, ..body };
-    widgets::put_line(buffer, last, 0, &finding_line(app, lane, last.width, theme));
+    render_last(app, lane, last, buffer, theme);
+}
+
+/// What is wrong with the lane, and at the right its last order or note up to the cursor.
+fn render_last(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    // At most half of the row is kept for it.
+    let brief = orders::brief(lane, app.step(), theme).map_or(0, |text| widgets::width(&text) as u16 + 2);
+    let kept = if brief <= area.width / 2 { brief } else { 0 };
+    let end = widgets::put_line(buffer, area, 0, &finding_line(app, lane, area.width - kept, theme));
+    let room = usize::from(area.right().saturating_sub(end + 2));
+    if let Some(text) = orders::last_text(lane, app.step(), room, theme) {
+        widgets::put_right(buffer, area, 0, &text, theme.accent());
+    }
 }
 
 /// Two or three rows: name and progress, figures, finding.
@@ -57,7 +69,7 @@ fn render_small(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: 
     let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1).min(1), ..area };
     render_figures(app, lane, rows, buffer, theme);
     if area.height == 3 {
-        widgets::put_line(buffer, area, 2, &finding_line(app, lane, area.width, theme));
+        render_last(app, lane, Rect { y: area.y + 2, height: 1, ..area }, buffer, theme);
     }
 }
 
@@ -157,13 +169,15 @@ fn figures(app: &App, lane: &Lane, long: bool) -> Vec<Figure> {
     let evaluated = |metric: Metric| at(lane.scalar(metric), step);
     let percent = |share: Option<f32>| share.map_or("-".to_owned(), percent);
     let of = |value: Option<f64>| value.map_or("-".to_owned(), short);
-    let rate = at(lane.learning_rate(), step).map(f64::from);
+    // A cell takes no more beside the long name.
+    let rate = of(at(lane.learning_rate(), step).map(f64::from));
+    let rate_name = if long && rate.len() <= 5 { "learning rate" } else { "rate" };
     let images = lane.images_per_second().map_or("-".to_owned(), |rate| grouped(rate.round() as u64));
     let statistics = lane.pace().statistics_share().map(|share| share as f32);
     let mut figures = vec![
         ("loss", of(at(lane.loss(), step).map(f64::from)), bold),
         (if long { "batch error" } else { "error" }, percent(at(lane.error(), step)), bold),
-        (if long { "learning rate" } else { "rate" }, of(rate), None),
+        (rate_name, rate, None),
         (if long { "train eval" } else { "train" }, percent(evaluated(known::TRAIN_ERROR)), None),
         (if long { "test eval" } else { "test" }, percent(evaluated(known::TEST_ERROR)), None),
         (if long { "images/s" } else { "img/s" }, images, None),

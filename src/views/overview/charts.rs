@@ -12,6 +12,7 @@ use crate::history::{History, Point};
 use crate::metric::{Metric, Scale, known};
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
+use crate::views::orders;
 use crate::widgets::{Axis, Bucket, Extent, LineChart, Series, SeriesKind};
 
 /// In narrower charts only test evaluations are marked: those of training images lie on the curve anyway.
@@ -139,6 +140,8 @@ pub(super) fn render(app: &App, chart: &Chart<'_>, scales: &Scales, buffer: &mut
     let title = title_of(app, chart);
     with_line_chart(app, chart, scales, &title, &curves, |line_chart| {
         line_chart.render(chart.area, buffer, theme);
+        let places = chart.lanes.iter().flat_map(|lane| orders::places(app, lane));
+        line_chart.mark_axis(places, chart.area, buffer, theme);
     });
 }
 
