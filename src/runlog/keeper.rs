@@ -20,6 +20,9 @@ const LAST_PATIENCE: Duration = Duration::from_secs(5);
 /// ... and how often it tries meanwhile.
 const LAST_PAUSE: Duration = Duration::from_millis(250);
 
+/// Orders that are kept to be written, though there is no room for what stands between them.
+const ORDERS: u64 = 64;
+
 /// What records are written to.
 pub(super) trait Store {
     /// Bytes of the whole records in it.
@@ -229,10 +232,17 @@ impl<S: Store> Keeper<S> {
                 // One is enough to go on from.
                 let earlier = |event: &RunEvent| matches!(event.kind, Kind::CheckpointWritten(_));
                 if self.overflow.iter().any(earlier) {
-                    std::mem::take(&mut self.overflow).iter().for_each(|event| self.give_up(event));
+                    for event in std::mem::take(&mut self.overflow) {
+                        match &event.kind {
+                            Kind::OrderTaken(_) => self.overflow.push_back(event),
+                            _ => self.give_up(&event),
+                        }
+                    }
                 }
                 self.overflow.push_back(event.clone());
             }
+            // Without it the lane could not go on from a checkpoint behind it as it was.
+            Kind::OrderTaken(_) if self.kept_back() < ORDERS => self.overflow.push_back(event.clone()),
             Kind::LaneFinished(_) => self.overflow.push_back(event.clone()),
             _ => self.give_up(event),
         }
@@ -337,7 +347,7 @@ impl<S: Store> Keeper<S> {
 mod tests {
     use super::super::again::parse_records;
     use super::*;
-    use crate::event::{CheckpointWritten, Declared, LaneFinished, LaneResumed, Outcome};
+    use crate::event::{CheckpointWritten, Declared, LaneFinished, LaneResumed, OrderTaken, Outcome};
     use crate::units::Step;
 
     /// A disk of so many bytes.
@@ -450,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_checkpoint_and_the_end_are_never_given_up() {
+    fn the_last_checkpoint_the_orders_and_the_end_are_not_given_up() {
         let mut keeper = Keeper::new(Disk { room: 0, bytes: Vec::new(), away: false, writes: 0 });
         let now = Instant::now();
         let checkpoint = |step: u64| {
@@ -462,6 +472,11 @@ mod tests {
         assert!(keeper.append(&resumed(2, 1000), now).is_none());
         for step in 3..=5 {
             keeper.append(&checkpoint(step), now);
+            if step == 4 {
+                let order = crate::order::Order::LearningRate("x0.5".parse().unwrap());
+                let order = Kind::OrderTaken(OrderTaken { order });
+                keeper.append(&RunEvent::new(Step(step), 0.0, order), now);
+            }
             keeper.append(&paused(step), now);
         }
         let finished = Kind::LaneFinished(LaneFinished { outcome: Outcome::Completed });
@@ -471,8 +486,9 @@ mod tests {
         let mut found = Vec::new();
         let mut declared = Declared::default();
         parse_records(&keeper.store.bytes, &mut declared, |event| found.push(event.kind.name())).unwrap();
+        let lost = "records_lost";
         let expected =
-            ["lane_resumed", "records_lost", "checkpoint_written", "records_lost", "lane_finished"];
+            ["lane_resumed", lost, "order_taken", lost, "checkpoint_written", lost, "lane_finished"];
         assert_eq!(found, expected);
         // The numbers miss none but those that the log says are lost.
         let mut numbers =
@@ -482,7 +498,7 @@ mod tests {
                     other => panic!("{other:?}"),
                 }
             });
-        assert_eq!(numbers.by_ref().collect::<Vec<_>>(), [1, 7, 8, 10, 11].map(Some));
+        assert_eq!(numbers.by_ref().collect::<Vec<_>>(), [1, 6, 7, 9, 10, 12, 13].map(Some));
         assert_eq!((keeper.all_lost, keeper.missing().is_some()), (6, true));
     }
 
