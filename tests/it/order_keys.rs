@@ -5,7 +5,8 @@ use std::path::Path;
 use skiplane::event::Kind;
 use skiplane::metric::known;
 use skiplane::order::{Order, Taken};
-use skiplane::runlog::{RunFolder, effective};
+use skiplane::reading::effective;
+use skiplane::runlog::RunFolder;
 use skiplane::units::LaneIdx;
 
 use crate::dashboard::{Background, endless, start};
