@@ -77,11 +77,6 @@ impl App {
         app
     }
 
-    /// A lane, to be folded on or shown more of.
-    pub fn lane_mut(&mut self, idx: LaneIdx) -> Option<&mut Lane> {
-        self.lanes.get_mut(idx.0)
-    }
-
     /// Folds an event of a lane. One of a lane that does not exist is passed over.
     pub fn apply(&mut self, lane: LaneIdx, event: &RunEvent) {
         self.apply_at(lane, event, None);

@@ -94,6 +94,18 @@ pub fn needs(app: &App) -> Vec<Need> {
     view_of(app.options().view).map(|view| app.needs(&view.wants(app))).unwrap_or_default()
 }
 
+/// Has answered what the view that is shown lacks, and what it turns out to lack then; whether anything was.
+pub fn supply(app: &mut App, mut answer: impl FnMut(&mut App, &[Need]) -> bool) -> bool {
+    let mut any = false;
+    loop {
+        let needs = needs(app);
+        if needs.is_empty() || !answer(app, &needs) {
+            return any;
+        }
+        any = true;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

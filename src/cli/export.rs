@@ -14,11 +14,11 @@ use rows::RowWriter;
 
 mod rows;
 
-/// Writes every scalar and every per-layer statistic of a run, a row for each value.
+/// Writes every number that was measured in a run, and every event, a row for each.
 ///
-/// Columns: run, lane, step, kind (step, layer, block, evaluation, event), index and name of the layer or
-/// block (for evaluations split/mode, for events what is known of them), statistic, value. For events the
-/// value is the time in milliseconds. NaN and infinities are written NaN, inf and -inf; control and direction
+/// Columns: run, lane, step, kind, index, name, statistic, value. The kind is scalar, time or event, or the axes that a metric
+/// goes over: layer, block or those that the log declares. Index and name are of the layer, block or other point; for
+/// events the name is what is known of them, and the value the time in milliseconds. NaN and infinities are written NaN, inf and -inf; control and direction
 /// characters in names \u{1b} in CSV and \u001b in JSON.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\

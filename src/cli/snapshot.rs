@@ -110,8 +110,7 @@ pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failur
         Format::Ansi => views::Format::Ansi,
         Format::Svg => views::Format::Svg,
     };
-    let needs = views::needs(&app);
-    library.answer(&mut app, &needs);
+    views::supply(&mut app, |app, needs| library.answer(app, needs));
     let frame = views::snapshot(&app, args.size, &theme, format);
     destination::write(args.out.as_deref(), &folders, out, |out| Ok(out.write_all(frame.as_bytes())?))
 }

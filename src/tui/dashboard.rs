@@ -83,8 +83,7 @@ impl<'a> Dashboard<'a> {
                 self.notice = None;
                 self.pacer.change();
             }
-            let needs = views::needs(self.app);
-            if !needs.is_empty() && self.source.answer(self.app, &needs) {
+            if views::supply(self.app, |app, needs| self.source.answer(app, needs)) {
                 self.pacer.change();
             }
             let ready = self.screen.is_ready()?;

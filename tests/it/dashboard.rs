@@ -245,6 +245,8 @@ fn a_run_in_the_background_is_followed_and_seen_to_stop_and_to_crash() {
     let output = crate::cli::skiplane(folder.path(), &["train", "--resume", "latest", "--detach"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     terminal.wait_for("running");
+    // Killed before it has done anything, it leaves a run that was stopped.
+    run.wait_for_steps();
     let process = Status::read(&run.0).unwrap().pid.to_string();
     assert!(std::process::Command::new("kill").args(["-KILL", &process]).status().unwrap().success());
     terminal.wait_for("process gone");

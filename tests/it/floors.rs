@@ -153,7 +153,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crc32fast", &["runlog", "trainer"]),
     ("crossbeam_channel", &["session", "reading", "tui", "headless", "cli"]),
     ("crossterm", &["tui", "cli"]),
-    ("dfdx", &["nn", "model", "trainer"]),
+    ("dfdx", &["nn", "model"]),
     ("directories", &["paths"]),
     ("flate2", &["datasets"]),
     ("indicatif", &["headless"]),

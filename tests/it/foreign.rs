@@ -40,8 +40,7 @@ fn run(root: &Path) -> Option<PathBuf> {
 
 fn frame(app: &mut App, library: &mut reading::Library, view: ViewKind) -> String {
     app.act(Action::SelectView(view));
-    let needs = views::needs(app);
-    library.answer(app, &needs);
+    views::supply(app, |app, needs| library.answer(app, needs));
     views::snapshot(app, (120, 40), &Theme::default(), Format::Text)
 }
 

@@ -20,8 +20,7 @@ fn a_run_of_format_2_looks_as_it_did() {
     assert_eq!(replay.report(), Default::default());
     let theme = Theme::default();
     let mut check = |app: &mut skiplane::app::App, name: &str, size| {
-        let needs = views::needs(app);
-        library.answer(app, &needs);
+        views::supply(app, |app, needs| library.answer(app, needs));
         let frame = views::snapshot(app, size, &theme, Format::Text);
         let before = fs::read_to_string(folder(2).join(format!("{name}.txt"))).unwrap();
         assert_eq!(frame, before, "{name}:\n{frame}");

@@ -156,8 +156,7 @@ fn a_lane_that_went_on_from_a_checkpoint_is_the_lane_that_was_never_cut() {
 
 /// Looks up what the view that is shown needs.
 fn look_up(app: &mut App, library: &mut Library) {
-    let needs = views::needs(app);
-    library.answer(app, &needs);
+    views::supply(app, |app, needs| library.answer(app, needs));
 }
 
 fn frames(app: &mut App, library: &mut Library) -> Vec<String> {
