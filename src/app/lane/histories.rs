@@ -134,7 +134,10 @@ impl Histories {
 
     /// Which histories are kept elsewhere.
     pub(super) fn all_saved(&self) -> impl Iterator<Item = HistoryKey> {
-        self.keys().filter(|key| self.is_saved(*key))
+        self.0.iter().flat_map(|OfMetric { metric, parts }| {
+            let saved = parts.iter().enumerate().filter(|(_, part)| matches!(part, Part::Saved));
+            saved.map(|(part, _)| HistoryKey { metric: *metric, part })
+        })
     }
 
     /// Takes a history that is kept elsewhere; one that is here stays as it is.
