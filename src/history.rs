@@ -501,9 +501,20 @@ impl History {
         (0..self.len()).map(|at| self.row(at).unwrap_or_else(|| unreachable!("it is below the length")))
     }
 
-    /// One number over time.
-    pub fn points(&self, column: usize) -> impl DoubleEndedIterator<Item = Point> + '_ {
-        self.rows().filter_map(move |row| row.point(column))
+    /// One number over time; nothing for one that there is not, and of histograms.
+    pub fn points(&self, column: usize) -> impl DoubleEndedIterator<Item = Point> + ExactSizeIterator + '_ {
+        let has_column = column < self.width && !matches!(self.rows, Rows::Histograms { .. });
+        let rows = if has_column { self.len() } else { 0 };
+        (0..rows).map(move |row| {
+            let place = row * self.width + column;
+            match &self.rows {
+                Rows::Exact { moments, values } => {
+                    Point::new(Span::of(moments[row].step, moments[row].at_ms), Cell::of(values[place]))
+                }
+                Rows::Merged { spans, cells } => Point::new(spans[row], cells[place]),
+                Rows::Histograms { .. } => unreachable!("they have no columns"),
+            }
+        })
     }
 
     /// The newest row.

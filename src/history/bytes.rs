@@ -78,7 +78,8 @@ impl History {
 /// So many values from the start of bytes.
 fn take<T: Pod>(bytes: &[u8], count: usize) -> Option<Vec<T>> {
     let taken = bytes.get(..count.checked_mul(size_of::<T>())?)?;
-    Some(bytemuck::pod_collect_to_vec(taken))
+    // The second way, for bytes that are not aligned, fills memory twice.
+    Some(bytemuck::try_cast_slice(taken).map_or_else(|_| bytemuck::pod_collect_to_vec(taken), <[T]>::to_vec))
 }
 
 /// Bytes that are so many values and nothing else.

@@ -151,7 +151,11 @@ fn anchors_of(log: &Path, end: u64) -> io::Result<[u32; 2]> {
 }
 
 fn read_exactly(file: &mut File, length: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(length).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    // No more than there is, whatever a damaged table says.
+    if length > file.metadata()?.len() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
 }

@@ -81,8 +81,8 @@ struct Measured {
 #[derive(Deserialize)]
 struct StepFinished {
     step: Step,
-    #[serde(flatten)]
-    figures: Figures,
+    loss: Option<Float>,
+    error: Option<Float>,
     time: Time,
 }
 
@@ -120,8 +120,10 @@ struct LaneFinished {
 impl Glance {
     /// What was measured, whatever the format.
     fn measured(&mut self) -> Option<Measured> {
-        let of_step =
-            |step: StepFinished| Measured { step: step.step, values: step.figures, time: step.time };
+        let of_step = |StepFinished { step, loss, error, time }: StepFinished| {
+            let values = Figures { loss, error, ..Figures::default() };
+            Measured { step, values, time }
+        };
         let of_evaluation = |EvaluationFinished { step, split, mode, error, time }: EvaluationFinished| {
             let values = match (split, mode) {
                 (Split::Train, Mode::Eval) => Figures { train_error: Some(error), ..Figures::default() },

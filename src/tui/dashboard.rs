@@ -83,11 +83,10 @@ impl<'a> Dashboard<'a> {
                 self.notice = None;
                 self.pacer.change();
             }
-            if views::supply(self.app, |app, needs| self.source.answer(app, needs)) {
-                self.pacer.change();
-            }
             let ready = self.screen.is_ready()?;
             if ready && self.pacer.is_due(now) {
+                // For each frame, not for each key: most keys are followed by others before anything is drawn.
+                views::supply(self.app, |app, needs| self.source.answer(app, needs));
                 self.draw(now)?;
             }
             self.wait(inputs, ready);
