@@ -2,6 +2,7 @@
 //! the run is live or saved, so that both give the same screens.
 
 use crate::event::{Kind, RunEvent};
+use crate::metric::Metric;
 use crate::units::{BlockIdx, LaneIdx, LayerIdx, Step};
 
 pub mod action;
@@ -42,6 +43,8 @@ pub struct App {
     /// The finding that was gone to last; stale once step or lane are others than its own.
     finding: Option<FindingKey>,
     options: Options,
+    /// The metrics that were shown last, the newest first: their histories stay here.
+    shown: Vec<Metric>,
 }
 
 /// What findings are ordered and told apart by.
@@ -65,6 +68,7 @@ impl App {
             row: None,
             finding: None,
             options: Options::default(),
+            shown: Vec::new(),
         }
     }
 

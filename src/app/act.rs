@@ -156,6 +156,9 @@ fn toggle_lane(app: &mut App, idx: LaneIdx) {
     }
 }
 
+/// Histories of so many metrics stay in memory: one of 107 layers takes 2.6 MB.
+const MOST_SHOWN: usize = 8;
+
 fn select_statistic(app: &mut App, statistic: Metric) {
     if statistic.is_of_blocks() {
         app.options.block_statistic = statistic;
@@ -163,7 +166,10 @@ fn select_statistic(app: &mut App, statistic: Metric) {
         app.options.statistic = statistic;
     }
     let shown = [app.statistic(), app.block_statistic()];
-    app.lanes.iter_mut().for_each(|lane| lane.release(&shown));
+    app.shown.retain(|metric| !shown.contains(metric));
+    app.shown.splice(0..0, shown);
+    app.shown.truncate(MOST_SHOWN);
+    app.lanes.iter_mut().for_each(|lane| lane.release(&app.shown));
 }
 
 fn turn_statistic(app: &mut App, by: i64) {
