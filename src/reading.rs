@@ -127,15 +127,11 @@ fn open_lane(mut source: ReplayLane, save: bool) -> Result<Folded, RunLogError> 
         None => (Lane::new(source.idx(), label(&source)), None),
     };
     let from = source.offset();
-    while let Some(replayed) = source.next_event()? {
-        if !fetch_all(&mut lane, index.as_ref()) {
-            // The index is damaged: everything is folded anew.
-            index = None;
-            source = ReplayLane::of_log(source.idx(), source.run, source.name, &source.log);
-            lane = Lane::new(source.idx(), label(&source));
-            continue;
-        }
-        lane.apply(&replayed.event, Some(replayed.bytes.start));
+    if !fold_on(&mut lane, &mut source, index.as_ref())? {
+        index = None;
+        source = ReplayLane::of_log(source.idx(), source.run, source.name, &source.log);
+        lane = Lane::new(source.idx(), label(&source));
+        fold_on(&mut lane, &mut source, None)?;
     }
     let unkept = source.offset() - from.min(source.offset());
     if save && unkept >= WORTH_AN_INDEX && save_index(&lane, &source).is_ok_and(|written| written.is_some()) {
@@ -145,6 +141,20 @@ fn open_lane(mut source: ReplayLane, save: bool) -> Result<Folded, RunLogError> 
         }
     }
     Ok(Folded { lane, source, index, unkept })
+}
+
+/// Folds a lane on to the present end of its log; false where its index is damaged, and everything is to be folded anew.
+fn fold_on(lane: &mut Lane, source: &mut ReplayLane, index: Option<&Index>) -> Result<bool, RunLogError> {
+    let mut is_whole = false;
+    while let Some(replayed) = source.next_event()? {
+        // Once there is something to fold, and only then.
+        is_whole = is_whole || fetch_all(lane, index);
+        if !is_whole {
+            return Ok(false);
+        }
+        lane.apply(&replayed.event, Some(replayed.bytes.start));
+    }
+    Ok(true)
 }
 
 /// Has every history here, so that more can be folded; false where one cannot be read.
@@ -287,9 +297,8 @@ impl Library {
 fn fold_anew(lane: &Lane, log: &Path) -> Lane {
     let mut source = ReplayLane::of_log(lane.idx(), lane.label().run.clone(), lane.name().to_owned(), log);
     let mut anew = Lane::new(lane.idx(), lane.label().clone());
-    while let Ok(Some(replayed)) = source.next_event() {
-        anew.apply(&replayed.event, Some(replayed.bytes.start));
-    }
+    // What can be read of it must do.
+    let _ = fold_on(&mut anew, &mut source, None);
     if lane.state().is_over() {
         anew.source_ended();
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::replay::Replay;
-use super::{Folded, WORTH_AN_INDEX, fetch_all, open_lane, save_index};
+use super::{Folded, WORTH_AN_INDEX, fold_on, open_lane, save_index};
 
 /// How often logs are read on.
 const EVERY: Duration = Duration::from_secs(1);
@@ -87,11 +87,8 @@ impl Indexed {
     fn fold(&mut self) -> Option<()> {
         let Folded { lane, source, index, unkept } = &mut self.folded;
         let from = source.offset();
-        while let Some(replayed) = source.next_event().ok()? {
-            if !fetch_all(lane, index.as_ref()) {
-                return None;
-            }
-            lane.apply(&replayed.event, Some(replayed.bytes.start));
+        if !fold_on(lane, source, index.as_ref()).ok()? {
+            return None;
         }
         *unkept += source.offset() - from;
         Some(())

@@ -246,9 +246,14 @@ impl Lane {
 
     /// What was measured at a step: that step's own record where it is known, else what the history tells.
     pub fn at(&self, metric: Metric, step: Step) -> Option<Row<'_>> {
-        let exact = self.exact.as_ref().filter(|(asked, _)| *asked == step);
-        let own = exact.and_then(|(_, (found, values))| Some(Row::exact(*found, values.numbers(metric)?)));
+        let own = self.record_at(step);
+        let own = own.and_then(|(found, values)| Some(Row::exact(*found, values.numbers(metric)?)));
         own.or_else(|| self.history(metric)?.at(step))
+    }
+
+    /// What was looked up for a step, with the step that it is of.
+    fn record_at(&self, step: Step) -> Option<&(Step, Values)> {
+        self.exact.as_ref().filter(|(asked, _)| *asked == step).map(|(_, record)| record)
     }
 
     /// Where in the log to look for what was measured at `step`, where histories are merged or pending and it was not found
@@ -256,17 +261,16 @@ impl Lane {
     pub fn wanted_at(&self, step: Step) -> Option<u64> {
         let merged = self.recorded > Bounds::COLUMNS.exact as u64
             || self.histories.all_saved().any(|key| key.metric.shape() == Shape::Numbers);
-        let known = self.exact.as_ref().is_some_and(|(asked, _)| *asked == step);
-        (merged && !known).then(|| self.offsets.before(step)).flatten()
+        (merged && self.record_at(step).is_none()).then(|| self.offsets.before(step)).flatten()
     }
 
     /// The numbers that the record of `step` lacks, where that is known.
     pub(in crate::app) fn lacking_at(&self, step: Step) -> impl Iterator<Item = HistoryKey> {
-        let exact = self.exact.as_ref().filter(|(asked, _)| *asked == step);
         let numbers = self.declared().metrics().iter().filter(|metric| metric.shape() == Shape::Numbers);
-        let lacking = exact.into_iter().flat_map(move |(_, (_, values))| {
-            numbers.clone().filter(|metric| values.numbers(**metric).is_none())
-        });
+        let lacking = self
+            .record_at(step)
+            .into_iter()
+            .flat_map(move |(_, values)| numbers.clone().filter(|metric| values.numbers(**metric).is_none()));
         lacking.map(|metric| HistoryKey { metric: *metric, part: 0 })
     }
 
@@ -297,19 +301,24 @@ impl Lane {
 
     /// For each point of a metric's first axis, the numbers that are of it; none where it is not recorded.
     pub fn columns(&self, metric: Metric) -> Vec<Option<std::ops::Range<usize>>> {
+        (0..self.axis_length(metric).unwrap_or(0)).map(|at| self.columns_at(metric, at)).collect()
+    }
+
+    /// The numbers that are of one point of a metric's first axis; none where it is not recorded, or there is no such point.
+    fn columns_at(&self, metric: Metric, at: usize) -> Option<std::ops::Range<usize>> {
+        if at >= self.axis_length(metric)? {
+            return None;
+        }
         let axis = metric.axis().unwrap_or_default();
         let recorded = self.declared().length(axis).filter(|length| *length > 0);
         let each = self.declared().width(metric).zip(recorded).map_or(0, |(width, length)| width / length);
-        let of = |at| {
-            let first = self.column_of(axis, at)? * each;
-            Some(first..first + each)
-        };
-        (0..self.axis_length(metric).unwrap_or(0)).map(of).collect()
+        let first = self.column_of(axis, at)? * each;
+        Some(first..first + each)
     }
 
     /// What a row tells of a point of a metric's first axis: of several numbers, their extent and their mean.
     pub fn cell(&self, metric: Metric, row: &Row<'_>, at: usize) -> Option<Cell> {
-        row.across(self.columns(metric).get(at)?.clone()?)
+        row.across(self.columns_at(metric, at)?)
     }
 
     /// What was measured of a layer at a step.
@@ -324,7 +333,7 @@ impl Lane {
 
     /// A metric over time, of a point of its first axis.
     pub fn points_of(&self, metric: Metric, at: usize) -> impl Iterator<Item = Point> + '_ {
-        let columns = self.columns(metric).get(at).cloned().flatten();
+        let columns = self.columns_at(metric, at);
         let rows = self.history(metric).map(History::rows).into_iter().flatten();
         rows.filter_map(move |row| Some(Point::new(row.span, row.across(columns.clone()?)?)))
     }
