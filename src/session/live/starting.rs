@@ -119,20 +119,20 @@ impl Live {
         let kept = resumed.and_then(|lane| lane.log_bytes);
         let earlier = kept.unwrap_or(0);
         let log = setup.folder.log(index).unwrap_or_default();
+        let lane = |name, log, progress, thread, outcome| LiveLane {
+            name,
+            log,
+            progress,
+            thread,
+            outcome,
+            earlier,
+            applied: 0,
+            dropped: 0,
+            declared: Declared::default(),
+        };
         if let Some(outcome) = resumed.and_then(|lane| lane.outcome.clone()) {
-            let (thread, outcome) = (None, Some(outcome));
             let progress = Arc::new(Progress::after(earlier, Arc::default()));
-            return Ok(LiveLane {
-                name,
-                log,
-                progress,
-                thread,
-                outcome,
-                earlier,
-                applied: 0,
-                dropped: 0,
-                declared: Declared::default(),
-            });
+            return Ok(lane(name, log, progress, None, Some(outcome)));
         }
         let writer = match kept {
             // Only what is torn at its end is cut.
@@ -156,18 +156,7 @@ impl Live {
         };
         let thread =
             thread.map_err(|cause| SessionError::Thread { purpose: format!("lane {name}"), cause })?;
-        let (thread, outcome) = (Some(thread), None);
-        Ok(LiveLane {
-            name,
-            log,
-            progress,
-            thread,
-            outcome,
-            earlier,
-            applied: 0,
-            dropped: 0,
-            declared: Declared::default(),
-        })
+        Ok(lane(name, log, progress, Some(thread), None))
     }
 
     /// Lets the run's owner give it orders from elsewhere; training goes on where that cannot be.
