@@ -16,6 +16,7 @@ mod help;
 mod lanes;
 mod orders;
 mod snapshot;
+mod typed_line;
 
 mod overview;
 mod profile;

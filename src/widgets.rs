@@ -21,8 +21,8 @@ pub use extent::{Bucket, Extent};
 pub use heatmap::{Heatmap, Matrix};
 pub use histogram::{HistogramBars, HistogramHistory};
 pub use label::{
-    block_title, clip, clip_start, name_among, pad_left, pad_right, put, put_centered, put_line, put_right,
-    width,
+    block_title, clip, clip_start, ending, name_among, pad_left, pad_right, put, put_centered, put_line,
+    put_right, width,
 };
 pub use line_chart::{LineChart, Series, SeriesKind};
 pub use popup::Popup;

@@ -6,6 +6,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line as TextLine, Span};
 
 use super::help;
+use super::typed_line::typed_line;
 use crate::catalog::filter::KEYS;
 use crate::catalog::{Action, Catalog, Line, Pane, Prompt};
 use crate::text::printable;
@@ -167,7 +168,7 @@ fn draw_filter(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme
     let mut spans = vec![Span::styled(" / ", theme.accent())];
     match catalog.prompt() {
         Some(Prompt::Filter { line, error, .. }) => {
-            spans.extend(typed(line, usize::from(area.width).saturating_sub(5), theme));
+            spans.extend(typed_line(line, usize::from(area.width).saturating_sub(5), theme));
             if error.is_some() {
                 spans[0] = Span::styled(format!(" {} ", theme.glyph(Glyph::Error)), theme.error());
             }
@@ -182,25 +183,6 @@ fn draw_filter(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme
         }
     }
     widgets::put_line(buffer, area, 0, &TextLine::from(spans));
-}
-
-/// A line that is being typed, scrolled so that its cursor is seen.
-fn typed(line: &Line, room: usize, theme: &Theme) -> [Span<'static>; 3] {
-    let (before, after) = line.halves();
-    let before = printable(before);
-    let mut seen = before.as_str();
-    while widgets::width(seen) > room.saturating_sub(1) {
-        let mut rest = seen.chars();
-        rest.next();
-        seen = rest.as_str();
-    }
-    let after = clip(&printable(after), room.saturating_sub(widgets::width(seen) + 1), theme);
-    let caret = theme.glyph(Glyph::Caret).to_string();
-    [
-        Span::styled(seen.to_owned(), theme.heading()),
-        Span::styled(caret, theme.cursor()),
-        Span::styled(after, theme.heading()),
-    ]
 }
 
 /// A notice, what is wrong with the filter, or the keys that matter most.
@@ -233,7 +215,7 @@ fn draw_status(catalog: &Catalog, status: &Status<'_>, area: Rect, buffer: &mut 
 fn draw_prompt(prompt: &Prompt, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let room = usize::from(area.width.saturating_sub(6)).min(72);
     let field = |line: &Line| {
-        let spans = typed(line, room, theme);
+        let spans = typed_line(line, room, theme);
         let used: usize = spans.iter().map(Span::width).sum();
         // As wide as it may become, so that the box stays where it is.
         let rest = Span::raw(" ".repeat(room.saturating_sub(used)));

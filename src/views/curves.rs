@@ -80,12 +80,10 @@ fn x_of_point(app: &App, lane: &Lane, point: &Point) -> f64 {
 
 /// A curve's buckets on the chosen x axis.
 pub(super) fn buckets(app: &App, lane: &Lane, scalar: &History) -> Vec<Bucket> {
-    let bucket = |point: Point| {
-        let cell = point.cell;
-        let mut extent =
-            if cell.min.is_nan() { Extent::EMPTY } else { [cell.min, cell.max].into_iter().collect() };
-        extent.non_finite = cell.non_finite > 0;
-        Bucket { x: x_of_point(app, lane, &point), extent, last: cell.last }
+    let bucket = |point: Point| Bucket {
+        x: x_of_point(app, lane, &point),
+        extent: extent(point.cell),
+        last: point.cell.last,
     };
     scalar.points(0).map(bucket).collect()
 }

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::typed_line::typed_line;
 use super::{curves, lanes};
 use crate::app::{App, Lane};
 use crate::catalog;
@@ -100,15 +101,9 @@ fn draw_typing(app: &App, typing: &Typing, area: Rect, buffer: &mut Buffer, them
         Typed::Note => ("Note", "note ", "stands in the log at this step"),
     };
     let room = WIDEST_LINE.min(usize::from(area.width).saturating_sub(widgets::width(label) + 6));
-    let (before, after) = typing.line.halves();
-    let (before, after) = (printable(before), printable(after));
-    let mut spans = vec![
-        Span::styled(label, theme.muted()),
-        Span::styled(tail(&before, room).to_owned(), theme.heading()),
-        Span::styled(theme.glyph(Glyph::Caret).to_string(), theme.cursor()),
-    ];
-    let left = room.saturating_sub(widgets::width(&before));
-    spans.push(Span::styled(clip(&after, left, theme), theme.heading()));
+    let mut spans = vec![Span::styled(label, theme.muted())];
+    // The caret takes a cell of its own.
+    spans.extend(typed_line(&typing.line, room + 1, theme));
     let mut lines = vec![Line::from(spans), Line::styled(whose(app, typing, theme), theme.muted())];
     lines.push(match &typing.problem {
         Some(problem) => Line::styled(printable(problem), theme.warning()),
@@ -128,18 +123,6 @@ fn whose(app: &App, typing: &Typing, theme: &Theme) -> String {
             format!("of every lane; Tab for {} alone", clip(&selected.unwrap_or_default(), 24, theme))
         }
     }
-}
-
-/// The end of a text that is as wide as there is room.
-fn tail(text: &str, room: usize) -> &str {
-    let mut start = text.len();
-    for (at, _) in text.char_indices().rev() {
-        if widgets::width(&text[at..]) > room {
-            break;
-        }
-        start = at;
-    }
-    &text[start..]
 }
 
 /// Where on the horizontal axis orders and notes of a lane stand.

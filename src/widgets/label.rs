@@ -73,7 +73,7 @@ fn starting(text: &str, cells: usize) -> &str {
 }
 
 /// The end of a text that takes so many cells at most.
-fn ending(text: &str, cells: usize) -> &str {
+pub fn ending(text: &str, cells: usize) -> &str {
     let fits = |start: &usize| text[*start..].width() <= cells;
     let mut starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
     &text[starts.find(fits).unwrap_or(text.len())..]
