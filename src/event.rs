@@ -15,12 +15,14 @@ use crate::units::{ImageShape, LayerIdx, Step};
 mod declared;
 mod evaluation;
 mod histogram;
+mod rewind;
 mod values;
 pub mod wire;
 
 pub use declared::Declared;
 pub use evaluation::{Mode, Split, evaluated};
 pub use histogram::Histogram;
+pub use rewind::Rewind;
 pub use values::{Value, Values};
 
 /// The major version of the log format; a reader refuses a newer one.
@@ -41,6 +43,14 @@ impl RunEvent {
     /// Something that happened after a step, so many milliseconds since the run started.
     pub fn new(step: Step, at_ms: f64, kind: Kind) -> RunEvent {
         RunEvent { step, time: Time::at(at_ms), kind }
+    }
+
+    /// What still counts of the events before this one, where the lane goes back with it.
+    pub fn rewind(&self) -> Option<Rewind> {
+        match &self.kind {
+            Kind::LaneResumed(resumed) => Some(Rewind { step: self.step, from: resumed.from }),
+            _ => None,
+        }
     }
 
     /// The order or the note that was taken, where it is one; of a note as much as is shown.
@@ -269,7 +279,7 @@ pub struct NoteTaken {
 }
 
 /// A lane goes on from an earlier state. What its log holds between the record of that state's checkpoint and this one
-/// is superseded: it is made again.
+/// is superseded: it is made again. See [`RunEvent::rewind`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LaneResumed {
     /// The checkpoint's file, as its own record names it; none where the lane begins again from its initial weights,
@@ -278,6 +288,10 @@ pub struct LaneResumed {
     /// What was another than when the lane was started, in words: the user asked for it to go on all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
+    /// The byte of the log from which on it is superseded, as the reader of the log found it; not in the record, since
+    /// bytes are not the same in two runs.
+    #[serde(skip)]
+    pub from: Option<u64>,
 }
 
 /// Records that a full disk or another failure kept out of the log.

@@ -6,25 +6,33 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::{io, thread};
 
-use crate::app::{Answer, App, FOLD_VERSION, HistoryKey, Lane, LaneLabel, Need};
+use crate::app::{App, FOLD_VERSION, HistoryKey, Lane, LaneLabel};
 use crate::event::{Kind, LaneStarted, RunEvent};
 use crate::history::History;
-use crate::runlog::{Index, IndexHead, RunLogError, find_step, write_index};
-use crate::units::LaneIdx;
+use crate::runlog::{Entry, Index, IndexHead, LogReader, RunLogError, write_index};
 
 mod effective;
 mod index_writer;
+mod library;
+mod orders;
+mod resumption;
 pub mod curves;
 pub mod replay;
 
 pub use effective::{Superseded, effective};
 pub use index_writer::IndexWriter;
+pub use library::Library;
+use library::Volume;
+pub use orders::TakenOrders;
 use replay::{Replay, ReplayLane, Report};
+pub use resumption::{Resumption, Saved};
 
 /// Bytes of a log beyond its index that are worth a new index: less is folded in a few hundredths of a second.
 const WORTH_AN_INDEX: u64 = 4 << 20;
-/// The part that tells what was passed over in the log.
+/// The section of what was passed over in the log.
 const REPORT: &str = "report";
+/// The section of where the lane can go on.
+const RESUMPTION: &str = "resumption";
 
 /// Saved runs, folded up to the present end of their logs.
 #[derive(Debug)]
@@ -37,22 +45,11 @@ pub struct Opened {
     pub library: Library,
 }
 
-/// What answers a state's needs: the logs of its lanes, and the indexes that were taken.
-#[derive(Debug, Default)]
-pub struct Library {
-    lanes: Vec<Volume>,
-}
-
-#[derive(Debug)]
-struct Volume {
-    log: PathBuf,
-    index: Option<Index>,
-}
-
 /// A lane that was folded from its log, or its index and the rest of its log.
 #[derive(Debug)]
 struct Folded {
     lane: Lane,
+    resumption: Resumption,
     source: ReplayLane,
     index: Option<Index>,
     /// The bytes of the log that the index lacks.
@@ -64,16 +61,27 @@ struct Folded {
 /// # Errors
 /// Where a folder holds no run, or a log cannot be read or is of a newer format.
 pub fn open(folders: &[PathBuf]) -> Result<Opened, RunLogError> {
+    open_to_resume(folders).map(|(opened, _)| opened)
+}
+
+/// As [`open`], with where each lane can go on.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_to_resume(folders: &[PathBuf]) -> Result<(Opened, Vec<Resumption>), RunLogError> {
     let sources = Replay::open(folders)?.into_lanes();
     let (mut lanes, mut sources_read, mut volumes) = (Vec::new(), Vec::new(), Vec::new());
-    for folded in side_by_side(sources, |source| open_lane(source, true)) {
-        let Folded { lane, source, index, .. } = folded?;
+    let mut resumptions = Vec::new();
+    for folded in side_by_side(sources, |source| Folded::open(source, true)) {
+        let Folded { lane, mut resumption, source, index, .. } = folded?;
+        resumption.position = source.position();
+        resumptions.push(resumption);
         volumes.push(Volume { log: source.log.clone(), index });
         lanes.push(lane);
         sources_read.push(source);
     }
     let (app, replay) = (App::of_lanes(lanes), Replay::of_lanes(sources_read));
-    Ok(Opened { app, replay, library: Library { lanes: volumes } })
+    Ok((Opened { app, replay, library: Library { lanes: volumes } }, resumptions))
 }
 
 /// Writes the indexes of a run's logs, whatever their size.
@@ -82,10 +90,10 @@ pub fn open(folders: &[PathBuf]) -> Result<Opened, RunLogError> {
 /// Where a log cannot be read, or an index not be written.
 pub fn write_indexes(folder: &Path) -> Result<(), RunLogError> {
     for source in Replay::open(&[folder.to_owned()])?.into_lanes() {
-        let Folded { lane, source, .. } = open_lane(source, false)?;
+        let folded = Folded::open(source, false)?;
         let failed =
-            |cause| RunLogError::Io { action: "write the index of", path: source.log.clone(), cause };
-        save_index(&lane, &source).map_err(failed)?;
+            |cause| RunLogError::Io { action: "write the index of", path: folded.source.log.clone(), cause };
+        folded.save().map_err(failed)?;
     }
     Ok(())
 }
@@ -119,42 +127,88 @@ fn side_by_side<T: Send>(lanes: Vec<ReplayLane>, each: impl Fn(ReplayLane) -> T 
         .collect()
 }
 
-/// Folds a lane up to the present end of its log. Where `save`, a long way that the index lacks is saved in a new
-/// one, and the lane goes over to it: its histories then take no memory until they are wanted.
-fn open_lane(mut source: ReplayLane, save: bool) -> Result<Folded, RunLogError> {
-    let (mut lane, mut index) = match restore(&mut source) {
-        Some((lane, index)) => (lane, Some(index)),
-        None => (Lane::new(source.idx(), label(&source)), None),
-    };
-    let from = source.offset();
-    if !fold_on(&mut lane, &mut source, index.as_ref())? {
-        index = None;
-        source = ReplayLane::of_log(source.idx(), source.run, source.name, &source.log);
-        lane = Lane::new(source.idx(), label(&source));
-        fold_on(&mut lane, &mut source, None)?;
-    }
-    let unkept = source.offset() - from.min(source.offset());
-    if save && unkept >= WORTH_AN_INDEX && save_index(&lane, &source).is_ok_and(|written| written.is_some()) {
-        let started = lane.started().cloned();
-        if let Some((lane, index)) = started.and_then(|started| take(&source, started)) {
-            return Ok(Folded { lane, source, index: Some(index), unkept: 0 });
+impl Folded {
+    /// Folds a lane up to the present end of its log. Where `save`, a long way that the index lacks is saved in a new
+    /// one, and the lane goes over to it: its histories then take no memory until they are wanted.
+    fn open(source: ReplayLane, save: bool) -> Result<Folded, RunLogError> {
+        let mut folded = Folded::restore(source);
+        folded.fold_on()?;
+        if save && folded.unkept >= WORTH_AN_INDEX && folded.save().is_ok_and(|written| written.is_some()) {
+            folded.go_over();
         }
+        Ok(folded)
     }
-    Ok(Folded { lane, source, index, unkept })
-}
 
-/// Folds a lane on to the present end of its log; false where its index is damaged, and everything is to be folded anew.
-fn fold_on(lane: &mut Lane, source: &mut ReplayLane, index: Option<&Index>) -> Result<bool, RunLogError> {
-    let mut is_whole = false;
-    while let Some(replayed) = source.next_event()? {
-        // Once there is something to fold, and only then.
-        is_whole = is_whole || fetch_all(lane, index);
-        if !is_whole {
-            return Ok(false);
+    /// A lane of which nothing is folded.
+    fn new(source: ReplayLane) -> Folded {
+        Folded {
+            lane: Lane::new(source.idx(), label(&source)),
+            resumption: Resumption::new(&source.name, 0),
+            source,
+            index: None,
+            unkept: 0,
         }
-        lane.apply(&replayed.event, Some(replayed.bytes.start));
     }
-    Ok(true)
+
+    /// The lane as its index keeps it; where no index fits, one of which nothing is folded.
+    fn restore(mut source: ReplayLane) -> Folded {
+        let restored = Index::open(&source.log, &maker()).and_then(|index| {
+            let started = first_event(&source.log)?;
+            let report: Report = section(&index, REPORT)?;
+            let resumption: Resumption = section(&index, RESUMPTION)?;
+            let lane = lane_of(&source, started, &index)?;
+            source.go_on_from(index.head().position.clone(), report, lane.state().is_over()).ok()?;
+            Some((lane, resumption, index))
+        });
+        match restored {
+            Some((lane, mut resumption, index)) => {
+                resumption.started = lane.started().cloned().map(Box::new);
+                Folded { lane, resumption, source, index: Some(index), unkept: 0 }
+            }
+            None => Folded::new(source),
+        }
+    }
+
+    /// Goes over to the index that was just written of it.
+    fn go_over(&mut self) {
+        let index = Index::open(&self.source.log, &maker());
+        let index = index.filter(|index| index.head().position.offset() == self.source.offset());
+        let Some((index, started)) = index.zip(self.lane.started().cloned()) else { return };
+        if let Some(lane) = lane_of(&self.source, started, &index) {
+            (self.lane, self.index, self.unkept) = (lane, Some(index), 0);
+        }
+    }
+
+    /// Folds the lane on to the present end of its log; from the beginning where its index is damaged.
+    fn fold_on(&mut self) -> Result<(), RunLogError> {
+        let mut is_whole = false;
+        while let Some(replayed) = self.source.next_event()? {
+            // Once there is something to fold, and only then.
+            is_whole = is_whole || fetch_all(&mut self.lane, self.index.as_ref());
+            if !is_whole {
+                let ReplayLane { run, name, log, .. } = &self.source;
+                let source = ReplayLane::of_log(self.source.idx(), run.clone(), name.clone(), log);
+                *self = Folded::new(source);
+                continue;
+            }
+            self.lane.apply(&replayed.event, Some(replayed.bytes.start));
+            self.resumption.note(&replayed.event, &replayed.bytes);
+            self.unkept += replayed.bytes.end - replayed.bytes.start;
+        }
+        Ok(())
+    }
+
+    /// Saves what was folded in the lane's index; gives the bytes written, or none where the lane has not started.
+    fn save(&self) -> io::Result<Option<u64>> {
+        let (Some(mut sections), Some(position)) = (self.lane.to_sections(), self.source.position()) else {
+            return Ok(None);
+        };
+        let report = postcard::to_stdvec(self.source.report()).map_err(io::Error::other)?;
+        let resumption = postcard::to_stdvec(&self.resumption).map_err(io::Error::other)?;
+        sections.extend([(REPORT.to_owned(), report), (RESUMPTION.to_owned(), resumption)]);
+        let head = IndexHead { maker: maker(), position };
+        write_index(&self.source.log, head, &sections).map(Some)
+    }
 }
 
 /// Has every history here, so that more can be folded; false where one cannot be read.
@@ -178,25 +232,9 @@ fn label(source: &ReplayLane) -> LaneLabel {
     LaneLabel { run: source.run.clone(), lane: source.name.clone() }
 }
 
-/// The lane as its index keeps it; the source then stands where the index ends. None where no index fits, and the
-/// source stands at its beginning.
-fn restore(source: &mut ReplayLane) -> Option<(Lane, Index)> {
-    let index = Index::open(&source.log, &maker())?;
-    let started = first_event(&source.log)?;
-    let report: Report = postcard::from_bytes(&index.part(REPORT)?).ok()?;
-    let position = index.head().position.clone();
-    let lane = lane_of(source, started, &index)?;
-    source.go_on_from(position, report, lane.state().is_over()).ok()?;
-    Some((lane, index))
-}
-
-/// The lane as the index keeps it that was just written at the source's place.
-fn take(source: &ReplayLane, started: LaneStarted) -> Option<(Lane, Index)> {
-    let index = Index::open(&source.log, &maker())?;
-    if index.head().position.offset() != source.offset() {
-        return None;
-    }
-    Some((lane_of(source, started, &index)?, index))
+/// What a section of an index holds; none where it is missing or damaged.
+fn section<T: serde::de::DeserializeOwned>(index: &Index, name: &str) -> Option<T> {
+    postcard::from_bytes(&index.part(name)?).ok()
 }
 
 fn lane_of(source: &ReplayLane, started: LaneStarted, index: &Index) -> Option<Lane> {
@@ -206,101 +244,19 @@ fn lane_of(source: &ReplayLane, started: LaneStarted, index: &Index) -> Option<L
 
 /// The first event of a log.
 fn first_event(log: &Path) -> Option<LaneStarted> {
-    let mut lanes = crate::runlog::LogReader::open(log).ok()?;
+    let mut reader = LogReader::open(log).ok()?;
     loop {
-        match lanes.next_entry().ok()?? {
-            crate::runlog::Entry::Event {
-                event: RunEvent { kind: Kind::LaneStarted(started), .. }, ..
-            } => {
+        match reader.next_entry().ok()?? {
+            Entry::Event { event: RunEvent { kind: Kind::LaneStarted(started), .. }, .. } => {
                 return Some(*started);
             }
-            crate::runlog::Entry::Event { .. } => return None,
+            Entry::Event { .. } => return None,
             _ => {}
         }
     }
 }
 
-/// Saves a lane that was folded up to the source's place; gives the bytes written, or none where the lane has not
-/// started.
-fn save_index(lane: &Lane, source: &ReplayLane) -> io::Result<Option<u64>> {
-    let (Some(mut sections), Some(position)) = (lane.to_sections(), source.position()) else {
-        return Ok(None);
-    };
-    let report = postcard::to_stdvec(source.report()).map_err(io::Error::other)?;
-    sections.push((REPORT.to_owned(), report));
-    let head = IndexHead { maker: maker(), position };
-    write_index(&source.log, head, &sections).map(Some)
-}
-
 /// What makes these indexes: another version may fold otherwise.
 fn maker() -> String {
     format!("skiplane {} fold {FOLD_VERSION}", env!("CARGO_PKG_VERSION"))
-}
-
-impl Library {
-    /// The logs of a run that this process writes.
-    pub fn of_logs(logs: impl IntoIterator<Item = PathBuf>) -> Library {
-        Library { lanes: logs.into_iter().map(|log| Volume { log, index: None }).collect() }
-    }
-
-    /// Looks up what a state needs; whether anything on screen may have changed. A lane whose index turns out to be
-    /// damaged is folded anew from its log.
-    pub fn answer(&mut self, app: &mut App, needs: &[Need]) -> bool {
-        let mut changed = false;
-        for need in needs {
-            changed |= self.look_up(app, *need);
-        }
-        changed
-    }
-
-    fn look_up(&mut self, app: &mut App, need: Need) -> bool {
-        let (Need::History { lane: idx, .. } | Need::Step { lane: idx, .. }) = need;
-        let (Some(volume), Some(lane)) = (self.lanes.get_mut(idx.0), app.lane(idx)) else { return false };
-        let answer = match need {
-            Need::History { lane: idx, key } => {
-                let history = volume.index.as_ref().and_then(|index| fetch(lane, index, key));
-                history.map(|history| Answer::History { lane: idx, key, history })
-            }
-            Need::Step { lane: idx, step, from } => match find_step(&volume.log, from, step, lane.declared())
-            {
-                Ok(Some((found, values))) => Some(Answer::Step { lane: idx, asked: step, found, values }),
-                // The log is away, or no longer what it was; what is merged must do.
-                _ => return false,
-            },
-        };
-        match answer {
-            Some(answer) => app.answer(answer),
-            None => {
-                volume.index = None;
-                app.replace(fold_anew(lane, &volume.log));
-                true
-            }
-        }
-    }
-
-    /// Has every history of a lane here, before more of its events are folded.
-    pub fn prepare(&mut self, app: &mut App, idx: LaneIdx) {
-        let needs: Vec<Need> = app
-            .lane(idx)
-            .map(Lane::saved_histories)
-            .unwrap_or_default()
-            .into_iter()
-            .map(|key| Need::History { lane: idx, key })
-            .collect();
-        if !needs.is_empty() {
-            self.answer(app, &needs);
-        }
-    }
-}
-
-/// A lane as folded from the beginning of its log.
-fn fold_anew(lane: &Lane, log: &Path) -> Lane {
-    let mut source = ReplayLane::of_log(lane.idx(), lane.label().run.clone(), lane.name().to_owned(), log);
-    let mut anew = Lane::new(lane.idx(), lane.label().clone());
-    // What can be read of it must do.
-    let _ = fold_on(&mut anew, &mut source, None);
-    if lane.state().is_over() {
-        anew.source_ended();
-    }
-    anew
 }

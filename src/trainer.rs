@@ -79,6 +79,8 @@ pub struct Resumed {
     pub step: Step,
     /// The checkpoint that it was taken from, as its record names it; none where these are the initial weights.
     pub checkpoint: Option<String>,
+    /// The byte of the lane's log from which on nothing counts.
+    pub from: Option<u64>,
     /// The passes of this step's evaluation that were made.
     pub evaluated: Vec<(Split, Mode)>,
     /// What is another than when the lane was started, in words.

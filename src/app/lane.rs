@@ -10,7 +10,7 @@ use super::rows::LayerKey;
 use super::step_offsets::StepOffsets;
 use super::taken::OrderHistory;
 use crate::event::{
-    Declared, Kind, LaneResumed, LaneStarted, NonFiniteFound, Outcome, RunEvent, Value, Values,
+    Declared, Kind, LaneResumed, LaneStarted, NonFiniteFound, Outcome, Rewind, RunEvent, Value, Values,
 };
 use crate::experiment::Experiment;
 use crate::history::{Bounds, History};
@@ -106,8 +106,17 @@ pub struct Lane {
     lost_records: u64,
     orders: OrderHistory,
     health: Health,
-    /// What the rules remembered at the last checkpoints, by their files.
-    marks: VecDeque<(String, Mark)>,
+    /// What the rules remembered at the last checkpoints.
+    marks: VecDeque<AtCheckpoint>,
+}
+
+/// What the health rules remembered at a checkpoint.
+#[derive(Debug)]
+struct AtCheckpoint {
+    step: Step,
+    /// Where the checkpoint's record begins in the lane's log, where that is known.
+    offset: Option<u64>,
+    mark: Mark,
 }
 
 impl Lane {
@@ -164,7 +173,11 @@ impl Lane {
             }
             // Folded below.
             Kind::OrderTaken(_) | Kind::NoteTaken(_) => {}
-            Kind::LaneResumed(resumed) => self.resume(resumed, event),
+            Kind::LaneResumed(resumed) => {
+                if let Some(rewind) = event.rewind() {
+                    self.resume(resumed, event, rewind);
+                }
+            }
             Kind::RecordsLost(lost) => self.lost_records = self.lost_records.saturating_add(lost.records),
             Kind::LaneFinished(finished) => {
                 self.state = match &finished.outcome {
@@ -175,16 +188,16 @@ impl Lane {
                 };
             }
         }
-        self.orders.apply(event);
+        self.orders.apply(event, offset);
         // The rules read the lane, so they are taken out of it while they do.
         let mut health = std::mem::take(&mut self.health);
         health.observe(self, event);
         self.health = health;
-        if let Kind::CheckpointWritten(written) = &event.kind {
+        if let Kind::CheckpointWritten(_) = &event.kind {
             if self.marks.len() == MARKS {
                 self.marks.pop_front();
             }
-            self.marks.push_back((written.file.clone(), self.health.mark()));
+            self.marks.push_back(AtCheckpoint { step: event.step, offset, mark: self.health.mark() });
         }
     }
 
@@ -218,12 +231,21 @@ impl Lane {
     }
 
     /// Goes on from an earlier state: what came after it is made again.
-    fn resume(&mut self, resumed: &LaneResumed, event: &RunEvent) {
-        self.rewind(resumed, event.step);
-        self.last_step = event.step;
+    fn resume(&mut self, resumed: &LaneResumed, event: &RunEvent, rewind: Rewind) {
+        let next = rewind.next();
+        self.steps.rewind(next);
+        self.histories.rewind(next);
+        self.offsets.rewind(next);
+        self.exact = None;
+        self.first_non_finite.take_if(|(found, _)| *found >= next);
+        self.last_checkpoint = resumed.checkpoint.as_ref().map(|_| rewind.step);
+        self.marks.retain(|at| rewind.keeps(at.step, at.offset));
+        let mark = self.marks.back().filter(|at| resumed.checkpoint.is_some() && at.step == rewind.step);
+        self.health.rewind(next, mark.map(|at| &at.mark));
+        self.last_step = rewind.step;
         self.state = LaneState::Running;
         let since = self.steps.last().map_or(self.pace.started_ms(), |row| row.span.at_ms);
-        self.pace.go_on_from(event.step, since, event.time.at_ms);
+        self.pace.go_on_from(rewind.step, since, event.time.at_ms);
     }
 
     fn measure(&mut self, event: &RunEvent, values: &Values, offset: Option<u64>) {
@@ -258,20 +280,6 @@ impl Lane {
                 self.offsets.push(step, offset);
             }
         }
-    }
-
-    /// Takes back everything after the state that the lane goes on from.
-    fn rewind(&mut self, resumed: &LaneResumed, to: Step) {
-        let step = Step(to.0.saturating_add(1));
-        self.steps.rewind(step);
-        self.histories.rewind(step);
-        self.offsets.rewind(step);
-        self.exact = None;
-        self.first_non_finite.take_if(|(found, _)| *found >= step);
-        self.last_checkpoint = resumed.checkpoint.as_ref().map(|_| to);
-        let from = |(file, _): &(String, Mark)| Some(file) == resumed.checkpoint.as_ref();
-        self.marks.truncate(self.marks.iter().rposition(from).map_or(0, |at| at + 1));
-        self.health.rewind(step, self.marks.back().map(|(_, mark)| mark));
     }
 }
 

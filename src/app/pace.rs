@@ -215,7 +215,7 @@ mod tests {
         assert_left(&lane, 740.0 * 110.0);
         at_ms += 8.64e7;
         let checkpoint = Some("plain-250.safetensors".to_owned());
-        let again = Kind::LaneResumed(LaneResumed { checkpoint, changes: Vec::new() });
+        let again = Kind::LaneResumed(LaneResumed { checkpoint, ..LaneResumed::default() });
         lane.apply(&RunEvent::new(Step(250), at_ms, again), None);
         assert_left(&lane, 750.0 * 110.0);
         make(&mut lane, 251..=280, at_ms);

@@ -24,10 +24,11 @@ use crate::event::Outcome;
 use crate::experiment::Checked;
 use crate::headless::{self, Reporter, Stopper};
 use crate::nn::kernels::InstructionSet;
-use crate::reading::IndexWriter;
+use crate::reading::{IndexWriter, Opened};
 use crate::runlog::{ManifestLane, NewRun, RunFolder};
 use crate::session::live::{self, Live, Setup};
 use crate::tui::{self, Parting};
+use crate::units::LaneIdx;
 
 /// Trains the lanes of an experiment side by side.
 ///
@@ -209,7 +210,8 @@ fn resume(args: &TrainOptions, run: &str) -> Result<Option<Started>, Failure> {
     let experiment = Some(folder.path().join(RunFolder::EXPERIMENT));
     let (_, checked) = ExperimentArgs { experiment }.read(&Changes::default())?;
     let threads = threads::or_all(args.threads);
-    let mut setup = Setup::resume(load(&checked, threads)?, folder.clone(), threads, args.force)?;
+    let dataset = load(&checked, threads)?;
+    let (mut setup, opened) = Setup::resume(dataset, folder.clone(), threads, args.force)?;
     if setup.is_over() {
         let id = folder.id();
         tell(&mut io::stdout(), &format!("run {id}: all lanes are at their end, nothing is left to do"))?;
@@ -226,10 +228,11 @@ fn resume(args: &TrainOptions, run: &str) -> Result<Option<Started>, Failure> {
     // The events' times go on from those before.
     let since = SignedDuration::try_from_secs_f64((setup.clock)() / 1e3).unwrap_or_default();
     let at = Timestamp::now().checked_sub(since).unwrap_or(Timestamp::UNIX_EPOCH);
-    let mut app = App::new(labels(&folder));
+    let Opened { mut app, mut library, .. } = opened;
+    // More of their events will be folded.
+    (0..app.lanes().len()).for_each(|lane| library.prepare(&mut app, LaneIdx(lane)));
     let stopper = Stopper::hear()?;
-    let mut live = live::start(setup)?;
-    live.drain_earlier(|lane, event, offset| app.apply_at(lane, event, offset));
+    let live = live::start(setup)?;
     let index_writer = IndexWriter::start(live.folder().reach());
     Ok(Some(Started { live, app, folder, index_writer, at, stopper, notes }))
 }

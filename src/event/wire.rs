@@ -1,5 +1,6 @@
 //! Numbers as JSON, where serde_json alone would write them otherwise. Floats that may be NaN or infinite: finite
-//! ones as the shortest number that reads back to the same f32, the others as the strings `"NaN"`, `"inf"`, `"-inf"`.
+//! ones as the shortest number that reads back to the same f32, the others as the strings `"NaN"`, `"inf"`, `"-inf"`
+//! (formats that are not for people, such as an index's, have the four bytes).
 //! Checksums: in hexadecimal.
 
 use std::fmt;
@@ -26,7 +27,7 @@ impl Float {
 impl Serialize for Float {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
-            x if x.is_finite() => serializer.serialize_f32(x),
+            x if x.is_finite() || !serializer.is_human_readable() => serializer.serialize_f32(x),
             x if x.is_nan() => serializer.serialize_str("NaN"),
             x if x > 0.0 => serializer.serialize_str("inf"),
             _ => serializer.serialize_str("-inf"),
@@ -36,6 +37,9 @@ impl Serialize for Float {
 
 impl<'de> Deserialize<'de> for Float {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return f32::deserialize(deserializer).map(Float);
+        }
         deserializer.deserialize_any(FloatVisitor).map(Float)
     }
 }

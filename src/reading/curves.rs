@@ -85,18 +85,15 @@ fn read_log(log: &Path, length: u64, budget: &mut u64) -> Result<[History; 2], R
     let mut reader = LogReader::open_at(log, position)?;
     while let Some(entry) = reader.next_entry()? {
         let Entry::Event { event, .. } = entry else { continue };
-        match &event.kind {
-            Kind::Measured(values) => {
-                for (metric, history) in METRICS.iter().zip(&mut histories) {
-                    if let Some(value) = values.number(*metric) {
-                        history.push(event.step, event.time.at_ms, &[value]);
-                    }
+        if let Some(rewind) = event.rewind() {
+            histories.iter_mut().for_each(|history| history.rewind(rewind.next()));
+        }
+        if let Kind::Measured(values) = &event.kind {
+            for (metric, history) in METRICS.iter().zip(&mut histories) {
+                if let Some(value) = values.number(*metric) {
+                    history.push(event.step, event.time.at_ms, &[value]);
                 }
             }
-            Kind::LaneResumed(_) => {
-                histories.iter_mut().for_each(|history| history.rewind(Step(event.step.0 + 1)));
-            }
-            _ => {}
         }
     }
     Ok(histories)

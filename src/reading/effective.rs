@@ -4,28 +4,25 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::event::{Kind, LaneResumed, RunEvent};
+use crate::event::RunEvent;
 use crate::runlog::{Entry, LogReader, RunLogError};
 use crate::units::Step;
 
-/// The parts of a log that were made again, found by noting all of its events in order.
+/// The returns to earlier states in a log, found by noting all of its events in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Superseded {
-    /// Ascending, and apart from each other.
-    ranges: Vec<Range<u64>>,
-    /// Checkpoints that count, in order.
-    checkpoints: Vec<Place>,
-    /// Steps that count, in order.
-    steps: Vec<(Step, u64)>,
-    /// Where the first event's record ends.
-    begun: u64,
+    returns: Vec<Return>,
 }
 
-/// The record of a checkpoint.
-#[derive(Clone, Debug, PartialEq)]
-struct Place {
-    file: String,
-    end: u64,
+/// A return, with what it and those behind it leave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Return {
+    /// Where its record stands.
+    at: u64,
+    /// The byte from which on nothing before it counts ...
+    from: u64,
+    /// ... and the last step that does.
+    step: Step,
 }
 
 impl Superseded {
@@ -46,47 +43,26 @@ impl Superseded {
 
     /// Takes in the log's next event.
     pub fn note(&mut self, event: &RunEvent, bytes: &Range<u64>) {
-        match &event.kind {
-            Kind::LaneStarted(_) => self.begun = bytes.end,
-            Kind::Measured(_) if self.steps.last().is_none_or(|(last, _)| *last < event.step) => {
-                self.steps.push((event.step, bytes.start));
-            }
-            Kind::CheckpointWritten(written) => {
-                self.checkpoints.push(Place { file: written.file.clone(), end: bytes.end });
-            }
-            Kind::LaneResumed(resumed) => {
-                let from = self.go_back(resumed, event.step).unwrap_or(bytes.start);
-                self.ranges.retain(|range| range.start < from);
-                self.ranges.push(from..bytes.end);
-                self.steps.retain(|(_, start)| *start < from);
-            }
-            _ => {}
-        }
-    }
-
-    /// Where what is made again begins; none where nothing is.
-    fn go_back(&mut self, resumed: &LaneResumed, to: Step) -> Option<u64> {
-        let Some(file) = &resumed.checkpoint else {
-            self.checkpoints.clear();
-            return Some(self.begun);
+        let Some(rewind) = event.rewind() else { return };
+        // What several of them leave is what the strictest one leaves.
+        let (from, step) = match rewind.from {
+            Some(from) => (from, Step(u64::MAX)),
+            None => (u64::MAX, rewind.step),
         };
-        if let Some(at) = self.checkpoints.iter().rposition(|place| place.file == *file) {
-            self.checkpoints.truncate(at + 1);
-            return Some(self.checkpoints[at].end);
+        for earlier in self.returns.iter_mut().rev() {
+            if earlier.from <= from && earlier.step <= step {
+                break;
+            }
+            (earlier.from, earlier.step) = (earlier.from.min(from), earlier.step.min(step));
         }
-        // The checkpoint's own record is damaged; then the next step tells, though what was evaluated before it counts
-        // twice.
-        let next = self.steps.iter().find(|(step, _)| *step > to);
-        let from = next.map(|(_, start)| *start);
-        self.checkpoints.retain(|place| from.is_none_or(|from| place.end <= from));
-        from
+        self.returns.push(Return { at: bytes.start, from, step });
     }
 
     /// Whether an event of the log counts.
     pub fn spares(&self, event: &RunEvent, bytes: &Range<u64>) -> bool {
-        let after = self.ranges.partition_point(|range| range.end <= bytes.start);
-        let made_again = self.ranges.get(after).is_some_and(|range| range.start <= bytes.start);
-        !made_again && !matches!(event.kind, Kind::LaneResumed(_))
+        let after = self.returns.partition_point(|rewind| rewind.at <= bytes.start);
+        let counts = |rewind: &Return| bytes.start < rewind.from && event.step <= rewind.step;
+        self.returns.get(after).is_none_or(counts) && event.rewind().is_none()
     }
 }
 
@@ -109,32 +85,60 @@ pub fn effective(log: &Path, mut each: impl FnMut(RunEvent, Range<u64>)) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{CheckpointWritten, Time, Values};
+    use crate::event::{CheckpointWritten, Kind, LaneResumed, LaneStarted, MetricsDeclared, Values};
     use crate::metric::known;
+    use crate::runlog::LogWriter;
 
-    /// A record of ten bytes each: a step `7`, a checkpoint `c7`, a return to it `r7` or to the beginning `r0`, a pause
-    /// `p7`. What counts comes back as places in the list.
+    /// A log of a step `7`, a checkpoint `c7`, a return to it `r7` or to the beginning `r0`, a pause `p7`, and one of those
+    /// whose record is damaged, `!c7`. What counts comes back as places in the list.
     fn counted(records: &[&str]) -> Vec<usize> {
-        let events = records.iter().map(|text| event(text)).collect::<Vec<_>>();
-        let bytes = |at: usize| at as u64 * 10..at as u64 * 10 + 10;
-        let mut superseded = Superseded { begun: 0, ..Superseded::default() };
-        events.iter().enumerate().for_each(|(at, event)| superseded.note(event, &bytes(at)));
-        (0..events.len()).filter(|&at| superseded.spares(&events[at], &bytes(at))).collect()
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("a.jsonl");
+        let mut writer = LogWriter::create(&log).unwrap();
+        let started = LaneStarted {
+            version: crate::event::FORMAT_VERSION,
+            lane: "a".to_owned(),
+            declared: MetricsDeclared { metrics: vec![known::LOSS], axes: Vec::new() },
+            ..LaneStarted::default()
+        };
+        writer.append(&RunEvent::new(Step(0), 0.0, Kind::LaneStarted(Box::new(started)))).unwrap();
+        let mut damaged = Vec::new();
+        for (at, text) in records.iter().enumerate() {
+            // By its time, since damage changes the places of what can be read.
+            let event = RunEvent::new(step(text), at as f64, kind(text));
+            let bytes = writer.append(&event).unwrap();
+            if text.starts_with('!') {
+                damaged.push(bytes.start as usize + 3);
+            }
+        }
+        drop(writer);
+        let mut bytes = std::fs::read(&log).unwrap();
+        damaged.iter().for_each(|&at| bytes[at] ^= 1);
+        std::fs::write(&log, bytes).unwrap();
+        let mut counted = Vec::new();
+        effective(&log, |event, _| match event.kind {
+            Kind::LaneStarted(_) | Kind::RecordsLost(_) => {}
+            _ => counted.push(event.time.at_ms as usize),
+        })
+        .unwrap();
+        counted
     }
 
-    fn event(text: &str) -> RunEvent {
-        let (kind, number) = text.split_at(text.find(|c: char| c.is_ascii_digit()).unwrap());
-        let (step, file) = (Step(number.parse().unwrap()), format!("checkpoints/{number}"));
-        let kind = match kind {
-            "" => Kind::Measured(Values::default().with(known::LOSS, 1.0)),
-            "c" => Kind::CheckpointWritten(CheckpointWritten { file, checksums: None }),
-            "r" => {
-                let checkpoint = (step.0 > 0).then_some(file);
-                Kind::LaneResumed(LaneResumed { checkpoint, changes: Vec::new() })
+    fn step(text: &str) -> Step {
+        Step(text.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap())
+    }
+
+    fn kind(text: &str) -> Kind {
+        let file = || format!("checkpoints/{}", step(text));
+        match text.trim_start_matches('!').chars().next() {
+            Some('c') => Kind::CheckpointWritten(CheckpointWritten { file: file(), checksums: None }),
+            Some('r') => {
+                let checkpoint = (step(text) > Step(0)).then(file);
+                Kind::LaneResumed(LaneResumed { checkpoint, ..LaneResumed::default() })
             }
-            _ => Kind::Paused,
-        };
-        RunEvent { step, time: Time::default(), kind }
+            Some('p') => Kind::Paused,
+            _ => Kind::Measured(Values::default().with(known::LOSS, 1.0)),
+        }
     }
 
     #[test]
@@ -145,7 +149,7 @@ mod tests {
     #[test]
     fn what_came_after_the_checkpoint_does_not_count() {
         assert_eq!(counted(&["1", "2", "c2", "3", "p3", "r2", "3", "4"]), [0, 1, 2, 6, 7]);
-        assert_eq!(counted(&["1", "c1", "r1", "2"]), [0, 1, 3]);
+        assert_eq!(counted(&["1", "c1", "p1", "r1", "2"]), [0, 1, 4]);
         assert_eq!(counted(&["1", "2", "r0", "1"]), [3]);
     }
 
@@ -163,8 +167,12 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_record_of_a_checkpoint_costs_itself() {
-        assert_eq!(counted(&["1", "2", "3", "r2", "3", "4"]), [0, 1, 4, 5]);
-        assert_eq!(counted(&["1", "2", "r2", "3"]), [0, 1, 3]);
+    fn a_damaged_record_of_a_checkpoint_leaves_it_to_the_steps() {
+        assert_eq!(counted(&["1", "2", "!c2", "3", "r2", "3", "4"]), [0, 1, 5, 6]);
+        assert_eq!(
+            counted(&["1", "c1", "2", "!c2", "3", "r2", "3", "4", "c4", "p4", "r4"]),
+            [0, 1, 2, 6, 7, 8]
+        );
+        assert_eq!(counted(&["1", "c1", "2", "!c2", "p2", "3", "r2", "3", "r1", "2"]), [0, 1, 9]);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::replay::Replay;
-use super::{Folded, WORTH_AN_INDEX, fold_on, open_lane, save_index};
+use super::{Folded, WORTH_AN_INDEX};
 
 /// How often logs are read on.
 const EVERY: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ impl Drop for IndexWriter {
 
 fn keep(folder: PathBuf, finished: &Receiver<()>) {
     let Ok(replay) = Replay::open(&[folder]) else { return };
-    let open = |source| open_lane(source, false).ok();
+    let open = |source| Folded::open(source, false).ok();
     let mut lanes: Vec<Indexed> = replay
         .into_lanes()
         .into_iter()
@@ -60,13 +60,13 @@ fn keep(folder: PathBuf, finished: &Receiver<()>) {
     loop {
         let ends = !matches!(finished.recv_timeout(EVERY), Err(RecvTimeoutError::Timeout));
         // A lane whose log cannot be read is kept no longer.
-        lanes.retain_mut(|lane| lane.fold().is_some());
+        lanes.retain_mut(|lane| lane.folded.fold_on().is_ok());
         for lane in &mut lanes {
             // An index is written when the log has grown by as much as was written the last time, so that writing
             // them takes no more than writing the log.
             let due = WORTH_AN_INDEX.max(if ends { 0 } else { lane.written });
             if lane.folded.unkept >= due
-                && let Ok(Some(written)) = save_index(&lane.folded.lane, &lane.folded.source)
+                && let Ok(Some(written)) = lane.folded.save()
             {
                 (lane.written, lane.folded.unkept) = (written, 0);
             }
@@ -81,16 +81,4 @@ struct Indexed {
     folded: Folded,
     /// Bytes of the last index.
     written: u64,
-}
-
-impl Indexed {
-    fn fold(&mut self) -> Option<()> {
-        let Folded { lane, source, index, unkept } = &mut self.folded;
-        let from = source.offset();
-        if !fold_on(lane, source, index.as_ref()).ok()? {
-            return None;
-        }
-        *unkept += source.offset() - from;
-        Some(())
-    }
 }

@@ -16,8 +16,8 @@ const MOST: u64 = 1 << 48;
 /// The greatest depth that is believed: charts have a place for each.
 const MOST_DEPTH: usize = 1 << 20;
 
-/// Checkpoints that are remembered, for a lane that went on from one.
-const CHECKPOINTS: usize = 16;
+/// Checkpoints that are remembered, for a lane that goes back to one.
+const CHECKPOINTS: usize = 256;
 
 /// What is known of a lane from the records read so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,8 +32,19 @@ pub(super) struct Consistency {
     last_step: Step,
     /// Whether records may be missing since the last step.
     gap: bool,
-    /// The last checkpoints and their files.
-    checkpoints: VecDeque<(Step, String)>,
+    /// Where the record of the lane's start ends.
+    begun: u64,
+    /// The last checkpoints that count, in order.
+    checkpoints: VecDeque<Checkpoint>,
+}
+
+/// A checkpoint by its record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Checkpoint {
+    step: Step,
+    file: String,
+    /// Where the record ends.
+    end: u64,
 }
 
 /// How an event stands to those before it.
@@ -46,19 +57,27 @@ pub(super) enum Accepted {
 }
 
 impl Consistency {
-    /// Checks an event against those before it and remembers it; gives the reason where it does not fit.
-    pub(super) fn accept(&mut self, event: &RunEvent, checksum: Option<u32>) -> Result<Accepted, String> {
+    /// Checks an event against those before it and remembers it; gives the reason where it does not fit. `end` is where its
+    /// record ends. A return to an earlier state is completed by what it supersedes.
+    pub(super) fn accept(
+        &mut self,
+        event: &mut RunEvent,
+        checksum: Option<u32>,
+        end: u64,
+    ) -> Result<Accepted, String> {
         if let Kind::LaneStarted(started) = &event.kind {
-            return self.begin(started, event, checksum);
+            return self.begin(started, event, checksum, end);
         }
         check_step(event.step)?;
         let Some(layers) = self.layers else {
             return Err("expected `lane_started` first, found another event".to_owned());
         };
-        match &event.kind {
+        match &mut event.kind {
             Kind::Measured(values) => self.measure(event.step, values)?,
             Kind::MetricsDeclared(_) => self.declared.note(event)?,
-            Kind::LaneResumed(_) => self.rewind(event.step),
+            Kind::LaneResumed(resumed) => {
+                resumed.from = self.rewind(event.step, resumed.checkpoint.is_some())
+            }
             Kind::RecordsLost(lost) => {
                 check_step(lost.first)?;
                 if lost.records > MOST {
@@ -67,10 +86,13 @@ impl Consistency {
                 self.gap = true;
             }
             Kind::CheckpointWritten(written) => {
+                // Ascending, whatever a log says.
+                self.checkpoints
+                    .truncate(self.checkpoints.partition_point(|checkpoint| checkpoint.step <= event.step));
                 if self.checkpoints.len() == CHECKPOINTS {
                     self.checkpoints.pop_front();
                 }
-                self.checkpoints.push_back((event.step, written.file.clone()));
+                self.checkpoints.push_back(Checkpoint { step: event.step, file: written.file.clone(), end });
             }
             Kind::NonFiniteFound(found) => {
                 found.layer.map_or(Ok(()), |layer| check_layer(layer, layers))?;
@@ -122,12 +144,20 @@ impl Consistency {
         Ok(())
     }
 
-    /// Steps after this one are made again, and its evaluation may be.
-    fn rewind(&mut self, step: Step) {
+    /// Steps after this one are made again, and its evaluation may be. Gives the byte from which on nothing counts: a step
+    /// has one checkpoint, and of several records of it the last one counts.
+    fn rewind(&mut self, step: Step, to_checkpoint: bool) -> Option<u64> {
         self.last_step = step;
         for next in &mut self.next {
             *next = (*next).min(step);
         }
+        if !to_checkpoint {
+            self.checkpoints.clear();
+            return Some(self.begun);
+        }
+        let earlier = self.checkpoints.partition_point(|checkpoint| checkpoint.step <= step);
+        self.checkpoints.truncate(earlier);
+        self.checkpoints.back().filter(|checkpoint| checkpoint.step == step).map(|checkpoint| checkpoint.end)
     }
 
     /// Remembers that something between the records is missing.
@@ -161,10 +191,11 @@ impl Consistency {
         if !goes_back || !self.gap || self.layers.is_none() {
             return None;
         }
-        self.rewind(step);
-        let known = self.checkpoints.iter().rfind(|(of, _)| *of == step).map(|(_, file)| file.clone());
+        let known = self.checkpoints.iter().rfind(|checkpoint| checkpoint.step == step);
+        let known = known.map(|checkpoint| checkpoint.file.clone());
         let checkpoint = known.or_else(|| (step > Step(0)).then(String::new));
-        let kind = Kind::LaneResumed(LaneResumed { checkpoint, changes: Vec::new() });
+        let from = self.rewind(step, checkpoint.is_some());
+        let kind = Kind::LaneResumed(LaneResumed { checkpoint, changes: Vec::new(), from });
         Some(RunEvent { step, time: event.time, kind })
     }
 
@@ -173,6 +204,7 @@ impl Consistency {
         started: &LaneStarted,
         event: &RunEvent,
         checksum: Option<u32>,
+        end: u64,
     ) -> Result<Accepted, String> {
         if self.layers.is_some() {
             if checksum.is_some() && checksum == self.start {
@@ -184,7 +216,7 @@ impl Consistency {
         let layers = started.structure.layers.len();
         check_recorded(started.recorded.as_deref(), layers)?;
         self.declared.note(event)?;
-        self.layers = Some(layers);
+        (self.layers, self.begun) = (Some(layers), end);
         self.start = checksum;
         Ok(Accepted::New)
     }

@@ -385,7 +385,11 @@ mod tests {
     /// A record of about so many bytes.
     fn resumed(step: u64, length: usize) -> RunEvent {
         let checkpoint = Some("x".repeat(length));
-        RunEvent::new(Step(step), 0.0, Kind::LaneResumed(LaneResumed { checkpoint, changes: Vec::new() }))
+        RunEvent::new(
+            Step(step),
+            0.0,
+            Kind::LaneResumed(LaneResumed { checkpoint, ..LaneResumed::default() }),
+        )
     }
 
     fn steps(bytes: &[u8]) -> Vec<u64> {

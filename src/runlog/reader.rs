@@ -380,7 +380,7 @@ impl<R: Read> LogReader<R> {
             (Place::Late, Some(found)) => return Ok(Judged::Is(Parsed::Bad(misplaced(found)))),
             _ => {}
         }
-        self.accept(parsed, number, checksum)
+        self.accept(parsed, number, checksum, length)
     }
 
     /// The event that tells of missing records, before one of this step and time.
@@ -392,15 +392,17 @@ impl<R: Read> LogReader<R> {
         RunEvent { step: last, time: Time::at(at_ms), kind }
     }
 
-    /// Takes a record in its place in.
+    /// Remembers a record of so many bytes that stands in its place.
     fn accept(
         &mut self,
         parsed: Parsed,
         number: Option<u64>,
         checksum: Option<u32>,
+        length: usize,
     ) -> Result<Judged, RunLogError> {
-        let Position { numbering, consistency, .. } = &mut self.position;
-        let Parsed::Event(event) = parsed else {
+        let Position { offset, numbering, consistency, .. } = &mut self.position;
+        let end = *offset + self.skipped + length as u64;
+        let Parsed::Event(mut event) = parsed else {
             if matches!(parsed, Parsed::Bad(_)) {
                 consistency.lose();
             }
@@ -410,7 +412,7 @@ impl<R: Read> LogReader<R> {
         if let Some(resumed) = consistency.missed_resumption(&event) {
             return Ok(Judged::Missing(resumed));
         }
-        let accepted = consistency.accept(&event, checksum);
+        let accepted = consistency.accept(&mut event, checksum, end);
         // A `lane_started` that does not fit is of another log, and so is its number.
         if accepted == Ok(Accepted::New) || !matches!(event.kind, Kind::LaneStarted(_)) {
             numbering.take(number);

@@ -107,7 +107,7 @@ pub struct LaneSummary {
     #[serde(default)]
     pub lost_records: u64,
     /// Why it failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub reason: Option<String>,
 }
 

@@ -1,4 +1,5 @@
-//! The end of a log: its last records of each kind, found without reading it whole.
+//! The end of a log: its last records of each kind, found without reading it whole. What a return to an earlier state
+//! supersedes is decided by the steps alone here, since the reader of the whole log is what knows the places.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;

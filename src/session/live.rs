@@ -18,8 +18,6 @@ use crate::units::LaneIdx;
 
 mod error;
 mod setup;
-mod obeyed;
-mod resumption;
 mod drift;
 mod starting;
 mod ahead;
@@ -80,9 +78,7 @@ struct LiveLane {
     progress: Arc<Progress>,
     thread: Option<JoinHandle<Outcome>>,
     outcome: Option<Outcome>,
-    /// Bytes of the log that earlier parts of the run left.
-    earlier: u64,
-    /// Bytes of the log whose events were handed over.
+    /// Bytes of the log whose events were handed over, or were there before.
     applied: u64,
     /// Dropped events that were looked for in the log.
     dropped: u64,

@@ -81,9 +81,9 @@ impl<'a> Course<'a> {
     /// Goes on where an earlier part of the run was cut off. A checkpoint that was ordered in the middle of an
     /// evaluation leaves passes to be made, and then the checkpoint that comes after them.
     fn resume(&mut self, resumed: &Resumed) -> Result<(), Outcome> {
-        let Resumed { step, checkpoint, changes, evaluated, declared, .. } = resumed.clone();
+        let Resumed { step, checkpoint, from, changes, evaluated, declared, .. } = resumed.clone();
         debug_assert_eq!(step, self.step);
-        self.tell(Kind::LaneResumed(LaneResumed { checkpoint, changes }));
+        self.tell(Kind::LaneResumed(LaneResumed { checkpoint, changes, from }));
         let undeclared = self.metrics().into_iter().filter(|metric| !declared.contains(metric));
         let metrics: Vec<Metric> = undeclared.collect();
         if !metrics.is_empty() {

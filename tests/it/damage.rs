@@ -12,7 +12,7 @@ use skiplane::runlog::{BadRecord, Entry, LogReader, LogWriter, Position, RunLogE
 use skiplane::units::Step;
 
 use crate::replay::scalars;
-use crate::runlog::{experiment, lane_started, sealed, shown, topology, written};
+use crate::runlog::{as_written, experiment, lane_started, sealed, shown, topology, written};
 
 fn step(step: u64) -> RunEvent {
     let std = vec![f32::NAN, 1.0 / step as f32, f32::INFINITY, 0.5];
@@ -65,7 +65,7 @@ fn read(bytes: &[u8]) -> Found {
     while let Some(entry) = reader.next_entry().unwrap() {
         match entry {
             Entry::Event { event, bytes } if !bytes.is_empty() => {
-                found.events.push(event);
+                found.events.push(as_written(event));
                 found.places.push(bytes);
             }
             Entry::Event { event: RunEvent { step, kind, .. }, .. } => match kind {
@@ -219,7 +219,7 @@ fn a_lost_resumption_is_known_from_steps_that_go_back() {
     let path = folder.path().join("plain.jsonl");
     let file = "checkpoints/plain-00000002.safetensors".to_owned();
     let written = CheckpointWritten { file: file.clone(), checksums: Default::default() };
-    let resumed = LaneResumed { checkpoint: Some(file.clone()), changes: Default::default() };
+    let resumed = LaneResumed { checkpoint: Some(file.clone()), ..LaneResumed::default() };
     let whole = [
         lane_started("plain"),
         step(1),
@@ -404,7 +404,7 @@ fn a_position_is_saved_and_gone_on_from() {
         let mut reader = LogReader::open_at(&path, position.clone()).unwrap();
         let Some(entry) = reader.next_entry().unwrap() else { break };
         let Entry::Event { event, .. } = entry else { panic!("{entry:?}") };
-        seen.push(event);
+        seen.push(as_written(event));
         let saved = serde_json::to_string(reader.position()).unwrap();
         position = serde_json::from_str(&saved).unwrap();
         assert_eq!(&position, reader.position());

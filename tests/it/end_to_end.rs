@@ -158,13 +158,16 @@ fn a_run_that_was_cut_off_goes_on_as_if_it_never_was() {
     fs::remove_file(folder.checkpoints().join("plain-00000004.safetensors")).unwrap();
 
     let dataset = Arc::new(datasets::load(&experiment.data, experiment.seed).unwrap());
-    let mut live = start(Setup::resume(dataset, folder.clone(), 2, false).unwrap()).unwrap();
+    let earlier = [0, 1].map(|lane| events(&folder, lane).len());
+    let (setup, opened) = Setup::resume(dataset, folder.clone(), 2, false).unwrap();
+    assert_eq!([0, 1].map(|lane| opened.app.lanes()[lane].last_step().0), [2, 4]);
+    let mut live = start(setup).unwrap();
     assert_eq!(live.join(), [Outcome::Completed, Outcome::Completed]);
     assert_eq!(logs.each_ref().map(|log| without_times(log)), whole);
     let mut seen = [Vec::new(), Vec::new()];
     live.drain(|lane, event| seen[lane.0].push(event.clone()));
     assert!(live.is_finished());
-    assert_eq!(seen, [0, 1].map(|lane| events(&folder, lane)));
+    assert_eq!(seen, [0, 1].map(|lane| events(&folder, lane).split_off(earlier[lane])));
     // The log is only added to, behind what is torn.
     let whole = before.iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
     assert!(fs::read(&logs[0]).unwrap().starts_with(&before[..whole]));

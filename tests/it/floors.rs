@@ -45,7 +45,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "units",
         ],
     ),
-    ("reading", &["app", "event", "history", "metric", "runlog", "units"]),
+    ("reading", &["app", "event", "history", "metric", "order", "runlog", "units"]),
     // 4: work
     (
         "trainer",

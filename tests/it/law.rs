@@ -134,7 +134,7 @@ fn events(metrics: &[Metric], steps: u64, seed: u64) -> Vec<RunEvent> {
         }
         if (seed + turn) % 41 == 17 {
             step /= 2;
-            let resumed = LaneResumed { checkpoint: None, changes: Vec::new() };
+            let resumed = LaneResumed::default();
             step = if resumed.checkpoint.is_none() { 0 } else { step };
             events.push(RunEvent::new(Step(step), 10.0 * (turn + 1) as f64, Kind::LaneResumed(resumed)));
         }

@@ -196,7 +196,7 @@ fn threads_are_split_between_the_lanes_that_train() {
     assert_eq!(told(setup), named(&[("a", 1), ("b", 1), ("c", 1)]));
     // The second lane is begun again, the others have nothing left to do.
     fs::write(folder.log(LaneIdx(1)).unwrap(), "").unwrap();
-    let resumed = Setup::resume(Arc::new(dataset()), folder, 8, false).unwrap();
+    let (resumed, _) = Setup::resume(Arc::new(dataset()), folder, 8, false).unwrap();
     assert_eq!(told(resumed), named(&[("b", 8)]));
 }
 
@@ -255,7 +255,7 @@ fn stop_at(poll: usize, folder: &RunFolder, experiment: &Experiment) -> (usize, 
 }
 
 pub(crate) fn resume(folder: &RunFolder) -> Live {
-    let mut setup = Setup::resume(Arc::new(dataset()), folder.clone(), 2, false).unwrap();
+    let (mut setup, _) = Setup::resume(Arc::new(dataset()), folder.clone(), 2, false).unwrap();
     setup.build = Box::new(|_, _, _, _| Ok(Box::new(FakeNetwork::new())));
     start(setup).unwrap()
 }

@@ -188,7 +188,7 @@ fn a_lane_that_was_stopped_alone_stays_so_while_others_have_something_left_to_do
     assert_eq!([ordered(0), ordered(1)], [Some(Order::StopLane), Some(Order::Stop)]);
 
     let log = fs::read(folder.log(LaneIdx(0)).unwrap()).unwrap();
-    let again = Setup::resume(Arc::new(dataset()), folder.clone(), 2, false).unwrap();
+    let (again, _) = Setup::resume(Arc::new(dataset()), folder.clone(), 2, false).unwrap();
     let [note] = again.notes.as_slice() else { panic!("{:?}", again.notes) };
     assert!(note.starts_with("lane a was stopped alone and stays so"), "{note}");
     drop(again);

@@ -10,6 +10,7 @@ use skiplane::event::*;
 use skiplane::experiment::Shortcut;
 use skiplane::history::Row;
 use skiplane::metric::known;
+use skiplane::order::{Order, Taken};
 use skiplane::reading::{self, Library, Opened};
 use skiplane::runlog::{RunFolder, index_of};
 use skiplane::theme::{Background, Characters, Colors, Theme};
@@ -122,7 +123,7 @@ fn a_lane_that_went_on_from_a_checkpoint_is_the_lane_that_was_never_cut() {
         let straight = long_lane(0, steps);
         let upto = |step: u64| straight.iter().position(|e| e.step > Step(step)).unwrap_or(straight.len());
         let checkpoint = Some(format!("checkpoints/plain-{from}.safetensors"));
-        let resumed = Kind::LaneResumed(LaneResumed { checkpoint, changes: Vec::new() });
+        let resumed = Kind::LaneResumed(LaneResumed { checkpoint, ..LaneResumed::default() });
         let resumed = RunEvent::new(Step(from), reached as f64, resumed);
         let mut events = straight[..upto(reached)].to_vec();
         events.push(resumed);
@@ -152,6 +153,85 @@ fn a_lane_that_went_on_from_a_checkpoint_is_the_lane_that_was_never_cut() {
         assert_eq!(straight.health().findings(), resumed.health().findings());
         assert_eq!(straight.last_step(), resumed.last_step());
     }
+}
+
+/// A lane with checkpoints, evaluations and orders, which was killed twice and went on from steps 8 and 12.
+fn cut_lane() -> Vec<RunEvent> {
+    let checkpoint = |step: u64| {
+        let file = format!("checkpoints/plain-{step}.safetensors");
+        Kind::CheckpointWritten(CheckpointWritten { file, checksums: None })
+    };
+    let resumed = |step: u64| {
+        let checkpoint = Some(format!("checkpoints/plain-{step}.safetensors"));
+        Kind::LaneResumed(LaneResumed { checkpoint, ..LaneResumed::default() })
+    };
+    let rate =
+        |text: &str| Kind::OrderTaken(OrderTaken { order: Order::LearningRate(text.parse().unwrap()) });
+    let straight = long_lane(0, 20);
+    let start = straight.iter().position(|event| event.step > Step(0)).unwrap();
+    let mut events = straight[..start].to_vec();
+    for (from, to) in [(1, 10), (9, 14), (13, 18)] {
+        for step in from..=to {
+            let mut add = |kind| events.push(RunEvent::new(Step(step), events.len() as f64, kind));
+            if let Kind::Measured(values) = &straight[start + step as usize - 1].kind {
+                add(Kind::Measured(values.clone()));
+            }
+            if step % 4 == 0 {
+                let tested =
+                    Values::default().with(known::TEST_LOSS, 1.0).with(known::TEST_ERROR, 0.1 * step as f32);
+                add(Kind::Measured(tested));
+                add(checkpoint(step));
+            }
+            if step % 4 == 0 || step == 9 {
+                add(rate("x0.5"));
+            }
+            if step == to && to < 18 {
+                let back = if to == 10 { 8 } else { 12 };
+                events.push(RunEvent::new(Step(back), events.len() as f64, resumed(back)));
+            }
+        }
+    }
+    events
+}
+
+#[test]
+fn where_a_lane_can_go_on_is_the_same_through_an_index_wherever_that_ends() {
+    let events = cut_lane();
+    let resumed = |folder: &RunFolder| {
+        let (_, lanes) = reading::open_to_resume(&[folder.path().to_owned()]).unwrap();
+        lanes.into_iter().next().unwrap()
+    };
+    for at in 1..=events.len() {
+        let (_root, folder) = run(|lane| if lane == 0 { events[..at].to_vec() } else { long_lane(1, 5) });
+        reading::write_indexes(folder.path()).unwrap();
+        append(&logs(&folder)[0], &events[at..]);
+        let found = resumed(&folder);
+        fs::remove_file(index_of(&logs(&folder)[0])).unwrap();
+        assert_eq!(found, resumed(&folder), "an index of {at} records");
+        let steps: Vec<u64> = found.checkpoints.iter().map(|saved| saved.step.0).collect();
+        assert_eq!(steps, [4, 8, 12, 16]);
+        let orders = |step: usize| {
+            let (taken, again) = found.orders.at(found.checkpoints[step].rewind());
+            let steps = |taken: &Taken| taken.step.0;
+            (taken.iter().map(steps).collect::<Vec<_>>(), again.iter().map(steps).collect::<Vec<_>>())
+        };
+        assert_eq!(orders(3), (vec![4, 8, 9, 12], vec![16]));
+        assert_eq!(orders(1), (vec![4], vec![8, 9, 12, 16]));
+        assert_eq!(found.checkpoints[2].evaluated, [(Split::Test, Mode::Eval)]);
+        let summary = &found.summary;
+        assert_eq!((summary.step, summary.test_error), (Step(18), Some(0.1 * 16.0)));
+    }
+}
+
+#[test]
+fn going_back_shows_what_the_lane_had_come_to_then() {
+    let events = cut_lane();
+    let at = events.iter().position(|event| matches!(event.kind, Kind::LaneResumed(_))).unwrap();
+    let (_root, folder) = run(|lane| if lane == 0 { events[..=at].to_vec() } else { long_lane(1, 5) });
+    let (_, lanes) = reading::open_to_resume(&[folder.path().to_owned()]).unwrap();
+    let summary = &lanes[0].summary;
+    assert_eq!((summary.step, summary.test_error), (Step(8), Some(0.1 * 8.0)));
+    assert_eq!(lanes[0].checkpoints.len(), 2);
 }
 
 /// Looks up what the view that is shown needs.

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::histories::{Histories, HistoryKey};
-use super::{Lane, LaneLabel, LaneState, MARKS};
+use super::{AtCheckpoint, Lane, LaneLabel, LaneState, MARKS};
 use crate::app::health::{KeptGates, KeptHealth};
 use crate::app::pace::Pace;
 use crate::app::step_offsets::StepOffsets;
@@ -16,7 +16,7 @@ use crate::units::{LaneIdx, Step};
 
 /// The version of what is folded and of how it is kept. To be raised whenever either changes, so that older indexes
 /// are not taken.
-pub const FOLD_VERSION: u32 = 5;
+pub const FOLD_VERSION: u32 = 6;
 
 /// The section that holds all that is small.
 const OUTLINE: &str = "lane";
@@ -37,7 +37,7 @@ struct Outline {
     lost_records: u64,
     orders: OrderHistory,
     health: KeptHealth,
-    marks: Vec<(String, KeptGates)>,
+    marks: Vec<(Step, Option<u64>, KeptGates)>,
 }
 
 /// The name of the section that holds a history of a metric: that of its numbers, or of one of its histograms.
@@ -70,7 +70,7 @@ impl Lane {
             lost_records: self.lost_records,
             orders: self.orders.clone(),
             health: KeptHealth::from(&self.health),
-            marks: self.marks.iter().map(|(file, mark)| (file.clone(), KeptGates::from(mark))).collect(),
+            marks: self.marks.iter().map(|at| (at.step, at.offset, KeptGates::from(&at.mark))).collect(),
         };
         let mut sections = vec![
             (OUTLINE.to_owned(), postcard::to_stdvec(&outline).ok()?),
@@ -94,7 +94,10 @@ impl Lane {
         read: &dyn Fn(&str) -> Option<Vec<u8>>,
     ) -> Option<Lane> {
         let outline: Outline = postcard::from_bytes(&read(OUTLINE)?).ok()?;
-        let marks = outline.marks.into_iter().map(|(file, gates)| Some((file, gates.restore()?)));
+        let marks = outline
+            .marks
+            .into_iter()
+            .map(|(step, offset, gates)| Some(AtCheckpoint { step, offset, mark: gates.restore()? }));
         let mut lane = Lane::new(idx, label);
         lane.steps = History::from_bytes(&read(STEPS)?, 0, Bounds::SCALARS)?;
         lane.offsets = StepOffsets::from_bytes(&read(OFFSETS)?)?;

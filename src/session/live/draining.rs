@@ -60,7 +60,7 @@ impl Live {
         };
         let (written, held) = place.progress.held().part_of(&gap);
         let read = match gap.start {
-            // An earlier part of the run, which may have been damaged since.
+            // The first record is there twice.
             0 => read_beginning(&place.log, written, declared, |event, offset| each(event, Some(offset))),
             start => {
                 read_records(&place.log, start..written, declared, |event, offset| each(event, Some(offset)))
@@ -72,14 +72,6 @@ impl Live {
         if let Err(error) = read {
             let problem = format!("events are missing on screen, though not in the log: {error}");
             let _ = self.wires.warnings.try_send(Warning { lane, problem });
-        }
-    }
-
-    /// Hands over what the earlier parts of the run left in its logs, so that it can be told from what comes.
-    pub fn drain_earlier(&mut self, mut apply: impl FnMut(LaneIdx, &RunEvent, Option<u64>)) {
-        for index in 0..self.lanes.len() {
-            let earlier = self.lanes[index].earlier;
-            self.fill_up_to(LaneIdx(index), earlier, &mut apply);
         }
     }
 }

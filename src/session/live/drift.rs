@@ -1,9 +1,9 @@
 //! Whether the experiment and the data of a run that is to go on are still those that its lanes were started with.
 
-use super::resumption::Resumption;
 use crate::datasets::Dataset;
 use crate::event::LaneStarted;
 use crate::experiment::{Change, Experiment};
+use crate::reading::Resumption;
 use crate::runlog::Manifest;
 use crate::text::printable;
 

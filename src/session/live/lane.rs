@@ -7,11 +7,11 @@ use std::thread;
 
 use super::Setup;
 use super::ahead::Ahead;
-use super::resumption::Saved;
 use super::tap::Tap;
 use crate::datasets::{Batch, BatchOrder};
-use crate::event::{Kind, LaneFinished, Outcome, RunEvent, Time};
+use crate::event::{Kind, LaneFinished, Outcome, Rewind, RunEvent, Time};
 use crate::model::{Network, shared_weights_hash};
+use crate::reading::Saved;
 use crate::runlog::RunFolder;
 use crate::text::printable;
 use crate::trainer::{Drawn, Resumed, Sink, Task, read_resumable, train};
@@ -80,7 +80,13 @@ fn build_or_restore(
     let Some(resumption) = setup.resumed.get(lane.0).filter(|lane| lane.started.is_some()) else {
         return Ok((build()?, None));
     };
-    let (changes, declared) = (setup.changes.clone(), resumption.declared.clone());
+    let declared = resumption.position.as_ref().map(|position| position.declared().metrics().to_vec());
+    let declared = declared.unwrap_or_default();
+    let resumed = |step, checkpoint, evaluated, rewind: Rewind| {
+        let (taken, again) = resumption.orders.at(rewind);
+        let (from, changes, declared) = (rewind.from, setup.changes.clone(), declared.clone());
+        Some(Resumed { step, checkpoint, from, evaluated, changes, declared, taken, again })
+    };
     for saved in resumption.checkpoints.iter().rev() {
         let mut network = build()?;
         let step = saved.step;
@@ -90,15 +96,12 @@ fn build_or_restore(
                     tap.warn(format!("the checkpoint of step {step} is unverified: an earlier version wrote it, without checksums"));
                 }
                 let (checkpoint, evaluated) = (Some(saved.file.clone()), saved.evaluated.clone());
-                let (taken, again) = resumption.orders.at(&saved.file);
-                let resumed = Resumed { step, checkpoint, evaluated, changes, declared, taken, again };
-                return Ok((network, Some(resumed)));
+                return Ok((network, resumed(step, checkpoint, evaluated, saved.rewind())));
             }
             Err(problem) => tap.warn(format!("the checkpoint of step {step} is passed over: {problem}")),
         }
     }
-    let again = resumption.orders.since_start();
-    Ok((build()?, Some(Resumed { changes, declared, again, ..Resumed::default() })))
+    Ok((build()?, resumed(Step(0), None, Vec::new(), resumption.to_beginning())))
 }
 
 /// Takes a checkpoint's weights and optimiser back.

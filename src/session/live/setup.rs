@@ -1,18 +1,16 @@
 //! All that a live run needs before it can start.
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::thread;
 use std::time::Instant;
 
 use super::SessionError;
 use super::drift::Drift;
-use super::resumption::Resumption;
 use super::starting::lock;
 use crate::datasets::Dataset;
 use crate::event::{FORMAT_VERSION, Outcome};
 use crate::experiment::{Experiment, Lane};
 use crate::model::{self, ModelError, Network};
+use crate::reading::{self, Opened, Resumption};
 use crate::runlog::{LaneSummary, Manifest, RunFolder, RunLock, RunLogError, State};
 use crate::session::threads;
 use crate::text::printable;
@@ -75,9 +73,9 @@ impl Setup {
         }
     }
 
-    /// A run that goes on in its own folder, each lane that has something left to do from its last checkpoint. Its
-    /// clock goes on too, from the last event. Another experiment or other data than it was begun with are accepted
-    /// where `force` says so, and its lanes are the same networks.
+    /// A run that goes on in its own folder, each lane that has something left to do from its last checkpoint, and the run
+    /// as it was folded up to there. Its clock goes on too, from the last event. Another experiment or other data than it
+    /// was begun with are accepted where `force` says so, and its lanes are the same networks.
     ///
     /// # Errors
     /// A run that another process trains; logs or the experiment of the run that cannot be read, or are of an older
@@ -87,7 +85,7 @@ impl Setup {
         folder: RunFolder,
         threads: usize,
         force: bool,
-    ) -> Result<Setup, SessionError> {
+    ) -> Result<(Setup, Opened), SessionError> {
         // First of all, since what is read must not change any more.
         let lock = Some(lock(&folder)?);
         let found = folder.manifest().version;
@@ -98,7 +96,7 @@ impl Setup {
             return Err(RunLogError::Malformed { path, reason }.into());
         }
         let experiment = folder.experiment()?;
-        let mut resumed = find_all(&folder, experiment.lanes.len())?;
+        let (opened, mut resumed) = find_all(&folder, experiment.lanes.len())?;
         let Drift { changes, same_networks, mut notes } =
             Drift::find(folder.manifest(), &resumed, &experiment, &dataset);
         let accepted = changes.is_empty() || force && same_networks;
@@ -111,7 +109,7 @@ impl Setup {
         let setup = Setup::new(experiment, dataset, folder, threads);
         let since = setup.clock;
         let clock = Box::new(move || before_ms + since());
-        Ok(Setup { resumed, lock, clock, notes, changes, ..setup })
+        Ok((Setup { resumed, lock, clock, notes, changes, ..setup }, opened))
     }
 
     /// Whether no lane has anything left to do.
@@ -157,12 +155,16 @@ fn keep_stopped(resumed: &mut [Resumption]) -> Vec<String> {
     stopped.map(note).collect()
 }
 
-/// Where each lane can go on; their logs are read side by side.
-fn find_all(folder: &RunFolder, lanes: usize) -> Result<Vec<Resumption>, RunLogError> {
-    thread::scope(|scope| {
-        let find = |lane| scope.spawn(move || Resumption::find(folder, LaneIdx(lane)));
-        let finding: Vec<_> = (0..lanes).map(find).collect();
-        let found = finding.into_iter().map(|lane| lane.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        found.collect()
-    })
+/// The run as it was folded, and where each lane can go on.
+fn find_all(folder: &RunFolder, lanes: usize) -> Result<(Opened, Vec<Resumption>), RunLogError> {
+    let (opened, mut resumed) = reading::open_to_resume(&[folder.reach().to_owned()])?;
+    let logs = opened.replay.lanes().iter().map(|lane| lane.log.clone());
+    let without_beginning =
+        |lane: &Resumption| lane.log_bytes().is_some_and(|bytes| bytes > 0) && lane.started.is_none();
+    if let Some((_, path)) = resumed.iter().zip(logs).find(|(lane, _)| without_beginning(lane)) {
+        let reason = "expected its beginning, found none that can be read; its lane cannot go on".to_owned();
+        return Err(RunLogError::Malformed { path, reason });
+    }
+    resumed.truncate(lanes);
+    Ok((opened, resumed))
 }

@@ -13,9 +13,8 @@ use super::status::{self, Board};
 use super::tap::{Progress, Tap, Wires};
 use super::{Live, LiveLane, SessionError, Setup, lane};
 use crate::datasets::BatchOrder;
-use crate::event::Declared;
 use crate::order::LaneOrder;
-use crate::runlog::{LogKeeper, RunFolder, RunLock, Status};
+use crate::runlog::{LogKeeper, Position, RunFolder, RunLock, Status};
 use crate::session::control::Asked;
 use crate::session::permits::Permits;
 use crate::units::LaneIdx;
@@ -62,8 +61,6 @@ pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
         status: None,
         problems: Vec::new(),
     };
-    // What an earlier part of the run left can be drained at once.
-    let _ = live.wires.bell.try_send(());
     for (index, lane) in setup.experiment.lanes.iter().enumerate() {
         let orders = live.orders.add(&lane.name);
         match live.start_lane(&setup, LaneIdx(index), order.clone(), orders, &permits, &board) {
@@ -116,8 +113,8 @@ impl Live {
     ) -> Result<LiveLane, SessionError> {
         let name = setup.experiment.lanes[index.0].name.clone();
         let resumed = setup.resumed.get(index.0);
-        let kept = resumed.and_then(|lane| lane.log_bytes);
-        let earlier = kept.unwrap_or(0);
+        let position = resumed.and_then(|lane| lane.position.as_ref());
+        let earlier = position.map_or(0, Position::offset);
         let log = setup.folder.log(index).unwrap_or_default();
         let lane = |name, log, progress, thread, outcome| LiveLane {
             name,
@@ -125,21 +122,17 @@ impl Live {
             progress,
             thread,
             outcome,
-            earlier,
-            applied: 0,
+            applied: earlier,
             dropped: 0,
-            declared: Declared::default(),
+            declared: position.map(|position| position.declared().clone()).unwrap_or_default(),
         };
         if let Some(outcome) = resumed.and_then(|lane| lane.outcome.clone()) {
             let progress = Arc::new(Progress::after(earlier, Arc::default()));
             return Ok(lane(name, log, progress, None, Some(outcome)));
         }
-        let writer = match kept {
+        let writer = match position {
             // Only what is torn at its end is cut.
-            Some(whole) => {
-                let next = resumed.map_or(1, |lane| lane.next_number);
-                setup.folder.reopen_log(index, whole, next)?
-            }
+            Some(whole) => setup.folder.reopen_log(index, whole.offset(), whole.next_number())?,
             None => setup.folder.create_log(index)?,
         };
         let keeper = LogKeeper::new(writer);

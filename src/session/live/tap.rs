@@ -32,10 +32,9 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Of a log and what is held for it. What it has already counts as dropped, so that it is read from the log.
+    /// Of a log with so many bytes, and of what is held for it.
     pub(super) fn after(written: u64, held: Arc<Held>) -> Progress {
-        let (written, dropped) = (AtomicU64::new(written), AtomicU64::new(u64::from(written > 0)));
-        Progress { written, dropped, held, missing: Mutex::default() }
+        Progress { written: AtomicU64::new(written), held, ..Progress::default() }
     }
 
     /// Events that found the channel full so far. What [`Progress::written`] gives after it covers them.

@@ -1,0 +1,166 @@
+//! Where a lane of an earlier run can go on: after its checkpoints, the last one first. Folded from all events of its log,
+//! and kept in its index, so that going on does not read the whole log.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::TakenOrders;
+use crate::event::{Checksums, Kind, LaneStarted, Mode, Outcome, Rewind, RunEvent, Split, Values, evaluated};
+use crate::runlog::{LaneSummary, Position};
+use crate::units::Step;
+
+/// What an earlier part of the run left of a lane.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resumption {
+    /// How the lane ended for good, where it did: there is nothing left to do.
+    pub outcome: Option<Outcome>,
+    /// Its checkpoints that count, in order.
+    pub checkpoints: Vec<Saved>,
+    /// Milliseconds since the run started at its last event.
+    pub at_ms: f64,
+    /// What it came to.
+    pub summary: LaneSummary,
+    /// The orders of its log.
+    pub orders: TakenOrders,
+    /// How it was started; none where its log has no beginning, and the lane has none either.
+    #[serde(skip)]
+    pub started: Option<Box<LaneStarted>>,
+    /// Up to where its log was read; none where it has no log.
+    #[serde(skip)]
+    pub position: Option<Position>,
+    /// The state in which it began.
+    beginning: Saved,
+    /// The last step that something was measured at, and the passes of its evaluation.
+    measured: Step,
+    evaluated: Vec<(Split, Mode)>,
+}
+
+/// All passes that an evaluation may have.
+const PASSES: [(Split, Mode); 4] = [
+    (Split::Train, Mode::Eval),
+    (Split::Train, Mode::Batch),
+    (Split::Test, Mode::Eval),
+    (Split::Test, Mode::Batch),
+];
+
+/// A state that a lane can go on from, as the record of its checkpoint has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    /// The model's file, relative to the run's folder.
+    pub file: String,
+    /// The checksums of its files, where its record has them.
+    pub checksums: Option<Checksums>,
+    /// The updates made.
+    pub step: Step,
+    /// The passes of this step's evaluation that were made before it.
+    pub evaluated: Vec<(Split, Mode)>,
+    /// The bytes of its record.
+    bytes: Range<u64>,
+    /// What the lane had come to.
+    summary: LaneSummary,
+}
+
+impl Saved {
+    /// The return to this state.
+    pub fn rewind(&self) -> Rewind {
+        Rewind { step: self.step, from: Some(self.bytes.end) }
+    }
+}
+
+impl Resumption {
+    /// A lane of this name that is to make so many steps, before its first event.
+    pub(super) fn new(name: &str, steps: u64) -> Resumption {
+        let summary = LaneSummary::new(name, steps);
+        let beginning = Saved {
+            file: String::new(),
+            checksums: None,
+            step: Step(0),
+            evaluated: Vec::new(),
+            bytes: 0..0,
+            summary: summary.clone(),
+        };
+        Resumption {
+            outcome: None,
+            checkpoints: Vec::new(),
+            at_ms: 0.0,
+            summary,
+            orders: TakenOrders::default(),
+            started: None,
+            position: None,
+            beginning,
+            measured: Step(0),
+            evaluated: Vec::new(),
+        }
+    }
+
+    /// The return to the initial weights.
+    pub fn to_beginning(&self) -> Rewind {
+        self.beginning.rewind()
+    }
+
+    /// Bytes of the whole records of its log; none where it has no log.
+    pub fn log_bytes(&self) -> Option<u64> {
+        self.position.as_ref().map(Position::offset)
+    }
+
+    /// Takes in the log's next event. A lane that another program trains cannot go on here, and nothing is kept of it.
+    pub(super) fn note(&mut self, event: &RunEvent, bytes: &Range<u64>) {
+        if let Kind::LaneStarted(started) = &event.kind {
+            *self = Resumption::new(&started.lane, started.steps.unwrap_or(0));
+            self.started = Some(started.clone());
+            self.summary.note(event);
+            (self.beginning.bytes, self.beginning.summary) = (bytes.clone(), self.summary.clone());
+        }
+        if self.started.as_ref().is_some_and(|started| started.provenance.is_none()) {
+            return;
+        }
+        self.at_ms = self.at_ms.max(event.time.at_ms);
+        self.orders.note(event, bytes.start);
+        if let Some(rewind) = event.rewind() {
+            return self.go_back(rewind);
+        }
+        self.summary.note(event);
+        match &event.kind {
+            Kind::Measured(values) => self.measure(event.step, values),
+            Kind::CheckpointWritten(written) => {
+                // Another one of the same step has the same file.
+                self.checkpoints.retain(|saved| saved.file != written.file);
+                self.checkpoints.push(Saved {
+                    file: written.file.clone(),
+                    checksums: written.checksums,
+                    step: event.step,
+                    evaluated: self.evaluated.clone(),
+                    bytes: bytes.clone(),
+                    summary: self.summary.clone(),
+                });
+            }
+            Kind::LaneFinished(finished) => {
+                let for_good = matches!(finished.outcome, Outcome::Completed | Outcome::Diverged);
+                self.outcome = for_good.then(|| finished.outcome.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn measure(&mut self, step: Step, values: &Values) {
+        if step > self.measured {
+            self.evaluated.clear();
+            self.measured = step;
+        }
+        let is_made = |&(split, mode): &(Split, Mode)| {
+            evaluated(split, mode).iter().all(|metric| values.number(*metric).is_some())
+        };
+        self.evaluated.extend(PASSES.iter().filter(|pass| is_made(pass)));
+    }
+
+    /// The lane as it stood at an earlier state.
+    fn go_back(&mut self, rewind: Rewind) {
+        self.outcome = None;
+        self.checkpoints.retain(|saved| rewind.keeps(saved.step, Some(saved.bytes.start)));
+        let saved = self.checkpoints.last().unwrap_or(&self.beginning);
+        self.summary = LaneSummary { step: rewind.step, ..saved.summary.clone() };
+        self.measured = rewind.step;
+        self.evaluated = if saved.step == rewind.step { saved.evaluated.clone() } else { Vec::new() };
+    }
+}
