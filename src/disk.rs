@@ -1,13 +1,13 @@
-//! What a file system is asked to keep when the machine loses its power. Knows nothing of what the files are.
+//! Syncs folders, so that new names survive a power failure. Knows nothing of what the files are.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// Waits until the names in a folder are on the disk. A file system that has no such thing is no reason not to go on.
+/// Waits until the names in a folder are on the disk. On a file system that does not support this it does nothing.
 ///
 /// # Errors
-/// A folder that is not there, or what the disk says.
+/// Where the folder does not exist, or the disk reports an error.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder)?.sync_all() {
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {

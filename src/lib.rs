@@ -1,10 +1,10 @@
 //! skiplane trains plain and residual networks side by side and shows, layer by layer and step by step,
 //! what a residual connection does: live in the terminal, and again from the saved run log.
 //!
-//! The modules stand in the order of the floors of `docs/ARCHITECTURE.md`: each imports only from those
+//! The modules are listed in the order of the floors of `docs/ARCHITECTURE.md`: each imports only from those
 //! above it in this list.
 
-// 0: words, the plain data that everything speaks, and what all that write files ask of a disk.
+// 0: words, the plain data that all modules share, and syncing of folders.
 pub mod text;
 pub mod disk;
 pub mod units;
@@ -18,25 +18,25 @@ pub mod event;
 pub mod random;
 pub mod statistics;
 pub mod history;
-// 2: material.
+// 2: material: data sets, networks, run logs.
 pub mod datasets;
 pub mod nn;
 pub mod model;
 pub mod runlog;
-// 3: state, and what reads it.
+// 3: the state of the dashboard, and saved runs read into it.
 pub mod app;
 pub mod reading;
-// 4: work.
+// 4: work: the training loop.
 pub mod trainer;
-// 5: joints, the only threads and channels.
+// 5: joints: threads and channels.
 pub mod session;
 // 6: the state of the list of runs.
 pub mod catalog;
-// 7: pictures.
+// 7: pictures: themes, widgets, views.
 pub mod theme;
 pub mod widgets;
 pub mod views;
-// 8: street.
+// 8: street: the terminal and the command line.
 pub mod paths;
 pub mod headless;
 pub mod tui;

@@ -1,4 +1,4 @@
-//! The `skiplane` binary: hands the arguments to [`skiplane::cli`] and returns its exit status.
+//! The `skiplane` binary: passes the arguments to [`skiplane::cli`] and returns its exit status.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! Metrics: what is measured of a lane, as its log declares it. A metric is known by what it says of itself; of those that
-//! this program computes or knows more about, [`known`] has the declarations. Knows neither values nor screens.
+//! Metrics: what is measured of a lane, as its log declares it. A metric is identified by its declaration; [`known`]
+//! has those that this program computes or knows more about. Knows neither values nor screens.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,12 +19,12 @@ pub const BLOCK: &str = "block";
 /// The axis of a histogram's bins; always the last one.
 pub const BIN: &str = "bin";
 
-/// The most metrics and axes that a process keeps apart: their declarations are never given up, and a log that was made to
-/// exhaust the memory is refused instead.
+/// The most different metrics in a process. Their declarations are never freed, so a log made to exhaust the memory is
+/// refused.
 const MOST_DECLARED: usize = 16_384;
 /// The longest name of a metric or an axis, and the longest unit, in bytes.
 const LONGEST_NAME: usize = 200;
-/// The longest sentence on what a metric is, in bytes.
+/// The longest description of a metric, in bytes.
 const LONGEST_ABOUT: usize = 1_000;
 /// The most axes of a metric.
 const MOST_AXES: usize = 3;
@@ -38,8 +38,8 @@ pub enum Scale {
     Linear,
     /// Equal distances are equal ratios; only for metrics that are never negative.
     Log,
-    /// Equal distances are equal differences, and what counts is the distance from zero: for metrics of either
-    /// sign, which have no ratios.
+    /// Equal distances are equal differences, and the distance from zero matters: for metrics of either sign,
+    /// which have no ratios.
     #[serde(alias = "symmetric_log")]
     Signed,
 }
@@ -57,7 +57,7 @@ pub enum Better {
     None,
 }
 
-/// What a metric says of itself.
+/// The declaration of a metric.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Declaration {
     /// Its name in logs, exports and on screen.
@@ -66,7 +66,7 @@ pub struct Declaration {
     pub over: &'static [&'static str],
     /// Its unit; empty where it has none.
     pub unit: &'static str,
-    /// The scale that it is drawn on.
+    /// The scale on which it is drawn.
     pub scale: Scale,
     /// Which of two values is the better one.
     pub better: Better,
@@ -74,7 +74,7 @@ pub struct Declaration {
     pub about: &'static str,
 }
 
-/// A metric: a handle of its declaration, cheap to copy and compare. Two are equal where their declarations are.
+/// A metric: a handle to its declaration, cheap to copy and compare. Two are equal if their declarations are.
 #[derive(Clone, Copy)]
 pub struct Metric(&'static Declaration);
 
@@ -119,12 +119,12 @@ impl Metric {
         self.axes().first().copied()
     }
 
-    /// Whether it has numbers of each layer.
+    /// Whether it has numbers for each layer.
     pub fn is_of_layers(self) -> bool {
         self.shape() == Shape::Numbers && self.axis() == Some(LAYER)
     }
 
-    /// Whether it has numbers of each block.
+    /// Whether it has numbers for each block.
     pub fn is_of_blocks(self) -> bool {
         self.shape() == Shape::Numbers && self.axis() == Some(BLOCK)
     }
@@ -149,10 +149,10 @@ impl Metric {
         self.0.about
     }
 
-    /// The metric of a declaration; one whose name and axes are of a known metric is that one.
+    /// The metric of a declaration; the known one of that name and axes, if there is one.
     ///
     /// # Errors
-    /// Where it could be no metric, or too many are declared already.
+    /// Where the declaration is invalid, or too many are declared already.
     pub fn declare(text: &DeclarationText) -> Result<Metric, String> {
         text.check()?;
         let is_it = |metric: &&Metric| {
@@ -178,7 +178,7 @@ impl Metric {
 /// All metrics that are not known ones, by their declarations.
 static DECLARED: LazyLock<Mutex<HashMap<DeclarationText, Metric>>> = LazyLock::new(Mutex::default);
 
-/// A declaration as it is read.
+/// A declaration as read from a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 pub struct DeclarationText {
     /// See [`Declaration::name`].
@@ -274,7 +274,7 @@ impl fmt::Display for Metric {
 impl Serialize for Metric {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Declaration { name, over, unit, scale, better, about } = *self.0;
-        // Left out where they say nothing, but in binary form, where the place of a field is its name.
+        // Empty fields are left out, except in binary form, where fields go by their place.
         let all = !serializer.is_human_readable();
         let wanted =
             [true, all || !over.is_empty(), all || !unit.is_empty(), true, true, all || !about.is_empty()];
@@ -302,7 +302,7 @@ impl<'de> Deserialize<'de> for Metric {
     }
 }
 
-/// An axis that is neither of layers nor of blocks: it names its own points.
+/// An axis other than layers and blocks: it names its own points.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Axis {
     /// Its name.
@@ -311,7 +311,7 @@ pub struct Axis {
     pub points: Points,
 }
 
-/// The points of an axis, in order. Serialised, a list of numbers or of names.
+/// The points of an axis, in order. Serialised as a list of numbers or of names.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Points {
     /// Numbers.
@@ -320,7 +320,7 @@ pub enum Points {
     Names(Vec<String>),
 }
 
-/// How points are written where a list does not tell what it is of.
+/// How points are written in binary formats, where a list does not show the type of its items.
 #[derive(Serialize, Deserialize)]
 enum Tagged {
     Numbers(Vec<f64>),
@@ -374,7 +374,7 @@ impl Points {
         self.len() == 0
     }
 
-    /// The name of one, as it is shown: may be of any characters.
+    /// The name of one, for display; may contain any characters.
     pub fn label(&self, at: usize) -> Option<String> {
         match self {
             Points::Numbers(all) => all.get(at).map(f64::to_string),

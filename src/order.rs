@@ -1,5 +1,5 @@
-//! What a lane that trains can be told to do, the same type from a key, the control socket or the command line to
-//! the trainer and the log. Plain data: it knows neither how orders travel nor who carries them out.
+//! The orders that a training lane can be given, one type from the key, the control socket or the command line to
+//! the trainer and the log. Plain data: knows neither how orders are sent nor who carries them out.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -14,7 +14,7 @@ use crate::units::Step;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
-    /// Wait after the current step.
+    /// Pause after the current step.
     Pause,
     /// Go on.
     Resume,
@@ -24,7 +24,7 @@ pub enum Order {
     Stop,
     /// End this lane alone, with a checkpoint; it stays ended while other lanes of its run have steps left.
     StopLane,
-    /// Make so many steps, then pause.
+    /// Make this many steps, then pause.
     Step(NonZeroU64),
     /// Change the learning rate from the next step on.
     LearningRate(RateChange),
@@ -42,7 +42,7 @@ pub enum RateChange {
     Value(Positive),
 }
 
-/// A number above zero that is finite and not zero as f32 either, in which updates are computed.
+/// A finite number above zero that stays above zero as f32, in which updates are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Positive(f64);
@@ -64,15 +64,15 @@ pub struct LaneOrder {
 /// An order that was carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taken {
-    /// The updates made before.
+    /// The number of updates made before it.
     pub step: Step,
     /// What was done.
     pub order: Order,
 }
 
 impl Order {
-    /// Whether the lane must be given the order again at the same step to stay the same when it is trained again from
-    /// an earlier state. Pauses and checkpoints change nothing, and a run that was stopped is resumed to go on.
+    /// Whether the order must be repeated at the same step when the lane is trained again from an earlier state, for
+    /// the same result. Pauses and checkpoints change nothing, and a stopped run is resumed in order to go on.
     pub fn is_obeyed_again(&self) -> bool {
         matches!(self, Order::LearningRate(_) | Order::Note(_) | Order::StopLane)
     }
@@ -91,7 +91,7 @@ impl From<Order> for LaneOrder {
 }
 
 impl fmt::Display for Order {
-    /// In words, without characters that a terminal would obey.
+    /// In words, with characters unsafe for a terminal replaced.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Order::Pause => f.write_str("pause"),
@@ -108,7 +108,7 @@ impl fmt::Display for Order {
 }
 
 impl fmt::Display for RateChange {
-    /// As it is typed: `0.01`, or `x0.1` for a factor.
+    /// As the user types it: `0.01`, or `x0.1` for a factor.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RateChange::Factor(factor) => write!(f, "x{factor}"),
@@ -175,12 +175,12 @@ impl Note {
     /// The longest text, in bytes.
     pub const MOST_BYTES: usize = 400;
 
-    /// The text, which may hold characters that a terminal would obey.
+    /// The text, which may contain characters unsafe for a terminal.
     pub fn text(&self) -> &str {
         &self.0
     }
 
-    /// As much of a text as a note holds; none where nothing is left.
+    /// The part of a text that fits into a note; none where that is blank.
     pub fn cut(text: &str) -> Option<Note> {
         let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let end = line.floor_char_boundary(Note::MOST_BYTES.min(line.len()));

@@ -1,4 +1,4 @@
-//! Where runs are kept, and whether a folder can be written to. Knows nothing of what stands in them.
+//! Where runs are kept, and whether a folder can be written to. Knows nothing of what is in them.
 
 use std::fs;
 use std::io;
@@ -25,11 +25,11 @@ pub enum RunsOrigin {
 #[error("expected a home folder to keep runs in, found none; name one with `--runs DIR`")]
 pub struct NoHome;
 
-/// The folder of runs: the one given, else `runs` of the working directory where that exists, else `runs` in
+/// The folder of runs: the one given, else `runs` in the working directory if it exists, else `runs` in
 /// the user's data folder. It need not exist.
 ///
 /// # Errors
-/// Where none is given and the user has no home folder.
+/// If none is given and the user has no home folder.
 pub fn runs_folder(given: Option<&Path>) -> Result<(PathBuf, RunsOrigin), NoHome> {
     if let Some(given) = given {
         return Ok((given.to_owned(), RunsOrigin::Given));
@@ -45,7 +45,7 @@ pub fn runs_folder(given: Option<&Path>) -> Result<(PathBuf, RunsOrigin), NoHome
 /// Checks by writing that files can be created in a folder, or in the nearest folder above it that exists.
 ///
 /// # Errors
-/// Says why they cannot.
+/// Why they cannot.
 pub fn check_writable(folder: &Path) -> io::Result<()> {
     let existing =
         folder.ancestors().find(|path| path.as_os_str().is_empty() || fs::exists(path).unwrap_or(false));

@@ -1,5 +1,5 @@
-//! The layers and blocks of a lane, as its log names them: all that whoever reads the log may know of the network. All but
-//! names may be left out. What trains here describes itself more closely, as a [`Topology`].
+//! The layers and blocks of a lane, as its log names them: all that a reader of the log knows of the network.
+//! Everything but names may be left out. Networks of this program have a more detailed description, [`Topology`].
 
 use std::fmt;
 
@@ -16,9 +16,9 @@ pub const PROJECTION: &str = "projection";
 /// A layer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layer {
-    /// Its name, as a rule that of its weight in the checkpoint, without `.weight`.
+    /// Its name, usually that of its weight in the checkpoint, without `.weight`.
     pub name: String,
-    /// What it is, in a word or two; empty where that is not told.
+    /// What it is, in a word or two; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub kind: String,
     /// The stage it belongs to, from 1.
@@ -27,17 +27,17 @@ pub struct Layer {
     /// The block it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<BlockIdx>,
-    /// Its place in the depth of the network, from 1, by which layers of lanes are aligned; its place among the layers
-    /// where it is not told.
+    /// Its place in the depth of the network, from 1, by which layers of lanes are aligned; where absent, its place
+    /// among the layers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depth: Option<usize>,
-    /// The shape of its output for one sample; empty where it is not told.
+    /// The shape of its output for one sample; may be empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub output: Vec<usize>,
     /// Its trainable parameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<u64>,
-    /// Its multiply-adds forward for one sample.
+    /// Multiply-adds of its forward pass for one sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multiply_adds: Option<u64>,
 }
@@ -50,7 +50,7 @@ pub struct Block {
     /// The stage it belongs to, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<usize>,
-    /// What is added to its branch, in a word or two; none for a block of a plain network.
+    /// What is added to its residual branch, in a word or two; none for a block of a plain network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shortcut: Option<String>,
     /// Its layers.
@@ -80,13 +80,13 @@ impl Structure {
         self.layer(at).and_then(|layer| layer.depth).unwrap_or(at.0 + 1)
     }
 
-    /// Trainable parameters of all layers; none where one of them does not tell.
+    /// Trainable parameters of all layers; none where that of any layer is absent.
     pub fn parameters(&self) -> Option<u64> {
         let all = self.layers.iter().map(|layer| layer.parameters);
         all.sum::<Option<u64>>().filter(|_| !self.layers.is_empty())
     }
 
-    /// Whether any block has something added to its branch.
+    /// Whether any block has something added to its residual branch.
     pub fn has_shortcuts(&self) -> bool {
         self.blocks.iter().any(|block| block.shortcut.is_some())
     }
@@ -122,7 +122,7 @@ fn dimensions(shape: ImageShape, kind: LayerKind) -> Vec<usize> {
     if kind == LayerKind::Head { vec![channels] } else { vec![channels, height, width] }
 }
 
-/// The shape of an output, as it is shown: `8x16x16`.
+/// The shape of an output, for display: `8x16x16`.
 pub struct Dimensions<'a>(pub &'a [usize]);
 
 impl fmt::Display for Dimensions<'_> {

@@ -1,5 +1,5 @@
 //! Text to be shown: numbers as people read them, and text from files, logs and sockets made safe to print, without
-//! control characters, escape sequences and letters that turn the direction of a line.
+//! control characters, escape sequences and characters that change the direction of a line.
 
 mod number;
 
@@ -8,29 +8,29 @@ pub use number::{duration, grouped, percent, short};
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Text for people, in a line: every hostile character is replaced by U+FFFD, so that a name from a file or a log can
+/// One line of text for people: every unsafe character is replaced by U+FFFD, so that a name from a file or a log can
 /// never reach the terminal as a command.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if is_hostile(c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// Text for people, in lines: as [`printable`], but new lines stay.
+/// Lines of text for people: as [`printable`], but keeps newlines.
 pub fn printable_lines(text: &str) -> String {
     text.chars().map(|c| if is_hostile(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
-/// Text for tables that programs read and people look at: hostile characters but new lines are written `\u{1b}`.
+/// Text for tables that both programs and people read: unsafe characters other than newlines are written as `\u{1b}`.
 pub fn escaped(text: &str) -> Cow<'_, str> {
     replaced(text, |c, out| write!(out, "{}", c.escape_unicode()))
 }
 
-/// JSON or TOML that says the same with hostile characters as `\u001b`: they stand nowhere but in strings.
+/// Equivalent JSON or TOML with unsafe characters written as `\u001b`; they occur only within strings.
 pub fn escaped_json(json: &str) -> Cow<'_, str> {
-    // All of them are of the first plane, so one unit is enough.
+    // All of them are in the basic multilingual plane, so one unit is enough.
     replaced(json, |c, out| write!(out, "\\u{:04x}", u32::from(c)))
 }
 
-/// Whether a text would be printed as it is.
+/// Whether [`printable`] would leave a text unchanged.
 pub fn is_printable(text: &str) -> bool {
     !text.contains(is_hostile)
 }

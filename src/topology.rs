@@ -1,4 +1,4 @@
-//! The shape of a network as plain data: its weight layers and blocks in order, and what a step of it costs.
+//! The shape of a network as plain data: its weight layers and blocks in order, and what a step costs.
 //! Knows neither tensors nor how the network computes.
 
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ impl ShortcutKind {
     }
 }
 
-/// The part a weight layer plays.
+/// The role of a weight layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LayerKind {
@@ -62,18 +62,18 @@ impl LayerKind {
 pub struct Layer {
     /// The name of its weight in a PyTorch state dict, without `.weight`: `layer1.0.conv1`.
     pub name: String,
-    /// The part it plays.
+    /// Its role.
     pub kind: LayerKind,
     /// The block it belongs to; none for stem and head.
     pub block: Option<BlockIdx>,
-    /// Its place among the layers that count toward the depth, from 1; a projection shares the number of
-    /// its block's second convolution, so that layers of two lanes are aligned by it.
+    /// Its place among the layers that count toward the depth, from 1, by which layers of lanes are aligned;
+    /// a projection shares the number of its block's second convolution.
     pub depth: usize,
     /// The shape of its output for one image.
     pub output: ImageShape,
     /// Its trainable parameters, with those of its batch norm or bias.
     pub parameters: u64,
-    /// Its multiply-adds forward for one image.
+    /// Multiply-adds of its forward pass for one image.
     pub multiply_adds: u64,
 }
 
@@ -86,7 +86,7 @@ pub struct Block {
     pub stage: usize,
     /// What it adds to its residual branch.
     pub shortcut: ShortcutKind,
-    /// Its weight layers, in order: first, second convolution, then the projection where it has one.
+    /// Its weight layers, in order: first and second convolution, then the projection if it has one.
     pub layers: Vec<LayerIdx>,
 }
 
@@ -109,7 +109,7 @@ impl Topology {
         self.layers.iter().map(|layer| layer.parameters).sum()
     }
 
-    /// Multiply-adds of one image forward; a training step costs about three times that.
+    /// Multiply-adds of the forward pass for one image; a training step costs about three times that.
     pub fn multiply_adds(&self) -> u64 {
         self.layers.iter().map(|layer| layer.multiply_adds).sum()
     }

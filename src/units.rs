@@ -1,4 +1,4 @@
-//! Indices and counts as types, so that a layer cannot be taken for a block nor a step for an epoch.
+//! Indices and counts as types, so that a layer cannot be mistaken for a block, or a step for an epoch.
 //! Knows nothing of what they index.
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What a lane has declared up to some record: by that alone values can be understood.
+//! The metrics and axes that a lane has declared up to some record, which values are checked against.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::metric::{Axis, BLOCK, LAYER, Metric, Shape};
 
 /// The most metrics and the most axes of a lane.
 const MOST_OF_A_LANE: usize = 4_096;
-/// The most numbers or histograms that a metric has at a step.
+/// The most numbers or histograms of a metric at a step.
 const MOST_VALUES: usize = 1 << 20;
 
 /// Metrics and axes of a lane, and how long the axes are.
@@ -21,10 +21,10 @@ pub struct Declared {
 }
 
 impl Declared {
-    /// Takes in an event.
+    /// Registers what an event declares.
     ///
     /// # Errors
-    /// Where it declares what contradicts what was declared before, in words; nothing is taken in then.
+    /// Where it contradicts an earlier declaration, says how; then nothing is registered.
     pub fn note(&mut self, event: &RunEvent) -> Result<(), String> {
         match &event.kind {
             Kind::LaneStarted(started) => {
@@ -93,7 +93,7 @@ impl Declared {
         &self.metrics
     }
 
-    /// The axes that are neither of layers nor of blocks.
+    /// The axes other than layers and blocks.
     pub fn axes(&self) -> &[Axis] {
         &self.axes
     }
@@ -103,7 +103,7 @@ impl Declared {
         self.axes.iter().find(|axis| axis.name == name)
     }
 
-    /// The place of a metric by its name, which is looked for from `from` on first.
+    /// The place of a metric by its name; the place `from` is tried first.
     pub fn place(&self, name: &[u8], from: usize) -> Option<usize> {
         let is_it = |metric: &Metric| metric.name().as_bytes() == name;
         match self.metrics.get(from) {
@@ -126,7 +126,7 @@ impl Declared {
         metric.axes().iter().try_fold(1usize, |width, axis| width.checked_mul(self.length(axis)?))
     }
 
-    /// Why a value is none of a metric; nothing where it is one.
+    /// Why a value does not fit a metric; none where it does.
     pub fn mismatch(&self, metric: Metric, value: &Value) -> Option<String> {
         let expected = self.width(metric).unwrap_or(0);
         let (found, what) = match (metric.shape(), value) {

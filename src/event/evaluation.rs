@@ -1,11 +1,11 @@
-//! Evaluations: passes over a fixed set of images without an update. Each has a loss and an error, which are metrics of
-//! their own by the images looked at and by what batch norm normalised with.
+//! Evaluations: passes over a fixed set of images without an update. Each gives a loss and an error; they are separate
+//! metrics for each set of images and each mode of batch norm.
 
 use serde::{Deserialize, Serialize};
 
 use crate::metric::{Metric, known};
 
-/// The part of the data an evaluation looked at.
+/// The images an evaluation used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
@@ -15,13 +15,13 @@ pub enum Split {
     Test,
 }
 
-/// What batch norm normalised by during an evaluation.
+/// The statistics that batch norm used during an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Running statistics, as at inference.
     Eval,
-    /// Statistics of the batch itself, as while training.
+    /// Statistics of the batch itself, as in training.
     Batch,
 }
 

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 
 /// Counts of values by sign and binary exponent.
 ///
-/// Bin 0..32 hold negative values from the largest magnitude to the smallest, bin 32 holds zeros (and
+/// Bins 0..32 hold negative values from the largest magnitude to the smallest, bin 32 holds zeros (and
 /// magnitudes below 2^-24), bins 33..65 hold positive values from the smallest magnitude to the largest.
-/// A magnitude m falls by e = floor(log2 m): bin 33 + (e + 24) for positive, 31 - (e + 24) for negative
-/// ones, with e clamped to at most 7. NaN and infinities are counted apart.
+/// A magnitude m has e = floor(log2 m), at most 7, and falls into bin 33 + (e + 24) if positive, 31 - (e +
+/// 24) if negative. NaN and infinities are counted separately.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Histogram {
-    /// The bin that `counts` begins with; empty bins at both ends are left out.
+    /// The first bin in `counts`; empty bins at both ends are left out.
     pub first: u8,
     /// Counts of the bins from `first` on.
     pub counts: Vec<u32>,
@@ -29,12 +29,12 @@ impl Histogram {
     pub const BINS: usize = 65;
     /// The bin of zeros.
     pub const ZERO_BIN: usize = 32;
-    /// The smallest binary exponent that is told from zero.
+    /// The smallest binary exponent that is distinguished from zero.
     pub const LEAST_EXPONENT: i32 = -24;
     /// The largest binary exponent with a bin of its own; larger ones share it.
     pub const GREATEST_EXPONENT: i32 = 7;
 
-    /// Trims full counts to the bins between the first and the last that hold something.
+    /// Trims the counts of all bins to those between the first and the last that are not empty.
     pub fn from_bins(bins: &[u32; Self::BINS], non_finite: u32) -> Histogram {
         let Some(first) = bins.iter().position(|&n| n > 0) else {
             return Histogram { non_finite, ..Histogram::default() };
@@ -43,12 +43,12 @@ impl Histogram {
         Histogram { first: first as u8, counts: bins[first..=last].to_vec(), non_finite }
     }
 
-    /// The bin behind its last one.
+    /// The bin after its last one.
     pub fn end(&self) -> usize {
         usize::from(self.first) + self.counts.len()
     }
 
-    /// The counts of both.
+    /// The sum of both.
     pub fn plus(&self, other: &Histogram) -> Histogram {
         let mut bins = self.bins();
         for (sum, more) in bins.iter_mut().zip(other.bins()) {
@@ -57,7 +57,7 @@ impl Histogram {
         Histogram::from_bins(&bins, self.non_finite.saturating_add(other.non_finite))
     }
 
-    /// The count of every bin; bins that a broken log puts outside are left out.
+    /// The count of every bin; bins out of range, as in a damaged log, are left out.
     pub fn bins(&self) -> [u32; Self::BINS] {
         let mut bins = [0; Self::BINS];
         for (bin, count) in bins.iter_mut().skip(usize::from(self.first)).zip(&self.counts) {

@@ -7,23 +7,23 @@ use super::wire::{Float, Floats};
 use crate::metric::{LAYER, Metric};
 use crate::units::LayerIdx;
 
-/// Values by their metrics, in the order in which they were added. Serialised, an object with a member for each metric.
+/// Values by metric, in the order in which they were added. Serialised as an object with a member for each metric.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Values(Vec<(Metric, Value)>);
 
 /// The value of a metric.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Of a metric over no axis.
+    /// Of a metric without axes.
     Number(f32),
     /// Of a metric over one or more axes, the last one fastest.
     Numbers(Vec<f32>),
-    /// Of a metric whose last axis is of bins.
+    /// Of a metric whose last axis is the bins.
     Histograms(Vec<Histogram>),
 }
 
 impl Values {
-    /// Adds a value, in place of one of the same metric.
+    /// Adds a value, or replaces that of the same metric.
     pub fn insert(&mut self, metric: Metric, value: Value) {
         match self.0.iter_mut().find(|(other, _)| *other == metric) {
             Some((_, old)) => *old = value,
@@ -31,19 +31,19 @@ impl Values {
         }
     }
 
-    /// Adds a value of a metric that is known not to be there.
+    /// Adds a value of a metric known to have none yet.
     pub fn push_new(&mut self, metric: Metric, value: Value) {
         self.0.push((metric, value));
     }
 
-    /// With a number.
+    /// Adds a number.
     #[must_use]
     pub fn with(mut self, metric: Metric, number: f32) -> Values {
         self.insert(metric, Value::Number(number));
         self
     }
 
-    /// With these, too.
+    /// Adds all of these.
     #[must_use]
     pub fn and(mut self, more: Values) -> Values {
         more.0.into_iter().for_each(|(metric, value)| self.insert(metric, value));
@@ -55,7 +55,7 @@ impl Values {
         self.0.iter().find(|(other, _)| *other == metric).map(|(_, value)| value)
     }
 
-    /// The number of a metric that is one.
+    /// The number of a metric without axes.
     pub fn number(&self, metric: Metric) -> Option<f32> {
         match self.get(metric)? {
             Value::Number(number) => Some(*number),
@@ -89,12 +89,12 @@ impl Values {
         self.0.is_empty()
     }
 
-    /// Gives up what is not wanted.
+    /// Keeps the values of the wanted metrics only.
     pub fn retain(&mut self, mut wanted: impl FnMut(Metric) -> bool) {
         self.0.retain(|(metric, _)| wanted(*metric));
     }
 
-    /// What runs over layers cut down to these, ascending; all else as it is.
+    /// Reduces metrics over layers to these layers, ascending; others stay unchanged.
     #[must_use]
     pub fn narrowed(mut self, layers: &[LayerIdx]) -> Values {
         for (_, value) in self.0.iter_mut().filter(|(metric, _)| metric.axis() == Some(LAYER)) {

@@ -8,12 +8,12 @@ use std::fmt;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// An f32 in its form for the log.
+/// An f32 as the log has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Float(pub f32);
 
 impl Float {
-    /// A number that JSON lacks, by its name.
+    /// A non-finite number from its name.
     pub fn special(name: &str) -> Option<Float> {
         match name {
             "NaN" => Some(Float(f32::NAN)),
@@ -103,7 +103,7 @@ pub mod hex {
     }
 }
 
-/// A column of floats in its form for the log.
+/// A column of floats as the log has it.
 pub(super) struct Floats<'a>(pub(super) &'a [f32]);
 
 impl Serialize for Floats<'_> {

@@ -1,5 +1,5 @@
-//! The metrics that this program computes, or knows more about than their declarations say: a line each. A view, a health
-//! rule or a comparison that is made for one of them names it by its constant here.
+//! The metrics that this program computes, or knows more about than their declarations say, one a line. Views, health
+//! rules and comparisons made for one of them refer to its constant here.
 
 use super::{Better, Declaration, Metric, Scale};
 

@@ -21,17 +21,17 @@ pub fn short(value: f64) -> String {
     text.replace(".0e", "e")
 }
 
-/// Trailing zeros after the point go, but for one place: `0.1000` is `0.1`, `12.00` is `12`.
+/// Removes trailing zeros after the point: `0.1000` is `0.1`, `12.00` is `12`.
 fn trimmed(text: &str) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A share of 0 to 1 in percent: `8.2%`.
+/// A share, 0 to 1, in percent: `8.2%`.
 pub fn percent(share: f32) -> String {
     if share.is_finite() { format!("{:.1}%", f64::from(share) * 100.0) } else { short(share.into()) }
 }
 
-/// A count with its thousands apart: `12,345`.
+/// A count with thousands separators: `12,345`.
 pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
