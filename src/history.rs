@@ -2,9 +2,9 @@
 //! point of another axis, or a histogram for each. Knows neither what is measured nor how it is drawn.
 //!
 //! A history is exact up to a bound. Beyond it, neighbouring records are merged in aligned groups of a power of two:
-//! the row `i` of level `k` covers the records from `i * 2^k` on, so that a row that is full never changes any more, and
-//! levels can be computed from one another. A merged row keeps minimum, maximum, first, last, mean, count and the number
-//! of values that are not finite, so no spike and no NaN is lost at any level.
+//! the row `i` of level `k` covers the records from `i * 2^k` on, so that a full row never changes, and each level can
+//! be computed from the one below. A merged row keeps minimum, maximum, first, last, mean, count and the number of
+//! values that are not finite, so no spike and no NaN is lost at any level.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -16,19 +16,19 @@ mod bytes;
 /// How much a history holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Up to this many records it is exact.
+    /// The most records that are kept exactly.
     pub exact: usize,
-    /// The most rows of a longer one, at least 2.
+    /// The most merged rows beyond that, at least 2.
     pub merged: usize,
 }
 
 impl Bounds {
-    /// Of single numbers. A frame goes over all rows of a curve, so they are no more than the widest of screens can show
-    /// many times over.
+    /// For single numbers. Each frame goes over all rows of a curve, so there are only a few times as many as the
+    /// widest screen can show.
     pub const SCALARS: Bounds = Bounds { exact: 8_192, merged: 8_192 };
-    /// Of a number for each layer or block: 20 metrics of 57 layers take at most 20 x 57 x 1,024 x 24 bytes, 28 MB.
+    /// For a number for each layer or block: 20 metrics of 57 layers take at most 20 x 57 x 1,024 x 24 bytes, 28 MB.
     pub const COLUMNS: Bounds = Bounds { exact: 4_096, merged: 1_024 };
-    /// Of histograms. Beyond, they are added up.
+    /// For histograms, which are added up when merged.
     pub const HISTOGRAMS: Bounds = Bounds { exact: 256, merged: 256 };
 }
 
@@ -44,13 +44,13 @@ struct Moment {
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Span {
-    /// The step of the first.
+    /// The step of the first record.
     pub first_step: Step,
-    /// The step of the last.
+    /// The step of the last record.
     pub last_step: Step,
-    /// When the last was made, in milliseconds since the run started.
+    /// When the last record was made, in milliseconds since the run started.
     pub at_ms: f64,
-    /// How many there are.
+    /// The number of records.
     pub count: u64,
 }
 
@@ -83,14 +83,14 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// The cell of one value.
+    /// The cell for one value.
     pub fn of(value: f32) -> Cell {
         let kept = if value.is_finite() { value } else { f32::NAN };
         let non_finite = u32::from(!value.is_finite());
         Cell { min: kept, max: kept, first: value, last: value, mean: kept, non_finite }
     }
 
-    /// Takes one more value to the `count` that there are; `share` is what it makes of all then.
+    /// Adds a value to a cell of `count` values; `share` is 1 / (`count` + 1).
     fn add(&mut self, count: u64, share: f64, value: f32) {
         if self.non_finite > 0 || !value.is_finite() {
             *self = self.merge(count, Cell::of(value), 1);
@@ -102,7 +102,7 @@ impl Cell {
         self.mean += ((f64::from(value) - f64::from(self.mean)) * share) as f32;
     }
 
-    /// What several numbers of one row are together: their extent, and the means of their ends and means.
+    /// Combines several numbers of one row: their overall extent, and the means of their first, last and mean values.
     pub fn across(cells: impl Iterator<Item = Cell>) -> Option<Cell> {
         let (mut all, mut count) = (None::<Cell>, 0.0);
         for cell in cells {
@@ -127,7 +127,7 @@ impl Cell {
         all
     }
 
-    /// The cell of this one's `count` values and then `later`'s `more`.
+    /// The cell for this one's `count` values followed by `later`'s `more` values.
     fn merge(self, count: u64, later: Cell, more: u64) -> Cell {
         let finite = |cell: Cell, count: u64| count.saturating_sub(cell.non_finite.into()) as f64;
         let mean = match [finite(self, count), finite(later, more)] {
@@ -147,7 +147,7 @@ impl Cell {
     }
 }
 
-/// One number at a record, or over neighbouring ones.
+/// One number at a record, or over merged records.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     /// The step of its first record.
@@ -163,13 +163,13 @@ pub struct Point {
 }
 
 impl Point {
-    /// Of the records that a span covers.
+    /// The point for the records that a span covers.
     pub fn new(span: Span, cell: Cell) -> Point {
         let Span { first_step, last_step, at_ms, count } = span;
         Point { first_step, last_step, at_ms, count, cell }
     }
 
-    /// This point's records and then `later`'s.
+    /// The point for this one's records followed by `later`'s.
     pub fn merge(self, later: Point) -> Point {
         let cell = self.cell.merge(self.count, later.cell, later.count);
         Point { first_step: self.first_step, count: self.count.saturating_add(later.count), cell, ..later }
@@ -191,7 +191,7 @@ impl Point {
     }
 }
 
-/// All values of a record, or of neighbouring ones.
+/// All values of a record, or of merged records.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     /// The records.
@@ -212,7 +212,7 @@ impl<'a> Row<'a> {
         Row { span: Span::of(step, 0.0), values: Values::Exact(values) }
     }
 
-    /// One number of it; none outside, and none of histograms.
+    /// One number of it; none out of range or in a row of histograms.
     pub fn cell(&self, column: usize) -> Option<Cell> {
         match self.values {
             Values::Exact(values) => values.get(column).map(|value| Cell::of(*value)),
@@ -221,7 +221,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// What several numbers of it are together: their extent and the mean of their last values.
+    /// Combines several of its numbers: their overall extent and the mean of their last values, see [`Cell::across`].
     pub fn across(&self, columns: std::ops::Range<usize>) -> Option<Cell> {
         if columns.len() == 1 {
             return self.cell(columns.start);
@@ -239,7 +239,7 @@ impl<'a> Row<'a> {
         Some(Point::new(self.span, self.cell(column)?))
     }
 
-    /// One histogram of it, the sum of those of its records.
+    /// One histogram of it: the sum over its records.
     pub fn histogram(&self, column: usize) -> Option<&'a Histogram> {
         match self.values {
             Values::Histograms(all) => all.get(column),
@@ -259,7 +259,7 @@ pub struct History {
     level: u32,
 }
 
-/// Row by row.
+/// One row after the other.
 #[derive(Clone, Debug, PartialEq)]
 enum Rows {
     Exact { moments: Vec<Moment>, values: Vec<f32> },
@@ -285,9 +285,9 @@ impl History {
         History { width, rows, bounds, level: 0 }
     }
 
-    /// Adds a record of numbers. One of another width is left out: only a broken log has such. A step that a merged row
-    /// covers already is passed over: it is made again, since the run went on from a checkpoint within that row. Else a
-    /// step that is not later than the last takes back what was recorded from there on.
+    /// Adds a record of numbers. A record of another width, as in a damaged log, is ignored. So is a step that a merged
+    /// row already covers: it is repeated because the run went on from a checkpoint within that row. Otherwise a step
+    /// that is not later than the last one first rewinds the history to it.
     pub fn push(&mut self, step: Step, at_ms: f64, numbers: &[f32]) {
         if numbers.len() != self.width || matches!(self.rows, Rows::Histograms { .. }) {
             return;
@@ -316,7 +316,7 @@ impl History {
         }
     }
 
-    /// Adds a record of histograms, as [`History::push`] does one of numbers.
+    /// Adds a record of histograms, as [`History::push`] adds one of numbers.
     pub fn push_histograms(&mut self, step: Step, at_ms: f64, more: &[Histogram]) {
         if more.len() != self.width || !matches!(self.rows, Rows::Histograms { .. }) {
             return;
@@ -338,7 +338,8 @@ impl History {
         }
     }
 
-    /// Makes room for a record of a step: whether it goes into the last row; none where that step is covered.
+    /// Makes room for a record of a step. Whether it is merged into the last row; none where the step is
+    /// already covered.
     fn make_room(&mut self, step: Step) -> Option<bool> {
         self.rewind(step);
         let last = self.len().checked_sub(1).and_then(|at| self.span(at));
@@ -356,13 +357,13 @@ impl History {
             while self.len() >= self.bounds.merged.max(2) {
                 self.halve();
             }
-            // The row that was the last may have room by now.
+            // After merging, the last row may have room.
             return self.make_room(step);
         }
         Some(false)
     }
 
-    /// Takes back everything from `step` on. A merged row that reaches over it stays whole: the steps that it covers are
+    /// Removes everything from `step` on. A merged row that extends past it stays whole, since the steps it covers are
     /// made again.
     pub fn rewind(&mut self, step: Step) {
         match &mut self.rows {
@@ -384,7 +385,7 @@ impl History {
         }
     }
 
-    /// Turns exact rows to those of the lowest level at which they are few enough; others stay as they are.
+    /// Merges exact rows to the lowest level at which they are few enough; does nothing if they are merged already.
     fn merge_exact(&mut self) {
         let Rows::Exact { moments, values } = &self.rows else { return };
         let most = self.bounds.merged.max(2);
@@ -452,7 +453,7 @@ fn pair<T: Clone>(
     values.truncate(rows.div_ceil(2) * width);
 }
 
-/// What is in it.
+/// Reading a history.
 impl History {
     /// Numbers or histograms a record.
     pub fn width(&self) -> usize {
@@ -467,7 +468,7 @@ impl History {
         }
     }
 
-    /// Whether nothing was recorded.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -501,7 +502,7 @@ impl History {
         (0..self.len()).map(|at| self.row(at).unwrap_or_else(|| unreachable!("it is below the length")))
     }
 
-    /// One number over time; nothing for one that there is not, and of histograms.
+    /// One number over time; empty for a number out of range or a history of histograms.
     pub fn points(&self, column: usize) -> impl DoubleEndedIterator<Item = Point> + ExactSizeIterator + '_ {
         let has_column = column < self.width && !matches!(self.rows, Rows::Histograms { .. });
         let rows = if has_column { self.len() } else { 0 };
@@ -522,7 +523,7 @@ impl History {
         self.row(self.len().checked_sub(1)?)
     }
 
-    /// What stood at `step`: the row that covers it, else the one before it.
+    /// The row that covers `step`, else the last one before it.
     pub fn at(&self, step: Step) -> Option<Row<'_>> {
         let after = match &self.rows {
             Rows::Exact { moments, .. } => moments.partition_point(|moment| moment.step <= step),
@@ -533,8 +534,8 @@ impl History {
         self.row(after.checked_sub(1)?)
     }
 
-    /// One number over the steps from `first` to `last` in at most `most` points, but at least 2: at the first level that
-    /// has no more. Rows that reach over an end are taken whole.
+    /// One number over the steps from `first` to `last`, at the lowest level that has at most `most` points (at least
+    /// 2). Rows that extend past an end are included whole.
     pub fn level(&self, column: usize, steps: (Step, Step), most: usize) -> Vec<Point> {
         let of_rows = |steps: (Step, Step)| {
             let begin = self.rows().position(|row| row.span.last_step >= steps.0).unwrap_or(self.len());
@@ -563,7 +564,7 @@ impl History {
         self.points(column).reduce(Point::merge)
     }
 
-    /// The most bytes that a number takes once so many records were made.
+    /// The most bytes that each number takes after this many records.
     pub fn bytes_of(bounds: Bounds, records: u64) -> usize {
         match usize::try_from(records) {
             Ok(records) if records <= bounds.exact => records * size_of::<f32>(),

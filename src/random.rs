@@ -30,7 +30,7 @@ pub fn below(random: &mut Xoshiro256PlusPlus, count: u64) -> u64 {
     ((u128::from(random.next_u64()) * u128::from(count)) >> 64) as u64
 }
 
-/// Puts the items in a random order (Fisher and Yates), with one draw for each item but one.
+/// Shuffles the items (Fisher and Yates), with one draw for each item but one.
 pub fn shuffle<T>(random: &mut Xoshiro256PlusPlus, items: &mut [T]) {
     for last in (1..items.len()).rev() {
         items.swap(last, below(random, last as u64 + 1) as usize);

@@ -1,12 +1,11 @@
-//! A history as bytes of this machine's order, as an index keeps it. Bytes that are not those of a history are refused,
-//! whatever they are.
+//! A history as bytes in native order, as an index stores it. Any bytes that are not a valid history are rejected.
 
 use bytemuck::Pod;
 
 use super::{Bounds, Cell, History, Moment, Rows, Span};
 use crate::event::Histogram;
 
-/// What the rows are of.
+/// The kinds of rows.
 const EXACT: u64 = 0;
 const MERGED: u64 = 1;
 const HISTOGRAMS: u64 = 2;
@@ -32,7 +31,7 @@ impl History {
             }
             Rows::Histograms { spans, histograms } => {
                 bytes.extend_from_slice(bytemuck::cast_slice(spans));
-                // Of each its first bin, its number of counts, its count of what is not finite, and the counts.
+                // For each: its first bin, the number of counts, the count of non-finite values, and the counts.
                 let mut words: Vec<u32> = Vec::new();
                 for Histogram { first, counts, non_finite } in histograms {
                     words.extend([u32::from(*first), counts.len() as u32, *non_finite]);
@@ -44,7 +43,8 @@ impl History {
         bytes
     }
 
-    /// From what [`History::to_bytes`] gave of a history of this width within these bounds; none where that is not it.
+    /// Restores what [`History::to_bytes`] wrote, of a history of this width within these bounds; none if the bytes
+    /// are not valid.
     pub fn from_bytes(bytes: &[u8], width: usize, bounds: Bounds) -> Option<History> {
         let (head, rest) = bytes.split_at_checked(size_of::<[u64; 4]>())?;
         let [kind, found, rows, level] = bytemuck::pod_read_unaligned::<[u64; 4]>(head);
@@ -75,14 +75,14 @@ impl History {
     }
 }
 
-/// So many values from the start of bytes.
+/// The first `count` values in bytes.
 fn take<T: Pod>(bytes: &[u8], count: usize) -> Option<Vec<T>> {
     let taken = bytes.get(..count.checked_mul(size_of::<T>())?)?;
-    // The second way, for bytes that are not aligned, fills memory twice.
+    // The fallback, for unaligned bytes, writes the memory twice.
     Some(bytemuck::try_cast_slice(taken).map_or_else(|_| bytemuck::pod_collect_to_vec(taken), <[T]>::to_vec))
 }
 
-/// Bytes that are so many values and nothing else.
+/// Bytes that are exactly `count` values.
 fn all_of<T: Pod>(bytes: &[u8], count: usize) -> Option<Vec<T>> {
     (Some(bytes.len()) == count.checked_mul(size_of::<T>())).then(|| take(bytes, count)).flatten()
 }

@@ -4,7 +4,7 @@ use super::*;
 
 const SMALL: Bounds = Bounds { exact: 16, merged: 8 };
 
-/// A history of two numbers: the step, and what `second` gives for it.
+/// A history of two numbers: the step, and `second` of it.
 fn filled(bounds: Bounds, steps: u64, second: impl Fn(u64) -> f32) -> History {
     let mut history = History::of_numbers(2, bounds);
     go_on(&mut history, 1..=steps, second);
@@ -25,7 +25,7 @@ fn spiked(step: u64) -> f32 {
     }
 }
 
-/// Everything but means, which are rounded otherwise where they are summed in another order.
+/// Everything but means, whose rounding depends on the order of summation.
 fn without_means(history: &History) -> String {
     let mut history = history.clone();
     if let Rows::Merged { cells, .. } = &mut history.rows {
@@ -177,7 +177,7 @@ fn histograms_made_again_leave_the_same_history() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Any level of any range is what merging the values themselves gives.
+    /// Any level of any range equals merging the values themselves.
     #[test]
     fn a_level_hides_no_spike_and_no_nan(
         values in proptest::collection::vec((1u64..4, prop_oneof![9 => -9.0f32..9.0, 1 => Just(f32::NAN)]), 1..400),

@@ -1,4 +1,4 @@
-//! Counting numbers into the bins of [`Histogram`] by the bits of their exponents, without a logarithm.
+//! Counts numbers into the bins of [`Histogram`] by their exponent bits, without a logarithm.
 
 use crate::event::Histogram;
 
@@ -9,8 +9,8 @@ const NON_FINITE: i32 = 255;
 
 /// The histogram of a slice.
 pub fn histogram(values: &[f32]) -> Histogram {
-    // The top nine bits are sign and exponent, which is all that decides the bin. Two tables by turns: a run of
-    // equal numbers would otherwise wait for its own last store.
+    // The top nine bits are sign and exponent, which alone decide the bin. Two tables alternate: in a run of
+    // equal numbers each increment would otherwise wait for the store before it.
     let mut tables = [[0_u32; 512]; 2];
     let (pairs, rest) = values.as_chunks::<2>();
     for [even, odd] in pairs {
@@ -69,7 +69,7 @@ mod tests {
             let power = 2.0_f32.powi(exponent);
             for x in [power, power.next_down(), power.next_up(), -power, -power.next_down()] {
                 let bins = histogram(&[x]).bins();
-                // log2 of a neighbour of a power rounds to the power in f32, not in f64.
+                // In f32, log2 of a number next to a power of two rounds to that of the power; in f64 it does not.
                 assert_eq!(bins.iter().position(|n| *n == 1), Some(naive_bin(x)), "{x:e}");
             }
         }

@@ -1,7 +1,6 @@
-//! Sums over many numbers from which mean, standard deviation, root mean square and norm follow, and with them
-//! extremes and counts.
+//! Sums over many numbers, from which mean, standard deviation, root mean square and norm follow; extremes and counts.
 
-/// The number of independent sums that a slice is added up in.
+/// The number of independent partial sums of a slice.
 const LANES: usize = 8;
 
 /// Count, sum and sum of squares, in f64; the squares of f32 are exact in it.
@@ -20,7 +19,7 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// The sums over a slice. Inlined so that a kernel which calls it has it compiled with its instructions.
+    /// The sums over a slice. Inlined, so that it is compiled with the instruction set of the calling kernel.
     #[inline(always)]
     pub fn of(values: &[f32]) -> Sums {
         let (mut sum, mut squares) = ([0.0_f64; LANES], [0.0_f64; LANES]);
@@ -40,38 +39,38 @@ impl Sums {
         Sums { count: values.len() as u64, sum: sum.iter().sum(), squares: squares.iter().sum() }
     }
 
-    /// Adds the sums over further numbers.
+    /// Adds the sums over more numbers.
     pub fn merge(&mut self, other: &Sums) {
         self.count += other.count;
         self.sum += other.sum;
         self.squares += other.squares;
     }
 
-    /// The mean; NaN of no numbers.
+    /// The mean; NaN if there are no numbers.
     pub fn mean(&self) -> f32 {
         (self.sum / self.count as f64) as f32
     }
 
-    /// The standard deviation of the numbers themselves (population: divided by their count); NaN of no numbers.
+    /// The standard deviation of the numbers themselves (population: divided by their count); NaN if there are none.
     pub fn std(&self) -> f32 {
         let count = self.count as f64;
         let variance = (self.squares - self.sum * self.sum / count) / count;
-        // Rounding can leave a variance of nothing just below zero; NaN has to stay one, so no `max`.
+        // Rounding can leave a zero variance just below zero. NaN must stay NaN, so no `max`.
         if variance < 0.0 { 0.0 } else { variance.sqrt() as f32 }
     }
 
-    /// The root mean square; NaN of no numbers.
+    /// The root mean square; NaN if there are no numbers.
     pub fn rms(&self) -> f32 {
         (self.squares / self.count as f64).sqrt() as f32
     }
 
-    /// The L2 norm; 0 of no numbers.
+    /// The L2 norm; 0 if there are no numbers.
     pub fn norm(&self) -> f32 {
         self.squares.sqrt() as f32
     }
 }
 
-/// [`Sums`], the extremes of the finite numbers, and how many are zero or not finite.
+/// [`Sums`] with the extremes of the finite numbers, and how many are zero or not finite.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moments {
     /// Count, sum and squares of all numbers.
@@ -100,7 +99,7 @@ impl Moments {
         moments
     }
 
-    /// Adds extremes and counts of further numbers without their sums.
+    /// Adds the extremes and counts of more numbers, without their sums.
     fn add_extremes(&mut self, values: &[f32]) {
         // The sum of finite f32 in f64 is finite, so one look at it tells whether to look at each number.
         if self.sums.sum.is_finite() {
@@ -128,7 +127,7 @@ impl Moments {
         }
     }
 
-    /// Adds the moments of further numbers.
+    /// Adds the moments of more numbers.
     pub fn merge(&mut self, other: &Moments) {
         self.sums.merge(&other.sums);
         self.min = self.min.min(other.min);
@@ -142,27 +141,27 @@ impl Moments {
         self.sums.count
     }
 
-    /// The mean; NaN of no numbers.
+    /// The mean; NaN if there are no numbers.
     pub fn mean(&self) -> f32 {
         self.sums.mean()
     }
 
-    /// The standard deviation (population); NaN of no numbers.
+    /// The standard deviation (population); NaN if there are no numbers.
     pub fn std(&self) -> f32 {
         self.sums.std()
     }
 
-    /// The root mean square; NaN of no numbers.
+    /// The root mean square; NaN if there are no numbers.
     pub fn rms(&self) -> f32 {
         self.sums.rms()
     }
 
-    /// The L2 norm; 0 of no numbers.
+    /// The L2 norm; 0 if there are no numbers.
     pub fn norm(&self) -> f32 {
         self.sums.norm()
     }
 
-    /// The share of numbers that are exactly zero, 0 to 1; NaN of no numbers.
+    /// The share of numbers that are exactly zero, 0 to 1; NaN if there are no numbers.
     pub fn zero_rate(&self) -> f32 {
         (self.zeros as f64 / self.sums.count as f64) as f32
     }
@@ -174,7 +173,7 @@ mod tests {
 
     use super::*;
 
-    /// Any f32 at all, with the odd ones made frequent.
+    /// Any f32, with special values made frequent.
     fn number() -> impl Strategy<Value = f32> {
         prop_oneof![
             4 => -4.0_f32..4.0,

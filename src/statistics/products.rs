@@ -1,4 +1,4 @@
-//! How two equally long vectors stand to each other: lengths, angle, ratio.
+//! How two vectors of equal length relate: norms, angle, ratio.
 
 /// The three inner products of two vectors, in f64.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -12,7 +12,7 @@ pub struct Products {
 }
 
 impl Products {
-    /// The products of two slices of one length.
+    /// The products of two slices of equal length.
     pub fn of(first: &[f32], second: &[f32]) -> Products {
         assert_eq!(first.len(), second.len(), "vectors have one length");
         const LANES: usize = 8;
@@ -32,7 +32,7 @@ impl Products {
         Products { first: a2.iter().sum(), second: b2.iter().sum(), both: ab.iter().sum() }
     }
 
-    /// Adds the products of further elements.
+    /// Adds the products of more elements.
     pub fn merge(&mut self, other: &Products) {
         self.first += other.first;
         self.second += other.second;
@@ -50,7 +50,7 @@ impl Products {
         (self.both / (self.first.sqrt() * self.second.sqrt())).clamp(-1.0, 1.0) as f32
     }
 
-    /// The length of the first over that of the second, which is also the ratio of their root mean squares; NaN
+    /// The norm of the first over that of the second, which is also the ratio of their root mean squares; NaN
     /// where both are zero.
     pub fn ratio(&self) -> f32 {
         (self.first / self.second).sqrt() as f32

@@ -9,7 +9,7 @@ pub fn slope_in_decades(values: &[f32]) -> Option<f64> {
     slope(usable.map(|(i, &x)| (i as f64, f64::from(x).log10())))
 }
 
-/// The slope of the least-squares line through points of different places; none where they are fewer than two.
+/// The slope of the least-squares line through points at different places; none for fewer than two points.
 pub fn slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> Option<f64> {
     let count = points.clone().count();
     if count < 2 {
