@@ -1,5 +1,5 @@
-//! An experiment as checked, plain data: what is trained on what, how, and what is recorded of it.
-//! [`parse`] makes it from a file; past this border every value is possible and every default filled in.
+//! A checked experiment as plain data: what is trained on what, how, and what is recorded. [`parse`] makes it from a
+//! file; from there on every value is valid and every default filled in.
 
 use std::path::PathBuf;
 
@@ -13,14 +13,14 @@ pub use parse::{Checked, ExperimentError, Places, check, parse};
 pub use pattern::matches;
 pub use settings::Change;
 
-/// A checked experiment. Serialised, it is the file as resolved.
+/// A checked experiment. Serialises to the file with every default filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Experiment {
-    /// What the experiment is to find out.
+    /// The question that the experiment asks.
     pub question: String,
     /// The seed of initial weights, batch order and generated data.
     pub seed: u64,
-    /// What is trained on.
+    /// The data set.
     pub data: Data,
     /// How the lanes are trained.
     pub training: Training,
@@ -35,7 +35,7 @@ impl Experiment {
     /// The text of a file that holds this experiment.
     ///
     /// # Errors
-    /// Where something cannot be TOML: a path that is not Unicode, a seed beyond 63 bits. [`parse`] gives neither.
+    /// Where something cannot be TOML: a path that is not Unicode, a seed beyond 63 bits. [`parse`] returns neither.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string(self)
     }
@@ -49,7 +49,7 @@ pub struct Data {
     /// The folder of a data set that is read from files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
-    /// The number of training images of a generated data set, or the most to take of one read from files.
+    /// The number of training images of a generated data set, or the limit for one read from files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_images: Option<usize>,
     /// The same for test images.
@@ -57,7 +57,7 @@ pub struct Data {
     pub test_images: Option<usize>,
     /// Pads by four pixels and crops at random (He et al. 2015, section 4.2).
     pub crop: bool,
-    /// Mirrors every other image at random.
+    /// Mirrors each image with probability 1/2.
     pub flip: bool,
     /// Swaps rows and columns, for EMNIST, which is stored transposed.
     pub transpose: bool,
@@ -68,11 +68,11 @@ pub struct Data {
 pub struct Training {
     /// Updates in all, at least 1.
     pub steps: u64,
-    /// Images a step, at least 2.
+    /// Images per step, at least 2.
     pub batch: usize,
     /// Steps between two evaluations; 0 evaluates at the end only.
     pub evaluate_every: u64,
-    /// The most training images an evaluation looks at.
+    /// The most training images that an evaluation uses.
     pub evaluate_images: usize,
     /// Steps between two checkpoints; 0 writes none but the last.
     pub checkpoint_every: u64,
@@ -134,21 +134,21 @@ impl Optimizer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Schedule {
-    /// Stays.
+    /// Constant.
     Constant {
         /// Steps of linear warm-up from 0.
         warmup: u64,
     },
-    /// Is multiplied by `factor` when each of the steps `at` has been made.
+    /// Multiplied by `factor` after each of the steps `at`.
     Steps {
         /// Steps, ascending.
         at: Vec<u64>,
-        /// What it is multiplied by.
+        /// The factor.
         factor: f64,
         /// Steps of linear warm-up from 0.
         warmup: u64,
     },
-    /// Falls along half a cosine to `minimum` times the base rate at the last step.
+    /// Falls along half a cosine period to `minimum` times the base rate at the last step.
     Cosine {
         /// The last learning rate as a share of the base one.
         minimum: f64,
@@ -164,7 +164,8 @@ pub struct Recording {
     pub every: u64,
     /// Steps between two records of histograms; 0 records none.
     pub histograms_every: u64,
-    /// Patterns of the names of the layers that both are recorded of, see [`Recording::records`]; empty for all layers.
+    /// Patterns for the names of the layers that both are recorded for, see [`Recording::records`]; empty for all
+    /// layers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<String>,
 }
@@ -172,7 +173,7 @@ pub struct Recording {
 /// One network of the experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lane {
-    /// Its name: letters, digits, `-`, `_` and `.`; it names files.
+    /// Its name: letters, digits, `-`, `_` and `.`; used in file names.
     pub name: String,
     /// A name of the architecture registry.
     pub architecture: String,
@@ -211,7 +212,7 @@ impl Shortcut {
     }
 }
 
-/// What this build can train, told to the parser by the floors above, so that the words need not know them.
+/// What this build can train. The floors above pass it to the parser, which need not know them.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     /// The registered data sets.
@@ -220,18 +221,18 @@ pub struct Catalogue {
     pub architectures: Vec<ArchitectureEntry>,
 }
 
-/// What the parser must know of a data set.
+/// What the parser needs to know about a data set.
 #[derive(Clone, Debug)]
 pub struct DatasetEntry {
     /// Its name in a file.
     pub name: &'static str,
     /// One line on what it is.
     pub summary: &'static str,
-    /// Whether it is read from a folder, so that `path` is required; else `path` is refused.
+    /// Whether it is read from a folder, so that `path` is required; otherwise `path` is an error.
     pub from_folder: bool,
 }
 
-/// What the parser must know of an architecture.
+/// What the parser needs to know about an architecture.
 #[derive(Clone, Debug)]
 pub struct ArchitectureEntry {
     /// Its name in a file.
@@ -240,7 +241,7 @@ pub struct ArchitectureEntry {
     pub summary: &'static str,
     /// The compiled widths, ascending.
     pub widths: Vec<usize>,
-    /// The shortcuts it has.
+    /// The shortcuts it supports.
     pub shortcuts: Vec<Shortcut>,
     /// Valid depths are `depth_step * n + depth_offset` for n from 1.
     pub depth_step: usize,

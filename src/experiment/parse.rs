@@ -1,6 +1,6 @@
-//! From the text of a file to a checked [`Experiment`]: past this border every value is possible. All
-//! problems of a file are found at once, each with its line and the nearest valid choice. What this build
-//! can train is told by a [`Catalogue`]; this room knows neither data sets nor networks.
+//! Parses the text of a file into a checked [`Experiment`]. All problems of a file are reported at once, each with its
+//! line and the nearest valid choice. A [`Catalogue`] says what this build can train; this module knows neither data
+//! sets nor networks.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,21 +19,21 @@ mod lanes;
 
 pub use problem::ExperimentError;
 
-/// The most patterns of layers.
+/// The most patterns for layers.
 const MOST_PATTERNS: usize = 64;
-/// The most characters of one; a name of a layer has about 20.
+/// The most characters of a pattern; the name of a layer has about 20.
 const LONGEST_PATTERN: usize = 100;
 
 /// An experiment and where each of its values comes from.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// The experiment as resolved.
+    /// The experiment.
     pub experiment: Experiment,
-    /// Where its values stand.
+    /// Where its values come from.
     pub places: Places,
 }
 
-/// Where the values of an experiment stand, for problems that are found only once its data is known.
+/// Where the values of an experiment come from, for problems that show only when its data is read.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     source: Source,
@@ -56,7 +56,7 @@ impl Places {
         }
     }
 
-    /// Checks a batch against the images that there are.
+    /// Checks a batch against the number of images.
     ///
     /// # Errors
     /// Where the batch is larger than the training split, with the place of `batch`.
@@ -91,7 +91,7 @@ pub fn parse(
     check(text, source, catalogue, overrides).map(|checked| checked.experiment)
 }
 
-/// Does what [`parse`] does, and keeps where each value stands.
+/// Like [`parse`], but also says where each value comes from.
 ///
 /// # Errors
 /// As [`parse`].
@@ -126,7 +126,7 @@ fn experiment(root: &Table, catalogue: &Catalogue, problems: &Problems) -> Exper
     let below = |key| {
         let missing = section.node(key).is_none();
         let below = section.section(key);
-        // An empty table in its place tells which keys are missing.
+        // For a missing table, an empty one reports which keys are missing.
         below.or_else(|| missing.then(|| Section::new(section.key(key), &empty, Origin::File, problems)))
     };
     let data = below("data").map(|data| {
@@ -154,7 +154,7 @@ fn experiment(root: &Table, catalogue: &Catalogue, problems: &Problems) -> Exper
         seed,
         data: data.unwrap_or_else(nothing),
         training: training.unwrap_or_else(|| {
-            // It is no table, which is a problem already; that its keys are missing is none of its own.
+            // It is not a table, which has been reported; its missing keys are not problems of their own.
             training::training(&Section::new(String::new(), &empty, Origin::File, &Problems::default()))
         }),
         statistics: statistics.unwrap_or(Recording { every: 1, histograms_every: 20, layers: Vec::new() }),
@@ -162,7 +162,7 @@ fn experiment(root: &Table, catalogue: &Catalogue, problems: &Problems) -> Exper
     }
 }
 
-/// What stands for the data where `data` is no table, which is a problem already.
+/// Stands in for the data if `data` is not a table, which has been reported.
 fn nothing() -> Data {
     Data {
         name: String::new(),

@@ -10,12 +10,12 @@ impl Recording {
     }
 }
 
-/// Whether a pattern stands for the whole of a name.
+/// Whether a pattern matches a whole name.
 pub fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut at, mut taken) = (0, 0);
-    // Behind the last star, and how much of the name it and all before it take. An earlier star never has to take more
-    // once a later one was reached.
+    // The place after the last star, and how much of the name is matched up to there. Once a star is reached, earlier
+    // ones never need to match more.
     let mut star = None;
     while taken < name.len() {
         match pattern.get(at) {
@@ -40,7 +40,7 @@ mod tests {
 
     use super::*;
 
-    /// The definition, which may take exponential time.
+    /// The reference definition, which may take exponential time.
     fn defined(pattern: &[char], name: &[char]) -> bool {
         match (pattern, name) {
             ([], name) => name.is_empty(),

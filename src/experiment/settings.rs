@@ -1,26 +1,26 @@
-//! An experiment as a list of dotted keys and their values, to tell what differs between two of them.
+//! An experiment as a list of dotted keys and values, for finding the differences between two experiments.
 
 use std::collections::BTreeMap;
 
 use super::Experiment;
 
-/// A key that has not the same value in two experiments.
+/// A key whose value differs between two experiments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The dotted key.
     pub key: String,
-    /// Its value in the earlier one; none where it has no such key.
+    /// Its value in the earlier one; none if it lacks the key.
     pub before: Option<String>,
-    /// Its value in the later one.
+    /// Its value in the later one; none if it lacks the key.
     pub now: Option<String>,
 }
 
 impl Experiment {
-    /// Every key of the file as resolved with its value as it is written there, in the order of the file. A
-    /// lane's keys go by its name, as in an override: `lane.plain.depth`.
+    /// Every key of the serialised file with its value as written there, in the order of the file. A lane's keys
+    /// contain its name, as in an override: `lane.plain.depth`.
     pub fn settings(&self) -> Vec<(String, String)> {
         let mut settings = Vec::new();
-        // What cannot be TOML has no keys; `parse` gives no such experiment.
+        // An experiment that cannot be TOML has no keys; `parse` returns none such.
         let Ok(toml::Value::Table(mut file)) = toml::Value::try_from(self) else { return settings };
         let lanes = file.remove("lane");
         flatten("", &toml::Value::Table(file), &mut settings);
@@ -31,7 +31,7 @@ impl Experiment {
         settings
     }
 
-    /// The keys that have another value in an experiment that was made of this one, in the order of their names.
+    /// The keys whose value differs in a later experiment, ordered by name.
     pub fn changes(&self, now: &Experiment) -> Vec<Change> {
         let [before, now] = [self, now].map(|of| of.settings().into_iter().collect::<BTreeMap<_, _>>());
         let gone = before.keys().filter(|key| !now.contains_key(*key));

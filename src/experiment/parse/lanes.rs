@@ -1,4 +1,4 @@
-//! The tables `[[lane]]`: names that are safe as files, and networks that this build holds.
+//! The tables `[[lane]]`: checks that names are safe as file names, and that this build has the networks.
 
 use super::node::{Node, Value};
 use super::problem::Problems;
@@ -44,7 +44,7 @@ pub(super) fn lanes(
         if let Some(other) = lanes.iter().find(|other| other.name.eq_ignore_ascii_case(&lane.name))
             && is_name(&lane.name)
         {
-            // Names are files, and some file systems do not tell their case.
+            // Names are used for files, and some file systems ignore case.
             let message = format!("expected a name of its own, found `{}` again; rename one", other.name);
             section.note("name", message);
         }
@@ -89,7 +89,7 @@ fn lane(section: &Section<'_>, architectures: &[ArchitectureEntry]) -> Lane {
     }
 }
 
-/// Whether a value is given and an integer, so that it is worth a word beyond its type.
+/// Whether a value is a positive integer, so that its range is worth checking.
 fn is_integer(section: &Section<'_>, key: &'static str) -> bool {
     matches!(section.node(key), Some(Node { value: Value::Integer(1..), .. }))
 }
@@ -129,7 +129,7 @@ fn check_width(section: &Section<'_>, width: usize, entry: &ArchitectureEntry) {
     section.note("width", message);
 }
 
-/// Whether a name is safe as a file's name, on any system and in any terminal.
+/// Whether a name is safe as a file name on any system, and in any terminal.
 fn is_name(name: &str) -> bool {
     name.len() <= NAME_LENGTH
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())

@@ -24,7 +24,7 @@ pub(super) enum Value {
     Boolean(bool),
     Array(Vec<Node>),
     Table(Table),
-    /// What no experiment holds: a date, or an integer beyond 64 bits; as it is spelled.
+    /// What no experiment contains: a date, or an integer beyond 64 bits, as it is written.
     Other(String),
 }
 
@@ -66,7 +66,7 @@ pub(super) fn parse_file(text: &str) -> Result<Table, Problem> {
     Ok(convert_table(table.get_ref(), &|at| lines.at(at)))
 }
 
-/// Parses the value of an override; a bare word is a text.
+/// Parses the value of an override; a bare word is a string.
 pub(super) fn parse_override(index: usize, text: &str) -> Result<Node, String> {
     let word = text.trim();
     match DeValue::parse(word) {
@@ -78,7 +78,7 @@ pub(super) fn parse_override(index: usize, text: &str) -> Result<Node, String> {
     }
 }
 
-/// Whether a text that is no TOML value is meant as it stands: a word or a path.
+/// Whether a text that is not a TOML value may be an unquoted string: a word or a path.
 fn is_bare(text: &str) -> bool {
     !text.is_empty() && !text.contains(['"', '\'', '[', ']', '{', '}', '=', '#', '\n', '\r'])
 }
@@ -111,7 +111,7 @@ fn convert_table(table: &DeTable<'_>, origin: &dyn Fn(usize) -> Origin) -> Table
         .iter()
         .map(|(key, value)| {
             let mut node = convert(value, origin);
-            // A value stands where its key does; a table where its first header is.
+            // The place of a value is that of its key; that of a table is its first header.
             if !matches!(node.value, Value::Table(_) | Value::Array(_)) {
                 node.origin = origin(key.span().start);
             }
@@ -120,7 +120,7 @@ fn convert_table(table: &DeTable<'_>, origin: &dyn Fn(usize) -> Origin) -> Table
         .collect()
 }
 
-/// Where the lines of a text begin.
+/// The offsets at which the lines of a text begin.
 struct Lines(Vec<usize>);
 
 impl Lines {

@@ -1,5 +1,5 @@
-//! Applies `--set KEY=VALUE` to the tree of a file. A key is the dotted path of the file; `lane.plain.depth`
-//! and `lane.0.depth` are those of one lane, `lane.*.depth` those of every lane.
+//! Applies `--set KEY=VALUE` to the tree of a file. A key is the dotted path of the file; `lane.plain.depth` and
+//! `lane.0.depth` set it for one lane, `lane.*.depth` for every lane.
 
 use super::node::{Node, Table, Value, parse_override};
 use super::problem::{Origin, Problems, either, nearest};
@@ -20,7 +20,7 @@ fn set(root: &mut Table, key: &str, node: Node) -> Result<(), String> {
     if key.split('.').any(|part| part.trim().is_empty()) {
         return Err(format!("expected a dotted key such as `training.steps`, found `{key}`"));
     }
-    // A lane's name may hold dots, its keys do not.
+    // A lane's name may contain dots, its keys do not.
     if let Some((which, below)) = key.strip_prefix("lane.").and_then(|rest| rest.rsplit_once('.')) {
         for lane in lanes(root, which)? {
             lane.insert(below.to_owned(), node.clone());
@@ -40,7 +40,7 @@ fn set(root: &mut Table, key: &str, node: Node) -> Result<(), String> {
     Ok(())
 }
 
-/// The tables of the lanes that are meant.
+/// The tables of the lanes that `which` names.
 fn lanes<'a>(root: &'a mut Table, which: &str) -> Result<Vec<&'a mut Table>, String> {
     let Some(Node { value: Value::Array(lanes), .. }) = root.get_mut("lane") else {
         return Err("expected a lane of the file, found that it has none".to_owned());

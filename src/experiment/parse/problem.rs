@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::text::printable;
 
-/// Problems shown at most; a file that is no experiment at all would give hundreds.
+/// The most problems shown; a file that is not an experiment at all would give hundreds.
 const SHOWN: usize = 20;
 
 /// Where a value comes from.
@@ -24,12 +24,12 @@ pub(super) enum Origin {
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
     pub(super) origin: Origin,
-    /// The dotted path of the key; empty where none is meant.
+    /// The dotted path of the key; empty for the whole file.
     pub(super) key: String,
     pub(super) message: String,
 }
 
-/// Everything that is wrong so far.
+/// The problems found so far.
 #[derive(Debug, Default)]
 pub(super) struct Problems(RefCell<Vec<Problem>>);
 
@@ -53,7 +53,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// A place as it is shown: `file.toml:12` or `--set KEY=VALUE`.
+    /// A place, for display: `file.toml:12` or `--set KEY=VALUE`.
     pub(super) fn place(&self, origin: Origin) -> String {
         printable(&match origin {
             Origin::File => self.name.clone(),
@@ -84,7 +84,7 @@ impl Source {
     }
 }
 
-/// Why a file is no experiment that can be run: everything that is wrong with it, a line each.
+/// Everything that is wrong with an experiment's file, one problem a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExperimentError {
     problems: Vec<String>,
@@ -109,7 +109,7 @@ impl fmt::Display for ExperimentError {
     }
 }
 
-/// The choice that is spelled most like `found`.
+/// The choice with the spelling nearest to `found`.
 pub(super) fn nearest<'a>(found: &str, choices: &[&'a str]) -> Option<&'a str> {
     let found = found.to_lowercase();
     let likeness = |choice: &str| {

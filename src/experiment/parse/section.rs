@@ -1,5 +1,5 @@
-//! Typed access to the keys of one table. What is wrong is noted and a fallback given, so that all problems
-//! of a file are found at once; the keys asked for are those that the table may have.
+//! Typed access to the keys of one table. A wrong value is reported and replaced by a fallback, so that all problems of
+//! a file are found at once. Keys that were never asked for are unknown ones.
 
 use std::cell::RefCell;
 
@@ -16,7 +16,7 @@ pub(super) struct Section<'a> {
     known: RefCell<Vec<&'static str>>,
 }
 
-/// What a number must be.
+/// The range of a number.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Bound {
     /// Above 0.
@@ -65,7 +65,7 @@ impl<'a> Section<'a> {
         self.table.get(key)
     }
 
-    /// Notes a problem with a key's value.
+    /// Reports that a key's value is not what was expected.
     pub(super) fn wrong(&self, key: &str, node: &Node, expected: &str) {
         self.problems.add(
             node.origin,
@@ -74,13 +74,13 @@ impl<'a> Section<'a> {
         );
     }
 
-    /// Notes a problem with a key's value, in words of its own.
+    /// Reports a problem with a key's value.
     pub(super) fn note(&self, key: &str, message: String) {
         let origin = self.table.get(key).map_or(self.origin, |node| node.origin);
         self.problems.add(origin, &self.key(key), message);
     }
 
-    /// Notes that a key is missing.
+    /// Reports that a key is missing.
     pub(super) fn missing(&self, key: &str, what: &str) {
         self.problems.add(self.origin, &self.key(key), format!("expected {what}, found no such key; add it"));
     }
@@ -103,12 +103,12 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The same as a size in memory.
+    /// As [`Section::integer`], as a `usize`.
     pub(super) fn size(&self, key: &'static str, least: u64, default: Option<u64>) -> usize {
         usize::try_from(self.integer(key, least, default)).unwrap_or(usize::MAX)
     }
 
-    /// A size that need not be given.
+    /// As [`Section::size`], optional.
     pub(super) fn optional_size(&self, key: &'static str, least: u64) -> Option<usize> {
         self.table.contains_key(key).then(|| self.size(key, least, None)).or_else(|| {
             self.node(key);
@@ -140,8 +140,8 @@ impl<'a> Section<'a> {
         default
     }
 
-    /// A finite number within a bound; none where it is none, which is noted. Networks compute in single precision, so
-    /// it must be within the bound there too.
+    /// A finite number within a bound; none if it is not, which is reported. Networks compute in single precision, so
+    /// it must be within the bound in that, too.
     fn number(&self, key: &'static str, node: &Node, bound: Bound) -> Option<f64> {
         let number = match node.value {
             Value::Integer(number) => number as f64,
@@ -177,7 +177,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A text; without a default the key is required.
+    /// A string; without a default the key is required.
     pub(super) fn text(&self, key: &'static str, default: Option<&str>) -> String {
         match self.node(key) {
             Some(Node { value: Value::Text(text), .. }) => text.clone(),
@@ -194,7 +194,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// One of some words, by its place among them; none where the problem has been noted.
+    /// One of several words, as its index; none where a problem has been reported.
     pub(super) fn choice(&self, key: &'static str, choices: &[&str]) -> Option<usize> {
         let Some(node) = self.node(key) else {
             self.missing(key, &either(choices));
@@ -216,7 +216,7 @@ impl<'a> Section<'a> {
         found
     }
 
-    /// A table below this one; none where it is missing, or is no table, which is noted.
+    /// A table below this one; none if it is missing or not a table, which is reported.
     pub(super) fn section(&self, key: &'static str) -> Option<Section<'a>> {
         let node = self.node(key)?;
         match &node.value {
@@ -228,7 +228,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Notes every key that was never asked for, with the nearest that was.
+    /// Reports every key that was never asked for, with the nearest that was.
     pub(super) fn finish(self) {
         let known = self.known.borrow();
         for (key, node) in self.table.iter().filter(|(key, _)| !known.contains(&key.as_str())) {

@@ -6,11 +6,11 @@ use super::section::{Bound, Section};
 use crate::experiment::{Optimizer, Schedule, Training};
 use crate::text::{grouped, short};
 
-/// Steps between two evaluations unless told otherwise.
+/// Steps between two evaluations by default.
 const EVALUATE_EVERY: u64 = 50;
-/// The most steps: at a thousand a second they take 31 years.
+/// The most steps: 31 years at a thousand a second.
 const MOST_STEPS: u64 = 1_000_000_000_000;
-/// Training images an evaluation looks at unless told otherwise.
+/// Training images that an evaluation uses by default.
 const EVALUATE_IMAGES: u64 = 512;
 
 /// Reads the table.
@@ -20,7 +20,7 @@ pub(super) fn training(section: &Section<'_>) -> Training {
         let (most, found) = (grouped(MOST_STEPS), grouped(steps));
         section.note("steps", format!("expected at most {most} steps, found {found}; choose fewer"));
     }
-    // Whoever cuts a run short by an override means the same schedule up to there.
+    // Overriding `steps` to shorten a run means the same schedule up to that step.
     let shortened = section.node("steps").is_some_and(|node| matches!(node.origin, Origin::Override(_)));
     let optimizer = optimizer(section);
     let schedule = schedule(section, steps, shortened, optimizer.learning_rate());
@@ -80,7 +80,7 @@ fn schedule(training: &Section<'_>, steps: u64, shortened: bool, rate: f64) -> S
         }
         _ => {
             let minimum = section.float("minimum", Bound::Share, Some(0.0));
-            // At 0 the rate is meant to vanish at the end.
+            // With 0 the rate is meant to end at zero.
             if minimum > 0.0 && !is_rate(rate * minimum) {
                 let found = short(rate * minimum);
                 let message = format!(
@@ -97,7 +97,7 @@ fn schedule(training: &Section<'_>, steps: u64, shortened: bool, rate: f64) -> S
     schedule
 }
 
-/// Checks that the rate is one after each step that multiplies it.
+/// Checks that the rate stays valid after each step that multiplies it.
 fn check_falling(section: &Section<'_>, rate: f64, factor: f64, milestones: usize) {
     let mut product = rate;
     for made in 1..=milestones {
