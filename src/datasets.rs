@@ -1,5 +1,5 @@
-//! Images with labels: the data sets by name, their splits in memory, and the batches drawn from them.
-//! Knows nothing of networks, nor of what is done with a batch.
+//! Images with labels: the data sets by name, their splits in memory, and the batches drawn from them. Knows nothing of
+//! networks or of how a batch is used.
 
 use std::sync::OnceLock;
 
@@ -36,7 +36,7 @@ pub struct Dataset {
     pub train: Images,
     /// Images to test on; none of them is in `train`.
     pub test: Images,
-    /// By the moments of the training split.
+    /// The standardisation by the moments of the training split.
     standardisation: Standardisation,
     /// See [`Dataset::hash`].
     hash: OnceLock<String>,
@@ -47,20 +47,20 @@ pub struct Dataset {
 pub struct Images {
     /// `labels.len()` images.
     pub pixels: Vec<u8>,
-    /// A label an image, below the number of classes.
+    /// One label per image, below the number of classes.
     pub labels: Vec<u8>,
 }
 
-/// A batch as the networks take it.
+/// A batch as networks read it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// Standardised pixels, NHWC.
     pub images: Vec<f32>,
-    /// A label an image.
+    /// One label per image.
     pub labels: Vec<u8>,
 }
 
-/// What the parser of experiments must know of every registered data set.
+/// What the parser of experiments needs to know about every registered data set.
 pub fn catalogue() -> Vec<DatasetEntry> {
     registry::SOURCES.iter().map(|source| source.entry()).collect()
 }
@@ -69,8 +69,7 @@ fn find(data: &Data) -> Option<&'static dyn registry::Source> {
     registry::SOURCES.iter().copied().find(|source| source.entry().name == data.name)
 }
 
-/// The bytes that the images of a data set will take which is generated; 0 where they come from files, and `u64::MAX`
-/// where no number tells.
+/// The bytes that the images of a generated data set will take; 0 for data sets from files, `u64::MAX` on overflow.
 pub fn generated_bytes(data: &Data) -> u64 {
     find(data).map_or(0, |source| source.generated_bytes(data))
 }
@@ -78,7 +77,7 @@ pub fn generated_bytes(data: &Data) -> u64 {
 /// Generates or reads the data set of an experiment, with at most as many images as it asks for.
 ///
 /// # Errors
-/// A name that is not registered, and files that are missing, cannot be read or are not what they should be.
+/// Where the name is not registered, or files are missing, unreadable or not as expected.
 pub fn load(data: &Data, seed: u64) -> Result<Dataset, DatasetError> {
     let source = find(data).ok_or_else(|| DatasetError::UnknownName {
         name: data.name.clone(),
@@ -88,10 +87,11 @@ pub fn load(data: &Data, seed: u64) -> Result<Dataset, DatasetError> {
 }
 
 impl Dataset {
-    /// Puts splits together and measures the training split, by which all pixels are standardised. The splits hold whole images of `shape`.
+    /// Puts splits together and measures the training split, by which all pixels are standardised. The splits hold
+    /// whole images of `shape`.
     ///
     /// # Panics
-    /// Where images have neither one channel nor three.
+    /// If images have neither one channel nor three.
     pub fn new(shape: ImageShape, classes: Vec<String>, train: Images, test: Images) -> Dataset {
         debug_assert_eq!(train.pixels.len(), train.labels.len() * shape.len());
         debug_assert_eq!(test.pixels.len(), test.labels.len() * shape.len());
@@ -99,8 +99,8 @@ impl Dataset {
         Dataset { shape, classes, train, test, standardisation, hash: OnceLock::new() }
     }
 
-    /// SHA-256, in hex, of all that a network sees of it: shape and classes, images and labels of both splits. It is
-    /// computed once, where it is asked for: 184 MB, which CIFAR-10 has, take 130 ms with SHA instructions.
+    /// SHA-256, in hex, of all that a network sees: shape and classes, images and labels of both splits. Computed once,
+    /// when first asked for: the 184 MB of CIFAR-10 take 130 ms with SHA instructions.
     pub fn hash(&self) -> &str {
         self.hash.get_or_init(|| {
             let ImageShape { channels, height, width } = self.shape;
@@ -132,7 +132,7 @@ impl Images {
         self.labels.is_empty()
     }
 
-    /// Keeps the first `most` images, where that is asked for.
+    /// Keeps only the first `most` images, if given.
     fn truncate(&mut self, most: Option<usize>, image_len: usize) {
         let kept = most.unwrap_or(usize::MAX).min(self.len());
         self.labels.truncate(kept);

@@ -1,5 +1,4 @@
-//! Batches from images: standardised by the moments of the training split, shifted and mirrored where that
-//! is wanted.
+//! Batches from images: standardised by the moments of the training split, optionally shifted and mirrored.
 
 use rand_xoshiro::rand_core::Rng;
 
@@ -12,7 +11,7 @@ use crate::units::{ImageShape, Step};
 /// Pixels that an image is padded with on every side before it is cropped (He et al. 2015, section 4.2).
 const PADDING: i64 = 4;
 
-/// What is done to training images, at random but the same in every lane.
+/// Random changes to training images, the same in every lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Augmentation {
     /// Pads by four pixels of the mean colour and crops.
@@ -30,7 +29,7 @@ impl Augmentation {
     }
 }
 
-/// How one image of a batch is moved.
+/// How one image of a batch is shifted and mirrored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Move {
     down: i64,
@@ -41,8 +40,8 @@ struct Move {
 impl Dataset {
     /// Fills a batch with the given images of the training split, augmented for a step.
     ///
-    /// The stream of (seed, step) gives every place of the batch three draws, whether they are used or not,
-    /// so that flips don't change with crops. Indices are below the number of training images.
+    /// The stream of (seed, step) gives every place of the batch three draws, used or not, so that flips don't depend
+    /// on whether crops are on. Indices are below the number of training images.
     pub fn training_batch(&self, indices: &[u32], step: Step, augmentation: Augmentation, into: &mut Batch) {
         let mut random = stream(augmentation.seed, "augmentation", step.0);
         let moves = indices.iter().map(|_| {
@@ -55,7 +54,7 @@ impl Dataset {
         self.fill(&self.train, indices.iter().map(|&index| index as usize).zip(moves), into);
     }
 
-    /// Fills a batch with a range of a split's images as they are.
+    /// Fills a batch with a range of a split's images, unaugmented.
     pub fn evaluation_batch(&self, images: &Images, range: std::ops::Range<usize>, into: &mut Batch) {
         self.fill(images, range.map(|index| (index, Move::default())), into);
     }
@@ -85,7 +84,7 @@ fn fill<const CHANNELS: usize>(
     }
 }
 
-/// Writes an image moved; what comes in from outside is 0, the mean after standardisation.
+/// Writes an image shifted and mirrored; pixels from outside are 0, the mean after standardisation.
 fn write_moved<const CHANNELS: usize>(
     into: &mut [f32],
     image: &[u8],
@@ -95,7 +94,7 @@ fn write_moved<const CHANNELS: usize>(
 ) {
     let (into, image) = (into.as_chunks_mut::<CHANNELS>().0, image.as_chunks::<CHANNELS>().0);
     let pixels = |count: i64| usize::try_from(count).unwrap_or(0).min(shape.width);
-    // Columns that come in from outside on the left and on the right.
+    // The columns from outside the image, on the left and on the right.
     let (left, right) = (pixels(-how.right), pixels(how.right));
     for (row, into) in into.chunks_exact_mut(shape.width).enumerate() {
         let from = usize::try_from(row as i64 + how.down).ok().filter(|&from| from < shape.height);
@@ -192,7 +191,7 @@ mod tests {
     fn every_move_takes_each_pixel_from_its_place() {
         let values: [[f32; 256]; 3] =
             std::array::from_fn(|channel| std::array::from_fn(|byte| (1 + byte + 1000 * channel) as f32));
-        // Higher than moves go, and narrower.
+        // Taller than the greatest shift, and narrower.
         let shape = ImageShape { channels: 3, height: 6, width: 3 };
         let image: Vec<u8> = (0..shape.len()).map(|at| at as u8).collect();
         let moves = (-4..=4).flat_map(|down| (-4..=4).map(move |right| (down, right)));

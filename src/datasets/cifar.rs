@@ -14,25 +14,25 @@ const PLANE: usize = SIDE * SIDE;
 const PIXELS: usize = 3 * PLANE;
 const SHAPE: ImageShape = ImageShape { channels: 3, height: SIDE, width: SIDE };
 
-/// What tells the two data sets apart.
+/// What differs between the two data sets.
 pub(super) struct Format {
-    /// As it is registered.
+    /// The name it is registered by.
     pub(super) name: &'static str,
-    /// As its authors call it.
+    /// The name its authors use.
     pub(super) title: &'static str,
-    /// As it is described to a user.
+    /// Its description for users.
     pub(super) summary: &'static str,
-    /// The archive its files come in.
+    /// The archive with its files.
     pub(super) archive: &'static str,
     /// The folder in the archive.
     pub(super) folder: &'static str,
-    /// The folder of the pickled Python version, which is refused.
+    /// The folder of the pickled Python version, which is not supported.
     pub(super) pickled: &'static str,
     /// The files of the training split; the first is required, and none may be missing before another.
     pub(super) train: &'static [&'static str],
     /// The file of the test split.
     pub(super) test: &'static str,
-    /// A record's label bytes: what each is and how many values it has. The last one is trained on.
+    /// A record's label bytes: the meaning of each and its number of values. The last one is trained on.
     pub(super) labels: &'static [(&'static str, u8)],
     /// The classes by the last label.
     pub(super) classes: &'static [&'static str],
@@ -67,8 +67,8 @@ impl Source for Format {
         DatasetEntry { name: self.name, summary: self.summary, from_folder: true }
     }
 
-    /// Reads the folder that the experiment names, or the archive's folder inside it. Files may hold any number
-    /// of whole records.
+    /// Reads the folder that the experiment names, or the archive's folder inside it. Files may contain any number of
+    /// whole records.
     fn load(&self, data: &Data, _seed: u64) -> Result<Dataset, DatasetError> {
         let folder = find(self, files::folder(data, self.name)?)?;
         let mut train = read_training_files(self, &folder)?;
@@ -104,7 +104,7 @@ fn read_training_files(format: &Format, folder: &Path) -> Result<Images, Dataset
     Ok(train)
 }
 
-/// The folder with the first training file. Where it isn't there, says what is there instead.
+/// The folder with the first training file. If there is none, the error says what is there instead.
 fn find(format: &Format, folder: &Path) -> Result<std::path::PathBuf, DatasetError> {
     let first = format.train[0];
     let holds = |names: &[String]| names.iter().any(|name| name == first);
@@ -129,7 +129,7 @@ fn find(format: &Format, folder: &Path) -> Result<std::path::PathBuf, DatasetErr
     Err(DatasetError::file(folder, format!("{first}, here or in {}", format.folder), found, remedy))
 }
 
-/// Adds a file's records. Its length is checked before anything is read, its labels before it is used.
+/// Adds a file's records. The length is checked before reading, the labels before use.
 fn read_records(format: &Format, path: &Path, into: &mut Images) -> Result<(), DatasetError> {
     let opened = files::open(path)?;
     let record = format.record();

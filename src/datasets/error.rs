@@ -1,4 +1,4 @@
-//! What can be wrong with a data set. Every message says what was expected, what was found and what to do.
+//! Errors of data sets. Every message says what was expected, what was found and what to do.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub enum DatasetError {
          lower training.batch to {images} or less, or give the training split more images"
     )]
     BatchTooLarge {
-        /// Images a batch.
+        /// Images per batch.
         batch: usize,
         /// Images of the training split.
         images: usize,
@@ -47,7 +47,7 @@ pub struct FileError {
     pub path: PathBuf,
     /// What it should have been.
     pub expected: String,
-    /// What it is.
+    /// What was found.
     pub found: String,
     /// What to do.
     pub remedy: String,

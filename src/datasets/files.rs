@@ -1,5 +1,5 @@
-//! Opening and reading a data set's files without trusting them: only regular files, only as long as the
-//! file system says, and never more than a bound.
+//! Opens and reads a data set's files without trusting them: only regular files, no longer than the file system says,
+//! and never more than a bound.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -9,7 +9,7 @@ use super::DatasetError;
 use crate::experiment::Data;
 use crate::text::grouped;
 
-/// The longest file that is read; the largest known data set of these kinds has half of it.
+/// The longest file that is read, twice that of the largest known data set of these kinds.
 pub(super) const MAX_BYTES: u64 = 1 << 30;
 
 /// A regular file with its length, not larger than [`MAX_BYTES`].
@@ -18,8 +18,7 @@ pub(super) struct Opened {
     pub(super) len: u64,
 }
 
-/// Opens a regular file that isn't too long. What isn't a regular file is not opened at all, since opening a
-/// pipe would wait for ever.
+/// Opens a regular file that isn't too long. Nothing else is opened, since opening a pipe could wait forever.
 pub(super) fn open(path: &Path) -> Result<Opened, DatasetError> {
     let unreadable = |error: &io::Error| {
         DatasetError::file(path, "a readable file", describe(error), "check the file and its permissions")
@@ -42,10 +41,10 @@ pub(super) fn open(path: &Path) -> Result<Opened, DatasetError> {
     Ok(Opened { file, len })
 }
 
-/// Reads a file that was found to be of a right length.
+/// Reads a file whose length has been checked.
 pub(super) fn read(path: &Path, opened: Opened) -> Result<Vec<u8>, DatasetError> {
     let mut bytes = Vec::with_capacity(opened.len as usize);
-    // One more byte than there should be tells a file that grows while it is read.
+    // One byte more than expected shows that the file grows while it is read.
     let read = opened.file.take(opened.len + 1).read_to_end(&mut bytes);
     let found = match read {
         Ok(read) if read as u64 == opened.len => return Ok(bytes),
@@ -67,7 +66,7 @@ pub(super) fn folder<'a>(data: &'a Data, name: &'static str) -> Result<&'a Path,
     }
 }
 
-/// The names of what is in a folder, in order, as far as they are text; at most 10,000 of them.
+/// The names of a folder's entries that are valid UTF-8, sorted; at most 10,000 of them.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>, DatasetError> {
     let entries = fs::read_dir(folder).map_err(|error| {
         DatasetError::file(folder, "a readable folder", describe(&error), "check its permissions")
@@ -78,7 +77,7 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, DatasetError> {
     Ok(names)
 }
 
-/// The first of a folder and its given sub-folders in which `holds` is true of the names, with them.
+/// The first of a folder and its given sub-folders whose names satisfy `holds`, with those names.
 pub(super) fn first_folder_that(
     folder: &Path,
     below: &[&str],

@@ -1,6 +1,5 @@
-//! The four files of an IDX data set, found in a folder by all the names they are known under:
-//! `train-images-idx3-ubyte`, `t10k-labels.idx1-ubyte.gz`, `emnist-letters-test-images-idx3-ubyte`,
-//! `train-images.gz` and so on.
+//! Finds the four files of an IDX data set in a folder, by all the names they are known by: `train-images-idx3-ubyte`,
+//! `t10k-labels.idx1-ubyte.gz`, `emnist-letters-test-images-idx3-ubyte`, `train-images.gz` and so on.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,7 +40,7 @@ pub(super) fn find(folder: &Path) -> Result<Files, DatasetError> {
             "set data.path to the folder of the four files of MNIST or a data set like it",
         ));
     };
-    // Names come in order, so that of a raw and a packed version of one file the raw one is found first.
+    // Names are sorted, so that of a raw and a compressed version of one file the raw one is found first.
     let mut sets: BTreeMap<String, Vec<(Part, PathBuf)>> = BTreeMap::new();
     for name in &names {
         if let Some((set, part)) = recognise(name) {
@@ -83,7 +82,7 @@ fn missing(folder: &Path, part: Part, known_as: &str, found: &[(Part, PathBuf)])
     }
 }
 
-/// What a file is by its name: the data set's prefix, empty for MNIST itself, and the part.
+/// What a file's name says: the data set's prefix, empty for MNIST itself, and the part.
 fn recognise(name: &str) -> Option<(String, Part)> {
     let name = name.to_ascii_lowercase();
     let stem = name.strip_suffix(".gz").unwrap_or(&name).replace(['.', '_'], "-");

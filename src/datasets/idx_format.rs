@@ -1,6 +1,6 @@
 //! One file in the IDX format of MNIST (LeCun, Cortes, Burges 1998), raw or gzip-compressed: two zero bytes,
 //! a type, the number of dimensions, each dimension as four bytes, big-endian, then the values.
-//! Told apart by content; nothing is allocated by what a header says before the bytes are there.
+//! Raw and compressed files are told apart by content. Memory grows with the bytes read, not with what a header claims.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
@@ -14,11 +14,11 @@ use crate::text::grouped;
 
 /// The most images or labels of a file; EMNIST's largest split has 814,255.
 const MAX_ITEMS: u64 = 10_000_000;
-/// The longest side of an image whose dimensions make sense at all.
+/// The longest side of an image with plausible dimensions.
 const MAX_SIDE: u64 = 1024;
 const REMEDY: &str = "get the file again, or check that it is the right one";
 
-/// What a file is to hold.
+/// What a file must contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Three dimensions of bytes: images, rows, columns.
@@ -50,9 +50,9 @@ impl Kind {
 /// The values of a file.
 #[derive(Debug)]
 pub(super) struct Values {
-    /// As many as the kind has; none of them is 0.
+    /// The dimensions, as many as the kind has; none of them is 0.
     pub(super) dimensions: Vec<usize>,
-    /// The product of the dimensions, in number.
+    /// The values, as many as the product of the dimensions.
     pub(super) bytes: Vec<u8>,
 }
 
@@ -85,7 +85,7 @@ pub(super) fn read(path: &Path, kind: Kind) -> Result<Values, DatasetError> {
         return Err(wrong(expected, format!("{} bytes", grouped(len))));
     }
     let mut bytes = Vec::new();
-    // One byte more than there should be tells a file that is too long, and has gzip's checksum checked.
+    // Asking for one byte more shows a file that is too long, and makes gzip check its checksum.
     content.read_at_most(total as usize + 1, &mut bytes).map_err(|error| broken(path, kind, &error))?;
     match bytes.len() as u64 {
         found if found > total => Err(wrong(expected, "more once unpacked".into())),
@@ -96,7 +96,7 @@ pub(super) fn read(path: &Path, kind: Kind) -> Result<Values, DatasetError> {
     }
 }
 
-/// The content of a file, unpacked where it is packed.
+/// The content of a file, decompressed if necessary.
 enum Content {
     Raw(io::Take<File>),
     Gzip(Box<MultiGzDecoder<BufReader<io::Take<File>>>>),
@@ -114,7 +114,7 @@ impl Content {
         })
     }
 
-    /// Adds up to `most` bytes, fewer where there are no more; the vector grows with what is really read.
+    /// Reads up to `most` bytes, fewer at the end of the file; the vector grows with the bytes read.
     fn read_at_most(&mut self, most: usize, into: &mut Vec<u8>) -> io::Result<usize> {
         match self {
             Content::Raw(file) => file.take(most as u64).read_to_end(into),
@@ -123,7 +123,7 @@ impl Content {
     }
 }
 
-/// The dimensions and their product, or what was expected of them and what was found.
+/// The dimensions and their product, or what was expected and what was found.
 fn dimensions(header: &[u8], kind: Kind) -> Result<(Vec<u64>, u64), (&'static str, String)> {
     let dimensions: Vec<u64> = header
         .chunks_exact(4)
@@ -166,7 +166,7 @@ fn describe_magic(header: &[u8], wanted: Kind) -> String {
     }
 }
 
-/// An error while reading or unpacking.
+/// An error while reading or decompressing.
 fn broken(path: &Path, kind: Kind, error: &io::Error) -> DatasetError {
     let found = match error.kind() {
         io::ErrorKind::UnexpectedEof => "gzip data that ends too early".to_owned(),

@@ -8,8 +8,8 @@ use crate::random::{hex, shuffle, stream};
 use crate::units::Step;
 
 /// Which images each step trains on. The permutation of an epoch depends on the seed, the epoch and the
-/// number of images alone, so that the images of any step are known without those before it. What remains of
-/// an epoch after its last whole batch is left out of it.
+/// number of images alone, so that the images of any step are known without those before it. Images left over after the
+/// last whole batch of an epoch are skipped.
 #[derive(Clone, Debug)]
 pub struct BatchOrder {
     batch: usize,
@@ -20,10 +20,10 @@ pub struct BatchOrder {
 }
 
 impl BatchOrder {
-    /// The order for a split of so many images, at most 2^32, in batches of at least one image.
+    /// The order for a split of `images` images, at most 2^32, in batches of at least one image.
     ///
     /// # Errors
-    /// A batch larger than the split.
+    /// If a batch is larger than the split.
     pub fn new(images: usize, batch: usize, seed: u64) -> Result<BatchOrder, DatasetError> {
         if batch > images || batch == 0 {
             return Err(DatasetError::BatchTooLarge { batch, images });
@@ -33,12 +33,12 @@ impl BatchOrder {
         Ok(order)
     }
 
-    /// Steps an epoch.
+    /// Steps per epoch.
     pub fn steps_per_epoch(&self) -> u64 {
         (self.permutation.len() / self.batch) as u64
     }
 
-    /// The images of a step, which counts from 1.
+    /// The images of a step; steps count from 1.
     pub fn indices(&mut self, step: Step) -> &[u32] {
         let before = step.0.saturating_sub(1);
         let epoch = before / self.steps_per_epoch();

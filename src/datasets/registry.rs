@@ -9,12 +9,12 @@ mod cifar10;
 mod cifar100;
 mod idx;
 
-/// Where a data set comes from.
+/// A registered data set.
 pub(super) trait Source: Sync {
     /// Its name, what it is, and whether it is read from a folder.
     fn entry(&self) -> DatasetEntry;
 
-    /// The bytes that its images will take, where it is generated; `u64::MAX` where no number tells.
+    /// The bytes that its images will take if it is generated; `u64::MAX` on overflow.
     fn generated_bytes(&self, data: &Data) -> u64 {
         let _ = data;
         0

@@ -1,24 +1,24 @@
-//! What makes of a byte the number that a network sees: the moments of the training split's channels, and by
-//! them the standardised value of every byte. Knows nothing of images.
+//! Standardises bytes: the moments of the training split's channels, and a table of the standardised value of every
+//! byte. Knows nothing of images.
 
 /// The standardised value of every byte.
 type Values = [f32; 256];
 
-/// The standardised values of every channel. Loops over pixels are compiled for the number of channels, since
-/// they take several times as long where it is only known at run time.
+/// The standardised values of every channel. Loops over pixels are compiled per number of channels, since they take
+/// several times as long when it is known only at run time.
 #[derive(Clone, Debug)]
 pub(super) enum Standardisation {
-    /// Of gray images.
+    /// For gray images.
     Gray(Box<[Values; 1]>),
-    /// Of red, green and blue.
+    /// For red, green and blue.
     Colour(Box<[Values; 3]>),
 }
 
 impl Standardisation {
-    /// By the moments of each channel of these pixels.
+    /// Standardises by the moments of each channel of these pixels.
     ///
     /// # Panics
-    /// Where there is neither one channel nor three.
+    /// If there is neither one channel nor three.
     pub(super) fn of(pixels: &[u8], channels: usize) -> Standardisation {
         let (mean, std) = channel_moments(pixels, channels);
         Standardisation::by(&mean, &std)
@@ -47,7 +47,7 @@ pub(super) fn standardised<const CHANNELS: usize>(
 
 /// Mean and standard deviation (population) of each channel, of bytes scaled to 0..1; exact sums, then f64.
 ///
-/// A channel without contrast gets the standard deviation of one level, 1/255, so that it can be divided by.
+/// A channel without contrast gets the standard deviation of one level, 1/255, to avoid division by zero.
 fn channel_moments(pixels: &[u8], channels: usize) -> (Vec<f32>, Vec<f32>) {
     let mut counts = vec![[0_u64; 256]; channels];
     for pixel in pixels.chunks_exact(channels) {

@@ -2,7 +2,7 @@
 
 use crate::datasets::cifar::Format;
 
-/// Where its files are and what stands in them.
+/// Its files and their format.
 pub(super) const FORMAT: Format = Format {
     name: "cifar10",
     title: "CIFAR-10",
@@ -40,7 +40,7 @@ mod tests {
         FORMAT.load(&FORMAT.data_in(folder), 0).map_err(|error| error.to_string())
     }
 
-    /// Records whose pixels say where they come from.
+    /// Records whose pixels encode where they come from.
     fn records(count: usize, first_label: u8) -> Vec<u8> {
         let record = |index: usize| {
             let label = (first_label + index as u8) % 10;

@@ -2,7 +2,7 @@
 
 use crate::datasets::cifar::Format;
 
-/// Where its files are and what stands in them.
+/// Its files and their format.
 pub(super) const FORMAT: Format = Format {
     name: "cifar100",
     title: "CIFAR-100",

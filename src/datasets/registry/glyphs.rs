@@ -1,18 +1,17 @@
 //! `glyphs`: ten classes of pen strokes, drawn from a seed, so that a network can be trained without any
-//! file. Easy enough that a shallow network learns it, so that a deep one that does not is a failure of
-//! optimisation.
+//! file. Easy enough that a shallow network learns it, so that a deep one failing to is a failure of optimisation.
 //!
 //! The generator, in coordinates from -1 to 1 over an image of 16x16 gray pixels:
 //!
-//! 1. A class is a polyline of five points, each uniform in the square of half-side 0.8, drawn once for
-//!    ever from a stream of its own: classes don't depend on a run's seed.
+//! 1. A class is a polyline of five points, each uniform in the square of half-side 0.8, drawn from a fixed stream of
+//!    its own: classes don't depend on a run's seed.
 //! 2. Image `i` of a split has class `i mod 10` and a stream of its own for (seed, split, i), so that it
 //!    depends neither on the number of images nor on any other image.
 //! 3. Its points are jittered (normal, 0.05), sheared (x += s y, s within 0.3), scaled (0.7 to 1.15), rotated
 //!    (within 0.6 rad) and shifted (within 0.25 each way), all uniform, in this order.
 //! 4. The polyline is drawn with brightness 1, two distractor segments with ends anywhere with 0.8; a stroke
-//!    is full to 0.05 from its centre line and falls to nothing over the next 0.125, one pixel; where
-//!    strokes cross the brighter one is seen.
+//!    has full brightness up to 0.05 from its centre line and falls to zero over the next 0.125, one pixel; where
+//!    strokes cross, the brighter one wins.
 //! 5. Noise of standard deviation 0.3 (the sum of four uniform numbers) is added to each pixel, and -1..2 is
 //!    mapped to 0..255.
 //!
@@ -26,7 +25,7 @@
 //! | 44 | 0.624 / 0.665 | 0.050 / 0.193 |
 //! | 56 | 0.823 / 0.824 | 0.083 / 0.197 |
 //!
-//! All arithmetic is f64 that every machine rounds alike, but for one sine and cosine an image.
+//! All arithmetic is f64, rounded alike on every machine, except for one sine and cosine per image.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
@@ -40,13 +39,13 @@ use crate::units::ImageShape;
 const CLASSES: usize = 10;
 const SIDE: usize = 16;
 const POINTS: usize = 5;
-/// The seed of the classes' polylines, whatever the run's seed.
+/// The seed of the classes' polylines, independent of the run's seed.
 const CLASS_SEED: u64 = 0;
 const TRAIN_IMAGES: usize = 4000;
 const TEST_IMAGES: usize = 1000;
 /// Half the width of the full part of a stroke.
 const STROKE_CORE: f64 = 0.05;
-/// The width over which a stroke falls from full to nothing.
+/// The width over which a stroke falls from full brightness to zero.
 const STROKE_EDGE: f64 = 2.0 / SIDE as f64;
 const NOISE: f64 = 0.3;
 
@@ -68,7 +67,7 @@ impl Source for Glyphs {
     fn generated_bytes(&self, data: &Data) -> u64 {
         let train = data.train_images.unwrap_or(TRAIN_IMAGES);
         let images = train.saturating_add(data.test_images.unwrap_or(TEST_IMAGES)) as u64;
-        // A byte a pixel and one for the label.
+        // One byte per pixel and one for the label.
         images.saturating_mul((SIDE * SIDE + 1) as u64)
     }
 
@@ -113,7 +112,7 @@ fn draw(class: &[Point; POINTS], random: &mut Xoshiro256PlusPlus) -> [u8; SIDE *
     }
     canvas.map(|brightness| {
         let noisy = brightness + NOISE * normal(random);
-        // Casting saturates, so that what lies outside -1..2 becomes 0 or 255.
+        // Casts saturate, so that values outside -1..2 become 0 or 255.
         ((noisy + 1.0) * 85.0 + 0.5) as u8
     })
 }
@@ -131,7 +130,7 @@ fn distort(class: &[Point; POINTS], random: &mut Xoshiro256PlusPlus) -> [Point; 
     })
 }
 
-/// Draws a segment over what is there, where it is brighter.
+/// Draws a segment, keeping the brighter of old and new pixels.
 fn stroke(canvas: &mut Canvas, from: Point, to: Point, brightness: f64) {
     let along = [to[0] - from[0], to[1] - from[1]];
     let length_squared = (along[0] * along[0] + along[1] * along[1]).max(f64::MIN_POSITIVE);
@@ -164,7 +163,7 @@ fn pixels_near(from: f64, to: f64) -> std::ops::Range<usize> {
     first.min(SIDE)..end.min(SIDE)
 }
 
-/// A nearly normal number of mean 0 and variance 1 from one draw: the sum of its four 16-bit parts.
+/// An approximately normal number of mean 0 and variance 1 from one draw: the sum of its four 16-bit parts.
 fn normal(random: &mut Xoshiro256PlusPlus) -> f64 {
     let bits = random.next_u64();
     let sum: u64 = (0..4).map(|part| (bits >> (16 * part)) & 0xffff).sum();

@@ -8,10 +8,10 @@ use crate::datasets::{Dataset, DatasetError, Images, files, idx_folder};
 use crate::experiment::{Data, DatasetEntry};
 use crate::units::ImageShape;
 
-/// The fewest classes: a small excerpt of MNIST may lack a digit, and is MNIST all the same.
+/// The fewest classes: a small excerpt of MNIST may lack a digit.
 const FEWEST_CLASSES: u8 = 10;
-/// The most classes; the largest known data set of this kind has 62, so that a label above these tells a
-/// file of something else.
+/// The most classes; the largest known data set of this kind has 62, so that a larger label means a file of another
+/// kind.
 const MOST_CLASSES: u8 = 100;
 
 /// The data set, read from a folder.
@@ -47,7 +47,7 @@ impl Source for Idx {
     }
 }
 
-/// A split with the side of its square images.
+/// A split and the side of its square images.
 struct Split {
     images: Images,
     side: usize,
@@ -100,16 +100,16 @@ fn square(path: &Path, values: Values, transpose: bool) -> Result<(Vec<u8>, usiz
     Ok((pixels, side))
 }
 
-/// How the labels of a data set count.
+/// What the labels of a data set count from.
 struct Labels {
-    /// 1 for EMNIST's letters, which have no label 0.
+    /// The smallest label: 1 for EMNIST's letters, otherwise 0.
     first: u8,
     classes: u8,
 }
 
 impl Labels {
-    /// Finds out from the training split, which holds at least one label. Labels count from 1 where there is
-    /// no 0 but a label that ten classes from 0 would not have.
+    /// Derived from the training split, which has at least one label. Labels count from 1 if there is no 0 but one that
+    /// ten classes from 0 would not have.
     fn of(path: &Path, labels: &[u8]) -> Result<Labels, DatasetError> {
         let mut seen = [false; 256];
         labels.iter().for_each(|&label| seen[usize::from(label)] = true);
@@ -122,7 +122,7 @@ impl Labels {
             return Err(wrong(format!("labels below {MOST_CLASSES}"), last.to_string()));
         }
         let classes = (last - first + 1).max(FEWEST_CLASSES);
-        // A label far above all others is an error in the file rather than a class.
+        // A label far above all others is an error in the file, not a class.
         let gap = (first..last).find(|&label| !seen[usize::from(label)]);
         match gap {
             Some(gap) if classes > FEWEST_CLASSES => Err(wrong(
@@ -133,7 +133,7 @@ impl Labels {
         }
     }
 
-    /// Makes labels count from 0.
+    /// Shifts labels to count from 0.
     fn apply(&self, path: &Path, labels: &mut [u8]) -> Result<(), DatasetError> {
         for (index, label) in labels.iter_mut().enumerate() {
             match label.checked_sub(self.first).filter(|&class| class < self.classes) {
