@@ -1,5 +1,5 @@
-//! The state of the dashboard: a fold over events and actions. It reads no clock and never learns whether
-//! the run is live or saved, so that both give the same screens.
+//! The state of the dashboard: a fold over events and actions. It reads no clock and does not know whether the run is
+//! live or saved, so that both give the same screens.
 
 use crate::event::{Kind, RunEvent};
 use crate::metric::Metric;
@@ -37,17 +37,17 @@ pub struct App {
     hidden: Vec<bool>,
     rows: Vec<LayerKey>,
     lane: LaneIdx,
-    /// None follows the last step.
+    /// None to follow the last step.
     step: Option<Step>,
     row: Option<LayerKey>,
-    /// The finding that was gone to last; stale once step or lane are others than its own.
+    /// The finding selected last; stale once the cursor's step or lane differs from its own.
     finding: Option<FindingKey>,
     options: Options,
-    /// The metrics that were shown last, the newest first: their histories stay here.
+    /// The metrics shown last, the newest first, whose histories are kept in memory.
     shown: Vec<Metric>,
 }
 
-/// What findings are ordered and told apart by.
+/// What findings are ordered and identified by.
 type FindingKey = (Step, LaneIdx, &'static str);
 
 fn key_of(finding: &Finding) -> FindingKey {
@@ -72,7 +72,7 @@ impl App {
         }
     }
 
-    /// The state of lanes that were folded, each by itself.
+    /// The state of lanes that were folded separately.
     pub fn of_lanes(lanes: Vec<Lane>) -> App {
         let mut app = App::new(Vec::new());
         app.hidden = vec![false; lanes.len()];
@@ -81,7 +81,7 @@ impl App {
         app
     }
 
-    /// Folds an event of a lane. One of a lane that does not exist is passed over.
+    /// Folds an event of a lane. Events of a lane that does not exist are ignored.
     pub fn apply(&mut self, lane: LaneIdx, event: &RunEvent) {
         self.apply_at(lane, event, None);
     }
@@ -95,20 +95,20 @@ impl App {
         }
     }
 
-    /// The lane's events are at their end; without an end in them the lane counts as crashed.
+    /// The lane has no more events; if none of them was its end, it counts as crashed.
     pub fn source_ended(&mut self, lane: LaneIdx) {
         if let Some(lane) = self.lanes.get_mut(lane.0) {
             lane.source_ended();
         }
     }
 
-    /// Gives up the histories of all layers, and keeps none from now on: they are most of the state's memory, and
-    /// only views read them. What a lane is by now, its losses and its findings go on as before.
+    /// Drops the histories of all layers and keeps none from now on: they are most of the state's memory, and only
+    /// views read them. The lanes' state, losses and findings are kept as before.
     pub fn forget_layers(&mut self) {
         self.lanes.iter_mut().for_each(Lane::forget_layers);
     }
 
-    /// Obeys an order of the user.
+    /// Carries out a user's action.
     pub fn act(&mut self, action: Action) {
         act::act(self, action);
     }
@@ -136,14 +136,14 @@ impl App {
         self.hidden.get(idx.0).is_some_and(|hidden| !hidden)
     }
 
-    /// The lane the cursor is in.
+    /// The selected lane.
     pub fn selected_lane(&self) -> LaneIdx {
         self.lane
     }
 
-    /// The two lanes that every view compares: the selected one and the first that differs from it in the
-    /// shortcut only, of its own run if there is one; where there is none, the first visible one and the selected
-    /// one or the next.
+    /// The two lanes that every view compares: the selected one and the first that differs from it only in the
+    /// shortcut, preferably in the same run; without such a lane, the first visible one and the selected one or the
+    /// next.
     pub fn pair(&self) -> Option<(&Lane, &Lane)> {
         let first = self.visible_lanes().next()?;
         let selected = self.visible_lanes().find(|lane| lane.idx() == self.lane).unwrap_or(first);
@@ -155,33 +155,33 @@ impl App {
         Some((first, other))
     }
 
-    /// The rows that the layers of all lanes share, from the input to the deepest head: y of a heatmap and
-    /// of a list of layers. Empty before a lane started.
+    /// The rows that the layers of all lanes share, from the input to the deepest head: the y axis of a heatmap or a
+    /// list of layers. Empty until a lane has started.
     pub fn rows(&self) -> &[LayerKey] {
         &self.rows
     }
 
-    /// All visible lanes' findings by step, then lane, then rule.
+    /// The findings of all visible lanes, by step, then lane, then rule.
     pub fn findings(&self) -> Vec<&Finding> {
         let mut all: Vec<&Finding> = self.visible_lanes().flat_map(|lane| lane.health().findings()).collect();
         all.sort_by_key(|finding| key_of(finding));
         all
     }
 
-    /// The place in [`App::findings`] of the one the cursor is on: the one that was gone to, else the last
-    /// whose step is not after the cursor's.
+    /// The index in [`App::findings`] of the finding at the cursor: the selected one, else the last whose step is not
+    /// after the cursor's.
     pub fn selected_finding(&self) -> Option<usize> {
         let here = || self.findings().iter().rposition(|finding| finding.step <= self.step());
         self.visited_finding().map(|(at, _)| at).or_else(here)
     }
 
-    /// The finding that was gone to with its place in [`App::findings`], while the cursor still is on it.
+    /// The selected finding with its index in [`App::findings`], while the cursor is still on it.
     pub fn visited_finding(&self) -> Option<(usize, &Finding)> {
         let key = self.finding_here()?;
         self.findings().into_iter().enumerate().find(|(_, finding)| key_of(finding) == key)
     }
 
-    /// The finding that was gone to, while the cursor still is on it.
+    /// The selected finding, while the cursor is still on it.
     fn finding_here(&self) -> Option<FindingKey> {
         self.finding.filter(|(step, lane, _)| (*step, *lane) == (self.step(), self.lane))
     }
@@ -189,8 +189,8 @@ impl App {
 
 /// The cursor: one for all lanes and views.
 impl App {
-    /// The step the cursor is on: what lanes show is what stood there. While it follows, the last step of
-    /// the farthest visible lane.
+    /// The cursor's step: lanes show what was recorded there. While following, the last step of the farthest visible
+    /// lane.
     pub fn step(&self) -> Step {
         self.step.unwrap_or(self.last_step())
     }
@@ -205,13 +205,14 @@ impl App {
         self.visible_lanes().map(Lane::last_step).max().unwrap_or_default()
     }
 
-    /// The right end of the x axis: the planned steps of the visible lanes, or what was made beyond them.
+    /// The right end of the x axis: the planned steps of the visible lanes, or the last step made if that is beyond
+    /// them.
     pub fn planned_steps(&self) -> Step {
         let planned = self.visible_lanes().filter_map(Lane::planned_steps).max().unwrap_or(0);
         Step(planned).max(self.last_step())
     }
 
-    /// The row of layers the cursor is on; none before a lane started. Until it is moved, the middle one of those
+    /// The row of layers the cursor is on; none until a lane has started. Until it is moved, the middle one of those
     /// that every visible lane has.
     pub fn row(&self) -> Option<LayerKey> {
         self.row.filter(|row| self.rows.contains(row)).or_else(|| {
@@ -232,7 +233,7 @@ impl App {
         rows::block_of(lane.structure()?, self.layer_in(lane)?)
     }
 
-    /// How the user wants to see things.
+    /// The display options.
     pub fn options(&self) -> &Options {
         &self.options
     }

@@ -1,5 +1,5 @@
-//! Obeys the orders of [`super::action`]. Every order is possible at any time; one that has nothing to act
-//! on does nothing.
+//! Carries out the actions of [`super::action`]. Every action is possible at any time; one that has nothing to act on
+//! does nothing.
 
 use super::options::{Axis, Options, Playback, ViewKind};
 use super::{Action, App, Lane, rows};
@@ -89,7 +89,7 @@ fn page(app: &App) -> i64 {
     i64::try_from((app.last_step().0 / 20).max(1)).unwrap_or(i64::MAX)
 }
 
-/// Moves the cursor for the user, which halts playback.
+/// Moves the cursor for the user, which stops playback.
 fn move_by_hand(app: &mut App, by: i64) {
     app.options.playback.playing = false;
     move_step(app, by);
@@ -156,7 +156,7 @@ fn toggle_lane(app: &mut App, idx: LaneIdx) {
     }
 }
 
-/// Histories of so many metrics stay in memory: one of 107 layers takes 2.6 MB.
+/// The most metrics whose histories stay in memory; one over 107 layers takes 2.6 MB.
 const MOST_SHOWN: usize = 8;
 
 fn select_statistic(app: &mut App, statistic: Metric) {
@@ -203,14 +203,14 @@ fn advance(app: &mut App, steps: u64) {
     }
 }
 
-/// Selects the finding before or after the one the cursor is on.
+/// Selects the finding before or after the one at the cursor.
 fn turn_finding(app: &mut App, forward: bool) {
     let selected = app.selected_finding();
     let on_it = app.finding_here().is_some();
     let target = match (selected, forward) {
         (Some(at), true) => Some(at + 1),
         (None, true) => Some(0),
-        // From between two findings, the one before is the selected one itself.
+        // Between two findings, the previous one is the selected one itself.
         (Some(at), false) if !on_it => Some(at),
         (Some(at), false) => at.checked_sub(1),
         (None, false) => None,
@@ -220,7 +220,7 @@ fn turn_finding(app: &mut App, forward: bool) {
     }
 }
 
-/// Puts step, lane and layer on a finding.
+/// Moves step, lane and layer to those of a finding.
 fn select_finding(app: &mut App, at: usize) {
     let findings = app.findings();
     let Some(found) = findings.get(at).copied() else { return };

@@ -1,22 +1,22 @@
-//! Everything a user can ask of the dashboard's state, as one closed enum. Which key asks for what is the
-//! street's business; what concerns the training itself (pause, stop) never comes here.
+//! Everything a user can do to the dashboard's state, as one closed enum. `tui` maps keys to actions; what concerns the
+//! training itself (pause, stop) is not among them.
 
 use super::options::ViewKind;
 use super::rows::LayerKey;
 use crate::metric::Metric;
 use crate::units::{LaneIdx, Step};
 
-/// An order to [`super::App::act`].
+/// An action for [`super::App::act`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Shows a view.
     SelectView(ViewKind),
-    /// Shows the view after the current one, around the end.
+    /// Shows the view after the current one, wrapping around.
     SelectNextView,
-    /// Shows the view before the current one, around the start.
+    /// Shows the view before the current one, wrapping around.
     SelectPreviousView,
 
-    /// Moves the cursor by steps, negative toward the start. Moved onto the last step it follows again.
+    /// Moves the cursor by steps, negative toward the start. On the last step it follows again.
     MoveStep(i64),
     /// Moves the cursor by pages of a twentieth of what was recorded.
     MovePage(i64),
@@ -40,40 +40,40 @@ pub enum Action {
 
     /// Selects a lane.
     SelectLane(LaneIdx),
-    /// Selects the next visible lane, around the end.
+    /// Selects the next visible lane, wrapping around.
     SelectNextLane,
-    /// Selects the previous visible lane, around the start.
+    /// Selects the previous visible lane, wrapping around.
     SelectPreviousLane,
-    /// Hides or shows a lane; the last visible one stays.
+    /// Hides or shows a lane; the last visible one cannot be hidden.
     ToggleLane(LaneIdx),
     /// Shows all lanes.
     ShowAllLanes,
 
     /// Chooses a statistic.
     SelectStatistic(Metric),
-    /// Chooses the next statistic of the kind that the current view shows.
+    /// Chooses the next statistic of the current view's kind.
     SelectNextStatistic,
     /// Chooses the previous one.
     SelectPreviousStatistic,
-    /// Chooses what the histograms are of: activations, weight gradients, weights.
+    /// Chooses what the histograms show: activations, weight gradients, weights.
     SelectNextHistogram,
-    /// Goes from the natural scale to linear, to logarithmic and back.
+    /// Cycles through the natural, the linear and the logarithmic scale.
     CycleScale,
-    /// Goes to the next level of smoothing, around the end.
+    /// Goes to the next level of smoothing, wrapping around.
     CycleSmoothing,
-    /// Goes from steps to epochs, to time and back along the x axis.
+    /// Cycles the x axis through steps, epochs and time.
     CycleAxis,
 
-    /// Starts or halts playback; from the last step it starts over.
+    /// Starts or stops playback; from the last step it starts over.
     TogglePlayback,
     /// Doubles the speed of playback.
     SpeedUp,
     /// Halves the speed of playback.
     SlowDown,
-    /// Moves the cursor on by steps while playing; halts at the end. The event loop issues it.
+    /// Moves the cursor on by steps during playback; stops at the end. Issued by the event loop.
     Advance(u64),
 
-    /// Puts the cursor on a finding, by its place in [`super::App::findings`].
+    /// Puts the cursor on a finding, by its index in [`super::App::findings`].
     SelectFinding(usize),
     /// Puts the cursor on the next finding, by step.
     SelectNextFinding,
@@ -82,15 +82,15 @@ pub enum Action {
 
     /// Opens the prompt for a step to go to.
     OpenGoTo,
-    /// Types a digit into the prompt; anything else is passed over.
+    /// Types a digit into the prompt; anything else is ignored.
     TypeGoTo(char),
-    /// Takes back the last digit.
+    /// Deletes the last digit.
     EraseGoTo,
     /// Goes to the step in the prompt and closes it.
     ConfirmGoTo,
     /// Opens or closes the help.
     ToggleHelp,
-    /// Closes what is open on top: prompt, help.
+    /// Closes the prompt, else the help.
     Dismiss,
     /// Scrolls the current view's list, negative upward.
     Scroll(i64),

@@ -1,4 +1,4 @@
-//! What lies between two lanes: the difference of their curves, and who leads since when.
+//! Compares two lanes: the difference of their curves, and which one leads since when.
 
 use super::lane::Lane;
 use super::smoothing::smoothed;
@@ -6,23 +6,23 @@ use crate::history::{History, Point};
 use crate::metric::Scale;
 use crate::units::Step;
 
-/// The steps whose training errors a lead is the mean of.
+/// The number of steps over which a lead averages training errors.
 pub const LEAD_STEPS: u64 = 20;
 
-/// How far one lane is ahead of another in training error, whatever smoothing curves are drawn with.
+/// How far one lane is ahead of another in training error, regardless of the smoothing of curves.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lead {
-    /// The first lane's error less the second's, a share of the images: the mean over `over`.
+    /// The first lane's error minus the second's, as a share of the images: the mean over `over`.
     pub apart: f32,
     /// The first and last step of the mean: the last [`LEAD_STEPS`] that both lanes have made.
     pub over: (Step, Step),
-    /// Whether it is more than chance: two standard errors of so many images, at their largest.
+    /// Whether it is more than chance: beyond two standard errors, at their largest, of that number of images.
     pub is_clear: bool,
-    /// The step since which the mean has been on this side all the time.
+    /// The step since which the mean has always been on this side.
     pub since: Step,
 }
 
-/// Who leads at a step, or at the last step before it that both lanes made; none before the first.
+/// The lead at a step, or at the last step before it that both lanes made; none before the first.
 pub fn lead(a: &Lane, b: &Lane, step: Step) -> Option<Lead> {
     let mut points = difference(a.error(), b.error(), 0.0);
     points.truncate(points.partition_point(|(at, _)| *at <= step));
@@ -42,13 +42,13 @@ pub fn lead(a: &Lane, b: &Lane, step: Step) -> Option<Lead> {
     let over = (start, points[last].0);
     let batch = |lane: &Lane| lane.experiment().map(|experiment| experiment.training.batch);
     let images = (over.1.0 - over.0.0 + 1) as f64 * batch(a)?.min(batch(b)?) as f64;
-    // The variance of a share is a quarter at most, and that of a difference twice as much.
+    // The variance of a share is at most a quarter, and that of a difference twice as much.
     let is_clear = apart.abs() > 2.0 * (2.0 * 0.25 / images).sqrt();
     Some(Lead { apart: apart as f32, over, is_clear, since: points[since].0 })
 }
 
-/// The difference `a - b` of two smoothed curves, at the steps of `a` up to the end of the shorter; `b` is
-/// taken at its last point not later than that.
+/// The difference `a - b` of two smoothed curves, at the steps of `a` up to the end of the shorter; `b` is taken at its
+/// last point that is not later.
 pub fn difference(a: &History, b: &History, decay: f64) -> Vec<(Step, f32)> {
     let b: Vec<(Step, f32)> = smoothed(b, decay).collect();
     let Some(end) = b.last().map(|(step, _)| *step) else { return Vec::new() };
@@ -65,7 +65,7 @@ pub fn difference(a: &History, b: &History, decay: f64) -> Vec<(Step, f32)> {
         .collect()
 }
 
-/// What lies between two values of a statistic: `log10(a / b)` where its natural scale is logarithmic, else
+/// The difference between two values of a statistic: `log10(a / b)` where its natural scale is logarithmic, else
 /// `a - b`; none where that is not finite.
 pub fn between(scale: Scale, a: f32, b: f32) -> Option<f32> {
     let between = match scale {
@@ -76,8 +76,8 @@ pub fn between(scale: Scale, a: f32, b: f32) -> Option<f32> {
     between.is_finite().then_some(between)
 }
 
-/// What lies [`between`] the points of one number and those of another, at the steps of the first up to
-/// the end of the shorter.
+/// The difference, see [`between`], of the points of two numbers, at the steps of the first up to the end of the
+/// shorter.
 pub fn between_points(
     scale: Scale,
     a: impl Iterator<Item = Point>,
@@ -155,7 +155,7 @@ mod tests {
         let found = lead_at(&app, 100).expect("both have steps");
         assert!((found.apart - 0.4).abs() < 1e-6 && found.is_clear);
         assert_eq!(found.over, (Step(81), Step(100)));
-        // Of 20 steps n have 0.4 and the others -0.2: above zero from n = 7 on.
+        // If n of 20 steps have 0.4 and the others -0.2, the mean is above zero from n = 7 on.
         assert_eq!(found.since, Step(47));
         let found = lead_at(&app, 44).expect("both have steps");
         assert!((found.apart - (4.0 * 0.4 - 16.0 * 0.2) / 20.0).abs() < 1e-6);

@@ -1,12 +1,12 @@
-//! Whether two lanes may be compared: what was equal between them and what was not. Knows only what lanes
-//! said when they started, and which learning rates were ordered on the way.
+//! Whether two lanes may be compared: what was equal between them and what was not. Knows only what lanes logged when
+//! they started, and which learning rates were ordered later.
 
 use super::taken::OrderHistory;
 use crate::event::{LaneStarted, Provenance};
 use crate::experiment::{Data, Experiment, Lane, Recording, Training};
 use crate::order::Order;
 
-/// A thing that must be equal between two lanes for a fair comparison.
+/// Something that must be equal in two lanes for a fair comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     /// What was compared.
@@ -33,13 +33,13 @@ pub struct Difference {
 pub struct Fairness {
     /// What must be equal.
     pub checks: Vec<Check>,
-    /// What the lanes differ in, wanted or not; their names left out.
+    /// What else the lanes differ in, intended or not, except their names.
     pub differences: Vec<Difference>,
 }
 
 impl Fairness {
-    /// Takes the learning rates into account that were ordered: those of one lane alone, or at another step, make the
-    /// training of the two unequal.
+    /// Takes learning rates into account that were ordered during training: one ordered for only one lane, or at
+    /// different steps, makes the training of the two unequal.
     pub fn with_orders(mut self, a: &OrderHistory, b: &OrderHistory) -> Fairness {
         let rates = |history: &OrderHistory| -> Vec<String> {
             let rates = history.iter().filter_map(|taken| match &taken.order {
@@ -61,18 +61,18 @@ impl Fairness {
         self
     }
 
-    /// Whether everything that must be equal is.
+    /// Whether everything that must be equal is equal.
     pub fn is_fair(&self) -> bool {
         self.checks.iter().all(|check| check.equal)
     }
 
-    /// Whether, besides, the lanes differ in their shortcut and in nothing else.
+    /// Whether the lanes are comparable and differ in nothing but their shortcut.
     pub fn differs_in_shortcut_only(&self) -> bool {
         self.is_fair() && self.differences.len() == 1 && self.differences[0].key == "lane.shortcut"
     }
 }
 
-/// Compares two lanes; none where one of them does not tell where it comes from.
+/// Compares two lanes; none if one of them has no record of its experiment.
 pub fn compare(a: &LaneStarted, b: &LaneStarted) -> Option<Fairness> {
     let (name_a, a) = (&a.lane, a.provenance.as_ref()?);
     let (name_b, b) = (&b.lane, b.provenance.as_ref()?);
@@ -105,8 +105,8 @@ pub fn compare(a: &LaneStarted, b: &LaneStarted) -> Option<Fairness> {
     Some(Fairness { checks, differences })
 }
 
-/// Every entry that could tell two lanes apart. The patterns name all fields, so that a new one cannot be
-/// forgotten here.
+/// Every entry in which two lanes could differ. The patterns name all fields, so that a new one cannot be forgotten
+/// here.
 fn entries(lane_name: &str, lane: &Provenance) -> Vec<(&'static str, String)> {
     let Experiment { question: _, seed, data, training, statistics, lanes } = &lane.experiment;
     let Data { name, path, train_images, test_images, crop, flip, transpose } = data;
@@ -148,7 +148,7 @@ fn entries(lane_name: &str, lane: &Provenance) -> Vec<(&'static str, String)> {
     entries
 }
 
-/// The images in fact used, and the limit that was asked for.
+/// The number of images used, and the limit that was set.
 fn limit(asked: Option<usize>, used: usize) -> String {
     match asked {
         Some(asked) if asked != used => format!("{used} (of at most {asked})"),

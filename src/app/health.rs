@@ -1,6 +1,6 @@
-//! Health rules: what looks wrong in a lane, since when, where, and what it means. A rule judges, this
-//! module remembers: a finding opens after so many bad verdicts in a row, closes after so many good ones, and
-//! may open again. Between the bounds of bad and good a rule is unclear, so findings do not flap.
+//! Health rules: what looks wrong in a lane, since when, where, and what it means. Rules judge events, this module
+//! turns verdicts into findings: a finding opens after a number of bad verdicts in a row, closes after a number of good
+//! ones, and may open again. Between the bounds of bad and good the verdict is unclear, so findings do not flap.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -47,21 +47,21 @@ impl Severity {
     }
 }
 
-/// What a rule saw in an event.
+/// What a rule says of an event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// It is there.
+    /// The problem is there.
     Bad(Symptom),
-    /// Neither clearly there nor clearly gone.
+    /// It is neither clearly there nor clearly gone.
     Unclear,
     /// It is not there.
     Good,
 }
 
-/// What is bad.
+/// What is wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Symptom {
-    /// The layer where it is worst; none where it is of the whole lane.
+    /// The layer where it is worst; none if it concerns the whole lane.
     pub layer: Option<LayerIdx>,
     /// How bad.
     pub severity: Severity,
@@ -69,24 +69,24 @@ pub struct Symptom {
     pub message: String,
 }
 
-/// A health rule of one lane, with what it must remember.
+/// A health rule of one lane, with its state.
 pub trait Rule: std::fmt::Debug + Send + Clone + Serialize + DeserializeOwned + 'static {
-    /// Judges an event that the lane has already folded; none where the event says nothing about it.
+    /// Judges an event that the lane has already folded; none if the event says nothing about the rule's subject.
     fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict>;
 }
 
-/// Any rule: judged, copied and kept without knowing which it is.
+/// Any rule, type-erased: can be judged, copied and saved.
 pub trait AnyRule: std::fmt::Debug + Send {
     /// See [`Rule::judge`].
     fn verdict(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict>;
 
-    /// The rule with what it remembers now.
+    /// A copy of the rule with its current state.
     fn copied(&self) -> Box<dyn AnyRule>;
 
-    /// What it remembers, as bytes.
+    /// Its state, as bytes.
     fn memory(&self) -> Vec<u8>;
 
-    /// Remembers what [`AnyRule::memory`] gave; false where that is not it.
+    /// Restores the state from what [`AnyRule::memory`] returned; false if the bytes are not valid.
     fn recall(&mut self, memory: &[u8]) -> bool;
 }
 
@@ -114,17 +114,17 @@ impl<R: Rule> AnyRule for R {
 pub struct RuleEntry {
     /// Its name: that of its file.
     pub name: &'static str,
-    /// What a finding of it means and what can be done, in a sentence or two.
+    /// What its findings mean and what can be done, in a sentence or two.
     pub meaning: &'static str,
     /// Bad verdicts in a row before a finding opens.
     pub opens_after: u32,
     /// Good verdicts in a row before it closes.
     pub closes_after: u32,
-    /// Makes a fresh one.
+    /// Creates the rule in its initial state.
     pub build: fn() -> Box<dyn AnyRule>,
 }
 
-/// All rules, one a file of `health/`, in the order of their gravity.
+/// All rules, one per file of `health/`, the gravest first.
 pub const RULES: &[&RuleEntry] = &[
     &non_finite::ENTRY,
     &diverging_loss::ENTRY,
@@ -143,7 +143,7 @@ pub struct Finding {
     pub lane: LaneIdx,
     /// The step at which it opened.
     pub step: Step,
-    /// The layer where it was worst then; none where it is of the whole lane.
+    /// The layer where it was worst then; none if it concerns the whole lane.
     pub layer: Option<LayerIdx>,
     /// The name of the rule.
     pub rule: &'static str,
@@ -153,7 +153,7 @@ pub struct Finding {
     pub message: String,
     /// What it means.
     pub meaning: &'static str,
-    /// The step at which it was gone again; none while it lasts.
+    /// The step at which it closed; none while it lasts.
     pub cleared_at: Option<Step>,
 }
 
@@ -164,7 +164,7 @@ impl Finding {
     }
 }
 
-/// A lane's rules with what they found.
+/// A lane's rules with their findings.
 #[derive(Debug, Default)]
 pub struct Health {
     gates: Vec<Gate>,
@@ -172,7 +172,7 @@ pub struct Health {
     dropped: u64,
 }
 
-/// A rule with the verdicts in a row and the finding it has open.
+/// A rule with its verdicts in a row and its open finding.
 #[derive(Debug)]
 struct Gate {
     entry: &'static RuleEntry,
@@ -181,7 +181,7 @@ struct Gate {
     open: Option<usize>,
 }
 
-/// What all rules of a lane remember at a moment that it may go on from.
+/// The state of all rules of a lane at a point from which it may go on later.
 #[derive(Debug)]
 pub(super) struct Mark {
     gates: Vec<Gate>,
@@ -206,12 +206,12 @@ impl Health {
         &self.findings
     }
 
-    /// The findings that last at a step.
+    /// The findings that are open at a step.
     pub fn open_at(&self, step: Step) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(move |finding| finding.is_open_at(step))
     }
 
-    /// How many findings more there were than [`FINDINGS_PER_LANE`].
+    /// The number of findings beyond [`FINDINGS_PER_LANE`].
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -260,13 +260,13 @@ impl Health {
         }
     }
 
-    /// What the rules remember now.
+    /// The current state of the rules.
     pub(super) fn mark(&self) -> Mark {
         Mark { gates: self.gates.clone(), dropped: self.dropped }
     }
 
-    /// Takes back what was found from `step` on. The rules remember what they did at the mark; without one they
-    /// judge anew.
+    /// Rewinds the findings to before `step`. The rules return to their state at the mark; without one they start
+    /// afresh.
     pub(super) fn rewind(&mut self, step: Step, mark: Option<&Mark>) {
         self.findings.retain(|finding| finding.step < step);
         for finding in &mut self.findings {
@@ -284,7 +284,7 @@ impl Health {
     }
 }
 
-/// What an event measured.
+/// The values of an event with measurements.
 fn measured(event: &RunEvent) -> Option<&Values> {
     match &event.kind {
         Kind::Measured(values) => Some(values),

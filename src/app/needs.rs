@@ -1,5 +1,5 @@
-//! What a view wants that the state does not hold: histories that an index keeps, and what was measured at a step whose
-//! record was merged with others. The state says what it needs; whoever has it answers, now or later, in any order.
+//! What a view wants that is not in memory: histories that are in an index, and the exact values of a step whose record
+//! was merged with others. The state lists what it needs; answers may come at any time, in any order.
 
 use super::{App, HistoryKey, Lane};
 use crate::event::Values;
@@ -7,10 +7,10 @@ use crate::history::History;
 use crate::metric::{Better, LAYER, Metric, Shape, known};
 use crate::units::{LaneIdx, Step};
 
-/// What a view draws from, beside what is always here.
+/// What a view draws from, besides what is always in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// What all metrics were at the cursor.
+    /// The values of all metrics at the cursor.
     Cursor,
     /// A metric over time.
     History(Metric),
@@ -18,23 +18,23 @@ pub enum Wanted {
     Histograms(Metric),
 }
 
-/// Something that is to be looked up.
+/// Something to look up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Need {
-    /// A history.
+    /// A metric's history.
     History {
         /// Of this lane.
         lane: LaneIdx,
         /// Which one.
         key: HistoryKey,
     },
-    /// What was measured at a step.
+    /// The values measured at a step.
     Step {
         /// Of this lane.
         lane: LaneIdx,
         /// The step.
         step: Step,
-        /// The byte of the lane's log from which to look for it.
+        /// The byte of the lane's log at which to start looking for it.
         from: u64,
     },
 }
@@ -51,11 +51,11 @@ pub enum Answer {
         /// The history.
         history: History,
     },
-    /// What was measured at the last step that is not after the one asked for.
+    /// The values measured at the last step that is not after the requested one.
     Step {
         /// Of this lane.
         lane: LaneIdx,
-        /// The step that was asked for.
+        /// The requested step.
         asked: Step,
         /// The step of the values.
         found: Step,
@@ -65,7 +65,7 @@ pub enum Answer {
 }
 
 impl App {
-    /// What of this is not here.
+    /// What of this is not in memory.
     pub fn needs(&self, wanted: &[Wanted]) -> Vec<Need> {
         let mut needs = Vec::new();
         for lane in self.visible_lanes() {
@@ -82,7 +82,7 @@ impl App {
         match wanted {
             Wanted::Cursor => match lane.wanted_at(self.step()) {
                 Some(from) => needs.push(Need::Step { lane: idx, step: self.step(), from }),
-                // What that record lacks was measured at one before.
+                // Metrics that this record lacks come from an earlier one.
                 None => needs.extend(lane.lacking_at(self.step()).filter_map(of)),
             },
             Wanted::History(metric) => needs.extend(of(HistoryKey { metric, part: 0 })),
@@ -93,7 +93,7 @@ impl App {
         }
     }
 
-    /// Takes an answer; whether anything on screen may be another than before.
+    /// Applies an answer. Returns whether anything on screen may have changed.
     pub fn answer(&mut self, answer: Answer) -> bool {
         match answer {
             Answer::History { lane, key, history } => {
@@ -110,7 +110,7 @@ impl App {
         true
     }
 
-    /// Puts a lane in the place of one that turned out to be another than it seemed.
+    /// Replaces a lane, such as one whose index turned out to be damaged.
     pub fn replace(&mut self, lane: Lane) {
         let at = lane.idx().0;
         if let Some(place) = self.lanes.get_mut(at) {
@@ -122,7 +122,7 @@ impl App {
 
 /// Which metrics are shown.
 impl App {
-    /// The metrics of layers, or of blocks, that visible lanes have declared, in the order in which they did.
+    /// The metrics of layers, or of blocks, that visible lanes have declared, in the order of declaration.
     pub fn statistics(&self, of_blocks: bool) -> Vec<Metric> {
         let mut all: Vec<Metric> = Vec::new();
         let of_kind =
@@ -134,12 +134,12 @@ impl App {
                 }
             }
         }
-        // Those of layers first: the other axes are fewer, and have a view of their own.
+        // Metrics of layers first; those over other axes are few, and have a view of their own.
         all.sort_by_key(|metric| metric.axis() != Some(LAYER));
         all
     }
 
-    /// The single numbers that visible lanes have declared, in the order in which they did.
+    /// The single numbers that visible lanes have declared, in the order of declaration.
     pub fn scalars(&self) -> Vec<Metric> {
         let mut all: Vec<Metric> = Vec::new();
         for lane in self.visible_lanes() {
@@ -153,8 +153,8 @@ impl App {
         all
     }
 
-    /// The two numbers that are drawn over time: loss and error; in the place of one that no visible lane has, another, first
-    /// of those of which one value is better than another.
+    /// The two numbers that are drawn over time: loss and error. One that no visible lane has is replaced by another,
+    /// preferably one of which one value is better than another.
     pub fn curves(&self) -> [Metric; 2] {
         let all = self.scalars();
         let ranked = || {
@@ -169,7 +169,7 @@ impl App {
         [upper, of(known::ERROR, Some(upper))]
     }
 
-    /// The metric of layers that is shown: the chosen one, else the first where no visible lane has that.
+    /// The metric of layers that is shown: the chosen one, or the first if no visible lane has that.
     pub fn statistic(&self) -> Metric {
         let all = self.statistics(false);
         let chosen = self.options.statistic;

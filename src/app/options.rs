@@ -1,4 +1,4 @@
-//! How the user wants to see things: closed choices with their order and names. Knows nothing of lanes.
+//! The user's display options: closed choices with their order and names. Knows nothing of lanes.
 
 use std::fmt;
 
@@ -60,17 +60,17 @@ impl fmt::Display for ViewKind {
 /// The user's choice of a scale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScaleChoice {
-    /// What is natural for the number drawn.
+    /// The natural scale of the number drawn.
     #[default]
     Natural,
-    /// Linear, whatever is natural.
+    /// Always linear.
     Linear,
-    /// Logarithmic, whatever is natural.
+    /// Always logarithmic.
     Log,
 }
 
 impl ScaleChoice {
-    /// The scale to draw on, where `natural` is the number's own; what may be negative has no other.
+    /// The scale to draw on, where `natural` is the number's own; metrics that may be negative have no other.
     pub fn resolve(self, natural: Scale) -> Scale {
         match self {
             _ if natural == Scale::Signed => Scale::Signed,
@@ -80,8 +80,8 @@ impl ScaleChoice {
         }
     }
 
-    /// The next choice that looks otherwise in a view of a number of this scale. The overview draws losses and errors
-    /// too, whose scale is linear.
+    /// The next choice that looks different in a view of a number of this scale. The overview also draws losses and
+    /// errors, whose scale is linear.
     pub(super) fn next(self, view: ViewKind, natural: Scale) -> ScaleChoice {
         match (self, view, natural) {
             (ScaleChoice::Natural, ViewKind::Overview, _) => ScaleChoice::Log,
@@ -154,7 +154,7 @@ impl Axis {
     }
 }
 
-/// What a histogram is of.
+/// What a histogram shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HistogramKind {
     /// The layer's output.
@@ -194,12 +194,12 @@ impl HistogramKind {
     }
 }
 
-/// The cursor's own movement over what was recorded.
+/// Playback: the cursor moves by itself over what was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Playback {
-    /// Whether it moves.
+    /// Whether it is running.
     pub playing: bool,
-    /// How fast, in steps a second.
+    /// Its speed, in steps per second.
     pub steps_per_second: u32,
 }
 
@@ -214,16 +214,16 @@ impl Default for Playback {
     }
 }
 
-/// All choices together.
+/// All display options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The view shown.
     pub view: ViewKind,
     /// The statistic of a layer that overview, profile, heatmap and layer show.
     pub statistic: Metric,
-    /// The statistic of a block that the shortcut view stresses.
+    /// The statistic of a block that the shortcut view emphasises.
     pub block_statistic: Metric,
-    /// What the layer view's histograms are of.
+    /// What the layer view's histograms show.
     pub histogram: HistogramKind,
     /// The scale of values.
     pub scale: ScaleChoice,
@@ -231,13 +231,13 @@ pub struct Options {
     pub smoothing: Smoothing,
     /// The x axis of curves.
     pub axis: Axis,
-    /// The cursor's own movement.
+    /// The playback.
     pub playback: Playback,
     /// Whether the help is open.
     pub help: bool,
     /// The digits typed so far while the prompt for a step is open.
     pub go_to: Option<String>,
-    /// Rows that the current view's list is scrolled down by; the view clamps it when drawing.
+    /// The rows by which the current view's list is scrolled down; the view clamps it when drawing.
     pub scroll: usize,
 }
 

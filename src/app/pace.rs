@@ -1,4 +1,4 @@
-//! How fast a lane goes, from the times that its events carry. Reads no clock.
+//! How fast a lane trains, from the times in its events. Reads no clock.
 
 use std::collections::VecDeque;
 
@@ -12,22 +12,22 @@ use crate::units::Step;
 
 /// The decay per step of the averages: about the last 30 steps count.
 const DECAY: f64 = 0.97;
-/// The least steps that a pace is told from.
+/// The fewest steps that a pace is computed from.
 const STEPS: u64 = 64;
-/// The most interruptions that are remembered; older ones were long before the steps that count.
+/// The most interruptions that are remembered; older ones lie before the steps that count.
 const INTERRUPTIONS: usize = 64;
 
-/// What a lane's time went into.
+/// How a lane spent its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pace {
     started_ms: f64,
     last_at_ms: Option<f64>,
     interval_ms: Ema,
-    /// The steps so far of those that the next share is told from, and the sums of those before.
+    /// The sums for the current window of steps so far, and those for the last complete window.
     counted: Sums,
     whole: Option<Sums>,
     paused_at_ms: Option<f64>,
-    /// Milliseconds after a step in which nothing was trained.
+    /// Steps after which training was interrupted, and for how many milliseconds.
     idle: VecDeque<(Step, f64)>,
 }
 
@@ -54,7 +54,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Takes the times of a step.
+    /// Adds the times of a step.
     pub(super) fn step(&mut self, time: &Time, experiment: Option<&Experiment>) {
         if let Some(last) = self.last_at_ms
             && time.at_ms > last
@@ -73,7 +73,7 @@ impl Pace {
         self.counted.statistics_ms += time.statistics_ms.unwrap_or(0.0);
     }
 
-    /// The lane begins at a moment.
+    /// Records when the lane begins, in milliseconds since the run started.
     pub(super) fn start(&mut self, at_ms: f64) {
         (self.started_ms, self.last_at_ms) = (at_ms, Some(at_ms));
     }
@@ -83,12 +83,12 @@ impl Pace {
         self.started_ms
     }
 
-    /// Nothing is trained from a moment on.
+    /// Records that training is paused.
     pub(super) fn pause(&mut self, at_ms: f64) {
         self.paused_at_ms = Some(at_ms);
     }
 
-    /// Training goes on after a pause behind a step.
+    /// Records that training goes on after a step, ending a pause.
     pub(super) fn go_on(&mut self, step: Step, at_ms: f64) {
         if let Some(paused) = self.paused_at_ms.take() {
             self.rest(step, at_ms - paused);
@@ -96,7 +96,7 @@ impl Pace {
         self.last_at_ms = Some(at_ms);
     }
 
-    /// Training goes on behind a step that it was thrown back to; what it did from `since_ms` on is lost.
+    /// Records that training goes on from an earlier step; the time from `since_ms` on was lost.
     pub(super) fn go_on_from(&mut self, step: Step, since_ms: f64, at_ms: f64) {
         self.idle.retain(|(after, _)| *after < step);
         self.paused_at_ms = Some(since_ms);
@@ -115,8 +115,8 @@ impl Pace {
         self.interval_ms.value().filter(|ms| *ms > 0.0)
     }
 
-    /// Milliseconds that a step takes with all that lies between steps but pauses and interruptions, over the last
-    /// steps that hold whole rounds of evaluations and checkpoints. `steps` has a row a step.
+    /// Milliseconds per step, including all work between steps but not pauses and interruptions, over the last steps
+    /// that span whole rounds of evaluations and checkpoints. `steps` has one row per step.
     pub(super) fn wall_ms(&self, steps: &History, experiment: Option<&Experiment>) -> Option<f64> {
         let training = experiment.map(|experiment| &experiment.training);
         let every = training.map_or(1, |training| training.evaluate_every.max(training.checkpoint_every));
@@ -131,15 +131,14 @@ impl Pace {
         (ms.is_finite() && ms > 0.0).then_some(ms)
     }
 
-    /// The share of the steps' time that statistics outside the operations take, 0 to 1, over steps that hold whole
-    /// rounds of recording.
+    /// The share of the steps' time spent on statistics outside the operations, 0 to 1, over whole rounds of recording.
     pub fn statistics_share(&self) -> Option<f64> {
         let sums = self.whole.unwrap_or(self.counted);
         (sums.step_ms > 0.0).then(|| sums.statistics_ms / sums.step_ms).filter(|share| share.is_finite())
     }
 }
 
-/// At least [`STEPS`] steps of which the same part falls to what is done every so many.
+/// The least multiple of `every` that is at least [`STEPS`], so that periodic work is counted in proportion.
 fn whole_rounds(every: u64) -> u64 {
     let every = every.max(1);
     STEPS.div_ceil(every) * every
@@ -170,7 +169,7 @@ mod tests {
         lane
     }
 
-    /// Makes steps of 50 ms that come every 80 ms, and evaluations; gives the time afterwards.
+    /// Makes steps of 50 ms that come every 80 ms, and evaluations; returns the time afterwards.
     fn make(lane: &mut Lane, steps: std::ops::RangeInclusive<u64>, mut at_ms: f64) -> f64 {
         for step in steps {
             at_ms += 80.0;
@@ -226,7 +225,7 @@ mod tests {
     fn the_share_of_statistics_is_of_all_steps_of_whole_rounds() {
         let mut lane = started();
         let mut at_ms = make(&mut lane, 1..=80, 500.0);
-        // Two of 80 steps take histograms, wherever the rounds stand.
+        // Two of 80 steps record histograms, wherever the rounds begin.
         let expected = (78.0 * 1.0 + 2.0 * 10.0) / (80.0 * 50.0);
         for step in 81..=300 {
             at_ms = make(&mut lane, step..=step, at_ms);

@@ -1,16 +1,16 @@
-//! Which layer of one network stands beside which of another: layers are aligned by their depth, so that
-//! block i of a plain network lies beside block i of a residual one. Knows no values.
+//! Aligns the layers of several networks by their depth, so that block i of a plain network is next to block i of a
+//! residual one. Knows no values.
 
 use std::collections::BTreeSet;
 
 use crate::structure::{PROJECTION, Structure};
 use crate::units::{BlockIdx, LayerIdx};
 
-/// A row that layers of several networks share: the place in the depth, and whether it is a projection
-/// shortcut, which shares the depth of its block's second convolution.
+/// A row that layers of several networks share: the depth, and whether it is a projection shortcut, which shares the
+/// depth of its block's second convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LayerKey {
-    /// As in [`Structure::depth_of`], from 1.
+    /// The depth as in [`Structure::depth_of`], from 1.
     pub depth: usize,
     /// Whether it is the 1x1 convolution of a shortcut.
     pub projection: bool,
@@ -42,14 +42,14 @@ fn layers_of(structure: &Structure) -> impl Iterator<Item = LayerIdx> + use<> {
     (0..structure.layers.len()).map(LayerIdx)
 }
 
-/// The block of a layer: its own, else the first for a layer before all blocks and the last for one behind.
+/// The block of a layer; for a layer before all blocks the first, for one after them the last.
 pub fn block_of(structure: &Structure, layer: LayerIdx) -> Option<BlockIdx> {
     let own = structure.layer(layer)?.block;
     let last = structure.blocks.len().checked_sub(1)?;
     Some(own.unwrap_or(BlockIdx(if layer.0 == 0 { 0 } else { last })))
 }
 
-/// The row of a block's second convolution, on which the cursor stands when it moves by blocks.
+/// The row of a block's second convolution, to which the cursor goes when it moves by blocks.
 pub(super) fn key_of_block(structure: &Structure, block: BlockIdx) -> Option<LayerKey> {
     let block = structure.blocks.get(block.0)?;
     let layer = block.layers.get(1).or(block.layers.first())?;

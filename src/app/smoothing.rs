@@ -7,7 +7,7 @@ use crate::history::History;
 use crate::units::Step;
 
 /// A debiased exponential moving average (Kingma and Ba 2014, section 3): the weighted mean of all values so
-/// far, a value `n` steps old weighing `decay^n`. Non-finite values are passed over.
+/// far, a value `n` steps old weighing `decay^n`. Non-finite values are skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ema {
     decay: f64,
@@ -16,17 +16,17 @@ pub struct Ema {
 }
 
 impl Ema {
-    /// An average that has seen nothing; `decay` is 0 for no memory to just below 1 for a long one.
+    /// An average of no values yet; `decay` goes from 0 for no memory to just below 1 for a long one.
     pub fn new(decay: f64) -> Ema {
         Ema { decay, sum: 0.0, weight: 0.0 }
     }
 
-    /// Takes a value and gives the average with it.
+    /// Adds a value and returns the new average.
     pub fn push(&mut self, value: f64) -> f64 {
         self.push_many(value, 1)
     }
 
-    /// Takes the mean of `count` values and gives the average with them.
+    /// Adds the mean of `count` values and returns the new average.
     pub fn push_many(&mut self, mean: f64, count: u64) -> f64 {
         if mean.is_finite() && count > 0 {
             // Raising to a power is slow, and nearly every bucket is a single point.

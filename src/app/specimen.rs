@@ -1,5 +1,5 @@
-//! Made-up runs that look like real ones, for tests of state and screen: every value comes from closed
-//! formulas and a hash, nothing was trained. Public only so that integration tests can reach it.
+//! Synthetic runs that look like real ones, for tests of state and screen: every value comes from closed formulas and a
+//! hash. Public only for integration tests.
 
 mod network;
 mod values;
@@ -13,7 +13,7 @@ use crate::units::{LaneIdx, LayerIdx, Step};
 
 pub use network::topology;
 
-/// What kind of lane to make up.
+/// The lane to make up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Specimen {
     /// The lane's name.
@@ -24,7 +24,7 @@ pub struct Specimen {
     pub shortcut: Shortcut,
     /// Planned updates.
     pub steps: u64,
-    /// Updates made before its events break off without an end; none for a complete lane.
+    /// Updates before its events stop without an end; none for a complete lane.
     pub breaks_off_at: Option<u64>,
     /// The step at which its loss becomes NaN.
     pub diverges_at: Option<u64>,
@@ -46,7 +46,7 @@ impl Specimen {
         }
     }
 
-    /// Its events in order.
+    /// All its events in order.
     pub fn events(&self) -> Vec<RunEvent> {
         let topology = topology(self.depth, 8, self.shortcut);
         let started = Kind::LaneStarted(Box::new(self.started(&topology)));
@@ -134,7 +134,7 @@ const EVALUATE_EVERY: u64 = 50;
 const HISTOGRAMS_EVERY: u64 = 10;
 const BATCH: usize = 64;
 
-/// An experiment of these lanes.
+/// An experiment with these lanes.
 pub fn experiment(steps: u64, lanes: &[&Specimen]) -> Experiment {
     Experiment {
         question: "Does depth hurt a plain network, and does a shortcut mend it?".to_owned(),
@@ -171,12 +171,12 @@ pub fn experiment(steps: u64, lanes: &[&Specimen]) -> Experiment {
     }
 }
 
-/// Folds specimens side by side, in the order in which their events would come from one run.
+/// Folds several specimens, interleaving their events as in one run.
 pub fn app_of(specimens: &[Specimen]) -> App {
     app_with(specimens, |_| {})
 }
 
-/// The same with each event changed first.
+/// As [`app_of`], with each event changed first.
 pub fn app_with(specimens: &[Specimen], mut change: impl FnMut(&mut RunEvent)) -> App {
     let label = |s: &Specimen| LaneLabel { run: "glyphs-0001".to_owned(), lane: s.name.clone() };
     let mut app = App::new(specimens.iter().map(label).collect());

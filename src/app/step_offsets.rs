@@ -1,11 +1,11 @@
-//! Where in a lane's log the records of its steps stand, in bounded memory, so that one of them can be read again.
-//! Knows nothing of what stands there.
+//! The places of step records in a lane's log, in bounded memory, so that one of them can be read again. Knows nothing
+//! of their content.
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::units::Step;
 
-/// The most offsets kept: beyond, every second one is forgotten, and a reader goes on from the offset before.
+/// The most offsets kept; beyond that every second one is dropped, and a reader starts at the offset before.
 const MOST: usize = 65_536;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -20,7 +20,7 @@ struct StepOffset {
 #[derive(Clone, Debug)]
 pub(super) struct StepOffsets {
     all: Vec<StepOffset>,
-    /// One of so many records is kept.
+    /// One of this many records is kept.
     every: u64,
     /// Records since the last one that was kept.
     since: u64,
@@ -33,7 +33,7 @@ impl Default for StepOffsets {
 }
 
 impl StepOffsets {
-    /// Notes where a step's record stands; one that is not later than the last takes back those from there on.
+    /// Adds the offset of a step's record; a step that is not later than the last one first rewinds to it.
     pub(super) fn push(&mut self, step: Step, offset: u64) {
         self.rewind(step);
         self.since += 1;
@@ -52,7 +52,7 @@ impl StepOffsets {
         self.all.push(StepOffset { step, offset });
     }
 
-    /// Takes back everything from `step` on; what comes next is kept.
+    /// Removes everything from `step` on; the next record's offset is kept.
     pub(super) fn rewind(&mut self, step: Step) {
         let kept = self.all.partition_point(|offset| offset.step < step);
         if kept < self.all.len() {
@@ -67,14 +67,14 @@ impl StepOffsets {
         self.all[..after].last().map(|offset| offset.offset)
     }
 
-    /// As bytes of this machine's order.
+    /// As bytes in native order.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = bytemuck::cast_slice(&[self.every, self.since]).to_vec();
         bytes.extend_from_slice(bytemuck::cast_slice(&self.all));
         bytes
     }
 
-    /// From what [`StepOffsets::to_bytes`] gave; none where that is not it.
+    /// Restores what [`StepOffsets::to_bytes`] wrote; none if the bytes are not valid.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<StepOffsets> {
         let (head, rest) = bytes.split_at_checked(size_of::<[u64; 2]>())?;
         let [every, since] = bytemuck::pod_read_unaligned::<[u64; 2]>(head);

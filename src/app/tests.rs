@@ -1,4 +1,4 @@
-//! The state as a whole: fold, cursor, choices.
+//! Tests of the state as a whole: fold, cursor, options.
 
 use super::*;
 use crate::event::{Kind, LaneResumed};

@@ -1,4 +1,4 @@
-//! Channels that are zero for every image of a batch.
+//! Rule: channels that are zero for every image of a batch.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A loss far above where the lane began: it learns nothing any more, whether its numbers are finite or not.
+//! Rule: a loss far above where the lane began, so that it no longer learns, finite or not.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,15 +33,15 @@ impl Rule for DivergingLoss {
     fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
         let loss = measured(event)?.number(known::LOSS)?;
         if !loss.is_finite() {
-            // What is not finite is another rule's business.
+            // Non-finite values belong to another rule.
             return None;
         }
         let start = f64::from(*self.start.get_or_insert(loss));
-        // Who guesses among n classes has a loss of ln n.
+        // Guessing among n classes has a loss of ln n.
         let classes = lane.started()?.provenance.as_ref().map_or(1, |provenance| provenance.classes);
         let guessing = (classes as f64).ln();
         if start <= 0.0 && guessing <= 0.0 {
-            // A loss that may be anything has no usual one.
+            // An unknown loss has no usual range.
             return None;
         }
         let (usual, of) =

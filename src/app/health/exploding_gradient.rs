@@ -1,4 +1,4 @@
-//! A gradient that is suddenly far longer than it was, or absurdly long.
+//! Rule: a gradient norm that is suddenly far larger than before, or absurdly large.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,12 +13,12 @@ use crate::text::short;
 const BAD_RATIO: f64 = 10.0;
 /// Good below this many times.
 const GOOD_RATIO: f64 = 3.0;
-/// Bad from this norm in any case, from the first record on: a lane that diverges may be through within the
-/// warm-up. Networks with batch norm stay far below it but for the first steps of deep plain ones.
+/// Bad from this norm in any case, from the first record on: a lane may diverge within the warm-up. Networks with batch
+/// norm stay far below it, except in the first steps of deep plain ones.
 const BAD_NORM: f64 = 1e4;
 /// Decay per record of the running mean: about the last 50 count.
 const DECAY: f64 = 0.98;
-/// Records before the ratio is judged: the first steps of a deep network are wild by nature.
+/// Records before the ratio is judged: the first steps of a deep network are naturally erratic.
 const WARM_UP: u32 = 20;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
@@ -32,9 +32,9 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct ExplodingGradient {
-    /// Of the logarithm of the norm over all layers.
+    /// The running mean of the logarithm of the norm over all layers.
     usual: Ema,
-    /// The first norm: a deep plain network begins with a long gradient, and soon evens out.
+    /// The first norm: a deep plain network begins with a large gradient, and soon evens out.
     first: Option<f64>,
     seen: u32,
 }
@@ -44,7 +44,7 @@ impl Rule for ExplodingGradient {
         let norms = measured(event)?.numbers(known::WEIGHT_GRADIENT_NORM)?;
         let norm = norms.iter().map(|norm| f64::from(*norm).powi(2)).sum::<f64>().sqrt();
         if !norm.is_finite() || norm <= 0.0 {
-            // What is not finite is another rule's business.
+            // Non-finite values belong to another rule.
             return None;
         }
         let usual = self.usual.value().unwrap_or(norm.ln()).exp();

@@ -1,12 +1,12 @@
-//! A lane's rules and findings as they are kept in an index. Rules go by their names, so that an index of a version
-//! with other rules is not taken.
+//! A lane's rules and findings as an index stores them. Rules are stored by name, so that an index of a version with
+//! other rules is rejected.
 
 use serde::{Deserialize, Serialize};
 
 use super::{FINDINGS_PER_LANE, Finding, Gate, Health, Mark, RULES, Severity};
 use crate::units::{LaneIdx, LayerIdx, Step};
 
-/// What rules remember.
+/// The state of the rules.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::app) struct KeptGates {
     gates: Vec<KeptGate>,
@@ -51,7 +51,7 @@ impl From<&Mark> for KeptGates {
 }
 
 impl KeptGates {
-    /// None where the rules are not those of this version.
+    /// None if the rules are not those of this version.
     pub(in crate::app) fn restore(self) -> Option<Mark> {
         let names = self.gates.iter().map(|gate| gate.rule.as_str());
         if !self.gates.is_empty() && !names.eq(RULES.iter().map(|entry| entry.name)) {
@@ -82,7 +82,7 @@ impl From<&Health> for KeptHealth {
 }
 
 impl KeptHealth {
-    /// None where the rules are not those of this version.
+    /// None if the rules are not those of this version.
     pub(in crate::app) fn restore(self, lane: LaneIdx) -> Option<Health> {
         let Mark { gates, dropped } = self.gates.restore()?;
         if self.findings.len() > FINDINGS_PER_LANE {

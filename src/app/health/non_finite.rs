@@ -1,4 +1,4 @@
-//! A NaN or infinity in loss, activations or gradients.
+//! Rule: a NaN or infinity in loss, activations or gradients.
 
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +45,7 @@ fn found_symptom(lane: &Lane, found: &NonFiniteFound) -> Symptom {
     Symptom { layer: found.layer, severity: Severity::Critical, message }
 }
 
-/// What tells whether something is not finite.
+/// The metrics that show whether something is not finite.
 const TELLING: [Metric; 3] = [known::LOSS, known::ACTIVATION_NON_FINITE, known::WEIGHT_GRADIENT_NON_FINITE];
 
 fn step_symptom(lane: &Lane, values: &Values) -> Option<Symptom> {

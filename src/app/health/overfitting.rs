@@ -1,4 +1,4 @@
-//! A test loss that rises while the training loss falls.
+//! Rule: a test loss that rises while the training loss falls.
 
 use serde::{Deserialize, Serialize};
 

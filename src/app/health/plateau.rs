@@ -1,4 +1,4 @@
-//! A training loss that no longer falls although there is much left to learn.
+//! Rule: a training loss that no longer falls although there is much left to learn.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,11 +10,11 @@ use crate::metric::known;
 use crate::text::{percent, short};
 use crate::units::Step;
 
-/// A loss is better than the best so far where it is lower by this share of it.
+/// A loss is better than the best so far if it is lower by this share of it.
 const BETTER_BY: f64 = 0.01;
 /// Bad after this share of the planned steps without a better loss.
 const SHARE_OF_PLANNED: f64 = 0.15;
-/// And after this many steps at least.
+/// But only after at least this many steps.
 const LEAST_STEPS: u64 = 50;
 /// Only where at least this share of the training images is still wrong.
 const LEAST_ERROR: f64 = 0.05;

@@ -1,4 +1,4 @@
-//! Each rule fires where it must, not below its bound, and does not flap between its bounds.
+//! Each rule opens findings above its bound, not below it, and does not flap between its bounds.
 
 use super::*;
 use crate::app::{App, LaneLabel, specimen};
@@ -6,7 +6,7 @@ use crate::event::{NonFiniteFound, Pass};
 use crate::experiment::Shortcut;
 use crate::metric::{Metric, known};
 
-/// A lane of a plain-20 of 300 planned steps that is fed by hand.
+/// A plain-20 lane of 300 planned steps that tests feed step by step.
 struct Bench {
     app: App,
     step: u64,
@@ -35,7 +35,7 @@ impl Bench {
         self.app.apply(LaneIdx(0), &event);
     }
 
-    /// As many steps with one column and a loss that falls.
+    /// That many steps with one column and a falling loss.
     fn steps(&mut self, count: u64, statistic: Metric, column: impl Fn(usize) -> f32) {
         for _ in 0..count {
             let loss = 2.3 * 0.97f32.powi(self.step as i32);
@@ -56,7 +56,7 @@ impl Bench {
         health.findings().iter().filter(|finding| finding.rule == rule).collect()
     }
 
-    /// Exactly one finding of the rule, still open, and no finding of another.
+    /// Asserts exactly one finding of the rule, still open, and none of another rule.
     fn only(&self, rule: &str) -> &Finding {
         let all = self.app.lanes()[0].health().findings();
         assert_eq!(all.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [rule], "{all:#?}");
@@ -147,7 +147,7 @@ fn a_slope_that_hovers_at_its_bound_fires_once() {
     let mut bench = Bench::new();
     bench.steps(30, known::WEIGHT_GRADIENT_NORM, |layer| 10f32.powf(0.2 * layer as f32 - 3.0));
     for turn in 0..200 {
-        // Around 2 decades over the 17 steps between the first and the last block's convolutions.
+        // Around 2 decades over the 17 layers from the first to the last block's convolutions.
         let slope = if turn % 2 == 0 { 0.112 } else { 0.125 };
         bench.steps(1, known::WEIGHT_GRADIENT_NORM, |layer| 10f32.powf(slope * layer as f32 - 3.0));
     }
@@ -163,7 +163,7 @@ fn dead_channels_count_where_they_are_many() {
     assert!(bench.findings("dead_units").is_empty(), "patience is not over");
     bench.steps(1, known::DEAD_UNITS, |layer| if layer == 5 { 0.75 } else { 0.0 });
     assert_eq!(bench.only("dead_units").layer, Some(LayerIdx(5)));
-    // Swinging between bad and unclear keeps the one finding open.
+    // Alternating between bad and unclear keeps the one finding open.
     for turn in 0..100 {
         let share = if turn % 2 == 0 { 0.75 } else { 0.4 };
         bench.steps(1, known::DEAD_UNITS, |layer| if layer == 5 { share } else { 0.0 });
@@ -200,7 +200,7 @@ fn updates_out_of_range_are_found_on_both_sides() {
 
 #[test]
 fn updates_are_judged_by_the_rate_that_the_schedule_lowers() {
-    // The ratio at each rate, the rates, and what is found: the lane's own rate is 0.05.
+    // The ratio at each rate, the rates, and the expected finding; the lane's base rate is 0.05.
     let cases: [(f32, &[f64], Option<&str>); 4] = [
         (1e-4, &[0.05, 0.005, 0.0005, 0.00005], None),
         (1e-6, &[0.05, 0.005], Some("barely change")),
@@ -324,7 +324,7 @@ fn overfitting_needs_both_a_rising_test_and_a_falling_training_loss() {
     assert!(both_rise.findings("overfitting").is_empty());
 }
 
-/// Feeds a bench whose log leaves out all layers but these.
+/// Feeds a bench whose log records only these layers.
 fn recording(layers: &[usize]) -> Bench {
     let mut first = specimen::Specimen::new("plain", 20, Shortcut::None).events().swap_remove(0);
     if let Kind::LaneStarted(started) = &mut first.kind {
@@ -356,7 +356,7 @@ fn layers_that_are_not_recorded_are_no_findings_and_hide_none() {
     }
     let finding = bench.only("dead_units");
     assert_eq!(finding.layer, Some(LayerIdx(12)));
-    // Of ten layers, not of twenty.
+    // Among ten layers, not twenty.
     assert!(finding.message.starts_with("9.0% of all channels"), "{}", finding.message);
 
     let mut bench = recording(&layers);
@@ -372,7 +372,7 @@ fn layers_that_are_not_recorded_are_no_findings_and_hide_none() {
     for _ in 0..60 {
         step(&mut bench, known::WEIGHT_GRADIENT_NORM, &|at| 10f32.powf(0.3 * at as f32));
     }
-    // Norms as long as these are a finding of another rule, too.
+    // Norms this large are a finding of another rule, too.
     let finding = bench.findings("vanishing_slope")[0];
     assert_eq!(finding.layer, Some(LayerIdx(7)));
     assert!(

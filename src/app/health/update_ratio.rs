@@ -1,4 +1,4 @@
-//! Updates that are too large or too small for the weights they change.
+//! Rule: updates that are too large or too small for the weights they change.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,16 +9,16 @@ use crate::event::RunEvent;
 use crate::metric::known;
 use crate::text::short;
 
-/// About 1e-3 is healthy. Bad above this: weights are thrown about.
+/// Bad above this: weights change erratically. About 1e-3 is healthy.
 const BAD_ABOVE: f64 = 3e-2;
-/// Bad below this at the learning rate before any schedule: weights hardly move. That a schedule lowers the rate,
-/// and the updates with it, is wanted.
+/// Bad below this at the learning rate before any schedule: weights hardly change. A schedule is meant to lower the
+/// rate, and the updates with it.
 const BAD_BELOW: f64 = 1e-5;
-/// Good where it is inside the bounds by this factor.
+/// Good if inside the bounds by this factor.
 const GOOD_FACTOR: f64 = 1.5;
 /// Decay per record of the running geometric mean.
 const DECAY: f64 = 0.9;
-/// Records before anything is judged: the first updates are large by nature.
+/// Records before anything is judged: the first updates are naturally large.
 const WARM_UP: u32 = 20;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
@@ -33,7 +33,8 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct UpdateRatio {
-    /// Of the logarithm of the median layer's ratio over the learning rate: updates are in proportion to that.
+    /// The running mean of the logarithm of the median layer's ratio over the learning rate, which updates are
+    /// proportional to.
     of_rate: Ema,
     seen: u32,
 }
@@ -48,7 +49,7 @@ impl Rule for UpdateRatio {
         let median = f64::from(ratios[*order.get(order.len() / 2)?]);
         let rate = f64::from(values.number(known::LEARNING_RATE)?);
         if rate <= 0.0 {
-            // A schedule that ends at nothing leaves nothing to judge.
+            // At a learning rate of zero there is nothing to judge.
             return None;
         }
         let of_rate = self.of_rate.push((median / rate).ln()).exp();

@@ -1,4 +1,4 @@
-//! Gradients that shrink, or grow, exponentially with depth.
+//! Rule: gradients that shrink or grow exponentially with depth.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,14 +11,14 @@ use crate::statistics::slope_in_decades;
 use crate::structure::CONVOLUTION;
 use crate::units::LayerIdx;
 
-/// Bad where the norm shrinks by more than this many decades a layer toward the input.
+/// Bad if the norm shrinks by more than this many decades per layer toward the input.
 const BAD_SHRINKING: f64 = 0.05;
-/// Bad where it grows by more. A plain network with ReLU and batch norm grows by 1.211 a layer, 0.083
-/// decades, at initialisation (Yang et al. 2019, theorem 8): that is normal for it.
+/// Bad if it grows by more. In a plain network with ReLU and batch norm it normally grows by a factor of 1.211 per
+/// layer, 0.083 decades, at initialisation (Yang et al. 2019, theorem 8).
 const BAD_GROWING: f64 = 0.12;
 /// Good within this share of either bound.
 const GOOD_SHARE: f64 = 0.8;
-/// Bad only where the ends are at least this many decades apart: shallow networks bear any slope.
+/// Bad only if the ends are at least this many decades apart: in shallow networks any slope is harmless.
 const BAD_DECADES: f64 = 2.0;
 /// The fewest layers that a slope is fitted to.
 const FEWEST_LAYERS: usize = 8;
@@ -49,7 +49,7 @@ impl Rule for VanishingSlope {
         if convolutions.iter().filter(|(_, norm)| norm.is_some()).count() < FEWEST_LAYERS {
             return None;
         }
-        // From the first that is recorded to the last; those between keep their places, as no number.
+        // From the first recorded layer to the last; unrecorded ones between them are NaN.
         let first = convolutions.iter().position(|(_, norm)| norm.is_some())?;
         let last = convolutions.iter().rposition(|(_, norm)| norm.is_some())?;
         let norms = convolutions[first..=last].iter().map(|(_, norm)| norm.unwrap_or(f32::NAN));
@@ -75,8 +75,8 @@ impl Rule for VanishingSlope {
     }
 }
 
-/// The norms of the 3x3 convolutions inside blocks, one a depth, where they are recorded; stem, head and projections are
-/// of other shapes.
+/// The norms of the recorded 3x3 convolutions inside blocks, one per depth; stem, head and projections have other
+/// shapes.
 fn of_convolutions(lane: &Lane, norms: &[f32]) -> Option<Vec<(LayerIdx, Option<f32>)>> {
     let layers = (0..).map(LayerIdx).zip(&lane.structure()?.layers);
     let convolutions = layers.filter(|(_, layer)| layer.kind == CONVOLUTION);

@@ -1,4 +1,4 @@
-//! The shapes of made-up networks: those of He et al. 2015, section 4.2, on gray 16x16 images.
+//! The shapes of synthetic networks: those of He et al. 2015, section 4.2, on gray 16x16 images.
 
 use crate::experiment::Shortcut;
 use crate::topology::{Block, Layer, LayerKind, ShortcutKind, Topology};
@@ -63,7 +63,7 @@ fn push(
 ) {
     let weights = (entering * output.channels * side * side) as u64;
     let pixels = (output.height * output.width) as u64;
-    // Gamma and beta of the batch norm; of the head, only its bias.
+    // Gamma and beta of the batch norm; for the head, only its bias.
     let others = if kind == LayerKind::Head { output.channels } else { 2 * output.channels } as u64;
     let (parameters, multiply_adds) = (weights + others, weights * pixels);
     topology.layers.push(Layer { name, kind, block, depth, output, parameters, multiply_adds });

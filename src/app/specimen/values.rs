@@ -1,5 +1,5 @@
-//! The made-up numbers: what the statistics of plain and residual networks look like in practice, as closed
-//! formulas of step and depth with a hash for noise.
+//! Synthetic values: statistics of plain and residual networks as they look in practice, from closed formulas of step
+//! and depth with a hash for noise.
 
 use super::{BATCH, Specimen};
 use crate::event::*;
@@ -8,7 +8,7 @@ use crate::metric::{Metric, Shape, known};
 use crate::topology::Topology;
 use crate::units::Step;
 
-/// What is made up of layers and blocks.
+/// The synthetic metrics of layers and blocks.
 const MADE: &[Metric] = &[
     known::ACTIVATION_MEAN,
     known::ACTIVATION_STD,
@@ -32,7 +32,7 @@ const MADE: &[Metric] = &[
     known::BRANCH_COSINE,
 ];
 
-/// What is made up of a lane.
+/// All synthetic metrics of a lane.
 pub(super) fn metrics() -> Vec<Metric> {
     let of = |shape| known::ALL.iter().filter(move |metric| metric.shape() == shape);
     of(Shape::Scalar).chain(MADE).chain(of(Shape::Histograms)).copied().collect()
@@ -60,7 +60,7 @@ pub(super) fn step(specimen: &Specimen, topology: &Topology, step: u64) -> RunEv
     RunEvent { step: Step(step), time, kind: Kind::Measured(values) }
 }
 
-/// An evaluation: running statistics lag early on, test images are harder.
+/// An evaluation: running statistics lag behind at first, and test images are harder.
 pub(super) fn evaluation(specimen: &Specimen, step: u64, split: Split, mode: Mode) -> RunEvent {
     let lag = if mode == Mode::Eval { 0.5 * (-(step as f64) / 30.0).exp() } else { 0.0 };
     let harder = if split == Split::Test { 0.12 + 0.25 * progress(specimen, step) } else { 0.0 };
@@ -152,11 +152,11 @@ fn value(specimen: &Specimen, topology: &Topology, statistic: Metric, step: u64,
     let plain = specimen.shortcut == Shortcut::None;
     let depth = topology.layers.get(at).map_or(1.0, |layer| layer.depth as f64);
     let from_head = topology.layers.last().map_or(1.0, |layer| layer.depth as f64) - depth;
-    // Noise goes by the place, so that a metric more leaves that of the others as it is.
+    // Noise depends on the metric's place, so that adding one keeps the noise of the others.
     let place = MADE.iter().position(|made| *made == statistic).unwrap_or(MADE.len()) as u64;
     let wobble = |spread: f64| (spread * noise(specimen, &[step, at as u64, place])).exp();
-    // Decades a layer toward the input: 1.21 a layer at initialisation for a plain network with batch
-    // norm (Yang et al. 2019), soon less.
+    // Decades per layer toward the input: a factor of 1.21 at initialisation for a plain network with batch norm (Yang
+    // et al. 2019), soon less.
     let slope = if plain { 0.083 * (-(step as f64) / 12.0).exp() + 0.012 } else { 0.006 };
     let gradient = 0.4 * 10f64.powf(slope * from_head) * (1.0 - 0.6 * p * (1.0 - trouble(specimen)));
     let std = if plain { 0.58 } else { 0.6 + 0.25 * ((depth - 1.0) % 6.0).sqrt() };
@@ -185,12 +185,12 @@ fn value(specimen: &Specimen, topology: &Topology, statistic: Metric, step: u64,
         }
         "branch_ratio" => (0.9 / (1.0 + 0.15 * at as f64) + 0.2 * p) * wobble(0.04),
         "branch_cosine" => -0.25 * p + 0.05 * noise(specimen, &[step, at as u64, 6]),
-        // Counts of what is not finite.
+        // Counts of non-finite values.
         _ => 0.0,
     }
 }
 
-/// Noise of mean 0 and standard deviation 1, near enough, from a hash of what it is for.
+/// Noise of about mean 0 and standard deviation 1, from a hash of what it is for.
 fn noise(specimen: &Specimen, what: &[u64]) -> f64 {
     let mut state = specimen.seed ^ ((specimen.depth as u64) << 32) ^ specimen.shortcut as u64;
     for part in what {
