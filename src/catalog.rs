@@ -1,5 +1,5 @@
-//! The state of the runs browser: a fold over what was found in the folder of runs and what the user orders.
-//! It reads no clock and no file; what it wants done of the world it hands out as a [`Request`].
+//! The state of the runs browser: a fold over what was found in the folder of runs and the user's actions. It reads no
+//! clock and no file; what is to be done outside the state it returns as a [`Request`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -30,31 +30,31 @@ pub use rows::{Row, RowKey};
 pub use run::Run;
 pub use sort::{Sort, SortKey};
 
-/// Runs whose curves are kept at most, beside those that are shown.
+/// The most runs whose curves are kept, besides those shown.
 const MOST_CURVES: usize = 64;
-/// Deletions that can be taken back.
+/// The number of deletions that can be undone.
 const MOST_UNDONE: usize = 100;
 
 /// Everything that the browser is drawn from.
 #[derive(Debug, Default)]
 pub struct Catalog {
     runs: Vec<Run>,
-    /// The place of each id in `runs`.
+    /// The index of each id in `runs`.
     places: HashMap<String, usize>,
     now_ms: i64,
-    /// Whether all runs were found once, or why they cannot be.
+    /// Whether all runs have been listed once, or why they cannot be.
     complete: Option<Result<(), String>>,
     filter: Filter,
     sort: Sort,
     grouped: bool,
     opened: BTreeSet<RowKey>,
     marked: BTreeSet<String>,
-    /// What is shown, and whether it has to be made anew.
+    /// What is shown, and whether it has to be rebuilt.
     rows: Vec<Row>,
     groups: Vec<Group>,
     shown: usize,
     stale: bool,
-    /// The row that the cursor keeps to; none stays where it is, whatever stands there.
+    /// The row that the cursor follows; none for whichever row is at its place.
     cursor: Option<RowKey>,
     at: usize,
     pane: Pane,
@@ -71,23 +71,23 @@ pub struct Catalog {
 /// What the user is being asked.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Prompt {
-    /// For a filter, which is applied while it is typed.
+    /// Asks for a filter, which is applied while it is typed.
     Filter {
         /// What is typed.
         line: Line,
-        /// Why it is no filter; the last one that was goes on.
+        /// Why it is not a valid filter; until it is, the last valid one stays.
         error: Option<FilterError>,
-        /// The filter to go back to.
+        /// The filter to restore on cancelling.
         before: Filter,
     },
-    /// For the note of a run.
+    /// Asks for the note of a run.
     Note {
         /// The run.
         id: String,
         /// What is typed.
         line: Line,
     },
-    /// For the tags of runs.
+    /// Asks for the tags of runs.
     Tags {
         /// The runs.
         ids: Vec<String>,
@@ -96,7 +96,7 @@ pub enum Prompt {
         /// What is typed.
         line: Line,
     },
-    /// Whether to delete runs.
+    /// Asks whether to delete runs.
     Delete {
         /// The runs.
         ids: Vec<String>,
@@ -106,9 +106,9 @@ pub enum Prompt {
 /// The mean curves of one lane over several runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LaneBand {
-    /// The lane, with what tells its group apart before it where lanes of several groups are shown.
+    /// The name of the lane, after that of its group if several groups are shown.
     pub name: String,
-    /// The runs whose curves are in it.
+    /// The number of runs in it.
     pub runs: usize,
     /// The training loss.
     pub loss: Band,
@@ -117,12 +117,12 @@ pub struct LaneBand {
 }
 
 impl Catalog {
-    /// An empty catalog, in which the newest runs will stand first.
+    /// An empty catalog, ordered with the newest runs first.
     pub fn new() -> Catalog {
         Catalog::default()
     }
 
-    /// Folds what was found. What is shown follows with the next [`Catalog::settle`].
+    /// Folds what was found. The rows are updated by the next [`Catalog::settle`].
     pub fn apply(&mut self, found: Found) {
         match found {
             Found::Time(now_ms) => self.now_ms = now_ms,
@@ -151,7 +151,7 @@ impl Catalog {
         }
     }
 
-    /// Folds a deletion that was done.
+    /// Folds a deletion.
     pub fn apply_discarded(&mut self, runs: Vec<Discarded>) {
         runs.iter().for_each(|run| self.remove(&run.id));
         if self.discarded.len() == MOST_UNDONE {
@@ -160,7 +160,7 @@ impl Catalog {
         self.discarded.push(runs);
     }
 
-    /// Folds that a deletion was taken back, but for what could not be.
+    /// Folds that the last deletion was undone, except for the runs in `kept`.
     pub fn apply_restored(&mut self, kept: Vec<Discarded>) {
         self.discarded.pop();
         if !kept.is_empty() {
@@ -168,7 +168,7 @@ impl Catalog {
         }
     }
 
-    /// Obeys an order of the user; gives what it takes beside the state.
+    /// Carries out a user's action; returns what is to be done outside the state.
     pub fn act(&mut self, action: Action) -> Option<Request> {
         self.settle();
         let request = act::act(self, action);
@@ -176,14 +176,14 @@ impl Catalog {
         request
     }
 
-    /// Makes anew what is shown, where something changed. To be called before anything of it is asked for.
+    /// Rebuilds what is shown, if something changed. To be called before reading it.
     pub fn settle(&mut self) {
         if std::mem::take(&mut self.stale) {
             rows::settle(self);
         }
     }
 
-    /// The runs whose curves are to be shown and were not asked for yet; they count as asked for now.
+    /// The runs whose curves are to be shown but were not yet requested; from then on they count as requested.
     pub fn missing_curves(&mut self) -> Option<Vec<String>> {
         if self.pane != Pane::Bands {
             return None;
@@ -209,9 +209,9 @@ impl Catalog {
     }
 }
 
-/// What there is.
+/// Reading the state.
 impl Catalog {
-    /// All runs, in no order.
+    /// All runs, unordered.
     pub fn runs(&self) -> &[Run] {
         &self.runs
     }
@@ -221,7 +221,7 @@ impl Catalog {
         self.runs.get(*self.places.get(id)?)
     }
 
-    /// Whether all runs were found once, or why they cannot be.
+    /// Whether all runs have been listed once, or why they cannot be.
     pub fn complete(&self) -> Option<&Result<(), String>> {
         self.complete.as_ref()
     }
@@ -231,32 +231,32 @@ impl Catalog {
         self.now_ms
     }
 
-    /// The rows in their order.
+    /// The rows in order.
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    /// The groups that rows speak of.
+    /// The groups that rows refer to.
     pub fn groups(&self) -> &[Group] {
         &self.groups
     }
 
-    /// How many runs the filter lets through.
+    /// How many runs match the filter.
     pub fn shown(&self) -> usize {
         self.shown
     }
 
-    /// The place of the cursor among the rows.
+    /// The index of the cursor's row.
     pub fn cursor(&self) -> usize {
         self.at
     }
 
-    /// The row under the cursor, whatever the order; none where it stays with the first one.
+    /// The row that the cursor follows; none while it stays at the first row.
     pub fn cursor_row(&self) -> Option<&RowKey> {
         self.cursor.as_ref()
     }
 
-    /// Whether a row shows what it consists of.
+    /// Whether a row is expanded.
     pub fn is_open(&self, row: &Row) -> bool {
         self.opened.contains(&rows::key_of(self, row))
     }
@@ -287,7 +287,7 @@ impl Catalog {
         }
     }
 
-    /// The runs that an order is about: the marked ones; where none is, those under the cursor.
+    /// The runs that an action applies to: the marked ones, or those under the cursor if none is marked.
     pub fn chosen(&self) -> Vec<&Run> {
         if !self.marked.is_empty() {
             let mut marked: Vec<&Run> = self.marked.iter().filter_map(|id| self.run(id)).collect();
@@ -297,7 +297,7 @@ impl Catalog {
         self.under_cursor()
     }
 
-    /// The run under the cursor, or all of the group there.
+    /// The run under the cursor, or all runs of the group there.
     pub(crate) fn under_cursor(&self) -> Vec<&Run> {
         if let Some(group) = self.current_group() {
             return group.runs.iter().filter_map(|run| self.runs.get(*run)).collect();
@@ -305,8 +305,8 @@ impl Catalog {
         self.current().into_iter().collect()
     }
 
-    /// The runs whose mean curves are shown: the newest of each seed of the chosen ones; where a single run is chosen, of
-    /// all that are shown and belong to its group.
+    /// The runs whose mean curves are shown: the newest of each seed among the chosen ones; if a single run is chosen,
+    /// among all shown runs of its group.
     pub fn band_runs(&self) -> Vec<&Run> {
         let mut runs = group::newest_of_each_seed(&self.band_candidates(), |run| Some(*run));
         runs.truncate(Catalog::MOST_BANDED);
@@ -330,10 +330,10 @@ impl Catalog {
         }
     }
 
-    /// Runs whose curves are laid over one another at most.
+    /// The most runs whose curves are averaged.
     pub const MOST_BANDED: usize = crate::reading::curves::MOST_RUNS;
 
-    /// The mean curves of [`Catalog::band_runs`], as far as they were read.
+    /// The mean curves of [`Catalog::band_runs`], as far as they have been read.
     pub fn bands(&self) -> &[LaneBand] {
         &self.bands
     }
@@ -360,24 +360,24 @@ impl Catalog {
         &self.filter
     }
 
-    /// Shows what a filter lets through.
+    /// Sets the filter.
     pub fn set_filter(&mut self, filter: Filter) {
         self.filter = filter;
         self.stale = true;
     }
 
-    /// The order.
+    /// The sort order.
     pub fn sort(&self) -> Sort {
         self.sort
     }
 
-    /// Puts the runs into an order.
+    /// Sets the sort order.
     pub fn set_sort(&mut self, sort: Sort) {
         self.sort = sort;
         self.stale = true;
     }
 
-    /// Whether runs that differ in their seed only and ended alike are one row.
+    /// Whether runs that differ only in their seed and ended alike share a row.
     pub fn is_grouped(&self) -> bool {
         self.grouped
     }
@@ -397,17 +397,17 @@ impl Catalog {
         self.help
     }
 
-    /// The first line shown of what is open over the table.
+    /// The scroll position of what is open over the table: its first line shown.
     pub fn scroll(&self) -> usize {
         self.scroll
     }
 
-    /// Whether a deletion can be taken back.
+    /// Whether a deletion can be undone.
     pub fn can_undo(&self) -> bool {
         !self.discarded.is_empty()
     }
 
-    /// The notes of runs after their tags were edited: those that all had in common are replaced.
+    /// The notes of runs after editing the tags that all of them had, which are replaced.
     fn retagged(&self, ids: &[String], common: &[String], line: &str) -> Vec<(String, Notes)> {
         let typed: Vec<&str> = Notes::tags_of(line).collect();
         let retag = |id: &String| {

@@ -1,4 +1,4 @@
-//! How each order changes the state.
+//! Carries out each action on the state.
 
 use super::action::{Request, typed};
 use super::filter::{self, Filter};
@@ -8,7 +8,7 @@ use super::sort::{Sort, SortKey};
 use super::{Action, Catalog, Pane, Prompt, Run};
 use crate::runlog::{MOST_TAGS, NOTE_LENGTH, Notes, TAG_LENGTH};
 
-/// Runs opened at once at most.
+/// The most runs opened at once.
 const MOST_OPENED: usize = 16;
 
 pub(super) fn act(catalog: &mut Catalog, action: Action) -> Option<Request> {
@@ -16,7 +16,7 @@ pub(super) fn act(catalog: &mut Catalog, action: Action) -> Option<Request> {
         Action::MoveCursor(by) => move_to(catalog, catalog.at.saturating_add_signed(by as isize)),
         Action::SelectFirst => {
             move_to(catalog, 0);
-            // Whoever is at the top sees what is new.
+            // At the top, the cursor stays at the first row as new runs arrive.
             catalog.cursor = None;
         }
         Action::SelectLast => move_to(catalog, usize::MAX),
@@ -77,7 +77,7 @@ pub(super) fn act(catalog: &mut Catalog, action: Action) -> Option<Request> {
 fn move_to(catalog: &mut Catalog, row: usize) {
     catalog.at = row.min(catalog.rows.len().saturating_sub(1));
     catalog.cursor = catalog.rows.get(catalog.at).map(|row| key_of(catalog, row));
-    // The curves shown are those of the row.
+    // The curves shown depend on the row.
     catalog.stale |= catalog.pane == Pane::Bands;
 }
 
@@ -106,7 +106,7 @@ fn set_open(catalog: &mut Catalog, open: bool) {
     catalog.stale = true;
 }
 
-/// Closes the row; where it is closed or has nothing to close, goes up to the one it belongs to and closes that.
+/// Collapses the row; if it is not expanded, goes to the parent row and collapses that.
 fn collapse(catalog: &mut Catalog) {
     let Some(row) = catalog.rows.get(catalog.at).copied() else { return };
     let is_parent = |above: &Row| match row {
@@ -147,13 +147,13 @@ fn toggle_mark(catalog: &mut Catalog) {
     catalog.stale = true;
 }
 
-/// Which way round a column is of most use at first.
+/// Whether ordering by a column starts with the greatest value.
 fn is_descending_first(key: SortKey) -> bool {
     matches!(key, SortKey::State | SortKey::Started | SortKey::Depth | SortKey::Step | SortKey::Duration)
 }
 
 fn set_pane(catalog: &mut Catalog, pane: Pane) {
-    // What is still written has gone on since its curves were read.
+    // The curves of runs that are still training are out of date.
     let over = |id: &String| catalog.run(id).and_then(|run| run.state()).is_none_or(|state| state.is_over());
     let kept: Vec<String> = catalog.curves.keys().filter(|id| over(id)).cloned().collect();
     catalog.curves.retain(|id, curves| curves.is_ok() && kept.contains(id));
@@ -167,12 +167,12 @@ fn open_prompt(catalog: &mut Catalog, action: Action) -> Option<Request> {
     let prompt = match action {
         Action::OpenFilter => {
             let text = filter.to_string();
-            // A blank behind it, so that typing on begins a word of its own.
+            // With a blank at the end, so that further typing begins a new word.
             let line = Line::new(&if text.is_empty() { text } else { text + " " });
             Prompt::Filter { line, error: None, before: filter }
         }
         Action::OpenNote => {
-            // A note is of one run, whatever is marked.
+            // A note belongs to one run, regardless of marks.
             let Some(run) = catalog.current() else { return Request::tell("go to a run to note something") };
             let Some(known) = run.known() else {
                 return Request::tell("a run that cannot be read takes no note");
@@ -230,7 +230,7 @@ fn edit_line(catalog: &mut Catalog, edit: impl FnOnce(&mut Line, usize)) {
                 Err(problem) => *error = Some(problem),
             }
         }
-        // Four bytes are the most that a character takes.
+        // A character takes at most four bytes.
         Some(Prompt::Note { line, .. }) => edit(line, NOTE_LENGTH * 4),
         Some(Prompt::Tags { line, .. }) => edit(line, (TAG_LENGTH + 1) * MOST_TAGS * 4),
         Some(Prompt::Delete { .. }) | None => {}
@@ -240,7 +240,7 @@ fn edit_line(catalog: &mut Catalog, edit: impl FnOnce(&mut Line, usize)) {
 fn confirm(catalog: &mut Catalog) -> Option<Request> {
     match catalog.prompt.take()? {
         prompt @ Prompt::Filter { error: Some(_), .. } => {
-            // Left open, so that it can be mended.
+            // Stays open, so that it can be corrected.
             catalog.prompt = Some(prompt);
             None
         }

@@ -1,44 +1,44 @@
-//! What the user can order, and what that takes of the world.
+//! The user's actions, and the requests that follow from them.
 
 use super::filter::Filter;
 use super::line::Edit;
 use super::sort::SortKey;
 use crate::runlog::{Discarded, Notes};
 
-/// An order of the user to the browser.
+/// A user's action in the browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// The cursor so many rows down.
+    /// Moves the cursor down by this many rows.
     MoveCursor(i64),
-    /// The cursor to the first row.
+    /// Moves the cursor to the first row.
     SelectFirst,
-    /// The cursor to the last row.
+    /// Moves the cursor to the last row.
     SelectLast,
-    /// The cursor to a row.
+    /// Moves the cursor to a row.
     SelectRow(usize),
-    /// Shows what the row consists of.
+    /// Expands the row.
     Expand,
-    /// Hides what the row, or the one it belongs to, consists of.
+    /// Collapses the row, or its parent.
     Collapse,
-    /// Shows or hides what the row consists of.
+    /// Expands or collapses the row.
     ToggleOpen,
-    /// Shows what all rows consist of, or hides it.
+    /// Expands or collapses all rows.
     ToggleAllOpen,
-    /// Marks the run or group under the cursor, or takes the mark away, and goes on to the next row.
+    /// Marks or unmarks the run or group under the cursor, and goes on to the next row.
     ToggleMark,
     /// Marks all runs that are shown.
     MarkShown,
-    /// Takes all marks away.
+    /// Removes all marks.
     ClearMarks,
-    /// Orders by the column so many further on.
+    /// Orders by the column this many places further on.
     MoveSort(i64),
-    /// Orders by a column; by the one it is ordered by, the other way round.
+    /// Orders by a column; reverses the order if it is already by that column.
     SortBy(SortKey),
-    /// Orders the other way round.
+    /// Reverses the order.
     Reverse,
-    /// One row for runs that differ in their seed only and ended alike, or a row for each.
+    /// Groups runs that differ only in their seed and ended alike into one row, or ungroups them.
     ToggleGroups,
-    /// What is shown beside the table.
+    /// Chooses what is shown beside the table.
     SetPane(Pane),
     /// Asks for a filter.
     OpenFilter,
@@ -48,19 +48,19 @@ pub enum Action {
     OpenTags,
     /// Asks whether to delete.
     OpenDelete,
-    /// Types into what is asked for.
+    /// Types a character into the prompt.
     Type(char),
-    /// Edits what is asked for.
+    /// Edits the line in the prompt.
     Edit(Edit),
-    /// Answers what is asked for.
+    /// Confirms the prompt.
     Confirm,
-    /// Closes what is open; where nothing is, shows all runs again.
+    /// Closes what is open; if nothing is, clears the filter.
     Dismiss,
     /// Opens the chosen runs on the dashboard.
     Open,
-    /// Opens what is under the cursor on the dashboard, whatever is marked.
+    /// Opens what is under the cursor on the dashboard, regardless of marks.
     OpenRow,
-    /// Takes the last deletion back.
+    /// Undoes the last deletion.
     Undo,
     /// Opens or closes the help.
     ToggleHelp,
@@ -71,12 +71,12 @@ pub enum Action {
 /// What is shown beside the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pane {
-    /// The run under the cursor, where there is room.
+    /// The run under the cursor, if there is room.
     #[default]
     Roomy,
     /// The run under the cursor.
     Details,
-    /// In what the experiments of the chosen runs differ.
+    /// The differences between the experiments of the chosen runs.
     Differences,
     /// The mean curves of the chosen runs.
     Bands,
@@ -84,18 +84,18 @@ pub enum Pane {
     None,
 }
 
-/// What an order takes beside the state.
+/// Something to be done outside the state.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    /// To show these runs on the dashboard.
+    /// Show these runs on the dashboard.
     Open(Vec<String>),
-    /// To write these notes.
+    /// Write these notes.
     Write(Vec<(String, Notes)>),
-    /// To move these runs to the trash.
+    /// Move these runs to the trash.
     Discard(Vec<String>),
-    /// To take these runs out of the trash.
+    /// Take these runs out of the trash.
     Restore(Vec<Discarded>),
-    /// To tell the user something.
+    /// Show a message to the user.
     Tell(String),
 }
 
@@ -105,7 +105,7 @@ impl Request {
     }
 }
 
-/// The filter that a text means, while it is typed.
+/// The filter for a text, while it is typed.
 pub(super) fn typed(text: &str) -> Result<Filter, super::FilterError> {
     text.parse()
 }

@@ -1,44 +1,44 @@
-//! The mean of several runs' curves, and the band between the least and the greatest of them.
+//! The mean of several runs' curves, and the band between their minimum and maximum.
 
 use std::collections::BTreeMap;
 
 use crate::history::Point;
 
-/// A curve of several runs.
+/// The combined curve of several runs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Band {
-    /// Its points with ascending steps.
+    /// Its points, in ascending steps.
     pub points: Vec<BandPoint>,
-    /// The greatest value of each run; infinite where one of its values is not finite.
+    /// The greatest value of each run; infinite if one of its values is not finite.
     pub peaks: Vec<f64>,
 }
 
-/// What several runs say of one stretch of steps.
+/// The values of several runs over one stretch of steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BandPoint {
-    /// The stretch begins at this step.
+    /// The first step of the stretch.
     pub step: u64,
-    /// The runs that have finite values there.
+    /// The number of runs with finite values there.
     pub runs: usize,
-    /// Whether one has a value there that is NaN or infinite.
+    /// Whether a run has a NaN or infinite value there.
     pub non_finite: bool,
-    /// The mean of the runs' means; NaN where there is none.
+    /// The mean of the runs' means; NaN if there is none.
     pub mean: f64,
-    /// The least of them.
+    /// The least of the means.
     pub min: f64,
-    /// The greatest of them.
+    /// The greatest of the means.
     pub max: f64,
 }
 
-/// Lays curves over one another, each point as wide as the widest of them has it. A run that ended early is in the
-/// mean for as far as it went.
+/// Combines curves, in stretches as wide as the widest point of any of them. A run that ended early contributes as far
+/// as it went.
 pub fn band(curves: &[&[Point]]) -> Band {
     let span = |point: &Point| point.last_step.0 - point.first_step.0 + 1;
     let widest = curves.iter().flat_map(|curve| curve.iter().map(span)).max().unwrap_or(1);
     let width = widest.checked_next_power_of_two().unwrap_or(1 << 63);
     let mut stretches: BTreeMap<u64, (Vec<f64>, bool)> = BTreeMap::new();
     for curve in curves {
-        // Those of one curve that fall into one stretch are one of its points.
+        // Points of one curve that fall into the same stretch are merged.
         for stretch in curve.chunk_by(|a, b| a.first_step.0 / width == b.first_step.0 / width) {
             let Some(point) = stretch.iter().copied().reduce(Point::merge) else { continue };
             let (means, non_finite) = stretches.entry(point.first_step.0 / width * width).or_default();

@@ -1,11 +1,11 @@
-//! In which keys of their experiments runs differ.
+//! The keys in which the experiments of runs differ.
 
 use std::collections::BTreeMap;
 
 use super::run::Run;
 use crate::text::printable;
 
-/// Runs whose differences are shown at most.
+/// The most runs whose differences are shown.
 pub const MOST_RUNS: usize = 12;
 
 /// A key whose value isn't the same in all runs.
@@ -13,11 +13,11 @@ pub const MOST_RUNS: usize = 12;
 pub struct Difference {
     /// The dotted key.
     pub key: String,
-    /// The value in each run; none where it has no such key.
+    /// The value in each run; none if it lacks the key.
     pub values: Vec<Option<String>>,
 }
 
-/// The keys in which these runs differ, in the order of the file; a run whose experiment cannot be read has none.
+/// The keys in which these runs differ, in the order of the file; a run whose experiment cannot be read has no values.
 pub fn differences(runs: &[&Run]) -> Vec<Difference> {
     let mut order: Vec<String> = Vec::new();
     let mut places: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();

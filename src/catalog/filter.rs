@@ -9,12 +9,12 @@
 //! text      = word | quoted, in which \ makes a quotation mark and itself ordinary
 //! ```
 //!
-//! A filter holds or doesn't for **one lane** of a run, all of it, and a run is chosen where it holds for one
-//! of its lanes. So `depth>20 shortcut=identity` wants one lane that is both deep and residual, and
-//! `not loss<0.5` a lane whose loss isn't below 0.5. Words without a key, and keys of the run, are the same for
-//! all its lanes. What a run or lane doesn't have fails every comparison but `!=`, the opposite of `=`.
+//! A filter is evaluated for **one lane** at a time, and a run matches if one of its lanes does. So
+//! `depth>20 shortcut=identity` requires one lane that is both deep and residual, and `not loss<0.5` a lane whose loss
+//! isn't below 0.5. Words without a key, and keys of the run, are the same for all its lanes. A missing value fails
+//! every comparison but `!=`, the opposite of `=`.
 //!
-//! Pure: text in, filter out; the catalog says what a run's keys hold.
+//! Pure: text in, filter out; the catalog supplies the values of a run's keys.
 
 use std::fmt;
 use std::ops::Range;
@@ -34,19 +34,19 @@ pub use value::Field;
 
 use value::Value;
 
-/// The bytes of a filter at most.
+/// The most bytes of a filter.
 pub const LENGTH: usize = 1_000;
-/// Parentheses and negations within each other at most.
+/// The deepest nesting of parentheses and negations.
 pub const DEPTH: usize = 32;
 
-/// What chooses runs; the empty one chooses all.
+/// Selects runs; the empty filter selects all.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter(Option<Expression>);
 
 /// A filter's parts.
 #[derive(Clone, Debug, PartialEq)]
 enum Expression {
-    /// What a run is called, asked, noted or tagged holds this, whatever its case.
+    /// The run's name, question, note or tags contain this, ignoring case.
     Text(String),
     Condition(Condition),
     Not(Box<Expression>),
@@ -56,19 +56,19 @@ enum Expression {
     Any(Vec<Expression>),
 }
 
-/// What one key is compared with.
+/// The comparison of a key with a value.
 #[derive(Clone, Debug)]
 struct Condition {
     key: Key,
     comparison: Comparison,
-    /// As it was written.
+    /// The value as it was written.
     source: String,
-    /// What that means for the key.
+    /// The value as read for the key.
     value: Value,
 }
 
 impl PartialEq for Condition {
-    /// The value follows from key and source, and NaN must equal itself here.
+    /// The value is determined by key and source, and NaN must equal itself here.
     fn eq(&self, other: &Condition) -> bool {
         (self.key, self.comparison, &self.source) == (other.key, other.comparison, &other.source)
     }
@@ -83,7 +83,7 @@ enum Comparison {
     LessOrEqual,
     Greater,
     GreaterOrEqual,
-    /// Holds the text, whatever its case.
+    /// Contains the text, ignoring case.
     Contains,
 }
 
@@ -110,20 +110,20 @@ impl Comparison {
         }
     }
 
-    /// Whether it asks which of two is more.
+    /// Whether it compares magnitudes.
     fn is_order(self) -> bool {
         !matches!(self, Comparison::Equal | Comparison::Unequal | Comparison::Contains)
     }
 }
 
-/// Why a text is no filter.
+/// Why a text is not a valid filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilterError {
-    /// The bytes of the text that are meant.
+    /// The bytes of the text that are wrong.
     pub place: Range<usize>,
     /// The place in characters, from 1.
     pub column: usize,
-    /// What was expected, what was found, and what is near.
+    /// What was expected, what was found, and the nearest valid choice.
     pub message: String,
 }
 
@@ -143,7 +143,7 @@ impl FilterError {
 }
 
 impl Filter {
-    /// Whether it chooses all.
+    /// Whether it selects all runs.
     pub fn is_everything(&self) -> bool {
         self.0.is_none()
     }
@@ -199,7 +199,7 @@ impl Expression {
     }
 }
 
-/// Writes a text bare where it would be read as one word, else quoted.
+/// Writes a text bare if it would be read back as one word, otherwise quoted.
 fn write_text(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if !text.is_empty() && text.chars().all(lexer::is_of_word) && !lexer::is_keyword(text) {
         return f.write_str(text);

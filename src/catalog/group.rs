@@ -1,17 +1,17 @@
-//! Runs that differ in nothing but their seed and ended alike, as one. Of several runs of one seed the newest counts;
-//! the others are repeats, which would only draw its figures together.
+//! Groups runs that differ only in their seed and ended alike. Of several runs of one seed only the newest counts; the
+//! others are repeats, which would understate the spread.
 
 use std::collections::{HashMap, HashSet};
 
 use super::run::Run;
 use crate::runlog::LaneSummary;
 
-/// Runs of several seeds.
+/// A group: runs of several seeds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
-    /// What they share; see [`Run::group_key`].
+    /// The key that they share; see [`Run::group_key`].
     pub key: u64,
-    /// The places of all of them in the catalog, in the order in which they stand.
+    /// The indices of all of them in the catalog, in sort order.
     pub runs: Vec<usize>,
     /// Those that are the newest of their seed.
     pub seeds: Vec<usize>,
@@ -20,7 +20,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// How many runs there are beside the newest of each seed.
+    /// How many runs there are besides the newest of each seed.
     pub fn repeats(&self) -> usize {
         self.runs.len() - self.seeds.len()
     }
@@ -31,7 +31,7 @@ impl Group {
     }
 }
 
-/// The lanes of one name.
+/// The lanes with one name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LaneGroup {
     /// Their name.
@@ -44,25 +44,25 @@ pub struct LaneGroup {
     pub test: Figures,
 }
 
-/// What several numbers are like. Those that are NaN or infinite are counted and left out.
+/// Statistics of several numbers. NaN and infinite ones are counted and left out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Figures {
-    /// How many finite ones there are.
+    /// The number of finite ones.
     pub count: usize,
-    /// How many others.
+    /// The number of others.
     pub non_finite: usize,
-    /// Their mean; NaN where there are none.
+    /// Their mean; NaN if there are none.
     pub mean: f64,
-    /// Their sample standard deviation, over n - 1; NaN below two.
+    /// Their sample standard deviation, over n - 1; NaN for fewer than two.
     pub deviation: f64,
-    /// The least; NaN where there are none.
+    /// The least; NaN if there are none.
     pub min: f64,
-    /// The greatest; NaN where there are none.
+    /// The greatest; NaN if there are none.
     pub max: f64,
 }
 
 impl Figures {
-    /// Over these numbers.
+    /// Computes them for these numbers.
     pub fn of(numbers: impl IntoIterator<Item = f64>) -> Figures {
         let (finite, others): (Vec<f64>, Vec<f64>) = numbers.into_iter().partition(|n| n.is_finite());
         let count = finite.len();
@@ -79,8 +79,8 @@ impl Figures {
     }
 }
 
-/// The groups of runs that stand in this order, each where its first run stands; what belongs to none stands
-/// alone, as do repeats where there is a single seed.
+/// The groups of runs in this order, each at the place of its first run. Runs without a group are single, as are
+/// repeats of a single seed.
 pub(super) fn groups(runs: &[Run], order: &[usize]) -> Vec<Result<Group, usize>> {
     let mut seeds: HashMap<u64, HashSet<u64>> = HashMap::new();
     for (key, seed) in order.iter().filter_map(|index| key_and_seed(runs.get(*index)?)) {
@@ -115,7 +115,7 @@ fn key_and_seed(run: &Run) -> Option<(u64, u64)> {
     run.group_key().zip(run.seed())
 }
 
-/// Without the runs of which there is a newer one of the same seed. What can't be in a group stays.
+/// Leaves out runs of which there is a newer one with the same seed. Runs that cannot be in a group stay.
 pub(super) fn newest_of_each_seed<'a, T: Copy>(items: &[T], run: impl Fn(&T) -> Option<&'a Run>) -> Vec<T> {
     let age = |run: &'a Run| (run.started_ms(), run.id());
     let mut newest: HashMap<(u64, u64), &'a Run> = HashMap::new();

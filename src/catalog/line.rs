@@ -7,7 +7,7 @@ pub struct Line {
     after: String,
 }
 
-/// What can be done to it beside typing.
+/// An edit of the line other than typing.
 #[expect(missing_docs, reason = "the names say all there is to say")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edit {
@@ -19,12 +19,12 @@ pub enum Edit {
     Delete,
     /// Deletes the word before the cursor.
     DeleteWord,
-    /// Deletes all that is before the cursor.
+    /// Deletes everything before the cursor.
     DeleteToStart,
 }
 
 impl Line {
-    /// A line with the cursor behind its text.
+    /// A line with the cursor after its text.
     pub fn new(text: &str) -> Line {
         Line { before: text.to_owned(), after: String::new() }
     }
@@ -34,20 +34,20 @@ impl Line {
         format!("{}{}", self.before, self.after)
     }
 
-    /// What stands before and behind the cursor.
+    /// The text before and after the cursor.
     pub fn halves(&self) -> (&str, &str) {
         (&self.before, &self.after)
     }
 
-    /// Puts a character at the cursor, unless the line would then be longer than `most` bytes. Control
-    /// characters are no text.
+    /// Inserts a character at the cursor, unless the line would become longer than `most` bytes. Control characters are
+    /// ignored.
     pub fn insert(&mut self, c: char, most: usize) {
         if !c.is_control() && self.before.len() + self.after.len() + c.len_utf8() <= most {
             self.before.push(c);
         }
     }
 
-    /// Edits it.
+    /// Applies an edit.
     pub fn edit(&mut self, edit: Edit) {
         match edit {
             Edit::Left => {

@@ -1,4 +1,4 @@
-//! Which rows are shown, in which order, and which of them the cursor is on.
+//! Determines which rows are shown, in which order, and where the cursor is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,14 +10,14 @@ use super::{Catalog, LaneBand, Pane};
 use crate::reading::curves::LaneCurves;
 use crate::text::printable;
 
-/// A row of the table. Numbers are places in [`Catalog::runs`], [`Catalog::groups`] and a run's lanes.
+/// A row of the table. Numbers are indices into [`Catalog::runs`], [`Catalog::groups`] and a run's lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Row {
     /// A run.
     Run {
         /// Which one.
         run: usize,
-        /// Whether it stands below its group.
+        /// Whether it is shown below its group.
         nested: bool,
     },
     /// A lane of the run above it.
@@ -26,7 +26,7 @@ pub enum Row {
         run: usize,
         /// Which one.
         lane: usize,
-        /// Whether its run stands below its group.
+        /// Whether its run is shown below its group.
         nested: bool,
     },
     /// Runs of several seeds.
@@ -43,7 +43,7 @@ pub enum Row {
     },
 }
 
-/// A row whatever the order.
+/// The identity of a row, independent of the order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RowKey {
     /// A run by its id, with a lane.
@@ -52,7 +52,7 @@ pub enum RowKey {
     Group(u64, Option<usize>),
 }
 
-/// What a row is called whatever the order.
+/// The key of a row.
 pub(super) fn key_of(catalog: &Catalog, row: &Row) -> RowKey {
     let id = |run: usize| catalog.runs.get(run).map(|run| run.id().to_owned()).unwrap_or_default();
     let key = |group: usize| catalog.groups.get(group).map_or(0, |group| group.key);
@@ -64,12 +64,12 @@ pub(super) fn key_of(catalog: &Catalog, row: &Row) -> RowKey {
     }
 }
 
-/// Whether the filter lets a run through.
+/// Whether a run matches the filter.
 pub(super) fn is_shown(catalog: &Catalog, run: &Run) -> bool {
     catalog.filter.matches(&At { run, now_ms: catalog.now_ms })
 }
 
-/// Makes the rows anew, and finds the cursor's row among them.
+/// Rebuilds the rows, and finds the cursor's row among them.
 pub(super) fn settle(catalog: &mut Catalog) {
     let shown = |index: &usize| is_shown(catalog, &catalog.runs[*index]);
     let mut order: Vec<usize> = (0..catalog.runs.len()).filter(shown).collect();
@@ -95,7 +95,7 @@ pub(super) fn settle(catalog: &mut Catalog) {
 fn push_run(catalog: &Catalog, run: usize, nested: bool, rows: &mut Vec<Row>) {
     let row = Row::Run { run, nested };
     rows.push(row);
-    // Asking for each of many runs would cost more than all the rest.
+    // Looking this up for each of many runs would cost more than everything else.
     if !catalog.opened.is_empty() && catalog.is_open(&row) {
         let lanes = catalog.runs.get(run).map_or(0, |run| run.lanes().len());
         rows.extend((0..lanes).map(|lane| Row::Lane { run, lane, nested }));
@@ -117,7 +117,7 @@ fn find_cursor(catalog: &mut Catalog) {
     let last = catalog.rows.len().saturating_sub(1);
     if let Some(wanted) = &catalog.cursor {
         let place = |key: &RowKey| catalog.rows.iter().position(|row| is_called(catalog, row, key));
-        // A lane that is no longer shown gives way to what it belongs to.
+        // From a lane that is no longer shown the cursor goes to its run or group.
         let found = place(wanted).or_else(|| match wanted {
             RowKey::Run(id, Some(_)) => place(&RowKey::Run(id.clone(), None)),
             RowKey::Group(key, Some(_)) => place(&RowKey::Group(*key, None)),
@@ -128,7 +128,7 @@ fn find_cursor(catalog: &mut Catalog) {
     catalog.at = catalog.at.min(last);
 }
 
-/// As comparing with [`key_of`], without making a key.
+/// Like comparing with [`key_of`], without building a key.
 fn is_called(catalog: &Catalog, row: &Row, key: &RowKey) -> bool {
     let is_run = |run: usize, id: &str| catalog.runs.get(run).is_some_and(|run| run.id() == id);
     let is_group = |group: usize, key: u64| catalog.groups.get(group).is_some_and(|group| group.key == key);
@@ -157,7 +157,7 @@ fn bands(catalog: &Catalog) -> Vec<LaneBand> {
         let key = run.group_key().map_or((0, run.id()), |key| (key, ""));
         groups.entry(key).or_default().push((run, curves));
     }
-    // The oldest run's group first, whatever numbers they have.
+    // The oldest run's group first, independent of the keys.
     let mut groups: Vec<Vec<Read<'_>>> = groups.into_values().collect();
     groups.sort_by_key(|runs| runs.iter().map(|(run, _)| (run.started_ms(), run.id())).min());
     let firsts = || groups.iter().filter_map(|runs| runs.first());

@@ -1,4 +1,4 @@
-//! A run of the catalog: what was listed of it, with what filter, order and groups ask of it.
+//! A run of the catalog: what was listed, and what filter, sort order and groups need.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -11,7 +11,7 @@ use crate::text::printable;
 #[derive(Clone, Debug)]
 pub struct Run {
     listed: Listed,
-    /// All that a word without a key is looked for in, in lower case.
+    /// All text that is searched for words without a key, in lower case.
     words: String,
     command: String,
     group_key: Option<u64>,
@@ -46,17 +46,17 @@ impl Run {
         &self.listed
     }
 
-    /// What is known of it; nothing where it cannot be read.
+    /// What is known of it; none if it cannot be read.
     pub fn known(&self) -> Option<&Known> {
         self.listed.known.as_deref().ok()
     }
 
-    /// Why nothing is known of it.
+    /// Why it cannot be read.
     pub fn problem(&self) -> Option<&str> {
         self.listed.known.as_ref().err().map(String::as_str)
     }
 
-    /// How it stands; none where it cannot be read.
+    /// Its state; none if it cannot be read.
     pub fn state(&self) -> Option<State> {
         self.listed.state()
     }
@@ -71,14 +71,14 @@ impl Run {
         self.known().map_or(&[], |known| &known.summary.lanes)
     }
 
-    /// What the experiment says of a lane.
+    /// What the experiment says about a lane.
     pub fn lane_setting(&self, lane: usize) -> Option<&Lane> {
         let name = &self.lanes().get(lane)?.name;
         self.known()?.experiment.as_ref()?.lanes.iter().find(|setting| setting.name == *name)
     }
 
-    /// A number that runs share which differ in nothing but their seed and ended alike; none where a run isn't over or
-    /// its experiment is not known.
+    /// A key shared by runs that differ only in their seed and ended alike; none if the run isn't over or its
+    /// experiment is unknown.
     pub fn group_key(&self) -> Option<u64> {
         self.group_key
     }
@@ -103,7 +103,7 @@ impl Run {
         &self.command
     }
 
-    /// What to call it beside the time at which it started: its id without that.
+    /// A label to show beside its start time: its id without that.
     pub fn label(&self) -> String {
         let id = self.id();
         let is_time = |part: &str, digits| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit());
@@ -115,8 +115,8 @@ impl Run {
     }
 }
 
-/// Equal for runs of one experiment that differ in their seed only and whose lanes ended alike. It lasts as long as the
-/// process, no longer.
+/// Equal for runs of one experiment that differ only in their seed and whose lanes ended alike. Valid only within this
+/// process.
 fn group_key_of(known: &Known) -> Option<u64> {
     let RunSummary { state, manifest, lanes, .. } = &known.summary;
     if !state.is_over() {
@@ -124,23 +124,23 @@ fn group_key_of(known: &Known) -> Option<u64> {
     }
     let seedless = Experiment { seed: 0, ..known.experiment.clone()? };
     let mut hasher = DefaultHasher::new();
-    // Derived, so that it names every field and every value, and tells any two numbers apart.
+    // The derived `Debug` form includes every field, and distinguishes any two numbers.
     format!("{seedless:?}").hash(&mut hasher);
     manifest.experiment.hash(&mut hasher);
     for lane in lanes {
-        // Seeds diverge at steps of their own; what was cut short is alike only where it got as far.
+        // Different seeds diverge at different steps; otherwise runs are alike only if they ended at the same step.
         let step = (lane.state != State::Diverged).then_some(lane.step);
         (lane.state, step).hash(&mut hasher);
     }
     Some(hasher.finish())
 }
 
-/// A run at a moment, for a filter.
+/// A run at a point in time, for a filter.
 #[derive(Clone, Copy, Debug)]
 pub struct At<'a> {
     /// The run.
     pub run: &'a Run,
-    /// The moment in milliseconds since 1970.
+    /// The time in milliseconds since 1970.
     pub now_ms: i64,
 }
 
@@ -232,7 +232,7 @@ fn number(number: Option<f64>) -> Field<'static> {
     number.map_or(Field::Missing, Field::Number)
 }
 
-/// The optimizer as it is spelled in a file.
+/// The optimizer's name in a file.
 pub fn optimizer_name(optimizer: &Optimizer) -> &'static str {
     match optimizer {
         Optimizer::Sgd { .. } => "sgd",
@@ -241,7 +241,7 @@ pub fn optimizer_name(optimizer: &Optimizer) -> &'static str {
     }
 }
 
-/// The schedule as it is spelled in a file.
+/// The schedule's name in a file.
 pub fn schedule_name(schedule: &Schedule) -> &'static str {
     match schedule {
         Schedule::Constant { .. } => "constant",

@@ -1,14 +1,14 @@
-//! In which order runs stand.
+//! Sorts runs.
 
 use std::cmp::Ordering;
 
 use super::run::Run;
 use crate::runlog::LaneSummary;
 
-/// What runs are ordered by.
+/// The keys by which runs are sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SortKey {
-    /// How they stand, in the order of [`crate::runlog::State`]; unreadable ones after all.
+    /// Their state, in the order of [`crate::runlog::State`]; unreadable runs last.
     State,
     /// Their ids.
     Id,
@@ -49,7 +49,7 @@ impl SortKey {
         SortKey::Seed,
     ];
 
-    /// What it is called.
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             SortKey::State => "state",
@@ -66,12 +66,12 @@ impl SortKey {
         }
     }
 
-    /// The key that is called so.
+    /// The key with this name.
     pub fn named(name: &str) -> Option<SortKey> {
         SortKey::ALL.into_iter().find(|key| key.name() == name)
     }
 
-    /// The key so many places further on, around the end.
+    /// The key this many places further on, wrapping around.
     pub fn further(self, by: i64) -> SortKey {
         let count = SortKey::ALL.len() as i64;
         let at = SortKey::ALL.iter().position(|key| *key == self).unwrap_or(0) as i64;
@@ -79,12 +79,12 @@ impl SortKey {
     }
 }
 
-/// An order of runs.
+/// A sort order of runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sort {
-    /// What they are ordered by.
+    /// The key.
     pub key: SortKey,
-    /// Whether the greatest stands first.
+    /// Whether the greatest comes first.
     pub descending: bool,
 }
 
@@ -95,16 +95,16 @@ impl Default for Sort {
     }
 }
 
-/// What a run is compared by. Only values of one variant are ever compared.
+/// The value that a run is sorted by. Only values of the same variant are ever compared.
 #[derive(Clone, Copy, Debug)]
 enum Value<'a> {
     Number(f64),
     Text(&'a str),
 }
 
-/// Puts indices of `runs` into order. What a run doesn't have stands last, whichever way round, and NaN just
-/// before that. A run of several lanes stands where its least lane does when the least stand first, and where
-/// its greatest does when the greatest stand first. Equal runs stand the newest first.
+/// Sorts indices of `runs`. Missing values come last in either direction, and NaN just before them. A run of several
+/// lanes is placed by its least value in ascending order, and by its greatest in descending order. Of equal runs the
+/// newest comes first.
 pub fn order(runs: &[Run], indices: &mut [usize], sort: Sort) {
     let mut keyed: Vec<(Option<Value<'_>>, usize)> =
         indices.iter().map(|&index| (runs.get(index).and_then(|run| value(run, sort)), index)).collect();

@@ -1,5 +1,4 @@
-//! Made-up runs for tests of state and screen: nothing was trained. Public only so that integration tests can
-//! reach it.
+//! Synthetic runs for tests of state and screen. Public only for integration tests.
 
 use std::path::PathBuf;
 
@@ -14,7 +13,7 @@ use crate::units::Step;
 /// 2026-11-23 at midnight, in milliseconds since 1970.
 pub const DAY: i64 = 1_795_392_000_000;
 
-/// A run to make up.
+/// A synthetic run.
 #[derive(Clone, Debug)]
 pub struct Made {
     id: String,
@@ -26,7 +25,7 @@ pub struct Made {
 }
 
 impl Made {
-    /// A run without lanes of that id, whose time is taken from it.
+    /// A run without lanes with this id, from which its time is taken.
     pub fn new(id: &str) -> Made {
         let digits = |range| id.get(range).and_then(|text: &str| text.parse::<i64>().ok()).unwrap_or(0);
         let minute = (digits(6..8) - 23) * 24 * 60 + digits(9..11) * 60 + digits(11..13);
@@ -86,7 +85,7 @@ impl Made {
         self
     }
 
-    /// It as it would be listed.
+    /// The run as it would be listed.
     pub fn listed(self) -> Listed {
         let label = self.id.splitn(3, '-').nth(2).unwrap_or(&self.id).to_owned();
         let (lanes, summaries): (Vec<Lane>, Vec<LaneSummary>) = self.lanes.into_iter().unzip();
@@ -155,7 +154,7 @@ fn experiment(seed: u64, batch: usize, lanes: Vec<Lane>) -> Experiment {
     }
 }
 
-/// Twelve runs in every state: three seeds of one configuration, another batch, and what else there may be.
+/// Twelve runs in every state, among them three seeds of one configuration and one with another batch.
 pub fn runs() -> Vec<Listed> {
     let mut tall = Made::new("20261122-231500-tall");
     tall.lane("110 層", 110, Shortcut::Projection, State::Crashed, Some(1.204));
@@ -219,7 +218,7 @@ fn lane_curves(name: &str, loss: &History, test: &History) -> LaneCurves {
     LaneCurves { name: name.to_owned(), loss: points(loss), test: points(test) }
 }
 
-/// The curves of a pair, varied by a seed.
+/// The curves of a pair of lanes, varied by a seed.
 pub fn curves(id: &str, seed: u64) -> RunCurves {
     let lane = |name: &str, floor: f32| {
         let [mut loss, mut test] = [(); 2].map(|()| History::of_scalars());
@@ -250,7 +249,7 @@ pub fn catalog_with_repeats() -> Catalog {
     catalog
 }
 
-/// Curves that leave every scale from a third of the steps on.
+/// Curves that grow out of any scale from a third of the steps on.
 pub fn diverging_curves(id: &str) -> RunCurves {
     let lane = |name: &str| {
         let [mut loss, mut test] = [(); 2].map(|()| History::of_scalars());

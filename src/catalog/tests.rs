@@ -94,7 +94,7 @@ fn equal_runs_stand_the_newest_first_and_missing_figures_last() {
         let by_loss = order(&mut catalog, SortKey::Loss, descending);
         assert_eq!(by_loss[9..], ["20261123-150100-quick", "20261123-100000-broken"]);
     }
-    // Of the diverged run only the lane that did not has a number.
+    // Of the diverged run, only the lane that did not diverge has a number.
     assert_eq!(order(&mut catalog, SortKey::Loss, false)[..3], [DEPTH[1], DEPTH[0], DEPTH[2]]);
 }
 
@@ -168,7 +168,7 @@ fn runs_that_differ_in_their_seed_only_are_one_group() {
     assert_eq!(catalog.cursor(), place, "from a run of the group up to the group");
 }
 
-/// Runs of one experiment: three seeds, two of which were run again, and what is not like them.
+/// Runs of one experiment: three seeds, two of which were run again, and runs that differ.
 fn repeated() -> Catalog {
     let made =
         |id: &str, seed, residual| Made::new(id).seed(seed).pair(State::Finished, 2.3, residual).listed();
@@ -275,7 +275,7 @@ fn a_note_and_tags_are_written_as_they_were_typed() {
     assert_eq!(written, Some(Request::Write(vec![(DEPTH[2].to_owned(), notes)])));
     act_all(&mut catalog, &[Action::OpenNote, Action::Dismiss]);
     assert_eq!(catalog.prompt(), None);
-    // Of several runs only the tags that all have are replaced.
+    // For several runs, only the tags that all of them have are replaced.
     act_all(&mut catalog, &[Action::ToggleMark, Action::ToggleMark, Action::OpenTags]);
     act_all(&mut catalog, &[Action::Edit(Edit::DeleteToStart)]);
     type_text(&mut catalog, "old, kept");
@@ -344,7 +344,7 @@ fn any_action() -> impl Strategy<Value = Action> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// Whatever is ordered while runs come and go, rows speak of what there is, and the cursor is on one.
+    /// After any actions, while runs come and go, rows refer to existing runs, and the cursor is on a row.
     #[test]
     fn rows_and_cursor_fit_whatever_happens(
         steps in proptest::collection::vec((any_action(), 0usize..11, 0u8..4), 0..60),

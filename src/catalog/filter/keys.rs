@@ -1,4 +1,4 @@
-//! The keys that a filter compares: what they are called and what their values are like.
+//! The keys that a filter compares: their names and the kinds of their values.
 
 /// A key.
 #[expect(missing_docs, reason = "the table says what each is")]
@@ -39,10 +39,10 @@ pub enum Key {
     Architecture,
 }
 
-/// What the values of a key are like, and so how they are written.
+/// The kind of a key's values, which determines how they are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Text, equal whatever its case; never more or less.
+    /// Text, compared for equality ignoring case; not ordered.
     Text,
     /// `running`, `finished` and so on.
     State,
@@ -56,20 +56,20 @@ pub enum Kind {
     Time,
 }
 
-/// A row of the table.
+/// An entry of the table of keys.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyEntry {
-    /// Which one.
+    /// The key.
     pub key: Key,
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
-    /// What it is called, too.
+    /// Its other names.
     pub aliases: &'static [&'static str],
-    /// What its values are like.
+    /// The kind of its values.
     pub kind: Kind,
-    /// Whether each lane has its own.
+    /// Whether each lane has a value of its own.
     pub of_lane: bool,
-    /// What it is.
+    /// A description.
     pub what: &'static str,
 }
 
@@ -131,33 +131,33 @@ pub const KEYS: &[KeyEntry] = &[
 ];
 
 impl Key {
-    /// What it is called.
+    /// Its name.
     pub fn name(self) -> &'static str {
         self.entry().name
     }
 
-    /// Its row of the table.
+    /// Its entry of the table.
     pub fn entry(self) -> &'static KeyEntry {
         &KEYS[self as usize]
     }
 
-    /// The key that is called so.
+    /// The key with this name.
     pub fn named(name: &str) -> Option<Key> {
         let name = name.to_ascii_lowercase();
         let is_called = |entry: &&KeyEntry| entry.name == name || entry.aliases.contains(&name.as_str());
         KEYS.iter().find(is_called).map(|entry| entry.key)
     }
 
-    /// The name of a key that is spelled most like `name`.
+    /// The name of a key with the spelling nearest to `name`.
     pub(super) fn nearest(name: &str) -> &'static str {
         let names = KEYS.iter().flat_map(|entry| entry.aliases.iter().copied().chain([entry.name]));
         nearest(name, names)
     }
 }
 
-/// The choice that is spelled most like `found`.
+/// The choice with the spelling nearest to `found`.
 pub(super) fn nearest<'a>(found: &str, choices: impl Iterator<Item = &'a str>) -> &'a str {
-    // Longer words are no names of anything, and the comparison takes the product of both lengths.
+    // Longer words cannot be names, and the comparison takes time proportional to the product of both lengths.
     let found: String = found.to_lowercase().chars().take(40).collect();
     let likeness = |choice: &str| {
         let begins = if choice.starts_with(&found) { 0.5 } else { 0.0 };

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Comparison, FilterError};
 
-/// A part of the text that stands for one thing.
+/// A token.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
     Word(String),
@@ -20,7 +20,7 @@ pub(super) enum Token {
 /// Characters that are never part of a word.
 const SPECIAL: [char; 8] = ['(', ')', '"', '=', '!', '<', '>', '~'];
 
-/// Whether a word may hold it.
+/// Whether a word may contain it.
 pub(super) fn is_of_word(c: char) -> bool {
     !c.is_whitespace() && !SPECIAL.contains(&c)
 }
@@ -48,7 +48,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, Range<usize>)>, FilterErr
     }
 }
 
-/// Whether a bare word is not itself.
+/// Whether a bare word would be read as an operator.
 pub(super) fn is_keyword(text: &str) -> bool {
     !matches!(word(text), Token::Word(_))
 }
@@ -62,9 +62,9 @@ fn word(text: &str) -> Token {
     }
 }
 
-/// One of the signs that a rest begins with, which begins with a special character.
+/// The operator at the start of `rest`, which begins with a special character.
 fn sign(rest: &str) -> (Token, usize) {
-    // The longest first; `==` is what programmers type.
+    // The longest first; `==` is accepted for programmers.
     if rest.starts_with("==") {
         return (Token::Comparison(Comparison::Equal), 2);
     }

@@ -4,20 +4,20 @@ use super::value::{Field, UNREADABLE, Value};
 use super::{Comparison, Condition, Expression, Filter, Key};
 use crate::runlog::State;
 
-/// What a filter asks of a run.
+/// What a filter needs to know about a run.
 pub trait Subject {
-    /// All that words without a key are looked for in, in lower case.
+    /// All text that is searched for words without a key, in lower case.
     fn words(&self) -> &str;
 
-    /// How many lanes it has.
+    /// The number of lanes.
     fn lane_count(&self) -> usize;
 
-    /// What it holds under a key, or a lane of it for a key of lanes. Without a lane those are missing.
+    /// The value of a key; for a key of lanes, that of the given lane, missing without one.
     fn field(&self, key: Key, lane: Option<usize>) -> Field<'_>;
 }
 
 impl Filter {
-    /// Whether it holds for a lane of the run; of a run without lanes, whether it holds without one.
+    /// Whether the filter matches any lane of the run; for a run without lanes, whether it matches without one.
     pub fn matches(&self, run: &impl Subject) -> bool {
         let Some(expression) = &self.0 else { return true };
         if run.lane_count() == 0 || !expression.asks_for_lanes() {
@@ -26,7 +26,7 @@ impl Filter {
         (0..run.lane_count()).any(|lane| expression.holds(run, Some(lane)))
     }
 
-    /// Whether it holds for one lane of the run.
+    /// Whether the filter matches one lane of the run.
     pub fn matches_lane(&self, run: &impl Subject, lane: usize) -> bool {
         self.0.as_ref().is_none_or(|expression| expression.holds(run, Some(lane)))
     }
@@ -76,7 +76,7 @@ impl Condition {
             (Field::Single(number), Value::Number(wanted)) => {
                 relates(number.into(), comparison, f64::from(*wanted as f32))
             }
-            // Before a day is before its first moment, after it after its last.
+            // Before a day means before its first moment, after it after its last.
             (Field::Time(time), Value::Between(from, to)) => match comparison {
                 Comparison::Equal => (*from..*to).contains(&time),
                 Comparison::Less => time < *from,
@@ -101,7 +101,7 @@ fn relates(number: f64, comparison: Comparison, wanted: f64) -> bool {
     }
 }
 
-/// Whether a text is, or holds, what is wanted in lower case.
+/// Whether a text equals, or contains, what is wanted, which is in lower case.
 fn says(text: &str, comparison: Comparison, wanted: &str) -> bool {
     match comparison {
         Comparison::Contains => contains(&text.to_lowercase(), wanted),

@@ -1,4 +1,4 @@
-//! From tokens to a filter, by descent; every level of it counts against [`DEPTH`].
+//! Parses tokens into a filter by recursive descent; every level counts against [`DEPTH`].
 
 use std::iter::Peekable;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::vec::IntoIter;
 use super::lexer::{Token, tokens};
 use super::{Condition, DEPTH, Expression, FilterError, Key, LENGTH, value};
 
-/// The expression of a text; none where it is blank.
+/// The expression of a text; none if it is blank.
 pub(super) fn parse(text: &str) -> Result<Option<Expression>, FilterError> {
     if text.len() > LENGTH {
         let message = format!("expected at most {LENGTH} bytes, found {}", text.len());
@@ -21,7 +21,7 @@ pub(super) fn parse(text: &str) -> Result<Option<Expression>, FilterError> {
     let expression = parser.any()?;
     match parser.tokens.next() {
         None => Ok(Some(expression)),
-        // Whatever else could follow is part of the expression.
+        // Anything else that could follow is part of the expression.
         Some((_, place)) => Err(parser.error(place, "found `)` without a `(` before it")),
     }
 }
@@ -126,7 +126,7 @@ impl Parser<'_> {
         };
         let (source, place) = match self.tokens.next() {
             Some((Token::Word(text) | Token::Quoted(text), place)) => (text, place),
-            // A word that is one of the language only elsewhere.
+            // As a value, a keyword is an ordinary word.
             Some((Token::And | Token::Or | Token::Not, place))
                 if self.text.get(place.clone()) != Some("!") =>
             {

@@ -147,7 +147,7 @@ fn any_text() -> impl Strategy<Value = String> {
     prop_oneof!["[a-zA-Z0-9 .\\\\\"()=<>~!-]{1,9}", ".{0,5}", Just("or".to_owned()), Just("".to_owned())]
 }
 
-/// Conditions as a user could write them, text values for texts and numbers for numbers.
+/// Conditions as a user could write them, with values of the key's kind.
 fn any_condition() -> impl Strategy<Value = String> {
     let quoted = |text: String| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     let names = prop::sample::select(vec!["name", "tag", "shortcut", "note", "host"]);
@@ -192,7 +192,7 @@ proptest! {
         let read = match text.parse::<Filter>() {
             Ok(read) => read,
             Err(error) => {
-                // Only the bounds may keep these from being filters.
+                // These may be rejected only for exceeding the bounds.
                 let bound = error.message.contains("at most");
                 prop_assert!(bound, "{text}: {error}");
                 return Ok(());

@@ -1,4 +1,4 @@
-//! What a key is compared with, read as the kind of the key wants it; and what a run holds under a key.
+//! The values that keys are compared with, read according to the kind of the key, and the values of a run.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -8,44 +8,44 @@ use super::keys::nearest;
 use super::{Comparison, Key, Kind};
 use crate::runlog::State;
 
-/// The word for a run that cannot be read, which has no state.
+/// The state name for a run that cannot be read.
 pub(super) const UNREADABLE: &str = "unreadable";
 
-/// A value as it is compared.
+/// A value to compare with.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     /// Lower case.
     Text(String),
     Number(f64),
-    /// From the first millisecond since 1970 to before the last.
+    /// A time span in milliseconds since 1970: from the first to before the second.
     Between(i64, i64),
-    /// None for what cannot be read.
+    /// None for a run that cannot be read.
     State(Option<State>),
 }
 
-/// What a run or one of its lanes holds under a key.
+/// The value of a key for a run or one of its lanes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Field<'a> {
-    /// Nothing.
+    /// No value.
     Missing,
-    /// A number; spans of time in milliseconds.
+    /// A number; durations in milliseconds.
     Number(f64),
-    /// A number of single precision, which a number as it is written equals where it is nearest to it.
+    /// A single-precision number; a written number equals it if this is the nearest f32.
     Single(f32),
     /// A text.
     Text(&'a str),
-    /// Several texts, one of which is to be as asked.
+    /// Several texts, of which at least one must match.
     Texts(&'a [String]),
     /// Milliseconds since 1970.
     Time(i64),
-    /// How it stands; none where it cannot be read.
+    /// The state; none if the run cannot be read.
     State(Option<State>),
 }
 
 /// Reads a value for a key.
 ///
 /// # Errors
-/// Says what was expected.
+/// What was expected.
 pub(super) fn read(key: Key, comparison: Comparison, text: &str) -> Result<Value, String> {
     let name = key.name();
     let kind = key.entry().kind;
