@@ -1,5 +1,5 @@
-//! The operations of a network: kernels on rows, sweeps of them over a layer, and above them the operations on
-//! dfdx's tape.
+//! The operations of a network: kernels on rows, sweeps that apply them to a layer, and on top the operations on dfdx's
+//! tape.
 
 pub mod kernels;
 pub mod team;

@@ -1,9 +1,9 @@
 //! The arithmetic of the layers over plain slices: convolution, batch norm, shortcut and pooling, forward and
 //! backward, a row at a time. Knows nothing of dfdx, tapes, tensors or threads.
 //!
-//! Activations stand in bundles of 16 images ([`bundle`]), convolution weights as HWIO
-//! (`[kernel][kernel][in][out]`). Results depend on the data alone and, in the last bits, on whether the machine
-//! has fused multiply-adds: every sum has one fixed order.
+//! Activations are stored in bundles of 16 images ([`bundle`]), convolution weights as HWIO
+//! (`[kernel][kernel][in][out]`). Results depend only on the data and, in the last bits, on whether the machine has
+//! fused multiply-adds: every sum has a fixed order.
 
 mod instruction_set;
 mod vector;

@@ -1,9 +1,9 @@
-//! The layers as operations on dfdx's tape: each computes its output by a sweep and leaves a backward operation
-//! that takes the gradient on to what it has read. Shapes are types, so that the compiler checks channels, height
-//! and width from layer to layer. Knows neither architectures nor optimisers.
+//! The layers as operations on dfdx's tape: each computes its output by a sweep and records a backward operation that
+//! passes the gradient on to its input. Shapes are types, so that the compiler checks channels, height and width from
+//! layer to layer. Knows neither architectures nor optimisers.
 //!
-//! Activations and their gradients stand in memory of our own (`activation`), in bundles and aligned to cache
-//! lines; parameters, their gradients, the head and the loss are dfdx's.
+//! Activations and their gradients are in memory of our own (`activation`), in bundles and aligned to cache lines;
+//! parameters, their gradients, the head and the loss are dfdx's.
 
 use std::rc::Rc;
 
@@ -28,14 +28,14 @@ pub use pooling::global_average;
 pub use recorder::{LayerRecord, Record, Recorder};
 pub use shortcut::zero_padding;
 
-/// How a pass through the network is made, and what with. Clones share all of it.
+/// The context of a pass through the network. Clones share all of it.
 #[derive(Clone)]
 pub struct Context {
     /// The vector instructions of the kernels.
     pub instructions: InstructionSet,
     /// What batch norm normalises by.
     pub normalisation: Normalisation,
-    /// Takes what the operations measure, where something is to be measured.
+    /// Receives the measurements of operations, if any are wanted.
     pub recorder: Option<Recorder>,
     /// The threads.
     pub team: Rc<Team>,

@@ -1,8 +1,8 @@
-//! Sweeps: what a layer does with a part of a batch, from the first row of its first bundle to the last of its
-//! last, so that a row is formed, used and measured while it is in the cache. Activations are read from memory
-//! once and written once; what is needed for a few rows only never leaves the cache.
+//! Sweeps: the work of a layer on a part of a batch, from the first row of its first bundle to the last row of its
+//! last, so that a row is formed, used and measured while it is in the cache. Activations are read from memory once and
+//! written once; data needed only for a few rows never leaves the cache.
 //!
-//! A sweep knows its part alone. Sums over the batch are merged by whoever has divided it.
+//! A sweep knows only its part. Sums over the batch are merged by the caller that divided it.
 
 use super::kernels::InstructionSet;
 use super::kernels::bundle::{LANES, Part, Shape, images_of};
@@ -21,9 +21,9 @@ pub use shortcut::{form, reduce, subsample, subsample_gradient};
 /// A part of an activation that a sweep reads.
 #[derive(Debug)]
 pub enum Source<'a> {
-    /// As it stands in memory.
+    /// In memory.
     Formed(&'a [f32]),
-    /// To be formed from the response of the layer that puts it out.
+    /// To be formed from the response of its layer.
     Response(Unformed<'a>),
 }
 
@@ -36,30 +36,30 @@ pub struct Unformed<'a> {
     pub response: &'a [f32],
     /// What is added to the response.
     pub shortcut: Option<&'a [f32]>,
-    /// Where it is kept for others; else it is formed for the sweep alone.
+    /// Where to keep it for others; otherwise it is formed only for the sweep.
     pub keep: Option<&'a mut [f32]>,
-    /// What is measured.
+    /// The sums to measure, if any.
     pub sums: Option<&'a mut OutputSums>,
 }
 
-/// An output whose gradient is taken back to its response: where ReLU has let it through, and the sums that batch
-/// norm's gradient needs.
+/// An output whose gradient is propagated back through ReLU: where ReLU has let it pass, and the sums that batch norm's
+/// gradient needs.
 #[derive(Debug)]
 pub struct Masked<'a> {
-    /// How ReLU has passed it.
+    /// Where ReLU has let it pass.
     pub passed: Passed<'a>,
     /// The response.
     pub response: &'a [f32],
-    /// The response's mean, a number a channel.
+    /// The response's mean, one number per channel.
     pub mean: &'a [f32],
-    /// Takes the sums.
+    /// Receives the sums.
     pub sums: &'a mut GradientSums,
     /// Whether the gradient itself is measured.
     pub measured: bool,
 }
 
 impl Masked<'_> {
-    /// Takes one row back, at `at` in the part.
+    /// Propagates one row back, at `at` in the part.
     fn row(
         &mut self,
         set: InstructionSet,
@@ -83,13 +83,13 @@ fn bundles_of(part: &Part) -> impl Iterator<Item = (usize, usize)> {
     part.bundles.clone().enumerate().map(move |(index, bundle)| (index, images_of(bundle, images)))
 }
 
-/// Where a row stands in a part.
+/// The place of a row in a part.
 fn place(shape: Shape, bundle: usize, row: usize) -> std::ops::Range<usize> {
     let start = bundle * shape.bundle() + row * shape.row();
     start..start + shape.row()
 }
 
-/// Empties the lanes behind the first `images`.
+/// Zeroes the lanes after the first `images`.
 fn clear_empty_lanes(row: &mut [f32], images: usize) {
     if images < LANES {
         row.as_chunks_mut::<LANES>().0.iter_mut().for_each(|lanes| lanes[images..].fill(0.0));

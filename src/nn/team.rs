@@ -1,6 +1,6 @@
-//! Threads that work on one layer together. A sweep over a layer takes a tenth of a millisecond up to a few, and
-//! a step has a hundred of them, so the members wait for the next one awake, and sleep only where none comes for
-//! a while. What they compute does not depend on how many they are: jobs are divided by the batch alone.
+//! A thread pool that works on one layer at a time. A sweep over a layer takes from a tenth of a millisecond to a few,
+//! and a step has a hundred of them, so threads spin while waiting for the next one, and sleep only if none comes for a
+//! while. Results don't depend on the number of threads: jobs are divided by the batch alone.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -9,23 +9,23 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// Looks at the board before a member sleeps, or before the caller lets other threads run: some 50 microseconds.
+/// Checks of the board before a member sleeps, or before the caller yields: some 50 microseconds.
 const LOOKS: usize = 1 << 11;
 
-/// What the members are called to: a call with each member's number.
+/// The function that members call with their number.
 type Call = *const (dyn Fn(usize) + Sync);
 
-/// A caller and the threads that help it.
+/// The calling thread and its helper threads.
 pub struct Team {
     board: Arc<Board>,
     helpers: Vec<JoinHandle<()>>,
-    /// Keeps the team with one thread, so that there is one call at a time.
+    /// Makes the team `!Sync`, so that there is one call at a time.
     _one_caller: Cell<()>,
 }
 
-/// What caller and helpers share.
+/// The state shared by caller and helpers.
 struct Board {
-    /// Counts the calls; a helper that sees it move reads `call`.
+    /// Counts the calls; a helper that sees it change reads `call`.
     calls: AtomicUsize,
     call: Mutex<Option<SharedCall>>,
     /// Helpers that have not finished the current call.
@@ -39,11 +39,11 @@ struct Board {
 #[derive(Clone, Copy)]
 struct SharedCall(Call);
 
-// SAFETY: what is pointed to is `Sync`, and lives until every helper is done, for which the caller waits.
+// SAFETY: the pointee is `Sync`, and lives until every helper is done, for which the caller waits.
 unsafe impl Send for SharedCall {}
 
 impl Team {
-    /// A team of so many threads, the caller's own among them.
+    /// A team of `threads` threads, including the caller's.
     pub fn new(threads: usize) -> Team {
         let board = Arc::new(Board {
             calls: AtomicUsize::new(0),
@@ -56,16 +56,16 @@ impl Team {
         });
         let helpers = (1..threads).map_while(|member| {
             let board = Arc::clone(&board);
-            // Where the system gives no more threads, the team is smaller, which changes no result.
+            // If the system cannot start more threads, the team is smaller, which changes no result.
             thread::Builder::new().name(format!("team-{member}")).spawn(move || board.help(member)).ok()
         });
         Team { helpers: helpers.collect(), board, _one_caller: Cell::new(()) }
     }
 
-    /// Does all jobs, each by one member, and returns when they are done.
+    /// Runs all jobs, each on one member, and returns when they are done.
     ///
     /// # Panics
-    /// Where a job panics, once all others are done.
+    /// If a job panics, once all others are done.
     pub fn run<J: Send>(&self, jobs: impl IntoIterator<Item = J>, work: impl Fn(J) + Sync) {
         if self.helpers.is_empty() {
             jobs.into_iter().for_each(work);
@@ -73,7 +73,7 @@ impl Team {
         }
         let mut jobs: Vec<Option<J>> = jobs.into_iter().map(Some).collect();
         if jobs.len() <= 1 {
-            // Nobody need be called.
+            // No helper is needed.
             jobs.into_iter().flatten().for_each(work);
             return;
         }
@@ -102,10 +102,10 @@ impl Team {
     }
 }
 
-/// The first of the jobs, to be divided among members.
+/// A pointer to the first of the jobs, which members share out.
 struct Jobs<J>(*mut Option<J>);
 
-// SAFETY: each job is used by one member alone, and can be sent to it.
+// SAFETY: each job is used by only one member, and can be sent to it.
 unsafe impl<J: Send> Sync for Jobs<J> {}
 // SAFETY: as above.
 unsafe impl<J: Send> Send for Jobs<J> {}
@@ -121,7 +121,7 @@ impl Drop for Team {
         self.board.stop.store(true, Ordering::Release);
         self.board.announce();
         for helper in self.helpers.drain(..) {
-            // A helper's panic has been handed to the caller.
+            // A helper's panic has been passed to the caller.
             let _ = helper.join();
         }
     }
@@ -134,11 +134,11 @@ impl Board {
         self.announce();
     }
 
-    /// Tells the helpers that there is something new.
+    /// Wakes the helpers.
     fn announce(&self) {
         self.calls.fetch_add(1, Ordering::SeqCst);
         if self.asleep.load(Ordering::SeqCst) > 0 {
-            // Whoever is about to sleep holds the lock until it does.
+            // A helper about to sleep holds the lock until it does.
             drop(lock(&self.call));
             self.wake.notify_all();
         }
@@ -153,7 +153,7 @@ impl Board {
         }
     }
 
-    /// A helper's life.
+    /// The body of a helper thread.
     fn help(&self, member: usize) {
         let mut seen = 0;
         loop {
@@ -171,7 +171,7 @@ impl Board {
         }
     }
 
-    /// Waits for a call behind the `seen` ones.
+    /// Waits for a call after the `seen` ones.
     fn next(&self, seen: usize) -> usize {
         for _ in 0..LOOKS {
             let calls = self.calls.load(Ordering::Acquire);
@@ -192,7 +192,7 @@ impl Board {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it holds one of these locks.
+    // Nothing panics while holding one of these locks.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

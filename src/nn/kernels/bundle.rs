@@ -1,11 +1,11 @@
-//! Images in lanes: activations of a batch stand in bundles of 16 images, `[bundle][height][width][channels][16]`,
-//! so that one vector holds one number of 16 images. Whatever the channels, the stride or the side, every
-//! operation fills its vectors, a channel's scale is one number for the whole vector, and nothing moves between
-//! lanes until sums are folded.
+//! The layout of activations: a batch is stored in bundles of 16 images, `[bundle][height][width][channels][16]`, so
+//! that one vector has one number of each of 16 images. For any number of channels, stride or side, every operation
+//! uses full vectors, a channel's scale is one number for the whole vector, and nothing moves between lanes until sums
+//! are folded.
 
 use std::ops::Range;
 
-/// Images of a bundle.
+/// Images per bundle.
 pub const LANES: usize = 16;
 
 /// The shape of one image of a bundle.
@@ -13,14 +13,14 @@ pub const LANES: usize = 16;
 pub struct Shape {
     /// Rows.
     pub height: usize,
-    /// Pixels of a row.
+    /// Pixels per row.
     pub width: usize,
-    /// Channels of a pixel.
+    /// Channels per pixel.
     pub channels: usize,
 }
 
 impl Shape {
-    /// A shape of its three parts.
+    /// A shape from its three sizes.
     pub fn new(height: usize, width: usize, channels: usize) -> Shape {
         Shape { height, width, channels }
     }
@@ -40,9 +40,9 @@ impl Shape {
         self.width * self.channels * LANES
     }
 
-    /// Numbers of one row in a window, where a vector of padding follows each pixel. Pixels whose distance is a
-    /// power of two would fall on the same few sets of the nearest cache and drive each other out, where a pass
-    /// reads a few channels of many pixels.
+    /// Numbers of one row in a window, where a vector of padding follows each pixel. Without it, pixels at a distance
+    /// of a power of two would map to the same few sets of the L1 cache and evict each other when a pass reads a few
+    /// channels of many pixels.
     pub fn padded_row(self) -> usize {
         self.width * (self.channels + 1) * LANES
     }
@@ -53,12 +53,12 @@ impl Shape {
     }
 }
 
-/// The bundles that hold so many images.
+/// The number of bundles for this many images.
 pub fn bundles(images: usize) -> usize {
     images.div_ceil(LANES)
 }
 
-/// The images of a bundle that are there; the last bundle of a batch may not be full.
+/// The number of images in a bundle; the last bundle of a batch may not be full.
 pub fn images_of(bundle: usize, images: usize) -> usize {
     images.saturating_sub(bundle * LANES).min(LANES)
 }
@@ -72,19 +72,19 @@ pub struct Part {
     pub images: usize,
 }
 
-/// The most parts that a batch is divided into, and so the most threads that work on a lane.
+/// The most parts that a batch is divided into, and thus the most threads that work on a lane.
 pub const MOST_PARTS: usize = 4;
 
-/// Divides a batch into parts of whole bundles, by its size alone: sums are added up part by part, so that they
-/// are the same whoever computes the parts.
+/// Divides a batch into parts of whole bundles, by its size alone: sums are added up part by part, so that they don't
+/// depend on the number of threads.
 pub fn parts(images: usize) -> impl ExactSizeIterator<Item = Part> {
     let all = bundles(images);
     let count = all.clamp(1, MOST_PARTS);
     (0..count).map(move |part| Part { bundles: all * part / count..all * (part + 1) / count, images })
 }
 
-/// Writes NHWC images as bundles. Lanes without an image repeat the last one, so that what is computed there is
-/// as finite as the rest.
+/// Writes NHWC images as bundles. Unused lanes repeat the last image, so that values computed there are as finite as
+/// the rest.
 pub fn interleave(images: &[f32], image: usize, to: &mut [f32]) {
     let count = images.len() / image;
     assert!(count > 0 && images.len() == count * image, "whole images of {image} numbers");

@@ -1,10 +1,10 @@
-//! Convolution with square kernels of 1 or 3, padding `kernel / 2` and stride 1 or 2, on bundles of images, a row
-//! at a time, so that whoever calls can do what comes before and after while the row is in the cache.
+//! Convolution with square kernels of 1 or 3, padding `kernel / 2` and stride 1 or 2, on bundles of images, a row at a
+//! time, so that the caller can do what comes before and after while the row is in the cache.
 //!
 //! A tile of pixels times output channels is summed in registers over all taps and input channels: `rows`
-//! forward and, with the kernel turned by half a turn, for the gradient to the input; `spread` for the latter
-//! with a stride. The gradient to the weights keeps a tile of weights in registers and passes over pixels
-//! (`weights`). Every number has one order of summation, whatever the tiles.
+//! forward and, with the kernel rotated by 180 degrees, for the gradient to the input; `spread` does the latter with a
+//! stride. The gradient to the weights keeps a tile of weights in registers and passes over pixels (`weights`). Every
+//! number has a fixed order of summation, independent of tiles.
 
 use super::bundle::Shape;
 
@@ -19,36 +19,36 @@ pub use pack::{pack, pack_turned};
 pub use rows::{forward_row, input_gradient_row};
 pub use weights::weight_gradient_rows;
 
-/// Output channels of a tile, of which all channels of a layer but images' are multiples.
+/// Output channels of a tile; all channels but those of images are multiples of it.
 pub const CHANNEL_BLOCK: usize = 4;
 
 /// The most input channels of a convolution.
 const MOST_INPUTS: usize = 1024;
 
-/// Numbers that are read for pixels outside the image.
+/// The zeros that are read for pixels outside the image.
 #[repr(align(64))]
 struct Outside([f32; MOST_INPUTS * super::bundle::LANES]);
 
 static OUTSIDE: Outside = Outside([0.0; MOST_INPUTS * super::bundle::LANES]);
 
-/// The shape of a convolution. What it puts out is named `y`, what it reads `x`.
+/// The shape of a convolution. Its output is named `y`, its input `x`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Side of the kernel: 1 or 3.
     pub kernel: usize,
     /// Distance of neighbouring outputs in pixels of the input: 1 or 2.
     pub stride: usize,
-    /// The shape of what is read.
+    /// The shape of the input.
     pub input: Shape,
     /// Output channels.
     pub outputs: usize,
 }
 
 impl Geometry {
-    /// A shape that the kernels can do.
+    /// A shape that the kernels support.
     ///
     /// # Panics
-    /// Where they cannot; everything `unsafe` rests on what is checked here.
+    /// If they don't; all `unsafe` code relies on these checks.
     pub fn new(kernel: usize, stride: usize, input: Shape, outputs: usize) -> Geometry {
         assert!((kernel == 1 || kernel == 3) && (stride == 1 || stride == 2), "kernel 1 or 3, stride 1 or 2");
         assert!(
@@ -65,7 +65,7 @@ impl Geometry {
         Geometry { kernel, stride, input, outputs }
     }
 
-    /// The shape of what is put out.
+    /// The shape of the output.
     pub fn output(self) -> Shape {
         Shape {
             height: self.input.height / self.stride,
@@ -98,7 +98,7 @@ impl Geometry {
     }
 
     /// The rows of the output's gradient that the gradient to an input row is computed from: with stride 1 the three
-    /// around it, with stride 2 the one at half of it and the one behind that.
+    /// around it, with stride 2 the one at half its index and the next.
     pub fn rows_reached(self, input_row: usize) -> [Option<usize>; 3] {
         let inside = |row: usize| Some(row).filter(|row| *row < self.output().height);
         match (self.kernel, self.stride) {

@@ -1,5 +1,4 @@
-//! The one place where a kernel, written once, is compiled for each instruction set and the one of the machine
-//! is called.
+//! Compiles a kernel, written once, for each instruction set, and calls the version for the machine.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m512};
@@ -8,7 +7,7 @@ use super::InstructionSet;
 use super::instruction_set::Level;
 use super::vector::Vector;
 
-/// What an instruction set offers to a kernel at compile time.
+/// What a kernel knows of its instruction set at compile time.
 pub(super) trait Instructions {
     /// The vector that fills a register.
     type Vector: Vector;
@@ -16,13 +15,13 @@ pub(super) trait Instructions {
     const MANY_REGISTERS: bool;
 }
 
-/// A computation that is compiled for each instruction set. `run` and whatever it calls must be
-/// `#[inline(always)]`, for only what is inlined is compiled with the instructions.
+/// A computation that is compiled for each instruction set. `run` and everything it calls must be `#[inline(always)]`,
+/// since only inlined code is compiled with the instructions.
 pub(super) trait Kernel {
     /// What it returns.
     type Output;
 
-    /// Does it.
+    /// Performs the computation.
     ///
     /// # Safety
     /// The machine has the instructions.

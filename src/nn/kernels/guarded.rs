@@ -1,5 +1,5 @@
-//! Memory for tests that lies against a page which cannot be touched: a kernel that reads or writes past a slice,
-//! even by one number, is stopped on the spot, whatever its instructions.
+//! Memory for tests next to an inaccessible page: a kernel that reads or writes past a slice, even by one number,
+//! crashes at once, whatever its instructions.
 
 use std::ffi::c_void;
 use std::ops::{Deref, DerefMut};
@@ -7,16 +7,16 @@ use std::ptr::null_mut;
 
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 
-/// The side on which the memory ends at an untouchable page.
+/// The side on which the memory ends at an inaccessible page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::nn) enum Side {
-    /// In front of the first number; this memory is aligned to a page.
+    /// Before the first number; this memory is aligned to a page.
     Front,
-    /// Behind the last number; this memory is aligned to a number only.
+    /// After the last number; this memory is aligned only to a number.
     Back,
 }
 
-/// Numbers between untouchable pages, right against the one on a side.
+/// Numbers between inaccessible pages, adjacent to the one on the given side.
 #[derive(Debug)]
 pub(in crate::nn) struct Guarded {
     mapping: *mut c_void,
@@ -25,21 +25,21 @@ pub(in crate::nn) struct Guarded {
     length: usize,
 }
 
-// SAFETY: the mapping is this one's own, and is used as the numbers in it may be: by whoever borrows them.
+// SAFETY: the mapping belongs to this value, and its numbers are accessed only through borrows of it.
 unsafe impl Send for Guarded {}
 // SAFETY: as above.
 unsafe impl Sync for Guarded {}
 
 impl Guarded {
-    /// So many times this number.
+    /// `length` copies of this number.
     pub(in crate::nn) fn filled(side: Side, length: usize, number: f32) -> Guarded {
         let page = rustix::param::page_size();
         let size = length * size_of::<f32>();
         let inside = size.next_multiple_of(page);
         let mapped = inside + 2 * page;
         let (access, flags) = (ProtFlags::empty(), MapFlags::PRIVATE);
-        // SAFETY: a mapping of its own, of which only the pages between the first and the last become accessible;
-        // the numbers lie within these, and every place of them is aligned to a number.
+        // SAFETY: a new mapping, of which only the pages between the first and the last become accessible; the numbers
+        // are within these, and each is aligned.
         let (mapping, first) = unsafe {
             let mapping = mmap_anonymous(null_mut(), mapped, access, flags).expect("memory is there");
             let inner = mapping.byte_add(page);
@@ -66,21 +66,21 @@ impl Deref for Guarded {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // SAFETY: `filled` has made so many numbers readable, which live as long as the mapping.
+        // SAFETY: `filled` has made this many numbers readable, which live as long as the mapping.
         unsafe { std::slice::from_raw_parts(self.first, self.length) }
     }
 }
 
 impl DerefMut for Guarded {
     fn deref_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as in `deref`; they are writable too, and the borrow is handed on.
+        // SAFETY: as in `deref`; they are also writable, and borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.first, self.length) }
     }
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        // SAFETY: the mapping is this one's own, and nobody borrows from it any more.
+        // SAFETY: the mapping belongs to this value, and is no longer borrowed.
         unsafe { munmap(self.mapping, self.mapped) }.expect("what is mapped can be unmapped");
     }
 }

@@ -1,12 +1,12 @@
-//! Which vector instructions the kernels use: found out once, at run time, on the machine that trains.
+//! The vector instructions that the kernels use: detected once, at run time, on the machine that trains.
 
 use std::fmt;
 
-/// A set of vector instructions that this machine has; cannot be made for one that it lacks.
+/// A set of vector instructions that this machine has; cannot be constructed for one that it lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InstructionSet(Level);
 
-/// The sets that the kernels are compiled for, least able first.
+/// The sets that the kernels are compiled for, the least capable first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Level {
     Baseline,
@@ -17,7 +17,7 @@ pub(super) enum Level {
 }
 
 impl InstructionSet {
-    /// The most able set of this machine.
+    /// The most capable set of this machine.
     pub fn detect() -> InstructionSet {
         #[cfg(target_arch = "x86_64")]
         {
@@ -33,12 +33,12 @@ impl InstructionSet {
         InstructionSet::baseline()
     }
 
-    /// The set that every machine of the compiled target has.
+    /// The baseline of the compiled target.
     pub fn baseline() -> InstructionSet {
         InstructionSet(Level::Baseline)
     }
 
-    /// All sets of this machine, least able first.
+    /// All sets of this machine, the least capable first.
     pub fn available() -> Vec<InstructionSet> {
         let detected = InstructionSet::detect();
         let all = [
@@ -68,12 +68,12 @@ impl InstructionSet {
     }
 
     /// Whether the set with a name gives the same bits. AVX2 and AVX-512 do; the baseline, which has no fused
-    /// multiply-add, rounds otherwise from the first step on.
+    /// multiply-add, rounds differently from the first step on.
     pub fn gives_bits_of(self, name: &str) -> bool {
         (self.0 == Level::Baseline) == (name == InstructionSet::baseline().name())
     }
 
-    /// What the kernels dispatch on.
+    /// The kind that the kernels dispatch on.
     pub(super) fn level(self) -> Level {
         self.0
     }

@@ -3,16 +3,16 @@
 
 use super::bundle::LANES;
 
-/// Vectors of sums a channel: its origin, the sum of differences from it, and that of their squares. Differences
+/// Vectors of sums per channel: its origin, the sum of differences from it, and that of their squares. Differences
 /// from a number of the channel itself keep f32 sums exact where the mean is far from zero.
 pub const ROW_MOMENTS: usize = 3;
 
-/// Whether the sums of a channel go on or begin with the row that is computed.
+/// Whether the sums of a channel continue or start with the current row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The row's first pixel becomes the origin, and sums begin at zero.
+    /// The row's first pixel becomes the origin, and sums start at zero.
     First,
-    /// The sums go on.
+    /// The sums continue.
     Kept,
 }
 
@@ -28,13 +28,13 @@ pub struct ChannelSums {
 }
 
 impl ChannelSums {
-    /// Those of nothing.
+    /// The sums of no numbers.
     pub fn none(channels: usize) -> ChannelSums {
         ChannelSums { count: 0, sum: vec![0.0; channels], squares: vec![0.0; channels] }
     }
 
-    /// Adds the sums of a bundle: `[channels][ROW_MOMENTS][LANES]`, of so many pixels in each of its first
-    /// `images` lanes.
+    /// Adds the sums of a bundle: `[channels][ROW_MOMENTS][LANES]`, over `pixels` pixels in each of its first `images`
+    /// lanes.
     pub fn fold(&mut self, moments: &[f32], pixels: usize, images: usize) {
         let of_channels = moments.as_chunks::<LANES>().0.as_chunks::<ROW_MOMENTS>().0;
         let pixels64 = pixels as f64;
@@ -65,7 +65,7 @@ impl ChannelSums {
         let count = self.count as f64;
         let mean = self.sum[channel] / count;
         let variance = self.squares[channel] / count - mean * mean;
-        // Rounding may leave a constant channel just below zero; NaN has to stay one, so no `max`.
+        // Rounding may leave a constant channel just below zero. NaN must stay NaN, so no `max`.
         (mean, if variance < 0.0 { 0.0 } else { variance })
     }
 }

@@ -1,6 +1,6 @@
-//! The rows of batch norm (Ioffe & Szegedy 2015) with what follows it in a block, on bundles of images: forming
-//! an output from a convolution's response, and taking the output's gradient back to the response. Each passes
-//! once over a row and measures on the way what the statistics need.
+//! The rows of batch norm (Ioffe & Szegedy 2015) with what follows it in a block, on bundles of images: forming an
+//! output from a convolution's response, and propagating the output's gradient back to the response. Each passes once
+//! over a row and also measures what the statistics need.
 //!
 //! A pass takes a strip of a few pixels at a time, channel after channel, so that memory is read in order and a
 //! channel's scale and sums are loaded once for the strip.
@@ -24,7 +24,7 @@ pub const EPSILON: f32 = 1e-5;
 /// The share of the batch's statistics in an update of the running ones.
 pub const MOMENTUM: f32 = 0.1;
 
-/// What makes an output of a response: `scale * response + shift`, a number a channel.
+/// The map from a response to an output: `scale * response + shift`, with one number each per channel.
 #[derive(Clone, Copy, Debug)]
 pub struct Affine<'a> {
     /// Factors.
@@ -33,15 +33,15 @@ pub struct Affine<'a> {
     pub shift: &'a [f32],
 }
 
-/// What is measured of an output while it is formed, gathered over the rows of a bundle and folded into the
-/// sums of a part at its end.
+/// The measurements of an output while it is formed, accumulated over the rows of a bundle and then folded into the
+/// sums of a part.
 #[derive(Clone, Debug)]
 pub struct OutputSums {
     /// Of the numbers themselves.
     pub moments: Moments,
     /// Of response (first) and shortcut (second); the response's own squares follow from batch norm.
     pub products: Products,
-    /// Whether a channel had anything but zeros.
+    /// Whether a channel had a non-zero value.
     pub alive: Vec<bool>,
     lanes: OutputLanes,
 }
@@ -76,7 +76,7 @@ impl OutputLanes {
 }
 
 impl OutputSums {
-    /// Those of nothing.
+    /// The sums of no numbers.
     pub fn none(channels: usize) -> OutputSums {
         OutputSums {
             moments: Moments::default(),
@@ -86,7 +86,7 @@ impl OutputSums {
         }
     }
 
-    /// Takes the sums of a bundle in, of so many pixels in each of its first `images` lanes.
+    /// Adds the sums of a bundle, over `pixels` pixels in each of its first `images` lanes.
     pub fn fold(&mut self, pixels: usize, images: usize) {
         let OutputLanes { sum, squares, min, max, zeros, response_squares, shortcut_squares, products } =
             &mut self.lanes;
@@ -116,7 +116,7 @@ impl OutputSums {
         (*min, *max) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
     }
 
-    /// Takes the sums of another part in.
+    /// Adds the sums of another part.
     pub fn merge(&mut self, other: &OutputSums) {
         self.moments.merge(&other.moments);
         self.products.merge(&other.products);
@@ -124,12 +124,12 @@ impl OutputSums {
     }
 }
 
-/// What is summed of the gradient to an output while it is taken back through ReLU.
+/// The sums over the gradient to an output while it is propagated back through ReLU.
 #[derive(Clone, Debug)]
 pub struct GradientSums {
-    /// Of the gradient before ReLU's, where it is measured.
+    /// Of the gradient before ReLU, if it is measured.
     pub sums: Sums,
-    /// Of the gradient that passes ReLU, a number a channel.
+    /// Of the gradient that passes ReLU, one number per channel.
     pub passed: Vec<f64>,
     /// Of that times the response's distance from its mean.
     pub along: Vec<f64>,
@@ -140,7 +140,7 @@ pub struct GradientSums {
 }
 
 impl GradientSums {
-    /// Those of nothing.
+    /// The sums of no numbers.
     pub fn none(channels: usize) -> GradientSums {
         GradientSums {
             sums: Sums::default(),
@@ -151,7 +151,7 @@ impl GradientSums {
         }
     }
 
-    /// Takes the sums of a bundle in, of so many pixels in each of its first `images` lanes.
+    /// Adds the sums of a bundle, over `pixels` pixels in each of its first `images` lanes.
     pub fn fold(&mut self, pixels: usize, images: usize) {
         let total = |lanes: &[f64; LANES]| lanes[..images].iter().sum::<f64>();
         let [sum, squares] = &mut self.lanes;
@@ -167,7 +167,7 @@ impl GradientSums {
         }
     }
 
-    /// Takes the sums of another part in.
+    /// Adds the sums of another part.
     pub fn merge(&mut self, other: &GradientSums) {
         self.sums.merge(&other.sums);
         self.passed.iter_mut().zip(&other.passed).for_each(|(a, b)| *a += b);

@@ -18,8 +18,8 @@ pub fn means(shape: Shape, sums: &[f32], to: &mut [f32]) {
     }
 }
 
-/// Writes the gradient to one pixel, `[channels][LANES]`, which is the same for all pixels of an image, for the
-/// gradient to the means of a bundle's first images; lanes without an image get none.
+/// Writes the gradient to one pixel, `[channels][LANES]`, which is the same for all pixels of an image, from the
+/// gradient to the means of a bundle's first images; zero in unused lanes.
 pub fn pixel_gradient(shape: Shape, of_means: &[f32], pixel: &mut [f32]) {
     let scale = 1.0 / shape.area() as f32;
     for (channel, lanes) in pixel.chunks_exact_mut(LANES).enumerate() {

@@ -1,5 +1,5 @@
-//! The same operations in the plainest Rust there is, f64 inside: what the fast kernels are compared with.
-//! Their own gradients are checked against finite differences of their forward passes.
+//! The same operations in simple Rust, computed in f64: the reference for the fast kernels. Its own gradients are
+//! checked against finite differences of its forward passes.
 
 mod size;
 
@@ -119,7 +119,7 @@ pub struct BatchNormGradients {
 }
 
 impl BatchNorm<'_> {
-    /// The response: what batch norm puts out, before addition and ReLU.
+    /// The output of batch norm, before addition and ReLU.
     pub fn response(&self, x: &[f32]) -> Vec<f64> {
         let channels = self.gamma.len();
         let (mean, variance) = channel_statistics(channels, x);

@@ -1,9 +1,8 @@
-//! Rows of a bundle, all of them or the last few.
+//! Access to the rows of a bundle, all of them or the last few.
 
 use super::bundle::Shape;
 
-/// Rows that stand in a buffer of `slots` rows, row `r` in slot `r % slots`: a whole bundle, or a window that
-/// moves over it.
+/// Rows in a buffer of `slots` rows, row `r` in slot `r % slots`: a whole bundle, or a sliding window over it.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
     buffer: &'a [f32],
@@ -14,12 +13,12 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// The rows of a buffer; it is divided into whole rows of a shape.
+    /// The rows of a buffer, which is divided into whole rows of a shape.
     pub fn new(shape: Shape, buffer: &'a [f32]) -> Rows<'a> {
         Rows::of_length(shape, buffer, shape.row())
     }
 
-    /// The rows of a window, with padding behind each pixel.
+    /// The rows of a window, with padding after each pixel.
     pub fn padded(shape: Shape, buffer: &'a [f32]) -> Rows<'a> {
         Rows::of_length(shape, buffer, shape.padded_row())
     }
@@ -42,7 +41,7 @@ impl<'a> Rows<'a> {
         unsafe { self.buffer.as_ptr().add(row % self.slots * self.row) }
     }
 
-    /// Numbers from a pixel to the next.
+    /// Numbers from one pixel to the next.
     pub(super) fn step(self) -> usize {
         self.row / self.shape.width
     }
@@ -53,16 +52,16 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Numbers from a pixel to the next in a row of a shape, which may have padding behind each pixel.
+/// Numbers from one pixel to the next in a row of a shape, which may have padding after each pixel.
 ///
 /// # Panics
-/// Where the row is neither.
+/// If the row has neither length.
 pub(super) fn step(shape: Shape, row: &[f32]) -> usize {
     assert!([shape.row(), shape.padded_row()].contains(&row.len()), "a row of {shape:?}, not {}", row.len());
     row.len() / shape.width
 }
 
-/// The slot of a row in a buffer that holds rows of a length by turns, to write to.
+/// The mutable slot of a row in a ring buffer of rows of a length.
 pub fn slot(length: usize, buffer: &mut [f32], row: usize) -> &mut [f32] {
     let slots = buffer.len() / length;
     &mut buffer[row % slots * length..][..length]

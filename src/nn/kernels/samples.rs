@@ -15,7 +15,7 @@ pub(in crate::nn) fn numbers(count: usize, seed: u64) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-/// Asserts that numbers are those expected, up to a tolerance times the largest number expected.
+/// Asserts that numbers are as expected, within a tolerance times the largest expected number.
 pub(in crate::nn) fn assert_close(what: &str, ours: &[f32], expected: &[f64], tolerance: f64) {
     assert_eq!(ours.len(), expected.len(), "{what}");
     let scale = expected.iter().fold(1e-3_f64, |scale, x| scale.max(x.abs()));
@@ -29,7 +29,7 @@ pub(in crate::nn) fn assert_close(what: &str, ours: &[f32], expected: &[f64], to
     }
 }
 
-/// Asserts that a sum is that of these terms, up to a tolerance times their size.
+/// Asserts that a sum is that of these terms, within a tolerance times their size.
 pub(in crate::nn) fn assert_sum(what: &str, ours: f64, terms: impl Iterator<Item = f64>, tolerance: f64) {
     let (mut expected, mut size) = (0.0, 0.0);
     terms.for_each(|x| (expected, size) = (expected + x, size + x.abs()));
@@ -38,8 +38,8 @@ pub(in crate::nn) fn assert_sum(what: &str, ours: f64, terms: impl Iterator<Item
 
 /// Asserts that sums are those of these images, NHWC.
 ///
-/// They are counted from each image's first pixel, so what they are rounded by grows with its distance from the
-/// mean as with the standard deviation, but not with the mean; and, where pixels are all alike, with their number.
+/// They are relative to each image's first pixel, so rounding errors grow with its distance from the mean and with the
+/// standard deviation, but not with the mean; and, if all pixels are equal, with their number.
 pub(in crate::nn) fn assert_moments(what: &str, sums: &ChannelSums, nhwc: &[f32], images: usize) {
     let channels = sums.sum.len();
     let (mean, variance) = reference::channel_statistics(channels, nhwc);
@@ -62,7 +62,7 @@ pub(in crate::nn) fn assert_moments(what: &str, sums: &ChannelSums, nhwc: &[f32]
     }
 }
 
-/// Asserts that all the instruction sets with fused multiply-adds have come to the same.
+/// Asserts that all instruction sets with fused multiply-adds give the same result.
 pub(in crate::nn) fn assert_fused_agree<T: PartialEq + std::fmt::Debug>(
     what: &str,
     results: &[(InstructionSet, T)],
@@ -75,7 +75,7 @@ pub(in crate::nn) fn assert_fused_agree<T: PartialEq + std::fmt::Debug>(
     }
 }
 
-/// The bits of numbers, for comparisons that tell zeros apart and find NaN equal to itself.
+/// The bits of numbers, for comparisons that distinguish zeros and find NaN equal to itself.
 pub(in crate::nn) fn bits(numbers: &[f32]) -> Vec<u32> {
     numbers.iter().map(|x| x.to_bits()).collect()
 }

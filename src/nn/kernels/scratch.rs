@@ -1,5 +1,5 @@
-//! Memory for vectors: aligned to cache lines, so that no vector straddles two, which would halve the speed of
-//! reading. Working memory is kept by its thread from call to call, that of activations by a pool.
+//! Memory for vectors: aligned to cache lines, so that no vector straddles two, which would halve the speed of reading.
+//! Working memory is kept per thread between calls, that of activations in a pool.
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
@@ -13,7 +13,7 @@ struct Line([f32; LANES]);
 
 const _: () = assert!(size_of::<Line>() == LANES * size_of::<f32>(), "a line holds a vector without padding");
 
-/// Numbers that begin at a cache line.
+/// Numbers that start at a cache line.
 #[derive(Clone, Debug, Default)]
 pub struct Aligned {
     lines: Vec<Line>,
@@ -21,17 +21,17 @@ pub struct Aligned {
 }
 
 impl Aligned {
-    /// So many zeros.
+    /// `length` zeros.
     pub fn zeros(length: usize) -> Aligned {
         Aligned { lines: vec![Line([0.0; LANES]); length.div_ceil(LANES)], length }
     }
 
-    /// The most numbers it has room for.
+    /// The capacity in numbers.
     pub fn capacity(&self) -> usize {
         self.lines.len() * LANES
     }
 
-    /// The same memory, seen as so many numbers, whatever they are.
+    /// Sets the length in numbers, whose values are arbitrary.
     pub fn resized(mut self, length: usize) -> Aligned {
         self.grow(length);
         self
@@ -56,7 +56,7 @@ impl Deref for Aligned {
 
 impl DerefMut for Aligned {
     fn deref_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as in `deref`; the borrow is handed on.
+        // SAFETY: as in `deref`; borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.length) }
     }
 }
@@ -65,7 +65,7 @@ thread_local! {
     static SCRATCH: RefCell<Aligned> = RefCell::new(Aligned::default());
 }
 
-/// Calls `work` with slices of these lengths, each aligned to cache lines; what they hold at first is anything.
+/// Calls `work` with slices of these lengths, each aligned to cache lines; their initial content is arbitrary.
 ///
 /// `work` must not call this function again.
 pub fn with_scratch<const N: usize, R>(lengths: [usize; N], work: impl FnOnce([&mut [f32]; N]) -> R) -> R {

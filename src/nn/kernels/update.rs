@@ -1,11 +1,12 @@
-//! The update of a parameter by its gradient, and what the statistics need of both, in one pass each. The rules are
-//! those of dfdx's optimisers; no multiply-add is fused here, so that all instruction sets give the same bits.
+//! The update of a parameter by its gradient, and what the statistics need of both, in one pass per parameter. The
+//! rules are those of dfdx's optimisers; no multiply-add is fused here, so that all instruction sets give the same
+//! bits.
 
 use super::InstructionSet;
 use super::dispatch::{Instructions, Kernel};
 use crate::statistics::Sums;
 
-/// Numbers that are worked on together.
+/// Numbers that are processed together.
 const LANES: usize = 16;
 
 /// An update rule with the learning rate of the step.
@@ -16,7 +17,7 @@ pub enum Rule {
     Sgd {
         /// Learning rate.
         learning_rate: f32,
-        /// Share of the momentum buffer that stays.
+        /// Share of the momentum buffer that is kept.
         momentum: f32,
         /// L2 decay.
         decay: f32,
@@ -25,7 +26,7 @@ pub enum Rule {
     Adam {
         /// Learning rate.
         learning_rate: f32,
-        /// Shares of both moments that stay.
+        /// Shares of both moments that are kept.
         betas: [f32; 2],
         /// Added to the root of the second moment.
         epsilon: f32,
@@ -38,7 +39,7 @@ pub enum Rule {
     },
 }
 
-/// What an update has done to a parameter.
+/// How an update has changed a parameter.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Change {
     /// The sum of squares of the parameter before.
@@ -51,8 +52,8 @@ pub struct Change {
     pub is_finite: bool,
 }
 
-/// Makes one update. `memory` is what the rule remembers: of SGD the momentum buffer, of Adam both moments; SGD
-/// leaves the second alone.
+/// Makes one update. `memory` is the rule's state: for SGD the momentum buffer, for Adam both moments; SGD does not use
+/// the second.
 pub fn update(
     set: InstructionSet,
     rule: Rule,

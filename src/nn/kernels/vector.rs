@@ -1,5 +1,5 @@
-//! Vectors of f32 as the kernels use them, written once for every instruction set. Everything here is `unsafe`
-//! for one reason: it may only run where the machine has the instructions.
+//! Vectors of f32 as the kernels use them, written once for every instruction set. Everything here is `unsafe` for one
+//! reason: it may only run on a machine that has the instructions.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
@@ -37,7 +37,7 @@ vector! {
     fn min(self: Self, other: Self) -> Self;
     /// The larger, lane by lane; `other` where either is NaN.
     fn max(self: Self, other: Self) -> Self;
-    /// `self * factor + term`, lane by lane; rounded once where there is an instruction for it, else twice.
+    /// `self * factor + term`, lane by lane; rounded once if there is an instruction for it, else twice.
     fn mul_add(self: Self, factor: Self, term: Self) -> Self;
     /// `self` where `by` is positive or NaN, else zero: the gradient through ReLU.
     fn where_positive(self: Self, by: Self) -> Self;
@@ -64,7 +64,7 @@ fn fold_plainly(numbers: &[[f32; 16]; 4]) -> [f32; 4] {
     sums
 }
 
-/// Plain Rust: needs no instructions of its own, and where a target has vectors of its own, LLVM uses them.
+/// Plain Rust: needs no special instructions, and LLVM uses the vectors of the target.
 impl<const LANES: usize> Vector for [f32; LANES] {
     const LANES: usize = LANES;
 
@@ -80,13 +80,13 @@ impl<const LANES: usize> Vector for [f32; LANES] {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller vouches for LANES readable numbers; an array of f32 has their alignment.
+        // SAFETY: the caller guarantees LANES readable numbers; an array of f32 has their alignment.
         unsafe { from.cast::<Self>().read() }
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: the caller vouches for LANES writable numbers; an array of f32 has their alignment.
+        // SAFETY: the caller guarantees LANES writable numbers; an array of f32 has their alignment.
         unsafe { to.cast::<Self>().write(self) }
     }
 
@@ -118,7 +118,7 @@ impl<const LANES: usize> Vector for [f32; LANES] {
     #[inline(always)]
     unsafe fn where_positive(self, by: Self) -> Self {
         std::array::from_fn(|lane| {
-            // A mask of bits rather than a choice, because choices may be compiled to jumps.
+            // A bit mask rather than a branch, since a branch may be compiled to a jump.
             let mask = u32::from(by[lane] <= 0.0).wrapping_sub(1);
             f32::from_bits(self[lane].to_bits() & mask)
         })
@@ -131,7 +131,7 @@ impl<const LANES: usize> Vector for [f32; LANES] {
 
     #[inline(always)]
     unsafe fn fold_four(from: *const f32) -> [f32; 4] {
-        // SAFETY: the caller vouches for four times 16 numbers; an array of f32 has their alignment.
+        // SAFETY: the caller guarantees four times 16 numbers; an array of f32 has their alignment.
         fold_plainly(unsafe { &*from.cast() })
     }
 }
@@ -149,75 +149,75 @@ macro_rules! intrinsics {
 
             #[inline(always)]
             unsafe fn zero() -> Self {
-                // SAFETY: the caller vouches for the instructions.
+                // SAFETY: the caller guarantees the instructions.
                 unsafe { $zero() }
             }
 
             #[inline(always)]
             unsafe fn splat(x: f32) -> Self {
-                // SAFETY: the caller vouches for the instructions.
+                // SAFETY: the caller guarantees the instructions.
                 unsafe { $splat(x) }
             }
 
             #[inline(always)]
             unsafe fn load(from: *const f32) -> Self {
-                // SAFETY: the caller vouches for the instructions and the readable numbers.
+                // SAFETY: the caller guarantees the instructions and the readable numbers.
                 unsafe { $load(from) }
             }
 
             #[inline(always)]
             unsafe fn store(self, to: *mut f32) {
-                // SAFETY: the caller vouches for the instructions and the writable numbers.
+                // SAFETY: the caller guarantees the instructions and the writable numbers.
                 unsafe { $store(to, self) }
             }
 
             #[inline(always)]
             unsafe fn add(self, other: Self) -> Self {
-                // SAFETY: the caller vouches for the instructions.
+                // SAFETY: the caller guarantees the instructions.
                 unsafe { $add(self, other) }
             }
 
             #[inline(always)]
             unsafe fn sub(self, other: Self) -> Self {
-                // SAFETY: the caller vouches for the instructions.
+                // SAFETY: the caller guarantees the instructions.
                 unsafe { $sub(self, other) }
             }
 
             #[inline(always)]
             unsafe fn min(self, other: Self) -> Self {
-                // SAFETY: the caller vouches for the instructions.
+                // SAFETY: the caller guarantees the instructions.
                 unsafe { $min(self, other) }
             }
 
             #[inline(always)]
             unsafe fn max(self, other: Self) -> Self {
-                // SAFETY: the caller vouches for the instructions.
+                // SAFETY: the caller guarantees the instructions.
                 unsafe { $max(self, other) }
             }
 
             #[inline(always)]
             unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
-                // SAFETY: the caller vouches for the instructions.
+                // SAFETY: the caller guarantees the instructions.
                 unsafe { $mul_add(self, factor, term) }
             }
 
             #[inline(always)]
             unsafe fn where_positive(self, by: Self) -> Self {
                 let ($gradient, $by) = (self, by);
-                // SAFETY: the caller vouches for the instructions.
+                // SAFETY: the caller guarantees the instructions.
                 unsafe { $where_positive }
             }
 
             #[inline(always)]
             unsafe fn count_zeros(self, count: Self) -> Self {
                 let ($x, $count) = (self, count);
-                // SAFETY: the caller vouches for the instructions.
+                // SAFETY: the caller guarantees the instructions.
                 unsafe { $count_zeros }
             }
 
             #[inline(always)]
             unsafe fn fold_four($from: *const f32) -> [f32; 4] {
-                // SAFETY: the caller vouches for the instructions and the readable numbers.
+                // SAFETY: the caller guarantees the instructions and the readable numbers.
                 unsafe { $fold_four }
             }
         }
@@ -283,7 +283,7 @@ mod tests {
         unsafe fn run<I: Instructions>(self) -> [Numbers; 9] {
             let mut results = [[f32::NAN; 16]; 9];
             for lane in (0..16).step_by(I::Vector::LANES) {
-                // SAFETY: the instructions are the caller's word; vectors begin at multiples of their lanes, which
+                // SAFETY: the caller guarantees the instructions; vectors begin at multiples of their lanes, which
                 // divide the 16 numbers.
                 unsafe {
                     let [a, b, c] =
@@ -308,7 +308,7 @@ mod tests {
         }
     }
 
-    /// The same by definition.
+    /// The same operations by definition.
     fn expected(set: InstructionSet, [a, b, c]: [f32; 3]) -> [f32; 9] {
         let once = set != InstructionSet::baseline();
         [

@@ -1,10 +1,9 @@
-//! What flows between the layers: a batch of activations that is formed when it is first read, and its gradient
-//! on the way back.
+//! Batches of activations between layers, formed when first read, and their gradients in the backward pass.
 //!
-//! A layer puts out the response of its convolution and how an output is made of it. The first that reads the
-//! output forms it, row by row in its own sweep, and keeps it only where others need it too: as a shortcut, or
-//! because a shortcut went into it. On the way back, the first reader comes last: it adds up the gradients of all
-//! readers, and takes them back through ReLU.
+//! A layer stores the response of its convolution and how to form the output from it. The first reader of the output
+//! forms it, row by row in its own sweep, and keeps it only if others need it, too: as a shortcut, or because a
+//! shortcut was added to it. In the backward pass the first reader comes last: it adds up the gradients of all readers,
+//! and propagates them back through ReLU.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
@@ -22,25 +21,25 @@ use crate::units::{BlockIdx, LayerIdx};
 pub(super) struct Activation {
     pub(super) shape: Shape,
     pub(super) images: usize,
-    /// Where it comes from, unless from the images or a zero-padding shortcut.
+    /// The layer it comes from; none for images and zero-padding shortcuts.
     pub(super) layer: Option<Layer>,
-    /// Whether it is kept once it is formed.
+    /// Whether it is kept after it is formed.
     pub(super) keep: Cell<bool>,
-    /// Whether nobody reads it but an addition, after which its memory is free.
+    /// Whether only an addition reads it, after which its memory is released.
     pub(super) is_only_added: Cell<bool>,
-    /// Itself, where it stands in memory.
+    /// The values, if they are in memory.
     output: RefCell<Option<Buffer>>,
     /// Whether a reader has formed it.
     is_formed: Cell<bool>,
-    /// Whether anybody needs its gradient.
+    /// Whether its gradient is needed.
     pub(super) has_gradient: bool,
     /// The gradients of readers other than the first.
     extra: RefCell<Option<Buffer>>,
-    /// Its gradient, taken back through ReLU, and the sums of it.
+    /// Its gradient, propagated back through ReLU, and its sums.
     taken: RefCell<Option<(Buffer, GradientSums)>>,
 }
 
-/// Bundles of a shape divided by parts.
+/// Divides bundles of a shape into parts.
 pub(super) fn divide<'a>(
     shape: Shape,
     slice: &'a [f32],
@@ -50,7 +49,7 @@ pub(super) fn divide<'a>(
     parts.iter().map(move |part| &slice[part.bundles.start * bundle..part.bundles.end * bundle])
 }
 
-/// The same, to write to.
+/// As [`divide`], mutable.
 pub(super) fn divide_mut<'a>(
     shape: Shape,
     mut slice: &'a mut [f32],
@@ -63,7 +62,7 @@ pub(super) fn divide_mut<'a>(
     })
 }
 
-/// A layer's response and what makes an output of it.
+/// A layer's response and how to form the output from it.
 #[derive(Debug)]
 pub(super) struct Layer {
     pub(super) response: Buffer,
@@ -74,16 +73,16 @@ pub(super) struct Layer {
     /// One over the response's standard deviation.
     pub(super) inverse_deviation: Vec<f32>,
     pub(super) relu: bool,
-    /// What is added to the response; given up when the output is formed.
+    /// What is added to the response; released when the output is formed.
     pub(super) shortcut: RefCell<Option<Rc<Activation>>>,
-    /// Of what batch norm puts out, before addition and ReLU.
+    /// The sums of batch norm's output, before addition and ReLU.
     pub(super) normalised: Sums,
     pub(super) index: LayerIdx,
     pub(super) block: Option<BlockIdx>,
 }
 
 impl Activation {
-    /// Activations that stand in memory.
+    /// Activations that are in memory.
     pub(super) fn formed(shape: Shape, images: usize, output: Buffer, has_gradient: bool) -> Activation {
         let activation = Activation::new(shape, images, None, has_gradient);
         activation.is_formed.set(true);
@@ -91,18 +90,18 @@ impl Activation {
         activation
     }
 
-    /// The same, for an addition alone.
+    /// As [`Activation::formed`], to be read only by an addition.
     pub(super) fn only_added(shape: Shape, images: usize, output: Buffer) -> Activation {
         let activation = Activation::formed(shape, images, output, true);
         activation.is_only_added.set(true);
         activation
     }
 
-    /// A layer's output, which is not formed yet.
+    /// A layer's output, not formed yet.
     pub(super) fn of_layer(shape: Shape, images: usize, layer: Layer) -> Activation {
         let has_shortcut = layer.shortcut.borrow().is_some();
         let activation = Activation::new(shape, images, Some(layer), true);
-        // Where a shortcut went into it, the response alone does not say where ReLU has passed.
+        // With a shortcut, the response alone does not determine where ReLU has passed.
         activation.keep.set(has_shortcut);
         activation
     }
@@ -126,17 +125,17 @@ impl Activation {
         self.is_formed.get()
     }
 
-    /// The batch in parts.
+    /// The parts of the batch.
     pub(super) fn parts(&self) -> Vec<Part> {
         parts(self.images).collect()
     }
 
-    /// A slice of this shape divided by parts.
+    /// Divides a slice of this shape into parts.
     pub(super) fn divide<'a>(&self, slice: &'a [f32], parts: &'a [Part]) -> impl Iterator<Item = &'a [f32]> {
         divide(self.shape, slice, parts)
     }
 
-    /// The same, to write to.
+    /// As [`Activation::divide`], mutable.
     pub(super) fn divide_mut<'a>(
         &self,
         slice: &'a mut [f32],
@@ -145,8 +144,8 @@ impl Activation {
         divide_mut(self.shape, slice, parts)
     }
 
-    /// Lets a sweep read it: calls `work` with a source for each part. The first time, the sweep forms it, and it
-    /// is measured where `recorder` wants it.
+    /// Lets a sweep read it: calls `work` with a source for each part. The first sweep forms it, and measures it if the
+    /// recorder wants that.
     pub(super) fn read<R>(
         &self,
         context: &Context,
@@ -196,14 +195,14 @@ impl Activation {
         }
     }
 
-    /// Itself, where it stands in memory.
+    /// The values, which must be in memory.
     pub(super) fn kept(&self) -> Ref<'_, Buffer> {
         Ref::map(self.output.borrow(), |output| {
             output.as_ref().expect("what is shared is kept once it is formed")
         })
     }
 
-    /// The values of all images, NHWC, for what looks at each of them.
+    /// The values of all images, NHWC.
     pub(super) fn values(&self, context: &Context) -> Buffer {
         let mut values = context.buffers.take(self.images * self.shape.image());
         let mut copy = |from: &[f32]| bundle::separate(from, self.shape.image(), &mut values);
@@ -223,7 +222,7 @@ impl Activation {
         values
     }
 
-    /// Takes a gradient of a reader other than the first.
+    /// Adds the gradient of a reader other than the first.
     pub(super) fn add_extra(&self, gradient: Buffer) {
         match &mut *self.extra.borrow_mut() {
             Some(extra) => extra.iter_mut().zip(&*gradient).for_each(|(extra, x)| *extra += x),
@@ -231,13 +230,13 @@ impl Activation {
         }
     }
 
-    /// Gives the gradients of readers other than the first.
+    /// Takes the sum of the gradients of readers other than the first.
     pub(super) fn take_extra(&self) -> Option<Buffer> {
         self.extra.take()
     }
 
-    /// Takes its gradient back to its response: calls `work` with what is needed for each part, and keeps what
-    /// the first reader's sweep has written to `gradient`.
+    /// Propagates its gradient back through ReLU: calls `work` with what is needed for each part, and keeps what the
+    /// first reader's sweep writes to `gradient`.
     pub(super) fn take_back(
         &self,
         context: &Context,
@@ -275,7 +274,7 @@ impl Activation {
         }
     }
 
-    /// Gives the gradient that [`Activation::take_back`] has kept.
+    /// Takes the gradient that [`Activation::take_back`] has kept.
     pub(super) fn taken(&self) -> Option<(Buffer, GradientSums)> {
         self.taken.take()
     }

@@ -1,5 +1,5 @@
-//! The memory of a lane's activations and gradients. A step takes the same buffers as the one before, so that
-//! nothing is allocated once the first is over.
+//! The memory of a lane's activations and gradients. A step uses the same buffers as the one before, so that nothing is
+//! allocated after the first.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::nn::kernels::scratch::Aligned;
 
-/// A store of buffers; clones share it.
+/// A pool of buffers; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Buffers(Rc<RefCell<Store>>);
 
@@ -21,7 +21,7 @@ struct Store {
 }
 
 impl Buffers {
-    /// A buffer of so many numbers, whatever they are: the smallest unused one that has room, or a new one.
+    /// A buffer of `length` numbers with arbitrary values: the smallest unused one that is large enough, or a new one.
     pub fn take(&self, length: usize) -> Buffer {
         let mut store = self.0.borrow_mut();
         let fitting = store.free.range(length..).next().map(|(capacity, _)| *capacity);
@@ -52,7 +52,7 @@ impl Buffers {
     }
 }
 
-/// A buffer that goes back to its store when it is dropped.
+/// A buffer that returns to its pool when dropped.
 #[derive(Debug)]
 pub struct Buffer {
     memory: Aligned,

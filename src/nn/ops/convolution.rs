@@ -28,12 +28,12 @@ pub struct Running {
     pub mean: Vec<f32>,
     /// Unbiased variances.
     pub variance: Vec<f32>,
-    /// Batches that have moved them.
+    /// The number of batches that have updated them.
     pub batches: i64,
 }
 
 impl Running {
-    /// Statistics that no batch has moved: mean 0, variance 1.
+    /// Initial statistics: mean 0, variance 1.
     pub fn new(channels: usize) -> Running {
         Running { mean: vec![0.0; channels], variance: vec![1.0; channels], batches: 0 }
     }
@@ -67,8 +67,8 @@ pub struct Norm<'a, const C: usize> {
     pub block: Option<BlockIdx>,
 }
 
-/// Computes `f(gamma (z - mean) / sqrt(variance + 1e-5) + beta + shortcut)` with `z = x * weights` and f ReLU or
-/// nothing: `[batch][H][W][IN]` by `[KERNEL][KERNEL][IN][OUT]` gives `[batch][HO][WO][OUT]`, with
+/// Computes `f(gamma (z - mean) / sqrt(variance + 1e-5) + beta + shortcut)` with `z = x * weights` where f is ReLU or
+/// the identity: `[batch][H][W][IN]` by `[KERNEL][KERNEL][IN][OUT]` gives `[batch][HO][WO][OUT]`, with
 /// `HO = H / STRIDE` and `WO = W / STRIDE`.
 pub fn convolution<
     const KERNEL: usize,
@@ -126,7 +126,7 @@ pub fn convolution<
     Ok(y.with_tape(tape))
 }
 
-/// Convolves a batch, and sums each channel of what comes out.
+/// Convolves a batch, and sums each channel of the response.
 fn respond(x: &Activation, geometry: Geometry, weights: &[f32], context: &Context) -> (Buffer, ChannelSums) {
     let output = geometry.output();
     let parts = x.parts();
@@ -147,7 +147,7 @@ fn respond(x: &Activation, geometry: Geometry, weights: &[f32], context: &Contex
     (response, total)
 }
 
-/// What makes an output of a response.
+/// Computes the map from a response to an output.
 fn normalise<const C: usize>(
     response: Buffer,
     sums: &ChannelSums,
@@ -181,7 +181,7 @@ fn normalise<const C: usize>(
         layer.inverse_deviation[channel] = inverse as f32;
         layer.scale[channel] = (gamma * inverse) as f32;
         layer.shift[channel] = (beta - mean * gamma * inverse) as f32;
-        // What batch norm puts out has mean beta, and a variance that follows from the response's.
+        // Batch norm's output has mean beta, and a variance that follows from the response's.
         let count = sums.count as f64;
         layer.normalised.sum += count * beta;
         layer.normalised.squares += count * (beta * beta + variance * (gamma * inverse).powi(2));
@@ -189,7 +189,7 @@ fn normalise<const C: usize>(
     layer
 }
 
-/// Adds a number a channel to a parameter's gradient.
+/// Adds one number per channel to a parameter's gradient.
 fn add_channels<const C: usize, X>(
     gradients: &mut Gradients<f32, Cpu>,
     parameter: &Tensor<Rank1<C>, f32, Cpu>,

@@ -9,7 +9,7 @@ use super::activation::Activation;
 use crate::nn::kernels::bundle::{self, Shape};
 use crate::nn::sweeps::{self, Source};
 
-/// A batch of activations of `H` by `W` pixels of `C` channels, with the tape that has led to it.
+/// A batch of activations of `H` by `W` pixels of `C` channels, with the tape that led to it.
 #[derive(Clone, Debug)]
 pub struct Features<const H: usize, const W: usize, const C: usize, T = NoneTape> {
     pub(super) activation: Rc<Activation>,
@@ -33,13 +33,13 @@ impl<const H: usize, const W: usize, const C: usize, T> Features<H, W, C, T> {
         Features { activation: Rc::new(activation), tape }
     }
 
-    /// The same activations, to be read by another, too: they are kept in memory once they are formed.
+    /// The same activations for a second reader: they are kept in memory after they are formed.
     pub fn shared(&self) -> Features<H, W, C> {
         self.activation.keep.set(true);
         Features { activation: Rc::clone(&self.activation), tape: NoneTape }
     }
 
-    /// The same, formed now, for an addition alone, which finds it in memory.
+    /// The same activations, formed now, to be read only by an addition.
     pub fn formed(self, context: &Context) -> Self {
         let (activation, set) = (&self.activation, context.instructions);
         activation.keep.set(true);
@@ -55,12 +55,12 @@ impl<const H: usize, const W: usize, const C: usize, T> Features<H, W, C, T> {
         self
     }
 
-    /// The same with a tape that begins here.
+    /// The same activations with a tape that starts here.
     pub fn with_tape<U: Tape<f32, Cpu>>(self, tape: U) -> Features<H, W, C, U> {
         Features { activation: self.activation, tape }
     }
 
-    /// Activations and tape apart.
+    /// Splits activations and tape.
     pub fn split_tape(self) -> (Features<H, W, C>, T) {
         (Features { activation: self.activation, tape: NoneTape }, self.tape)
     }

@@ -20,7 +20,7 @@ pub fn linear<const IN: usize, T: Tape<f32, Cpu>>(
     y.try_add(bias.retaped::<T>().try_broadcast_like::<_, Axis<0>>(&shape)?)
 }
 
-/// Records a layer's output, which has no batch norm to do it, and its gradient; gives the output as it is.
+/// Records the output of a layer without batch norm, and its gradient; returns the output unchanged.
 pub fn observed<T: Tape<f32, Cpu> + 'static>(
     y: Tensor<(usize, usize), f32, Cpu, T>,
     layer: LayerIdx,

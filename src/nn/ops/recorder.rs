@@ -1,4 +1,4 @@
-//! What the operations of one training step have measured, by layer and block. The operations of a pass share
+//! The measurements of the operations in one training step, by layer and block. The operations of a pass share
 //! one [`Recorder`]; the network reads it when the step is over.
 
 use std::cell::RefCell;
@@ -24,11 +24,11 @@ pub struct LayerRecord {
     pub response: Sums,
     /// Of the gradient with respect to its output.
     pub output_gradient: Sums,
-    /// Of its output, where wanted.
+    /// The histogram of its output, if wanted.
     pub histogram: Histogram,
-    /// Whether there is a NaN or infinity on the way forward; known whatever is wanted.
+    /// Whether there is a NaN or infinity in the forward pass; always known.
     pub broken_forward: bool,
-    /// Whether there is one in the gradient; known whatever is wanted.
+    /// Whether there is one in the gradient; always known.
     pub broken_backward: bool,
 }
 
@@ -37,16 +37,16 @@ pub struct LayerRecord {
 pub struct Record {
     /// By layer, in the topology's order.
     pub layers: Vec<LayerRecord>,
-    /// Residual branch against shortcut by block, where there is a shortcut.
+    /// Products of residual branch and shortcut by block, if there is a shortcut.
     pub branches: Vec<Option<Products>>,
     /// The layers in the order in which the forward pass computed them.
     pub order: Vec<LayerIdx>,
-    /// Time spent on histograms, which no operation computes on its way.
+    /// Time spent on histograms, which are computed outside the operations.
     pub histogram_time: Duration,
 }
 
 impl Record {
-    /// Takes the histogram of a layer's output.
+    /// Computes the histogram of a layer's output.
     fn count<V: Deref<Target = [f32]>>(&mut self, layer: LayerIdx, values: impl FnOnce() -> V) {
         let begin = Instant::now();
         self.layers[layer.0].histogram = histogram(&values());
@@ -54,7 +54,7 @@ impl Record {
     }
 }
 
-/// A handle on the record of a step, cloned into every operation of its pass.
+/// A handle to the record of a step, cloned into every operation of its pass.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     record: Rc<RefCell<Record>>,
@@ -63,7 +63,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder for a network of so many layers and blocks.
+    /// A recorder for a network with these numbers of layers and blocks.
     pub fn new(layers: usize, blocks: usize, scalars: bool, histograms: bool) -> Recorder {
         let record = Record {
             layers: vec![LayerRecord::default(); layers],
@@ -74,7 +74,7 @@ impl Recorder {
         Recorder { record: Rc::new(RefCell::new(record)), scalars, histograms }
     }
 
-    /// Gives what has been recorded and leaves nothing.
+    /// Takes what has been recorded.
     pub fn take(&self) -> Record {
         let empty = Record {
             layers: Vec::new(),
@@ -85,13 +85,13 @@ impl Recorder {
         std::mem::replace(&mut self.record.borrow_mut(), empty)
     }
 
-    /// Whether the operations are to measure what they compute.
+    /// Whether the operations should measure what they compute.
     pub(super) fn measures(&self) -> bool {
         self.scalars
     }
 
-    /// Records a layer's output, which has been formed, with what was measured of it and, where a shortcut went
-    /// into it, of the branch of the block that it closes. `values` gives all of its numbers.
+    /// Records the measurements of a formed output and, if a shortcut was added to it, those of the block's branch.
+    /// `values` returns all of its numbers.
     pub(super) fn output(
         &self,
         layer: &Layer,
@@ -106,7 +106,7 @@ impl Recorder {
         entry.response = layer.normalised;
         let mut branch = None;
         if let Some(OutputSums { moments, products, alive, .. }) = measured {
-            // Sums that are not finite tell neither how many numbers are not, nor the extremes of the others.
+            // Non-finite sums give neither the number of non-finite values nor the extremes of the others.
             entry.output = if moments.sums.sum.is_finite() { moments } else { Moments::of(&values()) };
             entry.broken_forward |= entry.output.non_finite > 0;
             entry.dead_units = alive.iter().filter(|alive| !**alive).count();

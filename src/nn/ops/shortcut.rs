@@ -9,8 +9,8 @@ use super::{Context, Features};
 use crate::nn::kernels::bundle::{Shape, bundles};
 use crate::nn::sweeps;
 
-/// Keeps every second pixel of every second row and adds channels of zeros, half before and half after. What it
-/// reads is [`shared`](Features::shared) with a layer that has formed it; that layer's tape is gone on with.
+/// Keeps every second pixel of every second row and adds channels of zeros, half before and half after. Its input is
+/// [`shared`](Features::shared) with a layer that has formed it, whose tape is continued.
 pub fn zero_padding<
     const H: usize,
     const W: usize,

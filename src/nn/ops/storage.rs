@@ -1,5 +1,5 @@
-//! Tensors' values as slices, without copies: what stands between dfdx's tensors and the kernels. The only
-//! unsafe code of the operations stands here.
+//! Tensors' values as slices, without copies: the interface between dfdx's tensors and the kernels. Has the only unsafe
+//! code of the operations.
 
 use dfdx::shapes::{HasShape, Shape};
 use dfdx::tensor::{Cpu, CpuError, Gradients, Storage, Tensor, ZerosTensor};
@@ -15,12 +15,12 @@ pub fn values<S: Shape, T>(tensor: &Tensor<S, f32, Cpu, T>) -> &[f32] {
     let length = contiguous_length(tensor);
     let first: *const f32 = &tensor[S::Concrete::default()];
     // SAFETY: `first` points to the first value of the tensor's buffer, which the borrow of the tensor keeps
-    // alive and unchanged. By `contiguous_length` the last of `length` values lies `length - 1` behind the
-    // first in the same buffer, so that all of them lie inside it, and f32 is initialised throughout.
+    // alive and unchanged. By `contiguous_length` the last of `length` values is `length - 1` after the first in the
+    // same buffer, so that all of them are inside it, and all are initialised.
     unsafe { std::slice::from_raw_parts(first, length) }
 }
 
-/// The values of a contiguous tensor to write to; a buffer that is shared with another tensor is copied first.
+/// The mutable values of a contiguous tensor; a buffer that is shared with another tensor is copied first.
 ///
 /// # Panics
 /// Panics where the tensor is a permuted or broadcast view, or empty.
@@ -32,7 +32,7 @@ pub fn values_mut<S: Shape, T>(tensor: &mut Tensor<S, f32, Cpu, T>) -> &mut [f32
     unsafe { std::slice::from_raw_parts_mut(first, length) }
 }
 
-/// The number of values of a tensor, after checking that they lie one behind the other in row-major order.
+/// The number of values of a tensor, after checking that they are contiguous in row-major order.
 fn contiguous_length<S: Shape, T>(tensor: &Tensor<S, f32, Cpu, T>) -> usize {
     let shape = *tensor.shape();
     let (lengths, strides) = (shape.concrete(), shape.strides());
@@ -52,8 +52,8 @@ pub fn zeros<S: Shape>(device: &Cpu, shape: S) -> Result<Tensor<S, f32, Cpu>, Cp
     device.try_zeros_like(&shape)
 }
 
-/// Takes the gradient with respect to a tensor out of the map, where it is final: in the backward operation of the
-/// tensor's producer.
+/// Takes the gradient with respect to a tensor out of the map. To be called in the backward operation of the tensor's
+/// producer, when the gradient is final.
 pub fn take_gradient<S: Shape>(
     gradients: &mut Gradients<f32, Cpu>,
     tensor: &Tensor<S, f32, Cpu>,

@@ -1,4 +1,4 @@
-//! Gradients that the tape gives, against finite differences of the forward pass, coordinate by coordinate.
+//! Tests the tape's gradients against finite differences of the forward pass, coordinate by coordinate.
 
 use dfdx::shapes::{Const, HasShape, Rank1, Rank4, Shape};
 use dfdx::tensor::{Cpu, Gradients, NoneTape, OwnedTape, Tape, Tensor, TensorFromVec, Trace};
@@ -35,7 +35,8 @@ fn context(normalisation: Normalisation) -> Context {
     }
 }
 
-/// The sum of an output with fixed weights, as an end of the tape; makes every gradient of the output another.
+/// The sum of an output with fixed weights, as the end of the tape; gives every gradient of the output a different
+/// value.
 fn weigh<S: Shape, T: Tape<f32, Cpu>>(y: Tensor<S, f32, Cpu, T>) -> Tensor<(), f32, Cpu, T> {
     let weights = noise(values(&y).len(), 99);
     let weights = y.device().tensor_from_vec(weights, *y.shape());
@@ -86,8 +87,8 @@ enum Added {
     Projection,
 }
 
-/// A stem of 4 channels on 4x4 pixels, a block that halves the side and doubles the channels, and one that keeps
-/// both and adds its input: everything that a network's layers do with each other.
+/// A stem of 4 channels on 4x4 pixels, a block that halves the side and doubles the channels, and one that keeps both
+/// and adds its input: all interactions of a network's layers.
 #[derive(Clone, Debug)]
 struct Small {
     stem: Layer<3, 3, 4>,
@@ -113,7 +114,7 @@ impl<const KERNEL: usize, const IN: usize, const OUT: usize> Layer<KERNEL, IN, O
                 Default::default(),
                 &noise(OUT, seed + 100).iter().map(|x| 1.0 + x / 2.0).collect::<Vec<_>>(),
             ),
-            // Far enough up that few activations are near the kink of ReLU, where differences tell nothing.
+            // Large enough that few activations are near the kink of ReLU, where differences are meaningless.
             beta: tensor(
                 Default::default(),
                 &noise(OUT, seed + 200).iter().map(|x| 1.5 + x / 2.0).collect::<Vec<_>>(),

@@ -1,4 +1,4 @@
-//! A layer's gradients: to its response, to its weights, and to what it has read.
+//! A layer's gradients: to its response, its weights, and its input.
 
 use super::{Masked, Source, bundles_of, clear_empty_lanes, place};
 use crate::nn::kernels::InstructionSet;
@@ -11,38 +11,38 @@ use crate::nn::kernels::normalisation::spread_row;
 use crate::nn::kernels::rows::{Rows, slot};
 use crate::nn::kernels::scratch::with_scratch;
 
-/// Pixels of the output that a tile of weights passes over at a time: enough that reading and writing the tile
-/// is little beside it, and few enough that all tiles find the rows in the cache.
+/// Pixels of the output that a tile of weights passes over at a time: enough that reading and writing the tile costs
+/// little in comparison, and few enough that all tiles find the rows in the cache.
 const PIXELS: usize = 32;
 
 /// What a layer's gradients are computed from.
 #[derive(Debug)]
 pub struct Backward<'a> {
-    /// The gradient to the layer's output, taken back through ReLU.
+    /// The gradient to the layer's output, propagated back through ReLU.
     pub gradient: &'a [f32],
     /// The layer's response.
     pub response: &'a [f32],
-    /// What makes the response's gradient of both: scale, slope and constant of each channel.
+    /// The factors for the response's gradient: scale, slope and constant of each channel.
     pub spread: [&'a [f32]; 3],
-    /// What the layer has read.
+    /// The layer's input.
     pub source: Source<'a>,
 }
 
-/// Where the gradient to what a layer has read goes.
+/// The destination of the gradient to a layer's input.
 #[derive(Debug)]
 pub struct Towards<'a> {
-    /// The weights, packed as turned.
+    /// The weights, packed by `pack_turned`.
     pub weights: &'a [f32],
-    /// The gradient, to be written.
+    /// Receives the gradient.
     pub gradient: &'a mut [f32],
     /// The gradient of another reader, to be added.
     pub extra: Option<&'a [f32]>,
-    /// Takes the sum of both back through what was read; without it the gradient is left as it is.
+    /// Propagates the sum of both back through the input's ReLU; without it the gradient is left as it is.
     pub masked: Option<Masked<'a>>,
 }
 
-/// Computes the gradients of a part: writes those to the weights, `[kernel][kernel][inputs][outputs]`, and those
-/// to the source where it is wanted.
+/// Computes the gradients of a part: writes those to the weights, `[kernel][kernel][inputs][outputs]`, and those to the
+/// source if wanted.
 pub fn backward(
     set: InstructionSet,
     geometry: Geometry,
@@ -91,8 +91,8 @@ pub fn backward(
     });
 }
 
-/// Whether the rows of a source are read where they stand: where they do, and their pixels are so near to each
-/// other that they need no padding between them.
+/// Whether the rows of a source are read in place: if they are in memory, and their pixels are close enough to need no
+/// padding between them.
 fn is_read_in_place(source: &Source, shape: Shape) -> bool {
     matches!(source, Source::Formed(_)) && shape.channels < 16
 }
@@ -104,12 +104,12 @@ fn copy(shape: Shape, row: &[f32], to: &mut [f32]) {
     pixels.for_each(|(from, to)| to[..pixel].copy_from_slice(from));
 }
 
-/// Rows of the output that are done between two looks at the weights.
+/// Rows of the output that are processed per pass over the weights.
 fn rows_at_a_time(geometry: Geometry) -> usize {
     (PIXELS / geometry.output().width).clamp(1, geometry.output().height)
 }
 
-/// The working memory of a part: rows of the response's gradient and of the source, and a vector a weight.
+/// The working memory of a part: rows of the response's gradient and of the source, and a vector per weight.
 fn windows(geometry: Geometry) -> [usize; 3] {
     let rows = rows_at_a_time(geometry);
     [
@@ -119,12 +119,13 @@ fn windows(geometry: Geometry) -> [usize; 3] {
     ]
 }
 
-/// The numbers of working memory that a thread needs for the sweeps over a layer, of which the one back needs most.
+/// The working memory, in numbers, that a thread needs for the sweeps over a layer, of which the backward one needs
+/// most.
 pub fn scratch(geometry: Geometry) -> usize {
     windows(geometry).iter().sum()
 }
 
-/// How far a bundle is.
+/// The progress within a bundle.
 struct Progress {
     bundle: usize,
     images: usize,
@@ -135,7 +136,7 @@ struct Progress {
 }
 
 impl Progress {
-    /// Computes the response's gradient up to a row, that one included where there is one.
+    /// Computes the response's gradient up to a row, inclusive, or up to the last row.
     fn spread(
         &mut self,
         set: InstructionSet,
@@ -154,7 +155,7 @@ impl Progress {
         }
     }
 
-    /// Forms the source, or copies it, as far as a row of the output reads it.
+    /// Forms or copies the source as far as a row of the output reads it.
     fn form(
         &mut self,
         set: InstructionSet,

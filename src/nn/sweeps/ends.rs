@@ -1,4 +1,4 @@
-//! Where the rows end: global average pooling and its gradient.
+//! Sweeps of global average pooling and its gradient.
 
 use super::{Masked, Source, Unformed, bundles_of, place};
 use crate::nn::kernels::InstructionSet;
@@ -34,7 +34,8 @@ pub fn pool(set: InstructionSet, shape: Shape, part: &Part, mut source: Source, 
     });
 }
 
-/// Writes the gradient to what was pooled, taken back, for the gradient to the means of a part's images.
+/// Writes the gradient to the pooled activations, propagated back through ReLU, from the gradient to the means of a
+/// part's images.
 pub fn unpool(
     set: InstructionSet,
     shape: Shape,

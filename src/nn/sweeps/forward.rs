@@ -1,4 +1,4 @@
-//! Forming a layer's input and convolving it.
+//! Forms a layer's input and convolves it.
 
 use super::{Source, Unformed, bundles_of, place};
 use crate::nn::kernels::InstructionSet;
@@ -52,7 +52,7 @@ pub fn forward(
             }
             sums.fold(moments, output.area(), images);
             if let Source::Response(unformed) = &mut source {
-                // With a kernel of 1 and a stride nobody reads the last row, which is kept and measured all the same.
+                // With a kernel of 1 and a stride the last row is not read, but it must still be kept and measured.
                 for row in formed..input.height {
                     unformed.form(set, input, bundle, row, (input.row(), window));
                 }
@@ -65,7 +65,7 @@ pub fn forward(
 }
 
 impl Unformed<'_> {
-    /// Forms one row, where it is kept, else in its slot of a window that holds rows of a length by turns.
+    /// Forms one row in its kept place, or else in its slot of a sliding window.
     pub(super) fn form(
         &mut self,
         set: InstructionSet,

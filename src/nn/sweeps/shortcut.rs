@@ -1,4 +1,4 @@
-//! The shortcuts of blocks that change the shape, whose outputs stand in memory: projections (option B), which
+//! The shortcuts of blocks that change the shape, whose outputs are in memory: projections (option B), which
 //! are formed from a response without ReLU, and zero padding (option A).
 
 use super::{Masked, Unformed, bundles_of, place};
@@ -6,7 +6,7 @@ use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::bundle::{Part, Shape};
 use crate::nn::kernels::subsample as kernel;
 
-/// Forms an output where it is kept.
+/// Forms an output that is kept.
 pub fn form(set: InstructionSet, shape: Shape, part: &Part, mut unformed: Unformed) {
     for (bundle, images) in bundles_of(part) {
         for row in 0..shape.height {
@@ -18,7 +18,7 @@ pub fn form(set: InstructionSet, shape: Shape, part: &Part, mut unformed: Unform
     }
 }
 
-/// Sums what batch norm's gradient needs of a gradient that another layer has already taken back through ReLU.
+/// Sums what batch norm's gradient needs, for a gradient that another layer has already propagated back through ReLU.
 pub fn reduce(set: InstructionSet, shape: Shape, part: &Part, gradient: &mut [f32], mut masked: Masked) {
     for (bundle, images) in bundles_of(part) {
         for row in 0..shape.height {
@@ -39,7 +39,7 @@ pub fn subsample(input: Shape, output: Shape, part: &Part, x: &[f32], y: &mut [f
     }
 }
 
-/// Writes the gradient to what a part of a zero-padding shortcut has read.
+/// Writes the gradient to the input of a part of a zero-padding shortcut.
 pub fn subsample_gradient(input: Shape, output: Shape, part: &Part, dy: &[f32], dx: &mut [f32]) {
     for (bundle, _) in bundles_of(part) {
         for row in 0..input.height {

@@ -1,9 +1,8 @@
-//! Sweeps over the parts of a batch against the reference's operations in f64 on NHWC images: over what a layer
-//! reads and passes on, shapes, batches that fill neither bundles nor parts, seeds and instruction sets.
+//! Tests sweeps over the parts of a batch against the reference's operations in f64 on NHWC images: for all kinds of
+//! inputs and outputs, shapes, batches that fill neither bundles nor parts, seeds and instruction sets.
 //!
-//! Every part stands in memory of its own between pages that cannot be touched, with numbers of no image in the
-//! lanes behind the last one. What is formed of responses is a multiple of a power of two and so exact: ReLU has
-//! one answer for everyone.
+//! Every part is in its own memory between inaccessible pages, with arbitrary numbers in unused lanes. Formed outputs
+//! are multiples of a power of two and so exact: ReLU has the same result for all.
 
 use std::ops::Range;
 
@@ -19,13 +18,13 @@ mod composition;
 mod layer;
 mod shapes;
 
-/// What stands in lanes without an image.
+/// The content of unused lanes.
 const EMPTY: f32 = 5.0;
 
 /// Batches of one bundle, full or not, and of more than there are parts.
 const BATCHES: [usize; 6] = [1, 5, 16, 19, 40, 70];
 
-/// An activation of a batch, whose numbers are NHWC but where a sweep works on a part of it.
+/// An activation of a batch, in NHWC except for the parts that sweeps work on.
 #[derive(Clone, Copy, Debug)]
 struct Activation {
     shape: Shape,
@@ -61,7 +60,7 @@ impl Activation {
         to
     }
 
-    /// Memory for a part, which nothing has been written to.
+    /// Memory for a part, not yet written to.
     fn room(self, part: &Part) -> Guarded {
         Guarded::filled(self.side, part.bundles.len() * self.shape.bundle(), f32::NAN)
     }
@@ -86,27 +85,27 @@ fn exact(count: usize, denominator: f32, most: f32, seed: u64) -> Vec<f32> {
     numbers(count, seed).iter().map(|x| (x * most * denominator).round() / denominator).collect()
 }
 
-/// Does the work for each part and gives what it gives, in the order of the parts.
+/// Runs `work` for each part and returns the results, in the order of the parts.
 fn in_parts<R: Send>(team: &Team, images: usize, work: impl Fn(&Part) -> R + Sync) -> Vec<R> {
     let mut jobs: Vec<(Part, Option<R>)> = parts(images).map(|part| (part, None)).collect();
     team.run(&mut jobs, |(part, result)| *result = Some(work(part)));
     jobs.into_iter().map(|(_, result)| result.expect("each job is done")).collect()
 }
 
-/// How an activation is had from the layer that puts it out.
+/// How an activation is obtained from its layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
-    /// It stands in memory.
+    /// It is in memory.
     Formed,
-    /// It is formed on the way.
+    /// It is formed during the sweep.
     Unkept,
-    /// It is formed on the way and kept.
+    /// It is formed during the sweep and kept.
     Kept,
 }
 
 const READINGS: [Reading; 3] = [Reading::Formed, Reading::Unkept, Reading::Kept];
 
-/// An output with what it is formed of.
+/// An output with what it is formed from.
 #[derive(Debug)]
 struct Output {
     of: Activation,
@@ -117,13 +116,13 @@ struct Output {
     shortcut: Option<Vec<f32>>,
     /// The output by definition.
     formed: Vec<f32>,
-    /// A number a channel, which stands for the response's mean.
+    /// One number per channel, in place of the response's mean.
     mean: Vec<f32>,
 }
 
 /// What a sweep has formed and measured.
 struct Formed {
-    /// Nothing where it is not kept.
+    /// None if it is not kept.
     kept: Vec<f32>,
     sums: OutputSums,
 }
@@ -152,7 +151,7 @@ impl Output {
         Affine { scale: &self.scale, shift: &self.shift }
     }
 
-    /// Calls `sweep` with this as its source for a part, and gives what it has formed.
+    /// Calls `sweep` with this as its source for a part, and returns what it has formed.
     fn read(&self, part: &Part, reading: Reading, sweep: impl FnOnce(Source)) -> (Guarded, OutputSums) {
         let mut sums = OutputSums::none(self.of.shape.channels);
         let mut keep = self.of.room(part);
@@ -224,12 +223,12 @@ impl Output {
     }
 }
 
-/// What a gradient to an [`Output`] is taken back through.
+/// What a gradient to an [`Output`] is propagated back through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Through {
     /// ReLU, by the output.
     Output,
-    /// ReLU, by the output that is formed again; there is no shortcut.
+    /// ReLU, by the recomputed output; there is no shortcut.
     FormedAgain,
     /// No ReLU.
     Everywhere,
@@ -253,7 +252,7 @@ impl Measured {
 }
 
 impl Output {
-    /// The ways in which a gradient can be taken back.
+    /// The ways in which a gradient can be propagated back.
     fn ways(&self) -> Vec<Through> {
         match (self.relu, self.shortcut.is_some()) {
             (true, true) => vec![Through::Output],
@@ -262,7 +261,7 @@ impl Output {
         }
     }
 
-    /// Calls `sweep` with this as what a part of a gradient is taken back through, and gives the sums.
+    /// Calls `sweep` with this for a part of a gradient to propagate back, and returns the sums.
     fn mask(
         &self,
         part: &Part,

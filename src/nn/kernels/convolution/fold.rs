@@ -1,4 +1,4 @@
-//! Folding the lanes of a gradient to the weights.
+//! Folds the lanes of a gradient to the weights.
 
 use super::weights::{Blocks, INPUT_BLOCK};
 use super::{CHANNEL_BLOCK, Geometry};
@@ -37,8 +37,8 @@ impl Kernel for Fold<'_> {
                     for column in 0..kernel {
                         for input in input..input + width {
                             let to = ((row * kernel + column) * inputs + input) * outputs + output;
-                            // SAFETY: the instructions are the caller's word; a block of vectors a turn, of which
-                            // there are as many as blocks of weights, as `fold_weight_gradient` has checked.
+                            // SAFETY: the caller guarantees the instructions; each iteration reads a block of vectors,
+                            // of which there are as many as blocks of weights, as `fold_weight_gradient` has checked.
                             let sums = unsafe { I::Vector::fold_four(from) };
                             self.gradient[to..to + CHANNEL_BLOCK].copy_from_slice(&sums);
                             from = from.wrapping_add(CHANNEL_BLOCK * LANES);

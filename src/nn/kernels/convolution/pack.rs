@@ -1,4 +1,4 @@
-//! Weights in the order in which the tiles use them.
+//! Packs weights in the order in which the tiles use them.
 
 use super::{CHANNEL_BLOCK, Geometry};
 
@@ -20,8 +20,8 @@ pub fn pack(geometry: Geometry, weights: &[f32], packed: &mut [f32]) {
     }
 }
 
-/// Writes the same weights for the gradient to the input, which is a convolution from outputs to inputs with the
-/// kernel turned by half a turn: `[inputs / 4][kernel][outputs][kernel][4]`.
+/// Writes the same weights for the gradient to the input, which is a convolution from outputs to inputs with the kernel
+/// rotated by 180 degrees: `[inputs / 4][kernel][outputs][kernel][4]`.
 pub fn pack_turned(geometry: Geometry, weights: &[f32], packed: &mut [f32]) {
     let Geometry { kernel, outputs, .. } = geometry;
     let inputs = geometry.input.channels;

@@ -10,8 +10,9 @@ use crate::nn::kernels::vector::Vector;
 
 /// Computes one row of `y = x * weights`.
 ///
-/// `rows` are those of the input that are read ([`Geometry::rows_read`]); none is outside the image. `weights` are [`pack`](super::pack)ed. `moments` takes the sums of each output
-/// channel, lane by lane ([`ROW_MOMENTS`] vectors a channel); with [`Origin::First`] they begin anew.
+/// `rows` are those of the input that are read ([`Geometry::rows_read`]); none is outside the image. `weights` are
+/// [`pack`](super::pack)ed. `moments` takes the sums of each output channel, lane by lane ([`ROW_MOMENTS`] vectors a
+/// channel); with [`Origin::First`] they start over.
 pub fn forward_row(
     set: InstructionSet,
     geometry: Geometry,
@@ -53,7 +54,7 @@ pub fn input_gradient_row(
     }
 }
 
-/// Numbers from a pixel to the next, the same in all rows that there are.
+/// Numbers from one pixel to the next, the same in all rows.
 fn common_step(shape: Shape, rows: &[Option<&[f32]>]) -> usize {
     let mut steps = rows.iter().flatten().map(|row| step(shape, row));
     let first = steps.next().unwrap_or(0);
@@ -87,7 +88,7 @@ impl Kernel for Row<'_> {
             y: self.y.as_mut_ptr(),
             moments,
         };
-        // SAFETY: the instructions are the caller's word; the slices have the lengths of the geometry, which
+        // SAFETY: the caller guarantees the instructions; the slices have the lengths of the geometry, which
         // `forward_row` and `input_gradient_row` have checked.
         unsafe {
             match (self.geometry.kernel, self.geometry.stride, I::MANY_REGISTERS) {
@@ -102,7 +103,7 @@ impl Kernel for Row<'_> {
     }
 }
 
-/// A row's work as pointers.
+/// The pointers for computing a row.
 #[derive(Clone, Copy)]
 struct Job {
     geometry: Geometry,
@@ -112,7 +113,7 @@ struct Job {
     step: usize,
     weights: *const f32,
     y: *mut f32,
-    /// Null where nothing is measured.
+    /// Null if nothing is measured.
     moments: *mut f32,
 }
 
@@ -120,7 +121,7 @@ struct Job {
 /// single pixels, which read `KERNEL`.
 ///
 /// # Safety
-/// The machine has the instructions; the job's pointers are at slices of the lengths that its geometry asks for.
+/// The machine has the instructions; the job's pointers are to slices of the lengths that its geometry requires.
 #[inline(always)]
 unsafe fn cover<
     V: Vector,
@@ -140,7 +141,7 @@ unsafe fn cover<
         let whole = pixel + PIXELS <= width;
         for output in (0..outputs).step_by(CHANNEL_BLOCK) {
             for lane in (0..LANES).step_by(V::LANES) {
-                // SAFETY: the tile lies within the row, the rest is the caller's word.
+                // SAFETY: the tile lies within the row, the rest is guaranteed by the caller.
                 unsafe {
                     if whole {
                         tile::<V, KERNEL, STRIDE, PIXELS, COLUMNS>(job, pixel, output, lane, origin);
@@ -214,7 +215,7 @@ unsafe fn tile<
     }
 }
 
-/// Adds a tile to the sums of its channels: of the differences from the channel's origin, and of their squares.
+/// Adds a tile to the sums of its channels: the differences from the channel's origin, and their squares.
 ///
 /// # Safety
 /// As [`tile`].
@@ -225,7 +226,7 @@ unsafe fn measure<V: Vector, const PIXELS: usize>(
     origin: Origin,
 ) {
     for c in 0..CHANNEL_BLOCK {
-        // SAFETY: three vectors of sums a channel, which the caller vouches for.
+        // SAFETY: three vectors of sums per channel, which the caller guarantees.
         unsafe {
             let of = moments.add(c * ROW_MOMENTS * LANES);
             let (mut sum, mut squares) = (V::zero(), V::zero());

@@ -1,12 +1,13 @@
-//! One row of the gradient to the input of a convolution with stride 2. Even rows and columns of the input are
-//! read by the kernel's middle alone, odd ones by its sides, so a row takes part in one or two rows of the output.
+//! One row of the gradient to the input of a convolution with stride 2. Even rows and columns of the input are read
+//! only by the kernel's middle, odd ones by its sides, so a row contributes to one or two rows of the output.
 
 use super::{CHANNEL_BLOCK, Geometry, OUTSIDE};
 use crate::nn::kernels::bundle::LANES;
 use crate::nn::kernels::dispatch::{Instructions, Kernel};
 use crate::nn::kernels::vector::Vector;
 
-/// A row of the input's gradient. `rows` of the output's gradient are the one at half the row and the next.
+/// Computes a row of the input's gradient. `rows` of the output's gradient are the one at half the row's index and the
+/// next.
 pub(super) struct Spread<'a> {
     pub(super) geometry: Geometry,
     pub(super) row: usize,
@@ -35,7 +36,7 @@ impl Kernel for Spread<'_> {
         for pixel in (0..self.geometry.input.width).step_by(2) {
             for input in (0..self.geometry.input.channels).step_by(CHANNEL_BLOCK) {
                 for lane in (0..LANES).step_by(I::Vector::LANES) {
-                    // SAFETY: the instructions are the caller's word; the slices have the lengths of the geometry,
+                    // SAFETY: the caller guarantees the instructions; the slices have the lengths of the geometry,
                     // which `input_gradient_row` has checked, and the width is even.
                     unsafe {
                         match self.geometry.kernel {
@@ -58,10 +59,10 @@ struct Job {
     dx: *mut f32,
 }
 
-/// Computes an even pixel and the odd one behind it times a block of channels, from `lane` on.
+/// Computes an even pixel and the odd one after it times a block of channels, from `lane` on.
 ///
 /// # Safety
-/// The machine has the instructions; the job's pointers are at slices of the lengths that its geometry asks for.
+/// The machine has the instructions; the job's pointers are to slices of the lengths that its geometry requires.
 #[inline(always)]
 unsafe fn tile<V: Vector, const KERNEL: usize>(job: Job, pixel: usize, input: usize, lane: usize) {
     let outputs = job.geometry.outputs;

@@ -1,5 +1,5 @@
-//! The rows of convolutions, put together to whole batches, against the reference: over shapes, sizes, seeds and
-//! instruction sets, with every row in memory of its own between pages that cannot be touched.
+//! Tests the rows of convolutions, combined to whole batches, against the reference: over shapes, sizes, seeds and
+//! instruction sets, with every row in its own memory between inaccessible pages.
 
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ use crate::nn::kernels::reference::{Convolution, Size};
 use crate::nn::kernels::rows::Rows;
 use crate::nn::kernels::samples::{assert_close, assert_fused_agree, assert_moments, bits, numbers};
 
-/// A batch of images and all that is convolved of it, NHWC.
+/// A batch of images and all results of convolving it, NHWC.
 struct Batch {
     geometry: Geometry,
     images: usize,
@@ -23,12 +23,12 @@ struct Batch {
     side: Side,
 }
 
-/// What the kernels make of a batch.
+/// What the kernels compute for a batch.
 #[derive(Debug, PartialEq)]
 struct Results {
     y: Vec<f32>,
     sums: ChannelSums,
-    /// Nothing where there are too few input channels.
+    /// None if there are too few input channels.
     dx: Vec<f32>,
     dw: Vec<f32>,
 }
@@ -47,7 +47,7 @@ impl Batch {
         }
     }
 
-    /// The rows of bundles, each in its own memory, the lanes without an image holding a number of their own.
+    /// The rows of bundles, each in its own memory, with a given number in unused lanes.
     fn rows(&self, shape: Shape, images: &[f32], empty: f32) -> Vec<Vec<Guarded>> {
         let mut interleaved = vec![f32::NAN; bundles(self.images) * shape.bundle()];
         interleave(images, shape.image(), &mut interleaved);
@@ -68,7 +68,7 @@ impl Batch {
     }
 
     fn run(&self, set: InstructionSet) -> Results {
-        // Convolving forward, what stands in lanes without an image must not matter.
+        // In the forward pass, the values in unused lanes must not matter.
         let (y, sums) = self.forward(set, &self.rows(self.geometry.input, &self.x, f32::NAN));
         let dx = if self.geometry.input.channels.is_multiple_of(CHANNEL_BLOCK) {
             self.input_gradient(set, &self.rows(self.geometry.output(), &self.dy, f32::NAN))
@@ -150,8 +150,8 @@ impl Batch {
         gradient.to_vec()
     }
 
-    /// Asserts that every instruction set gives what the reference gives, and those with fused multiply-adds
-    /// the same bits.
+    /// Asserts that every instruction set agrees with the reference, and that those with fused multiply-adds give the
+    /// same bits.
     fn check(&self) {
         let Geometry { kernel, stride, input, outputs } = self.geometry;
         let plain = Convolution { kernel, stride, inputs: input.channels, outputs };
@@ -304,7 +304,7 @@ fn slices_of_a_wrong_length_are_refused() {
 fn rows_outside_the_image_are_not_counted() {
     let shape = Shape::new(6, 8, 4);
     let computed = |kernel, stride| Geometry::new(kernel, stride, shape, 12).computed();
-    // The first and the last row have two taps, with a stride the first alone.
+    // The first and the last row have two taps; with a stride only the first.
     assert_eq!(computed(3, 1), (3 * 6 - 2) * 8 * 3 * 4 * 12);
     assert_eq!(computed(3, 2), (3 * 3 - 1) * 4 * 3 * 4 * 12);
     assert_eq!(computed(1, 2), 3 * 4 * 4 * 12);

@@ -13,7 +13,7 @@ use std::ops::Range;
 /// The most input channels of a tile.
 pub(super) const INPUT_BLOCK: usize = 2;
 
-/// How the weights fall into tiles, which is how their gradient lies until it is folded:
+/// How the weights are divided into tiles, which is also the layout of their gradient until it is folded:
 /// `[outputs / 4][kernel][inputs / input][kernel][input][4][lanes]`.
 #[derive(Clone, Copy)]
 pub(super) struct Blocks {
@@ -27,8 +27,8 @@ impl Blocks {
     }
 }
 
-/// Adds what some rows of the output contribute to `lanes`, a vector for each weight; with [`Origin::First`] they
-/// begin at zero.
+/// Adds what some rows of the output contribute to `lanes`, a vector for each weight; with [`Origin::First`] they start
+/// at zero.
 ///
 /// `x` has every row of the input that they read, `dy` the rows of the output's gradient.
 pub fn weight_gradient_rows(
@@ -63,7 +63,7 @@ impl Kernel for WeightRows<'_> {
     unsafe fn run<I: Instructions>(mut self) {
         let Geometry { kernel, stride, .. } = self.geometry;
         let pairs = Blocks::of(self.geometry.input.channels).input == INPUT_BLOCK;
-        // SAFETY: the instructions are the caller's word; `weight_gradient_rows` has checked rows and lengths.
+        // SAFETY: the caller guarantees the instructions; `weight_gradient_rows` has checked rows and lengths.
         unsafe {
             match (kernel, stride, pairs, I::MANY_REGISTERS) {
                 (3, 1, true, true) => cover::<I::Vector, 3, 1, 2, 2>(&mut self),
@@ -102,7 +102,7 @@ unsafe fn cover<
         let first = job.rows.clone().find(inside).unwrap_or(job.rows.end);
         first..job.rows.clone().rev().find(inside).map_or(first, |row| row + 1)
     });
-    // A block of output channels stays in the nearest cache while all input channels pass by.
+    // A block of output channels stays in the L1 cache during the loop over input channels.
     for output in (0..outputs).step_by(CHANNEL_BLOCK) {
         for (tap, rows) in rows_of_tap.iter().enumerate() {
             for channel in (0..input.channels).step_by(BLOCK) {
@@ -117,14 +117,14 @@ unsafe fn cover<
                         }
                     }
                 }
-                // SAFETY: a tile's vectors lie behind each other, as many as `WeightRows::lanes` has for it.
+                // SAFETY: a tile's vectors are contiguous, as many as `WeightRows::lanes` has for it.
                 lanes = unsafe { lanes.add(KERNEL * BLOCK * CHANNEL_BLOCK * LANES) };
             }
         }
     }
 }
 
-/// Where a tile lies.
+/// The place of a tile.
 struct Tile {
     tap: usize,
     rows: Range<usize>,
@@ -147,8 +147,8 @@ unsafe fn accumulate<V: Vector, const KERNEL: usize, const STRIDE: usize, const 
     let width = job.geometry.output().width;
     let (x_step, dy_step) = (job.x.step(), job.dy.step());
     let place = |k: usize, i: usize, c: usize| ((k * tile.block + i) * CHANNEL_BLOCK + c) * LANES;
-    // SAFETY: rows and columns that are read lie within the image: the column before the first is taken for
-    // zeros, and with stride 1 the one behind the last.
+    // SAFETY: rows and columns that are read are within the image: the column before the first counts as zeros, and
+    // with stride 1 the one after the last.
     unsafe {
         let mut sums = [[[V::zero(); CHANNEL_BLOCK]; INPUTS]; KERNEL];
         if job.origin == Origin::Kept {

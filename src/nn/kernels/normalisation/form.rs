@@ -1,4 +1,4 @@
-//! Forming an output: `y = f(scale * response + shift + shortcut)`, f being ReLU or nothing.
+//! Forming an output: `y = f(scale * response + shift + shortcut)`, where f is ReLU or the identity.
 
 use super::{Affine, OutputLanes, OutputSums, PIXELS};
 use crate::nn::kernels::InstructionSet;
@@ -16,7 +16,7 @@ pub struct Shape<'a> {
 }
 
 /// Writes a row of an output; all rows are `[pixels][channels][LANES]`, that of the output possibly with a vector of
-/// padding behind each pixel. `sums` are added to.
+/// padding after each pixel. `sums` are added to.
 pub fn form_row(
     set: InstructionSet,
     shape: Shape,
@@ -49,7 +49,7 @@ impl Kernel for Form<'_> {
 
     #[inline(always)]
     unsafe fn run<I: Instructions>(mut self) {
-        // SAFETY: the instructions are the caller's word; `form_row` has checked the lengths.
+        // SAFETY: the caller guarantees the instructions; `form_row` has checked the lengths.
         unsafe {
             match (self.shape.relu, self.shortcut.is_some(), self.lanes.is_some()) {
                 (false, false, false) => pass::<I, false, false, false>(&mut self),
@@ -66,7 +66,7 @@ impl Kernel for Form<'_> {
 }
 
 /// # Safety
-/// The machine has the instructions; the lengths are those that `form_row` asks for.
+/// The machine has the instructions; the lengths are those that `form_row` requires.
 #[inline(always)]
 unsafe fn pass<I: Instructions, const RELU: bool, const SHORTCUT: bool, const MEASURED: bool>(
     form: &mut Form<'_>,
@@ -74,7 +74,7 @@ unsafe fn pass<I: Instructions, const RELU: bool, const SHORTCUT: bool, const ME
     let channels = form.shape.affine.scale.len();
     let pixels = form.response.len() / (channels * LANES);
     for lane in (0..LANES).step_by(I::Vector::LANES) {
-        // SAFETY: the caller's word, handed on; the pixels are those of the row.
+        // SAFETY: guaranteed by the caller; the pixels are those of the row.
         unsafe {
             let mut totals = Totals::<I::Vector>::none();
             for first in (0..pixels - pixels % PIXELS).step_by(PIXELS) {
@@ -119,7 +119,7 @@ unsafe fn strip<
         None => std::ptr::null_mut(),
     };
     // SAFETY: pixel p and channel c are read and written at (p * channels + c) * LANES + lane, V's lanes of them,
-    // which all rows have; where something is measured there is a vector of squares a channel.
+    // which all rows have; if something is measured there is a vector of squares per channel.
     unsafe {
         for channel in 0..scale.len() {
             let factor = V::splat(*scale.get_unchecked(channel));
@@ -140,7 +140,7 @@ unsafe fn strip<
                     }
                 }
                 if RELU {
-                    // The other way round, `max` would make a zero of NaN.
+                    // With swapped operands, `max` would turn NaN into zero.
                     out = V::zero().max(out);
                 }
                 out.store(y.add(p * to_step + channel * LANES));
@@ -175,7 +175,7 @@ impl<V: Vector> Totals<V> {
     /// The machine has the instructions.
     #[inline(always)]
     unsafe fn none() -> Totals<V> {
-        // SAFETY: the caller's word.
+        // SAFETY: guaranteed by the caller.
         let (zero, least, most) =
             unsafe { (V::zero(), V::splat(f32::NEG_INFINITY), V::splat(f32::INFINITY)) };
         Totals {
@@ -190,10 +190,10 @@ impl<V: Vector> Totals<V> {
     }
 
     /// # Safety
-    /// The machine has the instructions, and the lanes from `lane` on are there.
+    /// The machine has the instructions, and the lanes from `lane` on exist.
     #[inline(always)]
     unsafe fn add_to<const SHORTCUT: bool>(&self, lanes: &mut OutputLanes, lane: usize) {
-        // SAFETY: the caller's word.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             for p in 0..2 {
                 add(&mut lanes.sum, self.sum[p], lane);
@@ -215,11 +215,11 @@ impl<V: Vector> Totals<V> {
 /// Adds a vector to sums in f64, from `lane` on.
 ///
 /// # Safety
-/// The machine has the instructions, and the lanes are there.
+/// The machine has the instructions, and the lanes exist.
 #[inline(always)]
 pub(super) unsafe fn add<V: Vector>(to: &mut [f64; LANES], vector: V, lane: usize) {
     let mut numbers = [0.0_f32; LANES];
-    // SAFETY: the caller's word; `numbers` has room for a vector of any set.
+    // SAFETY: guaranteed by the caller; `numbers` has room for a vector of any set.
     unsafe { vector.store(numbers.as_mut_ptr()) };
     for (to, number) in to[lane..lane + V::LANES].iter_mut().zip(numbers) {
         *to += f64::from(number);

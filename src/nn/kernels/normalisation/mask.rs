@@ -1,4 +1,4 @@
-//! Taking the gradient to an output back through addition and ReLU, and summing what batch norm's gradient needs.
+//! Propagates the gradient to an output back through addition and ReLU, and sums what batch norm's gradient needs.
 
 use super::form::add;
 use super::{Affine, GradientSums, PIXELS};
@@ -12,15 +12,15 @@ use crate::nn::kernels::vector::Vector;
 pub enum Passed<'a> {
     /// Where this output is positive.
     Output(&'a [f32]),
-    /// Where the output that this makes of the response is positive.
+    /// Where the output that this map gives for the response is positive.
     Formed(Affine<'a>),
     /// Everywhere: there is no ReLU.
     Everywhere,
 }
 
-/// Adds `extra`, another reader's gradient, to a row of the gradient to an output, and takes it back through
-/// ReLU, in place. `response` is the output's, `mean` that of each of its channels; `sums` are added to, those of
-/// the gradient itself only where `measured`.
+/// Adds `extra`, another reader's gradient, to a row of the gradient to an output, and propagates it back through ReLU,
+/// in place. `response` is that of the output, `mean` the mean of each of its channels; adds to `sums`, to those of the
+/// gradient itself only if `measured`.
 #[expect(clippy::too_many_arguments, reason = "each is a row or a number a channel")]
 pub fn mask_row(
     set: InstructionSet,
@@ -62,7 +62,7 @@ impl Kernel for Mask<'_> {
 
     #[inline(always)]
     unsafe fn run<I: Instructions>(mut self) {
-        // SAFETY: the instructions are the caller's word; `mask_row` has checked the lengths.
+        // SAFETY: the caller guarantees the instructions; `mask_row` has checked the lengths.
         unsafe {
             match (self.extra.is_some(), self.measured) {
                 (false, false) => pass::<I, false, false>(&mut self),
@@ -79,11 +79,11 @@ const OUTPUT: u8 = 1;
 const FORMED: u8 = 2;
 
 /// # Safety
-/// The machine has the instructions; the lengths are those that `mask_row` asks for.
+/// The machine has the instructions; the lengths are those that `mask_row` requires.
 #[inline(always)]
 unsafe fn pass<I: Instructions, const EXTRA: bool, const MEASURED: bool>(mask: &mut Mask<'_>) {
     for lane in (0..LANES).step_by(I::Vector::LANES) {
-        // SAFETY: the caller's word, handed on.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             match mask.passed {
                 Passed::Everywhere => row::<I::Vector, EVERYWHERE, EXTRA, MEASURED>(mask, lane),
@@ -102,7 +102,7 @@ unsafe fn row<V: Vector, const PASSED: u8, const EXTRA: bool, const MEASURED: bo
     lane: usize,
 ) {
     let pixels = mask.gradient.len() / (mask.mean.len() * LANES);
-    // SAFETY: the caller's word, handed on; the pixels are those of the row.
+    // SAFETY: guaranteed by the caller; the pixels are those of the row.
     unsafe {
         let mut totals = [[V::zero(); 2]; 2];
         for first in (0..pixels - pixels % PIXELS).step_by(PIXELS) {
@@ -119,7 +119,7 @@ unsafe fn row<V: Vector, const PASSED: u8, const EXTRA: bool, const MEASURED: bo
     }
 }
 
-/// Takes all channels of `COUNT` pixels back; `totals` are the sums and squares of even and odd pixels.
+/// Propagates all channels of `COUNT` pixels back; `totals` are the sums and squares of even and odd pixels.
 ///
 /// # Safety
 /// As [`row`], and the pixels are the row's.
@@ -144,7 +144,7 @@ unsafe fn strip<V: Vector, const COUNT: usize, const PASSED: u8, const EXTRA: bo
     let x = mask.response.as_ptr().wrapping_add(from);
     let of_channels = mask.sums.channels.as_mut_ptr().cast::<f32>().wrapping_add(lane);
     // SAFETY: pixel p and channel c are read and written at (p * channels + c) * LANES + lane, V's lanes of them,
-    // which all rows that are read have; there are two vectors of sums and a scale a channel.
+    // which all rows that are read have; there are two vectors of sums and a scale per channel.
     unsafe {
         for (channel, &mean) in mask.mean.iter().enumerate() {
             let mean = V::splat(mean);

@@ -1,4 +1,4 @@
-//! The gradient to a response, once the sums over the whole batch are known.
+//! Computes the gradient to a response, once the sums over the whole batch are known.
 
 use super::PIXELS;
 use crate::nn::kernels::InstructionSet;
@@ -6,8 +6,8 @@ use crate::nn::kernels::bundle::LANES;
 use crate::nn::kernels::dispatch::{Instructions, Kernel};
 use crate::nn::kernels::vector::Vector;
 
-/// Writes `scale * gradient + slope * response + constant` to a row; rows are `[pixels][channels][LANES]`, the
-/// written one possibly with a vector of padding behind each pixel, the others a number a channel.
+/// Writes `scale * gradient + slope * response + constant` to a row; rows are `[pixels][channels][LANES]`, the written
+/// one possibly with a vector of padding after each pixel; the factors are one number per channel.
 pub fn spread_row(
     set: InstructionSet,
     [scale, slope, constant]: [&[f32]; 3],
@@ -38,7 +38,7 @@ impl Kernel for Spread<'_> {
     unsafe fn run<I: Instructions>(mut self) {
         let pixels = self.response.len() / (self.channels[0].len() * LANES);
         for lane in (0..LANES).step_by(I::Vector::LANES) {
-            // SAFETY: the instructions are the caller's word; `spread_row` has checked the lengths.
+            // SAFETY: the caller guarantees the instructions; `spread_row` has checked the lengths.
             unsafe {
                 for first in (0..pixels - pixels % PIXELS).step_by(PIXELS) {
                     strip::<I::Vector, PIXELS>(&mut self, first, lane);
@@ -51,10 +51,10 @@ impl Kernel for Spread<'_> {
     }
 }
 
-/// Does all channels of `COUNT` pixels.
+/// Computes all channels of `COUNT` pixels.
 ///
 /// # Safety
-/// The machine has the instructions; the lengths are those that `spread_row` asks for; the pixels are the row's.
+/// The machine has the instructions; the lengths are those that `spread_row` requires; the pixels are the row's.
 #[inline(always)]
 unsafe fn strip<V: Vector, const COUNT: usize>(spread: &mut Spread<'_>, first: usize, lane: usize) {
     let [scale, slope, constant] = spread.channels;

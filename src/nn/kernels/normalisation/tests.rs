@@ -1,5 +1,5 @@
-//! The rows of batch norm against the plainest code there is, over channels, pixels, seeds and instruction sets,
-//! with every row in memory of its own between pages that cannot be touched.
+//! The rows of batch norm against the simplest code, over channels, pixels, seeds and instruction sets,
+//! with every row in its own memory between inaccessible pages.
 
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ struct Layout {
 }
 
 impl Layout {
-    /// Numbers in all rows; the lanes without an image hold what would show in every sum.
+    /// Numbers in all rows; unused lanes have values that would show in every sum.
     fn numbers(self, seed: u64) -> Vec<f32> {
         let mut numbers = numbers(self.rows * self.row(), seed);
         self.empty(&mut numbers, &[f32::NAN, f32::INFINITY, 1e30, -1e30, 0.0]);
@@ -34,7 +34,7 @@ impl Layout {
         self.pixels * self.channels * LANES
     }
 
-    /// Puts these by turns where there is no image.
+    /// Writes these in turn into unused lanes.
     fn empty(self, numbers: &mut [f32], with: &[f32]) {
         for (place, lanes) in numbers.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
             lanes[self.images..].fill(with[place % with.len()]);
@@ -46,13 +46,13 @@ impl Layout {
         numbers.chunks_exact(self.row()).map(|row| Guarded::copied(self.side, row)).collect()
     }
 
-    /// What counts of a channel.
+    /// The numbers of a channel in used lanes.
     fn of_channel(self, numbers: &[f32], channel: usize) -> impl Iterator<Item = f32> {
         let vectors = numbers.as_chunks::<LANES>().0.iter().skip(channel).step_by(self.channels);
         vectors.flat_map(move |lanes| lanes[..self.images].iter().copied())
     }
 
-    /// What counts of all channels.
+    /// The numbers of all channels in used lanes.
     fn images(self, numbers: &[f32]) -> Vec<f32> {
         numbers.as_chunks::<LANES>().0.iter().flat_map(|lanes| lanes[..self.images].iter().copied()).collect()
     }
@@ -79,7 +79,7 @@ fn mul_add(set: InstructionSet, a: f32, b: f32, c: f32) -> f32 {
     if set == InstructionSet::baseline() { a * b + c } else { a.mul_add(b, c) }
 }
 
-/// The NaN is one of any sign and payload; all else is compared bit by bit.
+/// A NaN may have any sign and payload; everything else is compared bit by bit.
 fn assert_same_numbers(what: &str, ours: &[f32], expected: &[f32]) {
     assert_eq!(ours.len(), expected.len());
     for (i, (a, b)) in ours.iter().zip(expected).enumerate() {
@@ -91,7 +91,7 @@ fn assert_same_numbers(what: &str, ours: &[f32], expected: &[f32]) {
 /// One pixel of two channels whose lanes are all images.
 const PIXEL: Layout = Layout { rows: 1, pixels: 1, channels: 2, images: LANES, side: Side::Back };
 
-/// What may go wrong, among numbers that are well.
+/// Non-finite values among ordinary ones.
 const ODD: [f32; LANES] = [
     f32::NAN,
     f32::INFINITY,

@@ -1,4 +1,4 @@
-//! The size of a batch of NHWC images, which is what the reference works on.
+//! The size of a batch of NHWC images, the layout of the reference.
 
 /// Images in a batch and their height and width in pixels; the channels are the operation's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Size {
 }
 
 impl Size {
-    /// A size of its three parts.
+    /// A size from its three parts.
     pub fn new(batch: usize, height: usize, width: usize) -> Size {
         Size { batch, height, width }
     }
@@ -27,7 +27,7 @@ impl Size {
         self.height * self.width
     }
 
-    /// The size of what an operation with this stride puts out; height and width must be multiples of it.
+    /// The size of the output of an operation with this stride; height and width must be multiples of it.
     pub fn strided(self, stride: usize) -> Size {
         assert!(
             self.height.is_multiple_of(stride) && self.width.is_multiple_of(stride),

@@ -1,4 +1,4 @@
-//! Finite differences against the reference gradients: a sum weighted by `dy` changes along each input as its
+//! Tests the reference gradients against finite differences: a sum weighted by `dy` changes along each input as its
 //! gradient says.
 
 use proptest::prelude::*;
@@ -74,7 +74,7 @@ proptest! {
         let (gamma, beta) = (numbers(channels, seed ^ 3), numbers(channels, seed ^ 4));
         let shortcut = has_shortcut.then_some(h.as_slice());
         let norm = BatchNorm { gamma: &gamma, beta: &beta, epsilon: 0.1, relu };
-        // Where a nudge can carry an output over ReLU's kink there is no derivative to compare with.
+        // If a nudge can move an output across ReLU's kink, there is no derivative to compare with.
         let before_relu = BatchNorm { relu: false, ..norm }.forward(&x, shortcut);
         prop_assume!(!relu || before_relu.iter().all(|y| y.abs() > 0.03));
         let gradients = norm.gradients(&x, shortcut, &dy);
@@ -93,7 +93,7 @@ proptest! {
 
 #[test]
 fn a_convolution_by_hand_comes_out() {
-    // One image of 2 x 2 with one channel; the kernel counts 1 to 9, so that each product is told apart.
+    // One image of 2 x 2 with one channel; the kernel has 1 to 9, so that products can be told apart.
     let convolution = Convolution { kernel: 3, stride: 1, inputs: 1, outputs: 1 };
     let kernel: Vec<f32> = (1..=9).map(|w| w as f32).collect();
     let y = convolution.forward(Size::new(1, 2, 2), &[1.0, 10.0, 100.0, 1000.0], &kernel);

@@ -1,4 +1,4 @@
-//! The way back through a convolution and its batch norm.
+//! The backward pass through a convolution and its batch norm.
 
 use crate::nn::kernels::bundle::{Part, bundles};
 use crate::nn::kernels::convolution::{Geometry, pack_turned};
@@ -8,19 +8,19 @@ use crate::nn::ops::activation::{Activation, Layer};
 use crate::nn::ops::buffers::Buffer;
 use crate::nn::sweeps::{self, Backward, Towards};
 
-/// The way back through one layer.
+/// The backward operation of one layer.
 pub(super) struct Pass<'a> {
     pub(super) geometry: Geometry,
-    /// What the layer has read.
+    /// The layer's input.
     pub(super) x: &'a Activation,
-    /// What it puts out.
+    /// The layer's output.
     pub(super) output: &'a Activation,
-    /// Whether it was the first to read it, and so is the last on the way back.
+    /// Whether it was the first to read its input, and so is the last in the backward pass.
     pub(super) is_first_reader: bool,
     pub(super) context: &'a Context,
 }
 
-/// What one part of the batch is for a sweep back.
+/// The data of one part of the batch for a backward sweep.
 struct Job<'a> {
     part: &'a Part,
     backward: Backward<'a>,
@@ -32,13 +32,13 @@ impl<'a> Pass<'a> {
         self.output.layer.as_ref().expect("a convolution's output comes from a layer")
     }
 
-    /// The gradient to the layer's output, taken back through ReLU, with its sums; none where nothing has read
-    /// the output.
+    /// The gradient to the layer's output, propagated back through ReLU, with its sums; none if nothing has read the
+    /// output.
     pub(super) fn gradient(&self) -> Option<(Buffer, GradientSums)> {
         if let Some(taken) = self.output.taken() {
             return Some(taken);
         }
-        // A projection's output is read by an addition alone, whose layer hands its gradient on.
+        // A projection's output is read only by an addition, whose layer passes its gradient on.
         let gradient = self.output.take_extra()?;
         let parts = self.output.parts();
         let (set, shape) = (self.context.instructions, self.output.shape);
@@ -50,8 +50,8 @@ impl<'a> Pass<'a> {
         self.output.taken()
     }
 
-    /// Scale, slope and constant of each channel that make the response's gradient of the gradient g that passes
-    /// ReLU: `gamma / std (g - mean(g) - (z - mean(z)) mean(g (z - mean(z))) / std^2)`.
+    /// Scale, slope and constant of each channel for the response's gradient, from the gradient g that passes ReLU:
+    /// `gamma / std (g - mean(g) - (z - mean(z)) mean(g (z - mean(z))) / std^2)`.
     pub(super) fn norm_gradient(&self, sums: &GradientSums, gamma: &[f32]) -> [Vec<f32>; 3] {
         let layer = self.layer();
         let count = (self.output.images * self.output.shape.area()) as f64;
@@ -68,7 +68,7 @@ impl<'a> Pass<'a> {
         spread
     }
 
-    /// Computes the gradients to weights and source from that to the output.
+    /// Computes the gradients to weights and input from that to the output.
     pub(super) fn spread(
         &self,
         gradient: &[f32],
@@ -96,7 +96,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Does the jobs, which also give the gradient to the source where it has one.
+    /// Runs the jobs, which also compute the gradient to the input if it has one.
     fn run<'j>(&self, parts: &[Part], weights: &[f32], jobs: impl Iterator<Item = Job<'j>>) {
         let (context, x) = (self.context, self.x);
         if !x.has_gradient {

@@ -1,4 +1,4 @@
-//! Sweeps put together to a layer with batch norm and ReLU.
+//! Tests sweeps combined to a layer with batch norm and ReLU.
 
 use proptest::prelude::*;
 
@@ -28,7 +28,7 @@ proptest! {
     }
 }
 
-/// A layer with batch norm and ReLU behind it.
+/// A layer with batch norm and ReLU after it.
 struct Composition<'a> {
     layer: &'a Layer,
     norm: BatchNorm<'a>,
@@ -38,14 +38,14 @@ struct Composition<'a> {
 }
 
 impl Composition<'_> {
-    /// Asserts that sweeps, with the little arithmetic of channels between them, are the reference's layer.
+    /// Asserts that sweeps, with the per-channel arithmetic between them, equal the reference's layer.
     fn check(&self, set: InstructionSet) {
         let Composition { layer, norm, .. } = self;
         let (of, geometry) = (layer.of(), layer.geometry);
         let what = |what: &str| format!("{what} of {geometry:?}, {} images, {set}", of.images);
         let y = norm.forward(self.response, None);
         let mut dy = of.numbers(self.seed + 20);
-        // No gradient comes where it depends on rounding whether ReLU lets it through.
+        // The gradient is zero where rounding decides whether ReLU lets it pass.
         let normalised = norm.response(self.response);
         dy.iter_mut().zip(&normalised).filter(|(_, y)| y.abs() < 1e-3).for_each(|(dy, _)| *dy = 0.0);
         let expected = norm.gradients(self.response, None, &dy);
@@ -91,8 +91,8 @@ impl Composition<'_> {
         let wanted = Wanted { reading: Reading::Unkept, through: None, measured: false };
         let ours = layer.backward(&team, set, wanted, &given);
         let (to_weights, to_source) = layer.expected_gradients(&narrow(&expected.dx));
-        // The three terms of the response's gradient may cancel each other, and its sums are nothing: what is left
-        // is as exact as the largest term, and sums as many of them allow.
+        // The three terms of the response's gradient may cancel, and its sums are zero: the result is as exact as the
+        // largest term, and sums as exact as many of them.
         let most = |numbers: &[f32]| numbers.iter().fold(0.0, |most: f64, x| most.max(f64::from(x.abs())));
         let [scale, slope, constant] = spread.each_ref().map(|numbers| most(numbers));
         let rounding = 2e-6 * scale.max(slope * most(&response)).max(constant);

@@ -1,4 +1,4 @@
-//! Sweeps over a layer with weights, forward and backward.
+//! Tests sweeps over a layer with weights, forward and backward.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::nn::kernels::moments::ChannelSums;
 use crate::nn::kernels::reference::{Convolution, Size};
 use crate::nn::kernels::samples::assert_moments;
 
-/// A layer that reads an output of another.
+/// A layer that reads the output of another.
 #[derive(Debug)]
 pub(super) struct Layer {
     pub(super) geometry: Geometry,
@@ -16,18 +16,18 @@ pub(super) struct Layer {
     pub(super) weights: Vec<f32>,
 }
 
-/// What a forward sweep gives.
+/// The result of a forward sweep.
 pub(super) struct Responses {
     pub(super) response: Vec<f32>,
     pub(super) sums: ChannelSums,
     pub(super) formed: Formed,
 }
 
-/// What a backward sweep is asked for.
+/// The options of a backward sweep.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
     pub(super) reading: Reading,
-    /// How the gradient to the source is taken back; none where it is left as it is.
+    /// How the gradient to the source is propagated back; none if it is left as it is.
     pub(super) through: Option<Through>,
     pub(super) measured: bool,
 }
@@ -40,7 +40,7 @@ pub(super) struct Given<'a> {
     pub(super) extra: Option<&'a [f32]>,
 }
 
-/// What a backward sweep gives.
+/// The result of a backward sweep.
 #[derive(Debug, PartialEq)]
 pub(super) struct Gradients {
     pub(super) weights: Vec<f32>,
@@ -61,7 +61,7 @@ impl Layer {
         Layer { geometry, source: Output::new(of, relu, has_shortcut, seed), weights }
     }
 
-    /// Where the responses stand.
+    /// Where the memory of the responses ends.
     pub(super) fn of(&self) -> Activation {
         Activation { shape: self.geometry.output(), ..self.source.of }
     }
@@ -136,7 +136,7 @@ impl Layer {
                 let towards = Towards { weights: &turned, gradient: &mut to_source, extra, masked };
                 self.source.read(part, wanted.reading, |mut source| {
                     if let Source::Response(unformed) = &mut source {
-                        // It has been measured on the way forward.
+                        // It has been measured in the forward pass.
                         unformed.sums = None;
                     }
                     let job = Backward { gradient: &gradient, response: &response, spread, source };
@@ -166,7 +166,7 @@ impl Layer {
     }
 }
 
-/// Layers and batches; of every layer the kernel, the stride, and channels in and out.
+/// Layers and batches; for every layer the kernel, the stride, and input and output channels.
 pub(super) fn layers(inputs: &[usize]) -> impl Strategy<Value = (Geometry, usize)> {
     let kinds = prop::sample::select(vec![(3_usize, 1_usize), (3, 2), (1, 1), (1, 2)]);
     let inputs = prop::sample::select(inputs.to_vec());
@@ -176,7 +176,7 @@ pub(super) fn layers(inputs: &[usize]) -> impl Strategy<Value = (Geometry, usize
     (kinds, 1_usize..8, width, inputs, outputs, images).prop_map(
         |((kernel, stride), height, width, inputs, outputs, images)| {
             let (height, width) = (height.next_multiple_of(stride), width.next_multiple_of(stride));
-            // Wide images are few and low, which saves the reference time.
+            // Wide images are few and have few rows, which saves time for the reference.
             let (height, images) =
                 if width > 12 { (height.min(4), images.min(19)) } else { (height, images) };
             (Geometry::new(kernel, stride, Shape::new(height, width, inputs), outputs), images)
@@ -233,7 +233,7 @@ proptest! {
         let (to_weights, to_source) = layer.expected_gradients(&to_response);
         let ways: Vec<Option<Through>> = layer.source.ways().into_iter().map(Some).chain([None]).collect();
         for through in ways {
-            // What is left as it is has one reader.
+            // A gradient left as it is has one reader.
             let extra = (has_extra && through.is_some()).then_some(extra.as_slice());
             let mut whole = to_source.clone();
             whole.iter_mut().zip(extra.unwrap_or_default()).for_each(|(dx, extra)| *dx += f64::from(*extra));

@@ -1,4 +1,4 @@
-//! Sweeps without weights: forming, pooling, shortcuts, and their gradients.
+//! Tests sweeps without weights: forming, pooling, shortcuts, and their gradients.
 
 use proptest::prelude::*;
 

@@ -1,10 +1,10 @@
-//! Forming outputs.
+//! Tests of forming outputs.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// An output that is formed.
+/// An output to form.
 struct Forming {
     layout: Layout,
     relu: bool,
@@ -50,7 +50,7 @@ impl Forming {
         let normalised = self.normalised(set);
         self.layout.map(|i, _| {
             let sum = normalised[i] + self.shortcut.as_ref().map_or(-0.0, |shortcut| shortcut[i]);
-            // ReLU hides nothing: what is not known to be below zero stays, NaN and a negative zero among it.
+            // ReLU keeps everything that is not below zero, including NaN and negative zero.
             if self.relu && sum < 0.0 { 0.0 } else { sum }
         })
     }
@@ -107,7 +107,7 @@ proptest! {
     ) {
         let mut forming = Forming::new(layout, relu, has_shortcut, seed);
         if !has_shortcut {
-            // A channel without anything but zeros where there are images.
+            // A channel with only zeros in used lanes.
             let dead = dead.index(layout.channels);
             forming.response = layout.map(|i, c| match i % LANES < layout.images && c == dead {
                 true => 0.0,
@@ -154,7 +154,7 @@ fn relu_hides_neither_nan_nor_infinity_and_zeros_of_both_signs_are_counted() {
         let forming = |relu: bool| Forming {
             layout: PIXEL,
             relu,
-            // Times one and minus nothing leaves everything as it is.
+            // Scale one and shift minus zero change nothing.
             scale: vec![1.0; 2],
             shift: vec![-0.0; 2],
             response: [ODD, [1.0; LANES]].concat(),
@@ -178,7 +178,7 @@ fn relu_hides_neither_nan_nor_infinity_and_zeros_of_both_signs_are_counted() {
 
 #[test]
 fn whatever_is_not_finite_shows_in_the_sum_of_an_output() {
-    // Whoever reads the sums looks there to find that something is not finite.
+    // Non-finite values are detected in these sums.
     for set in InstructionSet::available() {
         for (odd, place) in odd_places() {
             let mut forming = Forming::new(PIXEL, false, false, 1);

@@ -1,13 +1,13 @@
-//! Taking gradients back.
+//! Tests of propagating gradients back.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// A gradient that is taken back through ReLU.
+/// A gradient to propagate back through ReLU.
 struct Masking {
     layout: Layout,
-    /// 0: where an output is positive; 1: where the output that is formed again is; 2: everywhere.
+    /// 0: where an output is positive; 1: where the recomputed output is; 2: everywhere.
     kind: i32,
     gradient: Vec<f32>,
     extra: Option<Vec<f32>>,
