@@ -1,5 +1,5 @@
-//! Networks behind one object-safe face: the trainer drives any compiled shape through [`Network`] and never
-//! sees dfdx. [`build`] finds the compiled shape for a lane; [`topology`] describes it without building.
+//! Networks behind one object-safe trait: the trainer drives any compiled shape through [`Network`] and never sees
+//! dfdx. [`build`] finds the compiled shape for a lane; [`topology`] describes it without building.
 
 use std::sync::Once;
 
@@ -37,11 +37,11 @@ pub trait Network {
     /// Its layers and blocks.
     fn topology(&self) -> &Topology;
 
-    /// What a step gives of its layers and blocks, in this order.
+    /// The metrics that a step returns for its layers and blocks, in this order.
     fn metrics(&self) -> Vec<Metric>;
 
-    /// Makes one update on a batch. Where forward or backward give a NaN or infinity, the update is left out and
-    /// running statistics are put back, so that the network stays that of the last sound step.
+    /// Makes one update on a batch. If the forward or backward pass gives a NaN or infinity, the update is skipped and
+    /// running statistics are restored, so that the network stays that of the last valid step.
     fn train_step(&mut self, batch: &Batch, learning_rate: f64, wanted: Wanted) -> StepResult;
 
     /// Computes loss and errors on a batch without changing anything, running statistics included.
@@ -53,20 +53,20 @@ pub trait Network {
     /// Every parameter and buffer with the names, order and layout of the state dict of the PyTorch reference.
     fn state(&self) -> Vec<NamedTensor>;
 
-    /// Takes the values of [`Network::state`] back. Every tensor must be there with its shape; on an error
+    /// Restores the values of [`Network::state`]. Every tensor must be there with its shape; on an error
     /// nothing is changed.
     fn load_state(&mut self, state: &[NamedTensor]) -> Result<(), ModelError>;
 
-    /// What the optimiser remembers between steps: `optimizer.updates` and, for each parameter,
+    /// The optimiser's state between steps: `optimizer.updates` and, for each parameter,
     /// `optimizer.first_moment.<name>` (SGD: the momentum buffer) and `optimizer.second_moment.<name>`.
     fn optimizer_state(&self) -> Vec<NamedTensor>;
 
-    /// Takes the values of [`Network::optimizer_state`] back, so that training goes on as if never stopped.
+    /// Restores the values of [`Network::optimizer_state`], so that training goes on as if never stopped.
     /// On an error nothing is changed.
     fn load_optimizer_state(&mut self, state: &[NamedTensor]) -> Result<(), ModelError>;
 }
 
-/// The statistics that a step is to give beside its loss.
+/// The statistics that a step should return besides its loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Every layer's and block's scalars.
@@ -75,33 +75,33 @@ pub struct Wanted {
     pub histograms: bool,
 }
 
-/// What a training step gives.
+/// The result of a training step.
 #[derive(Clone, Debug, Default)]
 pub struct StepResult {
     /// Mean cross-entropy of the batch before the update, in nats.
     pub loss: f32,
     /// Images of the batch classified wrongly before the update.
     pub wrong: usize,
-    /// The values of [`Network::metrics`], where wanted.
+    /// The values of [`Network::metrics`], if wanted.
     pub statistics: Values,
-    /// The histograms of every layer, where wanted: values of [`HISTOGRAMS`].
+    /// The histograms of every layer, if wanted: values of [`HISTOGRAMS`].
     pub histograms: Values,
-    /// Where a NaN or infinity showed first; looked for in every step.
+    /// Where a NaN or infinity occurred first; checked in every step.
     pub non_finite: Option<NonFinite>,
-    /// Milliseconds that went to statistics outside the operations themselves.
+    /// Milliseconds spent on statistics outside the operations themselves.
     pub statistics_ms: f64,
 }
 
-/// Where a NaN or infinity showed first.
+/// Where a NaN or infinity occurred first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NonFinite {
-    /// The first layer in the order of the pass; none where only the loss is not finite.
+    /// The first layer in the order of the pass; none if only the loss is not finite.
     pub layer: Option<LayerIdx>,
     /// The pass.
     pub pass: Pass,
 }
 
-/// What an evaluation of a batch gives.
+/// The result of an evaluation of a batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Evaluation {
     /// Sum over the batch of the cross-entropy, in nats.
@@ -110,7 +110,7 @@ pub struct Evaluation {
     pub wrong: usize,
 }
 
-/// A tensor by name, as it stands in a checkpoint.
+/// A tensor with its name, as in a checkpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedTensor {
     /// The state dict's name: `layer1.0.conv1.weight`.
@@ -138,16 +138,16 @@ pub fn catalogue() -> Vec<ArchitectureEntry> {
 /// Describes a lane's network without building it.
 ///
 /// # Errors
-/// Says what is compiled in where the lane's architecture, depth, width, shortcut or the images' shape is not.
+/// If the lane's architecture, depth, width, shortcut or the images' shape is not compiled in; says what is.
 pub fn topology(lane: &Lane, input: ImageShape, classes: usize) -> Result<Topology, ModelError> {
     (architectures::find(&lane.architecture)?.topology)(lane, input, classes)
 }
 
 /// Builds the network of a lane with weights drawn from `seed` and an optimiser that has made no step.
 ///
-/// Weights are He-normal (He et al. 2015b): standard deviation sqrt(2 / fan-in). Each tensor is drawn from a
-/// random stream of its own name, so that networks which differ only in their shortcuts start alike.
-/// `threads`, at least 1, are those that a step of this network may use; results don't depend on it.
+/// Weights are He-normal (He et al. 2015b): standard deviation sqrt(2 / fan-in). Each tensor is drawn from a random
+/// stream of its own, by name, so that networks which differ only in their shortcuts start alike. `threads`, at least
+/// 1, is how many a step of this network may use; results don't depend on it.
 ///
 /// # Errors
 /// As [`topology`].
@@ -166,12 +166,12 @@ pub fn build(
 }
 
 /// Keeps dfdx from starting threads. It multiplies the head's matrices with as many as rayon's pool has, and asking for
-/// their number starts one a core, which then has nothing to do: these products are far below the size from which they
-/// are split. A pool of the thread that makes it starts none, and with one thread nothing is ever handed to it.
+/// their number starts one per core, which would have nothing to do: these products are far below the size from which
+/// they are split. A pool that uses the current thread starts none, and with one thread it is never given work.
 fn start_no_threads() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // An error says that there is a pool already, which is as good.
+        // An error means that there already is a pool, which is fine.
         let _ = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global();
     });
 }

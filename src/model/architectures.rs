@@ -1,5 +1,5 @@
-//! The architectures by name: an explicit list, one file an architecture. Knows of each only what a lane
-//! needs to be checked, described and built.
+//! The architectures by name: an explicit list, one file per architecture. Knows only what is needed to check, describe
+//! and build a lane.
 
 use crate::experiment::{ArchitectureEntry, Lane, Optimizer};
 use crate::model::{ModelError, Network};
@@ -10,11 +10,11 @@ mod resnet;
 
 /// An architecture: three functions, so that a new one is one file and one line of [`ALL`].
 pub(super) struct Architecture {
-    /// What the parser of experiments must know of it.
+    /// What the parser of experiments needs to know about it.
     pub(super) entry: fn() -> ArchitectureEntry,
     /// Describes a lane's network without building it.
     pub(super) topology: fn(&Lane, ImageShape, usize) -> Result<Topology, ModelError>,
-    /// Builds a lane's network for a topology that this architecture has described.
+    /// Builds a lane's network for a topology described by this architecture.
     pub(super) build: Build,
 }
 

@@ -47,7 +47,7 @@ impl<const C: usize> Block<C> {
         self.second.entries(into);
     }
 
-    /// Lists its tensors in the state dict's order, to write to.
+    /// Lists its tensors in the state dict's order, mutable.
     pub(super) fn entries_mut<'a>(&'a mut self, into: &mut Vec<EntryMut<'a>>) {
         self.first.entries_mut(into);
         self.second.entries_mut(into);
@@ -105,8 +105,8 @@ impl<const IN: usize, const OUT: usize> Transition<IN, OUT> {
         context: &Context,
     ) -> Result<Features<HO, WO, OUT, T>, CpuError> {
         let shared = (!matches!(self.shortcut, Shortcut::None)).then(|| x.shared());
-        // The first layer forms the block's input, which the shortcut then finds in memory. The tape goes along
-        // the one and then the other, so that backward the first layer comes last and adds both gradients up.
+        // The first layer forms the block's input, which the shortcut then finds in memory. The tape records the branch
+        // first and then the shortcut, so that in the backward pass the first layer comes last and adds both gradients.
         let inner = self.first.forward::<H, W, HO, WO, T>(x, true, None, None, context)?;
         let (inner, mut tape) = inner.split_tape();
         let shortcut = match (&mut self.shortcut, shared) {
@@ -139,7 +139,7 @@ impl<const IN: usize, const OUT: usize> Transition<IN, OUT> {
         }
     }
 
-    /// Lists its tensors in the state dict's order, to write to.
+    /// Lists its tensors in the state dict's order, mutable.
     pub(super) fn entries_mut<'a>(&'a mut self, into: &mut Vec<EntryMut<'a>>) {
         self.first.entries_mut(into);
         self.second.entries_mut(into);

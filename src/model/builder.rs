@@ -8,7 +8,7 @@ use crate::model::parameter::{Parameter, Role};
 use crate::topology::{Block, Topology};
 use crate::units::{BlockIdx, LayerIdx};
 
-/// What the layers of one network are made from.
+/// Builds the parameters of the layers of one network.
 #[derive(Debug)]
 pub struct Builder {
     device: Cpu,
@@ -17,14 +17,14 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder on a device of its own that reuses the memory of tensors.
+    /// A builder with its own device, which reuses the memory of tensors.
     pub fn new(topology: Topology, seed: u64) -> Builder {
         let device = Cpu::default();
         device.enable_cache();
         Builder { device, topology, seed }
     }
 
-    /// The network's device and topology, once its layers are made.
+    /// The network's device and topology, after its layers are built.
     pub(super) fn finish(self) -> (Cpu, Topology) {
         (self.device, self.topology)
     }
@@ -62,7 +62,7 @@ impl Builder {
         Parameter::new(&self.device, shape, values, name, layer, role)
     }
 
-    /// A layer's weights, He-normal, drawn row-major in the order in which they lie in memory.
+    /// A layer's weights, He-normal, drawn in memory order (row-major).
     pub(super) fn weights<S: Shape>(
         &self,
         shape: S,

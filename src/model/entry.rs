@@ -1,20 +1,20 @@
-//! What a network holds, tensor by tensor, in the order of the state dict.
+//! The tensors of a network, in the order of the state dict.
 
 use crate::model::parameter::AnyParameter;
 use crate::nn::ops::Running;
 
 /// A parameter, or a batch norm's running statistics with its name.
 pub(super) enum Entry<'a> {
-    /// Trained.
+    /// A trained parameter.
     Parameter(&'a dyn AnyParameter),
-    /// Moved by each batch.
+    /// Running statistics, updated by each batch.
     Running(&'a str, &'a Running),
 }
 
-/// The same, to write to.
+/// The same, mutable.
 pub(super) enum EntryMut<'a> {
-    /// Trained.
+    /// A trained parameter.
     Parameter(&'a mut dyn AnyParameter),
-    /// Moved by each batch.
+    /// Running statistics, updated by each batch.
     Running(&'a str, &'a mut Running),
 }

@@ -1,9 +1,9 @@
-//! What can be wrong with a lane or with a state that is read back.
+//! Errors of lanes, and of states that are restored.
 
 use crate::experiment::Shortcut;
 use crate::units::ImageShape;
 
-/// A network cannot be described, built or filled.
+/// Why a network cannot be described, built or loaded.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
@@ -52,7 +52,7 @@ pub enum ModelError {
         /// The lane's.
         found: Shortcut,
     },
-    /// The number of classes makes no sense.
+    /// The number of classes is not valid.
     #[error("expected 2 to 256 classes, found {found}")]
     Classes {
         /// The data set's.
@@ -64,7 +64,7 @@ pub enum ModelError {
         /// Its name.
         name: String,
     },
-    /// A state has a tensor that the network has not.
+    /// A state has a tensor that the network lacks.
     #[error(
         "found a tensor {name:?} in the state, which the network has not: is it a state of another network?"
     )]

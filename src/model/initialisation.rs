@@ -1,5 +1,5 @@
-//! Initial weights: He-normal, from a random stream for each tensor's name, so that networks which differ in
-//! their shortcuts alone start from bit-identical weights.
+//! Initial weights: He-normal, from a random stream for each tensor's name, so that networks which differ only in their
+//! shortcuts start from bit-identical weights.
 
 use rand_distr::{Distribution, StandardNormal};
 use sha2::{Digest, Sha256};
@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use crate::model::{NamedTensor, TensorData};
 use crate::random;
 
-/// Draws `length` values with mean 0 and standard deviation sqrt(2 / `fan_in`) (He et al. 2015b, equation 10):
-/// the gain of ReLU over the inputs that each output sums.
+/// Draws `length` values with mean 0 and standard deviation sqrt(2 / `fan_in`) (He et al. 2015b, equation 10): the gain
+/// of ReLU, by the number of inputs summed for each output.
 pub(super) fn he_normal(seed: u64, name: &str, length: usize, fan_in: usize) -> Vec<f32> {
     let mut stream = random::stream(seed, &format!("weights/{name}"), 0);
     let deviation = (2.0 / fan_in as f64).sqrt();

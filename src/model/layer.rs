@@ -9,10 +9,10 @@ use crate::model::parameter::{Parameter, Role};
 use crate::nn::ops::{self, Context, Features, Norm, Running};
 use crate::units::{BlockIdx, LayerIdx};
 
-/// The output of a network: a row of class scores an image.
+/// The output of a network: a row of class scores per image.
 pub(super) type Logits<T> = Tensor<(usize, usize), f32, Cpu, T>;
 
-/// A convolution without bias and the batch norm behind it.
+/// A convolution without bias and the batch norm after it.
 #[derive(Debug)]
 pub(super) struct ConvolutionNorm<const KERNEL: usize, const STRIDE: usize, const IN: usize, const OUT: usize>
 {
@@ -53,8 +53,8 @@ impl<const KERNEL: usize, const STRIDE: usize, const IN: usize, const OUT: usize
         })
     }
 
-    /// Computes `f(batch_norm(convolution(x)) + shortcut)`, f being ReLU where `relu`, else nothing. `block` is the
-    /// one whose addition this is.
+    /// Computes `f(batch_norm(convolution(x)) + shortcut)`, where f is ReLU if `relu`, else the identity. `block` is
+    /// the block that the addition belongs to.
     pub(super) fn forward<
         const H: usize,
         const W: usize,
@@ -91,7 +91,7 @@ impl<const KERNEL: usize, const STRIDE: usize, const IN: usize, const OUT: usize
         ]);
     }
 
-    /// Lists its tensors in the state dict's order, to write to.
+    /// Lists its tensors in the state dict's order, mutable.
     pub(super) fn entries_mut<'a>(&'a mut self, into: &mut Vec<EntryMut<'a>>) {
         into.extend([
             EntryMut::Parameter(&mut self.weights),
@@ -139,13 +139,13 @@ impl<const IN: usize> Head<IN> {
         into.extend([Entry::Parameter(&self.weights), Entry::Parameter(&self.bias)]);
     }
 
-    /// Lists its tensors in the state dict's order, to write to.
+    /// Lists its tensors in the state dict's order, mutable.
     pub(super) fn entries_mut<'a>(&'a mut self, into: &mut Vec<EntryMut<'a>>) {
         into.extend([EntryMut::Parameter(&mut self.weights), EntryMut::Parameter(&mut self.bias)]);
     }
 }
 
-/// The name of the batch norm behind a convolution: `conv1` has `bn1`, `downsample.0` has `downsample.1`.
+/// The name of the batch norm after a convolution: `conv1` has `bn1`, `downsample.0` has `downsample.1`.
 fn norm_name(convolution: &str) -> String {
     match convolution.rsplit_once("conv") {
         Some((block, number)) => format!("{block}bn{number}"),

@@ -1,5 +1,5 @@
-//! The statistics of a step: what the operations have recorded, and what is read off the weights and their
-//! gradients around the update.
+//! The statistics of a step: what the operations have recorded, and what is measured of the weights and their gradients
+//! around the update.
 
 use dfdx::tensor::{Cpu, CpuError, Gradients};
 
@@ -14,13 +14,13 @@ use crate::statistics::{Moments, Products, Sums, histogram};
 use crate::topology::{Layer, ShortcutKind, Topology};
 use crate::units::LayerIdx;
 
-/// What a step does to a layer's weights.
+/// Measurements of a layer's weights in a step.
 #[derive(Clone, Debug, Default)]
 struct LayerWeights {
     gradient: Sums,
-    /// Numbers of the gradient that are NaN or infinite.
+    /// The number of NaN or infinite values in the gradient.
     non_finite: u64,
-    /// Whether a gradient of any parameter of the layer, bias and batch norm included, is not finite.
+    /// Whether a gradient of any parameter of the layer, including bias and batch norm, is not finite.
     broken_gradient: bool,
     /// Whether a parameter of the layer is not finite after the update.
     broken_update: bool,
@@ -31,7 +31,7 @@ struct LayerWeights {
     histograms: Option<(Histogram, Histogram)>,
 }
 
-/// What a step does to the weights of every layer.
+/// Measurements of the weights of every layer in a step.
 #[derive(Clone, Debug)]
 pub(super) struct Weights(Vec<LayerWeights>);
 
@@ -62,7 +62,7 @@ impl Weights {
         Ok(Weights(layers))
     }
 
-    /// Takes what the update has done to each parameter; without one, the weights are measured as they are.
+    /// Adds the changes of each parameter by the update; without an update, the weights are measured as they are.
     pub(super) fn after(
         &mut self,
         set: InstructionSet,
@@ -88,14 +88,14 @@ impl Weights {
     }
 }
 
-/// What there is to tell of a parameter that no update changes, because its gradient, or another's, is not finite.
+/// The measurements of a parameter that is not updated, because its gradient, or another's, is not finite.
 fn unchanged(set: InstructionSet, values: &[f32]) -> Change {
     let largest = values.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
     let before = sums(set, values).squares;
     Change { before, change: 0.0, largest: [largest, f32::NAN], is_finite: true }
 }
 
-/// Where a NaN or infinity showed first: in forward, else in the loss, else in backward.
+/// Where a NaN or infinity occurred first: in the forward pass, else in the loss, else in the backward pass.
 pub(super) fn first_non_finite(record: &Record, loss: f32, weights: &Weights) -> Option<NonFinite> {
     let forward = |layer: &&LayerIdx| record.layers[layer.0].broken_forward;
     let backward =
@@ -110,19 +110,19 @@ pub(super) fn first_non_finite(record: &Record, loss: f32, weights: &Weights) ->
     Some(NonFinite { layer: Some(layer), pass: Pass::Backward })
 }
 
-/// What a step tells of a layer.
+/// The measurements of a layer in a step.
 struct Seen<'a> {
     record: &'a LayerRecord,
     weights: &'a LayerWeights,
     layer: &'a Layer,
 }
 
-/// How a metric of a layer is told of what was seen.
+/// Computes a metric of a layer from its measurements.
 type OfLayer = fn(&Seen<'_>) -> f32;
-/// The same of a block.
+/// Computes a metric of a block.
 type OfBlock = fn(&Products) -> f32;
 
-/// The metrics of a layer and how each is told, in the order in which they are logged.
+/// The metrics of a layer and how each is computed, in the order in which they are logged.
 const OF_LAYERS: &[(Metric, OfLayer)] = &[
     (known::ACTIVATION_MEAN, |seen| seen.record.output.mean()),
     (known::ACTIVATION_STD, |seen| seen.record.output.std()),
@@ -150,7 +150,7 @@ const OF_LAYERS: &[(Metric, OfLayer)] = &[
 const OF_BLOCKS: &[(Metric, OfBlock)] =
     &[(known::BRANCH_RATIO, Products::ratio), (known::BRANCH_COSINE, Products::cosine)];
 
-/// The metrics of a network's steps; those of blocks only where blocks have shortcuts.
+/// The metrics of a network's steps; those of blocks only if blocks have shortcuts.
 pub(super) fn metrics(topology: &Topology) -> Vec<Metric> {
     let residual = topology.blocks.iter().any(|block| block.shortcut != ShortcutKind::None);
     let of_blocks = OF_BLOCKS.iter().filter(|_| residual).map(|(metric, _)| *metric);
@@ -179,7 +179,7 @@ pub(super) fn values(record: &Record, weights: &Weights, topology: &Topology) ->
     values
 }
 
-/// The histograms of every layer, taken out of what was measured: the values of [`HISTOGRAMS`].
+/// The histograms of every layer, moved out of the measurements: the values of [`HISTOGRAMS`].
 pub(super) fn histograms(record: &mut Record, weights: &mut Weights) -> Values {
     let activations = record.layers.iter_mut().map(|layer| std::mem::take(&mut layer.histogram)).collect();
     let both = weights.0.iter_mut().map(|layer| layer.histograms.take().unwrap_or_default());

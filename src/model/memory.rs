@@ -1,5 +1,5 @@
-//! What the training of a network keeps in memory, reckoned from its topology. Knows what the operations keep and
-//! for how long; a test holds it against what they take.
+//! Estimates the memory for training a network from its topology. Knows what the operations keep and for how long; a
+//! test compares it with what they take.
 
 use std::collections::BTreeSet;
 
@@ -10,33 +10,34 @@ use crate::nn::sweeps;
 use crate::topology::{LayerKind, ShortcutKind, Topology};
 use crate::units::ImageShape;
 
-/// Bytes of a number.
+/// The bytes of a number.
 const NUMBER: u64 = size_of::<f32>() as u64;
 
-/// Gradients of one shape that are there at a time on the way back: that of a layer's output, and that of what it
-/// has read. The third where a shortcut's gradient waits takes the memory of an output that is used up.
+/// How many gradients of one shape exist at a time in the backward pass: that of a layer's output, and that of its
+/// input. A third, of a pending shortcut, reuses the memory of an output no longer needed.
 const GRADIENTS: u64 = 2;
 
-/// The memory that a network takes while it is trained, in bytes.
+/// The memory that a network takes in training, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// What a step keeps from forward to backward: the images and every layer's response, in bundles, and the
-    /// outputs that shortcuts read or change.
+    /// What a step keeps from the forward to the backward pass: the images and every layer's response, in bundles, and
+    /// the outputs that shortcuts read or change.
     pub activations: u64,
-    /// The gradients of activations, of which a few are there at a time.
+    /// The gradients of activations, of which a few exist at a time.
     pub gradients: u64,
-    /// Weights as the kernels read them, and the gradients of weights by part of the batch.
+    /// Weights as the kernels read them, and the gradients of weights for each part of the batch.
     pub weights: u64,
     /// The working memory of the threads.
     pub scratch: u64,
     /// Parameters and their gradients.
     pub parameters: u64,
-    /// What the optimiser remembers.
+    /// The optimiser's state.
     pub remembered: u64,
 }
 
 impl Memory {
-    /// What a network of this topology takes to train on batches of so many images, a step using so many threads.
+    /// The memory for training a network of this topology on batches of `batch` images, with `threads` threads in a
+    /// step.
     pub fn of(topology: &Topology, batch: usize, optimizer: &Optimizer, threads: usize) -> Memory {
         let geometries = convolutions(topology);
         let scratch = geometries.iter().map(|geometry| sweeps::scratch(*geometry)).max().unwrap_or(0);
@@ -58,12 +59,12 @@ impl Memory {
         }
     }
 
-    /// What comes out of the network's pool of buffers.
+    /// The part from the network's pool of buffers.
     pub fn pool(self) -> u64 {
         self.activations + self.gradients + self.weights
     }
 
-    /// All of it.
+    /// The total.
     pub fn total(self) -> u64 {
         self.pool() + self.scratch + self.parameters + self.remembered
     }
@@ -101,7 +102,7 @@ fn activations(topology: &Topology, batch: usize) -> u64 {
     let convolutions = topology.layers.iter().filter(|layer| layer.kind != LayerKind::Head);
     let responses = convolutions.map(|layer| bundled(layer.output, batch)).sum::<u64>();
     let mut outputs = 0;
-    // What a block reads is kept for its shortcut; blocks' outputs have been counted, but not the stem's.
+    // A block's input is kept for its shortcut; outputs of blocks have been counted, but not the stem's.
     let mut input_is_kept = false;
     for block in &topology.blocks {
         let Some(output) = block.layers.first().map(|layer| topology.layers[layer.0].output) else {
@@ -109,7 +110,7 @@ fn activations(topology: &Topology, batch: usize) -> u64 {
         };
         let own = match block.shortcut {
             ShortcutKind::None => 0,
-            // Where the shortcut is not the input itself, its memory is free once it has been added.
+            // If the shortcut is not the input itself, its memory is released after the addition.
             ShortcutKind::Identity | ShortcutKind::ZeroPadding | ShortcutKind::Projection => 1,
         };
         if own > 0 && !input_is_kept {

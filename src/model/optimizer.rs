@@ -1,8 +1,8 @@
-//! The optimisers over parameters of any shape, and what they remember of each. dfdx's own hide it, so that it
-//! could not stand in a checkpoint; the rules are theirs, and computed by a kernel that measures on the way.
+//! The optimisers over parameters of any shape, and their state for each. dfdx's own hide their state, so that it could
+//! not be in a checkpoint; the rules are dfdx's, computed by a kernel that also measures.
 //!
 //! The semantics are PyTorch's: L2 decay is added to the gradient of every parameter, batch norm included;
-//! the momentum buffer `v = momentum v + g` holds no learning rate, which multiplies it at each step.
+//! the momentum buffer `v = momentum v + g` does not include the learning rate, which multiplies it at each step.
 
 use dfdx::tensor::{Cpu, CpuError, Gradients};
 
@@ -11,7 +11,7 @@ use crate::model::parameter::AnyParameter;
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::update::{Change, Rule, update};
 
-/// An update rule and what it remembers.
+/// An update rule and its state.
 #[derive(Debug)]
 pub(super) struct Optimizer {
     settings: experiment::Optimizer,
@@ -21,7 +21,7 @@ pub(super) struct Optimizer {
 }
 
 impl Optimizer {
-    /// An optimiser of parameters of these lengths that has made no update.
+    /// An optimiser for parameters of these lengths, before the first update.
     pub(super) fn new(settings: &experiment::Optimizer, lengths: &[usize]) -> Optimizer {
         let has_second = !matches!(settings, experiment::Optimizer::Sgd { .. });
         let second = |length| if has_second { length } else { 0 };
@@ -29,7 +29,7 @@ impl Optimizer {
         Optimizer { settings: settings.clone(), memory, updates: 0 }
     }
 
-    /// Makes one update of every parameter; gives what it has done to each.
+    /// Makes one update of every parameter; returns the changes of each.
     pub(super) fn update(
         &mut self,
         set: InstructionSet,
@@ -52,12 +52,12 @@ impl Optimizer {
         self.updates
     }
 
-    /// Sets the updates made, for a state that is read back.
+    /// Sets the updates made, when restoring a state.
     pub(super) fn set_updates(&mut self, updates: i64) {
         self.updates = updates;
     }
 
-    /// What is remembered of each parameter, in their order: `(kind, values)`.
+    /// The state of each parameter, in their order: `(kind, values)`.
     pub(super) fn memory(&self, parameter: usize) -> impl Iterator<Item = (&'static str, &[f32])> {
         let kinds = ["first_moment", "second_moment"];
         self.memory[parameter]
@@ -67,7 +67,7 @@ impl Optimizer {
             .map(|(b, kind)| (kind, &b[..]))
     }
 
-    /// The same, to write to.
+    /// The same, mutable.
     pub(super) fn memory_mut(
         &mut self,
         parameter: usize,

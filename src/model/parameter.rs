@@ -1,5 +1,5 @@
-//! A trainable tensor with its name. Layers hold [`Parameter`]s of compile-time shapes; what runs over all of
-//! them (optimiser, state, statistics) sees them as [`AnyParameter`], so that it is compiled once.
+//! A trainable tensor with its name. Layers hold [`Parameter`]s of compile-time shapes; code that handles all of them
+//! (optimiser, state, statistics) uses [`AnyParameter`], so that it is compiled once.
 
 use dfdx::shapes::{HasShape, Shape};
 use dfdx::tensor::{Cpu, CpuError, Gradients, Tensor, TensorFromVec};
@@ -7,10 +7,10 @@ use dfdx::tensor::{Cpu, CpuError, Gradients, Tensor, TensorFromVec};
 use crate::nn::ops::storage::{self, Buffer};
 use crate::units::LayerIdx;
 
-/// What a parameter is to its layer.
+/// The role of a parameter in its layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// The weights of a convolution or linear layer: those that the statistics of the layer are of.
+    /// The weights of a convolution or linear layer: the ones in the layer's statistics.
     Weight,
     /// A bias, or a batch norm's scale or shift.
     Other,
@@ -27,7 +27,7 @@ pub(super) struct Parameter<S: Shape> {
 }
 
 impl<S: Shape> Parameter<S> {
-    /// A parameter of the values given, which fill `shape` row-major.
+    /// A parameter with these values, which fill `shape` row-major.
     pub(super) fn new(
         device: &Cpu,
         shape: S,
@@ -48,19 +48,19 @@ pub(super) trait AnyParameter {
     /// The layer it belongs to.
     fn layer(&self) -> LayerIdx;
 
-    /// What it is to its layer.
+    /// Its role in its layer.
     fn role(&self) -> Role;
 
-    /// Its shape as it lies in memory.
+    /// Its shape in memory.
     fn shape(&self) -> Vec<usize>;
 
     /// Its values, row-major.
     fn values(&self) -> &[f32];
 
-    /// Its values to write to.
+    /// Its values, mutable.
     fn values_mut(&mut self) -> &mut [f32];
 
-    /// The gradient with respect to it; zeros where nothing has contributed.
+    /// The gradient with respect to it; zeros if nothing has contributed.
     fn gradient<'g>(&self, gradients: &'g mut Gradients<f32, Cpu>) -> Result<&'g Buffer, CpuError>;
 }
 

@@ -1,6 +1,5 @@
-//! Stages: rows of blocks of one shape. A stage's type holds the side and channels of what it reads and
-//! gives, so that a network whose stages do not fit together does not compile; how many blocks a stage has is
-//! chosen at run time.
+//! Stages: rows of blocks of one shape. A stage's type has the side and channels of its input and output, so that a
+//! network whose stages do not fit together does not compile; the number of blocks is chosen at run time.
 //!
 //! Three stages that fit together:
 //!
@@ -24,8 +23,8 @@
 //! const _: () = HalvingStage::<16, 8, 8, 16>::FITS;
 //! ```
 //!
-//! Without the second, the first gives 16x16 pixels of 8 channels to one that reads 8x8 of 16, which does not
-//! compile (E0308):
+//! Without the second, the first passes 16x16 pixels of 8 channels to one that reads 8x8 of 16, which does not compile
+//! (E0308):
 //!
 //! ```compile_fail
 //! # use dfdx::tensor::CpuError;
@@ -83,7 +82,7 @@ impl<const SIDE: usize, const C: usize> Stage<SIDE, C> {
         self.blocks.iter().for_each(|block| block.entries(into));
     }
 
-    /// Lists its tensors in the state dict's order, to write to.
+    /// Lists its tensors in the state dict's order, mutable.
     pub(super) fn entries_mut<'a>(&'a mut self, into: &mut Vec<EntryMut<'a>>) {
         self.blocks.iter_mut().for_each(|block| block.entries_mut(into));
     }
@@ -100,8 +99,8 @@ pub struct HalvingStage<const SIDE: usize, const C: usize, const HALF: usize, co
 impl<const SIDE: usize, const C: usize, const HALF: usize, const DOUBLE: usize>
     HalvingStage<SIDE, C, HALF, DOUBLE>
 {
-    /// Does not compile unless the side is halved and the channels are doubled; every network that is built
-    /// asks for it.
+    /// Does not compile unless the side is halved and the channels are doubled; evaluated for every network that is
+    /// built.
     pub const FITS: () = {
         assert!(HALF * 2 == SIDE, "a halving stage halves the side");
         assert!(C * 2 == DOUBLE, "a halving stage doubles the channels");
@@ -131,7 +130,7 @@ impl<const SIDE: usize, const C: usize, const HALF: usize, const DOUBLE: usize>
         self.rest.entries(into);
     }
 
-    /// Lists its tensors in the state dict's order, to write to.
+    /// Lists its tensors in the state dict's order, mutable.
     pub(super) fn entries_mut<'a>(&'a mut self, into: &mut Vec<EntryMut<'a>>) {
         self.first.entries_mut(into);
         self.rest.entries_mut(into);

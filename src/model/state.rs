@@ -1,4 +1,4 @@
-//! A network's tensors by name, in the layout of PyTorch's state dict, and back.
+//! Converts a network's tensors to named ones in the layout of PyTorch's state dict, and back.
 
 use crate::model::entry::{Entry, EntryMut};
 use crate::model::optimizer::Optimizer;
@@ -14,7 +14,7 @@ pub(super) fn parameters<'a>(entries: &'a [Entry<'_>]) -> impl Iterator<Item = &
     })
 }
 
-/// The parameters among the entries, to write to.
+/// The parameters among the entries, mutable.
 pub(super) fn parameters_mut<'a>(
     entries: &'a mut [EntryMut<'_>],
 ) -> impl Iterator<Item = &'a mut dyn AnyParameter> {
@@ -35,7 +35,7 @@ pub(super) fn running(entries: &[Entry<'_>]) -> Vec<Running> {
         .collect()
 }
 
-/// Puts running statistics back that [`running`] gave.
+/// Restores running statistics that [`running`] returned.
 pub(super) fn restore_running(entries: &mut [EntryMut<'_>], saved: Vec<Running>) {
     let all = entries.iter_mut().filter_map(|entry| match entry {
         EntryMut::Running(_, running) => Some(&mut **running),
@@ -61,7 +61,7 @@ pub(super) fn of_model(entries: &[Entry<'_>]) -> Vec<NamedTensor> {
     state
 }
 
-/// What the optimiser remembers.
+/// The optimiser's state.
 pub(super) fn of_optimizer(optimizer: &Optimizer, entries: &[Entry<'_>]) -> Vec<NamedTensor> {
     let mut state = vec![scalar("optimizer.updates".to_owned(), optimizer.updates())];
     for (index, parameter) in parameters(entries).enumerate() {
@@ -73,7 +73,7 @@ pub(super) fn of_optimizer(optimizer: &Optimizer, entries: &[Entry<'_>]) -> Vec<
     state
 }
 
-/// Checks that a state has the tensors of `expected`, no more, each of its shape and type.
+/// Checks that a state has exactly the tensors of `expected`, each with its shape and type.
 pub(super) fn check(state: &[NamedTensor], expected: &[NamedTensor]) -> Result<(), ModelError> {
     for wanted in expected {
         let name = || wanted.name.clone();
@@ -89,7 +89,7 @@ pub(super) fn check(state: &[NamedTensor], expected: &[NamedTensor]) -> Result<(
     }
 }
 
-/// Fills the entries from a state that [`check`] has passed.
+/// Loads the entries from a state checked by [`check`].
 pub(super) fn load_model(entries: &mut [EntryMut<'_>], state: &[NamedTensor]) {
     for entry in entries {
         match entry {
@@ -109,7 +109,7 @@ pub(super) fn load_model(entries: &mut [EntryMut<'_>], state: &[NamedTensor]) {
     }
 }
 
-/// Fills the optimiser from a state that [`check`] has passed.
+/// Loads the optimiser from a state checked by [`check`].
 pub(super) fn load_optimizer(optimizer: &mut Optimizer, entries: &[Entry<'_>], state: &[NamedTensor]) {
     if let Some(updates) = find_scalar(state, "optimizer.updates") {
         optimizer.set_updates(updates);
@@ -136,7 +136,7 @@ fn scalar(name: String, value: i64) -> NamedTensor {
     NamedTensor { name, shape: Vec::new(), data: TensorData::I64(vec![value]) }
 }
 
-/// Type, shape and length, in which two tensors must agree.
+/// Type, shape and length, which must be equal for two tensors.
 fn describe(tensor: &NamedTensor) -> String {
     let (kind, length) = match &tensor.data {
         TensorData::F32(values) => ("f32", values.len()),
@@ -145,8 +145,8 @@ fn describe(tensor: &NamedTensor) -> String {
     format!("{length} {kind} of shape {:?}", tensor.shape)
 }
 
-/// The order of axes that turns memory's layout into PyTorch's: convolutions from height, width, in, out to
-/// out, in, height, width; others as they are.
+/// The order of axes that converts the memory layout to PyTorch's: convolutions from height, width, in, out to out, in,
+/// height, width; others unchanged.
 fn torch_index(shape: &[usize]) -> (Vec<usize>, impl Fn(usize) -> usize) {
     let convolution = match *shape {
         [height, width, inputs, outputs] => Some([height, width, inputs, outputs]),
@@ -170,7 +170,7 @@ fn in_torch_layout(name: String, shape: &[usize], values: &[f32]) -> NamedTensor
     NamedTensor { name, shape, data: TensorData::F32(data) }
 }
 
-/// Copies a tensor of the state to where it lies in memory.
+/// Copies a tensor of the state to its place in memory.
 fn fill(state: &[NamedTensor], name: &str, shape: &[usize], into: &mut [f32]) {
     if let Some(NamedTensor { data: TensorData::F32(values), .. }) = find(state, name) {
         let (_, index) = torch_index(shape);
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn convolutions_are_turned_to_out_in_height_width() {
-        // Height 1, width 3, two inputs, two outputs; each value spells its indices: width, input, output.
+        // Height 1, width 3, two inputs, two outputs; the digits of each value are its indices: width, input, output.
         let memory: Vec<f32> = [0, 1, 2]
             .iter()
             .flat_map(|w| [0, 1].map(|i| [0, 1].map(|o| (100 * w + 10 * i + o) as f32)))

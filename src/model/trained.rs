@@ -1,4 +1,4 @@
-//! A model with its optimiser: what happens in a training step and in an evaluation, whatever the architecture.
+//! A model with its optimiser: training steps and evaluations, for any architecture.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ use crate::topology::Topology;
 
 /// An architecture's compiled network, without optimiser.
 pub(super) trait Model {
-    /// Computes the logits of images, NHWC, and records how on a tape.
+    /// Computes the logits of images, NHWC, and records the operations on a tape.
     fn trace(
         &mut self,
         device: &Cpu,
@@ -45,18 +45,18 @@ pub(super) trait Model {
     /// Its tensors in the state dict's order.
     fn entries(&self) -> Vec<Entry<'_>>;
 
-    /// Its tensors in the state dict's order, to write to.
+    /// Its tensors in the state dict's order, mutable.
     fn entries_mut(&mut self) -> Vec<EntryMut<'_>>;
 }
 
-/// Makes a compiled network.
+/// Constructs a compiled network.
 pub(super) type Make = fn(&Builder) -> Result<Box<dyn Model>, CpuError>;
 
 /// Why operations on the device cannot fail: its errors are wrong lengths and, unless memory runs out, which
 /// aborts, nothing else.
 const INFALLIBLE: &str = "shapes are types, and lengths are checked where batches and states come in";
 
-/// Steps after which the device's unused buffers go back to the system, among them those of other batch sizes.
+/// Steps after which the device's unused buffers, such as those of other batch sizes, are released.
 const STEPS_BETWEEN_CLEANINGS: u64 = 256;
 
 /// A model with its optimiser.
@@ -73,8 +73,7 @@ pub(super) struct Trained {
 }
 
 impl Trained {
-    /// A network that has made no step. `threads`, at least 1, are those that a step of it may use; results
-    /// don't depend on it.
+    /// A network before its first step. `threads`, at least 1, is how many a step may use; results don't depend on it.
     pub(super) fn new(
         make: Make,
         builder: Builder,
@@ -98,7 +97,7 @@ impl Trained {
         }
     }
 
-    /// How a pass is made, on this network's threads and memory.
+    /// The context of a pass, with this network's threads and memory.
     fn context(&self, normalisation: Normalisation, recorder: Option<Recorder>) -> Context {
         Context {
             instructions: self.instructions,
@@ -120,7 +119,7 @@ impl Trained {
         assert!(batch.labels.iter().all(known), "labels are below the number of classes");
     }
 
-    /// Computes the loss, its gradients and what the operations have measured on their way.
+    /// Computes the loss, its gradients and the measurements of the operations.
     fn forward_and_backward(&mut self, batch: &Batch, wanted: Wanted) -> Result<Passes, CpuError> {
         let (layers, blocks) = (self.topology.layers.len(), self.topology.blocks.len());
         let recorder = Recorder::new(layers, blocks, wanted.scalars, wanted.histograms);
@@ -142,7 +141,7 @@ impl Trained {
     }
 }
 
-/// What forward and backward give.
+/// The results of the forward and backward pass.
 struct Passes {
     loss: f32,
     wrong: usize,
@@ -255,12 +254,12 @@ impl Network for Trained {
 
 impl Drop for Trained {
     fn drop(&mut self) {
-        // The cache would keep the memory of every tensor that is dropped after it.
+        // Otherwise the cache would keep the memory of every tensor dropped after this.
         self.device.disable_cache();
     }
 }
 
-/// Whether the first of the largest logits is not the label's; NaN anywhere is wrong.
+/// Whether the first of the largest logits is not the label's; any NaN counts as wrong.
 fn is_wrong(logits: &[f32], label: u8) -> bool {
     let label = usize::from(label);
     let own = logits[label];

@@ -1,6 +1,6 @@
 //! Residual and plain networks of 6n+2 layers (He et al. 2015, section 4.2): a 3x3 stem, three stages of n
 //! blocks whose channels double and whose side halves from stage to stage, global average pooling and a
-//! linear head. Plain and residual ones differ in the shortcuts alone.
+//! linear head. Plain and residual ones differ only in the shortcuts.
 
 use crate::experiment::{ArchitectureEntry, Lane, Optimizer, Shortcut};
 use crate::model::architectures::Architecture;
@@ -13,7 +13,7 @@ use crate::units::ImageShape;
 mod body;
 mod shape;
 
-/// The line of the registry.
+/// The entry in the registry.
 pub(super) const ARCHITECTURE: Architecture = Architecture { entry, topology, build };
 
 /// Weight layers that one more block in each stage adds.
@@ -85,7 +85,7 @@ mod tests {
 
     const SGD: Optimizer = Optimizer::Sgd { learning_rate: 0.05, momentum: 0.9, weight_decay: 1e-4 };
 
-    /// The bytes that a network takes from its pool in a few steps and evaluations, and what was reckoned.
+    /// The bytes that a network takes from its pool in a few steps and evaluations, and the estimate.
     fn pool(shortcut: Shortcut, depth: usize, width: usize, side: usize, images: usize) -> (u64, u64) {
         let lane = Lane { name: "lane".into(), architecture: "resnet".into(), depth, width, shortcut };
         let input = ImageShape { channels: 1, height: side, width: side };
@@ -105,8 +105,8 @@ mod tests {
         (network.buffers.bytes() as u64, reckoned)
     }
 
-    /// A free buffer serves for anything smaller, so that some of what is reckoned by size is not needed; the less
-    /// the deeper the network.
+    /// A free buffer can be used for anything smaller, so that the estimate by size is slightly too high; less so for
+    /// deeper networks.
     #[test]
     fn the_memory_that_is_reckoned_is_what_a_network_takes() {
         for shortcut in [Shortcut::None, Shortcut::Identity, Shortcut::Projection] {

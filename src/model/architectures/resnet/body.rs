@@ -1,4 +1,4 @@
-//! The network itself, over the shapes that are compiled in.
+//! The network itself, for the compiled shapes.
 
 use dfdx::tensor::{Cpu, CpuError, NoneTape, OwnedTape, Tape};
 
@@ -10,7 +10,7 @@ use crate::model::trained::{Make, Model};
 use crate::nn::ops::{Context, Features};
 use crate::units::LayerIdx;
 
-/// The maker of the compiled network for images of `channels` and `side` and for a base `width`.
+/// The constructor of the compiled network for images of `channels` and `side` and for a base `width`.
 pub(super) fn compiled(channels: usize, side: usize, width: usize) -> Option<Make> {
     macro_rules! registry {
         ($($channels:literal x $side:literal $half:literal $quarter:literal {

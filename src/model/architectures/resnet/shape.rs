@@ -8,7 +8,7 @@ use crate::units::{BlockIdx, ImageShape, LayerIdx};
 /// The number of stages; each but the first halves the side and doubles the channels.
 const STAGES: usize = 3;
 
-/// Describes a lane whose depth, width and input have been checked.
+/// Describes a lane with checked depth, width and input.
 pub(super) fn topology(lane: &Lane, input: ImageShape, classes: usize) -> Topology {
     let mut draft = Draft { layers: Vec::new(), blocks: Vec::new(), shape: input, depth: 0 };
     draft.stem(lane.width);
@@ -22,11 +22,11 @@ pub(super) fn topology(lane: &Lane, input: ImageShape, classes: usize) -> Topolo
     Topology { input, classes, layers: draft.layers, blocks: draft.blocks }
 }
 
-/// A topology while it grows from the input on.
+/// A topology under construction, from the input on.
 struct Draft {
     layers: Vec<Layer>,
     blocks: Vec<Block>,
-    /// The shape that the next layer is given.
+    /// The input shape of the next layer.
     shape: ImageShape,
     /// The layers so far that count toward the depth.
     depth: usize,
@@ -84,7 +84,7 @@ impl Draft {
         });
     }
 
-    /// Adds a square convolution without bias and the batch norm behind it.
+    /// Adds a square convolution without bias and the batch norm after it.
     fn convolution(
         &mut self,
         name: String,
