@@ -1,5 +1,5 @@
 //! Run folders and their logs: written once, append-only, and read back as the events that were written.
-//! The format stands in `docs/RUN_LOG.md`. Knows neither who emits the events nor who folds them.
+//! The format is described in `docs/RUN_LOG.md`. Knows neither what emits the events nor what folds them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -56,21 +56,21 @@ pub use summary::{LaneSummary, RunSummary, State};
 pub use trash::{Discarded, TRASH, discard, restore, run_path};
 pub use writer::LogWriter;
 
-/// Why a run could not be written, found or read. A message says its cause itself, which is why no field is a `source`:
-/// whoever writes out a chain of errors would say it again.
+/// Why a run could not be written, found or read. Messages include their cause, so no field is a `source`: a printed
+/// chain of errors would repeat it.
 #[derive(Debug, thiserror::Error)]
 pub enum RunLogError {
-    /// The file system refused.
+    /// A file system operation failed.
     #[error("could not {action} {}: {cause}", shown(path))]
     Io {
-        /// What was tried: `"read"`, `"create"`.
+        /// The operation: `"read"`, `"create"`.
         action: &'static str,
-        /// On what.
+        /// The file or folder.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         cause: io::Error,
     },
-    /// Written by a version of a later format.
+    /// The file has a later format.
     #[error(
         "{}: expected log format {FORMAT_VERSION} or older, found {found}; read it with a newer skiplane",
         shown(path)
@@ -89,38 +89,38 @@ pub enum RunLogError {
         /// What was expected and what was found.
         reason: String,
     },
-    /// No run goes by that name.
+    /// There is no run of that name.
     #[error("no run `{}` in {}{}", printable(name), shown(root), near_names(near))]
     NotFound {
-        /// What was asked for.
+        /// The name given.
         name: String,
-        /// Where it was looked for.
+        /// The folder of runs.
         root: PathBuf,
-        /// Ids that look like it.
+        /// Similar ids.
         near: Vec<String>,
     },
-    /// The folder of runs holds none.
+    /// The folder of runs is empty.
     #[error("no run in {} yet; `skiplane train` makes one, `--runs DIR` looks elsewhere", shown(root))]
     Empty {
-        /// Where it was looked for.
+        /// The folder of runs.
         root: PathBuf,
     },
-    /// There are not so many runs.
+    /// There are not that many runs.
     #[error("latest~{back}: expected more than {back} runs in {}, found {count}", shown(root))]
     TooFew {
         /// How many before the latest.
         back: usize,
-        /// Where it was looked for.
+        /// The folder of runs.
         root: PathBuf,
-        /// The runs that there are.
+        /// The number of runs.
         count: usize,
     },
-    /// Several ids hold that.
+    /// Several ids contain the name.
     #[error("`{}` is part of the ids of several runs: {}; give more of it", printable(name), candidates.join(", "))]
     Ambiguous {
-        /// What was asked for.
+        /// The name given.
         name: String,
-        /// The ids that hold it.
+        /// The ids that contain it.
         candidates: Vec<String>,
     },
 }

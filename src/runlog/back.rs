@@ -1,4 +1,4 @@
-//! The lines of a log from its end backwards.
+//! Reads the lines of a log backwards from its end.
 
 use std::fs::File;
 use std::io;
@@ -16,12 +16,12 @@ pub(super) struct LinesBack<'a> {
     /// Where `bytes` begin in the file.
     start: u64,
     bytes: Vec<u8>,
-    /// Bytes of `bytes` that were not handed out: whole lines at their end, whose newlines are among them.
+    /// The length of the part of `bytes` not yet returned: whole lines at its end, with their newlines.
     left: usize,
 }
 
 impl<'a> LinesBack<'a> {
-    /// Of the first `length` bytes of a file; what stands behind the last newline among them is no line.
+    /// Lines in the first `length` bytes of a file; anything after the last newline among them is not a line.
     pub(super) fn new(file: &'a File, length: u64) -> io::Result<LinesBack<'a>> {
         let mut lines = LinesBack { file, start: length, bytes: Vec::new(), left: 0 };
         loop {
@@ -29,7 +29,7 @@ impl<'a> LinesBack<'a> {
                 lines.left = at + 1;
                 return Ok(lines);
             }
-            // What was read is torn, and of no use.
+            // What was read is a torn line, and is skipped.
             (lines.bytes, lines.left) = (Vec::new(), 0);
             if !lines.fill()? {
                 return Ok(lines);
@@ -37,12 +37,12 @@ impl<'a> LinesBack<'a> {
         }
     }
 
-    /// Where the last line ends that was not handed out.
+    /// The end of the last line not yet returned.
     pub(super) fn end(&self) -> u64 {
         self.start + self.left as u64
     }
 
-    /// The line before those that were handed out, without its newline; none at the beginning, or where it is too long.
+    /// The line before those already returned, without its newline; none at the beginning, or if it is too long.
     pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
         loop {
             let Some(newline) = self.left.checked_sub(1) else {
@@ -63,7 +63,7 @@ impl<'a> LinesBack<'a> {
         }
     }
 
-    /// Reads what stands before; false at the beginning.
+    /// Reads the preceding chunk; false at the beginning.
     fn fill(&mut self) -> io::Result<bool> {
         let count = self.start.min(CHUNK as u64) as usize;
         let mut bytes = vec![0; count];

@@ -1,11 +1,11 @@
-//! Reads the small files of a run's folder whole, in as few system calls as can be, and never more of one than it may
-//! hold: a folder may come from anywhere.
+//! Reads the small files of a run's folder whole, in as few system calls as possible, and no more than a bound: a
+//! folder may come from anywhere.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Read at first; nearly every such file is shorter.
+/// The bytes of the first read; nearly every such file is shorter.
 const FIRST: usize = 8 << 10;
 
 /// The content of a file of at most `most` bytes.
@@ -21,7 +21,7 @@ pub(super) fn read_bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
             Err(e) => return Err(e),
         };
         length += count;
-        // Less than asked for is all there is of a file.
+        // A short read means the end of the file.
         if length < room {
             content.truncate(length);
             return Ok(content);
@@ -34,8 +34,8 @@ pub(super) fn read_bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Opens without waiting, since a pipe in a file's place would keep a reader for ever, and without following a link in
-/// its place, which may lead anywhere.
+/// Opens without blocking, since a pipe in place of the file would block a reader forever, and without following a
+/// link, which may lead anywhere.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -50,7 +50,7 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     })
 }
 
-/// What stands in the place of a file or folder.
+/// The kind of what is in place of a file or folder.
 pub fn kind(metadata: &fs::Metadata) -> &'static str {
     let kind = metadata.file_type();
     if kind.is_symlink() {

@@ -1,4 +1,4 @@
-//! Events of formats 1 and 2, which knew one kind of network and its statistics, as events of today.
+//! Translates events of formats 1 and 2, which knew one kind of network and its statistics, to the current events.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -13,13 +13,13 @@ use crate::structure::Structure;
 use crate::topology::Topology;
 use crate::units::{LayerIdx, Step};
 
-/// The last of these formats.
+/// The latest of these formats.
 pub(super) const LAST_VERSION: u32 = 2;
 
 /// The kinds of events that are no longer written.
 pub(super) const KINDS: &[&str] = &["step_finished", "histograms_taken", "evaluation_finished"];
 
-/// What these formats measured.
+/// The metrics of these formats.
 const METRICS: &[Metric] = &[
     known::LOSS,
     known::ERROR,

@@ -1,5 +1,5 @@
-//! Reads events in any form that JSON has for them. What metrics a record may have values of, and of which shape these
-//! are, its lane has declared before it.
+//! Parses events in any JSON form. The metrics of a record and the shapes of their values must have been declared by
+//! its lane before.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -48,7 +48,7 @@ impl<'de> Member<'de> for Event<'_> {
     }
 }
 
-/// What stands under a kind: step, time, and what the kind has.
+/// The content of a kind: step, time, and the kind's own fields.
 #[derive(Deserialize)]
 struct Body<T> {
     step: Option<Step>,
@@ -60,7 +60,7 @@ struct Body<T> {
     of: T,
 }
 
-/// The kind has nothing more.
+/// The kind has no fields of its own.
 #[derive(Deserialize)]
 struct Nothing {}
 
@@ -87,8 +87,8 @@ fn started<E: Error>(value: serde_json::Value) -> Result<RunEvent, E> {
     Ok(RunEvent { step: step.unwrap_or_default(), time, kind: Kind::LaneStarted(of) })
 }
 
-/// The step, values and time of a record; of a `step_finished`, whose values stand beside its step, where nothing was
-/// declared.
+/// The step, values and time of a record; without declarations those of a `step_finished`, whose values are next to its
+/// step.
 struct Measured<'a> {
     known: Option<&'a Declared>,
 }
@@ -151,8 +151,8 @@ impl<'de> Visitor<'de> for Measured<'_> {
     }
 }
 
-/// Values of the metrics that a function finds by their names; others are passed over. Where at least one is needed,
-/// there must not be others alone.
+/// Values of the metrics that a function finds by name; others are skipped. If at least one is needed, it is an error
+/// to find only others.
 struct ValuesOf<F> {
     find: F,
     needs_one: bool,
@@ -196,7 +196,7 @@ impl<'de, F: Fn(&str) -> Option<Metric>> Visitor<'de> for ValuesOf<F> {
     }
 }
 
-/// The value of a metric of a shape.
+/// Parses the value of a metric of a shape.
 struct ValueOf(Shape);
 
 impl<'de> DeserializeSeed<'de> for ValueOf {
@@ -212,7 +212,7 @@ impl<'de> DeserializeSeed<'de> for ValueOf {
     }
 }
 
-/// Lists, however they are nested, one after the other.
+/// Flattens lists, however they are nested.
 struct Flat<'a, T>(&'a mut Vec<T>, PhantomData<T>);
 
 impl<'de, T: FromScalar<'de>> Flat<'_, T> {
@@ -223,7 +223,7 @@ impl<'de, T: FromScalar<'de>> Flat<'_, T> {
     }
 }
 
-/// What lists may end in.
+/// The innermost items of lists.
 trait FromScalar<'de>: Deserialize<'de> {
     fn of_number(number: f64) -> Option<Self>;
     fn of_text(text: &str) -> Option<Self>;

@@ -1,4 +1,4 @@
-//! A run's folder: its id, what stands in it, and how it is created so that no two runs share one.
+//! A run's folder: its id, its files, and how it is created so that no two runs share one.
 
 use std::env::consts::{ARCH, OS};
 use std::fs;
@@ -17,21 +17,21 @@ use crate::event::FORMAT_VERSION;
 use crate::experiment::Experiment;
 use crate::units::LaneIdx;
 
-/// Ids tried before giving up: as many runs of one name can start in one second.
+/// Ids tried before giving up: the most runs of one name that can start within a second.
 const ATTEMPTS: u32 = 100;
-/// What names of files begin with that are not in their place yet.
+/// The prefix of the names of temporary files.
 const UNFINISHED: &str = ".tmp";
-/// What such names begin with in a run's folder: those of this process, and those of indexes.
+/// Such prefixes in a run's folder: that of this process, and that of indexes.
 const LITTER: [&str; 3] = [UNFINISHED, ".status.json.new", ".index-"];
 /// Characters of the name that go into the id.
 const NAME_LENGTH: usize = 40;
 
-/// What is told of a run when its folder is created.
+/// What must be known of a run when its folder is created.
 #[derive(Clone, Debug)]
 pub struct NewRun<'a> {
     /// The experiment's name: the stem of its file, or what the user called the run.
     pub name: &'a str,
-    /// The experiment as resolved.
+    /// The checked experiment.
     pub experiment: &'a Experiment,
     /// The vector instructions that the kernels chose.
     pub instruction_set: String,
@@ -48,19 +48,19 @@ pub struct NewRun<'a> {
 pub struct RunFolder {
     path: PathBuf,
     manifest: Manifest,
-    /// Its handle, where the run trains in this process.
+    /// Its handle, if the run trains in this process.
     home: Option<Arc<Home>>,
 }
 
 impl RunFolder {
-    /// The file that holds the experiment as resolved.
+    /// The file of the checked experiment.
     pub const EXPERIMENT: &'static str = "experiment.toml";
     /// The folder of checkpoints.
     pub const CHECKPOINTS: &'static str = "checkpoints";
 
     /// Creates a folder of its own for a new run under `root`, with `experiment.toml`, `run.json` and an
-    /// empty folder of checkpoints. The id is the start in UTC and the name, `20261123-121610-quick`; a
-    /// number is added where that is taken.
+    /// empty folder of checkpoints. The id is the start in UTC and the name, `20261123-121610-quick`; a number is added
+    /// if that is taken.
     ///
     /// # Errors
     /// Where a folder or file cannot be created.
@@ -98,7 +98,7 @@ impl RunFolder {
             RunLogError::malformed(&folder.path.join(Manifest::FILE), format!("cannot be JSON: {e}"))
         })?;
         json.push(b'\n');
-        // Last, because a folder is a run from the moment that it holds a run.json.
+        // Last, because a folder counts as a run as soon as it has a run.json.
         folder.write_new(Manifest::FILE, &json)?;
         sync_folder(root).map_err(RunLogError::io("put on the disk", root))?;
         Ok(folder)
@@ -107,12 +107,12 @@ impl RunFolder {
     /// Opens the folder of a run.
     ///
     /// # Errors
-    /// Where it holds no readable `run.json` of this format.
+    /// If it has no readable `run.json` of this format.
     pub fn open(path: &Path) -> Result<RunFolder, RunLogError> {
         Ok(RunFolder { path: path.to_owned(), manifest: Manifest::read(path)?, home: None })
     }
 
-    /// Holds the folder open from now on: where it is moved, its files are still reached.
+    /// Keeps the folder open from now on, so that its files are still reached if it is moved.
     ///
     /// # Errors
     /// Where it cannot be opened.
@@ -121,24 +121,24 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Removes the files that a process left unfinished that was killed. Only who holds the lock of the run may. An index
-    /// that somebody else is about to write is none to be sorry for.
+    /// Removes the temporary files of a killed process. Requires the lock of the run. It may also remove an index that
+    /// another process is writing, which is harmless.
     pub fn tidy(&self) {
         remove_files(self.reach(), &LITTER);
         remove_files(&self.checkpoints(), &[UNFINISHED]);
     }
 
-    /// The folder, as it was named.
+    /// The folder's path, as given.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A path by which its files are reached: through the handle where it is held, else as it was named.
+    /// A path by which its files are reached: through the handle if it is open, else as given.
     pub fn reach(&self) -> &Path {
         self.home.as_ref().map_or(&self.path, |home| home.path())
     }
 
-    /// A text in which the folder's files are called as its user knows them, and not by the handle.
+    /// A message with paths through the handle replaced by those that the user knows.
     pub fn named(&self, text: &str) -> String {
         match &self.home {
             Some(home) => text.replace(&*home.path().to_string_lossy(), &self.path.to_string_lossy()),
@@ -161,13 +161,13 @@ impl RunFolder {
         self.reach().join(RunFolder::CHECKPOINTS)
     }
 
-    /// A checkpoint by the name that its record gives it; none where that leads out of the folder of checkpoints.
+    /// The path of a checkpoint by the name in its record; none if that leads out of the folder of checkpoints.
     pub fn checkpoint(&self, name: &str) -> Option<PathBuf> {
         let (folder, file) = name.split_once('/')?;
         (folder == RunFolder::CHECKPOINTS && is_file_name(file)).then(|| self.checkpoints().join(file))
     }
 
-    /// The log of a lane; none where the run has no such lane.
+    /// The log of a lane; none if the run has no such lane.
     pub fn log(&self, lane: LaneIdx) -> Option<PathBuf> {
         self.manifest.lanes.get(lane.0).map(|lane| self.reach().join(&lane.log))
     }
@@ -182,7 +182,7 @@ impl RunFolder {
         Ok(created.kept_in(self.home.clone()))
     }
 
-    /// Opens the log of a lane to go on with it after its first `length` bytes; its next record has at least the number
+    /// Opens the log of a lane for appending after its first `length` bytes; its next record has at least the number
     /// `next`.
     ///
     /// # Errors
@@ -201,10 +201,10 @@ impl RunFolder {
         LogReader::open(&self.existing_log(lane)?)
     }
 
-    /// The experiment as resolved.
+    /// The checked experiment.
     ///
     /// # Errors
-    /// Where `experiment.toml` cannot be read or is none.
+    /// If `experiment.toml` cannot be read or is not valid.
     pub fn experiment(&self) -> Result<Experiment, RunLogError> {
         let path = self.path.join(RunFolder::EXPERIMENT);
         let text = fs::read_to_string(&path).map_err(RunLogError::io("read", &path))?;
@@ -223,7 +223,7 @@ impl RunFolder {
     }
 }
 
-/// Removes the files of a folder whose names begin so. What cannot be removed is in nobody's way.
+/// Removes the files of a folder whose names have a prefix. Errors are ignored.
 fn remove_files(folder: &Path, beginnings: &[&str]) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -234,7 +234,7 @@ fn remove_files(folder: &Path, beginnings: &[&str]) {
     }
 }
 
-/// The id before it is known whether it is taken.
+/// The id to try first.
 fn run_id(started: Timestamp, name: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
     let name: String = name.chars().map(safe).take(NAME_LENGTH).collect();
@@ -243,7 +243,7 @@ fn run_id(started: Timestamp, name: &str) -> String {
     if name.is_empty() { time.to_string() } else { format!("{time}-{name}") }
 }
 
-/// Creates a folder that did not exist, with a number behind its name where needed.
+/// Creates a new folder, with a number appended to its name if needed.
 fn create_exclusively(root: &Path, id: &str) -> Result<(String, PathBuf), RunLogError> {
     for attempt in 1..=ATTEMPTS {
         let id = if attempt == 1 { id.to_owned() } else { format!("{id}-{attempt}") };

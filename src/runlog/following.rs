@@ -1,4 +1,4 @@
-//! Whether the file that a log is read from has grown, was cut, or is another by now.
+//! Checks whether the file of a log that is being read has grown, was truncated, or was replaced.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -10,7 +10,7 @@ use super::bounded::open;
 use super::reader::{LogReader, Position};
 use super::record::{TRAILER, written_checksum};
 
-/// What is known of a file since it was last looked at.
+/// What was known of a file when it was last checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen {
     device: u64,
@@ -19,19 +19,19 @@ pub(super) struct Seen {
     modified: (i64, i64),
 }
 
-/// What another look at a file found.
+/// What checking a file again found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// Nothing that was not read.
+    /// Nothing new.
     Nothing,
-    /// The source stands at the reader's position, and there is more to be read.
+    /// There is more to read; the source is at the reader's position.
     More,
-    /// It is another file than before, or shorter than what was read of it.
+    /// It was replaced by another file, or is shorter than what was read.
     Replaced(String),
 }
 
 impl Seen {
-    /// Opens a log and puts it to a position in it.
+    /// Opens a log and seeks to a position in it.
     pub(super) fn open(path: &Path, position: &Position) -> Result<(File, Seen), RunLogError> {
         let file = open_file(path).map_err(RunLogError::io("open", path))?;
         let mut file =
@@ -50,15 +50,14 @@ impl Seen {
     }
 }
 
-/// Opens a file; none where it is something else.
+/// Opens a file; none if it is not a regular file.
 fn open_file(path: &Path) -> io::Result<Option<File>> {
     let file = open(path)?;
     Ok(file.metadata()?.is_file().then_some(file))
 }
 
 impl Position {
-    /// Says why a file cannot be the one that was read up to here, if so: it is shorter, or the last record ends
-    /// elsewhere.
+    /// Why a file cannot be the one that was read up to here, if so: it is shorter, or another record ends here.
     fn is_elsewhere(&self, file: &mut File) -> io::Result<Option<String>> {
         let length = file.metadata()?.len();
         if length < self.offset {
@@ -79,8 +78,8 @@ impl Position {
 }
 
 impl LogReader<File> {
-    /// Looks by the path whether there is more than was read. The file is opened anew for it, because a network file
-    /// system tells of another machine's writing only then. A file that is not there may come back.
+    /// Checks the path for more to read. The file is reopened, because only then does a network file system show what
+    /// another machine wrote. A missing file may come back.
     pub(super) fn look_again(&mut self) -> io::Result<Look> {
         let mut file = match open_file(&self.path) {
             Ok(Some(file)) => file,
@@ -105,7 +104,7 @@ impl LogReader<File> {
         if let Some(reason) = self.position.is_elsewhere(&mut file)? {
             return Ok(Look::Replaced(reason));
         }
-        // What was torn is read again: its writer may have cut it off and written something else.
+        // A torn record is read again: its writer may have removed it and written something else.
         file.seek(SeekFrom::Start(offset))?;
         self.forget_torn();
         (self.source, self.seen) = (file, seen);

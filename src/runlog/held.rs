@@ -1,31 +1,31 @@
-//! Records that wait to be written: what a lane's log will hold behind its end, seen from the lane's thread, which
-//! writes them when it can, and from the screen's, which may read them meanwhile.
+//! Records waiting to be written, which will follow the end of a lane's log. Shared by the lane's thread, which writes
+//! them when it can, and the screen's, which may read them meanwhile.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The most bytes that are held for a lane.
+/// The most bytes held for a lane.
 ///
-/// It is to bridge the time in which somebody makes room: a step's record is 4.3 KB with 20 layers and 21 KB with 110, so
-/// it holds 15,000 steps or 3,000; and a machine that trains has this much memory to spare for each of a few lanes.
+/// Bridges the time until somebody frees disk space: a step's record is 4.3 KB with 20 layers and 21 KB with 110, so it
+/// suffices for 15,000 or 3,000 steps; a training machine can spare this much memory for each of a few lanes.
 pub(super) const HELD: usize = 64 << 20;
 
-/// Records behind the end of a log, in order.
+/// Records that follow the end of a log, in order.
 #[derive(Debug, Default)]
 pub struct Held(Mutex<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
-    /// Where the first one will stand in the log.
+    /// The byte of the log at which the first one will begin.
     start: u64,
     records: VecDeque<Arc<[u8]>>,
     bytes: usize,
 }
 
 impl Held {
-    /// Adds a record that will stand behind the log's first `length` bytes and those that are held; gives its place,
-    /// or none where there is no room.
+    /// Adds a record that will follow the log's first `length` bytes and the held ones; returns its place, or none if
+    /// there is no room.
     pub(super) fn push(&self, length: u64, record: &[u8]) -> Option<Range<u64>> {
         let mut queue = self.lock();
         if queue.bytes + record.len() > HELD {
@@ -43,7 +43,7 @@ impl Held {
         self.lock().records.front().cloned()
     }
 
-    /// Removes the first record, which is in the log by now.
+    /// Removes the first record once it is in the log.
     pub(super) fn pop(&self) {
         let mut queue = self.lock();
         if let Some(record) = queue.records.pop_front() {
@@ -52,8 +52,8 @@ impl Held {
         }
     }
 
-    /// The part of a range of the log's bytes that is still held, and where it begins; the log itself holds what comes
-    /// before. The range begins and ends between records.
+    /// Where the held part of a range of the log's bytes begins, and that part; what comes before is in the log itself.
+    /// The range begins and ends between records.
     pub fn part_of(&self, range: &Range<u64>) -> (u64, Vec<u8>) {
         let queue = self.lock();
         let (mut at, mut from, mut bytes) = (queue.start, range.end, Vec::new());

@@ -1,5 +1,5 @@
-//! Holds the folder of a run that trains, by an open handle: what the process writes follows a folder that is moved, and
-//! never goes to another one that stands at its path, nor to one that would have to be made anew.
+//! Keeps an open handle to the folder of a training run: writes follow a folder that is moved, and never go to another
+//! folder at its path or to a recreated one.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,14 +12,15 @@ use rustix::io::{FdFlags, dup2, fcntl_setfd};
 
 use super::manifest::Manifest;
 
-/// A run's folder, held open.
+/// A run's folder, kept open.
 #[derive(Debug)]
 pub(super) struct Home {
     /// The path by which it was opened.
     given: PathBuf,
-    /// A path that leads through the handle, wherever the folder is by now; the given one where the system has none.
+    /// A path through the handle, wherever the folder has been moved; the given path where the system does not support
+    /// this.
     through: PathBuf,
-    /// Its `run.json`, by which a copy of it is known.
+    /// Its `run.json`, by which a copy of the folder is recognised.
     manifest: Vec<u8>,
     held: Mutex<Held>,
 }
@@ -28,7 +29,7 @@ pub(super) struct Home {
 struct Held {
     handle: OwnedFd,
     identity: (u64, u64),
-    /// The path at which it was seen last.
+    /// The path at which it was last seen.
     known: PathBuf,
 }
 
@@ -51,12 +52,12 @@ impl Home {
         &self.through
     }
 
-    /// Makes sure that what is written in the folder can be found again: that it still has a path. Gives the path where
-    /// that is another than at the last look. A copy at the path by which the folder was opened takes its place where
-    /// the folder itself is gone: it was mounted again, or restored.
+    /// Checks that the folder still has a path, so that what is written in it can be found. Returns the path if it has
+    /// changed since the last check. If the folder itself is gone, a copy at the original path, such as a remounted or
+    /// restored one, takes its place.
     ///
     /// # Errors
-    /// Where it has none: it was deleted, or its file system unmounted.
+    /// If it has none: it was deleted, or its file system unmounted.
     pub(super) fn check(&self) -> io::Result<Option<PathBuf>> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let is_here = |path: &Path| identity_of(path).is_ok_and(|found| found == held.identity);
@@ -71,7 +72,7 @@ impl Home {
         Ok(Some(held.known.clone()))
     }
 
-    /// Holds what stands at the given path from now on, where that is this run's folder, too.
+    /// Switches to the folder at the original path, if that is this run's folder, too.
     fn adopt(&self, held: &mut Held) -> io::Result<()> {
         let is_copy = fs::read(self.given.join(Manifest::FILE)).is_ok_and(|found| found == self.manifest);
         if !is_copy {
@@ -81,13 +82,13 @@ impl Home {
         }
         let folder = OwnedFd::from(File::open(&self.given)?);
         held.identity = identity_of(&self.given)?;
-        // The handle keeps its number, which stands in paths.
+        // The handle keeps its number, which is part of paths.
         dup2(folder, &mut held.handle)?;
         Ok(fcntl_setfd(&held.handle, FdFlags::CLOEXEC)?)
     }
 }
 
-/// The identity of what a path leads to.
+/// The identity of the file or folder at a path.
 fn identity_of(path: &Path) -> io::Result<(u64, u64)> {
     fs::metadata(path).map(|metadata| identity(&metadata))
 }

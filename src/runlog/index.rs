@@ -1,9 +1,9 @@
-//! The file beside a lane's log that spares reading the log: named parts of bytes, and how far the log is taken into
-//! them. It is never needed: whoever finds none, or one that does not fit, reads the log. Knows nothing of what the
-//! parts hold.
+//! The index: a file beside a lane's log that saves reading the log. It has named parts of bytes, and the position in
+//! the log up to which they were made. Without an index, or with one that does not fit, the log is read instead. Knows
+//! nothing of the content of the parts.
 //!
-//! Layout, in this machine's byte order: the magic, the length of the table and its CRC-32; the table (postcard); then
-//! the parts one after the other, each with its CRC-32 in the table. Written whole beside its place and moved there.
+//! Layout, in native byte order: the magic, the length of the table and its CRC-32; the table (postcard); then
+//! the parts one after the other, each with its CRC-32 in the table. Written to a temporary file that is then renamed.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Position;
 
-/// Says that this is an index, of which layout, and by whose byte order.
+/// Identifies an index, its layout and its byte order.
 const MAGIC: u64 = u64::from_be_bytes(*b"skidx\x00\x01\x0a");
 /// The longest table that is read.
 const MOST_TABLE: u64 = 4 << 20;
@@ -24,12 +24,12 @@ const MOST_PART: u64 = 1 << 30;
 /// Bytes of the log before the position that are compared.
 const ANCHOR: u64 = 4 << 10;
 
-/// What an index tells of itself.
+/// The header of an index.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct IndexHead {
-    /// What made the parts, in which version: another's are not taken.
+    /// What made the parts, and its version; those of others are rejected.
     pub maker: String,
-    /// Up to where the log is taken in.
+    /// The position in the log up to which the parts were made.
     pub position: Position,
 }
 
@@ -56,13 +56,13 @@ pub struct Index {
     parts: Vec<(String, Range<u64>, u32)>,
 }
 
-/// Where the index of a log stands.
+/// The path of the index of a log.
 pub fn index_of(log: &Path) -> PathBuf {
     log.with_extension("index")
 }
 
 impl Index {
-    /// Opens the index of a log; none where there is none, it is damaged, of another maker, or not of this log.
+    /// Opens the index of a log; none if it is missing, damaged, by another maker, or not for this log.
     pub fn open(log: &Path, maker: &str) -> Option<Index> {
         let path = index_of(log);
         let metadata = path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
@@ -93,12 +93,12 @@ impl Index {
         fits.then(|| Index { file: Mutex::new(file), head, parts: places })
     }
 
-    /// What it tells of itself.
+    /// Its header.
     pub fn head(&self) -> &IndexHead {
         &self.head
     }
 
-    /// The bytes of a part; none where it is missing or damaged.
+    /// The bytes of a part; none if it is missing or damaged.
     pub fn part(&self, name: &str) -> Option<Vec<u8>> {
         let (_, place, crc) = self.parts.iter().find(|(own, ..)| own == name)?;
         let mut file = self.file.lock().ok()?;
@@ -108,10 +108,10 @@ impl Index {
     }
 }
 
-/// Writes the index of a log in place of the one that is there; gives its length.
+/// Writes the index of a log, replacing an existing one; returns its length.
 ///
 /// # Errors
-/// Where the log cannot be read, or the folder not written to.
+/// If the log cannot be read, or the folder cannot be written to.
 pub fn write_index(log: &Path, head: IndexHead, parts: &[(String, Vec<u8>)]) -> io::Result<u64> {
     let anchors = anchors_of(log, head.position.offset())?;
     let place = |(name, bytes): &(String, Vec<u8>)| Place {
@@ -123,7 +123,7 @@ pub fn write_index(log: &Path, head: IndexHead, parts: &[(String, Vec<u8>)]) -> 
     let table = postcard::to_stdvec(&table).map_err(io::Error::other)?;
     let length = u32::try_from(table.len()).map_err(io::Error::other)?;
     let folder = log.parent().unwrap_or(Path::new("."));
-    // Whoever may read the log may read its index.
+    // The index has the permissions of the log.
     let permissions = log.metadata()?.permissions();
     let mut file = tempfile::Builder::new().prefix(".index-").permissions(permissions).tempfile_in(folder)?;
     file.write_all(&MAGIC.to_ne_bytes())?;
@@ -134,12 +134,12 @@ pub fn write_index(log: &Path, head: IndexHead, parts: &[(String, Vec<u8>)]) -> 
         file.write_all(bytes)?;
     }
     let written = file.as_file().metadata()?.len();
-    // Not waited for the disk: an index that a power failure tears does not fit and is made anew.
+    // Not synced: an index torn by a power failure is detected and rebuilt.
     file.persist(index_of(log)).map_err(|error| error.error)?;
     Ok(written)
 }
 
-/// CRC-32 of the first bytes of a log, and of the last ones before `end`: both stay as they are while a log grows.
+/// CRC-32 of the first bytes of a log, and of the last ones before `end`: both stay unchanged while a log grows.
 fn anchors_of(log: &Path, end: u64) -> io::Result<[u32; 2]> {
     let mut file = File::open(log)?;
     let mut anchor = |start: u64| {
@@ -151,7 +151,7 @@ fn anchors_of(log: &Path, end: u64) -> io::Result<[u32; 2]> {
 }
 
 fn read_exactly(file: &mut File, length: u64) -> io::Result<Vec<u8>> {
-    // No more than there is, whatever a damaged table says.
+    // No more than the file has, whatever a damaged table says.
     if length > file.metadata()?.len() {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }

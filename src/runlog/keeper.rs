@@ -1,6 +1,6 @@
-//! Keeps a lane's log, whatever becomes of the disk. Where a record cannot be written, it and those after it are held
-//! in memory, at the places that they will have, and written when that is possible again. What finds no room is
-//! counted, and the log then says so in its place; the last checkpoint and the lane's end are never given up.
+//! Keeps a lane's log despite disk errors. If a record cannot be written, it and those after it are held in memory, at
+//! the places they will have, and written when that is possible again. Records for which there is no room are counted,
+//! and the log then says so in their place; the last checkpoint and the lane's end are always kept.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,28 +13,28 @@ use super::held::{HELD, Held};
 use super::writer::{Found, LogWriter, serialise};
 use crate::event::{Kind, RecordsLost, RunEvent, Time};
 
-/// The time between two looks at the file, or attempts to write.
+/// The time between two checks of the file, or attempts to write.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long the end of a lane waits for a disk that takes nothing ...
+/// How long the end of a lane waits for a failing disk ...
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
-/// ... and how often it tries meanwhile.
+/// ... and the time between its attempts.
 const LAST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Orders that are kept to be written, though there is no room for what stands between them.
+/// The most orders that are kept when there is no room for the records between them.
 const ORDERS: u64 = 64;
 
 /// What records are written to.
 pub(super) trait Store {
-    /// Bytes of the whole records in it.
+    /// The length of its whole records in bytes.
     fn length(&self) -> u64;
 
-    /// Appends a whole record, and nothing where that fails.
+    /// Appends a whole record, or nothing on failure.
     fn write(&mut self, record: &[u8]) -> io::Result<()>;
 
-    /// Makes sure that what is written can be found again.
+    /// Checks that what is written can still be found.
     fn check(&mut self) -> io::Result<()>;
 
-    /// What was found since the last time.
+    /// What was found since the last call.
     fn take_found(&mut self) -> Found {
         Found::default()
     }
@@ -58,7 +58,7 @@ impl Store for LogWriter {
     }
 }
 
-/// The log of one lane, which takes events whatever happens.
+/// The log of one lane, which takes events whatever the state of the disk.
 #[derive(Debug)]
 pub struct LogKeeper(Keeper<LogWriter>);
 
@@ -74,13 +74,13 @@ impl LogKeeper {
         self.0.store.length()
     }
 
-    /// What waits to be written.
+    /// The records that wait to be written.
     pub fn held(&self) -> Arc<Held> {
         Arc::clone(&self.0.held)
     }
 
-    /// Appends an event, or holds it. Gives the bytes that its record has or will have in the log; none where it is
-    /// lost.
+    /// Appends an event, or holds it. Returns the range of bytes that its record has or will have in the log; none if
+    /// it is lost.
     pub fn append(&mut self, event: &RunEvent) -> Option<Range<u64>> {
         self.0.append(event, Instant::now())
     }
@@ -90,20 +90,20 @@ impl LogKeeper {
         self.0.all_lost
     }
 
-    /// Takes what is to be told of the log since the last time.
+    /// Takes the messages about the log since the last call.
     pub fn take_news(&mut self) -> Vec<String> {
         std::mem::take(&mut self.0.news)
     }
 
-    /// The file, so that another thread can wait until it is on the disk; none where records are held.
+    /// The file, so that another thread can sync it; none while records are held.
     pub fn file(&self) -> Option<io::Result<std::fs::File>> {
         self.0.trouble.is_none().then(|| self.0.store.file())
     }
 
-    /// Writes what is held, with some patience, and waits until everything is on the disk.
+    /// Writes what is held, retrying for a while, and syncs the file.
     ///
     /// # Errors
-    /// What is not in the log, in words, if anything.
+    /// What is missing in the log, in words.
     pub fn finish(&mut self) -> Result<(), String> {
         self.0.settle(LAST_PATIENCE);
         if let Some(missing) = self.0.missing() {
@@ -118,19 +118,19 @@ impl LogKeeper {
 struct Keeper<S> {
     store: S,
     held: Arc<Held>,
-    /// Why records are held, since they are.
+    /// Why records are held, if they are.
     trouble: Option<String>,
-    /// Records that are held, and those that were and are written by now.
+    /// The records that are held, and those that were held and have been written.
     waiting: u64,
     rescued: u64,
-    /// What found no room since the log could last be written, to be written behind what is held: how many records were
-    /// given up, and between them the last checkpoint and the lane's end.
+    /// What found no room since the log could last be written, to be written after what is held: the numbers of lost
+    /// records, and between them orders, the last checkpoint and the lane's end.
     overflow: VecDeque<RunEvent>,
-    /// All records that were ever lost.
+    /// The total number of lost records.
     all_lost: u64,
     /// The number of the next record that finds room.
     next: u64,
-    /// When the file was last looked at, or written to in vain.
+    /// When the file was last checked, or writing to it last failed.
     tried: Option<Instant>,
     news: Vec<String>,
     buffer: Vec<u8>,
@@ -186,7 +186,7 @@ impl<S: Store> Keeper<S> {
         self.hold(event)
     }
 
-    /// Looks whether the log is still there or, where records are held, whether they can be written.
+    /// Checks whether the log is still there or, if records are held, whether they can be written.
     fn tend(&mut self, at_ms: f64) {
         let checked = self.store.check();
         match (checked, self.trouble.is_some()) {
@@ -241,7 +241,7 @@ impl<S: Store> Keeper<S> {
                 }
                 self.overflow.push_back(event.clone());
             }
-            // Without it the lane could not go on from a checkpoint behind it as it was.
+            // Without it, the lane could not go on unchanged from a checkpoint before it.
             Kind::OrderTaken(_) if self.kept_back() < ORDERS => self.overflow.push_back(event.clone()),
             Kind::LaneFinished(_) => self.overflow.push_back(event.clone()),
             _ => self.give_up(event),
@@ -249,7 +249,7 @@ impl<S: Store> Keeper<S> {
         None
     }
 
-    /// Counts a record, or all that another one counts, as lost at the end of what found no room.
+    /// Counts a record, or all records that it counts itself, as lost at the end of the overflow.
     fn give_up(&mut self, event: &RunEvent) {
         let (step, time) = (event.step, Time::at(event.time.at_ms));
         let (records, first) = match &event.kind {
@@ -270,17 +270,17 @@ impl<S: Store> Keeper<S> {
         self.overflow.push_back(RunEvent { step, time, kind });
     }
 
-    /// Counts what is not written as lost, since the lane ends.
+    /// Counts everything not written as lost, because the lane ends.
     fn give_all_up(&mut self) {
         self.all_lost += self.waiting + self.kept_back();
     }
 
-    /// Records that found no room and are to be written all the same.
+    /// The records in the overflow that are to be written.
     fn kept_back(&self) -> u64 {
         self.overflow.iter().filter(|event| !matches!(event.kind, Kind::RecordsLost(_))).count() as u64
     }
 
-    /// Writes what is held, and what found no room behind it.
+    /// Writes what is held, then the overflow.
     fn write_held(&mut self, at_ms: f64) -> io::Result<()> {
         while let Some(record) = self.held.first() {
             self.store.write(&record)?;
@@ -319,7 +319,7 @@ impl<S: Store> Keeper<S> {
         Ok(())
     }
 
-    /// Tries to write what is held until it is written, or for so long.
+    /// Tries to write what is held until that succeeds or `patience` is over.
     fn settle(&mut self, patience: Duration) {
         let end = Instant::now() + patience;
         let at_ms = self.overflow.back().map_or(0.0, |event| event.time.at_ms);
@@ -333,7 +333,7 @@ impl<S: Store> Keeper<S> {
         }
     }
 
-    /// What is not in the log, in words; none where nothing is missing.
+    /// What is missing in the log, in words; none if nothing is.
     fn missing(&self) -> Option<String> {
         let missing = self.waiting + self.kept_back() + self.all_lost;
         (missing > 0).then(|| match &self.trouble {
@@ -350,7 +350,7 @@ mod tests {
     use crate::event::{CheckpointWritten, Declared, LaneFinished, LaneResumed, OrderTaken, Outcome};
     use crate::units::Step;
 
-    /// A disk of so many bytes.
+    /// A disk of a given number of bytes.
     #[derive(Debug)]
     struct Disk {
         room: usize,
@@ -382,7 +382,7 @@ mod tests {
         RunEvent::new(Step(step), step as f64, Kind::Paused)
     }
 
-    /// A record of about so many bytes.
+    /// A record of about this many bytes.
     fn resumed(step: u64, length: usize) -> RunEvent {
         let checkpoint = Some("x".repeat(length));
         RunEvent::new(
@@ -433,7 +433,7 @@ mod tests {
         let long = |step: u64| resumed(step, HELD / 4);
         assert!((1..=3).all(|step| keeper.append(&long(step), now).is_some()));
         assert!((4..=6).all(|step| keeper.append(&long(step), now).is_none()));
-        // Though this one had room: nothing is written behind what is lost before that is told.
+        // This one would have had room, but nothing is written after lost records before their count.
         assert_eq!(keeper.append(&paused(7), now), None);
         assert_eq!(keeper.news.len(), 2, "{:?}", keeper.news);
         assert!(
@@ -441,7 +441,7 @@ mod tests {
         );
         let missing = keeper.missing().unwrap();
         assert_eq!(missing, "7 records could not be written to the log: no storage space");
-        // Room for two of them: they are written, the others wait on.
+        // Room for two of them: these are written, the others keep waiting.
         keeper.store.room = HELD * 3 / 5;
         assert_eq!(keeper.append(&paused(8), now + PAUSE), None);
         assert_eq!(steps(&keeper.store.bytes), [1, 2]);
@@ -494,7 +494,7 @@ mod tests {
         let expected =
             ["lane_resumed", lost, "order_taken", lost, "checkpoint_written", lost, "lane_finished"];
         assert_eq!(found, expected);
-        // The numbers miss none but those that the log says are lost.
+        // No numbers are missing but those that the log says are lost.
         let mut numbers =
             keeper.store.bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(|line| {
                 match super::super::record::frame(line) {

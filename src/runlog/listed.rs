@@ -1,5 +1,5 @@
-//! A folder of the runs folder as a list shows it: what the run is and how it stands, what the user says of
-//! it, or why it cannot be read. Whatever stands in the folder, this is little, and soon read.
+//! A run in a list: what it is and its state, the user's notes, or why it cannot be read. Reads little, whatever is in
+//! the folder.
 
 use std::collections::HashSet;
 use std::fs;
@@ -23,35 +23,35 @@ const MOST_BYTES: usize = 1 << 20;
 pub struct Listed {
     /// The name of its folder.
     pub id: String,
-    /// What is known of it, or why nothing is.
+    /// What is known of it, or why it cannot be read.
     pub known: Result<Box<Known>, String>,
 }
 
 /// What is known of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Known {
-    /// How it stands.
+    /// Its summary.
     pub summary: RunSummary,
-    /// The experiment as resolved; none where it cannot be read.
+    /// The checked experiment; none if it cannot be read.
     pub experiment: Option<Experiment>,
-    /// What the user says of it.
+    /// The user's notes.
     pub notes: Notes,
     /// Why the notes cannot be read; then they cannot be changed either.
     pub notes_problem: Option<String>,
 }
 
 impl Listed {
-    /// How it stands; none where it cannot be read.
+    /// Its state; none if it cannot be read.
     pub fn state(&self) -> Option<State> {
         self.known.as_ref().ok().map(|known| known.summary.state)
     }
 }
 
-/// The names in a folder of runs that may be runs, ascending: all but files, and what begins with a dot. Of the links to
-/// one folder the first is kept, and none where that folder stands in `root` itself.
+/// The names in a folder of runs that may be runs, ascending: all but files and names that begin with a dot. Of several
+/// links to one folder the first is kept, or none if that folder is in `root` itself.
 ///
 /// # Errors
-/// Where the folder cannot be read. One that does not exist holds none.
+/// If the folder cannot be read. A missing folder has no runs.
 pub fn ids(root: &Path) -> Result<Vec<String>, RunLogError> {
     let entries = match fs::read_dir(root) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -88,7 +88,7 @@ fn links_out(root: &Path, mut links: Vec<String>) -> Vec<String> {
     links
 }
 
-/// Reads a folder of `root`; none where it is no run: no folder, or one without `run.json`.
+/// Reads a folder of `root`; none if it is not a run: not a folder, or one without `run.json`.
 pub fn read_listed(root: &Path, id: &str, now: SystemTime) -> Option<Listed> {
     let path = root.join(id);
     let unreadable = |reason: String| Some(Listed { id: id.to_owned(), known: Err(reason) });
@@ -115,7 +115,7 @@ fn experiment(run: &Path) -> Option<Experiment> {
     toml::from_slice(&bytes).ok()
 }
 
-/// An error without the run's folder, which whoever reads it knows.
+/// The message of an error without the run's folder, which the reader knows.
 fn short(error: &RunLogError, run: &Path) -> String {
     let text = error.to_string();
     text.replace(&format!("{}/", super::shown(run)), "")

@@ -1,5 +1,5 @@
-//! The summary of a run: from its status where that tells all, else from the ends of its logs. Nothing is read whole, so
-//! that a list of thousands of runs takes a moment.
+//! The summary of a run: from its status if that is complete, else from the ends of its logs. No log is read whole, so
+//! that thousands of runs are listed in a moment.
 
 use std::fs;
 use std::io;
@@ -14,12 +14,12 @@ use super::tail::{Figures, look};
 use crate::event::wire::Float;
 use crate::units::LaneIdx;
 
-/// A lane of a run without a status is taken for crashed when it has been silent for this long at least ...
+/// A lane of a run without a status counts as crashed when its log has not grown for at least this long ...
 const LEAST_SILENCE: Duration = Duration::from_secs(30);
 /// ... and for this many of its last steps.
 const SILENT_STEPS: f64 = 20.0;
 
-/// The summary of the run in a folder as it stands at `now`.
+/// The summary of the run in a folder at the time `now`.
 ///
 /// # Errors
 /// Where its `run.json` cannot be read. A log that cannot be read is a failed lane.
@@ -53,11 +53,11 @@ pub fn summarize(path: &Path, now: SystemTime) -> Result<RunSummary, RunLogError
 enum Life {
     Lives,
     Gone,
-    /// It says nothing of itself; at this time only the age of the logs tells.
+    /// Nothing: there is no status. At this time, the age of the logs decides.
     Untold(SystemTime),
 }
 
-/// What was told of a lane, where its log is as long as was told; else what its log says.
+/// A lane's summary from the status, if its log still has the length given there; else from its log.
 fn summarize_lane(
     name: &str,
     log: &PathBuf,
@@ -74,7 +74,7 @@ fn summarize_lane(
     let mut lane = LaneSummary::new(name, steps);
     let (last, modified) = match look(log) {
         Ok(found) => found,
-        // It is about to begin, or its process was gone before it did.
+        // It is about to begin, or its process ended before that.
         Err(error) if error.kind() == io::ErrorKind::NotFound && told.is_some() => return lane,
         Err(error) => {
             lane.state = State::Failed;
@@ -198,7 +198,7 @@ mod tests {
         assert!(summary.lanes[0].reason.as_ref().unwrap().contains("cannot be read"));
     }
 
-    /// A run whose lanes have these records, and the status that says so many bytes of each log.
+    /// A run whose lanes have these records, and a status with these lengths of their logs.
     fn with_status(exit: Option<State>) -> (tempfile::TempDir, RunFolder, Status) {
         let root = tempfile::tempdir().unwrap();
         let experiment = experiment();
@@ -210,7 +210,7 @@ mod tests {
             LaneSummary { state, log_bytes: text.len() as u64, loss: Some(7.0), ..LaneSummary::new(name, 60) }
         };
         let lanes = vec![lane(0, "plain"), lane(1, "residual")];
-        // A process that is not seen: this one is, as long as the test runs.
+        // A process that does not exist, unlike this one.
         let status = Status { process_start: None, ..Status::now(lanes, Duration::from_secs(1), exit) };
         status.write(folder.path()).unwrap();
         (root, folder, status)

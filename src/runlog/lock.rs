@@ -1,6 +1,6 @@
-//! `run.lock`: locked by the training process for as long as it lives, so that nobody trains the run a second time, and
-//! so that whoever may see the lock knows at once whether it still lives. The file is always empty, and opened by nobody
-//! who may not write to the run: whoever can open a file can lock it.
+//! `run.lock`: locked by the training process as long as it lives, so that no other process trains the run, and so that
+//! others see at once whether it is alive. The file is always empty, and readable only by those who may write to the
+//! run, since anybody who can open a file can lock it.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
@@ -17,11 +17,11 @@ use super::status::Status;
 
 /// The file's name in the run's folder.
 const FILE: &str = "run.lock";
-/// Where one is made that takes another's place.
+/// The temporary name of one that replaces another.
 const NEXT: &str = ".run.lock.new";
-/// Whoever looks holds the lock for a moment; so often it is tried again ...
+/// Checking the lock also takes it for a moment, so taking it is retried this often ...
 const ATTEMPTS: u32 = 20;
-/// ... after this time.
+/// ... with this pause.
 const WAIT: Duration = Duration::from_millis(10);
 
 /// The lock of a run, held until it is dropped or the process ends.
@@ -32,15 +32,15 @@ pub struct RunLock {
 }
 
 impl RunLock {
-    /// Takes the lock of the run in a folder; none where another process trains the run.
+    /// Takes the lock of the run in a folder; none if another process trains the run.
     ///
     /// # Errors
-    /// Where the file cannot be opened or made.
+    /// If the file cannot be opened or created.
     pub fn take(folder: &Path) -> io::Result<Option<RunLock>> {
         let path = folder.join(FILE);
         let mut file = open_or_create(&path, folder)?;
         if !is_private(&file, folder)? {
-            // Anybody may hold it, so it tells nothing; whoever does shall keep nobody from training.
+            // Anybody could hold it, so it proves nothing, and must not prevent training.
             if Status::read(folder).is_some_and(|status| status.is_alive(folder, SystemTime::now())) {
                 return Ok(None);
             }
@@ -55,12 +55,12 @@ impl RunLock {
             return Ok(None);
         }
         let lock = RunLock { file, path };
-        // Whoever removed the file let nobody in: its process still says that it trains.
+        // The file may have been removed while the process of the run still trains, as its status says.
         let trains = Status::read(folder).is_some_and(|status| status.is_of_another());
         Ok((!trains && lock.is_in_place()).then_some(lock))
     }
 
-    /// Whether the file that is locked still stands in its place, so that nobody else takes another one.
+    /// Whether the locked file is still in its place, so that nobody else can lock a new one.
     pub fn is_in_place(&self) -> bool {
         let [held, found] =
             [self.file.metadata(), fs::symlink_metadata(&self.path)].map(|it| it.map(|it| identity(&it)));
@@ -68,21 +68,21 @@ impl RunLock {
     }
 }
 
-/// Locks the file, with some patience.
+/// Locks the file, with retries.
 fn is_taken(file: &File) -> bool {
     for _ in 0..ATTEMPTS {
         match file.try_lock() {
             Ok(()) => return true,
             Err(TryLockError::WouldBlock) => thread::sleep(WAIT),
-            // A file system without locks is no reason not to train; its viewers go by the heartbeat.
+            // On a file system without locks training goes on; viewers rely on the heartbeat.
             Err(TryLockError::Error(_)) => return true,
         }
     }
     false
 }
 
-/// Whether a process holds the lock of the run in a folder; none where that cannot be told, because there is no lock, it
-/// may not be opened, anybody may hold it, or the file system has none.
+/// Whether a process holds the lock of the run in a folder; none if unknown, because there is no lock file, it may not
+/// be opened, anybody could hold it, or the file system has no locks.
 pub fn is_locked(folder: &Path) -> Option<bool> {
     let file = open(&folder.join(FILE)).ok()?;
     if !is_private(&file, folder).ok()? {
@@ -100,7 +100,7 @@ fn open_or_create(path: &Path, folder: &Path) -> io::Result<File> {
     options.read(true).append(true).custom_flags((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed());
     match options.clone().mode(0o600).create_new(true).open(path) {
         Ok(file) => {
-            // Only now, so that there is no moment at which others may open it.
+            // Only now, so that others can never open it.
             file.set_permissions(Permissions::from_mode(lockers(folder)?))?;
             Ok(file)
         }
@@ -109,13 +109,13 @@ fn open_or_create(path: &Path, folder: &Path) -> io::Result<File> {
     }
 }
 
-/// The permissions of a lock: of those who may write to the folder.
+/// The permissions of a lock file: for those who may write to the folder.
 fn lockers(folder: &Path) -> io::Result<u32> {
     let writers = fs::metadata(folder)?.mode() & 0o222;
     Ok(0o600 | writers | writers << 1)
 }
 
-/// Whether nobody may open it who may not write to the folder.
+/// Whether only those who may write to the folder can open it.
 fn is_private(file: &File, folder: &Path) -> io::Result<bool> {
     Ok(file.metadata()?.mode() & 0o777 & !lockers(folder)? == 0)
 }
@@ -136,7 +136,7 @@ mod tests {
         assert!(RunLock::take(folder.path()).unwrap().is_some());
     }
 
-    /// A process that may read the file may lock it, and that must neither look like training nor keep from it.
+    /// A process that may read the file may lock it; that must neither look like training nor prevent it.
     #[test]
     fn a_lock_that_anybody_may_hold_tells_and_prevents_nothing() {
         let folder = tempfile::tempdir().unwrap();

@@ -8,21 +8,20 @@ use super::RunLogError;
 use super::bounded::read_bounded;
 use crate::event::FORMAT_VERSION;
 
-/// A longer file is none.
+/// The longest file that is read.
 const MOST_BYTES: usize = 1 << 20;
-/// More lanes than that no experiment has.
+/// The most lanes.
 const MOST_LANES: usize = 1_000;
 
-/// The provenance of a run: of all that it may tell, version and lanes must be there. Fields that a newer writer adds are
-/// passed over when read.
+/// The provenance of a run. Only version and lanes are required. Unknown fields of newer writers are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The format of the folder and its logs, [`FORMAT_VERSION`] of the writer.
     pub version: u32,
-    /// The run's id, the name its folder was created under.
+    /// The run's id, the original name of its folder.
     #[serde(default)]
     pub run: String,
-    /// The version of skiplane that trained it; empty where another program did.
+    /// The version of skiplane that trained it; empty for other programs.
     #[serde(default)]
     pub skiplane: String,
     /// The experiment's name: the stem of its file, or what `--name` gave.
@@ -71,7 +70,7 @@ pub struct ManifestLane {
     pub log: String,
 }
 
-/// What every version of the file has.
+/// The fields of every version of the file.
 #[derive(Deserialize)]
 struct Versioned {
     version: u64,
@@ -84,7 +83,7 @@ impl Manifest {
     /// Reads `run.json` of a run's folder.
     ///
     /// # Errors
-    /// Where it cannot be read, is of a newer format, or names a log outside the folder.
+    /// If it cannot be read, is of a newer format, or names a log outside the folder.
     pub fn read(folder: &Path) -> Result<Manifest, RunLogError> {
         let path = folder.join(Manifest::FILE);
         let text = read_bounded(&path, MOST_BYTES).map_err(RunLogError::io("read", &path))?;

@@ -1,4 +1,4 @@
-//! `notes.json` of a run's folder: what the user says of a run, apart from what the run says of itself.
+//! `notes.json` of a run's folder: the user's note and tags, separate from what the run itself writes.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,26 +11,26 @@ use super::bounded::read_bounded;
 use super::replace::replace;
 use crate::text::printable;
 
-/// The version of the file that this build writes, and the greatest that it reads.
+/// The version of the file that this build writes, and the latest that it reads.
 const VERSION: u64 = 1;
 /// A larger file is not read.
 const MOST_BYTES: usize = 64 << 10;
 
-/// The characters of a note at most.
+/// The most characters of a note.
 pub const NOTE_LENGTH: usize = 1_000;
-/// The characters of a tag at most.
+/// The most characters of a tag.
 pub const TAG_LENGTH: usize = 40;
-/// The tags of a run at most.
+/// The most tags of a run.
 pub const MOST_TAGS: usize = 16;
 
-/// A note and tags. Made only by [`Notes::new`], so that every one is within its bounds and printable.
+/// A note and tags. Created only by [`Notes::new`], so that they are always printable and within the bounds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Notes {
     note: String,
     tags: Vec<String>,
 }
 
-/// What stands in the file. Fields of newer writers are kept when it is written again.
+/// The content of the file. Fields of newer writers are kept when it is written again.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct NotesFile {
     version: u64,
@@ -46,8 +46,8 @@ impl Notes {
     /// The file's name in the run's folder.
     pub const FILE: &'static str = "notes.json";
 
-    /// A note of one line and tags, which are sorted, and each there once; what is too long is cut, and
-    /// characters that could be commands to a terminal are replaced.
+    /// A one-line note, and tags, sorted and without duplicates. What is too long is cut, and characters unsafe for a
+    /// terminal are replaced.
     pub fn new<T: AsRef<str>>(note: &str, tags: impl IntoIterator<Item = T>) -> Notes {
         let note: String = printable(note.trim()).chars().take(NOTE_LENGTH).collect();
         let tag = |tag: T| printable(tag.as_ref().trim()).chars().take(TAG_LENGTH).collect::<String>();
@@ -55,12 +55,12 @@ impl Notes {
         Notes { note, tags: tags.into_iter().take(MOST_TAGS).collect() }
     }
 
-    /// The tags that a line of them names, apart by blanks or commas.
+    /// The tags in a line, separated by blanks or commas.
     pub fn tags_of(line: &str) -> impl Iterator<Item = &str> {
         line.split(|c: char| c.is_whitespace() || c == ',').filter(|tag| !tag.is_empty())
     }
 
-    /// What the user wrote; empty where nothing.
+    /// The note; may be empty.
     pub fn note(&self) -> &str {
         &self.note
     }
@@ -70,19 +70,19 @@ impl Notes {
         &self.tags
     }
 
-    /// Reads the file of a run's folder; nothing is said of a run without one.
+    /// Reads the file of a run's folder; a run without one has empty notes.
     ///
     /// # Errors
-    /// Where there is one that cannot be read, is too large, of a newer version, or no file of notes.
+    /// If it cannot be read, is too large, of a newer version, or not a file of notes.
     pub fn read(folder: &Path) -> Result<Notes, RunLogError> {
         let file = read_file(folder)?.unwrap_or_default();
         Ok(Notes::new(&file.note, &file.tags))
     }
 
-    /// Replaces the file of a run's folder as one: who reads meanwhile finds the old or the new one whole.
+    /// Replaces the file of a run's folder atomically: a reader finds the old or the new one.
     ///
     /// # Errors
-    /// As [`Notes::read`], so that what cannot be understood is not overwritten, and where it cannot be written.
+    /// As [`Notes::read`], so that an unreadable file is not overwritten, and if it cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), RunLogError> {
         let path = folder.join(Notes::FILE);
         let others = read_file(folder)?.unwrap_or_default().others;

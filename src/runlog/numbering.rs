@@ -1,26 +1,26 @@
-//! What the numbers of a log's records tell: which are missing, which stand twice, and which in the wrong place. Records
-//! without numbers, as earlier versions wrote them, are taken as they come.
+//! Follows the numbers of a log's records: which records are missing, duplicated, or in the wrong place. Records
+//! without numbers, as in earlier versions, are accepted as they come.
 
 use serde::{Deserialize, Serialize};
 
-/// The greatest number that is believed.
+/// The greatest number that is accepted.
 const MOST: u64 = 1 << 48;
 
-/// The records read so far, by their numbers.
+/// The numbers of the records read so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Numbering {
-    /// The number of the last record, or how many there were where none had one.
+    /// The number of the last record, or the count of records if none had a number.
     last: u64,
     /// Whether any had one.
     known: bool,
 }
 
-/// How a record stands to those before it.
+/// The place of a record relative to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// It is the next one.
     Next,
-    /// So many are missing before it, unless they stand behind it.
+    /// This many are missing before it, unless they come after it.
     Behind(u64),
     /// Its place was before the last record.
     Late,
@@ -32,7 +32,7 @@ impl Numbering {
         self.last + 1
     }
 
-    /// Where a record of this number belongs; `explained` are those that it says are missing before it.
+    /// The place of a record of this number; `explained` is how many it says are missing before it.
     pub(super) fn place(&self, number: Option<u64>, explained: u64) -> Place {
         let Some(number) = number.filter(|_| self.known) else { return Place::Next };
         match number.checked_sub(self.next()) {
@@ -43,7 +43,7 @@ impl Numbering {
         }
     }
 
-    /// Takes in a record.
+    /// Registers a record.
     pub(super) fn take(&mut self, number: Option<u64>) {
         match number.filter(|number| *number <= MOST) {
             Some(number) => (self.last, self.known) = (number, true),
@@ -51,7 +51,7 @@ impl Numbering {
         }
     }
 
-    /// Takes in that so many are missing.
+    /// Registers that this many are missing.
     pub(super) fn skip(&mut self, missing: u64) {
         self.last += missing;
     }

@@ -1,10 +1,10 @@
-//! Which process is meant by a number: one gets the number of another that is gone, and in each boot they begin anew.
+//! Identifies a process by its id and start time, since ids are reused, and start over with each boot.
 
 use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-/// When a process started, which no other of its number did.
+/// When a process started, which distinguishes it from others with the same id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessStart {
     /// The machine's boot.
@@ -14,19 +14,18 @@ pub struct ProcessStart {
 }
 
 impl ProcessStart {
-    /// That of the process that has this number now; none where there is none, or where the system doesn't tell.
+    /// The start of the process that has this id now; none if there is none, or the system doesn't say.
     pub fn of(pid: u32) -> Option<ProcessStart> {
-        // In Linux alone; elsewhere these files are not there.
+        // On Linux only; other systems lack these files.
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
         let ticks = parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
         Some(ProcessStart { boot, ticks })
     }
 }
 
-/// The start in a line of `/proc/PID/stat` (`man 5 proc_pid_stat`, field 22); none where the process has ended and only
-/// waits for its parent to hear of it.
+/// The start in a line of `/proc/PID/stat` (`man 5 proc_pid_stat`, field 22); none if the process is a zombie.
 fn parse(stat: &str) -> Option<u64> {
-    // The second field is the program's name in parentheses, which may hold anything.
+    // The second field is the program's name in parentheses, which may contain anything.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
     if matches!(state, "Z" | "X") {
@@ -50,7 +49,7 @@ mod tests {
         assert_eq!(start.boot, own.boot);
         assert!(start.ticks >= own.ticks);
         child.kill().unwrap();
-        // As long as it is not waited for, its number is not given to another.
+        // Until it is waited for, its id is not reused.
         while ProcessStart::of(child.id()).is_some() {
             std::thread::yield_now();
         }

@@ -1,5 +1,5 @@
-//! A record: one line of a log, a JSON object that ends with its number and the checksum of all bytes before it. How it
-//! is sealed, told from a damaged one, found inside a damaged line, and parsed. Knows nothing of files.
+//! Records: lines of a log, each a JSON object that ends with its number and the checksum of all bytes before it.
+//! Seals, checks and parses records, and finds them inside damaged lines. Knows nothing of files.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,24 +11,24 @@ use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use super::{earlier, event_parser, step_parser};
 use crate::event::{Declared, Kind, RunEvent};
 
-/// What stands between an event and the number of its record; logs of earlier versions have none.
+/// The text between an event and the number of its record; earlier versions have no number.
 const NUMBER: &[u8] = b",\"record\":";
-/// What stands between all that and the digits of its checksum ...
+/// The text between that and the digits of the checksum ...
 const KEY: &[u8] = b",\"crc32\":\"";
-/// ... which are so many, in lower-case hex ...
+/// ... whose number is this, in lower-case hex ...
 const DIGITS: usize = 8;
 /// ... and what follows them.
 const CLOSE: &[u8] = b"\"}";
-/// Bytes of all three.
+/// The length of all three in bytes.
 pub(super) const TRAILER: usize = KEY.len() + DIGITS + CLOSE.len();
-/// Bytes that the search for records inside a damaged line may read, as multiples of the line: honest lines need
-/// a few, and one that was made to be slow is given up.
+/// How many bytes the search for records inside a damaged line may read, as a multiple of the line's length: ordinary
+/// lines need a few; the search of a maliciously slow one is abandoned.
 const SEARCH_BUDGET: usize = 64;
 /// The longest name of an unknown kind that counts as one, in bytes.
 const LONGEST_KIND: usize = 64;
 
-/// Ends a record that was serialised as a whole object at the end of `buffer`, from byte `start` on: puts its number and
-/// the checksum in it and a newline behind it.
+/// Completes a record that was serialised as a whole object at the end of `buffer`, from byte `start` on: inserts its
+/// number and the checksum, and appends a newline.
 pub(super) fn seal(buffer: &mut Vec<u8>, start: usize, number: u64) {
     debug_assert_eq!(buffer.last(), Some(&b'}'));
     buffer.pop();
@@ -43,19 +43,19 @@ pub(super) fn seal(buffer: &mut Vec<u8>, start: usize, number: u64) {
     buffer.push(b'\n');
 }
 
-/// A line, without its newline, as its end shows it.
+/// A line, without its newline, classified by its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Frame<'a> {
     /// A record with the right checksum.
     Sealed(Sealed<'a>),
-    /// It ends with a checksum, but not with that of its bytes.
+    /// It ends with a wrong checksum.
     Damaged {
-        /// What it ends with.
+        /// The checksum it ends with.
         written: u32,
         /// The checksum of its bytes.
         computed: u32,
     },
-    /// It does not end with a checksum: of format 1, damaged, or no record.
+    /// It does not end with a checksum: it is of format 1, damaged, or not a record.
     Bare,
 }
 
@@ -64,13 +64,13 @@ pub(super) enum Frame<'a> {
 pub(super) struct Sealed<'a> {
     /// The bytes before number and trailer: an object that is not closed.
     pub(super) body: &'a [u8],
-    /// Its number in the log, where it has one.
+    /// Its number in the log, if it has one.
     pub(super) number: Option<u64>,
     /// The checksum of both.
     pub(super) checksum: u32,
 }
 
-/// Checks a line, which is given without its newline.
+/// Checks a line, given without its newline.
 pub(super) fn frame(line: &[u8]) -> Frame<'_> {
     let Some(at) = line.len().checked_sub(TRAILER) else { return Frame::Bare };
     let (body, trailer) = line.split_at(at);
@@ -84,7 +84,7 @@ pub(super) fn frame(line: &[u8]) -> Frame<'_> {
     }
 }
 
-/// The event of a record, not closed, and the record's number, where it has one; given without the trailer.
+/// Splits a record without its trailer into its event, not closed, and its number, if it has one.
 pub(super) fn apart(bytes: &[u8]) -> (&[u8], Option<u64>) {
     let digits = bytes.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let (before, digits) = bytes.split_at(bytes.len() - digits);
@@ -95,7 +95,7 @@ pub(super) fn apart(bytes: &[u8]) -> (&[u8], Option<u64>) {
     }
 }
 
-/// The checksum that a trailer, with which `bytes` begins, holds.
+/// The checksum in the trailer at the start of `bytes`.
 pub(super) fn written_checksum(bytes: &[u8]) -> Option<u32> {
     let trailer = bytes.get(..TRAILER)?;
     let digits = trailer.strip_prefix(KEY)?.strip_suffix(CLOSE)?;
@@ -109,8 +109,8 @@ pub(super) fn written_checksum(bytes: &[u8]) -> Option<u32> {
     })
 }
 
-/// The places of the whole records inside a line that is none, in order: a damaged newline joins two, and a torn
-/// record stands before a whole one.
+/// The places of the whole records inside a line that is not one itself, in order: a damaged newline joins two records,
+/// and a torn record may precede a whole one.
 pub(super) fn whole_records(line: &[u8]) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     let mut budget = line.len().saturating_mul(SEARCH_BUDGET);
@@ -130,11 +130,11 @@ pub(super) fn whole_records(line: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// Where in `within` a record starts that ends with it and has this checksum.
+/// The start in `within` of the record that ends at its end and has this checksum.
 fn record_start(line: &[u8], within: Range<usize>, checksum: u32, budget: &mut usize) -> Option<usize> {
     let begins = memmem::FinderRev::new(b"{\"");
-    // The nearest first, because what stands before it is damaged; at last the place where a record stands
-    // whose newline alone is damaged, or that of a kind that this version does not know.
+    // The nearest first, because what precedes it is damaged; last the start of the range, for a record of which only
+    // the newline is damaged, or of a kind that this version does not know.
     let known = begins.rfind_iter(&line[within.clone()]).map(|at| within.start + at);
     let known = known.filter(|&at| begins_with_a_kind(&line[at..]));
     for start in known.chain([within.start, within.start + 1]) {
@@ -156,13 +156,13 @@ pub(super) fn begins_with_a_kind(bytes: &[u8]) -> bool {
     Kind::NAMES.iter().chain(earlier::KINDS).any(is)
 }
 
-/// The body of a line of format 1, which has no checksum: all but the brace that closes it.
+/// The body of a line of format 1, which has no checksum: all but the closing brace.
 pub(super) fn bare_body(line: &[u8]) -> &[u8] {
     let line = line.trim_ascii_end();
     line.strip_suffix(b"}").unwrap_or(line)
 }
 
-/// Parses a line, given without its newline, of any format, and takes in what it declares.
+/// Parses a line of any format, given without its newline, and registers what it declares.
 pub(super) fn parse_line(line: &[u8], declared: &mut Declared) -> Result<RunEvent, String> {
     let event = match frame(line) {
         Frame::Sealed(sealed) => parse_event(sealed.body, declared),
@@ -174,23 +174,23 @@ pub(super) fn parse_line(line: &[u8], declared: &mut Declared) -> Result<RunEven
     Ok(event)
 }
 
-/// Says what is wrong with a checksum.
+/// The message for a wrong checksum.
 pub(super) fn damage(written: u32, computed: u32) -> String {
     format!("expected bytes with the checksum {written:08x}, found {computed:08x}")
 }
 
-/// What a JSON error says, with the column but without the line, which is always the first.
+/// The message of a JSON error, with the column but without the line, which is always the first.
 pub(super) fn reason(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column ", " at column ")
 }
 
-/// Parses the body of a record: an object with one key, an event's kind, that is not closed. Values are understood by
-/// what was declared before them.
+/// Parses the body of a record: an object with one key, an event's kind, that is not closed. Values are interpreted by
+/// earlier declarations.
 ///
 /// # Errors
-/// Where it is anything else.
+/// If it is anything else.
 pub(super) fn parse_event(body: &[u8], declared: &Declared) -> Result<RunEvent, serde_json::Error> {
-    // It takes a closed object, too, which with a checksum behind it would be no JSON.
+    // It also accepts a closed object, which followed by a checksum would not be JSON.
     if !body.ends_with(b"}}}")
         && let Some(event) = step_parser::parse(body, declared)
     {
@@ -199,7 +199,7 @@ pub(super) fn parse_event(body: &[u8], declared: &Declared) -> Result<RunEvent, 
     parse_by_serde(body, declared)
 }
 
-/// The same in any form that JSON has for it.
+/// As [`parse_event`], for any JSON form.
 pub(super) fn parse_by_serde(body: &[u8], declared: &Declared) -> Result<RunEvent, serde_json::Error> {
     parse_member(body, event_parser::Event(declared))
 }
@@ -214,14 +214,14 @@ fn is_known(kind: &str) -> bool {
     Kind::NAMES.contains(&kind) || earlier::KINDS.contains(&kind)
 }
 
-/// What is read of an object's one member.
+/// What is read from an object's only member.
 pub(super) trait Member<'de> {
     type Value;
 
     fn read<A: MapAccess<'de>>(self, map: &mut A) -> Result<Self::Value, A::Error>;
 }
 
-/// Its name, whatever its value is.
+/// Its name, whatever its value.
 struct KindAlone;
 
 impl<'de> Member<'de> for KindAlone {
@@ -234,19 +234,19 @@ impl<'de> Member<'de> for KindAlone {
     }
 }
 
-/// Parses the one member of an object that is not closed.
+/// Parses the only member of an object that is not closed.
 fn parse_member<'de, M: Member<'de>>(body: &'de [u8], of: M) -> Result<M::Value, serde_json::Error> {
     let mut member = None;
     let mut json = serde_json::Deserializer::from_slice(body);
     match json.deserialize_map(Unclosed(of, &mut member)) {
         Ok(()) => Err(serde_json::Error::custom("expected a checksum, found the end of an object")),
-        // The end of the object is missing, and that alone.
+        // Only the end of the object is missing.
         Err(error) if error.is_eof() => member.ok_or(error),
         Err(error) => Err(error),
     }
 }
 
-/// Keeps what was read of an object, because serde_json gives an error for one that is not closed.
+/// Keeps what was read of an object, because serde_json returns an error for one that is not closed.
 struct Unclosed<'a, 'de, M: Member<'de>>(M, &'a mut Option<M::Value>);
 
 impl<'de, M: Member<'de>> Visitor<'de> for Unclosed<'_, 'de, M> {

@@ -1,5 +1,5 @@
-//! Puts small files in a run's folder whole: whoever reads meanwhile finds the old one or the new one, and so does who
-//! looks after the machine lost its power.
+//! Replaces small files in a run's folder atomically: a reader finds the old or the new one, even after a power
+//! failure.
 
 use std::fs::Permissions;
 use std::io::{self, Write};
@@ -8,9 +8,9 @@ use std::path::Path;
 
 use crate::disk::sync_folder;
 
-/// Writes a file beside its place under a name that begins with `prefix`, and moves it there once it is on the disk.
+/// Writes a temporary file whose name begins with `prefix`, syncs it, and renames it.
 pub(super) fn replace(folder: &Path, name: &str, prefix: &str, content: &[u8]) -> io::Result<()> {
-    // As any file that is created: what its creator's umask leaves.
+    // The permissions of any new file, subject to the umask.
     let permissions = Permissions::from_mode(0o666);
     let mut new = tempfile::Builder::new().prefix(prefix).permissions(permissions).tempfile_in(folder)?;
     new.write_all(content)?;

@@ -7,16 +7,16 @@ use super::listed::ids;
 use super::manifest::Manifest;
 use crate::text::printable;
 
-/// Names given as candidates or as near at most.
+/// The most candidates or similar names listed.
 const SUGGESTIONS: usize = 5;
-/// How alike (Jaro-Winkler, 0 to 1) a name must be to be near.
+/// The least similarity (Jaro-Winkler, 0 to 1) of a similar name.
 const NEAR: f64 = 0.75;
 
 /// The folder of the run that `name` means, looked for in `root`. A name with a separator, or `.` or `..`,
-/// is a folder; any other is looked up among the ids first, so that no id leads out of the root.
+/// is a folder; any other is first looked up among the ids, so that no id leads out of the root.
 ///
 /// # Errors
-/// Where none or several runs go by that name.
+/// If no run or several runs match the name.
 pub fn resolve(root: &Path, name: &str) -> Result<PathBuf, RunLogError> {
     if is_path(name) {
         let path = PathBuf::from(name);
@@ -59,7 +59,7 @@ fn is_path(name: &str) -> bool {
     name == "." || name == ".." || name.contains(['/', std::path::MAIN_SEPARATOR])
 }
 
-/// The ids that begin with a name; where none does, those that it is a part of.
+/// The ids that begin with a name; if none does, those that contain it.
 fn candidates<'a>(name: &str, ids: &'a [String]) -> Vec<&'a String> {
     if name.is_empty() {
         return Vec::new();
@@ -68,7 +68,7 @@ fn candidates<'a>(name: &str, ids: &'a [String]) -> Vec<&'a String> {
     if begins.is_empty() { ids.iter().filter(|id| id.contains(name)).collect() } else { begins }
 }
 
-/// How many runs before the last one `latest`, `latest~1`, ... mean.
+/// How many runs before the last one `latest`, `latest~1`, ... refer to.
 fn back_from_latest(name: &str) -> Option<usize> {
     match name.strip_prefix("latest")? {
         "" => Some(0),
@@ -76,8 +76,8 @@ fn back_from_latest(name: &str) -> Option<usize> {
     }
 }
 
-/// The readable run so many before the one that started last; of several at one time, the one whose id is the greatest
-/// is the last.
+/// The readable run this many before the one that started last; of several that started at the same time, the one with
+/// the greatest id is the last.
 fn nth_latest(root: &Path, ids: &[String], back: usize) -> Result<PathBuf, RunLogError> {
     let started = |id: &String| {
         let path = root.join(id);
@@ -93,10 +93,10 @@ fn nth_latest(root: &Path, ids: &[String], back: usize) -> Result<PathBuf, RunLo
     }
 }
 
-/// Ids that look like the name, the nearest first.
+/// Ids similar to the name, the most similar first.
 fn near(name: &str, ids: &[String]) -> Vec<String> {
     let likeness = |id: &String| {
-        // Whoever mistypes an id may also have left out its date.
+        // A mistyped id may also lack its date.
         let label = id.splitn(3, '-').nth(2).unwrap_or(id);
         let whole = strsim::jaro_winkler(name, id);
         whole.max(strsim::jaro_winkler(name, label))
@@ -115,7 +115,7 @@ mod tests {
     use super::super::{NewRun, RunFolder};
     use super::*;
 
-    /// A root with runs of the given names, a minute apart in this order.
+    /// A root with runs of the given names, started a minute apart in this order.
     fn root_with(names: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         let experiment = experiment();

@@ -1,5 +1,5 @@
-//! `status.json`: what the training process says of itself and its lanes about every second, so that nobody need read
-//! logs to list runs. It is replaced as a whole, so a reader finds the old or the new one.
+//! `status.json`: the state of the training process and its lanes, written about every second, so that runs can be
+//! listed without reading logs. It is replaced atomically, so a reader finds the old or the new one.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -16,32 +16,32 @@ use crate::disk::sync_folder;
 
 /// The file's name in the run's folder.
 const FILE: &str = "status.json";
-/// Where the next one is written.
+/// The temporary name of the next one.
 const NEXT: &str = ".status.json.new";
 /// The format of the file.
 const VERSION: u32 = 1;
-/// A longer file is none.
+/// The longest file that is read.
 const MOST_BYTES: usize = 4 << 20;
-/// How old a heartbeat at least is before the process counts as gone, where its lock tells nothing ...
+/// The least age of a heartbeat at which the process counts as gone, if its lock says nothing ...
 const LEAST_SILENCE: Duration = Duration::from_secs(10);
-/// ... and how many intervals between heartbeats.
+/// ... and the least number of intervals between heartbeats.
 const SILENT_INTERVALS: u32 = 5;
 
-/// What the training process says.
+/// The status of a training process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// The format of the file.
     pub version: u32,
     /// The process.
     pub pid: u32,
-    /// When the process started, where the system tells.
+    /// When the process started, if the system says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process_start: Option<ProcessStart>,
     /// The machine that it runs on.
     pub host: String,
     /// When this was written, in milliseconds since 1970.
     pub heartbeat_unix_ms: u64,
-    /// Milliseconds since the one before.
+    /// Milliseconds since the previous one.
     pub interval_ms: u64,
     /// The end of the run; none while it trains.
     pub exit: Option<Exit>,
@@ -52,14 +52,14 @@ pub struct Status {
 /// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
-    /// How it ended: as the lane that needs most attention.
+    /// How it ended: the state of the lane that needs most attention.
     pub state: State,
     /// When, in milliseconds since 1970.
     pub unix_ms: u64,
 }
 
 impl Status {
-    /// What this process says of its lanes now; `exit` is how the run ended, where it did.
+    /// The status of this process with these lanes; `exit` is how the run ended, if it has.
     pub fn now(lanes: Vec<LaneSummary>, interval: Duration, exit: Option<State>) -> Status {
         let unix_ms = milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         Status {
@@ -74,21 +74,20 @@ impl Status {
         }
     }
 
-    /// The status in a run's folder; none where there is none that can be read.
+    /// The status in a run's folder; none if there is no readable one.
     pub fn read(folder: &Path) -> Option<Status> {
         let text = read_bounded(&folder.join(FILE), MOST_BYTES).ok()?;
         let status: Status = serde_json::from_slice(&text).ok()?;
         (status.version == VERSION).then_some(status)
     }
 
-    /// Puts this one in the place of the one before. Only who holds the lock of the run may. The last one waits until
-    /// it is on the disk.
+    /// Replaces the previous status. Requires the lock of the run. The last status is synced.
     ///
     /// # Errors
-    /// Where the file system refuses; the one before then stays.
+    /// If a file system operation fails; the previous one then stays.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         let next = folder.join(NEXT);
-        // What a process left that was killed while it wrote; never written through, since it may be a link.
+        // A leftover of a killed process; removed rather than overwritten, since it may be a link.
         match fs::remove_file(&next) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
@@ -104,8 +103,8 @@ impl Status {
         if self.exit.is_some() { sync_folder(folder) } else { Ok(()) }
     }
 
-    /// Whether the training process lives. On its own machine it is seen, or its lock is; elsewhere it counts as gone
-    /// once its heartbeat is too old.
+    /// Whether the training process is alive. On its own machine the system's processes or its lock decide; elsewhere
+    /// it counts as gone once its heartbeat is too old.
     pub fn is_alive(&self, folder: &Path, now: SystemTime) -> bool {
         self.life(folder).unwrap_or_else(|| {
             let beat = UNIX_EPOCH.checked_add(Duration::from_millis(self.heartbeat_unix_ms));
@@ -114,7 +113,7 @@ impl Status {
         })
     }
 
-    /// Whether the training process lives, where its exit, the system's processes or its lock tell.
+    /// Whether the training process is alive, if its exit, the system's processes or its lock say so.
     pub fn life(&self, folder: &Path) -> Option<bool> {
         if self.exit.is_some() {
             return Some(false);
@@ -125,12 +124,12 @@ impl Status {
         is_locked(folder).filter(|locked| *locked || self.is_here())
     }
 
-    /// Whether the process of this status, which says that it trains, is another one than this, and is seen to live.
+    /// Whether the status says that it trains, and its process is not this one and is visibly alive.
     pub(super) fn is_of_another(&self) -> bool {
         self.exit.is_none() && self.pid != std::process::id() && self.process_is_seen()
     }
 
-    /// Whether this machine has the process. Where it is not seen, it may still run elsewhere, or out of sight.
+    /// Whether the process is visible on this machine. If not, it may still run elsewhere, or in another container.
     fn process_is_seen(&self) -> bool {
         self.process_start.is_some() && self.process_start == ProcessStart::of(self.pid)
     }
@@ -140,7 +139,7 @@ impl Status {
         self.host == this_host()
     }
 
-    /// How long after its heartbeat the process counts as alive, where its lock tells nothing.
+    /// How long after its heartbeat the process counts as alive, if its lock says nothing.
     pub fn patience(&self) -> Duration {
         LEAST_SILENCE.max(Duration::from_millis(self.interval_ms).saturating_mul(SILENT_INTERVALS))
     }
@@ -162,7 +161,7 @@ mod tests {
 
     fn status(host: &str, exit: Option<State>) -> Status {
         let lane = LaneSummary { loss: Some(f32::NAN), ..LaneSummary::new("plain", 60) };
-        // A process that is not seen: this one is, as long as the test runs.
+        // A process that does not exist, unlike this one.
         let now = Status::now(vec![lane], Duration::from_secs(1), exit);
         Status { host: host.to_owned(), process_start: None, ..now }
     }

@@ -1,12 +1,12 @@
-//! Reads `measured` records, and `step_finished` ones of earlier formats, which are nearly all of a log, in the form in
-//! which they are written: keys in their order, no blanks. Whatever differs by a byte is left to serde_json, which reads any
-//! form of the same and a hundred times the errors. Gives the same numbers, bit for bit.
+//! A fast parser for `measured` records, and `step_finished` ones of earlier formats, which make up nearly all of a
+//! log, in exactly the form in which they are written: keys in order, no blanks. Anything that differs by a byte is
+//! left to serde_json, which accepts any form and has precise errors. Returns the same numbers, bit for bit.
 
 use crate::event::{Declared, Kind, RunEvent, Time, Value, Values};
 use crate::metric::{Metric, Shape, known};
 use crate::units::Step;
 
-/// The event of a record's body; `body` may or may not be closed. None where it is not in a form that is written.
+/// The event of a record's body, which may or may not be closed. None if it is not in the written form.
 pub(super) fn parse(body: &[u8], declared: &Declared) -> Option<RunEvent> {
     let mut rest = Cursor { bytes: body, at: 0 };
     let (step, values) = if rest.take(b"{\"measured\":{\"step\":") {
@@ -47,7 +47,7 @@ impl<'a> Cursor<'a> {
         self.expect(b",\"values\":{")?;
         let mut values = Values::default();
         if !self.take(b"}") {
-            // Values come in the order in which their metrics were declared, mostly.
+            // Values mostly come in the order in which their metrics were declared.
             let (mut next, mut length) = (0, 0);
             loop {
                 let name = self.name()?;
@@ -68,7 +68,7 @@ impl<'a> Cursor<'a> {
         Some(values)
     }
 
-    /// What formats 1 and 2 have in place of values.
+    /// What formats 1 and 2 have instead of values.
     fn step_finished(&mut self) -> Option<Values> {
         let mut values = Values::default();
         self.expect(b",\"loss\":")?;
@@ -113,7 +113,7 @@ impl<'a> Cursor<'a> {
         Some(&self.bytes[start..start + length])
     }
 
-    /// Whether a member follows; else the object ends.
+    /// Whether another member follows; otherwise the object ends.
     fn goes_on(&mut self) -> Option<bool> {
         let goes_on = match self.peek()? {
             b',' => true,
@@ -124,7 +124,7 @@ impl<'a> Cursor<'a> {
         Some(goes_on)
     }
 
-    /// A list of numbers; `length` is how many are likely, and then how many there were.
+    /// A list of numbers; `length` is the expected number, and is set to the actual one.
     fn numbers(&mut self, length: &mut usize) -> Option<Vec<f32>> {
         self.expect(b"[")?;
         let numbers = self.column(*length)?;
@@ -132,7 +132,7 @@ impl<'a> Cursor<'a> {
         Some(numbers)
     }
 
-    /// The numbers up to the closing bracket; `length` is how many are likely.
+    /// The numbers up to the closing bracket; `length` is the expected number.
     fn column(&mut self, length: usize) -> Option<Vec<f32>> {
         let mut column = Vec::with_capacity(length);
         if self.take(b"]") {
@@ -205,7 +205,7 @@ mod tests {
     use crate::event::{LaneStarted, MetricsDeclared};
     use crate::runlog::record::parse_by_serde;
 
-    /// A lane that declares all known metrics and one over two axes; shapes are another's concern.
+    /// A lane that declares all known metrics and one over two axes; shapes don't matter here.
     fn declared() -> Declared {
         let metrics = known::ALL.to_vec();
         let started =
@@ -224,7 +224,7 @@ mod tests {
         parse_by_serde(text.as_bytes().strip_suffix(b"}")?, &declared()).ok()
     }
 
-    /// With NaN equal to itself.
+    /// Compares with NaN equal to itself.
     fn text(event: &Option<RunEvent>) -> String {
         format!("{event:?}").replace("-NaN", "NaN")
     }
@@ -269,7 +269,7 @@ mod tests {
             prop_assert!(read.is_some(), "{json}");
             prop_assert_eq!(text(&read), text(&by_serde(&json)));
             prop_assert_eq!(text(&read), text(&Some(step)));
-            // As the body of a sealed record, which is not closed.
+            // Like the body of a sealed record, which is not closed.
             prop_assert_eq!(text(&quick(&json[..json.len() - 1])), text(&read));
         }
 
@@ -295,7 +295,7 @@ mod tests {
             let at = at.index(json.len());
             json[at] = byte;
             if let Some(read) = parse(&json, &declared()) {
-                // A digit in the place of the first closing brace leaves the body of a sealed record, which is not closed.
+                // A digit in place of the first closing brace leaves an unclosed body, like that of a sealed record.
                 let unclosed = || parse_by_serde(&json, &declared()).ok();
                 let serde = std::str::from_utf8(&json).ok().and_then(by_serde).or_else(unclosed);
                 prop_assert_eq!(text(&Some(read)), text(&serde));

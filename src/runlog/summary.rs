@@ -1,4 +1,4 @@
-//! A run and its lanes in a few words: how each stands, and its last figures. A lane's are folded from its events.
+//! The summary of a run and its lanes: the state of each and its last figures, folded from its events.
 
 use std::path::PathBuf;
 
@@ -9,28 +9,28 @@ use crate::event::{Kind, Outcome, RunEvent, Values};
 use crate::metric::known;
 use crate::units::Step;
 
-/// How a lane or a run stands.
+/// The state of a lane or a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// All steps were made.
+    /// It made all steps.
     Finished,
-    /// A command ended it.
+    /// It was stopped.
     Stopped,
-    /// Its loss or weights were no longer finite.
+    /// Its loss or weights became non-finite.
     Diverged,
-    /// It has no end, and its process is gone.
+    /// It did not end, and its process is gone.
     Crashed,
-    /// It could not go on.
+    /// It failed with an error.
     Failed,
-    /// It waits between two steps.
+    /// It is paused between two steps.
     Paused,
-    /// Records are being written.
+    /// It is training.
     Running,
 }
 
 impl State {
-    /// All of them, in their order.
+    /// All states, in order.
     pub const ALL: [State; 7] = [
         State::Finished,
         State::Stopped,
@@ -41,7 +41,7 @@ impl State {
         State::Running,
     ];
 
-    /// The word for it.
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             State::Finished => "finished",
@@ -54,20 +54,20 @@ impl State {
         }
     }
 
-    /// Whether nothing more will come of it.
+    /// Whether it has ended.
     pub fn is_over(self) -> bool {
         !matches!(self, State::Paused | State::Running)
     }
 }
 
-/// A run in a few words.
+/// The summary of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunSummary {
     /// The name of its folder.
     pub id: String,
     /// Its folder.
     pub path: PathBuf,
-    /// How it stands: as the lane that needs most attention, the last in the order of [`State`].
+    /// Its state: that of the lane that needs most attention, the last in the order of [`State`].
     pub state: State,
     /// Where it comes from.
     pub manifest: Manifest,
@@ -75,16 +75,16 @@ pub struct RunSummary {
     pub lanes: Vec<LaneSummary>,
 }
 
-/// A lane in a few words.
+/// The summary of a lane.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LaneSummary {
     /// Its name.
     pub name: String,
-    /// How it stands.
+    /// Its state.
     pub state: State,
     /// The updates made.
     pub step: Step,
-    /// The updates that were to be made; 0 where that is not known.
+    /// The planned updates; 0 if unknown.
     pub steps: u64,
     /// The loss of the last step.
     #[serde(default, with = "optional_float")]
@@ -103,7 +103,7 @@ pub struct LaneSummary {
     /// Bytes of its log.
     #[serde(default)]
     pub log_bytes: u64,
-    /// Records that its log lacks, as far as that is known.
+    /// Records missing from its log, as far as known.
     #[serde(default)]
     pub lost_records: u64,
     /// Why it failed.
@@ -112,7 +112,7 @@ pub struct LaneSummary {
 }
 
 impl LaneSummary {
-    /// A lane of which no event is known.
+    /// A lane without any events yet.
     pub fn new(name: &str, steps: u64) -> LaneSummary {
         LaneSummary {
             name: name.to_owned(),
@@ -130,12 +130,12 @@ impl LaneSummary {
         }
     }
 
-    /// The updates made, of those that were to be made: `200/600`; without these where they are not known.
+    /// The updates made and planned: `200/600`; without the latter if unknown.
     pub fn progress(&self) -> String {
         if self.steps == 0 { self.step.to_string() } else { format!("{}/{}", self.step, self.steps) }
     }
 
-    /// Takes in its next event.
+    /// Folds its next event.
     pub fn note(&mut self, event: &RunEvent) {
         self.elapsed_ms = self.elapsed_ms.max(event.time.at_ms);
         match &event.kind {
@@ -163,7 +163,7 @@ impl LaneSummary {
         }
     }
 
-    /// Takes in the newest figures.
+    /// Folds the newest figures.
     pub(super) fn note_values(&mut self, values: &Values) {
         let figures = [
             (known::LOSS, &mut self.loss),
@@ -176,7 +176,7 @@ impl LaneSummary {
         }
     }
 
-    /// Says how it ended.
+    /// Sets how it ended.
     pub(super) fn end(&mut self, outcome: &Outcome) {
         self.state = match outcome {
             Outcome::Completed => State::Finished,

@@ -1,4 +1,4 @@
-//! Runs that were deleted: moved into a folder beside the others, from where they can be taken back.
+//! Deleted runs: moved into a folder beside the others, from which they can be restored.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use super::status::Status;
 
 /// The folder of deleted runs, in the folder of runs.
 pub const TRASH: &str = ".trash";
-/// Names tried in the trash where runs of one id were deleted before.
+/// The most names tried in the trash for runs of one id.
 const ATTEMPTS: u32 = 1_000;
 
 /// A run in the trash.
@@ -27,11 +27,11 @@ pub struct Discarded {
 /// Moves a run's folder into the trash.
 ///
 /// # Errors
-/// Where the id names no folder of the runs folder itself, a process trains the run, or it cannot be moved.
+/// If the id is not that of a folder in the runs folder itself, a process trains the run, or it cannot be moved.
 pub fn discard(root: &Path, id: &str) -> Result<Discarded, RunLogError> {
     let path = named(root, id)?;
     folder(&path)?;
-    // Held until the folder is moved, so that nobody begins to train it meanwhile.
+    // Held until the folder is moved, so that no process starts to train it meanwhile.
     let _lock = lock(&path)?;
     let trash = root.join(TRASH);
     match fs::create_dir(&trash) {
@@ -43,7 +43,7 @@ pub fn discard(root: &Path, id: &str) -> Result<Discarded, RunLogError> {
     for attempt in 1..=ATTEMPTS {
         let name = if attempt == 1 { id.to_owned() } else { format!("{id}-{attempt}") };
         let to = trash.join(&name);
-        // Renaming would replace an empty folder.
+        // Renaming would silently replace an empty folder.
         if fs::symlink_metadata(&to).is_err() {
             fs::rename(&path, &to).map_err(RunLogError::io("move to the trash", &path))?;
             return Ok(Discarded { id: id.to_owned(), name });
@@ -55,7 +55,7 @@ pub fn discard(root: &Path, id: &str) -> Result<Discarded, RunLogError> {
 /// Moves a run back to where it was.
 ///
 /// # Errors
-/// Where it is no longer in the trash, its place is taken, or it cannot be moved.
+/// If it is no longer in the trash, its place is taken, or it cannot be moved.
 pub fn restore(root: &Path, run: &Discarded) -> Result<(), RunLogError> {
     let to = named(root, &run.id)?;
     let trash = root.join(TRASH);
@@ -68,10 +68,10 @@ pub fn restore(root: &Path, run: &Discarded) -> Result<(), RunLogError> {
     fs::rename(&from, &to).map_err(RunLogError::io("move back", &from))
 }
 
-/// The folder of a run that stands in the folder of runs, or that a link there leads to.
+/// The folder of a run that is in the folder of runs, or that a link there leads to.
 ///
 /// # Errors
-/// Where the id is no name, or names no folder.
+/// If the id is not a valid name, or not that of a folder.
 pub fn run_path(root: &Path, id: &str) -> Result<PathBuf, RunLogError> {
     let path = named(root, id)?;
     let metadata = fs::metadata(&path).map_err(RunLogError::io("find", &path))?;
@@ -98,7 +98,7 @@ fn is_folder(path: &Path, metadata: &fs::Metadata) -> Result<(), RunLogError> {
     Err(RunLogError::malformed(path, format!("expected a folder, found {}", kind(metadata))))
 }
 
-/// The lock of a run that nobody trains; none where no lock tells, and no lock file must come to be by this.
+/// Takes the lock of a run that no process trains; none if it has no lock file, since this must not create one.
 fn lock(run: &Path) -> Result<Option<RunLock>, RunLogError> {
     let refused = || RunLogError::malformed(run, "a process trains it; stop that before deleting the run");
     if is_locked(run).is_none() {

@@ -1,6 +1,5 @@
-//! Appends events to a lane's log, one JSON object a line. A record is handed to the operating system as a
-//! whole before [`LogWriter::append`] returns, so that a crash of the program loses none and a reader beside
-//! it sees whole lines.
+//! Appends events to a lane's log, one JSON object a line. A record is written in one call before [`LogWriter::append`]
+//! returns, so that a crash of the program loses none, and a concurrent reader sees whole lines.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -15,41 +14,41 @@ use super::reader::MAX_LINE;
 use super::record::{Frame, TRAILER, apart, frame, seal};
 use crate::event::{Kind, RunEvent};
 
-/// Bytes copied at once where a log is written again.
+/// Bytes copied at once when a log is rewritten.
 const CHUNK: usize = 1 << 20;
-/// Bytes of the log's end that are compared: a record's checksum and number, and a little of the record.
+/// Bytes of the log's end that are compared: a record's checksum and number, and some of its content.
 const END: u64 = 64;
 
 /// The log of one lane, open for appending.
 #[derive(Debug)]
 pub struct LogWriter {
     path: PathBuf,
-    /// The run's folder, where it is held.
+    /// The run's folder, if it is kept open.
     home: Option<Arc<Home>>,
     file: File,
     /// The file's device and inode.
     identity: (u64, u64),
-    /// Bytes of whole records.
+    /// The length of whole records in bytes.
     length: u64,
     /// Whether a failed write may have left part of a record behind.
     torn: bool,
     /// The number of the next record.
     next: u64,
-    /// The first record in its copies, without which no other can be understood.
+    /// Both copies of the first record, without which no other can be interpreted.
     beginning: Vec<u8>,
     /// The last bytes of what was written.
     end: Vec<u8>,
-    /// What was found since it was last asked for.
+    /// What checks found since the last call of `take_found`.
     found: Found,
     buffer: Vec<u8>,
 }
 
-/// What looks at a log found.
+/// What checks of a log found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
-    /// What is to be told.
+    /// Messages for the user.
     pub(super) news: Vec<String>,
-    /// Records that are no longer there.
+    /// The number of records that have disappeared.
     pub(super) lost: u64,
 }
 
@@ -62,11 +61,11 @@ impl LogWriter {
         LogWriter::of(path, create_new(path)?, 0)
     }
 
-    /// Opens a log that a run goes on with, after the first `length` bytes, which are whole records. What comes
-    /// after them is torn and is removed, unless it is a record of which the newline alone is missing.
+    /// Opens a log for appending after the first `length` bytes, which are whole records. What follows is torn and is
+    /// removed, unless it is a record of which only the newline is missing.
     ///
     /// # Errors
-    /// Where the file cannot be opened or cut, or is shorter.
+    /// If the file cannot be opened or truncated, or is shorter.
     pub fn reopen(path: &Path, mut length: u64) -> io::Result<LogWriter> {
         let mut file = OpenOptions::new().read(true).write(true).open(path)?;
         let found = file.metadata()?.len();
@@ -104,22 +103,22 @@ impl LogWriter {
         })
     }
 
-    /// Looks after the folder that the log is in, too.
+    /// Keeps the folder of the log open, too.
     pub(super) fn kept_in(self, home: Option<Arc<Home>>) -> LogWriter {
         LogWriter { home, ..self }
     }
 
-    /// Gives the next record a number of at least this.
+    /// Sets the least number of the next record.
     pub fn numbered_from(self, next: u64) -> LogWriter {
         LogWriter { next: self.next.max(next), ..self }
     }
 
-    /// Appends an event and returns the bytes of its record, the newline included. The first event of a log is
-    /// written twice, since nothing else can be understood without it; the bytes are those of both.
+    /// Appends an event and returns the bytes of its record, the newline included. The first event of a log is written
+    /// twice, since nothing else can be interpreted without it; the bytes are those of both copies.
     ///
     /// # Errors
-    /// Where the file system refuses; the log then still ends with its last whole record, or with a torn one
-    /// that the next call removes.
+    /// If writing fails; the log then still ends with its last whole record, or with a torn one that the next call
+    /// removes.
     pub fn append(&mut self, event: &RunEvent) -> io::Result<Range<u64>> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
@@ -139,7 +138,7 @@ impl LogWriter {
         self.next
     }
 
-    /// What was found since the last time.
+    /// Takes what checks found since the last call.
     pub(super) fn take_found(&mut self) -> Found {
         std::mem::take(&mut self.found)
     }
@@ -148,7 +147,7 @@ impl LogWriter {
     pub(super) fn write(&mut self, record: &[u8]) -> io::Result<()> {
         self.trim()?;
         if let Err(error) = self.file.write_all_at(record, self.length) {
-            // What is torn never stays before a good record; at best it does not even stay now.
+            // A torn record must not stay before a good one; if possible it is removed at once.
             self.torn = self.file.set_len(self.length).is_err();
             return Err(error);
         }
@@ -163,7 +162,7 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Makes the file end where the next record comes.
+    /// Truncates the file to where the next record begins.
     fn trim(&mut self) -> io::Result<()> {
         let length = self.file.metadata()?.len();
         if length < self.length {
@@ -187,12 +186,12 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Makes sure that the log's path still leads to what is written: a file that was unlinked would go on taking
-    /// records, and lose them all. Where its folder is there and the log is not, it is written again from the open
-    /// file; where another file has its records, that one is gone on with.
+    /// Checks that the log's path still leads to the open file: an unlinked file would go on taking records, and lose
+    /// them all. If the folder exists but the log does not, it is rewritten from the open file; if another file has the
+    /// same records, writing goes on in that one.
     ///
     /// # Errors
-    /// Where the path leads nowhere or to another log.
+    /// If the path leads nowhere or to another log.
     pub(super) fn check(&mut self) -> io::Result<()> {
         if let Some(place) = self.home.as_ref().map(|home| home.check()).transpose()?.flatten() {
             self.found.news.push(format!("the run's folder is now {}", place.display()));
@@ -208,8 +207,9 @@ impl LogWriter {
         }
     }
 
-    /// Leaves of a file that was cut whole records, and a hole up to where the next record comes, which readers pass over:
-    /// so every place in the log stays the same. Gives how many records are gone, as their numbers will tell.
+    /// Repairs a truncated file: keeps its whole records and leaves a hole, which readers skip, up to where the next
+    /// record begins, so that places in the log stay the same. Returns how many records are gone, which their numbers
+    /// will show.
     fn mend(&mut self, found: u64) -> io::Result<u64> {
         let written = self.next.saturating_sub(1);
         let mut kept = LinesBack::new(&self.file, found)?.end();
@@ -227,10 +227,10 @@ impl LogWriter {
         Ok(written.saturating_sub(left))
     }
 
-    /// Waits until everything is on the disk.
+    /// Syncs the file.
     ///
     /// # Errors
-    /// Where the disk refuses.
+    /// If syncing fails.
     pub fn finish(self) -> io::Result<()> {
         self.sync()
     }
@@ -239,15 +239,15 @@ impl LogWriter {
         self.file.sync_all()
     }
 
-    /// The file once more, so that another thread can wait until it is on the disk.
+    /// A duplicate of the file handle, so that another thread can sync it.
     ///
     /// # Errors
-    /// Where the system has no more descriptors.
+    /// If the system has no more descriptors.
     pub fn file(&self) -> io::Result<File> {
         self.file.try_clone()
     }
 
-    /// Goes on with the file at the path where it holds the same records: it was mounted again, or copied back.
+    /// Switches to the file at the path if it has the same records, as one that was remounted or copied back.
     fn adopt(&mut self) -> io::Result<()> {
         let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
         let metadata = file.metadata()?;
@@ -271,7 +271,7 @@ impl LogWriter {
             let part = &mut chunk[..(self.length - at).min(CHUNK as u64) as usize];
             let copied = self.file.read_exact_at(part, at).and_then(|()| file.write_all_at(part, at));
             if let Err(error) = copied {
-                // Half a log would stand in the way of the next attempt.
+                // Half a log would prevent the next attempt.
                 let _ = fs::remove_file(&self.path);
                 return Err(error);
             }
@@ -287,7 +287,7 @@ impl LogWriter {
     }
 }
 
-/// Puts an event's record with its number, or the copies of the first, behind what `buffer` holds.
+/// Appends an event's record with its number, or both copies of the first record, to `buffer`.
 pub(super) fn serialise(event: &RunEvent, number: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
     let start = buffer.len();
     serde_json::to_writer(&mut *buffer, event)?;
@@ -314,7 +314,7 @@ fn end_of(file: &File, length: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The first record and its copy in the first bytes of a log; empty where they are not whole.
+/// The first record and its copy at the start of a log; empty if they are not whole.
 fn beginning_of(mut file: &File, length: u64) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     file.seek(SeekFrom::Start(0))?;
@@ -323,8 +323,8 @@ fn beginning_of(mut file: &File, length: u64) -> io::Result<Vec<u8>> {
     Ok(if is_whole { line.repeat(2) } else { Vec::new() })
 }
 
-/// The number of the last whole record in the first bytes of a log, with the lines behind it that are none; none where
-/// it has no number.
+/// The number of the last whole record in the first bytes of a log, plus the lines after it that are not records; none
+/// if it has no number.
 fn last_number(file: &File, length: u64) -> io::Result<Option<u64>> {
     let mut lines = LinesBack::new(file, length)?;
     let mut behind = 0;
