@@ -1,5 +1,5 @@
-//! The training loop of one lane: steps, schedule, evaluations, checkpoints, told as events to a [`Sink`].
-//! Knows neither files of the log nor threads nor the screen, and reads no clock but the one it is given.
+//! The training loop of one lane: steps, schedule, evaluations, checkpoints, emitted as events to a [`Sink`]. Knows
+//! neither log files nor threads nor the screen, and reads only the clock it is given.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -29,30 +29,30 @@ pub trait Sink {
     /// Takes an event.
     fn accept(&mut self, event: RunEvent);
 
-    /// The next order to be carried out in this place, after so many updates; never blocks for long. Each order is
-    /// given once, but for a pause, which is wanted until it ends, and a stop.
+    /// The next order to carry out at this place, after this many updates; never blocks for long. Each order is
+    /// returned once, except a pause, which is returned until it ends, and a stop.
     fn poll(&mut self, step: Step, place: Place) -> Option<Order>;
 
     /// Blocks while paused, until there is something else to do: [`Order::Resume`] and [`Order::Step`] end the pause.
     fn wait(&mut self, step: Step, place: Place) -> Order;
 
-    /// Takes a problem that training survives: what could not be done, and why.
+    /// Takes a problem despite which training goes on: what could not be done, and why.
     fn warn(&mut self, problem: String);
 }
 
-/// Where in its course a lane asks for orders. Learning rates and notes are given out between steps only, so that their
-/// records stand in the same place when the steps are made again.
+/// The place in training at which a lane polls for orders. Learning rates and notes are returned between steps only, so
+/// that their records have the same place when the steps are repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// After all that belongs to a step: its evaluation and its checkpoint.
+    /// After a step with its evaluation and checkpoint.
     BetweenSteps,
     /// Between two batches of an evaluation.
     WithinEvaluation,
-    /// After the last step: only what can still be written down is given out.
+    /// After the last step: only orders that can still be logged are returned.
     AtEnd,
 }
 
-/// What a lane is to be trained on and how, beside its network.
+/// What a lane needs for training, besides its network.
 pub struct Task<'a> {
     /// The lane's name.
     pub lane: &'a str,
@@ -64,38 +64,38 @@ pub struct Task<'a> {
     pub order: &'a BatchOrder,
     /// The hash of the network's initial weights.
     pub initial_weights: String,
-    /// Where an earlier part of the same run left the lane; none where it begins.
+    /// Where an earlier part of the same run left the lane; none at the beginning.
     pub resumed: Option<Resumed>,
-    /// The run's folder; checkpoints go into `checkpoints` in it.
+    /// The run's folder, with the folder `checkpoints`.
     pub folder: &'a Path,
     /// Milliseconds since the run started.
     pub clock: &'a dyn Fn() -> f64,
 }
 
-/// A state that a lane goes on from; its network is in it.
+/// The state from which a lane is resumed; the network has already been loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resumed {
     /// The updates made.
     pub step: Step,
-    /// The checkpoint that it was taken from, as its record names it; none where these are the initial weights.
+    /// The checkpoint it was read from, as its record names it; none for the initial weights.
     pub checkpoint: Option<String>,
     /// The byte of the lane's log from which on nothing counts.
     pub from: Option<u64>,
-    /// The passes of this step's evaluation that were made.
+    /// The passes of this step's evaluation that were already made.
     pub evaluated: Vec<(Split, Mode)>,
-    /// What is another than when the lane was started, in words.
+    /// What has changed since the lane was started, in words.
     pub changes: Vec<String>,
     /// The metrics that its log declares.
     pub declared: Vec<Metric>,
-    /// The orders that were carried out on the way to this state.
+    /// The orders that were carried out before this state.
     pub taken: Vec<Taken>,
-    /// The orders that were carried out after it, and are to be obeyed again at their steps.
+    /// The orders that were carried out after it, to be repeated at their steps.
     pub again: VecDeque<Taken>,
 }
 
-/// Trains a network to the end, to divergence or until told to stop; `batches` gives the batch of each step
-/// from the one after those made. The first event is [`Kind::LaneStarted`], or [`Kind::LaneResumed`] where the
-/// lane goes on, the last one [`Kind::LaneFinished`] with the outcome that is returned.
+/// Trains a network to the end, to divergence or until stopped; `batches` supplies the batch of each step after those
+/// already made. The first event is [`Kind::LaneStarted`], or [`Kind::LaneResumed`] for a resumed lane, the last one
+/// [`Kind::LaneFinished`] with the outcome that is returned.
 pub fn train(
     network: &mut dyn Network,
     batches: &mut dyn Batches,

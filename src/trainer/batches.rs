@@ -1,4 +1,4 @@
-//! Where the batches of training steps come from. Knows not whether they are made in time or ahead of it.
+//! The source of batches for training steps. Does not know whether they are made on demand or ahead.
 
 use crate::datasets::{Augmentation, Batch, BatchOrder, Dataset};
 use crate::experiment::Experiment;
@@ -6,11 +6,11 @@ use crate::units::Step;
 
 /// The batches of a lane's steps.
 pub trait Batches {
-    /// The batch of a step. Steps are asked for one after another, from the first that the lane has to make.
+    /// The batch of a step. Steps are requested one after another, from the first that the lane has to make.
     fn next(&mut self, step: Step) -> &Batch;
 }
 
-/// The batches that an experiment draws from its training images, each made when it is asked for.
+/// The batches that an experiment draws from its training images, each made on demand.
 pub struct Drawn<'a> {
     dataset: &'a Dataset,
     order: BatchOrder,
@@ -19,13 +19,13 @@ pub struct Drawn<'a> {
 }
 
 impl<'a> Drawn<'a> {
-    /// The batches of an experiment, in an order for its training images and its batch.
+    /// The batches of an experiment; `order` must be for its training images and batch size.
     pub fn new(experiment: &Experiment, dataset: &'a Dataset, order: BatchOrder) -> Drawn<'a> {
         let augmentation = Augmentation::of(&experiment.data, experiment.seed);
         Drawn { dataset, order, augmentation, batch: Batch::default() }
     }
 
-    /// Fills a batch with the images of a step, whichever steps came before.
+    /// Fills a batch with the images of a step, independently of earlier calls.
     pub fn fill(&mut self, step: Step, into: &mut Batch) {
         self.dataset.training_batch(self.order.indices(step), step, self.augmentation, into);
     }

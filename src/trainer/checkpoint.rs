@@ -1,6 +1,6 @@
-//! Checkpoints: the network's state dict as safetensors under the names of the PyTorch reference, and beside
-//! it what the optimiser remembers. Files appear whole or not at all, equal states give equal bytes, and the checksums
-//! that are handed out with them tell a damaged file.
+//! Checkpoints: the network's state dict as safetensors under the names of the PyTorch reference, and the optimiser's
+//! state in a second file. Files are written atomically, equal states give equal bytes, and the returned checksums
+//! detect a damaged file.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
@@ -21,13 +21,13 @@ use crate::units::Step;
 
 /// The folder of checkpoints in a run's folder.
 const FOLDER: &str = "checkpoints";
-/// What stands between a model's file and its optimiser's: `plain-00000200.optimizer.safetensors`.
+/// The part that a name of an optimiser's file has in addition: `plain-00000200.optimizer.safetensors`.
 const OPTIMIZER: &str = "optimizer";
 /// The longest file that is read back.
 const MAX_BYTES: u64 = 1 << 32;
-/// A file's header has a multiple of so many bytes, and stands behind its length, which has so many itself.
+/// A file's header is a multiple of this many bytes, and follows its length, which takes this many itself.
 const ALIGNMENT: usize = size_of::<u64>();
-/// What the process's umask makes permissions of, as of any file's.
+/// The permissions of a new file, subject to the umask.
 const PERMISSIONS: u32 = 0o666;
 
 /// The state of a lane after a step.
@@ -39,22 +39,22 @@ pub struct Checkpoint {
     pub step: Step,
     /// The network's state, by name.
     pub state: Vec<NamedTensor>,
-    /// The optimiser's state, by name; empty where its file is missing.
+    /// The optimiser's state, by name; empty if its file is missing.
     pub optimizer: Vec<NamedTensor>,
 }
 
 /// Why a checkpoint could not be written or read.
 #[derive(Debug, Error)]
 pub enum CheckpointError {
-    /// The file system refused.
+    /// A file system operation failed.
     #[error("{}: {source}; check the disk's space and the folder's permissions", shown(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// It isn't a checkpoint, or holds what no checkpoint of skiplane holds.
+    /// It isn't a checkpoint, or contains what no checkpoint of skiplane does.
     #[error("{}: expected a checkpoint in safetensors' format, found {found}", shown(path))]
     Malformed {
         /// The file.
@@ -72,7 +72,7 @@ pub enum CheckpointError {
         path: PathBuf,
         /// The checksum of what was written.
         expected: u32,
-        /// The checksum of what is there.
+        /// The checksum of what was read.
         found: u32,
     },
 }
@@ -84,7 +84,7 @@ pub(super) struct Written {
     pub(super) file: String,
     /// The checksums of both files.
     pub(super) checksums: Checksums,
-    /// Why the files may not be found in their folder after a loss of power.
+    /// Why the files may be missing from their folder after a power failure.
     pub(super) unsynced: Option<CheckpointError>,
 }
 
@@ -93,7 +93,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// Writes a lane's checkpoint into `checkpoints` in the run's folder. The optimiser's file is written first, so that
-/// whoever finds a network finds both.
+/// the network's file implies both.
 pub(super) fn write(
     run_folder: &Path,
     lane: &str,
@@ -101,7 +101,7 @@ pub(super) fn write(
     network: &dyn Network,
 ) -> Result<Written, CheckpointError> {
     let folder = run_folder.join(FOLDER);
-    // Only this one: a run's folder that is gone is not made anew.
+    // Only this folder: a run's folder that is gone must not be recreated.
     match fs::create_dir(&folder) {
         Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
             return Err(CheckpointError::Io { path: folder, source });
@@ -113,7 +113,7 @@ pub(super) fn write(
     let optimizer = write_tensors(&optimizer, lane, step, &network.optimizer_state())?;
     let file = format!("{stem}.safetensors");
     let network = write_tensors(&folder.join(&file), lane, step, &network.state())?;
-    // The new names are on the disk only once the folder is.
+    // The new names are on the disk only after syncing the folder.
     let synced = sync_folder(&folder);
     Ok(Written {
         file: format!("{FOLDER}/{file}"),
@@ -122,10 +122,10 @@ pub(super) fn write(
     })
 }
 
-/// Reads a checkpoint by the path of its network's file, with the optimiser's file where it is there.
+/// Reads a checkpoint by the path of its network's file, with the optimiser's file if it exists.
 ///
 /// # Errors
-/// Files that cannot be read or are no checkpoint.
+/// If files cannot be read or are not a checkpoint.
 pub fn read_checkpoint(path: &Path) -> Result<Checkpoint, CheckpointError> {
     let (lane, step, state) = read_tensors(path, None)?;
     let optimizer = optimizer_of(path);
@@ -133,11 +133,11 @@ pub fn read_checkpoint(path: &Path) -> Result<Checkpoint, CheckpointError> {
     Ok(Checkpoint { lane, step, state, optimizer })
 }
 
-/// Reads a checkpoint to go on from, with what the optimiser remembers. Without the checksums of its record a damaged
-/// file is found only where it is no longer safetensors.
+/// Reads a checkpoint to resume from, with the optimiser's state. Without the checksums of its record, damage is
+/// detected only if the file is no longer valid safetensors.
 ///
 /// # Errors
-/// Where either file cannot be read, is damaged, is no checkpoint, or is of another lane or step.
+/// If either file cannot be read, is damaged, is not a checkpoint, or is of another lane or step.
 pub fn read_resumable(
     path: &Path,
     lane: &str,
@@ -162,7 +162,7 @@ fn optimizer_of(network: &Path) -> PathBuf {
     network.with_extension(format!("{OPTIMIZER}.safetensors"))
 }
 
-/// Writes a file beside its place and moves it there once it is on the disk. Gives its checksum.
+/// Writes a temporary file, syncs it, and renames it. Returns its checksum.
 fn write_tensors(
     path: &Path,
     lane: &str,
@@ -183,10 +183,10 @@ fn write_tensors(
     Ok(checksum.finalize())
 }
 
-/// The bytes of a file, in parts, so that tensors need not be copied behind another header.
+/// The bytes of a file, in parts, so that tensors need not be copied to follow another header.
 struct Encoded {
     header: Vec<u8>,
-    /// A file with a header of its own, and where its tensors begin.
+    /// A file with a new header, and where its tensors begin.
     plain: Vec<u8>,
     tensors: usize,
 }
@@ -219,14 +219,14 @@ fn encode(lane: &str, step: Step, tensors: &[NamedTensor]) -> Result<Encoded, Sa
     Ok(Encoded { header, plain, tensors })
 }
 
-/// A header with its length, made of one that does not say of which lane and step it is. The library would write these
-/// two in an order that changes.
+/// A header with its length, made from one without lane and step, which are added here. The library would write these
+/// two in a random order.
 fn describe(lane: &str, step: Step, plain: &[u8]) -> Result<Vec<u8>, SafeTensorError> {
     let about = BTreeMap::from([("lane", lane.to_owned()), ("step", step.0.to_string())]);
     let mut header = vec![0; ALIGNMENT];
     header.extend_from_slice(b"{\"__metadata__\":");
     serde_json::to_writer(&mut header, &about)?;
-    // What follows the brace that opens it; a header without tensors has nothing but the brace that closes it.
+    // What follows the opening brace; a header without tensors has only the closing brace.
     let tensors = &plain.trim_ascii_end()[1..];
     if tensors.len() > 1 {
         header.push(b',');
@@ -245,7 +245,7 @@ fn read_tensors(
     let io = |source| CheckpointError::Io { path: path.to_owned(), source };
     let metadata = fs::metadata(path).map_err(io)?;
     let refused = |found| Err(CheckpointError::Malformed { path: path.to_owned(), found });
-    // What leads to a device has no length and no end.
+    // A path to a device has no length and no end.
     if !metadata.is_file() {
         return refused("something that is no file".to_owned());
     }
@@ -357,7 +357,7 @@ mod tests {
             }
             fs::write(&file, whole).unwrap();
         }
-        // Every third bit of six weights in each file, at least; this is what the checksums are for.
+        // At least every third bit of six weights in each file: only checksums detect these.
         assert!(unseen >= 2 * 6 * 32 / 3, "only {unseen} flips need them");
         assert_eq!(read(Some(checksums)).unwrap(), read(None).unwrap());
     }
@@ -366,7 +366,7 @@ mod tests {
     fn equal_states_give_equal_bytes() {
         let bytes = || encode("plain", Step(42), &tensors()).unwrap().parts().concat();
         let first = bytes();
-        // Two entries of a hash map would be in another order in every second of these.
+        // With a hash map, every second of these would have its two entries in another order.
         assert!((0..20).all(|_| bytes() == first));
         let read = SafeTensors::deserialize(&first).unwrap();
         assert!(read.len() == 2 && read.tensor("b.weight").unwrap().shape() == [2, 3]);
@@ -393,7 +393,7 @@ mod tests {
         write_tensors(&path, "plain", Step(1), &tensors()).unwrap();
         let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names, ["x.safetensors"]);
-        // A wrong tensor leaves what is there and nothing else.
+        // A wrong tensor leaves the existing files, and no others.
         let before = fs::read(&path).unwrap();
         let mut wrong = tensors();
         wrong[1].shape = vec![7];

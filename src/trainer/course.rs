@@ -19,7 +19,7 @@ use crate::structure::Structure;
 use crate::topology::Topology;
 use crate::units::{LayerIdx, Step};
 
-/// A lane on its way.
+/// A lane in training.
 pub(super) struct Course<'a> {
     network: &'a mut dyn Network,
     batches: &'a mut dyn Batches,
@@ -33,12 +33,12 @@ pub(super) struct Course<'a> {
     step: Step,
     /// The learning rates of the steps to come.
     rates: Rates,
-    /// Orders that an earlier part of the run took at steps to come.
+    /// Orders that an earlier part of the run carried out at steps still to come.
     again: VecDeque<Taken>,
 }
 
 impl<'a> Course<'a> {
-    /// Goes all the way.
+    /// Trains to the end.
     pub(super) fn run(
         network: &'a mut dyn Network,
         batches: &'a mut dyn Batches,
@@ -53,13 +53,13 @@ impl<'a> Course<'a> {
         let again = resumed.again;
         let mut course = Course { network, batches, task, sink, evaluated, recorded, step, rates, again };
         let outcome = course.all_steps().err().unwrap_or(Outcome::Completed);
-        // What was said on the way is written down, however it ended; nothing can end the lane once more.
+        // Pending rates and notes are logged, however it ended; nothing can end the lane again.
         let _ = course.obey(Place::AtEnd);
         course.tell(Kind::LaneFinished(LaneFinished { outcome: outcome.clone() }));
         outcome
     }
 
-    /// Makes all steps, or says why not.
+    /// Makes all steps, unless the lane ends earlier.
     fn all_steps(&mut self) -> Result<(), Outcome> {
         let training = &self.task.experiment.training;
         match &self.task.resumed {
@@ -78,8 +78,8 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    /// Goes on where an earlier part of the run was cut off. A checkpoint that was ordered in the middle of an
-    /// evaluation leaves passes to be made, and then the checkpoint that comes after them.
+    /// Resumes where an earlier part of the run was interrupted. After a checkpoint that was ordered in the middle of
+    /// an evaluation, the remaining passes and the checkpoint that follows them are still due.
     fn resume(&mut self, resumed: &Resumed) -> Result<(), Outcome> {
         let Resumed { step, checkpoint, from, changes, evaluated, declared, .. } = resumed.clone();
         debug_assert_eq!(step, self.step);
@@ -97,7 +97,7 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    /// The passes that are due after the present step, of which some were made already.
+    /// Makes the passes due after the current step, of which some were already made.
     fn due_passes(&self, made: &[(Split, Mode)]) -> Vec<(Split, Mode)> {
         let Task { experiment: Experiment { training, .. }, dataset, .. } = self.task;
         let is_last = self.step.0 >= training.steps;
@@ -110,7 +110,7 @@ impl<'a> Course<'a> {
         passes(self.step).iter().copied().filter(is_missing).collect()
     }
 
-    /// Writes a checkpoint where one is due after the present step.
+    /// Writes a checkpoint if one is due after the current step.
     fn write_due_checkpoint(&mut self) {
         let training = &self.task.experiment.training;
         let is_last = self.step.0 >= training.steps;
@@ -144,7 +144,7 @@ impl<'a> Course<'a> {
         self.tell(Kind::LaneStarted(Box::new(started)));
     }
 
-    /// What the lane measures, in the order in which steps have it.
+    /// What the lane measures, in the order of a step's values.
     fn metrics(&self) -> Vec<Metric> {
         let Task { experiment: Experiment { training, statistics, .. }, dataset, .. } = self.task;
         let mut metrics = vec![known::LOSS, known::ERROR, known::LEARNING_RATE];
@@ -177,7 +177,7 @@ impl<'a> Course<'a> {
         self.tell_step(result, error, rate, begun_ms)
     }
 
-    /// Tells all events of a step; ends the lane where something was not finite.
+    /// Emits all events of a step; ends the lane if something was not finite.
     fn tell_step(
         &mut self,
         result: StepResult,
@@ -212,7 +212,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Tells what happens now, after the present step.
+    /// Emits an event at the current step and time.
     fn tell(&mut self, kind: Kind) {
         let (step, time) = (self.step, self.now());
         self.sink.accept(RunEvent { step, time, kind });
@@ -235,7 +235,7 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    /// Carries out what is ordered, as long as something is.
+    /// Carries out orders until none is pending.
     fn obey(&mut self, place: Place) -> Result<(), Outcome> {
         if place != Place::WithinEvaluation {
             self.obey_again()?;
@@ -249,7 +249,7 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    /// Carries out what an earlier part of the run was ordered at this step, before anything new.
+    /// Repeats the orders that an earlier part of the run carried out at this step, before any new ones.
     fn obey_again(&mut self) -> Result<(), Outcome> {
         while let Some(taken) = self.again.pop_front_if(|taken| taken.step <= self.step) {
             self.carry_out(taken.order)?;
@@ -274,14 +274,14 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    /// Does what is ordered and writes it down.
+    /// Carries out an order and logs it.
     fn carry_out(&mut self, order: Order) -> Result<(), Outcome> {
         match &order {
             Order::Pause | Order::Resume => {}
             Order::Checkpoint => self.write_checkpoint(),
             Order::Stop | Order::StopLane => {
-                // The record of the order comes after that of the checkpoint, so that a lane that goes on from there has
-                // no trace of an end.
+                // The record of the order comes after that of the checkpoint, so that a lane resumed from there has no
+                // trace of a stop.
                 self.write_checkpoint();
                 self.tell(Kind::OrderTaken(OrderTaken { order }));
                 return Err(Outcome::Stopped);
@@ -321,19 +321,19 @@ impl<'a> Course<'a> {
     }
 }
 
-/// The layers of a network whose statistics are recorded; none where all are.
+/// The layers of a network whose statistics are recorded; none if all are.
 fn recorded_layers(recording: &Recording, topology: &Topology) -> Option<Vec<LayerIdx>> {
     let layers = topology.layers.iter().enumerate();
     let recorded = layers.filter(|(_, layer)| recording.records(&layer.name)).map(|(at, _)| LayerIdx(at));
     (!recording.layers.is_empty()).then(|| recorded.collect())
 }
 
-/// Whether something that happens every so many steps, or never for 0, happens after a step.
+/// Whether something that happens every `every` steps, or never for 0, happens after a step.
 fn is_due(every: u64, step: Step) -> bool {
     every > 0 && step.0.is_multiple_of(every)
 }
 
-/// Whether something is recorded of a step: of the first too, since it shows the initial weights.
+/// Whether something is recorded at a step: always at the first, since it shows the initial weights.
 fn is_recorded(every: u64, step: Step) -> bool {
     is_due(every, step) || (every > 0 && step == Step(1))
 }

@@ -8,9 +8,9 @@ use crate::experiment::Training;
 use crate::model::Network;
 use crate::units::Step;
 
-/// The passes of an evaluation after `step` updates, in order. Training error is told apart by batch norm's
-/// mode, since running statistics that lag behind make an early network look worse than it is; before the first
-/// update they hold nothing at all, and only batch statistics say anything.
+/// The passes of an evaluation after `step` updates, in order. Training error is measured in both modes of batch norm,
+/// since running statistics that lag behind make an early network look worse than it is; before the first update they
+/// are empty, and only batch statistics are used.
 pub(super) fn passes(step: Step) -> &'static [(Split, Mode)] {
     match step {
         Step(0) => &[(Split::Train, Mode::Batch)],
@@ -18,13 +18,13 @@ pub(super) fn passes(step: Step) -> &'static [(Split, Mode)] {
     }
 }
 
-/// One pass, batch by batch, so that orders can be obeyed in between.
+/// One pass, batch by batch, so that orders can be carried out in between.
 pub(super) struct Pass<'a> {
     dataset: &'a Dataset,
     images: &'a Images,
     mode: Mode,
     batch: usize,
-    /// Images to look at.
+    /// The number of images to evaluate.
     end: usize,
     done: usize,
     loss_sum: f64,
@@ -32,9 +32,8 @@ pub(super) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// The pass over a split: the first `evaluate_images` for training, all for testing. With batch
-    /// statistics only whole batches count, since those of a remainder would be others; unless there is no
-    /// whole one.
+    /// The pass over a split: the first `evaluate_images` for training, all for testing. With batch statistics only
+    /// whole batches are used, since a remainder would have different ones; unless there is no whole one.
     pub(super) fn new(dataset: &'a Dataset, training: &Training, split: Split, mode: Mode) -> Pass<'a> {
         let (images, most) = match split {
             Split::Train => (&dataset.train, training.evaluate_images),
@@ -49,7 +48,7 @@ impl<'a> Pass<'a> {
         Pass { dataset, images, mode, batch, end, done: 0, loss_sum: 0.0, wrong: 0 }
     }
 
-    /// Whether it looks at no image, and so has no result.
+    /// Whether it has no images, and so no result.
     pub(super) fn is_empty(&self) -> bool {
         self.end == 0
     }
@@ -59,7 +58,7 @@ impl<'a> Pass<'a> {
         (self.done < self.end).then(|| self.done..(self.done + self.batch).min(self.end))
     }
 
-    /// Looks at the next batch; false where there is none.
+    /// Evaluates the next batch; false if there is none.
     pub(super) fn advance(&mut self, network: &mut dyn Network, batch: &mut Batch) -> bool {
         let Some(range) = self.next_range() else { return false };
         self.done = range.end;
@@ -70,7 +69,7 @@ impl<'a> Pass<'a> {
         true
     }
 
-    /// The mean loss of the images looked at so far and their share classified wrongly; none without images.
+    /// The mean loss of the images evaluated so far and the share classified wrongly; none without images.
     pub(super) fn result(&self) -> Option<(f32, f32)> {
         let images = self.done as f64;
         (self.done > 0).then(|| ((self.loss_sum / images) as f32, (self.wrong as f64 / images) as f32))

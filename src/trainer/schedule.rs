@@ -1,4 +1,4 @@
-//! The learning rate of a step: a closed form of the step alone, times what was ordered.
+//! The learning rate of a step: a closed form of the step, times a factor from orders.
 
 use std::f64::consts::PI;
 
@@ -6,7 +6,7 @@ use crate::experiment::{Schedule, Training};
 use crate::order::{Order, RateChange, Taken};
 use crate::units::Step;
 
-/// The learning rate of an update, which counts from 1.
+/// The learning rate of an update; updates count from 1.
 ///
 /// With base rate b, warm-up w and n steps in all, step s has min(s / w, 1) b, times
 ///
@@ -35,8 +35,8 @@ pub fn learning_rate(training: &Training, step: Step) -> f64 {
 
 /// The schedule as orders have changed it: step s has scale * ([`learning_rate`] of s / reference).
 ///
-/// A factor f multiplies the scale. A value v that step t is to have makes v the scale and the schedule's rate at t the
-/// reference, so that step t has v to the last bit, and so have all steps of a constant schedule.
+/// A factor f multiplies the scale. A value v ordered for step t becomes the scale, with the schedule's rate at t as
+/// the reference, so that step t has exactly v, and so have all later steps of a constant schedule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
     scale: f64,
@@ -44,14 +44,14 @@ pub struct Rates {
 }
 
 impl Default for Rates {
-    /// The schedule as it is.
+    /// The unchanged schedule.
     fn default() -> Rates {
         Rates { scale: 1.0, reference: 1.0 }
     }
 }
 
 impl Rates {
-    /// The schedule as these orders left it; those that don't fit it are passed over.
+    /// The schedule after these orders; those that don't fit it are skipped.
     pub fn after(training: &Training, orders: &[Taken]) -> Rates {
         let mut rates = Rates::default();
         for taken in orders {
@@ -62,7 +62,7 @@ impl Rates {
         rates
     }
 
-    /// The learning rate of an update, which counts from 1.
+    /// The learning rate of an update; updates count from 1.
     pub fn of(&self, training: &Training, step: Step) -> f64 {
         self.scale * (learning_rate(training, step) / self.reference)
     }
@@ -70,8 +70,8 @@ impl Rates {
     /// Changes the rates of `step` and of all after it.
     ///
     /// # Errors
-    /// Where no steps are left, where the schedule's rate is zero and has no ratio to the one that is wanted, and where
-    /// the rate would be none.
+    /// If no steps are left, the schedule's rate is zero and has no ratio to the ordered one, or the result would not
+    /// be a valid rate.
     pub fn change(&mut self, training: &Training, step: Step, change: RateChange) -> Result<(), String> {
         if step.0 > training.steps {
             return Err(format!("expected it before the last step, {}, found it after that", training.steps));
