@@ -1,5 +1,5 @@
-//! The only threads and channels: a live run's lanes, and the replay of saved ones, as one stream of
-//! `(LaneIdx, RunEvent)`; and the channel by which a run takes orders.
+//! Threads and channels: a live run's lanes as one stream of `(LaneIdx, RunEvent)`, the listing of a folder of runs,
+//! and the control socket through which a run takes orders.
 
 mod permits;
 pub mod threads;

@@ -1,5 +1,5 @@
-//! A hint that something in a folder changed, so that a viewer need not wait for its next look. It may be missed, as over
-//! a network file system, and nothing depends on it.
+//! Hints that something in a folder changed, so that a viewer need not wait for its next poll. They may be missed, as
+//! on a network file system, and nothing depends on them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// Rings when something in a folder changed; where the system cannot tell, never.
+/// Signals changes in a folder; never, if the system does not support it.
 #[derive(Debug)]
 pub struct Changes {
     bell: Receiver<()>,
-    /// Kept so that the bell stays open where no thread rings it.
+    /// Keeps the channel open if there is no thread.
     _rope: Sender<()>,
     stop: Arc<AtomicBool>,
 }
 
 impl Changes {
-    /// Watches a folder, as far as the system can.
+    /// Watches a folder, as far as the system supports it.
     pub fn watch(folder: &Path) -> Changes {
         let (rope, bell) = bounded(1);
         let stop = Arc::new(AtomicBool::new(false));
@@ -25,7 +25,7 @@ impl Changes {
         Changes { bell, _rope: rope, stop }
     }
 
-    /// Becomes ready after a change; receiving silences it.
+    /// Becomes ready after a change; receiving resets it.
     pub fn bell(&self) -> &Receiver<()> {
         &self.bell
     }
@@ -47,9 +47,9 @@ fn start(folder: &Path, rope: Sender<()>, stop: Arc<AtomicBool>) {
     use rustix::fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init};
     use rustix::io::Errno;
 
-    /// How soon the thread notices that it is to end.
+    /// How soon the thread notices that it should end.
     const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
-    /// A writer of a thousand records a second is not heard a thousand times.
+    /// Limits the rate of signals for frequent writes.
     const PAUSE: Duration = Duration::from_millis(5);
 
     let Ok(inotify) = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) else { return };
@@ -66,12 +66,12 @@ fn start(folder: &Path, rope: Sender<()>, stop: Arc<AtomicBool>) {
             }
             let mut events = Reader::new(&inotify, &mut buffer);
             while events.next().is_ok() {}
-            // A bell that rings already is as good.
+            // If it is full, a signal is pending already.
             let _ = rope.try_send(());
             thread::sleep(PAUSE);
         }
     };
-    // Without a thread there is no hint.
+    // Without a thread there are no hints.
     let _ = thread::Builder::new().name("changes".to_owned()).spawn(body);
 }
 

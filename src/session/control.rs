@@ -1,5 +1,5 @@
-//! The control channel of a run: a socket in its folder, for its owner alone, that takes orders as JSON lines. Here is
-//! what both ends agree on, and the end of whoever gives orders. Whether the run lives, and where, its status tells.
+//! The control channel of a run: a socket in its folder, accessible only to its owner, that takes orders as JSON lines.
+//! Has the protocol and the client's side. The run's status says whether it is alive, and where.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -22,26 +22,26 @@ use crate::text::printable;
 
 /// The socket's name in the run's folder.
 pub(super) const SOCKET: &str = "control.sock";
-/// The longest line that either end reads.
+/// The longest line that either side reads.
 pub(super) const MOST_BYTES: u64 = 2048;
-/// How long an answer is awaited.
+/// How long to wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The longest path that a socket's address holds.
+/// The longest path in a socket's address.
 const LONGEST_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// What is asked for.
+/// A request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Asked {
     pub(super) order: Order,
-    /// The lane that is meant; every lane where not given.
+    /// The lane; every lane if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) lane: Option<String>,
-    /// The id of the run that is meant, since a socket may come to stand in another's folder; any where not given.
+    /// The id of the run, since a socket may end up in another run's folder; any run if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) run: Option<String>,
 }
 
-/// What is answered: that it was taken, or why not.
+/// The answer: that the order was taken, or why not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Answer {
@@ -52,21 +52,21 @@ pub(super) enum Answer {
 /// Why an order was not taken.
 #[derive(Debug, Error)]
 pub enum ControlError {
-    /// There is no channel, for this reason.
+    /// There is no channel; says why.
     #[error("{0}")]
     Absent(String),
     /// The channel could not be used.
     #[error("the run could not be reached: {0}")]
     Io(#[from] io::Error),
-    /// The run said no.
+    /// The run refused the order.
     #[error("the run took no order: {}", printable(.0))]
     Refused(String),
 }
 
-/// Gives the run in a folder an order and waits until it is taken, which is before it is obeyed.
+/// Sends an order to the run in a folder and waits until it is accepted, which is before it is carried out.
 ///
 /// # Errors
-/// Where no process takes orders there, or does not take this one.
+/// If no process takes orders there, or it refuses this one.
 pub fn send(folder: &Path, order: &LaneOrder) -> Result<(), ControlError> {
     let run = Manifest::read(folder).ok().map(|manifest| manifest.run);
     let connected = Socket::found(folder, SOCKET).and_then(|socket| UnixStream::connect(&socket.path));
@@ -78,7 +78,7 @@ pub fn send(folder: &Path, order: &LaneOrder) -> Result<(), ControlError> {
         Err(error) => return Err(error.into()),
     };
     stream.set_write_timeout(Some(PATIENCE))?;
-    // One that is refused at once may be closed before it is written to, with its answer to be read.
+    // A refused connection may be closed before this is written; its answer can still be read.
     let LaneOrder { order, lane } = order.clone();
     let asked = line(&Asked { order, lane, run });
     if asked.len() as u64 >= MOST_BYTES {
@@ -100,7 +100,7 @@ pub fn send(folder: &Path, order: &LaneOrder) -> Result<(), ControlError> {
     }
 }
 
-/// Reads a line, for no longer than an answer may take: whatever listens there may dribble.
+/// Reads a line, within the time limit of an answer, since bytes may arrive slowly.
 fn read_answer(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
     let end = Instant::now() + PATIENCE;
     let mut answer = Vec::new();
@@ -134,9 +134,9 @@ fn absence(folder: &Path) -> String {
     }
 }
 
-/// A value as a line.
+/// A value as a line of JSON.
 pub(super) fn line<T: Serialize>(value: &T) -> Vec<u8> {
-    // Nothing in these types can fail to be JSON.
+    // Serialising these types cannot fail.
     let mut line = serde_json::to_vec(value).unwrap_or_default();
     line.push(b'\n');
     line
@@ -146,13 +146,13 @@ pub(super) fn line<T: Serialize>(value: &T) -> Vec<u8> {
 #[derive(Debug)]
 pub(super) struct Socket {
     pub(super) path: PathBuf,
-    /// The folder or the socket, where the path goes through it.
+    /// The folder or the socket, if the path goes through its handle.
     _through: Option<OwnedFd>,
 }
 
 impl Socket {
-    /// To be made, of that name. A path that is too long for an address goes through the opened folder, where there is a
-    /// way.
+    /// For a new socket of this name. A path that is too long for an address goes through a handle to the folder, if
+    /// the system supports that.
     pub(super) fn in_folder(folder: &Path, name: &str) -> io::Result<Socket> {
         let path = folder.join(name);
         if OsStr::as_bytes(path.as_os_str()).len() <= LONGEST_PATH {
@@ -168,7 +168,7 @@ impl Socket {
         Ok(Socket { path, _through: Some(folder) })
     }
 
-    /// That stands there; a link, which may lead to another run's, is refused.
+    /// For the existing socket; a link, which may lead to another run's, is an error.
     #[cfg(target_os = "linux")]
     fn found(folder: &Path, name: &str) -> io::Result<Socket> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;

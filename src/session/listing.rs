@@ -1,6 +1,5 @@
-//! The runs of a folder as a stream: all of them once, the newest first, from several threads; then what
-//! changes, about every second. What is finished is not read again unless its folder changed. Knows nothing
-//! of who shows the runs.
+//! The runs of a folder as a stream: first all of them, the newest first, from several threads; then changes, about
+//! every second. Finished runs are not read again unless their folder changed. Knows nothing of how runs are shown.
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,29 +13,29 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crate::reading::curves::{self, RunCurves};
 use crate::runlog::{Listed, State, ids, read_listed};
 
-/// Runs read by a thread before it hands them on.
+/// Runs that a thread reads before it sends them.
 const CHUNK: usize = 64;
-/// Messages that wait to be taken in; the reading threads wait beyond.
+/// The most queued messages; reading threads block beyond that.
 const QUEUE: usize = 32;
-/// Threads that read at most.
+/// The most reading threads.
 const MOST_THREADS: usize = 8;
-/// How often runs that are being written are read again, and new ones looked for.
+/// How often running runs are read again, and new ones looked for.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Every so many times also those that are over are looked at for changes.
+/// Every so many times, finished runs are checked for changes, too.
 const OVER: u64 = 5;
 
-/// Something that was found out about the runs.
+/// A message about the runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
-    /// These runs stand like this now.
+    /// The current state of these runs.
     Runs(Vec<Listed>),
-    /// These are no longer there.
+    /// These runs no longer exist.
     Gone(Vec<String>),
-    /// All runs were handed over once; or why the folder cannot be read.
+    /// All runs have been sent once; or why the folder cannot be read.
     Complete(Result<(), String>),
     /// The time, in milliseconds since 1970.
     Time(i64),
-    /// The curves of a run that were asked for.
+    /// The requested curves of a run.
     Curves(RunCurves),
 }
 
@@ -57,19 +56,19 @@ impl Listing {
         let (wanted, orders) = bounded(QUEUE);
         let watch = move || {
             let mut watch = Watch { root, sender, known: HashMap::new() };
-            // It goes on for as long as somebody hears of it.
+            // It runs as long as the channel has a receiver.
             let _ = watch.run(&orders);
         };
         thread::Builder::new().name("runs".to_owned()).spawn(watch)?;
         Ok(Listing { found, wanted })
     }
 
-    /// Where it tells what it found.
+    /// Receives what it found.
     pub fn found(&self) -> &Receiver<Found> {
         &self.found
     }
 
-    /// Asks for the curves of runs; false where too many were asked for already.
+    /// Requests the curves of runs; false if too many requests are pending.
     pub fn want_curves(&self, ids: Vec<String>) -> bool {
         self.wanted.try_send(ids).is_ok()
     }
@@ -90,7 +89,7 @@ pub fn read_all(root: &Path) -> Result<Vec<Listed>, crate::runlog::RunLogError> 
     Ok(runs)
 }
 
-/// Reads runs in chunks, from the first id on, in several threads.
+/// Reads runs in chunks, in the order of `ids`, in several threads.
 fn read_many(root: &Path, ids: &[String], sender: Sender<Vec<Listed>>) {
     let now = SystemTime::now();
     let next = AtomicUsize::new(0);
@@ -113,10 +112,10 @@ fn read_many(root: &Path, ids: &[String], sender: Sender<Vec<Listed>>) {
     });
 }
 
-/// Nobody listens any more.
+/// The receiver is gone.
 struct Unheard;
 
-/// What the thread knows.
+/// The state of the thread.
 struct Watch {
     root: PathBuf,
     sender: Sender<Found>,
@@ -126,7 +125,7 @@ struct Watch {
 /// A run as it was when it was read last.
 struct Seen {
     state: Option<State>,
-    /// When something in its folder was created, replaced or removed last.
+    /// When something in its folder was last created, replaced or removed.
     changed: Option<SystemTime>,
 }
 
@@ -148,7 +147,7 @@ impl Watch {
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 }
             }
-            // A folder that cannot be read for once is no news; the runs stay as they were.
+            // A single failure to read the folder is ignored; the runs stay as they were.
             let _ = self.look(round.is_multiple_of(OVER))?;
             self.tell(Found::Time(unix_ms()))?;
             next = Instant::now() + INTERVAL;
@@ -156,7 +155,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Reads what is new and what may have changed.
+    /// Reads new runs and those that may have changed.
     fn look(&mut self, thoroughly: bool) -> Result<Result<(), String>, Unheard> {
         let mut ids = match ids(&self.root) {
             Ok(ids) => ids,
@@ -200,7 +199,7 @@ impl Watch {
     fn read_curves(&self, ids: &[String], orders: &Receiver<Vec<String>>) -> Result<(), Unheard> {
         let mut budget = curves::MOST_BYTES;
         for id in ids.iter().take(curves::MOST_RUNS) {
-            // Who asks for others by now no longer waits for these.
+            // A newer request makes these curves unnecessary.
             if !orders.is_empty() {
                 return Ok(());
             }

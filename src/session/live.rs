@@ -1,8 +1,8 @@
-//! A live run: a thread a lane that trains, and the stream of events that comes from all of them.
+//! A live run: one training thread per lane, and the stream of events from all of them.
 //!
-//! An event is in its lane's log before it is sent. The channel is bounded and sending never waits: what
-//! finds it full is left out, noticed by the gap in the log's bytes, and read from the log, so that whoever
-//! drains sees every event of a lane, in order. Knows nothing of what is done with the events.
+//! An event is in its lane's log before it is sent. The channel is bounded and sending never waits: events that find it
+//! full are dropped, noticed by the gap in the log's bytes, and read from the log, so that draining delivers every
+//! event of a lane, in order. Knows nothing of how events are used.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -41,11 +41,11 @@ use tap::{Progress, Wires};
 struct LaneEvent {
     lane: LaneIdx,
     event: RunEvent,
-    /// Its record in the lane's log; empty where the log lacks it.
+    /// Its record in the lane's log; empty if the log lacks it.
     bytes: Range<u64>,
 }
 
-/// A problem that a lane survived.
+/// A problem despite which a lane went on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// The lane.
@@ -54,8 +54,7 @@ pub struct Warning {
     pub problem: String,
 }
 
-/// A run that trains in its threads. Dropping it leaves them training, without a listener; what is paused then
-/// goes on.
+/// A training run. Dropping it leaves its threads training, without a listener; paused lanes then go on.
 pub struct Live {
     folder: RunFolder,
     lanes: Vec<LiveLane>,
@@ -63,10 +62,10 @@ pub struct Live {
     warnings: Receiver<Warning>,
     bell: Receiver<()>,
     orders: OrderSender,
-    /// Kept so that the bell and the warnings outlive the lanes.
+    /// Keeps the channels open when the lanes have ended.
     wires: Wires,
     filled: u64,
-    /// The thread that says how the run stands.
+    /// The thread that writes the status.
     status: Option<JoinHandle<()>>,
     /// What went wrong with the run as a whole.
     problems: Vec<String>,
@@ -80,14 +79,14 @@ struct LiveLane {
     outcome: Option<Outcome>,
     /// Bytes of the log whose events were handed over, or were there before.
     applied: u64,
-    /// Dropped events that were looked for in the log.
+    /// The number of dropped events already read from the log.
     dropped: u64,
-    /// What was declared in the events that were handed over.
+    /// What the delivered events declared.
     declared: Declared,
 }
 
 impl Live {
-    /// The run's folder, held open.
+    /// The run's folder, kept open.
     pub fn folder(&self) -> &RunFolder {
         &self.folder
     }
@@ -102,53 +101,54 @@ impl Live {
         self.lanes.iter().map(|lane| lane.log.as_path())
     }
 
-    /// Becomes ready when there may be something to drain, or a warning; draining silences it.
+    /// Becomes ready when there may be something to drain, or a warning; draining resets it.
     pub fn bell(&self) -> &Receiver<()> {
         &self.bell
     }
 
-    /// Takes the problems of the run as a whole since the last time.
+    /// Takes the problems of the run as a whole since the last call.
     pub fn take_problems(&mut self) -> Vec<String> {
         std::mem::take(&mut self.problems)
     }
 
-    /// Takes the problems that lanes survived since the last time.
+    /// Takes the warnings of lanes since the last call.
     pub fn take_warnings(&mut self) -> Vec<Warning> {
         let named = |problem: &str| self.folder.named(problem);
         let warnings = self.warnings.try_iter();
         warnings.map(|Warning { lane, problem }| Warning { lane, problem: named(&problem) }).collect()
     }
 
-    /// What the logs of lanes that ended lack, in words.
+    /// What is missing in the logs of lanes that ended, in words.
     pub fn missing(&self) -> Vec<(LaneIdx, String)> {
         let lanes = self.lanes.iter().enumerate();
         lanes.filter_map(|(index, lane)| Some((LaneIdx(index), lane.progress.missing()?))).collect()
     }
 
-    /// Events that found the channel full and were read from the log.
+    /// The number of events that found the channel full and were read from the log.
     pub fn filled(&self) -> u64 {
         self.filled
     }
 
-    /// Gives orders to the lanes.
+    /// The sender of orders to the lanes.
     pub fn orders(&self) -> &OrderSender {
         &self.orders
     }
 
-    /// Stops every lane that is not over, each with a checkpoint.
+    /// Stops every lane that has not ended, each with a checkpoint.
     pub fn stop(&self) {
-        // Lanes that are over are stopped already.
+        // Lanes that have ended are stopped already.
         let _ = self.orders.send(&Order::Stop.into());
     }
 
-    /// Whether all lanes ended and all their events were handed over.
+    /// Whether all lanes ended and all their events have been delivered.
     pub fn is_finished(&self) -> bool {
         let ended = |lane: &LiveLane| lane.thread.as_ref().is_none_or(JoinHandle::is_finished);
         let drained = |lane: &LiveLane| lane.progress.dropped() == lane.dropped;
         self.lanes.iter().all(ended) && self.events.is_empty() && self.lanes.iter().all(drained)
     }
 
-    /// Waits until all lanes ended and says how, in the order of the experiment. Events can still be drained.
+    /// Waits until all lanes have ended and returns their outcomes, in the order of the experiment. Events can still be
+    /// drained.
     pub fn join(&mut self) -> Vec<Outcome> {
         for lane in &mut self.lanes {
             if let Some(thread) = lane.thread.take() {
@@ -165,7 +165,7 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        // Where every lane is over, nothing waits.
+        // If every lane has ended, nothing waits.
         let _ = self.orders.send(&Order::Resume.into());
     }
 }

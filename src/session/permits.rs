@@ -1,9 +1,9 @@
-//! Permits to compute: at most so many lanes at once, in the order in which they asked, so that lanes that
+//! Permits to compute: limits how many lanes compute at once, in the order in which they asked, so that lanes that
 //! share a processor advance side by side.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// So many permits, handed out in turn.
+/// A fair semaphore: a number of permits, granted in turn.
 #[derive(Debug)]
 pub(super) struct Permits {
     permits: u64,
@@ -18,7 +18,7 @@ struct Turns {
     returned: u64,
 }
 
-/// A permit; it is given back when dropped.
+/// A permit, returned when dropped.
 #[derive(Debug)]
 pub(super) struct Permit {
     permits: Arc<Permits>,
@@ -30,7 +30,7 @@ impl Permits {
         Arc::new(Permits { permits: permits.max(1) as u64, turns: Mutex::default(), moved: Condvar::new() })
     }
 
-    /// Waits for its turn.
+    /// Waits for a permit.
     pub(super) fn acquire(self: &Arc<Permits>) -> Permit {
         self.wait_in_line(self.lock());
         Permit { permits: Arc::clone(self) }
@@ -44,14 +44,14 @@ impl Permits {
         }
     }
 
-    /// Counters stay sound where a holder panicked, so that a poisoned lock is as good as any.
+    /// Counters stay valid if a holder panics, so that a poisoned lock can be used.
     fn lock(&self) -> MutexGuard<'_, Turns> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Permit {
-    /// Lets those go first who are waiting, if any, and waits for the next turn.
+    /// Lets waiting lanes go first, if there are any, and waits for the next turn.
     pub(super) fn give_way(&mut self) {
         let mut turns = self.permits.lock();
         if turns.issued > turns.returned + self.permits.permits {

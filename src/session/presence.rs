@@ -1,15 +1,15 @@
-//! Whether the process that trains a run lives, as a viewer sees it: at once where its lock can be seen, else by its
-//! heartbeat, whose changes are timed by the viewer's own clock.
+//! Whether the process that trains a run is alive, as a viewer sees it: at once from its lock if that is readable, else
+//! from its heartbeat, whose changes are timed by the viewer's own clock.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::runlog::{Status, is_locked, summarize};
 
-/// How often it is looked at.
+/// The time between checks.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// What a viewer knows of the process.
+/// What a viewer knows about the process.
 #[derive(Debug)]
 pub struct Presence {
     folder: PathBuf,
@@ -20,12 +20,12 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Of the run in a folder.
+    /// For the run in a folder.
     pub fn new(folder: PathBuf) -> Presence {
         Presence { folder, looked: None, lives: true, beat: None }
     }
 
-    /// Whether it lives, as far as is known now.
+    /// Whether it is alive, as far as known.
     pub fn lives(&mut self, now: Instant) -> bool {
         let fresh = |looked: Instant| now.saturating_duration_since(looked) < INTERVAL;
         if !self.looked.is_some_and(fresh) {
@@ -40,7 +40,7 @@ impl Presence {
             return true;
         }
         let Some(status) = Status::read(&self.folder) else {
-            // A run of an older version says nothing of itself.
+            // A run of an older version has no status.
             return summarize(&self.folder, SystemTime::now()).is_ok_and(|run| !run.state.is_over());
         };
         if let Some(lives) = status.life(&self.folder) {
@@ -51,7 +51,7 @@ impl Presence {
                 now.saturating_duration_since(seen) <= status.patience()
             }
             None if !status.is_alive(&self.folder, SystemTime::now()) => {
-                // It may only be that the clocks differ; then the next beat tells.
+                // Possibly only the clocks differ; the next heartbeat decides.
                 let long_ago = now.checked_sub(status.patience() + INTERVAL).unwrap_or(now);
                 self.beat = Some((status.heartbeat_unix_ms, long_ago));
                 false
@@ -70,7 +70,7 @@ mod tests {
     use crate::runlog::RunLock;
 
     fn status(host: &str) -> Status {
-        // A process that is not seen: this one is, as long as the test runs.
+        // A process that does not exist, unlike this one.
         let status = Status { process_start: None, ..Status::now(Vec::new(), Duration::from_secs(1), None) };
         Status { host: if host == "here" { status.host.clone() } else { host.to_owned() }, ..status }
     }

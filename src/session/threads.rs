@@ -1,7 +1,7 @@
-//! How the threads of a run are split between its lanes. Knows only their numbers.
+//! Splits the threads of a run between its lanes. Knows only their numbers.
 
-/// The threads that a step of one of `lanes` may use, counted from 0: an equal share, of the remainder one each
-/// for the first. Where threads are fewer than lanes it is 1, and the lanes take turns.
+/// The threads that a step of one of `lanes` may use, counted from 0: an equal share, plus one of the remainder for
+/// each of the first lanes. With fewer threads than lanes it is 1, and the lanes take turns.
 pub fn of_lane(threads: usize, lanes: usize, lane: usize) -> usize {
     let lanes = lanes.max(1);
     (threads / lanes + usize::from(lane < threads % lanes)).max(1)

@@ -1,5 +1,5 @@
-//! Batches made ahead: while a step runs, a thread beside the lane's makes the batch of the next one. Knows
-//! nothing of what a batch holds.
+//! Prepares batches ahead: while a step runs, a second thread fills the batch of the next one. Knows nothing of the
+//! content of batches.
 
 use std::any::Any;
 use std::io;
@@ -14,11 +14,11 @@ use crate::datasets::Batch;
 use crate::trainer::Batches;
 use crate::units::Step;
 
-/// Batches that wait for their step, at most.
+/// The most batches that wait for their step.
 const AHEAD: usize = 1;
 
-/// The lane's end of the thread that makes its batches. Two buffers go round between them: one belongs to the
-/// step that runs, the other is filled or waits. Dropping this end lets the thread end.
+/// The lane's handle to the thread that makes its batches. Two buffers circulate between them: one belongs to the
+/// running step, the other is being filled or waits. Dropping the handle lets the thread end.
 pub(super) struct Ahead {
     made: Receiver<Made>,
     used: Sender<Batch>,
@@ -26,15 +26,15 @@ pub(super) struct Ahead {
     current: Batch,
 }
 
-/// A step's batch, or what making it panicked with.
+/// A step's batch, or the payload of the panic while making it.
 type Made = (Step, Result<Batch, Box<dyn Any + Send>>);
 
 impl Ahead {
-    /// Starts the thread, which calls `fill` for each of the steps in order. It ends after the last one, after a
-    /// panic, or with the lane's end; the scope waits for it.
+    /// Starts the thread, which calls `fill` for each of the steps in order. It ends after the last one, after a panic,
+    /// or when this handle is dropped; the scope waits for it.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// If the system cannot start a thread.
     pub(super) fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         name: String,
@@ -43,7 +43,7 @@ impl Ahead {
     ) -> io::Result<Ahead> {
         let (made_in, made) = bounded(AHEAD);
         let (used, used_out) = bounded(AHEAD + 1);
-        // The channel is empty and has room for it.
+        // The channel is empty, so there is room for it.
         let _ = used.try_send(Batch::default());
         Builder::new().name(name).spawn_scoped(scope, move || make(steps, fill, &used_out, &made_in))?;
         Ok(Ahead { made, used, current: Batch::default() })
@@ -51,9 +51,9 @@ impl Ahead {
 }
 
 impl Batches for Ahead {
-    /// Panics as making the batch did.
+    /// Resumes the panic of the thread that made the batch.
     fn next(&mut self, step: Step) -> &Batch {
-        // After the last step nobody takes buffers any more.
+        // After the last step no buffers are received.
         let _ = self.used.send(mem::take(&mut self.current));
         let (of, batch) = self.made.recv().expect("steps are asked for one after another, to the last");
         assert_eq!(of, step, "steps are asked for one after another");
@@ -62,7 +62,7 @@ impl Batches for Ahead {
     }
 }
 
-/// Makes batches as long as buffers come back and somebody takes what is made.
+/// Makes batches as long as buffers are returned and batches are received.
 fn make(
     steps: RangeInclusive<u64>,
     mut fill: impl FnMut(Step, &mut Batch),
@@ -71,7 +71,7 @@ fn make(
 ) {
     for step in steps.map(Step) {
         let Ok(mut batch) = used.recv() else { return };
-        // Where it panics neither the buffer nor what filled it is used again.
+        // After a panic neither the buffer nor `fill` is used again.
         let filled = catch_unwind(AssertUnwindSafe(|| fill(step, &mut batch)));
         let is_last = filled.is_err();
         if made.send((step, filled.map(|()| batch))).is_err() || is_last {
@@ -97,7 +97,7 @@ mod tests {
         batch.labels.resize(1000, step.0 as u8);
     }
 
-    /// Works with batches that `fill` makes in another thread, and returns once that has ended.
+    /// Runs `work` with batches that `fill` makes in another thread, and returns once that has ended.
     fn with_batches<T>(
         steps: RangeInclusive<u64>,
         fill: impl FnMut(Step, &mut Batch) + Send,
@@ -134,7 +134,7 @@ mod tests {
                 running.store(step, Ordering::SeqCst);
                 let batch = batches.next(Step(step));
                 assert_eq!(begun.recv_timeout(PATIENCE), Ok(Step(step + 1)));
-                // It is still the step's own, and nobody writes to it.
+                // It still belongs to the step, and is not written to.
                 assert_eq!(batch.labels, [step as u8; 1000]);
             }
         });
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_thread_ends_with_its_lane_wherever_either_stands() {
-        /// Notes that the thread has let go of what it works with.
+        /// Records that the thread has dropped its captures.
         struct Ended<'a>(&'a AtomicBool);
         impl Drop for Ended<'_> {
             fn drop(&mut self) {
@@ -165,7 +165,7 @@ mod tests {
             let ended = Ended(&is_over);
             let fill = move |step: Step, batch: &mut Batch| {
                 let _ = &ended;
-                // The batch after the last one that is taken cannot be made, which is nobody's concern.
+                // The batch after the last one taken cannot be made, which has no effect.
                 assert_ne!(step.0, taken + 1, "nobody waits for this batch");
                 label(step, batch);
             };

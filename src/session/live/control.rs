@@ -1,4 +1,4 @@
-//! The run's end of the control channel: takes orders from its owner and passes them on to the lanes.
+//! The server's side of the control channel: takes orders from the run's owner and passes them on to the lanes.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use crate::session::control::{Answer, Asked, MOST_BYTES, SOCKET, Socket, line};
 
-/// Where the socket is made before it is put in its place.
+/// The temporary name of the socket before it is renamed.
 const NEXT: &str = ".control.sock.new";
-/// Connections at once.
+/// The most simultaneous connections.
 const CONNECTIONS: usize = 8;
-/// How long a connection may be silent.
+/// How long a connection may be idle.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Passes an order on, or says why not.
@@ -30,7 +30,8 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// Opens it in a run's folder. Only who holds the lock of the run may: what stands there is of a process that is gone.
+    /// Opens it in a run's folder. Requires the lock of the run, so that an existing socket can only be that of a
+    /// process that has ended.
     pub(super) fn open(folder: &Path, obey: Arc<Obey>) -> io::Result<Control> {
         let listener = listen(folder)?;
         let closed = Arc::new(AtomicBool::new(false));
@@ -50,7 +51,7 @@ impl Drop for Control {
     }
 }
 
-/// Listens in a folder. The socket appears in its place when it is its owner's alone.
+/// Listens in a folder. The socket is renamed into place once it is accessible only to its owner.
 fn listen(folder: &Path) -> io::Result<UnixListener> {
     let next = folder.join(NEXT);
     let _ = fs::remove_file(&next);
@@ -67,7 +68,7 @@ fn accept(listener: &UnixListener, obey: &Arc<Obey>, closed: &AtomicBool) {
             return;
         }
         let Ok(stream) = stream else {
-            // Too many open files, most likely; they may be fewer soon.
+            // Most likely too many open files, of which there may be fewer soon.
             thread::sleep(Duration::from_millis(100));
             continue;
         };
@@ -82,7 +83,7 @@ fn accept(listener: &UnixListener, obey: &Arc<Obey>, closed: &AtomicBool) {
         }
         let (obey, counted) = (Arc::clone(obey), Arc::clone(&open));
         let body = move || {
-            // Whoever leaves in the middle of a line is no concern.
+            // Clients that disconnect in the middle of a line are ignored.
             let _ = serve(&stream, &*obey);
             counted.fetch_sub(1, Ordering::SeqCst);
         };
@@ -121,13 +122,14 @@ fn serve(stream: &UnixStream, obey: &Obey) -> io::Result<()> {
     }
 }
 
-/// So much of a reason, which may quote what came, that the answer is read whole.
+/// Cuts a reason, which may quote the request, so that the answer fits into a line that is read whole.
 fn shortened(mut reason: String) -> String {
     reason.truncate(reason.floor_char_boundary(MOST_BYTES as usize / 4));
     reason
 }
 
-/// Whether whoever connected is the user of this process. Elsewhere than on Linux the file's mode alone tells.
+/// Whether the client has the user of this process. On systems other than Linux only the file's mode protects the
+/// socket.
 fn is_owner(stream: &UnixStream) -> bool {
     #[cfg(target_os = "linux")]
     {
@@ -151,7 +153,7 @@ mod tests {
 
     type Orders = Arc<Mutex<Vec<LaneOrder>>>;
 
-    /// A channel whose orders are kept; a stop is not obeyed.
+    /// A channel that records its orders, and refuses a stop.
     fn open(folder: &Path) -> (Control, Orders) {
         let orders = Orders::default();
         let kept = Arc::clone(&orders);
@@ -191,7 +193,7 @@ mod tests {
         let (_control, orders) = open(folder.path());
         let ask = |text: &[u8]| {
             let mut stream = UnixStream::connect(folder.path().join(SOCKET)).unwrap();
-            // A connection that is given up with something unread refuses the rest, and ends in an error behind the answer.
+            // A connection that is closed with unread data rejects the rest, and fails after the answer.
             let _ = stream.write_all(text);
             let _ = stream.shutdown(std::net::Shutdown::Write);
             let mut answer = String::new();
@@ -212,7 +214,7 @@ mod tests {
             let answer = ask(format!("{{\"order\":{order}}}\n").as_bytes());
             assert!(answer.starts_with("{\"error\":\"expected {") && answer.contains(reason), "{answer}");
         }
-        // Whatever is quoted, the answer is a line that the other end reads whole.
+        // Whatever is quoted, the answer is a line that the client reads whole.
         let long = ask(format!("{{\"order\":\"{}\"}}\n", "\u{1b}".repeat(300)).as_bytes());
         assert!(long.ends_with("\"}\n") && long.len() < MOST_BYTES as usize, "{long}");
         assert!(ask(b"{\"order\":\"pause\"}").contains("expected a line"));

@@ -1,4 +1,4 @@
-//! Hands a run's events over: from the channel, and from the log what the channel had no room for.
+//! Delivers a run's events: from the channel, and from the log those for which the channel had no room.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::runlog::{Entry, LogReader, RunLogError, parse_records, read_records};
 use crate::units::LaneIdx;
 
 impl Live {
-    /// Hands over every event that came since the last time, without waiting: each lane's all and in order.
+    /// Delivers every event since the last call, without blocking: all of each lane, in order.
     pub fn drain(&mut self, mut apply: impl FnMut(LaneIdx, &RunEvent)) {
         self.drain_placed(|lane, event, _| apply(lane, event));
     }
@@ -16,15 +16,15 @@ impl Live {
     /// As [`Live::drain`], with the byte of the lane's log at which an event's record begins, where it has one.
     pub fn drain_placed(&mut self, mut apply: impl FnMut(LaneIdx, &RunEvent, Option<u64>)) {
         let _ = self.bell.try_recv();
-        // What arrives meanwhile rings again; this bound lets the caller draw in between.
+        // Events that arrive meanwhile signal again; this bound lets the caller draw in between.
         for _ in 0..self.events.len() {
             let Ok(LaneEvent { lane, event, bytes }) = self.events.try_recv() else { break };
             self.fill_up_to(lane, bytes.start, &mut apply);
             let place = &mut self.lanes[lane.0];
-            // Else it, or one after it, was read from the log before it arrived.
+            // Otherwise it, or a later one, was read from the log before it arrived.
             if bytes.start >= place.applied {
                 place.applied = bytes.end;
-                // What contradicts itself was never written.
+                // Contradictory declarations are never written.
                 let _ = place.declared.note(&event);
                 apply(lane, &event, Some(bytes.start));
             }
@@ -40,7 +40,7 @@ impl Live {
         }
     }
 
-    /// Hands over what the log holds, or what is held for it, up to a byte and was not handed over yet.
+    /// Delivers the undelivered records up to a byte of the log, from the log or from those held for it.
     fn fill_up_to(
         &mut self,
         lane: LaneIdx,
@@ -76,7 +76,7 @@ impl Live {
     }
 }
 
-/// Reads the events of a log up to a byte, leaving out what is broken.
+/// Reads the events of a log up to a byte, skipping damaged records.
 fn read_beginning(
     log: &Path,
     end: u64,
@@ -86,7 +86,7 @@ fn read_beginning(
     let mut reader = LogReader::open(log)?;
     while reader.position().offset() < end {
         match reader.next_entry()? {
-            // Reading on over the copy of the first record may lead behind the end.
+            // Skipping the copy of the first record may lead past the end.
             Some(Entry::Event { event, bytes }) if bytes.start < end => each(event, bytes.start),
             Some(_) => {}
             None => break,

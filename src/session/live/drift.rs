@@ -1,4 +1,4 @@
-//! Whether the experiment and the data of a run that is to go on are still those that its lanes were started with.
+//! Checks whether the experiment and the data of a run to be resumed are still those that its lanes were started with.
 
 use crate::datasets::Dataset;
 use crate::event::LaneStarted;
@@ -7,24 +7,24 @@ use crate::reading::Resumption;
 use crate::runlog::Manifest;
 use crate::text::printable;
 
-/// What the data of a run was found by; where it lies says nothing of what it is.
+/// The key of the data's path, which says nothing about its content.
 const PATH: &str = "data.path";
-/// The layers whose statistics a log holds, which cannot change within it.
+/// The layers whose statistics a log records, which cannot change within it.
 const LAYERS: &str = "statistics.layers";
 
-/// What has changed since a run was begun.
+/// What has changed since a run was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Drift {
-    /// What is another than it was, in words.
+    /// What has changed, in words.
     pub(super) changes: Vec<String>,
-    /// Whether its logs and checkpoints fit the lanes all the same.
+    /// Whether its logs and checkpoints still fit the lanes.
     pub(super) same_networks: bool,
-    /// What cannot be said.
+    /// What could not be checked.
     pub(super) notes: Vec<String>,
 }
 
 impl Drift {
-    /// Compares what is there with what the lanes' logs say.
+    /// Compares the current experiment and data with what the lanes' logs say.
     pub(super) fn find(
         manifest: &Manifest,
         resumed: &[Resumption],
@@ -77,7 +77,7 @@ impl Drift {
     }
 }
 
-/// Lanes of one run mostly say the same.
+/// Lanes of one run mostly report the same changes.
 fn push_new(list: &mut Vec<String>, text: String) {
     if !list.contains(&text) {
         list.push(text);

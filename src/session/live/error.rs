@@ -1,4 +1,4 @@
-//! Why a run could not be started, in words for its user.
+//! Why a run could not be started, as messages for the user.
 
 use std::io;
 
@@ -22,10 +22,10 @@ pub enum SessionError {
     Held {
         /// The run's folder.
         folder: String,
-        /// The process and its machine, where they are known.
+        /// The process and its machine, if known.
         process: Option<(u32, String)>,
     },
-    /// It would go on as another run.
+    /// Its experiment or data have changed.
     #[error(
         "{}: expected the experiment and the data that the run was begun with, found\n  {}\n{}",
         printable(folder),
@@ -35,25 +35,25 @@ pub enum SessionError {
     Changed {
         /// The run's folder.
         folder: String,
-        /// What is another, in words.
+        /// What has changed, in words.
         changes: Vec<String>,
-        /// Whether its lanes are the same networks all the same.
+        /// Whether its lanes are still the same networks.
         same_networks: bool,
     },
-    /// The run's lock could not be asked for.
+    /// The run's lock could not be opened.
     #[error("could not lock {}: {cause}", printable(folder))]
     Lock {
         /// The run's folder.
         folder: String,
-        /// Why not.
+        /// The cause.
         cause: io::Error,
     },
-    /// The system gave no thread.
+    /// The system could not start a thread.
     #[error("expected a thread for {purpose}, found {cause}; start fewer lanes, or raise the limit")]
     Thread {
         /// What it is for.
         purpose: String,
-        /// Why not.
+        /// The cause.
         cause: io::Error,
     },
 }

@@ -1,5 +1,5 @@
-//! How orders come to the lanes: one sender for all of them, a receiver in each lane's thread. What is wanted of a lane
-//! is a state rather than a queue, but for what has to be written down one by one, which is bounded.
+//! Sends orders to the lanes: one sender for all of them, a receiver in each lane's thread. Pending orders of a lane
+//! are a state rather than a queue, except for those that must be logged one by one, whose queue is bounded.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
@@ -12,17 +12,17 @@ use crate::text::printable;
 use crate::trainer::Place;
 use crate::units::Step;
 
-/// Learning rates and notes that wait in a lane.
+/// The most learning rates and notes queued for a lane.
 const WAITING: usize = 64;
 
-/// Gives orders to the lanes of a run, from whatever thread.
+/// Gives orders to the lanes of a run, from any thread.
 #[derive(Clone, Debug, Default)]
 pub struct OrderSender {
-    /// The lanes' names and what is wanted of them.
+    /// The lanes' names and pending orders.
     lanes: Vec<(String, Arc<Lane>)>,
 }
 
-/// The lane's end.
+/// The receiver in a lane's thread.
 #[derive(Debug, Default)]
 pub(super) struct OrderReceiver {
     lane: Arc<Lane>,
@@ -31,7 +31,7 @@ pub(super) struct OrderReceiver {
 /// Why an order was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum OrderError {
-    /// No lane is left.
+    /// All lanes have ended.
     #[error("the run is over")]
     RunOver,
     /// This lane has ended.
@@ -40,20 +40,20 @@ pub enum OrderError {
     /// The run has no such lane.
     #[error("expected one of the lanes {}, found `{}`", printable(&.lanes.join(", ")), printable(.lane))]
     NoSuchLane {
-        /// What was asked for.
+        /// The name given.
         lane: String,
-        /// What there is.
+        /// The lanes of the run.
         lanes: Vec<String>,
     },
-    /// One lane is to end, and it is not said which.
+    /// An order to end one lane does not say which.
     #[error("expected the name of the lane that is to stop, found none")]
     NoLane,
-    /// Too many orders wait.
+    /// Too many orders are pending.
     #[error("expected at most {WAITING} orders at a time, found one more; try again after the next step")]
     Full,
 }
 
-/// What is wanted of one lane, shared by both ends.
+/// The pending orders of one lane, shared by sender and receiver.
 #[derive(Debug, Default)]
 struct Lane {
     wanted: Mutex<Wanted>,
@@ -62,30 +62,30 @@ struct Lane {
 
 #[derive(Debug, Default)]
 struct Wanted {
-    /// From which step on it is to pause: [`Step`] 0 for at once.
+    /// The step after which to pause; [`Step`] 0 for at once.
     pause_at: Option<Step>,
     checkpoint: bool,
     stop: Option<Order>,
-    /// Steps to be made before the next pause.
+    /// Steps to make before the next pause.
     steps: Option<NonZeroU64>,
     /// Learning rates and notes, in order.
     waiting: VecDeque<Order>,
-    /// Whether nobody will take anything any more.
+    /// Whether the receiver is gone.
     closed: bool,
 }
 
 impl OrderSender {
-    /// Adds a lane; gives its end.
+    /// Adds a lane; returns its receiver.
     pub(super) fn add(&mut self, lane: &str) -> OrderReceiver {
         let shared = Arc::<Lane>::default();
         self.lanes.push((lane.to_owned(), Arc::clone(&shared)));
         OrderReceiver { lane: shared }
     }
 
-    /// Gives an order to the lane that it is meant for, or to all that are not over. Returns before it is obeyed.
+    /// Gives an order to its lane, or to all that have not ended. Returns before it is carried out.
     ///
     /// # Errors
-    /// Where there is nobody to take it, or too many wait.
+    /// If no lane can take it, or too many are pending.
     pub fn send(&self, order: &LaneOrder) -> Result<(), OrderError> {
         let LaneOrder { order, lane } = order;
         match lane {
@@ -105,7 +105,7 @@ impl OrderSender {
                 if lane.lock().closed {
                     return Err(OrderError::LaneOver(name.clone()));
                 }
-                // Who stops one lane wants it to stay stopped.
+                // A lane that was stopped by itself stays stopped.
                 lane.give(if *order == Order::Stop { &Order::StopLane } else { order })
             }
         }
@@ -140,7 +140,7 @@ impl Drop for OrderReceiver {
 }
 
 impl Lane {
-    /// Changes what is wanted. A stop is final.
+    /// Adds an order to the pending ones. A stop is final.
     fn give(&self, order: &Order) -> Result<(), OrderError> {
         let mut wanted = self.lock();
         match order {
@@ -167,13 +167,13 @@ impl Lane {
 }
 
 impl Wanted {
-    /// What is to be done first; all but pauses and stops are taken with it.
+    /// The next order to carry out, removed from the pending ones unless it is a pause or a stop.
     fn take(&mut self, step: Step, place: Place) -> Option<Order> {
         if place == Place::AtEnd {
             return self.waiting.pop_front();
         }
         if let Some(stop) = &self.stop {
-            // What was said before is written down before the lane ends.
+            // Earlier rates and notes are logged before the lane ends.
             return self.waiting.pop_front().or_else(|| Some(stop.clone()));
         }
         if std::mem::take(&mut self.checkpoint) {
@@ -188,7 +188,7 @@ impl Wanted {
             self.pause_at = Some(Step(step.0.saturating_add(steps.get())));
             return Some(Order::Step(steps));
         }
-        // A step that was ordered is whole once its evaluation is over.
+        // An ordered step is complete only after its evaluation.
         let is_due = |at: Step| at == Step(0) || place == Place::BetweenSteps && at <= step;
         self.pause_at.is_some_and(is_due).then_some(Order::Pause)
     }

@@ -1,4 +1,4 @@
-//! What a run says of itself while it trains: each lane's events are summed up as they come, and a thread writes that
+//! Writes the status of a training run: each lane's events are summarised as they come, and a thread writes the summary
 //! about every second, at each change of a lane's state, and at the end.
 
 use std::fs;
@@ -15,7 +15,7 @@ use crate::units::LaneIdx;
 /// The time between two heartbeats.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What all lanes are by now.
+/// The current summaries of all lanes.
 #[derive(Debug)]
 pub(super) struct Board {
     told: Mutex<Told>,
@@ -25,20 +25,20 @@ pub(super) struct Board {
 #[derive(Debug)]
 struct Told {
     lanes: Vec<LaneSummary>,
-    /// Lanes that may still say something.
+    /// The number of lanes that may still change.
     open: usize,
-    /// Whether a state changed since the status was written.
+    /// Whether a state has changed since the status was written.
     changed: bool,
 }
 
 impl Board {
-    /// Of lanes as an earlier part of the run left them, or as they begin.
+    /// A board of lanes as an earlier part of the run left them, or as they begin.
     pub(super) fn new(lanes: Vec<LaneSummary>) -> Arc<Board> {
         let told = Mutex::new(Told { lanes, open: 0, changed: false });
         Arc::new(Board { told, changed: Condvar::new() })
     }
 
-    /// The board's end in a lane.
+    /// The handle to the board for a lane.
     pub(super) fn pulse(self: &Arc<Board>, lane: LaneIdx) -> Pulse {
         self.lock().open += 1;
         Pulse { board: Arc::clone(self), lane }
@@ -48,7 +48,8 @@ impl Board {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a change of state, or until it is time; gives what is known then, and whether all is over.
+    /// Waits for a change of state, or until `interval` is over; returns the summaries, and whether all lanes have
+    /// ended.
     fn wait(&self) -> (Vec<LaneSummary>, bool) {
         let quiet = |told: &mut Told| !told.changed && told.open > 0;
         let waited = self.changed.wait_timeout_while(self.lock(), INTERVAL, quiet);
@@ -58,7 +59,7 @@ impl Board {
     }
 }
 
-/// Tells the board of a lane's events. Dropping it says that no more will come.
+/// Reports a lane's events to the board. Dropping it says that no more will come.
 #[derive(Debug)]
 pub(super) struct Pulse {
     board: Arc<Board>,
@@ -66,7 +67,7 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    /// Sums up an event.
+    /// Folds an event into the lane's summary.
     pub(super) fn note(&self, event: &RunEvent) {
         let mut told = self.board.lock();
         let Some(lane) = told.lanes.get_mut(self.lane.0) else { return };
@@ -80,7 +81,7 @@ impl Pulse {
 }
 
 impl Pulse {
-    /// Says that the log lacks so many records more.
+    /// Adds to the number of records that the log lacks.
     pub(super) fn lose(&self, records: u64) {
         if let Some(lane) = self.board.lock().lanes.get_mut(self.lane.0) {
             lane.lost_records = lane.lost_records.saturating_add(records);
@@ -107,12 +108,12 @@ pub(super) fn tell(folder: &RunFolder, mut lanes: Vec<LaneSummary>, interval: Du
         lane.log_bytes = fs::metadata(log).map_or(0, |metadata| metadata.len());
     }
     let exit = over.then(|| lanes.iter().map(|lane| lane.state).max().unwrap_or(State::Finished));
-    // A folder that cannot be written to is told of by the lanes; the heart beats on, in case it can again.
+    // The lanes report a folder that cannot be written to; this thread keeps trying.
     let _ = Status::now(lanes, interval, exit).write(folder.reach());
 }
 
-/// Writes the status until all lanes ended, and once more then; closes the control channel before that, and holds the
-/// run's lock until it is on the disk.
+/// Writes the status until all lanes have ended, then closes the control channel and writes it once more; holds the
+/// run's lock until that is on the disk.
 pub(super) fn keep(
     folder: RunFolder,
     lock: RunLock,

@@ -1,4 +1,4 @@
-//! Has logs put on the disk now and then, in a thread, because a disk may take its time. Knows nothing of what is in them.
+//! Syncs logs regularly, in a separate thread, because that may take long. Knows nothing of their content.
 
 use std::fs::File;
 use std::io;
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Kind, RunEvent};
 
-/// The longest that a record waits, beside at a checkpoint: what a machine that loses its power forgets.
+/// The longest time between syncs, apart from checkpoints: what a power failure may lose.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// One log on its way to the disk.
+/// The syncing of one log.
 #[derive(Debug, Default)]
 pub(super) struct Syncing {
     last: Option<Instant>,
@@ -20,13 +20,13 @@ pub(super) struct Syncing {
 }
 
 impl Syncing {
-    /// Whether the log is to be put on the disk after this event.
+    /// Whether to sync the log after this event.
     pub(super) fn is_due(&self, event: &RunEvent) -> bool {
         matches!(event.kind, Kind::CheckpointWritten(_) | Kind::LaneStarted(_) | Kind::Paused)
             || self.last.is_none_or(|last| last.elapsed() >= EVERY)
     }
 
-    /// Puts a file on the disk, unless the disk is still busy with it.
+    /// Syncs a file, unless a sync is still in progress.
     pub(super) fn start(&mut self, file: io::Result<File>, failed: impl FnOnce(io::Error) + Send + 'static) {
         self.last = Some(Instant::now());
         let file = match file {
@@ -45,7 +45,7 @@ impl Syncing {
             }
         };
         if thread::Builder::new().name("log-to-disk".to_owned()).spawn(body).is_err() {
-            // The next time there may be a thread; the end of the lane waits for the disk in any case.
+            // Starting a thread may succeed next time; the end of the lane syncs in any case.
             self.busy.store(false, Ordering::Release);
         }
     }

@@ -1,5 +1,5 @@
-//! The lane's end of a live run: events go first to the log, then towards the screen, and neither a slow
-//! screen nor a full disk keeps training waiting.
+//! The lane's side of a live run: events go first to the log, then to the screen, and neither a slow screen nor a full
+//! disk blocks training.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,16 +18,16 @@ use crate::session::permits::{Permit, Permits};
 use crate::trainer::{Place, Sink};
 use crate::units::{LaneIdx, Step};
 
-/// What both ends know of a lane's log.
+/// The state of a lane's log, shared with the drain.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// Bytes of whole records in the log, with those that are held for it.
+    /// The length of the log's whole records in bytes, including those held for it.
     written: AtomicU64,
-    /// Events that found the channel full.
+    /// The number of events that found the channel full.
     dropped: AtomicU64,
     /// The records that are held.
     held: Arc<Held>,
-    /// What the log lacks at its end, in words.
+    /// What the log lacks when it has ended, in words.
     missing: Mutex<Option<String>>,
 }
 
@@ -37,12 +37,12 @@ impl Progress {
         Progress { written: AtomicU64::new(written), held, ..Progress::default() }
     }
 
-    /// Events that found the channel full so far. What [`Progress::written`] gives after it covers them.
+    /// The number of events that found the channel full so far. Reading [`Progress::written`] afterwards covers them.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Acquire)
     }
 
-    /// Bytes of whole records in the log, with those that are held for it.
+    /// The length of the log's whole records in bytes, including those held for it.
     pub(super) fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
     }
@@ -52,18 +52,18 @@ impl Progress {
         &self.held
     }
 
-    /// What the log lacks, in words, where it is at its end and lacks something.
+    /// What the log lacks, in words, if it has ended and lacks something.
     pub(super) fn missing(&self) -> Option<String> {
         self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// The ends of the channels on a lane's side.
+/// The sending sides of a lane's channels.
 #[derive(Clone)]
 pub(super) struct Wires {
     pub(super) events: Sender<LaneEvent>,
     pub(super) warnings: Sender<Warning>,
-    /// Says that there is something to drain.
+    /// Signals that there is something to drain.
     pub(super) bell: Sender<()>,
 }
 
@@ -75,14 +75,14 @@ pub(super) struct Tap {
     wires: Wires,
     progress: Arc<Progress>,
     orders: OrderReceiver,
-    /// Dropped after the log is closed, so that the status of a run that is over tells of whole logs.
+    /// Dropped after the log is closed, so that the last status describes complete logs.
     pulse: Pulse,
     permits: Arc<Permits>,
     /// None only while the lane is paused.
     permit: Option<Permit>,
     /// The step of the last event.
     pub(super) step: Step,
-    /// Records that the log lacks, as the status was told.
+    /// The number of missing records last reported to the status.
     lost: u64,
 }
 
@@ -102,7 +102,7 @@ impl Tap {
         Tap { lane, log, syncing, wires, progress, orders, pulse, permits, permit, step: Step(0), lost: 0 }
     }
 
-    /// Has the log put on the disk, after the last event.
+    /// Syncs the log after the last event.
     pub(super) fn close(mut self) {
         self.permit = None;
         let finished = self.log.finish();
@@ -114,7 +114,7 @@ impl Tap {
         self.ring();
     }
 
-    /// Gives an event to the log; the bytes are empty where it is lost.
+    /// Appends an event to the log; the returned range is empty if it is lost.
     fn write(&mut self, event: &RunEvent) -> Range<u64> {
         let bytes = self.log.append(event);
         self.tell_news();
@@ -128,7 +128,7 @@ impl Tap {
         bytes.unwrap_or(end..end)
     }
 
-    /// Has what is written put on the disk, without waiting for it.
+    /// Starts syncing what is written, without waiting for it.
     fn sync(&mut self) {
         let Some(file) = self.log.file() else { return };
         let (lane, warnings) = (self.lane, self.wires.warnings.clone());
@@ -139,7 +139,7 @@ impl Tap {
         self.syncing.start(file, failed);
     }
 
-    /// Tells the user and the status what became of the log.
+    /// Reports the state of the log to the user and the status.
     fn tell_news(&mut self) {
         let lost = self.log.lost();
         if lost > self.lost {
@@ -152,7 +152,7 @@ impl Tap {
     }
 
     fn ring(&self) {
-        // A bell that rings already is as good.
+        // If it is full, a signal is pending already.
         let _ = self.wires.bell.try_send(());
     }
 }
@@ -162,7 +162,7 @@ impl Sink for Tap {
         self.step = event.step;
         let bytes = self.write(&event);
         self.pulse.note(&event);
-        // Where the channel is full the event is found in the log; where nobody listens it need not be.
+        // If the channel is full, the event is found in the log; without a receiver it is not needed.
         if self.wires.events.try_send(LaneEvent { lane: self.lane, event, bytes }).is_err() {
             self.progress.dropped.fetch_add(1, Ordering::Release);
         }
@@ -184,7 +184,7 @@ impl Sink for Tap {
     }
 
     fn warn(&mut self, problem: String) {
-        // Full means that hundreds of warnings wait already; one more would tell nothing new.
+        // If it is full, hundreds of warnings are pending already.
         let _ = self.wires.warnings.try_send(Warning { lane: self.lane, problem });
         self.ring();
     }
@@ -215,7 +215,7 @@ mod tests {
         let board = Board::new(vec![LaneSummary::new("a", 9), LaneSummary::new("b", 9)]);
         let pulse = board.pulse(LaneIdx(1));
         let permits = Permits::new(1);
-        // It is away from the beginning.
+        // The folder is away from the beginning.
         fs::rename(&run, folder.path().join("away")).unwrap();
         let mut tap = Tap::open(
             LaneIdx(1),
