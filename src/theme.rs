@@ -1,6 +1,6 @@
-//! The one theme: every colour and every drawing character by the role it plays, for truecolor, 256, 16 and
-//! no colours, on dark and light backgrounds, with box and braille characters or in plain ASCII. It must not
-//! know what is drawn; nothing outside this room names a colour.
+//! The one theme: every colour and every drawing character by its role, for truecolor, 256, 16 and no colours, on dark
+//! and light backgrounds, with box and braille characters or in plain ASCII. It must not know what is drawn; nothing
+//! outside this room names a colour.
 
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
@@ -14,9 +14,9 @@ pub use oklab::Rgb;
 /// How many colours the terminal shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Colors {
-    /// None; roles are told apart by bold, dim, reversed text and by characters.
+    /// None; roles are distinguished by bold, dim and reversed text, and by characters.
     None,
-    /// The 16 colours that the terminal's own palette decides.
+    /// The 16 colours of the terminal's palette.
     Sixteen,
     /// xterm's 256.
     TwoFiftySix,
@@ -25,7 +25,7 @@ pub enum Colors {
     True,
 }
 
-/// What lies behind the text.
+/// The terminal's background.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Background {
     /// Light text on dark.
@@ -61,8 +61,8 @@ impl Default for Theme {
     }
 }
 
-/// Lane colours on dark and on light backgrounds, the first two after Okabe and Ito (2008); as far apart as eight can be
-/// for every eye, with and without the common colour blindnesses. Of the 16 colours none that says something else.
+/// Lane colours on dark and on light backgrounds, the first two after Okabe and Ito (2008); as distinct as eight can
+/// be, with and without the common colour blindnesses. Of the 16 colours, only ones without another meaning.
 const LANES: [(Rgb, Rgb, Color, Color); 8] = [
     (Rgb(0xf0, 0xa0, 0x30), Rgb(0xb4, 0x5f, 0x06), Color::LightMagenta, Color::Magenta),
     (Rgb(0x56, 0xb4, 0xe9), Rgb(0x00, 0x62, 0xa8), Color::LightCyan, Color::Cyan),
@@ -74,12 +74,12 @@ const LANES: [(Rgb, Rgb, Color, Color); 8] = [
     (Rgb(0x37, 0xf0, 0xff), Rgb(0x41, 0x0a, 0x5c), Color::Blue, Color::LightCyan),
 ];
 
-/// The marks by which lanes are told apart where colours do not do it alone; none says something else.
+/// The marks that distinguish lanes where colours alone do not; none has another meaning.
 const UNICODE_MARKS: [char; LANES.len()] = ['•', '+', '◇', '*', '#', '%', '◦', '@'];
 const ASCII_MARKS: [char; LANES.len()] = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'H'];
 
 impl Theme {
-    /// Builds the theme of a terminal's abilities.
+    /// Builds the theme for a terminal's abilities.
     pub fn new(colors: Colors, background: Background, characters: Characters) -> Theme {
         let heat = heat::levels(colors, characters);
         let signed_heat = heat::signed_levels(colors, background, characters);
@@ -91,28 +91,28 @@ impl Theme {
         self.colors
     }
 
-    /// What it takes to lie behind the text.
+    /// The background it assumes.
     pub fn background(&self) -> Background {
         self.background
     }
 
-    /// Whether it keeps to ASCII.
+    /// Whether it uses only ASCII.
     pub fn is_ascii(&self) -> bool {
         self.characters == Characters::Ascii
     }
 
-    /// Whether so many curves may be drawn in dots smaller than a cell: where colours tell them apart, or where
-    /// there is nothing to tell apart.
+    /// Whether this many curves may be drawn in dots smaller than a cell: if colours distinguish them, or there is only
+    /// one.
     pub fn has_dots(&self, curves: usize) -> bool {
         !self.is_ascii() && (self.colors != Colors::None || curves <= 1)
     }
 
-    /// Whether a cell may hold two heat colours, one above the other.
+    /// Whether a cell may show two heat colours, one above the other.
     pub fn has_half_cells(&self) -> bool {
         !self.is_ascii() && matches!(self.colors, Colors::True | Colors::TwoFiftySix)
     }
 
-    /// The colours to assume for ordinary text and what lies behind it, where a picture stands for a terminal.
+    /// The colours to assume for ordinary text and background in a picture of a terminal.
     pub fn paper(&self) -> (Rgb, Rgb) {
         match self.background {
             Background::Dark => (Rgb(0xd6, 0xda, 0xe2), Rgb(0x16, 0x18, 0x1d)),
@@ -125,7 +125,7 @@ impl Theme {
         Style::new()
     }
 
-    /// Text of less weight: units, captions, key hints.
+    /// Less prominent text: units, captions, key hints.
     pub fn muted(&self) -> Style {
         let style = self.paint(Rgb(0x8b, 0x93, 0xa1), Rgb(0x66, 0x6c, 0x78), Color::Gray, Color::DarkGray);
         if self.colors == Colors::None { style.add_modifier(Modifier::DIM) } else { style }
@@ -158,7 +158,7 @@ impl Theme {
         self.paint(Rgb(0xc3, 0xb1, 0xf7), Rgb(0x5f, 0x3d, 0xc4), Color::LightBlue, Color::Blue)
     }
 
-    /// The selected row of a table, laid over its cells.
+    /// The selected row of a table, applied over the styles of its cells.
     pub fn selected_row(&self) -> Style {
         match (self.colors, self.background) {
             (Colors::None | Colors::Sixteen, _) => Style::new().add_modifier(Modifier::REVERSED),
@@ -206,7 +206,7 @@ impl Theme {
         }
     }
 
-    /// The character of a lane: in legends, and for its points where dots cannot be coloured.
+    /// The character of a lane: in legends, and for its points if dots cannot be coloured.
     pub fn lane_mark(&self, lane: usize) -> char {
         let marks = if self.is_ascii() { ASCII_MARKS } else { UNICODE_MARKS };
         marks[lane % marks.len()]
@@ -218,18 +218,18 @@ impl Theme {
         if colored && !self.is_ascii() { '■' } else { self.lane_mark(lane) }
     }
 
-    /// A value's place on the shared scale, 0 to 1, as colour and character. One heat cell is one level of a
-    /// scale whose lightness rises evenly, so that it reads the same in gray and with colour blindness.
+    /// A value's place on the shared scale, 0 to 1, as colour and character. A heat cell is one level of a scale of
+    /// evenly rising lightness, so that it can be read in gray and with colour blindness.
     pub fn heat(&self, fraction: f64) -> HeatCell {
         level_at(&self.heat, fraction)
     }
 
-    /// A value's place on a shared scale about zero, which is at a half: blue below, orange above.
+    /// A value's place on a shared scale about zero, which is at 0.5: blue below, orange above.
     pub fn signed_heat(&self, fraction: f64) -> HeatCell {
         level_at(&self.signed_heat, fraction)
     }
 
-    /// The style of a character that stands on a heat cell and must be read there.
+    /// The style of a character that must be readable on a heat cell.
     pub fn on_heat(&self, cell: HeatCell) -> Style {
         let Some(fill) = cell.fill else {
             return self.heading().add_modifier(Modifier::REVERSED);
@@ -239,7 +239,7 @@ impl Theme {
         Style::new().fg(self.color(ink)).bg(fill).add_modifier(Modifier::BOLD)
     }
 
-    /// The cell of a value that is NaN or infinite: outside the heat scale, with a mark of its own.
+    /// The cell of a NaN or infinite value: outside the heat scale, with its own mark.
     pub fn heat_non_finite(&self) -> HeatCell {
         let symbol = self.glyph(Glyph::NonFinite);
         let style = match self.colors {
@@ -255,7 +255,7 @@ impl Theme {
         if self.is_ascii() { ASCII_BORDER } else { border::ROUNDED }
     }
 
-    /// A drawing character, or its stand-in in ASCII.
+    /// A drawing character, or its ASCII replacement.
     pub fn glyph(&self, glyph: Glyph) -> char {
         let (unicode, ascii) = match glyph {
             Glyph::Vertical => ('│', '|'),

@@ -14,15 +14,15 @@ pub struct HeatCell {
     pub symbol: char,
     /// Its style.
     pub style: Style,
-    /// The colour of a cell filled by colour alone, from which half cells are made; none where the level is
-    /// shown by its character.
+    /// The colour of a cell filled by colour alone, from which half cells are made; none if the level is shown by its
+    /// character.
     pub fill: Option<Color>,
 }
 
-/// Levels by character alone, rising in ink; a blank is kept for missing values.
+/// Levels by character alone, from light to dense; a blank is reserved for missing values.
 const INK: [char; 9] = ['.', ':', '-', '=', '+', '*', '#', '%', '@'];
 
-/// The same for both sides of zero: strokes that lie are below it.
+/// The same for both sides of zero: horizontal strokes are below it.
 const SIGNED_INK: [char; 9] = ['%', '=', '~', '-', '.', ':', '+', '*', '#'];
 
 /// Shades of 16 colours: foreground, background, character, rising in lightness.
@@ -52,17 +52,17 @@ const SIGNED_SIXTEEN: [(Color, Color, char); 9] = [
     (Color::Yellow, Color::Yellow, ' '),
 ];
 
-/// xterm's colours that come near the scale: lightness rises all along while the hue turns from blue to yellow. The
-/// nearest of all would be gray at times.
+/// xterm's colours that approximate the scale: lightness rises monotonically while the hue goes from blue to yellow.
+/// The nearest colours would sometimes be gray.
 const INDEXED: [u8; 13] = [17, 18, 19, 20, 25, 26, 31, 37, 43, 114, 150, 186, 192];
 
-/// Zero, and from there on the negative and the positive side, on dark and on light backgrounds.
+/// Zero, then the negative and the positive side outwards, on dark and on light backgrounds.
 const SIGNED_INDEXED: [(u8, [u8; 8], [u8; 8]); 2] = [
     (235, [19, 20, 25, 26, 32, 74, 75, 81], [52, 88, 124, 130, 166, 172, 208, 215]),
     (255, [189, 153, 111, 75, 69, 32, 26, 20], [223, 216, 209, 208, 202, 166, 130, 124]),
 ];
 
-/// How many levels a scale of colours has at most; uneven, so that one is in the middle.
+/// The most levels of a colour scale; odd, so that one is in the middle.
 const LEVELS: usize = 65;
 
 /// All levels from the lowest to the highest; never empty.
@@ -91,8 +91,8 @@ fn fraction_of(level: usize) -> f64 {
     level as f64 / (LEVELS - 1) as f64
 }
 
-/// The scale's colour at a fraction from 0 to 1. Lightness is linear in it; the hue turns from violet to
-/// yellow, and the chroma is the largest that sRGB holds all along.
+/// The scale's colour at a fraction from 0 to 1. Lightness is linear in it; the hue goes from violet to yellow, and the
+/// chroma is the largest that sRGB allows throughout.
 fn rgb_of(fraction: f64) -> Rgb {
     let lightness = 0.25 + 0.68 * fraction;
     let hue = 305.0 - 200.0 * fraction;
@@ -120,11 +120,11 @@ fn signed_rgb_of(fraction: f64, background: Background) -> Rgb {
 fn signed_index_of(fraction: f64, background: Background) -> u8 {
     let (zero, negative, positive) = SIGNED_INDEXED[usize::from(background == Background::Light)];
     let side = if fraction < 0.5 { negative } else { positive };
-    // The middle is zero's alone: whatever differs from it is to be seen.
+    // The middle is only for zero, so that any other value is visibly different.
     if fraction == 0.5 { zero } else { nearest(&side, signed_rgb_of(fraction, background)) }
 }
 
-/// That of some of xterm's colours whose lightness is the nearest.
+/// The one of some xterm colours with the nearest lightness.
 fn nearest(of: &[u8], rgb: Rgb) -> u8 {
     let lightness = rgb.oklab()[0];
     let away = |index: &u8| (Rgb::indexed(*index).oklab()[0] - lightness).abs();
@@ -152,7 +152,7 @@ mod tests {
 
     const BACKGROUNDS: [Background; 2] = [Background::Dark, Background::Light];
 
-    /// The colours of a scale, none twice in a row.
+    /// The colours of a scale, without repetitions in a row.
     fn colors(levels: &[HeatCell]) -> Vec<Rgb> {
         let mut colors: Vec<Rgb> = levels.iter().map(|level| Rgb::of(level.fill.unwrap()).unwrap()).collect();
         colors.dedup();

@@ -1,4 +1,4 @@
-//! Colours as the eye sees them: conversions between sRGB and Oklab (Ottosson, "A perceptual color space for
+//! Perceptual colours: conversions between sRGB and Oklab (Ottosson, "A perceptual color space for
 //! image processing", 2020), and the nearest of xterm's 256 colours. It must not know any role.
 
 use std::collections::HashMap;
@@ -6,14 +6,14 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use ratatui::style::Color;
 
-/// Colours remembered with the nearest of xterm's.
+/// The most cached colours with their nearest xterm colours.
 const KNOWN_COLOURS: usize = 4_096;
 
-/// Every one of xterm's colours in Oklab: looking for the nearest is too slow with their roots taken each time.
+/// All xterm colours in Oklab: finding the nearest would be too slow if their roots were computed each time.
 static INDEXED: LazyLock<Vec<[f64; 3]>> =
     LazyLock::new(|| (0..=255).map(|index| Rgb::indexed(index).oklab()).collect());
 
-/// An sRGB colour of 8 bits a channel.
+/// An sRGB colour with 8 bits per channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rgb(pub u8, pub u8, pub u8);
 
@@ -44,7 +44,7 @@ impl Rgb {
         ]
     }
 
-    /// The colour that one of a terminal's stands for, where it says so itself.
+    /// The RGB value of a terminal colour, if it is fixed.
     pub(super) fn of(color: Color) -> Option<Rgb> {
         match color {
             Color::Rgb(r, g, b) => Some(Rgb(r, g, b)),
@@ -66,8 +66,8 @@ impl Rgb {
         (a.max(b) + 0.05) / (a.min(b) + 0.05)
     }
 
-    /// The nearest of xterm's colours 16 to 255, which terminals do not let themes change. Remembered, because each
-    /// cell of a screen asks for one of a few colours.
+    /// The nearest of xterm's colours 16 to 255, which terminal themes cannot change. Cached, because all cells of a
+    /// screen use a few colours.
     pub fn nearest_indexed(self) -> u8 {
         static KNOWN: LazyLock<Mutex<HashMap<Rgb, u8>>> = LazyLock::new(Mutex::default);
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,7 +87,7 @@ impl Rgb {
         (16..=255).min_by(|&a, &b| distance(a).total_cmp(&distance(b))).unwrap_or(16)
     }
 
-    /// One of xterm's colours 16 to 255: a cube of six steps a channel, then 24 grays.
+    /// One of xterm's colours 16 to 255: a cube of six steps per channel, then 24 grays.
     pub fn indexed(index: u8) -> Rgb {
         let step = |n: u8| if n == 0 { 0 } else { 55 + 40 * n };
         match index {
@@ -114,7 +114,7 @@ fn decode(byte: u8) -> f64 {
     if x <= 0.040_45 { x / 12.92 } else { ((x + 0.055) / 1.055).powf(2.4) }
 }
 
-/// How eyes may see colours.
+/// Kinds of colour vision.
 #[cfg(test)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Vision {
@@ -129,7 +129,7 @@ impl Vision {
     pub(super) const ALL: [Vision; 4] =
         [Vision::Full, Vision::WithoutRed, Vision::WithoutGreen, Vision::WithoutBlue];
 
-    /// What is left of linear light (Machado, Oliveira and Fernandes, 2009, at full severity).
+    /// Linear light as perceived (Machado, Oliveira and Fernandes, 2009, at full severity).
     fn matrix(self) -> [[f64; 3]; 3] {
         match self {
             Vision::Full => [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
@@ -161,7 +161,7 @@ impl Rgb {
     }
 }
 
-/// How far apart two colours look: in Oklab, where black and white are 1 apart.
+/// The perceptual distance of two colours: in Oklab, where black and white are 1 apart.
 #[cfg(test)]
 pub(super) fn distance(a: Rgb, b: Rgb) -> f64 {
     a.oklab().iter().zip(b.oklab()).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt()
