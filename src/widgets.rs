@@ -1,6 +1,6 @@
-//! The drawings that know numbers and a theme, but neither the state nor what the numbers are of. Each takes
-//! any rectangle and any numbers: what does not fit is left out, what is not finite is marked, and where
-//! many values share a cell the extremes are what is shown.
+//! Widgets: they know numbers and a theme, but neither the state nor what the numbers mean. Each accepts any rectangle
+//! and any numbers: what does not fit is left out, non-finite values are marked, and where many values share a cell the
+//! extremes are shown.
 
 mod axis;
 mod canvas;

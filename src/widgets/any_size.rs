@@ -1,4 +1,5 @@
-//! Property tests over all widgets: any rectangle, any numbers, every theme; none may panic or draw outside.
+//! Property tests over all widgets: for any rectangle, any numbers and every theme, none may panic or draw outside its
+//! area.
 
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
@@ -16,7 +17,7 @@ fn any_theme() -> impl Strategy<Value = Theme> {
     (colors, characters).prop_map(|(colors, characters)| Theme::new(colors, Background::Dark, characters))
 }
 
-/// Any bit pattern of a float, so NaN, infinities, subnormal and huge ones too.
+/// Any bit pattern of a float, including NaN, infinities, subnormal and huge ones.
 fn any_float() -> impl Strategy<Value = f32> {
     any::<u32>().prop_map(f32::from_bits)
 }
@@ -25,7 +26,7 @@ fn any_area() -> impl Strategy<Value = Rect> {
     (0u16..20, 0u16..10, 0u16..90, 0u16..30).prop_map(|(x, y, width, height)| Rect::new(x, y, width, height))
 }
 
-/// A buffer around an area; what stands outside of the area must stay blank.
+/// A buffer around an area; everything outside the area must stay blank.
 fn around(area: Rect) -> Buffer {
     Buffer::empty(Rect::new(0, 0, area.right() + 3, area.bottom() + 3))
 }

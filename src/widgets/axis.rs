@@ -1,8 +1,8 @@
-//! An axis: numbers to places between 0 and 1, linear or logarithmic, with ticks at round numbers.
+//! An axis: maps numbers to places between 0 and 1, linearly or logarithmically, with ticks at round numbers.
 
 use super::Extent;
 
-/// A span of numbers laid from 0 to 1.
+/// A range of numbers mapped to 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Axis {
     low: f64,
@@ -10,12 +10,12 @@ pub struct Axis {
     log: bool,
 }
 
-/// The most decades a logarithmic axis spans; what lies below is drawn at its lower end.
+/// The most decades of a logarithmic axis; values below are drawn at its lower end.
 const MOST_DECADES: f64 = 24.0;
 
 impl Axis {
     /// An axis from `low` to `high`. A logarithmic one needs a positive `high`; its `low` is raised to at most
-    /// 24 decades below. Bounds that are not finite or not in order become ones that are.
+    /// 24 decades below. Bounds that are not finite or not in order are corrected.
     pub fn new(low: f64, high: f64, log: bool) -> Axis {
         let limit = f64::from(f32::MAX);
         let (mut low, mut high) = (sane(low).clamp(-limit, limit), sane(high).clamp(-limit, limit));
@@ -30,18 +30,18 @@ impl Axis {
             return Axis { low, high, log: true };
         }
         if high - low < 1e-9 * high.abs().max(low.abs()) || high == low {
-            // About a single value there is room; about zero alone, the room of a count or a share.
+            // A single value has room around it; zero alone has the room of a count or a share.
             let margin = high.abs() * 0.1;
             (low, high) = if high == 0.0 { (0.0, 1.0) } else { (low - margin, high + margin) };
         }
         Axis { low, high, log: false }
     }
 
-    /// The axis that holds all extents; on a logarithmic one only positive values count.
+    /// The axis that includes all extents; on a logarithmic one only positive values count.
     pub fn fit(extents: impl IntoIterator<Item = Extent>, log: bool) -> Axis {
         let mut all = (f64::INFINITY, f64::NEG_INFINITY);
         for (min, max) in extents.into_iter().filter_map(Extent::range) {
-            // Of an extent from zero or less to a positive value only the upper end can stand on a log axis.
+            // Of an extent from zero or less to a positive value only the upper end can be on a log axis.
             let min = if log && min <= 0.0 { max } else { min };
             if !log || max > 0.0 {
                 all = (all.0.min(f64::from(min)), all.1.max(f64::from(max)));
@@ -54,7 +54,7 @@ impl Axis {
         }
     }
 
-    /// The axis with its ends moved out by a share of its length, so that extremes don't touch the frame.
+    /// The axis extended at both ends by a share of its length, so that extremes don't touch the frame.
     pub fn with_margin(self, share: f64) -> Axis {
         if self.log {
             let factor = (self.high / self.low).powf(share);
@@ -80,8 +80,8 @@ impl Axis {
         self.log
     }
 
-    /// The place of a number: 0 at the lower end, 1 at the upper, beyond them outside. On a logarithmic axis
-    /// zero and negative numbers are below everything. NaN has no place.
+    /// The place of a number: 0 at the lower end, 1 at the upper, outside of that beyond them. On a logarithmic axis
+    /// zero and negative numbers are at minus infinity. NaN has no place.
     pub fn position(self, value: f64) -> Option<f64> {
         if value.is_nan() {
             return None;
@@ -106,7 +106,7 @@ impl Axis {
         }
     }
 
-    /// At most `most` round numbers within the axis, rising.
+    /// At most `most` round numbers within the axis, ascending.
     pub fn ticks(self, most: usize) -> Vec<f64> {
         if most == 0 {
             return Vec::new();
@@ -135,7 +135,7 @@ impl Axis {
         Vec::new()
     }
 
-    /// Powers of ten, every so many; with their twos and fives where there is room.
+    /// Powers of ten, or every n-th of them; with twos and fives if there is room.
     fn log_ticks(self, most: usize) -> Vec<f64> {
         let (first, last) = (self.low.log10().ceil() as i32, self.high.log10().floor() as i32);
         let decades = (last - first + 1).max(0) as usize;

@@ -1,5 +1,5 @@
-//! Dots finer than a cell: two across and four down in braille where the theme can tell the curves apart, else one
-//! character a cell.
+//! Dots smaller than a cell: two across and four down in braille if the theme can tell the curves apart, else one
+//! character per cell.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -17,9 +17,9 @@ pub(super) struct Canvas {
 #[derive(Clone, Copy)]
 struct Cell {
     dots: u8,
-    /// How the dots are drawn; none where there are none.
+    /// How the dots are drawn; none for a cell without dots.
     pen: Option<Pen>,
-    /// A character that stands for the dots, unless another curve has dots here too.
+    /// A character in place of the dots, unless another curve has dots here, too.
     mark: Option<Pen>,
     shared: bool,
 }
@@ -28,7 +28,7 @@ struct Cell {
 const DOTS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
 
 impl Canvas {
-    /// An empty field for so many curves beside each other.
+    /// An empty field for this many curves.
     pub(super) fn new(area: Rect, curves: usize, theme: &Theme) -> Canvas {
         let empty = Cell { dots: 0, pen: None, mark: None, shared: false };
         Canvas {
@@ -43,7 +43,7 @@ impl Canvas {
         usize::from(self.area.width) * self.dots_across()
     }
 
-    /// Where values stand in it.
+    /// The rows for values in it.
     pub(super) fn rows(&self) -> Rows {
         Rows { cells: self.area.height, dots: self.dots_down() }
     }
@@ -69,7 +69,7 @@ impl Canvas {
     pub(super) fn dot(&mut self, x: usize, y: usize, pen: Pen) {
         let bit = if self.braille { DOTS[y % 4][x % 2] } else { 1 };
         let Some(cell) = self.cell(x, y) else { return };
-        // Before a background a curve stands alone.
+        // Over a background curve only the other curve is shown.
         cell.dots =
             if cell.pen.is_some_and(|before| before.behind && !pen.behind) { 0 } else { cell.dots } | bit;
         cell.shared |= cell.pen.is_some_and(|before| before.curve != pen.curve && !before.behind);
@@ -92,7 +92,7 @@ impl Canvas {
         }
     }
 
-    /// Sets a dot that its pen's character stands for where no other curve is in the cell: a mark covers nothing.
+    /// Sets a dot that is drawn as its pen's character if no other curve is in the cell, so that a mark covers nothing.
     pub(super) fn mark(&mut self, x: usize, y: usize, pen: Pen) {
         self.dot(x, y, pen);
         if let Some(cell) = self.cell(x, y) {
@@ -100,7 +100,7 @@ impl Canvas {
         }
     }
 
-    /// Draws the field over what the buffer holds; cells without dots stay as they are.
+    /// Draws the field over the buffer's content; cells without dots are unchanged.
     pub(super) fn render(&self, buffer: &mut Buffer) {
         let width = usize::from(self.area.width).max(1);
         for (i, cell) in self.cells.iter().enumerate() {
@@ -119,7 +119,7 @@ impl Canvas {
     }
 }
 
-/// Rows of cells, each of so many dots, that a vertical axis is laid over.
+/// The rows of a vertical axis: cells, each with a number of dots.
 #[derive(Clone, Copy)]
 pub(super) struct Rows {
     pub(super) cells: u16,
@@ -127,11 +127,11 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// The row of dots, from the top, of a place between the lower end, 0, and the upper, 1; what lies beyond is at
-    /// the end.
+    /// The row of dots, from the top, of a place between the lower end, 0, and the upper, 1; places beyond are at the
+    /// end.
     ///
-    /// Both ends are in the middle of a cell, so that a value stands in the row of cells that its number stands in,
-    /// however many dots a cell has.
+    /// Both ends are in the middle of a cell, so that a value is in the same row of cells as its tick label, however
+    /// many dots a cell has.
     pub(super) fn of(self, place: f64) -> usize {
         let from_top = (1.0 - place.clamp(0.0, 1.0)) * f64::from(self.cells.saturating_sub(1));
         let dots = self.dots as f64;
@@ -139,14 +139,14 @@ impl Rows {
     }
 }
 
-/// How a curve is drawn: its style, and its character where dots are whole cells.
+/// How a curve is drawn: its style, and its character if dots are whole cells.
 #[derive(Clone, Copy)]
 pub(super) struct Pen {
-    /// The curve's place among those of the chart.
+    /// The curve's index among those of the chart.
     pub(super) curve: usize,
     pub(super) style: Style,
     pub(super) mark: char,
-    /// Whether the curve is only the background of others, so that their marks may cover it.
+    /// Whether the curve is only a background for others, so that their marks may cover it.
     pub(super) behind: bool,
 }
 

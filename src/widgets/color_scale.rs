@@ -1,5 +1,4 @@
-//! The scale that turns numbers into heat colours, shared by every drawing that is to be compared, and its
-//! legend.
+//! The scale that maps numbers to heat colours, shared by all drawings that are compared, and its legend.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -7,38 +6,38 @@ use ratatui::layout::Rect;
 use super::{Axis, Extent, label, short};
 use crate::theme::{Glyph, HeatCell, Theme};
 
-/// A span of numbers laid over the heat scale.
+/// A range of numbers mapped to the heat scale.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ColorScale {
     axis: Axis,
-    /// The least and the greatest value, where they lie beyond the axis.
+    /// The least and the greatest value, if they are beyond the axis.
     beyond: (Option<f64>, Option<f64>),
-    /// Whether zero is in its middle, with colours of their own for either side.
+    /// Whether zero is in the middle, with different colours for each side.
     signed: bool,
-    /// Whether there is something that is not finite.
+    /// Whether there are non-finite values.
     non_finite: bool,
 }
 
-/// The share of values at either end that may lie beyond the scale.
+/// The share of values at each end that may be beyond the scale.
 const TAIL: f64 = 0.04;
-/// Ends are cut only where the rest takes less than this share of the whole.
+/// Ends are cut only if the rest takes less than this share of the whole.
 const WORTH_CUTTING: f64 = 0.6;
 /// The fewest cells of a legend's bar.
 const LEAST_BAR: usize = 10;
-/// The fewest values of which some may be called outliers.
+/// The fewest values for cutting outliers.
 const FEWEST: usize = 50;
 
 impl ColorScale {
-    /// The scale that holds all extents. Where a cell must choose between its least and its greatest value it
-    /// shows the one farther from the scale's middle, so that the extremes of both directions survive.
+    /// The scale that includes all extents. A cell with several values shows the least or the greatest, whichever is
+    /// farther from the scale's middle, so that the extremes of both directions are kept.
     pub fn fit(extents: impl IntoIterator<Item = Extent>, log: bool) -> ColorScale {
         let extents: Vec<Extent> = extents.into_iter().collect();
         let non_finite = extents.iter().any(|extent| extent.non_finite);
         ColorScale { non_finite, ..ColorScale::new(Axis::fit(extents, log)) }
     }
 
-    /// The scale that gives its colours to the bulk of the values: where a few at the ends would take most of
-    /// it, they show as its ends, and the legend says how far they go.
+    /// The scale for the bulk of the values: if a few outliers would take most of it, they are shown in the colours of
+    /// its ends, and the legend says how far they go.
     pub fn robust(extents: impl IntoIterator<Item = Extent>, log: bool) -> ColorScale {
         let extents: Vec<Extent> = extents.into_iter().filter(|extent| !extent.is_empty()).collect();
         let whole = ColorScale::fit(extents.iter().copied(), log);
@@ -66,7 +65,7 @@ impl ColorScale {
         }
     }
 
-    /// The same with zero in its middle, as far to both sides as it went to one.
+    /// The same scale made symmetric about zero.
     pub fn about_zero(self) -> ColorScale {
         let most = self.axis.low().abs().max(self.axis.high().abs());
         let (least, greatest) = self.beyond;
@@ -79,12 +78,12 @@ impl ColorScale {
         ColorScale { axis, beyond: (None, None), signed: false, non_finite: false }
     }
 
-    /// The numbers it spans.
+    /// The range of numbers.
     pub fn axis(self) -> Axis {
         self.axis
     }
 
-    /// The cell of one value; values beyond the ends show as the ends.
+    /// The cell of one value; values beyond the ends are shown as the ends.
     pub fn cell_of(self, value: f64, theme: &Theme) -> HeatCell {
         match self.axis.position(value) {
             Some(place) if value.is_finite() => self.level(place, theme),
@@ -92,8 +91,8 @@ impl ColorScale {
         }
     }
 
-    /// The cell of many values: a mark where one was not finite, else the value farthest from the middle;
-    /// nothing where there is none.
+    /// The cell of many values: a mark if one is not finite, else the value farthest from the middle; none without
+    /// values.
     pub fn cell(self, extent: Extent, theme: &Theme) -> Option<HeatCell> {
         if extent.non_finite {
             return Some(theme.heat_non_finite());
@@ -104,26 +103,26 @@ impl ColorScale {
         Some(self.level(farther, theme))
     }
 
-    /// The cell of a place on the axis.
+    /// The cell for a place on the axis.
     fn level(self, place: f64, theme: &Theme) -> HeatCell {
         if self.signed { theme.signed_heat(place) } else { theme.heat(place) }
     }
 }
 
-/// The scale as a bar with its numbers.
+/// A legend: the scale as a bar with numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Legend<'a> {
     /// The scale.
     pub scale: ColorScale,
-    /// What is shown, before the bar.
+    /// A title before the bar.
     pub title: &'a str,
     /// A value to point at.
     pub pointer: Option<f64>,
 }
 
 impl Legend<'_> {
-    /// Draws it in one row: title, least value, bar, greatest value, and the mark of what is not finite where there is
-    /// such a thing.
+    /// Draws it in one row: title, least value, bar, greatest value, and the mark of non-finite values if there are
+    /// any.
     pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         if area.is_empty() {
             return;
@@ -149,7 +148,7 @@ impl Legend<'_> {
         };
         let mut x = area.x;
         if !self.title.is_empty() {
-            // The bar goes before the title where there is no room for both.
+            // The bar has priority over the title if there is no room for both.
             let room = usize::from(area.width).saturating_sub(low.len() + high.len() + 2 + LEAST_BAR);
             let kind = format!(" ({kind}) ");
             let kind = if label::width(self.title) + kind.len() <= room { kind } else { " ".to_owned() };

@@ -1,13 +1,13 @@
 //! The values that share a cell: their least and greatest, and whether one of them was not finite.
 
-/// The span of finite values, and whether there were others.
+/// The range of finite values, and whether there were others.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Extent {
-    /// The least finite value; above `max` where there is none.
+    /// The least finite value; above `max` if there is none.
     pub min: f32,
     /// The greatest finite value.
     pub max: f32,
-    /// Whether a NaN or an infinity was among them.
+    /// Whether there was a NaN or an infinity.
     pub non_finite: bool,
 }
 
@@ -24,17 +24,17 @@ impl Extent {
         }
     }
 
-    /// Least and greatest, where there is a finite value.
+    /// The least and the greatest value, if there is a finite one.
     pub fn range(self) -> Option<(f32, f32)> {
         (self.min <= self.max && self.min.is_finite() && self.max.is_finite()).then_some((self.min, self.max))
     }
 
-    /// Whether it stands for no value at all.
+    /// Whether it has no values at all.
     pub fn is_empty(self) -> bool {
         self.range().is_none() && !self.non_finite
     }
 
-    /// Takes in another extent.
+    /// Merges another extent.
     pub fn merge(&mut self, other: Extent) {
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
@@ -57,10 +57,10 @@ impl FromIterator<f32> for Extent {
     }
 }
 
-/// What a stretch of the horizontal axis holds of one series.
+/// The values of one series in a stretch of the horizontal axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bucket {
-    /// Where it is drawn.
+    /// Its place on the axis.
     pub x: f64,
     /// Its values.
     pub extent: Extent,

@@ -1,5 +1,5 @@
-//! A matrix in heat colours: rows downward (depth), columns to the right (steps), two rows a cell where the
-//! terminal has the colours. Where many values share a cell the one farthest from the scale's middle is shown.
+//! A matrix in heat colours: rows downward (depth), columns to the right (steps), two rows per cell if the terminal has
+//! the colours. Where many values share a cell the one farthest from the scale's middle is shown.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -38,7 +38,7 @@ impl Matrix {
         &self.cells
     }
 
-    /// Takes values into a cell; a place outside is passed over.
+    /// Merges values into a cell; places outside are ignored.
     pub fn merge(&mut self, row: usize, column: usize, extent: Extent) {
         if column < self.columns
             && let Some(cell) = self.cells.get_mut(row * self.columns + column)
@@ -47,7 +47,7 @@ impl Matrix {
         }
     }
 
-    /// What a rectangle of cells holds together.
+    /// The merged extent of a rectangle of cells.
     pub fn extent(&self, rows: (usize, usize), columns: (usize, usize)) -> Extent {
         let mut all = Extent::EMPTY;
         for row in rows.0..rows.1.min(self.rows) {
@@ -58,22 +58,22 @@ impl Matrix {
     }
 }
 
-/// A matrix under a shared scale, with its axes and cursor.
+/// A matrix with a shared scale, axes and cursor.
 #[derive(Clone, Copy)]
 pub struct Heatmap<'a> {
     /// The values.
     pub matrix: &'a Matrix,
-    /// The scale, shared with what it is compared with.
+    /// The scale, shared with other maps.
     pub scale: ColorScale,
     /// The label of a row.
     pub row_name: &'a dyn Fn(usize) -> String,
-    /// Whether a row is labelled where every so-many-th is.
+    /// Whether a row is labelled, given that every n-th is.
     pub is_tick: &'a dyn Fn(usize, usize) -> bool,
     /// A row that is always labelled.
     pub anchor: Option<usize>,
-    /// The cells of the row labels; none where 0.
+    /// The width of the row labels in cells; 0 for none.
     pub label_width: u16,
-    /// The horizontal axis' ends: of the first column's beginning and the last one's end.
+    /// The ends of the horizontal axis: the start of the first column and the end of the last.
     pub x: (f64, f64),
     /// What the horizontal axis counts.
     pub x_name: &'a str,
@@ -84,7 +84,7 @@ pub struct Heatmap<'a> {
 }
 
 impl Heatmap<'_> {
-    /// The cells of the matrix itself.
+    /// The area of the matrix itself.
     pub fn plot(&self, area: Rect) -> Rect {
         let labels =
             if area.width > self.label_width + 4 && self.label_width > 0 { self.label_width + 1 } else { 0 };
@@ -92,7 +92,7 @@ impl Heatmap<'_> {
         Rect { x: area.x + labels, width: area.width - labels, height: area.height - below, ..area }
     }
 
-    /// The row and the place on the horizontal axis under a position of the screen.
+    /// The row and the place on the horizontal axis at a position on the screen.
     pub fn at(&self, area: Rect, column: u16, row: u16) -> Option<(usize, f64)> {
         let plot = self.plot(area);
         if !plot.contains((column, row).into()) || self.matrix.rows() == 0 {
@@ -140,7 +140,7 @@ impl Heatmap<'_> {
         self.render_crossing(plot, buffer, theme);
     }
 
-    /// A mark on the cell where cursor row and cursor column meet.
+    /// Marks the cell where cursor row and cursor column cross.
     fn render_crossing(&self, plot: Rect, buffer: &mut Buffer, theme: &Theme) {
         let (Some(row), Some(column)) = (self.cursor_line(plot), self.cursor_column(plot)) else { return };
         if let Some(cell) = buffer.cell_mut((plot.x + column, plot.y + row)) {
@@ -154,7 +154,7 @@ impl Heatmap<'_> {
         self.line_of(self.cursor_row?, plot)
     }
 
-    /// The middle of the screen's rows that show a row, from the plot's top.
+    /// The middle one of the screen's rows that show a row, from the plot's top.
     fn line_of(&self, row: usize, plot: Rect) -> Option<u16> {
         if row >= self.matrix.rows() {
             return None;
@@ -215,7 +215,7 @@ impl Heatmap<'_> {
     fn render_axis(&self, plot: Rect, buffer: &mut Buffer, theme: &Theme) {
         let row = Rect { y: plot.bottom(), height: 1, ..plot };
         let cursor = self.cursor_column(plot).map(|column| self.cursor_label(row, plot.x + column, theme));
-        // The axis' name and the ticks give way to the cursor's number.
+        // The cursor's number has priority over the axis' name and the ticks.
         let taken = cursor.as_ref().map(|(start, text)| (start.saturating_sub(1), start + width(text) + 1));
         let is_clear = |start: u16, stop: u16| taken.is_none_or(|(from, to)| stop <= from || start >= to);
         let name = row.right().saturating_sub(width(self.x_name));
@@ -239,7 +239,7 @@ impl Heatmap<'_> {
         }
     }
 
-    /// The cursor's mark with its number, behind it or, where there is no room, before it; and its place.
+    /// The cursor's mark with its number after it or, without room there, before it; and its place.
     fn cursor_label(&self, row: Rect, column: u16, theme: &Theme) -> (u16, String) {
         let mark = theme.glyph(Glyph::CursorUp);
         let text = self.cursor_x.map(short).unwrap_or_default();
@@ -255,12 +255,12 @@ fn width(text: &str) -> u16 {
     label::width(text) as u16
 }
 
-/// A cell that shows one value; blank where there is none.
+/// A cell that shows one value; blank if there is none.
 fn whole(heat: Option<HeatCell>) -> (char, Style) {
     heat.map_or((' ', Style::new()), |heat| (heat.symbol, heat.style))
 }
 
-/// A cell that shows two values, one above the other. What is not finite takes the whole cell.
+/// A cell that shows two values, one above the other. A non-finite value takes the whole cell.
 fn pair(upper: Option<HeatCell>, lower: Option<HeatCell>, theme: &Theme) -> (char, Style) {
     let bad = theme.heat_non_finite();
     if upper == Some(bad) || lower == Some(bad) {

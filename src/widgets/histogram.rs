@@ -10,10 +10,10 @@ use super::{Axis, ColorScale, Extent, Heatmap, Matrix, label};
 use crate::event::Histogram;
 use crate::theme::Theme;
 
-/// The least share of a histogram's values whose colour is told from fewer.
+/// The least share of a histogram's values with a distinct colour.
 const LEAST_SHARE: f64 = 1e-4;
 
-/// Histograms of one thing at rising steps.
+/// Histograms of one quantity at ascending steps.
 #[derive(Clone, Debug)]
 pub struct HistogramHistory<'a> {
     /// Step and histogram.
@@ -29,7 +29,7 @@ pub struct HistogramHistory<'a> {
 }
 
 impl HistogramHistory<'_> {
-    /// The least and the greatest bin with a count in any of the histograms.
+    /// The first and the last bin with a count in any of the histograms.
     pub fn used_bins<'h>(histograms: impl IntoIterator<Item = &'h Histogram>) -> (usize, usize) {
         let mut used: Option<(usize, usize)> = None;
         for histogram in histograms.into_iter().filter(|h| !h.counts.is_empty()) {
@@ -46,7 +46,7 @@ impl HistogramHistory<'_> {
         self.heatmap(&matrix, &|_| String::new(), &|_, _| false).at(area, column, row).map(|(_, x)| x)
     }
 
-    /// Draws the history; a share of values is a colour, on a logarithmic scale from 0.01 % to all.
+    /// Draws the history; shares of values are colours, on a logarithmic scale from 0.01 % to 100 %.
     pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         let (first, last) = (self.bins.0, self.bins.1.min(Histogram::BINS - 1));
         if first > last || area.is_empty() {
@@ -56,7 +56,7 @@ impl HistogramHistory<'_> {
         let mut matrix = Matrix::new(last + 1 - first, columns);
         let span = self.x.1 - self.x.0;
         for (i, (x, histogram)) in self.histograms.iter().enumerate() {
-            // A histogram stands until the next one was taken.
+            // A histogram extends until the next one.
             let next = self.histograms.get(i + 1).map_or(self.x.1, |(next, _)| *next);
             let column =
                 |x: f64| if span > 0.0 { ((x - self.x.0) / span * columns as f64) as usize } else { 0 };
@@ -71,7 +71,7 @@ impl HistogramHistory<'_> {
             }
         }
         let row_name = |row: usize| bin_name(last - row.min(last));
-        // Every so many powers of two, counted from 2^0 on both sides of zero.
+        // Every n-th power of two, counted from 2^0 on both sides of zero.
         let is_tick = |row: usize, every: usize| {
             let exponent = exponent(last - row.min(last));
             exponent.is_some_and(|exponent| exponent.rem_euclid(every.next_power_of_two() as i32) == 0)
@@ -90,7 +90,7 @@ impl HistogramHistory<'_> {
             scale: ColorScale::new(Axis::new(LEAST_SHARE, 1.0, true)),
             row_name,
             is_tick,
-            // What is exactly zero is of another kind than its neighbours.
+            // The bin of exact zeros is set apart from its neighbours.
             anchor: self.bins.1.checked_sub(Histogram::ZERO_BIN),
             label_width: 6,
             x: self.x,
@@ -160,14 +160,14 @@ impl HistogramBars<'_> {
     }
 }
 
-/// Every bin's share of all values, those that are not finite included in the whole.
+/// Every bin's share of all values, including non-finite ones in the total.
 fn shares(histogram: &Histogram) -> [f64; Histogram::BINS] {
     let bins = histogram.bins();
     let total = bins.iter().map(|n| f64::from(*n)).sum::<f64>() + f64::from(histogram.non_finite);
     bins.map(|n| if total > 0.0 { f64::from(n) / total } else { 0.0 })
 }
 
-/// A bin by the power of two it begins with: `-2^3`, `0`, `2^-7`.
+/// The label of a bin, by the power of two it begins with: `-2^3`, `0`, `2^-7`.
 fn bin_name(bin: usize) -> String {
     match exponent(bin) {
         Some(exponent) if bin > Histogram::ZERO_BIN => format!("2^{exponent}"),
@@ -176,7 +176,7 @@ fn bin_name(bin: usize) -> String {
     }
 }
 
-/// The power of two that a bin begins with, whatever its sign; none for what is exactly zero.
+/// The power of two that a bin begins with, regardless of sign; none for exact zeros.
 fn exponent(bin: usize) -> Option<i32> {
     let distance = bin.abs_diff(Histogram::ZERO_BIN).checked_sub(1)?;
     Some(Histogram::LEAST_EXPONENT + distance as i32)

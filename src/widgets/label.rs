@@ -1,4 +1,4 @@
-//! Text put into a buffer by its width on screen, clipped to its rectangle.
+//! Writes text into a buffer by its width on screen, clipped to a rectangle.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -11,12 +11,12 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::theme::{Glyph, Theme};
 
-/// The cells a text takes.
+/// The width of a text in cells.
 pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The text where it fits, else its beginning and an ellipsis; no number is cut in two.
+/// The text if it fits, else its beginning and an ellipsis; numbers are not cut.
 pub fn clip(text: &str, cells: usize, theme: &Theme) -> String {
     if text.width() <= cells {
         return text.to_owned();
@@ -38,7 +38,7 @@ fn beginning(text: &str, cells: usize) -> &str {
     &text[..split.map_or(cut, |number| number.start)]
 }
 
-/// The text where it fits, else an ellipsis and its end, for names whose end tells most; no number is cut in two.
+/// The text if it fits, else an ellipsis and its end, for names whose end is most significant; numbers are not cut.
 pub fn clip_start(text: &str, cells: usize, theme: &Theme) -> String {
     if text.width() <= cells {
         return text.to_owned();
@@ -49,8 +49,9 @@ pub fn clip_start(text: &str, cells: usize, theme: &Theme) -> String {
     format!("{}{}", theme.glyph(Glyph::Ellipsis), &text[split.map_or(cut, |number| number.end)..])
 }
 
-/// A name in so many cells. Where it is too long it is cut so that no two different ones of `all`, of which it is one, read
-/// the same: its beginning as far as must be, its end as far as can be; nothing where there is no room for that.
+/// A name within a width in cells. If too long, it is shortened so that no two different ones of `all`, which includes
+/// it, look the same: as little of its beginning as necessary, and as much of its end as possible; none if there is no
+/// room.
 pub fn name_among(name: &str, all: &BTreeSet<String>, cells: usize, theme: &Theme) -> Option<String> {
     if name.width() <= cells {
         return Some(name.to_owned());
@@ -65,21 +66,22 @@ pub fn name_among(name: &str, all: &BTreeSet<String>, cells: usize, theme: &Them
     })
 }
 
-/// The beginning of a text that takes so many cells at most.
+/// The beginning of a text that takes at most this many cells.
 fn starting(text: &str, cells: usize) -> &str {
     let fits = |end: &usize| text[..*end].width() <= cells;
     let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
     &text[..ends.take_while(fits).last().unwrap_or(0)]
 }
 
-/// The end of a text that takes so many cells at most.
+/// The end of a text that takes at most this many cells.
 pub fn ending(text: &str, cells: usize) -> &str {
     let fits = |start: &usize| text[*start..].width() <= cells;
     let mut starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
     &text[starts.find(fits).unwrap_or(text.len())..]
 }
 
-/// Where numbers stand in a text, each with its sign, exponent and unit: `-1.2e-5`, `12,345`, `3m05s`, `8x32x32`, `82.4%`.
+/// The ranges of numbers in a text, each with its sign, exponent and unit: `-1.2e-5`, `12,345`, `3m05s`, `8x32x32`,
+/// `82.4%`.
 fn numbers(text: &str) -> impl Iterator<Item = Range<usize>> {
     let chars: Vec<(usize, char)> = text.char_indices().collect();
     let at = move |i: usize| chars.get(i).map(|(_, c)| *c);
@@ -101,20 +103,20 @@ fn numbers(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// The text with blanks after it, to a width.
+/// The text padded with blanks on the right, to a width.
 pub fn pad_right(text: &str, cells: usize) -> String {
     let blanks = cells.saturating_sub(text.width());
     format!("{text}{}", " ".repeat(blanks))
 }
 
-/// The text with blanks before it, to a width.
+/// The text padded with blanks on the left, to a width.
 pub fn pad_left(text: &str, cells: usize) -> String {
     let blanks = cells.saturating_sub(text.width());
     format!("{}{text}", " ".repeat(blanks))
 }
 
-/// Puts a text at a place inside a rectangle, clipped at its right edge, but never within a number; answers the column
-/// after it. A place outside the rectangle gets nothing.
+/// Writes a text at a place inside a rectangle, clipped at its right edge, but never within a number; returns the
+/// column after it. Does nothing if the place is outside the rectangle.
 pub fn put(buffer: &mut Buffer, area: Rect, x: u16, y: u16, text: &str, style: Style) -> u16 {
     let area = area.intersection(buffer.area);
     if x < area.left() || x >= area.right() || y < area.top() || y >= area.bottom() {
@@ -124,7 +126,7 @@ pub fn put(buffer: &mut Buffer, area: Rect, x: u16, y: u16, text: &str, style: S
     buffer.set_stringn(x, y, beginning(text, room), room, style).0
 }
 
-/// Puts a styled line into a row of a rectangle, from its left edge; answers the column after it.
+/// Writes a styled line into a row of a rectangle, from its left edge; returns the column after it.
 pub fn put_line(buffer: &mut Buffer, area: Rect, row: u16, line: &Line<'_>) -> u16 {
     let (mut x, y) = (area.x, area.y.saturating_add(row));
     for span in &line.spans {
@@ -133,7 +135,7 @@ pub fn put_line(buffer: &mut Buffer, area: Rect, row: u16, line: &Line<'_>) -> u
     x
 }
 
-/// Puts a text at the right edge of a row; answers its first column.
+/// Writes a text at the right edge of a row; returns its first column.
 pub fn put_right(buffer: &mut Buffer, area: Rect, row: u16, text: &str, style: Style) -> u16 {
     let cells = text.width().min(usize::from(area.width)) as u16;
     let x = area.right() - cells;
@@ -141,13 +143,13 @@ pub fn put_right(buffer: &mut Buffer, area: Rect, row: u16, text: &str, style: S
     x
 }
 
-/// Puts a text into the middle of a row.
+/// Writes a text into the middle of a row.
 pub fn put_centered(buffer: &mut Buffer, area: Rect, row: u16, text: &str, style: Style) {
     let cells = text.width().min(usize::from(area.width)) as u16;
     put(buffer, area, area.x + (area.width - cells) / 2, area.y.saturating_add(row), text, style);
 }
 
-/// Draws a title with a rule after it into the first row, and answers what is left below.
+/// Draws a title with a rule after it into the first row, and returns the area below.
 pub fn block_title(buffer: &mut Buffer, area: Rect, title: &str, style: Style, theme: &Theme) -> Rect {
     if area.height == 0 {
         return area;
@@ -235,8 +237,8 @@ mod tests {
             let clipped = clip(&text, cells.into(), &theme);
             prop_assert!(width(&clipped) <= usize::from(cells));
             let words: Vec<&str> = text.split(' ').collect();
-            // What stands of a number stands whole: every shown word with a digit is a word of the text, or, of a
-            // name, its beginning without any of its number.
+            // Numbers are shown whole or not at all: every shown word with a digit is a word of the text or, for a
+            // name, its beginning without its number.
             for shown in [put.as_str(), clipped.trim_end_matches('…')] {
                 for word in shown.split_whitespace().filter(|word| word.contains(|c: char| c.is_ascii_digit())) {
                     prop_assert!(words.contains(&word), "{:?} of {:?}", shown, text);

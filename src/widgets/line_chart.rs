@@ -1,5 +1,5 @@
-//! Curves in one plot. Each column shows the least and the greatest value that fall into it, so that no spike
-//! is ever hidden; NaN and infinities are marked on the axis; a cursor column reads all curves at once.
+//! Curves in one plot. Each column shows the least and the greatest value in it, so that no spike is ever hidden; NaN
+//! and infinities are marked on the axis; a cursor column reads all curves at once.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -28,13 +28,13 @@ pub enum SeriesKind {
 /// One curve.
 #[derive(Clone, Debug)]
 pub struct Series<'a> {
-    /// The legend's name; without one the series has no entry there.
+    /// The name in the legend; without one the series has no entry there.
     pub name: &'a str,
-    /// Its values, with rising `x`.
+    /// Its values, with ascending `x`.
     pub buckets: &'a [Bucket],
     /// Its colour.
     pub style: Style,
-    /// Its character in the legend, and in the plot where dots are whole cells.
+    /// Its character in the legend, and in the plot if dots are whole cells.
     pub mark: char,
     /// How it is drawn.
     pub kind: SeriesKind,
@@ -45,7 +45,7 @@ pub struct Series<'a> {
 /// Curves over a common horizontal axis.
 #[derive(Clone, Debug)]
 pub struct LineChart<'a> {
-    /// What is drawn, in the first row before the legend.
+    /// The title, in the first row before the legend.
     pub title: &'a str,
     /// The curves; later ones are drawn over earlier ones.
     pub series: &'a [Series<'a>],
@@ -53,21 +53,20 @@ pub struct LineChart<'a> {
     pub x: (f64, f64),
     /// What the horizontal axis counts.
     pub x_name: &'a str,
-    /// The vertical axis; fitted to the series where none is given.
+    /// The vertical axis; fitted to the series if none is given.
     pub y: Option<Axis>,
     /// Whether a fitted vertical axis is logarithmic.
     pub log: bool,
     /// The cursor's place on the horizontal axis.
     pub cursor: Option<f64>,
-    /// A value that a line across marks; a fitted vertical axis holds it.
+    /// A value marked by a horizontal line; a fitted vertical axis includes it.
     pub reference: Option<f64>,
 }
 
-/// The cells that labels have at least: as many as most take, so that the columns of charts above each other are in
-/// line.
+/// The least width of labels in cells: that of most labels, so that the columns of stacked charts are aligned.
 const GUTTER: u16 = 6;
 
-/// Where the parts of a chart are.
+/// The layout of a chart.
 #[derive(Clone, Copy)]
 struct Layout {
     header: Rect,
@@ -78,7 +77,7 @@ struct Layout {
 }
 
 impl LineChart<'_> {
-    /// The cells that the plot takes of an area, for a mouse and for choosing how many buckets to make.
+    /// The part of an area that the plot takes, for mouse clicks and for choosing the number of buckets.
     pub fn plot(&self, area: Rect) -> Rect {
         self.layout(area, self.axis()).plot
     }
@@ -116,7 +115,7 @@ impl LineChart<'_> {
         self.render_marks(&layout, y, buffer, theme);
     }
 
-    /// Marks places on the horizontal axis, where nothing else is marked; after the chart was drawn.
+    /// Marks places on the horizontal axis where nothing else is marked. To be called after the chart is drawn.
     pub fn mark_axis(
         &self,
         places: impl Iterator<Item = f64>,
@@ -195,7 +194,7 @@ impl LineChart<'_> {
         }
     }
 
-    /// What stands over the curves: values that are not finite, on the axis, and the cursor's foot.
+    /// What is drawn over the curves: marks of non-finite values on the axis, and the end of the cursor's line.
     fn render_marks(&self, layout: &Layout, y: Axis, buffer: &mut Buffer, theme: &Theme) {
         let plot = layout.plot;
         let foot = layout.axis.unwrap_or(plot.bottom() - 1);
@@ -235,7 +234,7 @@ impl LineChart<'_> {
         let rows = canvas.rows();
         let row = |value: f32| rows.of(y.position(value.into()).unwrap_or(0.0));
         let columns = merge_columns(series.buckets, self.x, canvas.across());
-        // A point alone is no curve; without a mark it would hardly be seen.
+        // A single point would hardly be visible without a mark.
         let marked = series.kind == SeriesKind::Points || (!behind && columns.len() == 1);
         let mut previous: Option<(usize, usize, usize, usize)> = None;
         for (x, extent, last) in columns {
@@ -247,7 +246,7 @@ impl LineChart<'_> {
             let (top, bottom) = (row(max), row(min));
             let end = if last.is_finite() { row(last) } else { bottom };
             match previous {
-                // The next column: its bar is lengthened to touch the last one.
+                // In the next column the bar is extended to touch the last one.
                 Some((px, ptop, pbottom, _)) if px + 1 == x && series.kind != SeriesKind::Points => {
                     let top = if top > pbottom { pbottom + 1 } else { top };
                     let bottom = if bottom < ptop { ptop - 1 } else { bottom };
@@ -267,7 +266,7 @@ impl LineChart<'_> {
     }
 }
 
-/// The buckets that share a column of dots, as one.
+/// Merges the buckets that share a column of dots.
 fn merge_columns(buckets: &[Bucket], x: (f64, f64), across: usize) -> Vec<(usize, Extent, f32)> {
     let mut columns: Vec<(usize, Extent, f32)> = Vec::new();
     for bucket in buckets {
@@ -284,7 +283,7 @@ fn merge_columns(buckets: &[Bucket], x: (f64, f64), across: usize) -> Vec<(usize
     columns
 }
 
-/// The place of a number between two others, where it lies between them.
+/// The relative place of a number between two others, if it is between them.
 fn place_on((low, high): (f64, f64), x: f64) -> Option<f64> {
     let span = high - low;
     if !span.is_finite() || !x.is_finite() || x < low || x > high {

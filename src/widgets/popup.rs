@@ -1,4 +1,4 @@
-//! A framed box over what is drawn.
+//! A framed box over the screen.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -13,7 +13,7 @@ use crate::theme::Theme;
 pub struct Popup<'a> {
     /// The title in the frame.
     pub title: &'a str,
-    /// What it says.
+    /// Its text.
     pub lines: &'a [Line<'a>],
     /// The first line shown.
     pub scroll: usize,

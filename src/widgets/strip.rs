@@ -1,4 +1,4 @@
-//! A row of heat cells: one value a layer, from the input at the left to the head at the right.
+//! A row of heat cells: one value per layer, from the input at the left to the head at the right.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -6,19 +6,19 @@ use ratatui::layout::Rect;
 use super::{ColorScale, Extent, label};
 use crate::theme::{Glyph, Theme};
 
-/// Values in order, laid over the width of a row.
+/// Values in order, spread over the width of a row.
 #[derive(Clone, Copy, Debug)]
 pub struct Strip<'a> {
-    /// The values; one that is not there is empty.
+    /// The values; missing ones are empty.
     pub values: &'a [Extent],
     /// The shared scale.
     pub scale: ColorScale,
-    /// The value to point at; its mark stands in the row below, where the area has one.
+    /// The value to point at; its mark is in the row below, if the area has one.
     pub cursor: Option<usize>,
 }
 
 impl Strip<'_> {
-    /// The value under a column of the screen.
+    /// The index of the value under a column of the screen.
     pub fn index_at(&self, area: Rect, column: u16) -> Option<usize> {
         (column >= area.left() && column < area.right() && !self.values.is_empty())
             .then(|| share(usize::from(column - area.x), self.values.len(), usize::from(area.width)).0)
@@ -67,8 +67,7 @@ impl Strip<'_> {
     }
 }
 
-/// The items that a cell shows when `items` are laid over `cells`: from, and up to but not including; at least
-/// one where there are any.
+/// The range of items that a cell shows when `items` are spread over `cells`; at least one if there are any.
 pub(super) fn share(cell: usize, items: usize, cells: usize) -> (usize, usize) {
     if items == 0 || cells == 0 {
         return (0, 0);

@@ -1,4 +1,4 @@
-//! Rows of text under headings, scrolled so that the selected row is seen.
+//! Rows of text under headings, scrolled so that the selected row is visible.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -12,9 +12,9 @@ use crate::theme::{Glyph, Theme};
 pub struct Column<'a> {
     /// Its heading.
     pub title: &'a str,
-    /// Whether its text ends at the right, as numbers do.
+    /// Whether it is right-aligned, as for numbers.
     pub right: bool,
-    /// How soon it is left out where the table is too wide: columns of the highest number go first.
+    /// How soon it is left out if the table is too wide: columns with the highest number first.
     pub dispensable: u8,
 }
 
@@ -23,9 +23,9 @@ pub struct Column<'a> {
 pub struct Table<'a> {
     /// The columns.
     pub columns: &'a [Column<'a>],
-    /// The rows, each with a text and style a column.
+    /// The rows, each with a text and style per column.
     pub rows: &'a [Vec<(String, Style)>],
-    /// The row that is marked and kept in sight.
+    /// The row that is marked and kept visible.
     pub selected: Option<usize>,
 }
 
@@ -76,7 +76,7 @@ impl Table<'_> {
         self.render_more(area, first, height, buffer, theme);
     }
 
-    /// Arrows at the right edge where rows are out of sight.
+    /// Arrows at the right edge if rows are hidden.
     fn render_more(&self, area: Rect, first: usize, height: usize, buffer: &mut Buffer, theme: &Theme) {
         let x = area.right() - 1;
         if first > 0 {
@@ -88,7 +88,7 @@ impl Table<'_> {
         }
     }
 
-    /// The first row in sight: the selected one stands in the middle where it can.
+    /// The first visible row: the selected one is in the middle where possible.
     fn first_row(&self, height: usize) -> usize {
         let most = self.rows.len().saturating_sub(height);
         self.selected.unwrap_or(0).saturating_sub(height / 2).min(most)

@@ -52,7 +52,7 @@ impl LineChart<'_> {
         let area = plot_row(plot, row);
         let end = label::put_right(buffer, area, 0, self.x_name, theme.muted());
         let x = Axis::new(self.x.0, self.x.1, false);
-        // Between things that are counted, such as steps, there is nothing.
+        // Counts, such as steps, have no values in between.
         let counts =
             self.series.iter().flat_map(|series| series.buckets).all(|bucket| bucket.x.fract() == 0.0);
         let ticks = x.ticks(usize::from(plot.width / 10).max(1));
@@ -76,7 +76,7 @@ fn row_of(place: f64, cells: u16) -> u16 {
     Rows { cells, dots: 1 }.of(place) as u16
 }
 
-/// The row of the screen that lies below or in the plot.
+/// A row of the screen below or in the plot.
 pub(super) fn plot_row(plot: Rect, row: u16) -> Rect {
     Rect { y: row, height: 1, ..plot }
 }
