@@ -1,6 +1,5 @@
-//! The views: one file a view, each a picture of the state and nothing else, inside one frame with tabs, the
-//! run's timeline and a status line. They read the state only; what keys and clicks ask for they give back as
-//! orders to it.
+//! The views: one file per view, each drawn from the state alone, inside a frame with tabs, the run's timeline and a
+//! status line. They only read the state; keys and clicks they translate to actions.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -38,16 +37,16 @@ pub trait View: Sync {
     /// What it shows, in one line.
     fn title(&self) -> &'static str;
 
-    /// What it draws from, beside what the state always holds.
+    /// What it draws from, besides what the state always has in memory.
     fn wants(&self, app: &App) -> Vec<Wanted> {
         let _ = app;
         vec![Wanted::Cursor]
     }
 
-    /// Draws it. Any area, however small, must do.
+    /// Draws it. Must work for any area, however small.
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme);
 
-    /// The lanes that it says something of each in an area: all visible ones, unless there is no room.
+    /// The lanes that it shows in an area: all visible ones, unless there is no room.
     fn lanes_in<'a>(&self, app: &'a App, area: Rect) -> Vec<&'a Lane> {
         let _ = area;
         app.visible_lanes().collect()
@@ -58,17 +57,17 @@ pub trait View: Sync {
         &[Key::Char('s'), Key::Char('y'), Key::Char('n')]
     }
 
-    /// What the keys up and down and the mouse wheel do here.
+    /// The action of the keys up and down and of the mouse wheel.
     fn vertical(&self, by: i64) -> Action {
         Action::MoveLayer(by)
     }
 
-    /// What those keys move, in a word.
+    /// What those keys move, in one word.
     fn vertical_name(&self) -> &'static str {
         "layer"
     }
 
-    /// What a click at a position within the area asks for.
+    /// The actions of a click at a position within the area.
     fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
         let _ = (app, area, position);
         Vec::new()
@@ -90,12 +89,13 @@ pub fn view_of(kind: ViewKind) -> Option<&'static dyn View> {
     ALL.iter().copied().find(|view| view.kind() == kind)
 }
 
-/// What the view that is shown lacks: it is drawn without it, and again when it came.
+/// What the current view lacks: it is drawn without that, and again once it is available.
 pub fn needs(app: &App) -> Vec<Need> {
     view_of(app.options().view).map(|view| app.needs(&view.wants(app))).unwrap_or_default()
 }
 
-/// Has answered what the view that is shown lacks, and what it turns out to lack then; whether anything was.
+/// Lets `answer` supply what the current view lacks, repeatedly, since answers may lead to further needs. Returns
+/// whether anything was supplied.
 pub fn supply(app: &mut App, mut answer: impl FnMut(&mut App, &[Need]) -> bool) -> bool {
     let mut any = false;
     loop {

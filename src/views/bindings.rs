@@ -1,5 +1,5 @@
-//! The one table of keys: what each asks for, and what the help and the hints say of it. It knows keys by
-//! name; which bytes a terminal sends for them is the street's business.
+//! The table of keys: the command of each, and its texts in the help and the hints. Keys are known by name; `tui`
+//! translates what a terminal sends.
 
 use super::orders::Typed;
 use crate::app::{Action, ViewKind};
@@ -28,12 +28,12 @@ pub enum Key {
     Delete,
 }
 
-/// What a key asks for: of the state, of the training, or of the screen.
+/// The command of a key: to the state, the training, or the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// An order to the state.
+    /// An action on the state.
     Act(Action),
-    /// Up or down as the current view understands it.
+    /// Up or down, as the current view defines it.
     Vertical(i64),
     /// Pauses or resumes: the training while live, the playback in review.
     Pause,
@@ -41,23 +41,23 @@ pub enum Command {
     Checkpoint,
     /// Makes one step and pauses; live only.
     MakeStep,
-    /// Opens a line for an order that has to be typed; live only.
+    /// Opens a line for typing an order; live only.
     Type(Typed),
-    /// Stops the selected lane, after a question; live only.
+    /// Stops the selected lane, after confirmation; live only.
     StopLane,
     /// Hides the selected lane.
     HideLane,
-    /// Gives the terminal back while training goes on; where another process trains, leaves.
+    /// Detaches from the terminal while training goes on; if another process trains, leaves.
     Detach,
     /// Goes to the list of all runs; not while live.
     Browse,
-    /// Leaves; live, asks first.
+    /// Leaves; asks first while live.
     Quit,
-    /// Draws everything anew.
+    /// Redraws everything.
     Redraw,
 }
 
-/// The heading in the help under which a key stands.
+/// The heading of a key in the help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     /// Which view.
@@ -105,9 +105,9 @@ impl Group {
 /// One or two keys and what they do.
 #[derive(Clone, Copy, Debug)]
 pub struct Binding<C: 'static = Command> {
-    /// Each key with what it asks for.
+    /// Each key with its command.
     pub keys: &'static [(Key, C)],
-    /// The keys in the help; its characters have stand-ins in ASCII.
+    /// The keys in the help; non-ASCII characters have replacements.
     pub label: &'static str,
     /// One or two words for the hints.
     pub hint: &'static str,
@@ -117,12 +117,12 @@ pub struct Binding<C: 'static = Command> {
     pub group: Group,
 }
 
-/// What a key of the dashboard is bound to.
+/// The command of a key of the dashboard.
 pub fn binding_of(key: Key) -> Option<(&'static Binding, Command)> {
     binding_in(BINDINGS, key)
 }
 
-/// What a key of a table is bound to.
+/// The command of a key in a table.
 pub fn binding_in<C: Copy>(bindings: &'static [Binding<C>], key: Key) -> Option<(&'static Binding<C>, C)> {
     bindings.iter().find_map(|binding| {
         let (_, command) = binding.keys.iter().find(|(bound, _)| *bound == key)?;

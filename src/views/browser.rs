@@ -1,5 +1,5 @@
-//! The runs browser: a table of all runs, what is known of the one under the cursor beside it, and what lies over
-//! them. Reads the catalog only; what keys and clicks ask for it gives back as orders.
+//! The runs browser: a table of all runs, details of the one under the cursor beside it, and popups. It only reads the
+//! catalog; keys and clicks it translates to actions.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -23,7 +23,7 @@ mod table;
 
 pub use keys::{BINDINGS, Command, binding_of};
 
-/// The least terminal that the browser is drawn on.
+/// The smallest terminal on which the browser is drawn.
 const LEAST_WIDTH: u16 = 36;
 /// See [`LEAST_WIDTH`].
 const LEAST_HEIGHT: u16 = 8;
@@ -33,13 +33,13 @@ const ROOM_BESIDE: u16 = 150;
 const ROOM_BELOW: u16 = 30;
 /// The rows of the details below the table.
 const DETAILS_HEIGHT: u16 = 13;
-/// Runs that a question names at most.
+/// The most runs named in a question.
 const MOST_NAMED: usize = 8;
 
 /// What the screen shows besides the catalog.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Status<'a> {
-    /// What just happened, or went wrong.
+    /// A notice of what just happened or went wrong.
     pub notice: Option<&'a str>,
 }
 
@@ -105,7 +105,7 @@ pub fn draw(catalog: &Catalog, status: &Status<'_>, area: Rect, buffer: &mut Buf
     }
 }
 
-/// What a click asks for: a row, its lanes, or the order of a column.
+/// The actions of a click: on a row, its expander, or a column's heading.
 pub fn click(catalog: &Catalog, area: Rect, position: Position) -> Vec<Command> {
     let Some(parts) = parts(catalog, area) else { return Vec::new() };
     if catalog.help() || catalog.prompt().is_some() {
@@ -122,12 +122,12 @@ pub fn click(catalog: &Catalog, area: Rect, position: Position) -> Vec<Command> 
     actions.into_iter().map(Command::Act).collect()
 }
 
-/// The rows of the table that are seen at once.
+/// The number of visible rows of the table.
 pub fn page(catalog: &Catalog, area: Rect) -> usize {
     parts(catalog, area).map_or(1, |parts| table::page(parts.table))
 }
 
-/// The order that shows the details, or hides them where they are shown.
+/// The action that shows the details, or hides them if they are shown.
 pub fn toggle_details(catalog: &Catalog, area: Rect) -> Action {
     let shown = parts(catalog, area).is_some_and(|parts| parts.pane.is_some());
     let are_details = matches!(catalog.pane(), Pane::Roomy | Pane::Details);
@@ -185,7 +185,7 @@ fn draw_filter(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme
     widgets::put_line(buffer, area, 0, &TextLine::from(spans));
 }
 
-/// A notice, what is wrong with the filter, or the keys that matter most.
+/// A notice, an error in the filter, or the most important keys.
 fn draw_status(catalog: &Catalog, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     if let Some(Prompt::Filter { error, .. }) = catalog.prompt() {
         let (text, style) = match error {
@@ -217,7 +217,7 @@ fn draw_prompt(prompt: &Prompt, area: Rect, buffer: &mut Buffer, theme: &Theme) 
     let field = |line: &Line| {
         let spans = typed_line(line, room, theme);
         let used: usize = spans.iter().map(Span::width).sum();
-        // As wide as it may become, so that the box stays where it is.
+        // With its greatest width, so that the box does not move.
         let rest = Span::raw(" ".repeat(room.saturating_sub(used)));
         TextLine::from(spans.into_iter().chain([rest]).collect::<Vec<_>>())
     };

@@ -1,4 +1,4 @@
-//! From the state's histories to what charts draw: places on the chosen x axis and buckets.
+//! Converts the state's histories to what charts draw: places on the chosen x axis, and buckets.
 
 use crate::app::options::Axis;
 use crate::app::smoothing::Ema;
@@ -8,11 +8,11 @@ use crate::metric::{Metric, Scale};
 use crate::units::Step;
 use crate::widgets::{Bucket, ColorScale, Extent};
 
-/// A cell of the state as an extent.
+/// The extent of a cell.
 pub(super) fn extent(cell: Cell) -> Extent {
     let mut extent = Extent::of(cell.min);
     extent.merge(Extent::of(cell.max));
-    // Bounds that are NaN only say that there is no finite value.
+    // NaN bounds only mean that there is no finite value.
     Extent { non_finite: cell.non_finite > 0, ..extent }
 }
 
@@ -25,7 +25,7 @@ pub(super) fn x_of(app: &App, lane: &Lane, step: Step) -> f64 {
     }
 }
 
-/// The x axis' ends in charts: those of the run, with room behind a single step.
+/// The ends of the x axis in charts: those of the run, with room after a single step.
 pub(super) fn x_range(app: &App) -> (f64, f64) {
     let (start, end) = run_range(app);
     if app.planned_steps().0 <= 1 { (start, 2.0 * end) } else { (start, end) }
@@ -52,14 +52,14 @@ pub(super) fn cursor_x(app: &App) -> Option<f64> {
     Some(x_of(app, lane, app.step()))
 }
 
-/// The step that stands at a place on the x axis, of the selected lane.
+/// The step at a place on the x axis, for the selected lane.
 pub(super) fn step_at(app: &App, x: f64) -> Step {
     let last = app.planned_steps().0;
     let Some(lane) = app.lane(app.selected_lane()) else { return Step(0) };
     match app.options().axis {
         Axis::Step => Step(x.round().clamp(0.0, last as f64) as u64),
         _ => {
-            // Places rise with steps, so the step is found by halving.
+            // Places increase with steps, so the step is found by bisection.
             let (mut low, mut high) = (0, last);
             while low < high {
                 let middle = low + (high - low) / 2;
@@ -91,14 +91,14 @@ pub(super) fn buckets(app: &App, lane: &Lane, scalar: &History) -> Vec<Bucket> {
 /// A metric's history of one layer or block on the chosen x axis.
 pub(super) fn history(app: &App, lane: &Lane, metric: Metric, at: usize) -> Vec<Bucket> {
     let bucket = |point: Point| {
-        // Of many steps the mean stands for all; any one of them would be a sample.
+        // For merged steps the mean is drawn; any single value would be only a sample.
         let last = if point.count > 1 { point.cell.mean } else { point.cell.last };
         Bucket { x: x_of_point(app, lane, &point), extent: extent(point.cell), last }
     };
     lane.points_of(metric, at).map(bucket).collect()
 }
 
-/// A history smoothed as the user wants it: a bucket a value, each of the average up to it.
+/// A history with the chosen smoothing: a bucket per value with the average up to it.
 pub(super) fn smoothed(app: &App, history: &[Bucket]) -> Vec<Bucket> {
     let mut ema = Ema::new(app.options().smoothing.decay());
     let average = |bucket: &Bucket| {
@@ -113,20 +113,20 @@ pub(super) fn is_log(app: &App, statistic: Metric) -> bool {
     app.options().scale.resolve(statistic.scale()) == Scale::Log
 }
 
-/// The value that charts of a statistic mark: zero, where it may be on either side.
+/// The reference value in charts of a statistic: zero, if it may have either sign.
 pub(super) fn reference(statistic: Metric) -> Option<f64> {
     (statistic.scale() == Scale::Signed).then_some(0.0)
 }
 
-/// The colours of a statistic's values, from a scale that holds them: about zero where they may be on either side.
+/// The colour scale for a statistic: centred on zero if it may have either sign.
 pub(super) fn color_scale(statistic: Metric, scale: ColorScale) -> ColorScale {
     if statistic.scale() == Scale::Signed { scale.about_zero() } else { scale }
 }
 
-/// What stands in the place of values that are kept elsewhere and did not come yet.
+/// The placeholder for values that have not been read yet.
 pub(super) const PENDING: &str = "reading";
 
-/// What to say where there is nothing of what is wanted: that it comes, or that there is none.
+/// The text in place of missing data: that it is being read, or that there is none.
 pub(super) fn absence<'a>(app: &'a App, wanted: Wanted, none: &'a str) -> &'a str {
     if app.needs(&[wanted]).is_empty() { none } else { PENDING }
 }

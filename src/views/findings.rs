@@ -17,17 +17,17 @@ mod wrap;
 
 use wrap::wrap;
 
-/// See the file.
+/// The view of findings.
 #[derive(Debug)]
 pub(super) struct Findings;
 
-/// From this width on, the fairness of two lanes stands beside the rules.
+/// The least width at which the fairness of two lanes is shown beside the rules.
 const LEAST_TWO_COLUMNS: u16 = 110;
-/// The width that fairness keeps there: room for its checks and the values of two lanes.
+/// The width of fairness there: room for its checks and the values of two lanes.
 const WIDTH_OF_FAIRNESS: u16 = 58;
-/// The rows of the selected finding in words: a title, what was measured, and what it means.
+/// The rows that describe the selected finding: a title, what was measured, and what it means.
 const DETAIL: u16 = 6;
-/// Narrower than this, what was measured is clipped in the list instead of broken into lines.
+/// Below this width, what was measured is clipped in the list instead of wrapped.
 const LEAST_MEASURED: usize = 24;
 
 impl View for Findings {
@@ -81,11 +81,11 @@ impl View for Findings {
     }
 }
 
-/// Where everything stands.
+/// The layout.
 struct Parts {
     list: Rect,
     detail: Rect,
-    /// What is left for the rules; may be empty.
+    /// The remaining area for the rules; may be empty.
     rules: Rect,
     fairness: Rect,
 }
@@ -117,7 +117,7 @@ fn parts(app: &App, area: Rect) -> Parts {
     Parts { list, detail, rules, fairness }
 }
 
-/// That all is well is worth saying, and what was looked for.
+/// Without findings, say so, and what was checked.
 fn draw_nothing_found(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let started = app.visible_lanes().any(|lane| lane.started().is_some());
     let (text, style) = if started {
@@ -133,7 +133,7 @@ fn draw_nothing_found(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme)
     }
 }
 
-/// The findings as a table: what was measured takes the width that the others leave, and as many lines as it needs.
+/// The findings as a table: what was measured takes the remaining width, and as many lines as it needs.
 struct List {
     columns: Vec<Column<'static>>,
     rows: Vec<Vec<(String, Style)>>,
@@ -158,7 +158,7 @@ impl List {
             let cells = whole.iter().map(|row| widgets::width(&row[at].0));
             cells.max().unwrap_or(0).max(widgets::width(columns[at].title))
         };
-        // One cell is kept for the arrows that say that there is more.
+        // One cell is reserved for the scroll arrows.
         let room = usize::from(width).saturating_sub((0..last).map(|at| widest(at) + 2).sum::<usize>() + 1);
         let (mut rows, mut owners) = (Vec::new(), Vec::new());
         for (finding, mut row) in whole.into_iter().enumerate() {
@@ -187,7 +187,7 @@ impl List {
 
 fn row(app: &App, finding: &Finding, theme: &Theme) -> Vec<(String, Style)> {
     let (mark, style) = frame::severity(finding.severity, theme);
-    // What lies ahead of the cursor is faded, what is over is plain.
+    // Findings after the cursor are faded, closed ones plain.
     let ahead = finding.step > app.step();
     let plain = if ahead { theme.muted() } else { theme.text() };
     let open = finding.is_open_at(app.step());
@@ -204,7 +204,7 @@ fn row(app: &App, finding: &Finding, theme: &Theme) -> Vec<(String, Style)> {
     ]
 }
 
-/// The selected finding in words.
+/// The description of the selected finding.
 fn draw_detail(app: &App, finding: &Finding, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     if area.height < 2 {
         return;
@@ -233,7 +233,7 @@ mod tests {
     use crate::experiment::Shortcut;
     use crate::views::{Format, snapshot};
 
-    /// Eight lanes, plain ones of which have a plateau.
+    /// Eight lanes, of which the plain ones have a plateau.
     fn eight() -> App {
         let lanes = [8, 20, 44, 56].into_iter().flat_map(|depth| {
             let of = |kind: &str, shortcut| Specimen {

@@ -1,5 +1,5 @@
-//! The frame around every view: tabs and the run's name above, the run's timeline and the status line below,
-//! and what lies over them: the help, the prompt, the question before leaving.
+//! The frame around every view: tabs and the run's name above, the run's timeline and the status line below, and
+//! popups: the help, the prompt, the question before leaving.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -13,19 +13,19 @@ use crate::text::printable;
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, Popup, clip, clip_start, put, put_centered, put_right};
 
-/// The least terminal that a view is drawn on.
+/// The smallest terminal on which a view is drawn.
 pub const LEAST_SIZE: (u16, u16) = (36, 10);
-/// From this height on the timeline has a row.
+/// The least height at which the timeline has a row.
 const TIMELINE_HEIGHT: u16 = 18;
 
-/// Where the events come from, as far as the screen says it.
+/// The kind of source of the events, as shown on screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// A run that trains in this process.
     Live,
-    /// A run that another process writes.
+    /// A run that another process trains.
     Followed,
-    /// Runs that are over.
+    /// Saved runs.
     #[default]
     Saved,
 }
@@ -33,15 +33,15 @@ pub enum Mode {
 /// What the frame shows besides the state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Status<'a> {
-    /// Where the events come from.
+    /// The kind of source of the events.
     pub mode: Mode,
-    /// What just happened on the street's side: a checkpoint asked for, an error.
+    /// A notice from outside the state: a requested checkpoint, an error.
     pub notice: Option<&'a str>,
-    /// The screen's own cost.
+    /// The cost of drawing.
     pub cost: Option<&'a str>,
     /// Whether the question before leaving is open.
     pub asks_to_quit: bool,
-    /// The open dialog that ends in an order.
+    /// The open dialog for an order.
     pub dialog: Option<&'a OrderDialog>,
 }
 
@@ -97,7 +97,7 @@ pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, the
     }
 }
 
-/// What a click asks for: a tab, a step of the timeline, or what the view makes of it.
+/// The actions of a click: on a tab, the timeline, or the view.
 pub fn click(app: &App, area: Rect, position: Position) -> Vec<Command> {
     let Some(parts) = parts(area) else { return Vec::new() };
     if parts.tabs.contains(position) {
@@ -117,7 +117,7 @@ pub fn click(app: &App, area: Rect, position: Position) -> Vec<Command> {
     actions.into_iter().map(Command::Act).collect()
 }
 
-/// Where a view does not show all lanes, a row for saying so, and what is left for the view.
+/// If a view does not show all lanes, a row for saying so, and the remaining area for the view.
 fn note_and_body(app: &App, view: &dyn View, area: Rect) -> (Option<Rect>, Rect) {
     if view.lanes_in(app, area).len() == app.visible_lanes().count() || area.height == 0 {
         return (None, area);
@@ -125,7 +125,7 @@ fn note_and_body(app: &App, view: &dyn View, area: Rect) -> (Option<Rect>, Rect)
     (Some(Rect { height: 1, ..area }), Rect { y: area.y + 1, height: area.height - 1, ..area })
 }
 
-/// How many lanes are shown, which, and how to come to the others.
+/// Says how many lanes are shown, which ones, and how to reach the others.
 fn draw_note(app: &App, shown: &[&Lane], area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let names: Vec<String> = shown.iter().map(|lane| lanes::name(app, lane)).collect();
     let keys = bindings::binding_of(bindings::Key::Char('l')).map(|(binding, _)| binding.label);
@@ -158,7 +158,7 @@ struct Tab {
     columns: std::ops::Range<u16>,
 }
 
-/// The tabs: with all names where they fit, else with the open one's only.
+/// The tabs: with all names if they fit, else only with that of the open one.
 fn tabs(app: &App, width: u16) -> Vec<Tab> {
     let lay = |full: bool| {
         let mut x = 0;
@@ -191,13 +191,13 @@ fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     };
     let room = usize::from(area.right().saturating_sub(end)).saturating_sub(2);
     if let Some(first) = runs.first().filter(|_| room >= 6) {
-        // The time that it begins with tells less than the name behind it.
+        // The time at the beginning of an id says less than the name after it.
         let first = clip_start(&printable(first), room.saturating_sub(others.len()), theme);
         put_right(buffer, area, 0, &clip(&(first + &others), room, theme), theme.muted());
     }
 }
 
-/// The run from its start to its planned end: what is done, the findings, the orders and notes, and the cursor.
+/// Draws the run from its start to its planned end: progress, findings, orders and notes, and the cursor.
 fn draw_timeline(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let (start, end) = curves::run_range(app);
     let column = |x: f64| {
@@ -235,8 +235,8 @@ pub(super) fn severity(severity: Severity, theme: &Theme) -> (char, Style) {
     }
 }
 
-/// The status line: cursor and choices at the left, the screen's own cost at the right, key hints in between
-/// as far as they fit.
+/// The status line: cursor and options at the left, the cost of drawing at the right, key hints in between as far as
+/// they fit.
 fn draw_status(
     app: &App,
     view: &dyn View,
@@ -263,7 +263,7 @@ fn draw_status(
     };
     let width = |(label, hint): &(String, &str)| (widgets::width(label) + widgets::width(hint) + 3) as u16;
     let last: Vec<_> = [bindings::Key::Char('?'), bindings::Key::Char('q')].iter().filter_map(hint).collect();
-    // How to get help and how to leave is said before anything else.
+    // The hints for help and leaving have priority.
     let mut room = area.right().saturating_sub(x).saturating_sub(last.iter().map(width).sum());
     let mut shown = Vec::new();
     for hint in view.hints().iter().chain(&[bindings::Key::Char(' ')]).filter_map(hint) {
@@ -281,7 +281,7 @@ fn draw_status(
     }
 }
 
-/// What a key does here and now, where that is not what its binding says.
+/// The current effect of a key, if it differs from the text of its binding.
 fn hint_of(app: &App, view: &dyn View, key: bindings::Key) -> Option<&'static str> {
     match key {
         bindings::Key::Up => Some(view.vertical_name()),
@@ -292,7 +292,7 @@ fn hint_of(app: &App, view: &dyn View, key: bindings::Key) -> Option<&'static st
     }
 }
 
-/// Where the cursor is, and whether it moves.
+/// The cursor's place, and whether playback is running.
 fn cursor_spans(app: &App, theme: &Theme) -> Vec<Span<'static>> {
     let playback = app.options().playback;
     let state = if playback.playing {
@@ -310,7 +310,7 @@ fn cursor_spans(app: &App, theme: &Theme) -> Vec<Span<'static>> {
     ]
 }
 
-/// How the lanes stand, where none makes steps any more: that the run is paused or over, and how it ended.
+/// The state of the lanes, if none makes steps: whether the run is paused or over, and how it ended.
 fn latest(app: &App) -> &'static str {
     let mut states = app.lanes().iter().map(Lane::state);
     let Some(first) = states.next() else { return "latest" };
@@ -326,7 +326,7 @@ fn latest(app: &App) -> &'static str {
     }
 }
 
-/// How things are shown.
+/// The display options.
 fn choices(app: &App) -> String {
     let options = app.options();
     let smoothing = if options.smoothing.is_on() {

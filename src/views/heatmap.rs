@@ -1,5 +1,5 @@
-//! The chosen statistic over depth and step: lanes side by side under one colour scale, so that one colour is
-//! one value on both sides.
+//! The chosen statistic over depth and step: lanes side by side with a shared colour scale, so that a colour means the
+//! same value in all of them.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -12,16 +12,16 @@ use crate::theme::Theme;
 use crate::units::{LayerIdx, Step};
 use crate::widgets::{self, ColorScale, Legend, Matrix};
 
-/// See the file.
+/// The heatmap view.
 #[derive(Debug)]
 pub(super) struct Heatmap;
 
 /// The least width of a lane's map.
 const LEAST_COLUMN: u16 = 18;
 
-/// The cells of the layers' numbers, and of the gap behind them.
+/// The width of the layers' numbers with the gap after them.
 const LABELS: u16 = 3;
-/// In narrower panels of equally deep networks only the first one numbers the layers.
+/// If panels of equally deep networks are narrower, only the first one numbers the layers.
 const LEAST_WIDTH_OF_OWN_LABELS: u16 = 30;
 
 /// One lane's part of the screen.
@@ -88,16 +88,16 @@ impl View for Heatmap {
 }
 
 fn panels(app: &App, area: Rect) -> Vec<Panel<'_>> {
-    // The last row is the legend's.
+    // The last row is for the legend.
     let area = Rect { height: area.height.saturating_sub(1), ..area };
-    // A step takes the stretch from half a step before it to half a step behind.
+    // A step extends from half a step before it to half a step after it.
     let x = (0.5, app.planned_steps().0.max(1) as f64 + 0.5);
     let mut columns = lanes::columns(app, area, LEAST_COLUMN);
     let narrow = columns.first().is_some_and(|(_, area)| area.width < LEAST_WIDTH_OF_OWN_LABELS);
     let layers = |lane: &Lane| lane.structure().map(|structure| structure.layers.len());
     let shared = narrow && columns.windows(2).all(|pair| layers(pair[0].0) == layers(pair[1].0));
     if shared {
-        // The first one's numbers stand before it, so that all maps are of one width.
+        // The numbers of the first one are placed before it, so that all maps have the same width.
         let labels = (LABELS + 1).min(area.width);
         let rest = Rect { x: area.x + labels, width: area.width - labels, ..area };
         columns = lanes::columns(app, rest, LEAST_COLUMN);
@@ -115,7 +115,7 @@ fn panels(app: &App, area: Rect) -> Vec<Panel<'_>> {
     columns.into_iter().enumerate().map(panel).collect()
 }
 
-/// A row a layer, a column a cell of the screen; each takes in all recorded steps that fall into it.
+/// A row per layer, a column per cell of the screen; each covers all recorded steps that fall into it.
 fn matrix(app: &App, lane: &Lane, width: u16, x: (f64, f64)) -> Matrix {
     let Some(history) = lane.history(app.statistic()) else { return Matrix::default() };
     let layers = lane.columns(app.statistic());
@@ -123,7 +123,7 @@ fn matrix(app: &App, lane: &Lane, width: u16, x: (f64, f64)) -> Matrix {
     let mut matrix = Matrix::new(layers.len(), columns);
     let column = |place: f64| (place - x.0) / (x.1 - x.0) * columns as f64;
     for (i, row) in history.rows().enumerate() {
-        // What was recorded stands until the next record, so that sparse records leave no holes.
+        // A record extends to the next one, so that sparse records leave no gaps.
         let span = row.span;
         let next =
             history.row(i + 1).map_or(span.last_step.0, |next| next.span.first_step.0.saturating_sub(1));
@@ -185,8 +185,8 @@ fn draw_panel(app: &App, panel: &Panel<'_>, scale: ColorScale, buffer: &mut Buff
     map(app, panel, scale, &depth).render(body(panel.area), buffer, theme);
 }
 
-/// Lane, and the value at the cursor with the layer it is of, as far as they fit: the layer gives way to the value, and
-/// the name is cut before the value is.
+/// The lane, and the value at the cursor with its layer, as far as they fit: the layer is left out first, then the name
+/// is cut, and the value last.
 fn heading(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'static> {
     let selected = lane.idx() == app.selected_lane() && app.visible_lanes().count() > 1;
     let name_style = if selected { theme.heading() } else { theme.text() };

@@ -8,7 +8,7 @@ use super::bindings::{Binding, Group};
 use crate::theme::Theme;
 use crate::widgets::{Popup, pad_right};
 
-/// A binding's keys, in ASCII where the theme keeps to it.
+/// A binding's keys, in ASCII if the theme uses only that.
 pub(super) fn label<C>(binding: &Binding<C>, theme: &Theme) -> String {
     if !theme.is_ascii() {
         return binding.label.to_owned();
@@ -20,7 +20,7 @@ pub(super) fn label<C>(binding: &Binding<C>, theme: &Theme) -> String {
     }
 }
 
-/// Draws the help of a table of keys over an area, from a line on; `more` stands below the keys.
+/// Draws the help for a table of keys over an area, scrolled to a line; `more` is shown below the keys.
 pub(super) fn draw<C>(
     bindings: &[Binding<C>],
     more: Vec<Line<'static>>,

@@ -1,4 +1,4 @@
-//! What views say of lanes alike: their names, colours and places side by side.
+//! What all views share about lanes: their names, colours and columns.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::text::printable;
 use crate::theme::{Glyph, Theme};
 use crate::widgets;
 
-/// A lane's name; where several runs are open, with what of its run's name tells it from the others.
+/// A lane's name; if several runs are open, with the part of the run's name that distinguishes it.
 pub(super) fn name(app: &App, lane: &Lane) -> String {
     let label = lane.label();
     let mut runs: Vec<&str> = app.lanes().iter().map(|other| other.label().run.as_str()).collect();
@@ -23,7 +23,7 @@ pub(super) fn name(app: &App, lane: &Lane) -> String {
     }
 }
 
-/// The words of a name, set apart by dashes, that it does not share with all others at its beginning or its end.
+/// The dash-separated words of a name, without those at its beginning and end that it shares with all others.
 fn telling<'a>(name: &'a str, all: &[&str]) -> &'a str {
     let mut rest = name;
     let mut others: Vec<&str> = all.to_vec();
@@ -44,8 +44,8 @@ fn telling<'a>(name: &'a str, all: &[&str]) -> &'a str {
     rest
 }
 
-/// A lane's name in so many cells. Where it is too long it is cut so that no two lanes read the same: its beginning as
-/// far as must be, its end as far as can be; with no room for that, the lane's number.
+/// A lane's name within a width in cells. If too long, it is shortened so that no two lanes look the same: as little of
+/// its beginning as necessary, and as much of its end as possible; without room for that, the lane's number.
 pub(super) fn name_within(app: &App, lane: &Lane, cells: usize, theme: &Theme) -> String {
     let all: BTreeSet<String> = app.lanes().iter().map(|other| name(app, other)).collect();
     let number =
@@ -79,7 +79,7 @@ pub(super) fn title(buffer: &mut Buffer, area: Rect, spans: Vec<Span<'_>>, theme
     widgets::put(buffer, area, end, area.y, &rule, theme.axis());
 }
 
-/// Which of some lanes diverged before the cursor and when, in words; none where none did.
+/// Which of some lanes diverged before the cursor and when, in words; none if none did.
 pub(super) fn diverged(app: &App, lanes: &[&Lane]) -> Option<String> {
     let since = |lane: &&Lane| Some((name(app, lane), lane.diverged_since(app.step())?));
     let mut lost = lanes.iter().filter_map(since);
@@ -88,7 +88,7 @@ pub(super) fn diverged(app: &App, lanes: &[&Lane]) -> Option<String> {
     Some(format!("{first} diverged at step {step}{}", others.collect::<String>()))
 }
 
-/// The visible lanes in order, or as many as there is room for: the two that are compared, then those about the
+/// The visible lanes in order, or as many as there is room for: the two that are compared, then those around the
 /// selected one.
 pub(super) fn in_sight(app: &App, room: usize) -> Vec<&Lane> {
     let lanes: Vec<&Lane> = app.visible_lanes().collect();
@@ -102,7 +102,7 @@ pub(super) fn in_sight(app: &App, room: usize) -> Vec<&Lane> {
     order.into_iter().map(|at| lanes[at]).collect()
 }
 
-/// The visible lanes in columns of equal width, as many as fit at the least width.
+/// The visible lanes in columns of equal width, as many as fit with the least width.
 pub(super) fn columns(app: &App, area: Rect, least: u16) -> Vec<(&Lane, Rect)> {
     let room = usize::from(area.width.saturating_add(1) / least.max(1).saturating_add(1)).max(1);
     let lanes = in_sight(app, room);

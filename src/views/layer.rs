@@ -1,5 +1,5 @@
-//! One layer of each lane: the chosen statistic over time, its histograms over time, all its statistics at
-//! the cursor, and between two lanes the ratio of the layers that stand beside each other.
+//! One layer of each lane: the chosen statistic over time, its histograms over time, all its statistics at the cursor,
+//! and between two lanes the ratio of their corresponding layers.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -16,20 +16,20 @@ mod charts;
 mod figures;
 mod histograms;
 
-/// See the file.
+/// The layer view.
 #[derive(Debug)]
 pub(super) struct Layer;
 
-/// What stands where there would be something of a layer that the experiment leaves out.
+/// The placeholder for data of a layer that the experiment does not record.
 const NOT_RECORDED: &str = "this layer is not recorded";
 
 /// The least width of a lane's column.
 const LEAST_COLUMN: u16 = 36;
-/// From this width on, what lies between two lanes has a column of its own between theirs.
+/// The least width at which the comparison of two lanes has its own column between theirs.
 const LEAST_THREE_COLUMNS: u16 = 150;
-/// The width at which no column of the figures is left out.
+/// The least width for all columns of the figures.
 const LEAST_WIDTH_OF_FIGURES: u16 = 56;
-/// From this width on, the ratio of two lanes stands beside the table below them.
+/// The least width at which the ratio of two lanes is shown beside the table below them.
 const LEAST_WIDTH_OF_BOTH: u16 = 100;
 
 impl View for Layer {
@@ -42,7 +42,7 @@ impl View for Layer {
     }
 
     fn lanes_in<'a>(&self, app: &'a App, area: Rect) -> Vec<&'a Lane> {
-        // What is not in a chart is nowhere.
+        // Lanes without a chart are not shown at all.
         Layout::of(app, area).history.into_iter().flat_map(|(lanes, _)| lanes).collect()
     }
 
@@ -86,7 +86,7 @@ impl View for Layer {
     }
 }
 
-/// Where everything stands.
+/// The layout.
 struct Layout<'a> {
     titles: Vec<(&'a Lane, Rect)>,
     /// Charts of the statistic over time, with the lanes in each.
@@ -123,7 +123,7 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// A column a lane; below them what lies between, and the figures.
+    /// A column per lane; below them the comparison, and the figures.
     fn side_by_side(app: &'a App, area: Rect) -> Layout<'a> {
         let (title, rest) = split(area, 1);
         let history = (rest.height * 3 / 10).clamp(5, 14);
@@ -152,7 +152,7 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// Two lanes with what lies between them in the middle.
+    /// Two lanes with their comparison in the middle.
     fn three_columns(app: &'a App, area: Rect) -> Layout<'a> {
         let width = (u32::from(area.width) * 17 / 50) as u16;
         let middle = Rect { x: area.x + width + 2, width: area.width - 2 * width - 4, ..area };
@@ -177,13 +177,13 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// The first rows of an area, and what is left.
+/// The first rows of an area, and the rest.
 fn split(area: Rect, height: u16) -> (Rect, Rect) {
     let height = height.min(area.height);
     (Rect { height, ..area }, Rect { y: area.y + height, height: area.height - height, ..area })
 }
 
-/// Lane, layer, and what the layer is: `■ plain  layer1.4.conv2  3x3 convolution to 8x16x16, block 5 of 27`.
+/// The lane, the layer, and its description: `■ plain  layer1.4.conv2  3x3 convolution to 8x16x16, block 5 of 27`.
 fn draw_title(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let name = lanes::name_within(app, lane, usize::from(area.width).saturating_sub(3), theme);
     let mut spans =

@@ -1,4 +1,4 @@
-//! Orders on the screen: the dialogs in which they are given, and the marks of those that were taken.
+//! Orders on the screen: the dialogs for giving them, and the marks of those that were carried out.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -14,32 +14,32 @@ use crate::theme::{Glyph, Theme};
 use crate::units::Step;
 use crate::widgets::{self, Popup, clip};
 
-/// The widest line that is typed in; of a longer one the end is shown.
+/// The widest visible part of a typed line; of a longer one the end is shown.
 const WIDEST_LINE: usize = 48;
 
-/// A dialog that ends in an order.
+/// A dialog for an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrderDialog {
-    /// Asks whether this lane is to be stopped.
+    /// Asks whether to stop this lane.
     StopLane(String),
     /// A line is typed.
     Typing(Typing),
 }
 
-/// A line that is typed, and for whom.
+/// A line that is being typed, and its lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Typing {
-    /// What it makes.
+    /// The kind of order.
     pub what: Typed,
     /// The line.
     pub line: catalog::Line,
-    /// The lane that is meant; every lane where none is.
+    /// The lane; none for every lane.
     pub lane: Option<String>,
-    /// What is wrong with it.
+    /// An error in the line.
     pub problem: Option<String>,
 }
 
-/// What a typed line makes.
+/// The kind of order in a typed line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Typed {
     /// A learning rate, or a factor for it.
@@ -54,10 +54,10 @@ impl Typing {
         Typing { what, line: catalog::Line::default(), lane: None, problem: None }
     }
 
-    /// The order that it makes.
+    /// The order in the line.
     ///
     /// # Errors
-    /// Says what is wrong with the line.
+    /// What is wrong with the line.
     pub fn order(&self) -> Result<Order, String> {
         let text = self.line.text();
         match self.what {
@@ -102,7 +102,7 @@ fn draw_typing(app: &App, typing: &Typing, area: Rect, buffer: &mut Buffer, them
     };
     let room = WIDEST_LINE.min(usize::from(area.width).saturating_sub(widgets::width(label) + 6));
     let mut spans = vec![Span::styled(label, theme.muted())];
-    // The caret takes a cell of its own.
+    // The caret takes one cell.
     spans.extend(typed_line(&typing.line, room + 1, theme));
     let mut lines = vec![Line::from(spans), Line::styled(whose(app, typing, theme), theme.muted())];
     lines.push(match &typing.problem {
@@ -113,7 +113,7 @@ fn draw_typing(app: &App, typing: &Typing, area: Rect, buffer: &mut Buffer, them
     Popup { title, lines: &lines, scroll: 0 }.render(area, buffer, theme);
 }
 
-/// For whom it is, and how to change that.
+/// Which lanes it is for, and how to change that.
 fn whose(app: &App, typing: &Typing, theme: &Theme) -> String {
     match &typing.lane {
         Some(lane) => format!("of lane {}; Tab for every lane", clip(&printable(lane), 24, theme)),
@@ -125,12 +125,12 @@ fn whose(app: &App, typing: &Typing, theme: &Theme) -> String {
     }
 }
 
-/// Where on the horizontal axis orders and notes of a lane stand.
+/// The places of a lane's orders and notes on the horizontal axis.
 pub(super) fn places<'a>(app: &'a App, lane: &'a Lane) -> impl Iterator<Item = f64> + 'a {
     lane.orders().iter().map(move |taken| curves::x_of(app, lane, taken.step))
 }
 
-/// The last order or note of a lane up to a step, in few words.
+/// The last order or note of a lane up to a step, in short form.
 pub(super) fn brief(lane: &Lane, step: Step, theme: &Theme) -> Option<String> {
     let taken = lane.orders().last_at(step)?;
     let what = match &taken.order {
@@ -141,9 +141,9 @@ pub(super) fn brief(lane: &Lane, step: Step, theme: &Theme) -> Option<String> {
     Some(format!("{} {}: {what}", theme.glyph(Glyph::Order), taken.step))
 }
 
-/// The same in as many words as fit.
+/// The last order or note of a lane up to a step, at the length that fits.
 pub(super) fn last_text(lane: &Lane, step: Step, room: usize, theme: &Theme) -> Option<String> {
-    /// From this width on a part of the words says more than few of them.
+    /// The least width at which a cut text says more than the short form.
     const LEAST: usize = 24;
     let taken = lane.orders().last_at(step)?;
     let text = format!("{} {}: {}", theme.glyph(Glyph::Order), taken.step, taken.order);

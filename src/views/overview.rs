@@ -1,5 +1,5 @@
-//! The first screen: a column a lane with its state, losses, errors and a strip of its layers, all on shared
-//! scales, and what lies between two lanes. It reads the state only.
+//! The first screen: a column per lane with its state, losses, errors and a strip of its layers, all on shared scales,
+//! and the comparison of two lanes. It only reads the state.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -15,15 +15,15 @@ mod charts;
 mod strips;
 mod verdict;
 
-/// See the file.
+/// The overview.
 #[derive(Debug)]
 pub(super) struct Overview;
 
-/// The least width of a lane's column; below twice that and the gap, lanes are laid over each other.
+/// The least width of a lane's column; below twice that and the gap, lanes share a chart.
 const LEAST_COLUMN: u16 = 36;
-/// The least width at which the difference of two lanes has a column of its own between theirs.
+/// The least width at which the difference of two lanes has its own column between theirs.
 const LEAST_THREE_COLUMNS: u16 = 150;
-/// Below this height charts of two lanes are laid over each other, however wide the area is.
+/// Below this height two lanes share a chart, however wide the area is.
 const LEAST_HEIGHT: u16 = 14;
 
 impl View for Overview {
@@ -84,10 +84,10 @@ impl View for Overview {
     }
 }
 
-/// Where everything stands.
+/// The layout.
 struct Layout<'a> {
     verdict: Rect,
-    /// The card between those of two lanes, where there is a column between them.
+    /// The card between those of two lanes, if there is a column between them.
     middle: Option<Rect>,
     cards: Vec<(&'a Lane, Rect)>,
     charts: Vec<charts::Chart<'a>>,
@@ -104,7 +104,7 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// A small screen: a row or two a lane, then one chart with all lanes in it.
+    /// A small screen: a row or two per lane, then one chart with all lanes.
     fn laid_over(app: &'a App, area: Rect) -> Layout<'a> {
         let mut stack = Stack(area);
         let verdict = stack.take(u16::from(area.height >= 10));
@@ -126,7 +126,7 @@ impl<'a> Layout<'a> {
         Layout { verdict, middle, cards, charts, strips }
     }
 
-    /// A column a lane, and between or below them their difference.
+    /// A column per lane, and between or below them their difference.
     fn side_by_side(app: &'a App, area: Rect) -> Layout<'a> {
         let two = app.visible_lanes().count() == 2;
         let mut stack = Stack(area);
@@ -154,7 +154,7 @@ impl<'a> Layout<'a> {
         let rest = stack.0.height;
         let (loss, error, difference) = match rest {
             0..8 => (0, rest, 0),
-            // An odd row is worth more to the errors; a chart of five rows has no numbers below.
+            // An odd row goes to the errors; a chart of five rows has no numbers below.
             8..16 => (rest / 2 - 1, rest - rest / 2 + 1, 0),
             16..20 => (rest / 2, rest - rest / 2, 0),
             _ if three || app.pair().is_none() => (rest / 2, rest - rest / 2, 0),
@@ -198,7 +198,7 @@ fn between_columns(left: Rect, right: Rect) -> Rect {
     Rect { x: left.right() + 1, width: right.x.saturating_sub(left.right() + 2), ..left }
 }
 
-/// What is left of an area as rows are taken from its top.
+/// An area from whose top rows are taken.
 struct Stack(Rect);
 
 impl Stack {

@@ -1,6 +1,6 @@
-//! The chosen statistic against depth at the cursor's step: all lanes on one scale, each with the slope of its
-//! fitted line, and what lies between the two lanes that are compared. Statistics on a logarithmic scale have slopes in
-//! decades a layer and ratios, the others plain slopes and differences.
+//! The chosen statistic against depth at the cursor's step: all lanes on one scale, each with the slope of its fitted
+//! line, and the comparison of two lanes. Statistics on a logarithmic scale have slopes in decades per layer and
+//! ratios, the others plain slopes and differences.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -18,7 +18,7 @@ use crate::theme::{Glyph, Theme};
 use crate::units::LayerIdx;
 use crate::widgets::{self, Axis, Bucket, Extent, LineChart, Series, SeriesKind};
 
-/// See the file.
+/// The profile view.
 #[derive(Debug)]
 pub(super) struct Profile;
 
@@ -31,9 +31,9 @@ struct Curve<'a> {
     at_cursor: Option<f32>,
 }
 
-/// A straight line through a lane's values, or through their logarithms where their scale is logarithmic.
+/// A straight line through a lane's values, or through their logarithms if the scale is logarithmic.
 struct Fit {
-    /// Toward the head, a layer; in decades where it is of logarithms.
+    /// The slope toward the head, per layer; in decades for logarithms.
     slope: f64,
     ends: Vec<Bucket>,
 }
@@ -83,12 +83,12 @@ impl View for Profile {
 
 struct Parts {
     chart: Rect,
-    /// For what lies between two lanes.
+    /// The area for the comparison of two lanes.
     between: Option<Rect>,
     summary: Rect,
 }
 
-/// The chart, what lies between two lanes where there is room for it, and a line a lane.
+/// The chart, the comparison of two lanes if there is room, and a line per lane.
 fn parts(area: Rect, lanes: usize) -> Parts {
     let lines = (lanes as u16 + 1).min(area.height / 4).max(u16::from(area.height > 4));
     let above = area.height - lines.min(area.height);
@@ -105,7 +105,7 @@ fn curves(app: &App) -> Vec<Curve<'_>> {
     app.visible_lanes().filter_map(|lane| curve(app, lane)).collect()
 }
 
-/// A lane's values at the cursor's step; none before it started or where it recorded none.
+/// A lane's values at the cursor's step; none before it started or if it recorded none.
 fn curve<'a>(app: &App, lane: &'a Lane) -> Option<Curve<'a>> {
     let (structure, metric) = (lane.structure()?, app.statistic());
     let row = lane.at(metric, app.step())?;
@@ -115,7 +115,7 @@ fn curve<'a>(app: &App, lane: &'a Lane) -> Option<Curve<'a>> {
     let layers = || (0..structure.layers.len()).map(LayerIdx);
     let deepest = layers().map(|layer| structure.depth_of(layer)).max()?;
     let fits = |kind: &str| kind == CONVOLUTION || !structure.layers.iter().any(|l| l.kind == CONVOLUTION);
-    // What stands at each depth, and what of it the line is fitted to: stem and head are of other shapes.
+    // The values by depth, and those that the line is fitted to: stem and head have other shapes.
     let mut points: Vec<Bucket> = Vec::with_capacity(deepest);
     let mut fitted = vec![f32::NAN; deepest + 1];
     for ((idx, layer), columns) in layers().zip(&structure.layers).zip(lane.columns(metric)) {
@@ -132,7 +132,7 @@ fn curve<'a>(app: &App, lane: &'a Lane) -> Option<Curve<'a>> {
     Some(Curve { lane, name: lanes::name(app, lane), points, fit, at_cursor })
 }
 
-/// A lane's values by the points of an axis that is not of layers.
+/// A lane's values by the points of an axis other than layers.
 fn curve_over_axis<'a>(app: &App, lane: &'a Lane, metric: Metric, row: &Row<'_>) -> Curve<'a> {
     let place = |at: usize| lane.axis_place(metric, at);
     let columns = lane.columns(metric).into_iter().enumerate();
@@ -163,13 +163,13 @@ fn fit(by_depth: &[f32], scale: Scale) -> Option<Fit> {
     Some(Fit { slope, ends: vec![end(usable.first()?), end(usable.last()?)] })
 }
 
-/// Whether fitted lines are straight on the chosen scale; else they are not drawn.
+/// Whether fitted lines are straight on the chosen scale; otherwise they are not drawn.
 fn has_straight_fits(app: &App) -> bool {
     let statistic = app.statistic();
     curves::is_log(app, statistic) == (statistic.scale() == Scale::Log)
 }
 
-/// The fitted lines behind, the curves before them.
+/// The fitted lines in the background, the curves over them.
 fn series<'a>(curves: &'a [Curve<'_>], with_fits: bool, theme: &Theme) -> Vec<Series<'a>> {
     let fits = curves.iter().filter(|_| with_fits).filter_map(|curve| {
         let idx = curve.lane.idx().0;
@@ -207,12 +207,12 @@ fn chart<'a>(app: &App, series: &'a [Series<'a>]) -> LineChart<'a> {
     }
 }
 
-/// The place of the cursor's layer; none on another axis.
+/// The place of the cursor's layer; none for other axes.
 fn cursor(app: &App) -> Option<f64> {
     app.row().filter(|_| app.statistic().is_of_layers()).map(|row| row.depth as f64)
 }
 
-/// Half a layer of room at both ends; on another axis, from its first to its last point.
+/// Half a layer of room at both ends; for other axes from the first to the last point.
 fn x(app: &App) -> (f64, f64) {
     let metric = app.statistic();
     if !metric.is_of_layers() {
@@ -227,7 +227,7 @@ fn x(app: &App) -> (f64, f64) {
     (0.5, deepest as f64 + 0.5)
 }
 
-/// What lies between the values of the two lanes that are compared, layer by layer: the ratio or the difference.
+/// The comparison of two lanes, layer by layer: the ratio or the difference.
 fn draw_between(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let of = |lane: &Lane| curves.iter().find(|curve| curve.lane.idx() == lane.idx());
     let pair = app.pair().and_then(|(a, b)| of(a).zip(of(b)));
@@ -265,7 +265,7 @@ fn draw_between(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer
     chart.render(area, buffer, theme);
 }
 
-/// What the statistic is, and a line a lane: its slope and how far its ends are apart.
+/// What the statistic is, and a line per lane: its slope and the difference between its ends.
 fn draw_summary(app: &App, curves: &[&Curve<'_>], area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let statistic = app.statistic();
     if curves.is_empty() {

@@ -14,7 +14,7 @@ use crate::theme::Theme;
 use crate::units::BlockIdx;
 use crate::widgets::{self, Bucket, LineChart, Series, SeriesKind};
 
-/// See the file.
+/// The shortcut view.
 #[derive(Debug)]
 pub(super) struct Shortcut;
 
@@ -107,7 +107,7 @@ struct Parts {
     notes: Rect,
 }
 
-/// Two by two where there is room; where it is low, the chosen statistic alone; the notes below.
+/// Two by two if there is room, with little height only the chosen statistic; the notes below.
 fn parts(area: Rect, app: &App) -> Parts {
     let plain = u16::from(app.visible_lanes().any(is_plain));
     let lines = (plain + 2).min(area.height / 5);
@@ -207,7 +207,7 @@ fn draw_over_time(
     let smooth = app.options().smoothing.is_on();
     let smoothed: Vec<Vec<Bucket>> =
         histories.iter().filter(|_| smooth).map(|history| curves::smoothed(app, history)).collect();
-    // Behind a smoothed curve the raw one stands faded.
+    // The raw curve is drawn faded behind the smoothed one.
     let raw = lanes.iter().zip(&histories).map(|(lane, buckets)| {
         let style = if smooth { theme.lane_faded(lane.idx().0) } else { lanes::style(lane, theme) };
         let mark = if smooth { '.' } else { theme.lane_swatch(lane.idx().0) };
@@ -231,7 +231,7 @@ fn draw_over_time(
     chart.render(area, buffer, theme);
 }
 
-/// Which shortcut the cursor's block has, what the chosen statistic means, and which lanes have none.
+/// The shortcut of the cursor's block, what the chosen statistic means, and which lanes have no shortcut.
 fn draw_notes(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let mut lines = Vec::new();
     let plain: Vec<&Lane> = app.visible_lanes().filter(|lane| is_plain(lane)).collect();

@@ -1,4 +1,4 @@
-//! One frame without a terminal: as plain text, as text with colour sequences, or as a picture in SVG.
+//! Draws one frame without a terminal: as plain text, as text with colour sequences, or as an SVG picture.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use crate::theme::Theme;
 
 mod svg;
 
-/// What a frame is written as.
+/// The format of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// Characters only.
@@ -24,11 +24,10 @@ pub enum Format {
     Svg,
 }
 
-/// The most cells a frame may have each way.
+/// The most columns and rows of a frame.
 const LARGEST: u16 = 1000;
 
-/// Draws the current view in a frame of a size (columns, rows) and writes it in a format, with a newline at
-/// its end.
+/// Draws the current view in a frame of a size (columns, rows) and formats it, with a newline at the end.
 pub fn snapshot(app: &App, size: (u16, u16), theme: &Theme, format: Format) -> String {
     let mut buffer = Buffer::empty(Rect::new(0, 0, size.0.min(LARGEST), size.1.min(LARGEST)));
     let area = buffer.area;
@@ -40,7 +39,7 @@ pub fn snapshot(app: &App, size: (u16, u16), theme: &Theme, format: Format) -> S
     }
 }
 
-/// The rows' characters without blanks at their ends.
+/// The rows' characters without trailing blanks.
 fn text(buffer: &Buffer) -> String {
     let mut text = String::new();
     for row in rows(buffer) {
@@ -67,7 +66,7 @@ fn ansi(buffer: &Buffer) -> String {
     text
 }
 
-/// Each row's symbols with their styles; the cell behind a wide character is left out.
+/// Each row's symbols with their styles; the cell after a wide character is left out.
 fn rows(buffer: &Buffer) -> Vec<Vec<(&str, Style)>> {
     let width = usize::from(buffer.area.width).max(1);
     let row = |cells: &'_ [ratatui::buffer::Cell]| -> Vec<(usize, Style)> {
@@ -87,7 +86,7 @@ fn rows(buffer: &Buffer) -> Vec<Vec<(&str, Style)>> {
     rows.map(|cells| row(cells).into_iter().map(|(x, style)| (cells[x].symbol(), style)).collect()).collect()
 }
 
-/// The sequence that sets a style after whatever was set before.
+/// The sequence that sets a style, whatever was set before.
 fn sgr(style: Style) -> String {
     let mut codes = "0".to_owned();
     let modifiers =
@@ -112,7 +111,7 @@ fn push_color(codes: &mut String, color: Option<Color>, base: u8) {
     };
 }
 
-/// The place of a named colour among the sixteen.
+/// The index of a named colour among the sixteen.
 fn sixteen(color: Color) -> u8 {
     match color {
         Color::Red => 1,

@@ -7,7 +7,7 @@ use crate::text::printable;
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, clip};
 
-/// The line in so many cells, scrolled so that its cursor is seen.
+/// The line within a width in cells, scrolled so that its cursor is visible.
 pub(super) fn typed_line(line: &Line, room: usize, theme: &Theme) -> [Span<'static>; 3] {
     let (before, after) = line.halves();
     let before = printable(before);

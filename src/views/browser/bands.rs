@@ -1,4 +1,4 @@
-//! The mean curves of several runs with the band between the least and the greatest of them.
+//! The mean curves of several runs with the band between their minimum and maximum.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -10,7 +10,7 @@ use crate::widgets::{
     Axis, Bucket, Extent, LineChart, Series, SeriesKind, block_title, clip, put, put_centered,
 };
 
-/// From this height on both charts have room.
+/// The least height for both charts.
 const BOTH: u16 = 16;
 
 /// Draws it.
@@ -38,7 +38,7 @@ pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &T
     chart(catalog, &TEST, lower, buffer, theme);
 }
 
-/// What is laid over one another, and what is not.
+/// Describes which runs are combined, and which are left out.
 fn title(catalog: &Catalog) -> String {
     let runs = catalog.band_runs();
     let is_one_group =
@@ -60,7 +60,7 @@ fn title(catalog: &Catalog) -> String {
     title
 }
 
-/// A chart of one figure of all lanes.
+/// A chart of one figure for all lanes.
 struct Figure {
     title: &'static str,
     of: fn(&LaneBand) -> &Band,
@@ -90,7 +90,7 @@ fn chart(catalog: &Catalog, figure: &Figure, area: Rect, buffer: &mut Buffer, th
         let kind = SeriesKind::Backdrop;
         series.push(Series { name: "", buckets: band, style, mark, kind, read_out: None });
     }
-    // All means over all bands.
+    // All means are drawn over all bands.
     for (lane, (band, (_, mean))) in bands().zip(&buckets).enumerate() {
         let (style, mark) = (theme.lane(lane), theme.lane_swatch(lane));
         let read_out = band.points.last().map(|point| figure.scale * point.mean);
@@ -112,17 +112,17 @@ fn chart(catalog: &Catalog, figure: &Figure, area: Rect, buffer: &mut Buffer, th
     .render(area, buffer, theme);
 }
 
-/// A loss beyond so many times what the curves begin with is no longer on the axis: next to a run that diverges nothing
-/// else would be seen.
+/// A loss beyond this many times the curves' first value is outside the axis, because next to a diverging run nothing
+/// else would be visible.
 const MOST_RISE: f64 = 10.0;
 
-/// The value above which nothing is on the axis.
+/// The greatest value on the axis.
 fn limit<'a>(bands: impl Iterator<Item = &'a Band>) -> f64 {
     let first = |band: &Band| band.points.iter().map(|point| point.mean).find(|mean| mean.is_finite());
     MOST_RISE * bands.filter_map(first).fold(f64::INFINITY, f64::min)
 }
 
-/// From the least to the greatest value within the limit; none, so that the chart fits it, where all are.
+/// The axis from the least to the greatest value within the limit; none, so that the chart fits it, if all values are.
 fn axis(buckets: &[(Vec<Bucket>, Vec<Bucket>)], limit: f64) -> Option<Axis> {
     let extents = || buckets.iter().flat_map(|(band, _)| band).map(|bucket| bucket.extent);
     let is_above = |extent: Extent| extent.range().is_some_and(|(_, max)| f64::from(max) > limit);
@@ -154,7 +154,7 @@ mod tests {
     use crate::catalog::{Action, Pane, specimen};
     use crate::session::listing::Found;
 
-    /// Rows of a chart over three runs that went well and one that diverged.
+    /// Rows of a chart over three ordinary runs and one that diverged.
     fn rows(figure: &Figure) -> Vec<String> {
         let mut catalog = specimen::catalog_with_repeats();
         for (seed, minute) in [(0, 30), (1, 10), (2, 20)] {

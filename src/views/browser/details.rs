@@ -1,4 +1,4 @@
-//! All about the run or group under the cursor.
+//! Details of the run or group under the cursor.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::text::printable;
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, block_title, clip, pad_left, pad_right, put_line};
 
-/// The cells of the names of facts.
+/// The width of the names of facts in cells.
 const NAMES: usize = 9;
 
 /// Draws it.
@@ -34,7 +34,7 @@ pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &T
     }
 }
 
-/// Facts of a run, wrapped to the width; what matters most stands first.
+/// Facts of a run, wrapped to the width, the most important first.
 fn of_run(run: &Run, room: usize, theme: &Theme) -> Vec<Line<'static>> {
     let Some(known) = run.known() else {
         return fact(
@@ -112,7 +112,7 @@ fn training(experiment: &Experiment) -> String {
     )
 }
 
-/// A row a lane with its figures.
+/// A row per lane with its figures.
 fn lanes(run: &Run, theme: &Theme) -> Vec<Line<'static>> {
     let names: BTreeSet<String> = run.lanes().iter().map(|lane| printable(&lane.name)).collect();
     let name = names.iter().map(|name| widgets::width(name)).max().unwrap_or(0).clamp(4, 20);
@@ -151,7 +151,7 @@ fn fact(name: &str, value: &str, style: Style, room: usize, theme: &Theme) -> Ve
     wrapped.into_iter().enumerate().map(line).collect()
 }
 
-/// A text in lines of at most so many cells, at most eight of them.
+/// Wraps a text into lines of a width in cells, at most eight of them.
 fn wrap(text: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -165,7 +165,7 @@ fn wrap(text: &str, room: usize) -> Vec<String> {
                 break;
             }
             if line.is_empty() {
-                // A word longer than a line is broken where the line ends.
+                // A word longer than a line is broken at its end.
                 let mut used = 0;
                 let fits = |c: char| {
                     used += widgets::width(c.encode_utf8(&mut [0; 4]));

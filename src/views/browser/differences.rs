@@ -1,4 +1,4 @@
-//! In what the experiments of the chosen runs differ: a row a key, a column a run.
+//! The differences between the experiments of the chosen runs: a row per key, a column per run.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -35,7 +35,7 @@ pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &T
     }
     let titles = titles(&runs);
     let mut columns = vec![Column { title: "key", right: false, dispensable: 0 }];
-    // Where there is no room for all runs, the last ones go first.
+    // If there is no room for all runs, the last ones are left out.
     columns.extend(titles.iter().enumerate().map(|(at, title)| Column {
         title,
         right: false,
@@ -57,13 +57,13 @@ pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &T
     }
 }
 
-/// A value; as in the first run it is of less weight.
+/// A value; emphasised where it differs from the first run's.
 fn cell(value: Option<&String>, first: Option<&String>, theme: &Theme) -> (String, Style) {
     let style = if value == first { theme.text() } else { theme.accent() };
     (value.cloned().unwrap_or_else(figures::dash), style)
 }
 
-/// What to call runs beside one another: their labels, or their times where those are the same, or their ids.
+/// Titles for runs in columns: their labels, or their times if labels are equal, or their ids.
 fn titles(runs: &[&Run]) -> Vec<String> {
     let are_different = |titles: &[String]| (1..titles.len()).all(|at| !titles[..at].contains(&titles[at]));
     let labels: Vec<String> = runs.iter().map(|run| run.label()).collect();

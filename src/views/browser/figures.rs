@@ -1,4 +1,4 @@
-//! Figures of runs as short text: of one lane, over the lanes of a run, over the runs of a group.
+//! Figures of runs as short text: of a lane, over the lanes of a run, and over the runs of a group.
 
 use ratatui::style::Style;
 
@@ -12,7 +12,7 @@ use crate::widgets::short;
 pub(super) fn state(state: Option<State>, lost: u64, theme: &Theme) -> (char, &'static str, Style) {
     let Some(state) = state else { return (theme.glyph(Glyph::Error), "unreadable", theme.error()) };
     let (glyph, style) = match state {
-        // What ended well is worth a warning where its log does not hold all of it.
+        // A finished run whose log is incomplete is worth a warning.
         State::Finished | State::Stopped if lost > 0 => (Glyph::Warning, theme.warning()),
         State::Finished => (Glyph::Check, theme.good()),
         State::Stopped => (Glyph::Stopped, theme.muted()),
@@ -24,12 +24,12 @@ pub(super) fn state(state: Option<State>, lost: u64, theme: &Theme) -> (char, &'
     (theme.glyph(glyph), state.name(), style)
 }
 
-/// How a kind of figure is written.
+/// The kind of a figure, which determines its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
     /// A loss.
     Plain,
-    /// A share, in per cent.
+    /// A share, in percent.
     Percent,
 }
 
@@ -51,7 +51,7 @@ impl Unit {
         }
     }
 
-    /// The least and the greatest of a run's lanes, NaN being more than any number.
+    /// The least and the greatest over a run's lanes; NaN counts as greater than any number.
     pub(super) fn range(self, values: impl Iterator<Item = f32>, theme: &Theme) -> String {
         let mut values: Vec<f64> = values.map(f64::from).collect();
         values.sort_by(|a, b| a.is_nan().cmp(&b.is_nan()).then(a.total_cmp(b)));
@@ -84,7 +84,7 @@ impl Unit {
     }
 }
 
-/// The seeds of a group, and the runs beside the newest of each: `3 seeds, 2 repeats`.
+/// The seeds of a group, and the runs besides the newest of each: `3 seeds, 2 repeats`.
 pub(super) fn seeds(group: &Group) -> String {
     let seeds = group.seeds.len();
     match group.repeats() {
@@ -94,12 +94,12 @@ pub(super) fn seeds(group: &Group) -> String {
     }
 }
 
-/// What stands where there is nothing.
+/// The placeholder for a missing figure.
 pub(super) fn dash() -> String {
     "-".to_owned()
 }
 
-/// The networks of a run's lanes in few words: `56x8 none·identity`.
+/// The networks of a run's lanes in short form: `56x8 none·identity`.
 pub(super) fn networks(run: &Run, theme: &Theme) -> String {
     let settings: Vec<_> = (0..run.lanes().len()).filter_map(|lane| run.lane_setting(lane)).collect();
     if settings.is_empty() {

@@ -3,22 +3,22 @@
 use crate::catalog::{Action, Catalog, Pane};
 use crate::views::bindings::{Binding, Key, binding, binding_in};
 
-/// What a key asks for: of the catalog, or of the screen.
+/// The command of a key: to the catalog, or the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// An order to the catalog.
+    /// An action on the catalog.
     Act(Action),
-    /// So many screens of rows down.
+    /// Moves down by this many pages.
     Page(i64),
     /// Shows or hides the details.
     ToggleDetails,
-    /// Draws everything anew.
+    /// Redraws everything.
     Redraw,
     /// Leaves.
     Quit,
 }
 
-/// What a key is bound to.
+/// The command of a key.
 pub fn binding_of(key: Key) -> Option<(&'static Binding<Command>, Command)> {
     binding_in(BINDINGS, key)
 }
@@ -157,7 +157,7 @@ pub const BINDINGS: &[Binding<Command>] = &[
     ),
 ];
 
-/// The keys that matter most, for the status line.
+/// The most important keys, for the status line.
 pub(super) fn hints(catalog: &Catalog) -> impl Iterator<Item = &'static Binding<Command>> {
     let first: &[char] = match catalog.marked().len() {
         0 if catalog.can_undo() => &['u', '/', ' ', 'b'],

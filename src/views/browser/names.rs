@@ -1,5 +1,4 @@
-//! The names of runs and lanes in the table: where there is no room for them, cut so that those in sight can be told
-//! apart.
+//! The names of runs and lanes in the table, shortened if necessary so that visible ones can be told apart.
 
 use std::collections::BTreeSet;
 
@@ -8,17 +7,17 @@ use crate::text::printable;
 use crate::theme::Theme;
 use crate::widgets::{self, clip, name_among};
 
-/// From this width on the name of a run is its whole id.
+/// The least width at which a run is named by its whole id.
 const WHOLE_ID: u16 = 26;
 
-/// The names of the runs and groups in sight.
+/// The names of the visible runs and groups.
 pub(super) struct Names {
     all: BTreeSet<String>,
     width: u16,
 }
 
 impl Names {
-    /// Those of some rows, in a column of so many cells.
+    /// The names for some rows, in a column of `width` cells.
     pub(super) fn of<'a>(catalog: &Catalog, rows: impl Iterator<Item = &'a Row>, width: u16) -> Names {
         let mut names = Names { all: BTreeSet::new(), width };
         let name = |row: &Row| match *row {
@@ -33,24 +32,24 @@ impl Names {
         names
     }
 
-    /// What a run is called.
+    /// The name of a run.
     pub(super) fn of_run(&self, run: &Run) -> String {
         if self.width >= WHOLE_ID { printable(run.id()) } else { run.label() }
     }
 
-    /// The cells that names have.
+    /// The width of names in cells.
     pub(super) fn width(&self) -> u16 {
         self.width
     }
 
-    /// The name of a run or group behind what stands before it.
+    /// The name of a run or group after a prefix.
     pub(super) fn beside(&self, before: &str, name: &str, theme: &Theme) -> String {
         beside(before, name, &self.all, self.width, theme)
     }
 }
 
-/// A name of several, in what another text leaves of some cells: its beginning, or where that of another reads the same,
-/// what tells the two apart.
+/// A name shortened to the width that a prefix leaves: its beginning or, if another name has the same beginning, a form
+/// that differs from it.
 pub(super) fn beside(before: &str, name: &str, all: &BTreeSet<String>, width: u16, theme: &Theme) -> String {
     let room = usize::from(width).saturating_sub(widgets::width(before));
     let beginning = clip(name, room, theme);

@@ -1,4 +1,4 @@
-//! The table: only the rows in sight are laid out, in columns chosen by the width.
+//! The table: only visible rows are laid out, in columns chosen by the width.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -12,13 +12,13 @@ use crate::text::printable;
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, clip, pad_left, pad_right, put, put_centered};
 
-/// The cells of marks and arrows before a row.
+/// The width of marks and arrows before a row.
 const GUTTER: u16 = 4;
 /// The cells between two columns.
 const GAP: u16 = 2;
-/// The cells that the name has at least.
+/// The least width of the name.
 const NAME: u16 = 14;
-/// The cells by which the first column grows where a group has repeats.
+/// How much wider the first column is if a group has repeats.
 const REPEATS: u16 = 11;
 
 /// What a column shows.
@@ -37,7 +37,7 @@ enum What {
     Tags,
 }
 
-/// A column: its heading, what it is ordered by, its width, whether it ends at the right.
+/// A column: its heading, its sort key, its width, whether it is right-aligned.
 struct Column {
     what: What,
     title: &'static str,
@@ -65,7 +65,7 @@ const COLUMNS: [Column; 11] = [
     column(What::Tags, "tags", SortKey::Tag, 12, false),
 ];
 
-/// Columns in the order in which they get room; the first two always have it.
+/// Columns by importance, in which they are given room; the first two are always shown.
 const IMPORTANCE: [What; 11] = [
     What::State,
     What::Name,
@@ -80,7 +80,7 @@ const IMPORTANCE: [What; 11] = [
     What::Seed,
 ];
 
-/// The columns that have room, each with its first cell from the left and its width.
+/// The visible columns, each with its offset and its width in cells.
 fn layout(catalog: &Catalog, width: u16) -> Vec<(&'static Column, u16, u16)> {
     let repeats = if catalog.groups().iter().any(|group| group.repeats() > 0) { REPEATS } else { 0 };
     let mut room = width.saturating_sub(GUTTER + repeats);
@@ -91,11 +91,11 @@ fn layout(catalog: &Catalog, width: u16) -> Vec<(&'static Column, u16, u16)> {
             shown.push(what);
             room = room.saturating_sub(needed);
         } else {
-            // A less important column in its place would come and go with the width.
+            // A narrower, less important column would appear and disappear as the width changes.
             break;
         }
     }
-    // What is left goes to the name, and beyond a whole id to the tags.
+    // The remaining width goes to the name and, beyond that of a whole id, to the tags.
     let to_tags = if shown.contains(&What::Tags) { room.saturating_sub(24) } else { 0 };
     let mut x = GUTTER;
     let mut laid = Vec::new();
@@ -112,18 +112,18 @@ fn layout(catalog: &Catalog, width: u16) -> Vec<(&'static Column, u16, u16)> {
     laid
 }
 
-/// The rows that are seen at once.
+/// The number of visible rows.
 pub(super) fn page(area: Rect) -> usize {
     usize::from(area.height.saturating_sub(1)).max(1)
 }
 
-/// The first row in sight: the cursor stands in the middle where it can.
+/// The first visible row: the cursor is in the middle where possible.
 fn first_row(catalog: &Catalog, area: Rect) -> usize {
     let most = catalog.rows().len().saturating_sub(page(area));
     catalog.cursor().saturating_sub(page(area) / 2).min(most)
 }
 
-/// What a click asks for.
+/// The actions of a click.
 pub(super) fn click(catalog: &Catalog, area: Rect, position: Position) -> Vec<Action> {
     let x = position.x - area.x;
     if position.y == area.y {
@@ -139,7 +139,7 @@ pub(super) fn click(catalog: &Catalog, area: Rect, position: Position) -> Vec<Ac
     if x < GUTTER { vec![select, Action::ToggleOpen] } else { vec![select] }
 }
 
-/// Draws headings and the rows in sight.
+/// Draws headings and the visible rows.
 pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let laid = layout(catalog, area.width);
     for (column, x, width) in &laid {
@@ -199,7 +199,7 @@ fn draw_row(
             Row::Run { run: index, nested } => match catalog.runs().get(index) {
                 None => continue,
                 Some(run) => match run.problem() {
-                    // Nothing else is known, so the reason has the rest of the row.
+                    // Nothing else is known, so the reason takes the rest of the row.
                     Some(problem) if column.what == What::Started => {
                         let room = place.width.saturating_sub(*x);
                         put_cell(
@@ -240,13 +240,13 @@ fn draw_row(
     }
 }
 
-/// Whether a run counts in the group that it stands below.
+/// Whether a run counts in the group that it is shown below.
 fn is_counted(catalog: &Catalog, index: usize, run: &Run) -> bool {
     let group = catalog.groups().iter().find(|group| run.group_key() == Some(group.key));
     group.is_some_and(|group| group.counts(index))
 }
 
-/// A mark, and an arrow that says whether there is more below.
+/// A mark, and an arrow that shows whether the row is expanded.
 fn draw_gutter(catalog: &Catalog, row: &Row, place: Rect, buffer: &mut Buffer, theme: &Theme) {
     let marked = match row {
         Row::Run { run, .. } => catalog.runs().get(*run).is_some_and(|run| catalog.is_marked(run.id())),
@@ -265,7 +265,7 @@ fn draw_gutter(catalog: &Catalog, row: &Row, place: Rect, buffer: &mut Buffer, t
     put(buffer, place, place.x + 2, place.y, &theme.glyph(glyph).to_string(), theme.muted());
 }
 
-/// A cell of a run; `member` says whether it counts in the group that it stands below.
+/// A cell of a run; `member` says whether it counts in the group that it is shown below.
 fn of_run(run: &Run, member: Option<bool>, what: What, names: &Names, theme: &Theme) -> (String, Style) {
     let lanes = |figure: fn(&LaneSummary) -> Option<f32>| run.lanes().iter().filter_map(figure);
     let text = match what {
@@ -304,7 +304,7 @@ fn seed(run: &Run) -> String {
     run.seed().map_or_else(dash, |seed| seed.to_string())
 }
 
-/// A cell of a lane: which one, whether it is the last, and whether its run stands below a group.
+/// A cell of a lane: which one, whether it is the last, and whether its run is shown below a group.
 fn of_lane(
     run: &Run,
     (index, last, nested): (usize, bool, bool),

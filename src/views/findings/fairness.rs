@@ -1,4 +1,4 @@
-//! Whether two lanes may be compared: what must be equal and is or is not, and all they differ in.
+//! Whether two lanes may be compared: what must be equal and whether it is, and all differences.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -12,7 +12,7 @@ use crate::text::printable;
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, Column, Table};
 
-/// The rows it takes of an area of a height when it stands below the findings.
+/// The rows it takes of an area of a given height when shown below the findings.
 pub(super) fn height(app: &App, of_area: u16) -> u16 {
     match (app.pair().is_some(), of_area) {
         (false, _) | (_, 0..8) => 0,
@@ -22,7 +22,7 @@ pub(super) fn height(app: &App, of_area: u16) -> u16 {
     }
 }
 
-/// Draws verdict, checks and differences, as far as there are rows.
+/// Draws verdict, checks and differences, as far as there is room.
 pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let Some((a, b)) = app.pair().filter(|_| area.height > 0) else { return };
     let (Some(started_a), Some(started_b)) = (a.started(), b.started()) else {
@@ -68,7 +68,7 @@ pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) 
             row
         })
         .collect();
-    // A blank row between the tables where there is room for it.
+    // A blank row between the tables, if there is room.
     let used = checks.len() as u16 + 2;
     let gap = u16::from(below(used).height > differences.len() as u16 + 1);
     let columns = [column("differs", 0), column(&names[0], 0), column(&names[1], 0)];

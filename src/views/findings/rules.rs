@@ -1,4 +1,4 @@
-//! Every health rule with what it says of each lane at the cursor: also what is well is worth seeing.
+//! Every health rule with its verdict on each lane at the cursor, including good ones.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -11,26 +11,26 @@ use crate::app::{App, Lane};
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, Column, Table};
 
-/// The width of the rules' names with the gap behind them.
+/// The width of the rules' names with the gap after them.
 const RULE: u16 = 20;
-/// The width of a lane's column with the gap behind it: room for its name and for `▲ since 600`.
+/// The width of a lane's column with the gap after it: room for its name and for `▲ since 600`.
 fn lane_width(app: &App) -> u16 {
     let longest = widgets::width(&format!("! since {}", app.last_step())) as u16;
     let names = app.visible_lanes().map(|lane| widgets::width(&lanes::name(app, lane)) as u16);
     names.max().unwrap_or(0).max(longest) + 2
 }
 
-/// The width at which all lanes fit.
+/// The least width for all lanes.
 pub(super) fn width(app: &App) -> u16 {
     RULE + lane_width(app).saturating_mul(app.visible_lanes().count() as u16)
 }
 
-/// The rows that all rules take.
+/// The rows for all rules.
 pub(super) fn height() -> u16 {
     RULES.len() as u16 + 2
 }
 
-/// Draws a row a rule and a column a lane, where there is room for more than a few rows.
+/// Draws a row per rule and a column per lane, if there is room for more than a few rows.
 pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     if area.height < 6 {
         return;
@@ -56,7 +56,7 @@ pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) 
     Table { columns: &columns, rows: &rows, selected: None }.render(body, buffer, theme);
 }
 
-/// What a rule says of a lane at the cursor.
+/// The verdict of a rule on a lane at the cursor.
 fn state(app: &App, lane: &Lane, rule: &str, theme: &Theme) -> (String, Style) {
     let open = lane.health().open_at(app.step()).find(|finding| finding.rule == rule);
     match open {
@@ -64,7 +64,7 @@ fn state(app: &App, lane: &Lane, rule: &str, theme: &Theme) -> (String, Style) {
             let (mark, style) = frame::severity(finding.severity, theme);
             (format!("{mark} since {}", finding.step), style)
         }
-        // Of what has diverged nothing is fine.
+        // For a diverged lane nothing is shown as good.
         None if lane.started().is_none() || lane.diverged_since(app.step()).is_some() => {
             ("-".to_owned(), theme.muted())
         }

@@ -1,8 +1,8 @@
-//! Breaks text into lines at blanks.
+//! Wraps text at blanks.
 
 use crate::widgets;
 
-/// The lines of a text in a width; a word that is longer than a line stands alone and is clipped there.
+/// The lines of a text in a width; a word longer than a line has its own line, and is clipped.
 pub(super) fn wrap(text: &str, cells: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

@@ -1,4 +1,4 @@
-//! The chosen statistic of the cursor's layer over time, all lanes on one scale, and what lies between two.
+//! The chosen statistic of the cursor's layer over time, all lanes on one scale, and the comparison of two.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -11,7 +11,7 @@ use crate::theme::{Glyph, Theme};
 use crate::units::Step;
 use crate::widgets::{self, Axis, Bucket, Extent, LineChart, Series, SeriesKind};
 
-/// A lane's history of the layer; empty where it has none.
+/// A lane's history of the layer; empty if it has none.
 fn history(app: &App, lane: &Lane) -> Vec<Bucket> {
     let layer = app.layer_in(lane);
     layer.map(|layer| curves::history(app, lane, app.statistic(), layer.0)).unwrap_or_default()
@@ -74,12 +74,12 @@ fn with_chart(app: &App, shown: &[&Lane], y: Axis, theme: &Theme, then: impl FnO
     then(LineChart { title, series: &series, x, x_name, y: Some(y), log: false, cursor, reference });
 }
 
-/// The cursor's place; none while it follows, where it would only hide the newest values.
+/// The cursor's place; none while following, when it would only hide the newest values.
 pub(super) fn cursor(app: &App) -> Option<f64> {
     (!app.follows()).then(|| curves::cursor_x(app)).flatten()
 }
 
-/// Draws what lies between the two lanes' layers over time: the ratio in decades, or the difference.
+/// Draws the comparison of the two lanes' layers over time: the ratio in decades, or the difference.
 pub(super) fn render_ratio(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let Some((a, b)) = app.pair() else { return };
     let statistic = app.statistic();

@@ -11,7 +11,7 @@ use crate::metric::{Metric, Scale, known};
 use crate::theme::Theme;
 use crate::widgets::{Column, Table, short};
 
-/// Draws the table, the chosen statistic marked and in sight.
+/// Draws the table, with the chosen statistic marked and visible.
 pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     if area.height < 2 {
         return;
@@ -21,7 +21,7 @@ pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) 
         None => app.visible_lanes().take(1).collect(),
     };
     let names: Vec<String> = shown.iter().map(|lane| lanes::name(app, lane)).collect();
-    // Counts of what is not finite have the longest names and are zero while all is well.
+    // Counts of non-finite values have the longest names, and are usually zero.
     let says_something = |s: Metric| {
         let counts = [known::ACTIVATION_NON_FINITE, known::WEIGHT_GRADIENT_NON_FINITE].contains(&s);
         let zero = || shown.iter().all(|lane| value(app, lane, s).is_none_or(|count| count == 0.0));

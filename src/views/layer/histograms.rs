@@ -1,5 +1,5 @@
-//! The cursor's layer's histograms over time, and that at the cursor as bars where there is room; the bins
-//! are the same for all lanes.
+//! The histograms of the cursor's layer over time, and the one at the cursor as bars if there is room; the bins are the
+//! same for all lanes.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -11,7 +11,7 @@ use crate::history::Row;
 use crate::theme::Theme;
 use crate::widgets::{self, HistogramBars, HistogramHistory};
 
-/// From this height on, the histogram at the cursor has rows of its own.
+/// The least height at which the histogram at the cursor has its own rows.
 const LEAST_HEIGHT_OF_BARS: u16 = 16;
 
 /// Draws a column for each lane.
@@ -54,7 +54,7 @@ fn render_bars(app: &App, lane: &Lane, area: Rect, bins: (usize, usize), buffer:
     HistogramBars { histogram, bins, style: lanes::style(lane, theme) }.render(body, buffer, theme);
 }
 
-/// What ends the last histogram, so that it is not drawn on into what it was not taken of.
+/// Ends the last histogram, so that it is not drawn beyond the steps it covers.
 static NOTHING: Histogram = Histogram { first: 0, counts: Vec::new(), non_finite: 0 };
 
 fn history<'a>(app: &App, lane: &'a Lane) -> Vec<(f64, &'a Histogram)> {
@@ -64,7 +64,7 @@ fn history<'a>(app: &App, lane: &'a Lane) -> Vec<(f64, &'a Histogram)> {
     let one = |row: Row<'a>| Some((curves::x_of(app, lane, row.span.first_step), row.histogram(0)?));
     let mut all: Vec<(f64, &Histogram)> = rows.filter_map(one).collect();
     if let Some((last, _)) = all.last().copied() {
-        // The last one stands for as long as the one before it did, a single one where it was taken.
+        // The last one extends as far as the one before it; a single one covers only its step.
         let stands = all.len().checked_sub(2).map_or(0.0, |before| last - all[before].0);
         all.push(((last + stands).min(curves::x_of(app, lane, lane.last_step())).max(last), &NOTHING));
     }

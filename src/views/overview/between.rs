@@ -1,4 +1,4 @@
-//! What lies between two lanes: the difference of their curves, and that of their figures at the cursor.
+//! The comparison of two lanes: the difference of their curves, and that of their figures at the cursor.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -13,7 +13,7 @@ use crate::theme::Theme;
 use crate::units::Step;
 use crate::widgets;
 
-/// The difference of two curves under the chosen smoothing.
+/// The difference of two curves with the chosen smoothing.
 pub(super) fn difference_of(app: &App, a: &History, b: &History) -> Vec<(Step, f32)> {
     difference(a, b, app.options().smoothing.decay())
 }

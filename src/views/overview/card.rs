@@ -1,4 +1,4 @@
-//! A lane's card: what it is, how far it got, its figures at the cursor, and what is wrong with it.
+//! A lane's card: its network, progress, figures at the cursor, and problems.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -18,7 +18,7 @@ use crate::views::{frame, orders};
 use crate::widgets;
 use crate::widgets::{duration, grouped, short};
 
-/// The rows of a card in an area of a height.
+/// The rows of a card in an area of a given height.
 pub(super) fn height(of_area: u16) -> u16 {
     match of_area {
         0..12 => 2,
@@ -28,7 +28,7 @@ pub(super) fn height(of_area: u16) -> u16 {
     }
 }
 
-/// Draws title, progress, figures and the worst open finding, as far as there are rows.
+/// Draws title, progress, figures and the worst open finding, as far as there is room.
 pub(super) fn render(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     if area.height <= 3 {
         return render_small(app, lane, area, buffer, theme);
@@ -42,9 +42,9 @@ pub(super) fn render(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, th
     render_last(app, lane, last, buffer, theme);
 }
 
-/// What is wrong with the lane, and at the right its last order or note up to the cursor.
+/// The lane's problem, and at the right its last order or note up to the cursor.
 fn render_last(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    // At most half of the row is kept for it.
+    // It takes at most half of the row.
     let brief = orders::brief(lane, app.step(), theme).map_or(0, |text| widgets::width(&text) as u16 + 2);
     let kept = if brief <= area.width / 2 { brief } else { 0 };
     let end = widgets::put_line(buffer, area, 0, &finding_line(app, lane, area.width - kept, theme));
@@ -103,7 +103,7 @@ fn title<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Vec<Span<'a>>
     ]
 }
 
-/// State, steps, a bar, and the time that is left or was taken.
+/// State, steps, a bar, and the remaining or total time.
 fn render_progress(lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let (mark, style) = lanes::state(lane.state(), theme);
     let reason = match lane.state() {
@@ -139,7 +139,7 @@ fn render_progress(lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) 
     }
 }
 
-/// Figures in columns, label and value, the most telling first.
+/// Figures in columns, label and value, the most important first.
 fn render_figures(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let long = area.width >= 57;
     let cell = if long { 19 } else { 13 };
@@ -147,7 +147,7 @@ fn render_figures(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme
     let width = area.width / columns;
     let mut figures = figures(app, lane, long);
     if area.height == 1 && figures.len() > 4 {
-        // Where there is room for one row only, what counts in the end stands in it.
+        // If there is room for only one row, it has the most important figures.
         figures.swap(2, 4);
     }
     for (at, (name, value, style)) in figures.iter().take(usize::from(columns * area.height)).enumerate() {
@@ -169,7 +169,7 @@ fn figures(app: &App, lane: &Lane, long: bool) -> Vec<Figure> {
     let evaluated = |metric: Metric| at(lane.scalar(metric), step);
     let percent = |share: Option<f32>| share.map_or("-".to_owned(), percent);
     let of = |value: Option<f64>| value.map_or("-".to_owned(), short);
-    // A cell takes no more beside the long name.
+    // There is no room for more next to the long name.
     let rate = of(at(lane.learning_rate(), step).map(f64::from));
     let rate_name = if long && rate.len() <= 5 { "learning rate" } else { "rate" };
     let images = lane.images_per_second().map_or("-".to_owned(), |rate| grouped(rate.round() as u64));
@@ -199,12 +199,12 @@ fn declared_figures(app: &App, lane: &Lane) -> Vec<Figure> {
     scalars.map(|metric| (metric.to_string(), value(metric), None)).collect()
 }
 
-/// What was recorded at a step, or last before it.
+/// The values recorded at a step, or last before it.
 pub(super) fn at(scalar: &History, step: Step) -> Option<f32> {
     scalar.at(step)?.last(0)
 }
 
-/// What the log lacks, else the worst finding open at the cursor, the newest of equals.
+/// The records that the log lacks, else the worst finding open at the cursor, the newest of several.
 fn finding_line<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'a> {
     if lane.lost_records() > 0 {
         let text =

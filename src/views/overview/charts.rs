@@ -1,5 +1,5 @@
-//! Loss, error and difference curves: raw values faded, the debiased moving average over them, evaluations as
-//! points, all lanes on one scale.
+//! Loss, error and difference curves: raw values faded, over them the debiased moving average, evaluations as points,
+//! all lanes on one scale.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -18,7 +18,7 @@ use crate::widgets::{Axis, Bucket, Extent, LineChart, Series, SeriesKind};
 /// In narrower charts only test evaluations are marked: those of training images lie on the curve anyway.
 const LEAST_WIDTH_OF_TRAIN_POINTS: u16 = 48;
 
-/// An evaluation beyond so many times what the curves reach is not on their axis; it is marked at the chart's edge.
+/// An evaluation beyond this many times the curves' maximum is outside their axis, and is marked at the chart's edge.
 const MOST_RISE: f32 = 10.0;
 
 /// What a chart shows.
@@ -39,12 +39,12 @@ impl What {
         What { is_difference: true, ..self }
     }
 
-    /// Whether it is a share, which is shown in percent and is never more than all of it.
+    /// Whether it is a share, which is shown in percent and is at most 100.
     fn is_share(self) -> bool {
         self.metric.unit() == "share"
     }
 
-    /// What values are multiplied by to be shown.
+    /// The factor from values to what is shown.
     fn factor(self) -> f32 {
         if self.is_share() { 100.0 } else { 1.0 }
     }
@@ -54,7 +54,7 @@ impl What {
     }
 }
 
-/// A chart at its place.
+/// A chart and its place.
 pub(super) struct Chart<'a> {
     what: What,
     pub(super) lanes: Vec<&'a Lane>,
@@ -81,13 +81,14 @@ impl Scales {
             let curves: Vec<Extent> = curves.collect();
             let most = curves.iter().filter_map(|extent| extent.range()).map(|(_, high)| MOST_RISE * high);
             let most = most.reduce(f32::max).unwrap_or(f32::INFINITY);
-            // Of evaluations only the newest count, and none that is wild: under running statistics the first ones are.
+            // Only the newest evaluations count, and no extreme ones: with running statistics the first ones are
+            // extreme.
             let evaluations = app.visible_lanes().flat_map(|lane| evaluated(lane, what));
             let newest = evaluations.filter_map(|(scalar, _)| scalar.last()?.last(0));
             let newest = newest.map(|value| value * what.factor()).filter(|value| *value <= most);
             let fitted = Axis::fit(curves.iter().copied().chain(newest.map(Extent::of)), log);
             match what.metric.scale() {
-                // An error is a share: its linear scale is always the whole of it.
+                // An error is a share: its linear scale is always 0 to 100 %.
                 _ if what.is_share() && !log => Axis::new(0.0, 100.0, false),
                 Scale::Linear if !log => Axis::new(fitted.low().min(0.0), fitted.high() * 1.05, false),
                 _ => fitted.with_margin(0.03),
@@ -102,8 +103,8 @@ impl Scales {
     }
 }
 
-/// The extents of values without their uppermost hundredth: a few spikes must not flatten all the rest. They
-/// are marked at the chart's edge instead.
+/// The extent of values without the highest 1 %, so that a few spikes don't flatten everything else. These are marked
+/// at the chart's edge instead.
 fn bulk(scalar: &History, factor: f32) -> Option<Extent> {
     let cells: Vec<_> = scalar.points(0).map(|Point { cell, .. }| cell).collect();
     let mut highs: Vec<f32> = cells.iter().map(|cell| cell.max).filter(|x| x.is_finite()).collect();
@@ -113,7 +114,7 @@ fn bulk(scalar: &History, factor: f32) -> Option<Extent> {
     Some([low * factor, *high * factor].into_iter().collect())
 }
 
-/// The evaluations that belong into a chart, with their names.
+/// The evaluations that belong in a chart, with their names.
 fn evaluated(lane: &Lane, what: What) -> Vec<(&History, &'static str)> {
     let [train, test] = match what.metric {
         _ if what.is_difference => return Vec::new(),
@@ -124,7 +125,7 @@ fn evaluated(lane: &Lane, what: What) -> Vec<(&History, &'static str)> {
     vec![(lane.scalar(train), "train"), (lane.scalar(test), "test")]
 }
 
-/// A curve ready to be drawn.
+/// A curve to be drawn.
 struct Curve {
     name: String,
     buckets: Vec<Bucket>,
@@ -178,7 +179,7 @@ fn with_line_chart(
 
 fn title_of(app: &App, chart: &Chart<'_>) -> String {
     let names = || chart.lanes.iter().map(|lane| lanes::name(app, lane)).collect::<Vec<_>>().join(" - ");
-    // A chart of one lane says so of its curve, beside the evaluations, which are not smoothed.
+    // In a chart of one lane the legend says that the curve is smoothed, unlike the evaluations.
     let smoothed = if app.options().smoothing.is_on() && chart.lanes.len() > 1 { ", smoothed" } else { "" };
     let What { metric, is_difference } = chart.what;
     match (is_difference, chart.what.is_share()) {
@@ -201,7 +202,7 @@ fn curves_of(app: &App, chart: &Chart<'_>, theme: &Theme) -> Vec<Curve> {
     }
 }
 
-/// Raw values behind, evaluations over them, the average of the raw values on top.
+/// Raw values in the background, evaluations over them, the average of the raw values on top.
 fn lane_curves(app: &App, chart: &Chart<'_>, lane: &Lane, theme: &Theme) -> Vec<Curve> {
     let what = chart.what;
     let smoothing = app.options().smoothing;
@@ -248,7 +249,7 @@ fn evaluation_curve(
     }
 }
 
-/// The averaged curve, or the raw one where smoothing is off.
+/// The averaged curve, or the raw one if smoothing is off.
 fn main_curve(app: &App, what: What, lane: &Lane, name: &str, theme: &Theme) -> Curve {
     let decay = app.options().smoothing.decay();
     let series = what.series(lane);
@@ -300,7 +301,7 @@ fn rounded(value: f32, what: What) -> f64 {
     if what.factor() == 1.0 { value } else { (value * 10.0).round() / 10.0 }
 }
 
-/// The smoothed value of a curve at a step; the raw one where it is not finite.
+/// The smoothed value of a curve at a step; the raw one if that is not finite.
 fn smoothed_at(series: &History, decay: f64, step: Step) -> Option<f64> {
     let here = series.at(step)?.point(0)?;
     if !here.last().is_finite() {
@@ -319,7 +320,7 @@ mod tests {
     use crate::event::{Kind, Value};
     use crate::experiment::Shortcut;
 
-    /// The top of the loss axis of a run of so many steps whose evaluations have this loss.
+    /// The top of the loss axis of a run with this many steps whose evaluations have this loss.
     fn top(steps: u64, evaluated: f32) -> f64 {
         let lane = |name: &str, shortcut| Specimen { steps, ..Specimen::new(name, 8, shortcut) };
         let lanes = [lane("plain", Shortcut::None), lane("residual", Shortcut::Identity)];

@@ -1,4 +1,4 @@
-//! A strip of all layers a lane for the chosen statistic at the cursor, under one colour scale.
+//! A strip per lane of all layers for the chosen statistic at the cursor, with a shared colour scale.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -9,16 +9,16 @@ use crate::theme::Theme;
 use crate::widgets;
 use crate::widgets::{ColorScale, Extent, Legend, Strip};
 
-/// Where the strips stand: a legend over all, then a strip a lane.
+/// The layout of the strips: a legend, then a strip per lane.
 pub(super) struct Strips<'a> {
     legend: Rect,
     strips: Vec<(&'a Lane, Rect)>,
-    /// Whether a strip is preceded by its lane's swatch, where strips stand below each other.
+    /// Whether a strip is preceded by its lane's swatch, which is so if strips are stacked.
     named: bool,
 }
 
 impl<'a> Strips<'a> {
-    /// A row a lane, taken from the bottom of a stack, where at least `rows` are wanted.
+    /// A row per lane, taken from the bottom of a stack, leaving at least `rows`.
     pub(super) fn below(app: &'a App, stack: &mut Stack, rows: u16) -> Strips<'a> {
         let area = stack.0;
         let rows = rows.min(area.height.saturating_sub(4));
@@ -29,7 +29,7 @@ impl<'a> Strips<'a> {
         Strips { legend: Rect { height: 0, ..area }, strips: strips.collect(), named: true }
     }
 
-    /// The first of an area's rows for the legend, the rest for strips in the columns of their lanes.
+    /// The first row of an area for the legend, the rest for strips in their lanes' columns.
     pub(super) fn in_columns(app: &App, area: Rect, columns: Vec<(&'a Lane, Rect)>) -> Strips<'a> {
         let legend = Rect { height: area.height.min(1), ..area };
         let strips = if app.rows().is_empty() || area.height < 2 { Vec::new() } else { columns };
@@ -65,7 +65,7 @@ fn strip_area(strips: &Strips<'_>, area: Rect) -> Rect {
     if strips.named && area.width > 2 { Rect { x: area.x + 2, width: area.width - 2, ..area } } else { area }
 }
 
-/// The chosen statistic at the cursor, a value a shared row.
+/// The chosen statistic at the cursor, a value per shared row.
 fn values(app: &App, lane: &Lane) -> Vec<Extent> {
     let statistic = app.statistic();
     let row = lane.at(statistic, app.step()).filter(|_| statistic.is_of_layers());
@@ -78,7 +78,7 @@ fn values(app: &App, lane: &Lane) -> Vec<Extent> {
     app.rows().iter().map(|key| value(*key).unwrap_or_default()).collect()
 }
 
-/// What a click on a strip asks for.
+/// The actions of a click on a strip.
 pub(super) fn click(app: &App, strips: &Strips<'_>, position: Position) -> Vec<Action> {
     let Some((lane, area)) = strips.strips.iter().find(|(_, area)| area.contains(position)) else {
         return Vec::new();

@@ -1,5 +1,5 @@
 //! The headline: which of two lanes leads and since when, or which of them diverged, and whether they may be
-//! compared. What it says does not depend on how things are shown.
+//! compared. It does not depend on display options.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -12,7 +12,7 @@ use crate::app::{App, Lane, fairness};
 use crate::theme::{Glyph, Theme};
 use crate::widgets;
 
-/// Draws the headline as long as it fits, and at the right whether the comparison is fair.
+/// Draws the longest headline that fits, and at the right whether the comparison is fair.
 pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let Some((a, b)) = app.pair().filter(|_| area.height > 0) else { return };
     let headlines = headlines(app, (a, b), theme);
@@ -35,7 +35,7 @@ pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) 
     }
 }
 
-/// What is to be said of two lanes at the cursor, in ever fewer words.
+/// The headlines for two lanes at the cursor, from the longest to the shortest.
 fn headlines<'a>(app: &App, (a, b): (&Lane, &Lane), theme: &Theme) -> Vec<Line<'a>> {
     let line = |spans: &[&Span<'a>]| Line::from(spans.iter().map(|span| (*span).clone()).collect::<Vec<_>>());
     if let Some(diverged) = lanes::diverged(app, &[a, b]) {
@@ -76,7 +76,7 @@ fn headlines<'a>(app: &App, (a, b): (&Lane, &Lane), theme: &Theme) -> Vec<Line<'
     ]
 }
 
-/// Whether two lanes may be compared, in a few words and in two.
+/// Whether two lanes may be compared, in a longer and a short form.
 fn fairness_of(a: &Lane, b: &Lane, theme: &Theme) -> Option<(Vec<String>, Style)> {
     let fairness = fairness::compare(a.started()?, b.started()?)?.with_orders(a.orders(), b.orders());
     let (glyph, style) =

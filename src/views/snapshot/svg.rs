@@ -1,5 +1,5 @@
 //! A frame as SVG. Blocks, box lines and braille are drawn as shapes and text is fitted to its cells, so that
-//! everything stands where a terminal puts it, whatever font the reader has.
+//! everything is placed as on a terminal, with any font.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,9 +9,9 @@ use ratatui::style::{Color, Modifier};
 
 use crate::theme::{Rgb, Theme};
 
-/// A cell's width and height in pixels; both divide by the dots of braille and the eighths of blocks.
+/// A cell's width and height in pixels, divisible by the dots of braille and the eighths of blocks.
 const CELL: (usize, usize) = (8, 16);
-/// The paper around the frame.
+/// The margin around the frame.
 const MARGIN: usize = 12;
 
 /// The picture.
@@ -70,7 +70,7 @@ impl Shapes {
     }
 }
 
-/// Ink and paper of a cell after reversal and dimming.
+/// Foreground and background of a cell after reversal and dimming.
 fn colors(cell: &Cell, (ink, paper): (Rgb, Rgb)) -> (Rgb, Option<Rgb>) {
     let mut front = rgb(cell.fg).unwrap_or(ink);
     let mut back = rgb(cell.bg);
@@ -88,7 +88,7 @@ fn draw_row(cells: &[Cell], y: usize, page: (Rgb, Rgb), shapes: &mut Shapes, tex
     while x < cells.len() {
         let cell = &cells[x];
         let (front, back) = colors(cell, page);
-        // Neighbours of one background are one rectangle.
+        // Neighbours with the same background share a rectangle.
         let run = cells[x..].iter().take_while(|other| colors(other, page).1 == back).count();
         let fresh = x == 0 || colors(&cells[x - 1], page).1 != back;
         if let Some(back) = back.filter(|_| fresh) {
@@ -104,7 +104,7 @@ fn draw_row(cells: &[Cell], y: usize, page: (Rgb, Rgb), shapes: &mut Shapes, tex
     }
 }
 
-/// The number of cells that make one word of one style; blanks and shapes end it.
+/// The number of cells of a word in one style; blanks and shapes end it.
 fn word(cells: &[Cell], page: (Rgb, Rgb)) -> usize {
     let style = |cell: &Cell| (colors(cell, page), cell.modifier);
     let first = style(&cells[0]);
@@ -195,7 +195,7 @@ fn draw_box_line(c: char, x: f64, y: f64, color: Rgb, shapes: &mut Shapes) -> bo
     true
 }
 
-/// A colour as the usual terminals show it; none for the terminal's own.
+/// A colour as common terminals show it; none for the terminal's default.
 fn rgb(color: Color) -> Option<Rgb> {
     const SIXTEEN: [u32; 16] = [
         0x000000, 0xcd3131, 0x0dbc79, 0xc5a500, 0x2472c8, 0xbc3fbc, 0x11a8cd, 0xc0c4cc, 0x6b7280, 0xf14c4c,
