@@ -1,5 +1,5 @@
-//! A run without the dashboard, told as its events come: plain lines with time stamps and no escape codes, or
-//! a progress bar a lane on a terminal. Training goes on where nobody reads what is told.
+//! Reports a run without the dashboard as its events come: in plain lines with time stamps and no escape codes, or by a
+//! progress bar per lane on a terminal. Training goes on even if the output is not read.
 
 use std::io::Write;
 
@@ -23,14 +23,14 @@ mod watch;
 
 pub use watch::{Ending, Stopper, watch};
 
-/// The health rule that finds what [`crate::event::Kind::NonFiniteFound`] tells.
+/// The health rule that finds what [`crate::event::Kind::NonFiniteFound`] reports.
 const NON_FINITE_RULE: &str = "non_finite";
 
-/// Tells a run's events to a user.
+/// Reports a run's events to the user.
 pub struct Reporter {
-    /// Folded along for what the health rules find.
+    /// The folded state, for the findings of the health rules.
     app: App,
-    /// Findings of each lane that were told.
+    /// The number of findings of each lane already reported.
     told: Vec<usize>,
     face: Face,
 }
@@ -41,14 +41,14 @@ enum Face {
 }
 
 impl Reporter {
-    /// Tells by lines what follows the state; `started` is the moment that the events' times count from. Nothing waits for
-    /// whoever reads `out`, but that dropping the reporter waits for the last lines as long as they are being read.
+    /// Reports events after this state in lines; `started` is the time from which the events' times count. Reporting
+    /// never blocks on `out`; dropping the reporter waits for the last lines as long as they are being read.
     pub fn lines(app: App, started: Timestamp, out: Box<dyn Write + Send>) -> Reporter {
         let face = Face::Lines(Lines::new(names(&app), started, out));
         Reporter::new(app, face)
     }
 
-    /// Tells by progress bars on standard output's terminal what follows the state.
+    /// Reports events after this state by progress bars on standard output's terminal.
     pub fn bars(app: App) -> Reporter {
         let face = Face::Bars(Bars::new(&names(&app), app.lanes()));
         Reporter::new(app, face)
@@ -60,12 +60,12 @@ impl Reporter {
         Reporter { app, told, face }
     }
 
-    /// The state that it has folded, for another reporter to go on from.
+    /// The folded state, from which another reporter can continue.
     pub fn into_app(self) -> App {
         self.app
     }
 
-    /// Tells of an event.
+    /// Reports an event.
     pub fn event(&mut self, lane: LaneIdx, event: &RunEvent) {
         self.app.apply(lane, event);
         match &mut self.face {
@@ -74,7 +74,7 @@ impl Reporter {
         }
         let Some(told) = self.told.get_mut(lane.0) else { return };
         let Some(findings) = self.app.lane(lane).map(|lane| lane.health().findings()) else { return };
-        // What is not finite is an event of its own.
+        // Non-finite values have an event of their own.
         for finding in findings.iter().skip(*told).filter(|finding| finding.rule != NON_FINITE_RULE) {
             let text = finding_text(finding);
             match &mut self.face {
@@ -85,7 +85,7 @@ impl Reporter {
         *told = findings.len();
     }
 
-    /// Tells of something that is no event: a warning, an order that was taken.
+    /// Reports something other than an event: a warning, an order that was taken.
     pub fn say(&mut self, lane: Option<LaneIdx>, text: &str) {
         match &mut self.face {
             Face::Lines(lines) => lines.say_now(lane, text),
@@ -113,7 +113,7 @@ fn started_text(started: &LaneStarted) -> String {
     format!("started: {layers} layers{more}")
 }
 
-/// What evaluations say, a line each.
+/// The results of evaluations, one line each.
 fn evaluation_texts(step: Step, values: &Values) -> Vec<String> {
     let passes = [
         (Split::Train, Mode::Eval, "train", ""),

@@ -1,5 +1,4 @@
-//! A progress bar a lane, for a terminal that shall not be taken over. What happens now and then scrolls past
-//! above the bars.
+//! A progress bar per lane, for a terminal that is not taken over. Occasional events scroll past above the bars.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -12,10 +11,10 @@ use crate::metric::known;
 use crate::text::{percent, printable, short};
 use crate::units::LaneIdx;
 
-/// The bar of a lane; `wide_bar` takes what the others leave.
+/// The bar of a lane; `wide_bar` takes the remaining width.
 const TEMPLATE: &str = "{prefix} {wide_bar} {pos}/{len} {msg}";
 
-/// Tells events by progress bars.
+/// Reports events by progress bars.
 pub(super) struct Bars {
     all: MultiProgress,
     bars: Vec<ProgressBar>,
@@ -41,7 +40,7 @@ impl Bars {
         Bars { bars, names: names.to_vec(), tested: vec![String::new(); names.len()], all }
     }
 
-    /// Tells of an event; `state` is the lane with the event folded in.
+    /// Reports an event; `state` is the lane with the event folded in.
     pub(super) fn event(&mut self, lane: LaneIdx, event: &RunEvent, state: Option<&Lane>) {
         let (Some(bar), Some(tested)) = (self.bars.get(lane.0), self.tested.get_mut(lane.0)) else { return };
         match &event.kind {
@@ -80,15 +79,15 @@ impl Bars {
         }
     }
 
-    /// A line of a lane above the bars.
+    /// Prints a line about a lane above the bars.
     pub(super) fn say(&self, lane: LaneIdx, text: &str) {
         let name = self.names.get(lane.0).map(String::as_str).unwrap_or_default();
         self.say_plainly(&format!("{name}: {text}"));
     }
 
-    /// A line above the bars.
+    /// Prints a line above the bars.
     pub(super) fn say_plainly(&self, text: &str) {
-        // A terminal that is gone is no reason to end the training.
+        // Training goes on without a terminal.
         let _ = self.all.println(printable(text));
     }
 }

@@ -1,4 +1,4 @@
-//! Events as plain lines: a time stamp in UTC, the lane, what happened. For logs, pipes and other programs.
+//! Reports events as plain lines: a time stamp in UTC, the lane, what happened. For logs, pipes and other programs.
 
 use std::io::Write;
 
@@ -14,10 +14,10 @@ use crate::metric::known;
 use crate::text::{grouped, percent, printable, short};
 use crate::units::LaneIdx;
 
-/// A lane's steps are told so many times over the whole run.
+/// How many of a lane's steps are reported over the whole run.
 const TOLD_STEPS: u64 = 20;
 
-/// Tells events by lines.
+/// Reports events in lines.
 pub(super) struct Lines {
     names: Vec<String>,
     width: usize,
@@ -36,7 +36,7 @@ impl Lines {
         Lines { names, width, started, out: Outlet::new(out, note) }
     }
 
-    /// Tells of an event; `state` is the lane with the event folded in.
+    /// Reports an event; `state` is the lane with the event folded in.
     pub(super) fn event(&mut self, lane: LaneIdx, event: &RunEvent, state: Option<&Lane>) {
         let (step, started) = (event.step, state.and_then(Lane::started));
         let texts = match &event.kind {
@@ -59,14 +59,14 @@ impl Lines {
         texts.iter().for_each(|text| self.say(event.time.at_ms, lane, text));
     }
 
-    /// A line of a lane at a moment of the run.
+    /// Prints a line about a lane at a time of the run.
     pub(super) fn say(&mut self, at_ms: f64, lane: LaneIdx, text: &str) {
         let since = SignedDuration::try_from_secs_f64(at_ms / 1e3).unwrap_or_default();
         let at = self.started.checked_add(since).unwrap_or(self.started);
         self.tell(at, Some(lane), text);
     }
 
-    /// A line at this moment.
+    /// Prints a line with the current time.
     pub(super) fn say_now(&mut self, lane: Option<LaneIdx>, text: &str) {
         self.tell(Timestamp::now(), lane, text);
     }
@@ -77,13 +77,13 @@ impl Lines {
     }
 }
 
-/// A line: the time, the lane's name in so many characters, and what happened.
+/// A line: the time, the lane's name padded to a width, and what happened.
 fn line(at: Timestamp, name: &str, width: usize, text: &str) -> String {
     let stamp = at.strftime("%Y-%m-%dT%H:%M:%SZ");
     format!("{stamp} {name:<width$} {}", printable(text))
 }
 
-/// The text of a step that is told: the first, the last, and about every twentieth of the run.
+/// The text of a reported step: the first, the last, and about every twentieth of the run.
 fn step_text(event: &RunEvent, values: &Values, started: Option<&LaneStarted>) -> Option<String> {
     let steps = started.and_then(|started| started.steps).unwrap_or(0);
     let every = (steps / TOLD_STEPS).max(1);

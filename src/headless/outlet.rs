@@ -1,5 +1,5 @@
-//! The way of plain lines to whoever reads them, by a thread of its own. A pipe that nobody reads keeps that thread waiting
-//! and nobody else; of what finds no room then, the oldest lines are dropped, and how many they were is told.
+//! Writes plain lines in a separate thread. A pipe that is not read blocks only that thread; when the queue is full,
+//! the oldest lines are dropped, and their number is reported.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
@@ -7,14 +7,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// The most lines that wait.
+/// The most queued lines.
 const MOST_LINES: usize = 1_000;
-/// How long the end waits for a reader that takes nothing.
+/// How long the end waits for a reader that reads nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How soon it is tried again where writing would have to wait and must not.
+/// The time between attempts if a non-blocking write would block.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// Where lines go until nobody reads them any more. Dropping it waits for the last ones as long as they are being read.
+/// A queue of lines and the thread that writes them. Dropping it waits for the last lines as long as they are being
+/// read.
 pub(super) struct Outlet {
     shared: Arc<Shared>,
 }
@@ -29,15 +30,15 @@ struct Shared {
 struct State {
     /// At most [`MOST_LINES`].
     pending: VecDeque<String>,
-    /// Lines that were dropped since it was last told.
+    /// Lines dropped since their number was last reported.
     dropped: u64,
     /// Whether a line is being written.
     busy: bool,
-    /// Lines that were written.
+    /// The number of written lines.
     written: u64,
     /// No more lines come.
     closed: bool,
-    /// Nobody reads any more.
+    /// The reader is gone.
     gone: bool,
 }
 
@@ -48,7 +49,7 @@ impl State {
 }
 
 impl Outlet {
-    /// Writes lines to `out`; `note` gives the line that says how many were dropped.
+    /// Writes lines to `out`; `note` makes the line that says how many were dropped.
     pub(super) fn new(
         mut out: Box<dyn Write + Send>,
         note: impl Fn(u64) -> String + Send + 'static,
@@ -57,12 +58,12 @@ impl Outlet {
         let writes = Arc::clone(&shared);
         let body = move || writes.write(&mut *out, &note);
         let started = thread::Builder::new().name("lines".to_owned()).spawn(body);
-        // Where the system gives no thread nothing is told, which is no reason not to train.
+        // If the system cannot start a thread, training goes on without output.
         shared.lock().gone = started.is_err();
         Outlet { shared }
     }
 
-    /// Has a line written; doesn't wait for it.
+    /// Queues a line; doesn't block.
     pub(super) fn tell(&self, line: String) {
         {
             let mut state = self.shared.lock();
@@ -102,13 +103,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The thread's work: writes line after line until no more come or nobody reads them.
+    /// The body of the thread: writes lines until no more come or the reader is gone.
     fn write(&self, out: &mut dyn Write, note: &dyn Fn(u64) -> String) {
         let mut state = self.lock();
         while !state.gone {
             let line = match std::mem::take(&mut state.dropped) {
                 0 => state.pending.pop_front(),
-                // They stood before all that waits.
+                // The dropped lines came before all queued ones.
                 dropped => Some(note(dropped)),
             };
             let Some(mut line) = line else {
@@ -125,7 +126,7 @@ impl Shared {
             state = self.lock();
             state.busy = false;
             state.written += 1;
-            // Training does not depend on a reader: from the first error on, nothing is told.
+            // Training does not depend on a reader: after the first error, nothing more is written.
             state.gone = written.is_err();
             self.changed.notify_all();
         }
@@ -133,13 +134,13 @@ impl Shared {
     }
 }
 
-/// Writes all, however long it takes.
+/// Writes everything, however long it takes.
 fn write_all(out: &mut dyn Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match out.write(bytes) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(count) => bytes = &bytes[count..],
-            // Whoever shares the pipe may have set it so that writing never waits.
+            // Another process sharing the pipe may have made it non-blocking.
             Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(AGAIN),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -164,7 +165,7 @@ mod tests {
         let outlet = outlet(writer);
         let lines: Vec<String> = (0..MOST_LINES).map(|line| format!("line {line}")).collect();
         lines.iter().for_each(|line| outlet.tell(line.clone()));
-        // It reads late, and only then the last lines can be written.
+        // It reads late; only then can the last lines be written.
         let read = thread::spawn(move || {
             thread::sleep(Duration::from_millis(100));
             BufReader::new(reader).lines().collect::<io::Result<Vec<_>>>().unwrap()
@@ -177,7 +178,7 @@ mod tests {
     fn where_nobody_reads_the_oldest_are_dropped_counted_and_nobody_waits() {
         let (reader, writer) = io::pipe().unwrap();
         let outlet = outlet(writer);
-        // More than the pipe and the queue hold: 64 KiB are usual.
+        // More than pipe (usually 64 KiB) and queue can take.
         let (told, padding) = (20 * MOST_LINES, "x".repeat(100));
         (0..told).for_each(|line| outlet.tell(format!("{line} {padding}")));
         let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
@@ -205,7 +206,7 @@ mod tests {
         let (reader, writer) = io::pipe().unwrap();
         let outlet = outlet(writer);
         (0..2 * MOST_LINES).for_each(|_| outlet.tell("x".repeat(100)));
-        // It comes back at all.
+        // It returns.
         drop(outlet);
         drop(reader);
     }

@@ -1,4 +1,4 @@
-//! Waits for a live run to end, telling its events. A first SIGINT or SIGTERM stops all lanes with a
+//! Waits for a live run to end, reporting its events. A first SIGINT or SIGTERM stops all lanes with a
 //! checkpoint, a second one ends the process at once; a terminal that hangs up ends nothing.
 
 use std::io;
@@ -13,18 +13,18 @@ use signal_hook::iterator::Signals;
 use super::Reporter;
 use crate::session::live::Live;
 
-/// The longest wait for events, so that a signal is soon obeyed.
+/// The longest wait for events, so that signals are noticed soon.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// The exit status of a process that a signal ended.
+/// The exit status of a process ended by a signal.
 const INTERRUPTED: i32 = 130;
-/// Signals that come closer than this are one: a terminal sends it to a whole group of processes, of which one may pass
-/// it on to another.
+/// Signals closer together than this count as one: a terminal sends a signal to a whole process group, in which one
+/// process may forward it to another.
 const ONE_SIGNAL: Duration = Duration::from_millis(200);
 
 /// How watching a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// All lanes came to their end.
+    /// All lanes have ended.
     Finished,
     /// A signal stopped them.
     Interrupted,
@@ -32,7 +32,7 @@ pub enum Ending {
     HungUp,
 }
 
-/// Hears the signals that stop a run, and the one that says that its terminal is gone.
+/// Listens for the signals that stop a run, and for the hang-up of its terminal.
 #[derive(Debug)]
 pub struct Stopper {
     heard: Arc<Heard>,
@@ -45,12 +45,12 @@ struct Heard {
 }
 
 impl Stopper {
-    /// Hears signals from now on; the one that says that a file is too large is passed over.
+    /// Starts listening for signals; ignores the one for too large files.
     ///
     /// # Errors
-    /// Where the system does not let them be heard.
+    /// If the handlers cannot be installed.
     pub fn hear() -> io::Result<Stopper> {
-        // Where files may grow no further, writing fails as on a full disk, instead of ending the process.
+        // If a file would exceed the size limit, writing then fails as on a full disk, instead of ending the process.
         signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         let heard = Arc::new(Heard::default());
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
@@ -83,11 +83,11 @@ impl Stopper {
     }
 }
 
-/// Tells the events of a run until all its lanes ended, or the terminal is gone.
+/// Reports the events of a run until all its lanes have ended, or the terminal is gone.
 pub fn watch(live: &mut Live, reporter: &mut Reporter, stopper: &Stopper) -> Ending {
     let mut ending = Ending::Finished;
     loop {
-        // Whether it rang or the time was up, everything is looked at.
+        // After a signal or a timeout, everything is checked.
         let _ = live.bell().recv_timeout(PATIENCE);
         if stopper.is_asked() && ending == Ending::Finished {
             ending = Ending::Interrupted;
