@@ -1,6 +1,6 @@
-//! The dashboard and the runs browser on a terminal: its modes, its input, and the loops that fold what happens and
-//! draw when something changed. It knows neither how runs are trained nor how they are stored; a [`Source`] gives it
-//! their events, a [`Stock`] the runs that there are.
+//! The dashboard and the runs browser on a terminal: its modes, its input, and the loops that fold events and draw when
+//! something changed. It knows neither how runs are trained nor how they are stored; a [`Source`] supplies events, a
+//! [`Stock`] the runs of a folder.
 
 use std::any::Any;
 use std::io;
@@ -41,13 +41,13 @@ pub enum Ending {
     Stop,
     /// The user wants training to go on without the terminal.
     Detach,
-    /// A signal of this number came.
+    /// A signal with this number was received.
     Signal(i32),
-    /// The terminal is gone; nobody was asked anything.
+    /// The terminal is gone, without asking the user.
     Lost,
 }
 
-/// What the user wants of the runs browser.
+/// What the user chose in the runs browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// To see these runs on the dashboard.
@@ -56,7 +56,7 @@ pub enum Choice {
     Leave(Ending),
 }
 
-/// The terminal in the modes that screens need; they are restored whatever happens, a panic included.
+/// The terminal in the modes that screens need; they are restored in any case, including a panic.
 pub struct Terminal {
     screen: screen::TerminalScreen,
     // Dropped before the guard, so that nothing reads the terminal any more when its modes are restored.
@@ -69,7 +69,7 @@ impl Terminal {
     /// Puts the terminal of this process into its modes.
     ///
     /// # Errors
-    /// Where that cannot be done.
+    /// If that fails.
     pub fn open(theme: Theme) -> io::Result<Terminal> {
         let output = output::Output::open()?;
         let guard = guard::Guard::enter(&output)?;
@@ -88,7 +88,7 @@ impl Terminal {
             .run(self.inputs.receiver())
     }
 
-    /// Shows the runs browser until the user leaves or opens runs, or a signal comes; `notice` is said at first.
+    /// Shows the runs browser until the user leaves or opens runs, or a signal comes; `notice` is shown first.
     ///
     /// # Errors
     /// The terminal cannot be written to.
@@ -104,7 +104,7 @@ impl Terminal {
         browser.run(self.inputs.receiver())
     }
 
-    /// Shows a word while something takes its time.
+    /// Shows a text while something takes time.
     ///
     /// # Errors
     /// The terminal cannot be written to.
@@ -117,8 +117,8 @@ impl Terminal {
     }
 }
 
-/// Shows the dashboard until the user leaves or a signal comes; restores the terminal whatever happens, a
-/// panic included. Training is not stopped here: the [`Ending`] says what is wanted.
+/// Shows the dashboard until the user leaves or a signal comes; restores the terminal in any case, including a panic.
+/// Training is not stopped here: the [`Ending`] says what is wanted.
 ///
 /// # Errors
 /// The terminal cannot be put into the modes that are needed, or cannot be written to.
@@ -126,18 +126,18 @@ pub fn run(app: &mut App, source: &mut dyn Source, theme: Theme) -> io::Result<E
     Terminal::open(theme)?.dashboard(app, source)
 }
 
-/// What is left of a dashboard beside which something goes on.
+/// The result of a dashboard that its caller outlives.
 pub struct Parting {
     /// How it ended; a panic is an error.
     pub ending: io::Result<Ending>,
-    /// What panics said that came while it was shown, of other threads as well.
+    /// The reports of panics while it was shown, including those of other threads.
     pub reports: Vec<String>,
 }
 
-/// As [`run`], for a caller that is not to end with the dashboard.
+/// As [`run`], for a caller that must go on after a panic of the dashboard.
 pub fn run_beside(app: &mut App, source: &mut dyn Source, theme: Theme) -> Parting {
     guard::keep_reports();
-    // Drawing changes nothing of the state; what folds it does so event by event.
+    // Drawing does not change the state, and folding changes it event by event.
     let ending = catch_unwind(AssertUnwindSafe(|| run(app, source, theme)));
     let ending =
         ending.unwrap_or_else(|panic| Err(io::Error::other(format!("it panicked: {}", said(&*panic)))));

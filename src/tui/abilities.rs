@@ -1,12 +1,12 @@
-//! What the terminal can show: colours, background, characters, from what the user said, the environment and,
-//! for the background, the terminal itself.
+//! What the terminal can show: colours, background, characters, from the user's choices, the environment and, for the
+//! background, the terminal itself.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use crate::theme::{Background, Characters, Colors, Theme};
 
-/// What the user said; what is not said is found out.
+/// The user's choices; the others are detected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Appearance {
     /// The colours to use.
@@ -17,11 +17,11 @@ pub struct Appearance {
     pub characters: Option<Characters>,
 }
 
-/// How long the terminal may take to say its background.
+/// How long the terminal may take to report its background.
 const ANSWER: Duration = Duration::from_millis(150);
 
-/// The theme for the terminal of this process. Asks the terminal for its background only where input and
-/// output are terminals, and waits for the answer 150 ms at most.
+/// The theme for the terminal of this process. Asks the terminal for its background only if input and output are
+/// terminals, and waits at most 150 ms for the answer.
 pub fn detect(said: Appearance) -> Theme {
     let variable = |name: &str| std::env::var(name).ok();
     let colors = said.colors.unwrap_or_else(|| {
@@ -33,7 +33,7 @@ pub fn detect(said: Appearance) -> Theme {
     Theme::new(colors, background, characters)
 }
 
-/// A line on what a theme makes use of.
+/// A line that describes what a theme uses.
 pub fn describe(theme: &Theme) -> String {
     let colors = match theme.colors() {
         Colors::None => "no colours",
@@ -49,8 +49,8 @@ pub fn describe(theme: &Theme) -> String {
     format!("{colors}, {background} background, {characters}")
 }
 
-/// `NO_COLOR` (any value but none, no-color.org) goes before everything; else what was detected: whether 24
-/// bits, whether 256.
+/// `NO_COLOR` (any non-empty value, no-color.org) takes precedence; else what was detected: whether 24 bits, whether
+/// 256.
 fn colors_of(variable: &dyn Fn(&str) -> Option<String>, detected: Option<(bool, bool)>) -> Colors {
     if variable("NO_COLOR").is_some_and(|value| !value.is_empty()) {
         return Colors::None;
@@ -86,8 +86,7 @@ fn ask_background() -> Background {
     }
 }
 
-/// ASCII on the Linux console, whose fonts lack braille, on terminals of old, and where the locale says that
-/// its characters are not UTF-8.
+/// ASCII on the Linux console, whose fonts lack braille, on old terminals, and if the locale's encoding is not UTF-8.
 fn characters_of(variable: &dyn Fn(&str) -> Option<String>) -> Characters {
     if variable("TERM").is_some_and(|term| matches!(term.as_str(), "linux" | "dumb" | "vt100" | "vt220")) {
         return Characters::Ascii;
@@ -98,7 +97,7 @@ fn characters_of(variable: &dyn Fn(&str) -> Option<String>) -> Characters {
         let locale = locale.to_ascii_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
     };
-    // Without any locale the terminal is more likely today's than one that cannot show Unicode.
+    // Without a locale, the terminal is more likely a modern one than one that cannot show Unicode.
     if locale.is_none_or(is_utf8) { Characters::Unicode } else { Characters::Ascii }
 }
 

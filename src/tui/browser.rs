@@ -1,5 +1,5 @@
-//! The loop of the runs browser: as the dashboard's, but what comes in are runs, and what the user orders may take
-//! something of the world.
+//! The loop of the runs browser: like the dashboard's, but with runs instead of events, and with actions that may
+//! change runs on disk.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -26,10 +26,10 @@ use clicks::Clicks;
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(6);
-/// The longest wait, so that nothing that was missed stays unseen.
+/// The longest wait, in case a change was missed.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// The loop's state beside the catalog's.
+/// The loop's state, besides the catalog.
 pub(super) struct Browser<'a> {
     catalog: &'a mut Catalog,
     stock: &'a mut dyn Stock,
@@ -52,13 +52,13 @@ impl<'a> Browser<'a> {
         Browser { catalog, stock, screen, theme, pacer, notice: None, clicks: Clicks::default() }
     }
 
-    /// Says something from the start.
+    /// Shows a notice from the start.
     pub(super) fn notify(&mut self, text: &str) {
         self.notice = Some((text.to_owned(), Instant::now() + NOTICE));
         self.pacer.answer();
     }
 
-    /// Goes on until the user leaves or opens runs, or a signal comes.
+    /// Runs until the user leaves or opens runs, or a signal comes.
     pub(super) fn run(&mut self, inputs: &Receiver<Input>) -> io::Result<Choice> {
         loop {
             self.fold();
@@ -83,7 +83,7 @@ impl<'a> Browser<'a> {
     /// Sleeps until there is something to do.
     fn wait(&self, inputs: &Receiver<Input>, ready: bool) {
         let now = Instant::now();
-        // A screen that is not ready for the next frame rings when it is.
+        // A screen that is not ready for the next frame signals when it is.
         let frame = if ready { self.pacer.wait(now) } else { None };
         let notice = self.notice.as_ref().map(|(_, until)| until.saturating_duration_since(now));
         let longest = [frame, notice].into_iter().flatten().min().unwrap_or(IDLE);
@@ -93,15 +93,15 @@ impl<'a> Browser<'a> {
             self.screen.watch(&mut select);
         }
         self.stock.watch(&mut select);
-        // Timing out is as good as being woken: the loop looks at everything anyway.
+        // Timeouts need no handling: the loop checks everything anyway.
         _ = select.ready_timeout(longest);
     }
 
-    /// Takes in all that was found.
+    /// Folds everything that was found.
     fn fold(&mut self) {
         let (catalog, pacer) = (&mut *self.catalog, &mut self.pacer);
         self.stock.drain(&mut |found| {
-            // What somebody waits for is shown at once: the first runs, all of them, and curves.
+            // What the user waits for is shown at once: the first runs, the complete list, and curves.
             match &found {
                 Found::Runs(_) if !catalog.runs().is_empty() => pacer.change(),
                 Found::Time(_) | Found::Gone(_) => pacer.change(),
@@ -156,7 +156,7 @@ impl<'a> Browser<'a> {
 
     fn key(&mut self, event: KeyEvent) -> io::Result<Option<Choice>> {
         let Some(key) = key_of(event) else { return Ok(None) };
-        // Whoever goes on has read what was said.
+        // A further key means that the notice was read.
         self.notice = None;
         if let Some(prompt) = self.catalog.prompt() {
             let action = match prompt {
@@ -205,7 +205,7 @@ impl<'a> Browser<'a> {
             MouseEventKind::ScrollDown => vec![Command::Act(self.scroll(1))],
             _ => Vec::new(),
         };
-        // The gutter opens and closes rows, each click anew.
+        // Clicks in the gutter expand and collapse rows, and are not double clicks.
         let on_row = matches!(commands[..], [Command::Act(Action::SelectRow(_))]);
         for command in commands {
             if let Some(choice) = self.obey(command)? {
@@ -282,7 +282,7 @@ impl<'a> Browser<'a> {
     }
 }
 
-/// What a key means while a line is typed.
+/// The action of a key while a line is typed.
 fn typed(key: Key) -> Option<Action> {
     Some(match key {
         Key::Char(c) => Action::Type(c),
@@ -292,7 +292,7 @@ fn typed(key: Key) -> Option<Action> {
     })
 }
 
-/// What else a key means while a filter is typed, whose result is seen.
+/// The additional keys while a filter is typed, whose result is visible.
 fn beside_typing(key: Key) -> Option<Action> {
     match key {
         Key::Up => Some(Action::MoveCursor(-1)),
@@ -301,7 +301,7 @@ fn beside_typing(key: Key) -> Option<Action> {
     }
 }
 
-/// What a key answers to a question.
+/// The action of a key while a question is asked.
 fn answer(key: Key) -> Option<Action> {
     match key {
         Key::Enter | Key::Char('y' | 'Y') => Some(Action::Confirm),
@@ -310,7 +310,7 @@ fn answer(key: Key) -> Option<Action> {
     }
 }
 
-/// What a key means while the help is open.
+/// The action of a key while the help is open.
 fn in_help(key: Key) -> Option<Action> {
     match key {
         Key::Up | Key::Char('k') => Some(Action::Scroll(-1)),

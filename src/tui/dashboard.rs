@@ -1,5 +1,5 @@
-//! The loop: waits for input, events or the next frame's time, takes in all that is pending, then draws once,
-//! and only where something changed.
+//! The loop: waits for input, events or the time of the next frame, handles everything pending, then draws once, and
+//! only if something changed.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -22,12 +22,12 @@ mod orders;
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(4);
-/// Said from the order to pause until every lane has paused.
+/// Shown from the order to pause until every lane has paused.
 const PAUSING: &str = "pausing after this step";
-/// The longest wait, so that nothing that was missed stays unseen.
+/// The longest wait, in case a change was missed.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// The loop's state beside the app's.
+/// The loop's state, besides the app.
 pub(super) struct Dashboard<'a> {
     app: &'a mut App,
     source: &'a mut dyn Source,
@@ -38,7 +38,7 @@ pub(super) struct Dashboard<'a> {
     cost: Cost,
     notice: Option<(String, Instant)>,
     asks_to_quit: bool,
-    /// The open dialog that ends in an order.
+    /// The open dialog for an order.
     dialog: Option<OrderDialog>,
     end_was_folded: bool,
 }
@@ -68,7 +68,7 @@ impl<'a> Dashboard<'a> {
         }
     }
 
-    /// Goes on until the user leaves or a signal comes.
+    /// Runs until the user leaves or a signal comes.
     pub(super) fn run(&mut self, inputs: &Receiver<Input>) -> io::Result<Ending> {
         loop {
             self.fold();
@@ -85,7 +85,7 @@ impl<'a> Dashboard<'a> {
             }
             let ready = self.screen.is_ready()?;
             if ready && self.pacer.is_due(now) {
-                // For each frame, not for each key: most keys are followed by others before anything is drawn.
+                // Once per frame rather than per key: most keys are followed by others before anything is drawn.
                 views::supply(self.app, |app, needs| self.source.answer(app, needs));
                 self.draw(now)?;
             }
@@ -96,7 +96,7 @@ impl<'a> Dashboard<'a> {
     /// Sleeps until there is something to do.
     fn wait(&self, inputs: &Receiver<Input>, ready: bool) {
         let now = Instant::now();
-        // A screen that is not ready for the next frame rings when it is; events are taken in all the same.
+        // A screen that is not ready for the next frame signals when it is; events are folded meanwhile.
         let frame = if ready { self.pacer.wait(now) } else { Some(FRAME) };
         let playing = self.app.options().playback.playing.then_some(FRAME);
         let notice = self.notice.as_ref().map(|(_, until)| until.saturating_duration_since(now));
@@ -107,15 +107,15 @@ impl<'a> Dashboard<'a> {
         if !ready {
             self.screen.watch(&mut select);
         }
-        // Between two frames events pile up to be taken in together; input is taken at once.
+        // Between two frames events are collected and handled together; input is handled at once.
         if frame.is_none() && !self.source.is_ended() {
             self.source.watch(&mut select);
         }
-        // Timing out is as good as being woken: the loop looks at everything anyway.
+        // Timeouts need no handling: the loop checks everything anyway.
         _ = select.ready_timeout(longest);
     }
 
-    /// Takes in all pending events.
+    /// Folds all pending events.
     fn fold(&mut self) {
         let mut folded = self.source.drain(self.app);
         let ended = self.source.is_ended();
@@ -126,7 +126,7 @@ impl<'a> Dashboard<'a> {
             self.dialog = None;
             folded = true;
         }
-        // A run that was followed to its end may be resumed, and end again.
+        // A followed run that has ended may be resumed, and end again.
         self.end_was_folded = ended;
         if folded {
             self.pacer.change();
@@ -158,7 +158,7 @@ impl<'a> Dashboard<'a> {
             dialog: self.dialog.as_ref(),
         };
         let (app, theme) = (&*self.app, &self.theme);
-        // A view's panic, where a test of a debug build asks for one and says with which words.
+        // Panics as a view might, if a test of a debug build asks for it, with the given message.
         #[cfg(debug_assertions)]
         if let Ok(words) = std::env::var("SKIPLANE_DRAWING_PANICS") {
             panic!("{words}");
@@ -211,7 +211,7 @@ impl<'a> Dashboard<'a> {
         }
     }
 
-    /// What the user says to the question before leaving.
+    /// Handles the user's answer to the question before leaving.
     fn answer(&mut self, key: Key) -> Option<Ending> {
         match key {
             Key::Char('d' | 'D') => return Some(Ending::Detach),
@@ -225,7 +225,7 @@ impl<'a> Dashboard<'a> {
         None
     }
 
-    /// Whether the open prompt takes the key.
+    /// Whether the open prompt handles the key.
     fn prompt(&mut self, key: Key) -> bool {
         let action = match key {
             Key::Char(c) if c.is_ascii_digit() => Action::TypeGoTo(c),
@@ -263,7 +263,7 @@ impl<'a> Dashboard<'a> {
                 self.pacer.answer();
             }
             Command::Quit => return Ok(Some(Ending::Left)),
-            // Whoever trains has a question to answer first.
+            // While training, leaving first asks a question.
             Command::Browse if self.source.mode() == Mode::Live => {
                 self.notify("q leaves; then `skiplane runs`")
             }
@@ -272,7 +272,7 @@ impl<'a> Dashboard<'a> {
         Ok(None)
     }
 
-    /// Whether leaving would leave training behind.
+    /// Whether training would go on after leaving.
     fn is_training(&self) -> bool {
         self.source.mode() == Mode::Live && !self.source.is_ended()
     }

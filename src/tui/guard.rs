@@ -1,5 +1,5 @@
-//! The terminal's modes while the dashboard is shown, and their restoration: at the end, at an error, at a
-//! signal, at a panic, while the process is stopped.
+//! The terminal's modes while the dashboard is shown, and their restoration: at the end, on errors, signals and panics,
+//! and while the process is stopped.
 
 use std::backtrace::Backtrace;
 use std::io::{self, Write};
@@ -18,28 +18,28 @@ use rustix::process::{Signal, kill_current_process_group};
 use super::output::Output;
 use crate::text::printable_lines;
 
-/// What is known where nothing of the dashboard can be reached: when a thread panics.
+/// State for the panic hook, which cannot reach the dashboard.
 static HELD: Mutex<Held> = Mutex::new(Held { output: None, owner: None, keeps: false, reports: Vec::new() });
 
 struct Held {
-    /// The way to the terminal, while its modes are set.
+    /// The output to the terminal, while its modes are set.
     output: Option<Output>,
     /// The thread that draws.
     owner: Option<ThreadId>,
-    /// Whether reports are left to whoever asks for them.
+    /// Whether reports are kept for [`take_kept`].
     keeps: bool,
     /// What panics said.
     reports: Vec<String>,
 }
 
-/// The most reports that are kept for later.
+/// The most reports that are kept.
 const MOST_REPORTS: usize = 16;
 
 fn held() -> MutexGuard<'static, Held> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Holds the terminal in its modes; dropping it restores them.
+/// Keeps the terminal's modes set; dropping it restores them.
 pub(super) struct Guard(());
 
 impl Guard {
@@ -67,13 +67,13 @@ impl Drop for Guard {
             return;
         }
         for text in std::mem::take(&mut held.reports) {
-            // Standard error may be closed; there is nobody left to tell.
+            // Standard error may be closed; then nothing can be reported.
             _ = writeln!(io::stderr(), "{}", printable_lines(&text));
         }
     }
 }
 
-/// Leaves what panics say, the one of the drawing thread as well, to [`take_kept`].
+/// Keeps the reports of panics, including those of the drawing thread, for [`take_kept`].
 pub(super) fn keep_reports() {
     held().keeps = true;
 }
@@ -85,11 +85,11 @@ pub(super) fn take_kept() -> Vec<String> {
     std::mem::take(&mut held.reports)
 }
 
-/// Restores the terminal and stops the process, and with it whoever waits for it, as the terminal itself would at its
-/// key. Comes back when somebody continues them, or at once where nobody could.
+/// Restores the terminal and stops the process group, as the terminal itself would at the suspend key. Returns when
+/// they are continued, or at once if the group is orphaned.
 pub(super) fn suspend(output: &Output) -> io::Result<()> {
     output.send(&no_modes()?);
-    // A terminal that is not read is left as it is.
+    // A terminal that does not accept output is left as it is.
     let _ = output.wait();
     disable_raw_mode()?;
     Ok(kill_current_process_group(Signal::TSTP)?)
@@ -97,43 +97,43 @@ pub(super) fn suspend(output: &Output) -> io::Result<()> {
 
 /// Sets the modes again after the process was stopped and continued, when the shell has changed them.
 pub(super) fn resume(output: &Output) -> io::Result<()> {
-    // Raw mode is only set where it is thought to be off.
+    // Enabling raw mode has an effect only if it is recorded as off.
     disable_raw_mode()?;
     enable_raw_mode()?;
     output.send(&modes()?);
     Ok(())
 }
 
-/// What sets the modes.
+/// The sequences that set the modes.
 fn modes() -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     queue!(bytes, EnterAlternateScreen, EnableMouseCapture, Hide)?;
     Ok(bytes)
 }
 
-/// What takes them back.
+/// The sequences that reset them.
 fn no_modes() -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     queue!(bytes, EndSynchronizedUpdate, DisableMouseCapture, LeaveAlternateScreen, Show)?;
     Ok(bytes)
 }
 
-/// Restores the terminal; does nothing the second time. Errors are passed over: the terminal may be gone.
+/// Restores the terminal; does nothing the second time. Errors are ignored: the terminal may be gone.
 fn restore() {
     let Some(output) = held().output.take() else { return };
     output.finish(&no_modes().unwrap_or_default());
     _ = disable_raw_mode();
 }
 
-/// Unsets them on standard output, but for raw mode, for a process that can no longer do so itself.
+/// Resets the modes except raw mode on standard output, for a process that can no longer do so itself.
 pub(super) fn unset_modes() {
     let mut out = io::stdout();
     _ = out.write_all(&no_modes().unwrap_or_default());
     _ = out.flush();
 }
 
-/// A panic of the drawing thread restores the terminal before it is reported; one of another thread waits
-/// with its report until the dashboard is closed, so that it does not write into it.
+/// A panic of the drawing thread restores the terminal before it is reported; the report of another thread's panic is
+/// delayed until the dashboard is closed, so that it does not write into it.
 fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -158,7 +158,7 @@ fn install_hook() {
     });
 }
 
-/// Keeps what a panic says; of the drawing thread also where it came from.
+/// Keeps the report of a panic; for the drawing thread with a backtrace.
 fn keep_report(info: &PanicHookInfo<'_>, draws: bool) {
     let name = thread::current().name().unwrap_or("unnamed").to_owned();
     let mut report = format!("thread '{name}': {info}");

@@ -1,5 +1,5 @@
-//! What comes from outside: keys, mouse, resizes and signals, each from a thread of its own into one bounded
-//! channel, and the translation of a terminal's keys into those of the table.
+//! Input: keys, mouse, resizes and signals, read by threads into one bounded channel, and the translation of a
+//! terminal's keys into those of the key table.
 
 use std::io;
 use std::sync::Arc;
@@ -17,19 +17,19 @@ use signal_hook::iterator::{Handle, Signals};
 use crate::catalog::Edit;
 use crate::views::Key;
 
-/// The most inputs that wait to be handled; the terminal itself queues what comes beyond.
+/// The most queued inputs; the terminal itself queues more.
 const QUEUE: usize = 256;
-/// How soon the reading thread notices that it is to end.
+/// How soon the reading thread notices that it should end.
 const POLL: Duration = Duration::from_millis(150);
-/// How long the end of a thread is awaited.
+/// How long to wait for the end of a thread.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Something from outside.
+/// An input.
 #[derive(Debug)]
 pub(super) enum Input {
     /// From the terminal.
     Terminal(Event),
-    /// A signal's number; a key may stand for one.
+    /// A signal's number; some keys count as signals.
     Signal(i32),
     /// The terminal can no longer be read.
     Lost(io::Error),
@@ -46,7 +46,7 @@ pub(super) struct Inputs {
 impl Inputs {
     /// Begins to read.
     pub(super) fn start() -> io::Result<Inputs> {
-        // crossterm hears of new sizes from its first look on, which must not come after the first frame.
+        // crossterm notices resizes only after its first poll, which must not come after the first frame.
         event::poll(Duration::ZERO)?;
         let (sender, receiver) = bounded(QUEUE);
         let stop = Arc::new(AtomicBool::new(false));
@@ -76,9 +76,9 @@ impl Drop for Inputs {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
         self.signals.close();
-        // A full queue would keep the threads waiting for room.
+        // A full queue would block the threads.
         while self.receiver.try_recv().is_ok() {}
-        // Unless it hangs: a terminal that is lost just while it is read keeps crossterm reading for ever.
+        // With a time limit: a terminal that is lost while it is read keeps crossterm reading forever.
         let end = Instant::now() + PATIENCE;
         while self.threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < end {
             thread::sleep(Duration::from_millis(1));
@@ -97,10 +97,11 @@ fn read(sender: &Sender<Input>, stop: &AtomicBool) {
             Ok(Some(input)) => input,
             Err(error) => Input::Lost(error),
         };
-        // crossterm reads all that is there and gives it out key by key; the terminal then has nothing to wait for.
+        // crossterm reads everything available and returns it key by key, so the terminal may have nothing more to
+        // read.
         wait = Duration::ZERO;
         let lost = matches!(input, Input::Lost(_) | Input::Signal(SIGHUP));
-        // While the loop draws, it does not read; waiting here must not outlast its end.
+        // While the loop draws it does not receive; this thread must not outlive it.
         let mut waiting = input;
         while let Err(crossbeam_channel::SendTimeoutError::Timeout(back)) = sender.send_timeout(waiting, POLL)
         {
@@ -115,8 +116,8 @@ fn read(sender: &Sender<Input>, stop: &AtomicBool) {
     }
 }
 
-/// Waits for the terminal. crossterm must not be asked once the terminal has hung up: it would read its end
-/// again and again.
+/// Waits for the terminal. crossterm must not be polled once the terminal has hung up: it would read its end again and
+/// again.
 fn next(wait: Duration) -> io::Result<Option<Input>> {
     let input = rustix::stdio::stdin();
     let mut polled = [PollFd::new(&input, PollFlags::IN)];
@@ -127,11 +128,11 @@ fn next(wait: Duration) -> io::Result<Option<Input>> {
     if polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
         return Ok(Some(Input::Signal(SIGHUP)));
     }
-    // Also without a key: crossterm learns of a new size by a signal of its own.
+    // Also without a key: crossterm learns of resizes through its own signal handler.
     if !event::poll(Duration::ZERO)? {
         if polled[0].revents().contains(PollFlags::IN) {
-            // crossterm is told of keys once only, and forgets it where a new size came at the same moment. Setting the
-            // modes that are set has it told again.
+            // crossterm is notified of keys only once, and loses that if a resize comes at the same moment. Setting the
+            // current modes again repeats the notification.
             tcsetattr(input, OptionalActions::Now, &tcgetattr(input)?)?;
         }
         return Ok(None);
@@ -140,7 +141,7 @@ fn next(wait: Duration) -> io::Result<Option<Input>> {
     Ok(Some(if is_suspension(&event) { Input::Signal(SIGTSTP) } else { Input::Terminal(event) }))
 }
 
-/// Whether it is the key by which a terminal suspends, which it leaves to the program in raw mode.
+/// Whether it is the suspend key, which in raw mode is left to the program.
 fn is_suspension(event: &Event) -> bool {
     let Event::Key(key) = event else { return false };
     key.modifiers == KeyModifiers::CONTROL
@@ -148,7 +149,7 @@ fn is_suspension(event: &Event) -> bool {
         && key.kind != KeyEventKind::Release
 }
 
-/// What a key does to a line that is typed.
+/// The edit of a key while a line is typed.
 pub(super) fn edit_of(key: Key) -> Option<Edit> {
     Some(match key {
         Key::Backspace => Edit::Backspace,
@@ -163,7 +164,7 @@ pub(super) fn edit_of(key: Key) -> Option<Edit> {
     })
 }
 
-/// The table's key for a terminal's; none for releases and for keys that are never bound.
+/// The table's key for a terminal's; none for key releases and keys that are never bound.
 pub(super) fn key_of(event: KeyEvent) -> Option<Key> {
     if event.kind == KeyEventKind::Release {
         return None;

@@ -1,5 +1,5 @@
-//! What is written to the terminal, by a thread of its own. A terminal that nobody reads (a connection that hangs, a
-//! multiplexer that was stopped) takes nothing more; that keeps this thread waiting, and nobody else.
+//! Writes to the terminal in a separate thread. A terminal that is not read (a hanging connection, a stopped
+//! multiplexer) blocks only this thread.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -15,14 +15,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::termios::{QueueSelector, tcflush};
 
-/// How soon it is noticed that the terminal has room again, where the system doesn't tell.
+/// How soon the thread notices that the terminal accepts output again, if the system doesn't report it.
 const POLL: Duration = Duration::from_millis(100);
-/// How long the terminal may take for the last bytes.
+/// How long writing the last bytes may take.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long it may take once its queue was emptied: it is looked at within [`POLL`].
+/// How long it may take after its queue was flushed, which is noticed within [`POLL`].
 const MORE_PATIENCE: Duration = Duration::from_millis(250);
 
-/// The way to the terminal; all clones are the same one.
+/// The output to the terminal; clones share it.
 #[derive(Clone)]
 pub(super) struct Output {
     shared: Arc<Shared>,
@@ -32,13 +32,13 @@ pub(super) struct Output {
 struct Shared {
     terminal: File,
     state: Mutex<State>,
-    /// Something is to be written, or all was.
+    /// Signals that there is something to write, or that everything was written.
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// What is still to be written: at most about a frame, since nobody draws the next one before.
+    /// Bytes still to be written: at most about a frame, since the next one is drawn only after that.
     pending: VecDeque<u8>,
     /// Nothing comes after what is pending.
     closed: bool,
@@ -46,7 +46,7 @@ struct State {
 }
 
 impl Output {
-    /// The way to the terminal on standard output.
+    /// Opens the output to the terminal on standard output.
     pub(super) fn open() -> io::Result<Output> {
         let shared = Shared { terminal: open()?, state: Mutex::default(), changed: Condvar::new() };
         let shared = Arc::new(shared);
@@ -57,32 +57,32 @@ impl Output {
         Ok(Output { shared, bell })
     }
 
-    /// Has bytes written after all that is pending; doesn't wait for it.
+    /// Queues bytes; doesn't block.
     pub(super) fn send(&self, bytes: &[u8]) {
         {
             let mut state = self.shared.lock();
             state.pending.extend(bytes);
-            // What was written before is no news any more.
+            // Clears an earlier signal.
             let _ = self.bell.try_recv();
         }
         self.shared.changed.notify_all();
     }
 
-    /// Whether all was written.
+    /// Whether everything was written.
     ///
     /// # Errors
-    /// The first of what went wrong since the last time.
+    /// The last error since the previous call.
     pub(super) fn is_idle(&self) -> io::Result<bool> {
         let mut state = self.shared.lock();
         state.failed.take().map_or(Ok(state.pending.is_empty()), Err)
     }
 
-    /// Becomes ready when all was written.
+    /// Becomes ready when everything was written.
     pub(super) fn bell(&self) -> &Receiver<()> {
         &self.bell
     }
 
-    /// Waits until all was written, for [`PATIENCE`] at most.
+    /// Waits until everything was written, at most for [`PATIENCE`].
     pub(super) fn wait(&self) -> bool {
         self.wait_for(PATIENCE)
     }
@@ -93,9 +93,8 @@ impl Output {
         waited.unwrap_or_else(PoisonError::into_inner).0.pending.is_empty()
     }
 
-    /// Has these last bytes written instead of all that is pending. Where the terminal does not take them in time, what
-    /// it has not shown yet is taken back to make room for them; they are written late rather than never as long as
-    /// this process lives.
+    /// Replaces all pending bytes by these last ones. If the terminal does not accept them in time, its queue is
+    /// flushed to make room for them; failing that, they are still written later, as long as this process lives.
     pub(super) fn finish(&self, last: &[u8]) {
         {
             let mut state = self.shared.lock();
@@ -104,7 +103,7 @@ impl Output {
         }
         self.shared.changed.notify_all();
         if !self.wait_for(PATIENCE) {
-            // Where that fails, there is no room for the last bytes yet.
+            // If that fails, there is no room for the last bytes yet.
             let _ = tcflush(&self.shared.terminal, QueueSelector::OFlush);
             self.wait_for(MORE_PATIENCE);
         }
@@ -116,7 +115,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The thread's work: writes what is pending until nothing more comes.
+    /// The body of the thread: writes what is pending until nothing more comes.
     fn write(&self, bell: &Sender<()>) {
         let mut state = self.lock();
         loop {
@@ -132,7 +131,7 @@ impl Shared {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     drop(state);
                     let mut polled = [PollFd::new(&self.terminal, PollFlags::OUT)];
-                    // Whatever comes of it, the next write tells.
+                    // Errors show in the next write.
                     let _ = poll(&mut polled, Timespec::try_from(POLL).ok().as_ref());
                     state = self.lock();
                     continue;
@@ -145,15 +144,15 @@ impl Shared {
             }
             if state.pending.is_empty() {
                 self.changed.notify_all();
-                // One that rings already is enough.
+                // If it is full, a signal is pending already.
                 let _ = bell.try_send(());
             }
         }
     }
 }
 
-/// The terminal, opened anew: to be written to without waiting, which must not be set for the processes that share
-/// standard output. Where that is not allowed, standard output itself, which waits.
+/// Reopens the terminal for non-blocking writes, which must not affect other processes that share standard output. If
+/// that is not possible, standard output itself, which blocks.
 fn open() -> io::Result<File> {
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let open = |path| OpenOptions::new().write(true).custom_flags(flags).open(path).ok();

@@ -1,28 +1,28 @@
-//! When to draw, and how far playback has come. Both take the time as a number, so that they can be tested.
+//! Decides when to draw, and how far playback advances. Times are arguments, so that both can be tested.
 
 use std::time::{Duration, Instant};
 
-/// The least time between two frames that nobody asked for: enough to watch, and little to send.
+/// The least time between two frames without user input: fast enough to watch, and little to send.
 pub(super) const FRAME: Duration = Duration::from_millis(100);
 
-/// The least time before a frame that answers the user: keys that are held down repeat every 25 to 40 ms.
+/// The least time between frames that respond to the user: held keys repeat every 25 to 40 ms.
 const ANSWER: Duration = Duration::from_millis(10);
 
-/// Draws only what changed, at most once a [`FRAME`], and answers sooner.
+/// Draws only after changes, at most once per [`FRAME`], or sooner in response to the user.
 #[derive(Debug, Default)]
 pub(super) struct Pacer {
     last: Option<Instant>,
-    /// The least time since the last frame, where something changed.
+    /// The least time since the last frame, if something changed.
     changed: Option<Duration>,
 }
 
 impl Pacer {
-    /// Something that is drawn has changed.
+    /// Records that something visible has changed.
     pub(super) fn change(&mut self) {
         self.changed.get_or_insert(FRAME);
     }
 
-    /// The user changed something, and waits for it.
+    /// Records that the user changed something, and waits for it.
     pub(super) fn answer(&mut self) {
         self.changed = Some(ANSWER);
     }
@@ -39,23 +39,23 @@ impl Pacer {
         Some(due.saturating_duration_since(now))
     }
 
-    /// A frame was begun.
+    /// Records that a frame was begun.
     pub(super) fn drawn(&mut self, now: Instant) {
         self.last = Some(now);
         self.changed = None;
     }
 }
 
-/// Turns time into whole steps of playback.
+/// Converts time into whole steps of playback.
 #[derive(Debug, Default)]
 pub(super) struct Playhead {
     last: Option<Instant>,
-    /// Steps that are due but not whole yet.
+    /// The fraction of a step that is due.
     fraction: f64,
 }
 
 impl Playhead {
-    /// The steps that came due since the last call at a speed; halted, it starts over.
+    /// The steps that became due since the last call at a speed; stopping resets it.
     pub(super) fn advance(&mut self, now: Instant, steps_per_second: Option<u32>) -> u64 {
         let Some(speed) = steps_per_second else {
             *self = Playhead::default();
@@ -70,7 +70,7 @@ impl Playhead {
     }
 }
 
-/// What the screen itself costs, over all frames so far and the last one.
+/// The cost of drawing: an average over recent frames, and the last one.
 #[derive(Debug, Default)]
 pub(super) struct Cost {
     frames: u64,
@@ -79,16 +79,16 @@ pub(super) struct Cost {
 }
 
 impl Cost {
-    /// A frame took this long and wrote this much.
+    /// Records how long a frame took and how much it wrote.
     pub(super) fn frame(&mut self, elapsed: Duration, bytes: usize) {
         self.frames += 1;
-        // The average of about the last ten frames.
+        // A moving average over about ten frames.
         let share = 1.0 / (self.frames.min(10) as f64);
         self.ms += (elapsed.as_secs_f64() * 1000.0 - self.ms) * share;
         self.bytes += (bytes as f64 - self.bytes) * share;
     }
 
-    /// It in a few characters.
+    /// The cost in a few characters.
     pub(super) fn text(&self, conflated: u64) -> Option<String> {
         if self.frames == 0 {
             return None;

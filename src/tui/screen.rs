@@ -1,4 +1,4 @@
-//! What the loop draws on: a terminal, each frame within one synchronized update.
+//! The screen that the loop draws on: a terminal, with each frame in one synchronized update.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -15,34 +15,34 @@ use ratatui::layout::Rect;
 use super::guard;
 use super::output::Output;
 
-/// A place for frames.
+/// A screen for frames.
 pub(super) trait Screen {
-    /// Its size now.
+    /// Its current size.
     fn area(&self) -> io::Result<Rect>;
 
-    /// Whether all that was drawn has been taken. Until then nothing should be drawn: the next frame then shows all
-    /// that has changed in the meantime.
+    /// Whether everything drawn has been written. Until then nothing should be drawn; the next frame then shows
+    /// everything that has changed in the meantime.
     fn is_ready(&self) -> io::Result<bool> {
         Ok(true)
     }
 
-    /// Adds to a selection what becomes ready when the screen does.
+    /// Adds to a selection a channel that becomes ready when the screen does.
     fn watch<'a>(&'a self, select: &mut Select<'a>) {
         let _ = select;
     }
 
-    /// Draws a frame, without waiting until it is taken, and answers the bytes it takes.
+    /// Draws a frame, without waiting until it is written, and returns its size in bytes.
     fn paint(&mut self, render: &mut dyn FnMut(Rect, &mut Buffer)) -> io::Result<usize>;
 
-    /// Forgets what is on it, so that the next frame draws every cell.
+    /// Forgets its content, so that the next frame draws every cell.
     fn forget(&mut self);
 
-    /// Stops this process and those that share its place on the terminal, until somebody continues them.
+    /// Stops this process group until it is continued.
     fn suspend(&mut self) -> io::Result<()> {
         Ok(())
     }
 
-    /// Takes the screen back after this process was stopped and continued.
+    /// Sets up the screen again after this process was stopped and continued.
     fn resume(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -56,7 +56,7 @@ pub(super) struct TerminalScreen {
     forgotten: bool,
 }
 
-/// What a frame writes, kept until the frame is whole; shared with the backend, which does not give it back.
+/// The output of a frame, buffered until the frame is complete; shared with the backend, which gives no access to it.
 #[derive(Clone, Debug, Default)]
 struct Pending(Rc<RefCell<Vec<u8>>>);
 
@@ -72,7 +72,7 @@ impl Write for Pending {
 }
 
 impl TerminalScreen {
-    /// The screen of a terminal, of which nothing is known.
+    /// The screen of a terminal with unknown content.
     pub(super) fn new(output: Output) -> io::Result<TerminalScreen> {
         let pending = Pending::default();
         let terminal = Terminal::new(CrosstermBackend::new(pending.clone()))?;

@@ -1,4 +1,4 @@
-//! Where the loop's events come from.
+//! The source of the loop's events.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,25 +14,26 @@ use crate::session::control;
 use crate::session::presence::Presence;
 use crate::views::Mode;
 
-/// A stream of events that the loop can wait for beside the user's input.
+/// A stream of events that the loop can wait for, along with the user's input.
 pub trait Source {
-    /// What kind of run it is.
+    /// The kind of run.
     fn mode(&self) -> Mode;
 
-    /// Adds to a selection what becomes ready when there is something to drain.
+    /// Adds to a selection a channel that becomes ready when there is something to drain.
     fn watch<'a>(&'a self, select: &mut Select<'a>) {
         let _ = select;
     }
 
-    /// How often to drain a source that nothing can be watched of.
+    /// How often to drain a source that has no channel to wait for.
     fn poll_every(&self) -> Option<Duration> {
         None
     }
 
-    /// Folds all that is pending, in order, without waiting; whether there was anything.
+    /// Folds everything pending, in order, without blocking. Returns whether there was anything.
     fn drain(&mut self, app: &mut App) -> bool;
 
-    /// Looks up what a state needs, as far as that can be done at once; whether anything on screen may have changed.
+    /// Looks up what a state needs, as far as possible without waiting. Returns whether anything on screen may have
+    /// changed.
     fn answer(&mut self, app: &mut App, needs: &[Need]) -> bool {
         let _ = (app, needs);
         false
@@ -41,10 +42,10 @@ pub trait Source {
     /// Whether no more events will come.
     fn is_ended(&self) -> bool;
 
-    /// Passes an order on.
+    /// Sends an order to the run.
     ///
     /// # Errors
-    /// Says why the run does not take it.
+    /// Why the run does not take it.
     fn order(&mut self, order: &LaneOrder) -> Result<(), String> {
         let _ = order;
         Err("no training to give orders to".to_owned())
@@ -55,13 +56,13 @@ pub trait Source {
         None
     }
 
-    /// How many events were left out or merged because the screen could not keep up.
+    /// The number of events that were dropped or merged because the screen could not keep up.
     fn conflated(&self) -> u64 {
         0
     }
 }
 
-/// Runs that are over, whose events were folded before the dashboard opened.
+/// Saved runs, whose events were folded before the dashboard opened.
 #[derive(Debug, Default)]
 pub struct Saved {
     library: Library,
@@ -92,12 +93,12 @@ impl Source for Saved {
     }
 }
 
-/// How often the logs of a followed run are read on, whether there was a hint of more or not ...
+/// How often the logs of a followed run are polled, even without a hint of changes ...
 const FOLLOW: Duration = Duration::from_millis(50);
-/// ... and once the run is over, since it may be resumed.
+/// ... and after the run has ended, since it may be resumed.
 const REVISIT: Duration = Duration::from_secs(1);
 
-/// A run that another process writes.
+/// A run that another process trains.
 #[derive(Debug)]
 pub struct Followed {
     replay: Replay,
@@ -105,20 +106,20 @@ pub struct Followed {
     folder: PathBuf,
     changes: Changes,
     presence: Presence,
-    /// Whether the process that writes is there no more, and all that it wrote was read.
+    /// Whether the training process is gone, and all that it wrote was read.
     gone: bool,
     problem: Option<String>,
     broken: bool,
 }
 
 impl Followed {
-    /// Follows the run in a folder by a replay from where it has been read to; its logs are in the library.
+    /// Follows the run in a folder from the current position of a replay; its logs are in the library.
     pub fn new(replay: Replay, library: Library, folder: PathBuf) -> Followed {
         let (changes, presence) = (Changes::watch(&folder), Presence::new(folder.clone()));
         Followed { replay, library, folder, changes, presence, gone: false, problem: None, broken: false }
     }
 
-    /// Folds what was written since the last time; whether there was anything.
+    /// Folds what was written since the last call. Returns whether there was anything.
     fn read_on(&mut self, app: &mut App) -> bool {
         let mut news = false;
         while !self.broken {
@@ -130,7 +131,7 @@ impl Followed {
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    // A log that cannot be read on ends what is shown, not the dashboard.
+                    // An unreadable log ends following, but not the dashboard.
                     self.broken = true;
                     self.problem = Some(error.to_string());
                 }
@@ -155,10 +156,10 @@ impl Source for Followed {
 
     fn drain(&mut self, app: &mut App) -> bool {
         let _ = self.changes.bell().try_recv();
-        // First, because what it wrote before it was gone is still to be read.
+        // Checked first, so that everything it wrote before is read afterwards.
         let gone = !self.presence.lives(Instant::now());
         let news = self.read_on(app);
-        // What comes from a process that was gone is of one that goes on with the run.
+        // New events after that are from another process that has resumed the run.
         let gone = gone && !news;
         if gone && !self.gone && !self.is_ended() {
             self.problem = Some("process gone; `skiplane train --resume` goes on".to_owned());

@@ -1,4 +1,4 @@
-//! Where the browser's runs come from, and what can be done to them.
+//! The source of the browser's runs, and what can be done to them.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -10,31 +10,31 @@ use crate::session::listing::{Found, Listing};
 
 /// A folder of runs, for the browser.
 pub trait Stock {
-    /// Adds to a selection what becomes ready when there is something to drain.
+    /// Adds to a selection a channel that becomes ready when there is something to drain.
     fn watch<'a>(&'a self, select: &mut Select<'a>);
 
-    /// Hands over all that was found, without waiting.
+    /// Delivers everything that was found, without blocking.
     fn drain(&mut self, fold: &mut dyn FnMut(Found));
 
-    /// Asks for the curves of runs; false where that is not possible now.
+    /// Requests the curves of runs; false if that is not possible now.
     fn want_curves(&mut self, ids: Vec<String>) -> bool;
 
-    /// Writes the notes of a run, and gives it as it is then.
+    /// Writes the notes of a run, and returns its new state.
     ///
     /// # Errors
-    /// Says why they could not be written.
+    /// Why they could not be written.
     fn write(&mut self, id: &str, notes: &Notes) -> Result<Option<Listed>, String>;
 
     /// Moves a run to the trash.
     ///
     /// # Errors
-    /// Says why it could not be moved.
+    /// Why it could not be moved.
     fn discard(&mut self, id: &str) -> Result<Discarded, String>;
 
-    /// Takes a run out of the trash, and gives it as it is then.
+    /// Restores a run from the trash, and returns its state.
     ///
     /// # Errors
-    /// Says why it could not be moved.
+    /// Why it could not be moved.
     fn restore(&mut self, run: &Discarded) -> Result<Option<Listed>, String>;
 }
 

@@ -1,4 +1,4 @@
-//! Two clicks that follow each other closely on one row.
+//! Detects double clicks on a row.
 
 use std::time::{Duration, Instant};
 
@@ -14,14 +14,14 @@ pub(super) struct Clicks {
 }
 
 impl Clicks {
-    /// Takes in a click on a row, or beside all; whether it is the second of two.
+    /// Registers a click on a row, or outside all rows; returns whether it is the second of a double click.
     pub(super) fn take(&mut self, row: Option<&RowKey>, now: Instant) -> bool {
         let is_second = self
             .last
             .take()
             .is_some_and(|(before, at)| row == Some(&before) && now.saturating_duration_since(at) <= LONGEST);
         if !is_second {
-            // The third of three is the first of the next two.
+            // The third of three may start the next double click.
             self.last = row.map(|row| (row.clone(), now));
         }
         is_second
@@ -32,7 +32,7 @@ impl Clicks {
 mod tests {
     use super::*;
 
-    /// Which of some clicks, each on a row (0: beside all) at a millisecond, are the second of two.
+    /// Which of some clicks, each on a row (0: outside all rows) at a millisecond, complete double clicks.
     fn seconds(clicks: &[(u64, u64)]) -> Vec<bool> {
         let (mut taken, start) = (Clicks::default(), Instant::now());
         let take = |(row, at): &(u64, u64)| {

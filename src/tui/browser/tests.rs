@@ -1,4 +1,4 @@
-//! The loop against a screen and a stock in memory: keys in, frames out.
+//! Tests of the loop with a screen and a stock in memory: keys in, frames out.
 
 use crossbeam_channel::{bounded, unbounded};
 use crossterm::event::{KeyCode, KeyModifiers};
@@ -26,7 +26,7 @@ impl Screen for Memory {
     fn forget(&mut self) {}
 }
 
-/// A stock that remembers what was done to it.
+/// A stock that records what was done to it.
 struct Remembering {
     found: Receiver<Found>,
     done: Vec<String>,
@@ -84,7 +84,7 @@ struct Outcome {
     text: String,
 }
 
-/// The specimens under the inputs, then a frame's time, then `q`.
+/// Runs the specimens with these inputs, then waits for a frame, then presses `q`.
 fn browse(inputs: Vec<Input>) -> Outcome {
     let mut catalog = Catalog::new();
     let (found, receiver) = unbounded();
@@ -98,7 +98,7 @@ fn browse(inputs: Vec<Input>) -> Outcome {
     inputs.into_iter().for_each(|input| sender.send(input).unwrap());
     let user = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(200));
-        // Whatever is open is closed first.
+        // Anything open is closed first.
         keys("\x1b\x1bq").into_iter().for_each(|input| drop(sender.send(input)));
         sender
     });
@@ -181,7 +181,7 @@ fn two_clicks_on_a_run_open_it_whatever_is_marked() {
 
 #[test]
 fn a_click_selects_a_row_and_a_heading_orders() {
-    // Title, filter and headings stand above the first row.
+    // Title, filter and headings are above the first row.
     let outcome = browse(vec![click(20, 5), mouse(MouseEventKind::ScrollDown, 20, 5)]);
     assert_eq!(outcome.catalog.cursor(), 3);
     let outcome = browse(vec![click(6, 2)]);

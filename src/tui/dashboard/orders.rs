@@ -1,4 +1,4 @@
-//! Keys that give orders: at once, after a question, or with a line that is typed.
+//! Keys that give orders: directly, after a question, or with a typed line.
 
 use super::{Dashboard, PAUSING};
 use crate::app::{Action, LaneState};
@@ -10,7 +10,7 @@ use crate::views::{Key, Mode, OrderDialog, Typed, Typing};
 const LONGEST_LINE: usize = Note::MOST_BYTES;
 
 impl Dashboard<'_> {
-    /// Passes an order on, and says so.
+    /// Sends an order, and shows a notice.
     pub(super) fn order(&mut self, order: impl Into<LaneOrder>, taken: &str) {
         match self.source.order(&order.into()) {
             Ok(()) => self.notify(taken),
@@ -18,7 +18,7 @@ impl Dashboard<'_> {
         }
     }
 
-    /// As long as it goes on, the training pauses; in review, the playback.
+    /// Pauses or resumes the training; in review, the playback.
     pub(super) fn pause(&mut self) {
         if !self.takes_orders() {
             return self.act(Action::TogglePlayback);
@@ -36,7 +36,7 @@ impl Dashboard<'_> {
         self.order(Order::Step(std::num::NonZeroU64::MIN), taken);
     }
 
-    /// Opens a line to be typed, where there is somebody to take what it makes.
+    /// Opens a line for typing an order, if orders are taken.
     pub(super) fn open_typing(&mut self, what: Typed) {
         if self.can_order() {
             self.dialog = Some(OrderDialog::Typing(Typing::new(what)));
@@ -44,7 +44,7 @@ impl Dashboard<'_> {
         }
     }
 
-    /// Asks whether the selected lane is to be stopped.
+    /// Asks whether to stop the selected lane.
     pub(super) fn ask_to_stop_lane(&mut self) {
         let Some(lane) = self.app.lane(self.app.selected_lane()) else { return };
         let (name, is_over) = (lane.name().to_owned(), lane.state().is_over());
@@ -58,7 +58,7 @@ impl Dashboard<'_> {
         self.pacer.answer();
     }
 
-    /// What a key means while a dialog is open.
+    /// Handles a key while a dialog is open.
     pub(super) fn in_dialog(&mut self, mut dialog: OrderDialog, key: Key) {
         self.pacer.answer();
         let closes = match (&mut dialog, key) {
@@ -110,12 +110,12 @@ impl Dashboard<'_> {
         }
     }
 
-    /// Whether there is training that takes orders.
+    /// Whether there is a training run that takes orders.
     fn takes_orders(&self) -> bool {
         self.source.mode() != Mode::Saved && !self.source.is_ended()
     }
 
-    /// As [`Dashboard::takes_orders`]; where it is not so, the user is told.
+    /// As [`Dashboard::takes_orders`]; if not, tells the user.
     fn can_order(&mut self) -> bool {
         let can = self.takes_orders();
         if !can {
@@ -124,7 +124,7 @@ impl Dashboard<'_> {
         can
     }
 
-    /// Whether every lane that is not over waits for an order.
+    /// Whether every lane that has not ended is paused.
     pub(super) fn is_paused(&self) -> bool {
         let paused = |state: &LaneState| *state == LaneState::Paused || state.is_over();
         self.app.lanes().iter().all(|lane| paused(lane.state()))

@@ -1,4 +1,4 @@
-//! The loop against a screen in memory: keys in, frames out.
+//! Tests of the loop with a screen in memory: keys in, frames out.
 
 use std::io;
 
@@ -104,7 +104,7 @@ fn theme() -> Theme {
     Theme::new(Colors::None, Background::Dark, Characters::Ascii)
 }
 
-/// Runs saved specimens under the inputs, at the end of which stands `q`.
+/// Runs saved specimens with these inputs, followed by `q`.
 fn review(inputs: Vec<Input>) -> (App, Ending, Memory) {
     let mut app = specimen::plain_beside_residual();
     let mut screen = Memory::new(120, 40);
