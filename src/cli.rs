@@ -1,4 +1,4 @@
-//! The command line: one file a command, its arguments beside what it does. Errors go to standard error,
+//! The command line: one file per command, with its arguments and its implementation. Errors go to standard error,
 //! results to standard output; exit status 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted.
 
 use std::env;
@@ -98,7 +98,7 @@ impl RunsFolder {
     }
 }
 
-/// Does what the command line says; the exit status tells how it ended.
+/// Runs the command line; returns the exit status.
 pub fn main() -> ExitCode {
     panics::tell_safely();
     let command_line = match CommandLine::try_parse() {
@@ -106,7 +106,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version are errors to clap, and go to standard output.
             let status = if error.use_stderr() { 2 } else { 0 };
-            // What a message quotes may be the name of a file.
+            // A message may quote the name of a file.
             let is_plain = env::args_os().all(|word| is_printable(&word.to_string_lossy()));
             let _ = if is_plain { error.print() } else { tell(&mut io::stderr(), &error.to_string()) };
             return ExitCode::from(status);
@@ -126,7 +126,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Failure> {
-    // Dashboard and browser want standard output for itself.
+    // Dashboard and browser need standard output for themselves.
     match command {
         Command::Train(args) => train::run(&args),
         Command::Attach(args) => attach::run(&args),
@@ -150,7 +150,7 @@ fn print(command: Command) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-/// Tells of what was passed over while a run was read, on standard error.
+/// Reports what was skipped while reading a run, on standard error.
 fn warn(message: &str) {
     let _ = tell(&mut io::stderr(), &format!("warning: {message}"));
 }
@@ -160,7 +160,7 @@ fn write_json(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", escaped_json(&serde_json::to_string_pretty(value)?))
 }
 
-/// Prints what may quote a file, a log or a socket, and ends it with a new line.
+/// Prints text that may quote a file, a log or a socket, followed by a newline.
 fn tell(out: &mut dyn Write, text: &str) -> io::Result<()> {
     writeln!(out, "{}", printable_lines(text.trim_end()))
 }

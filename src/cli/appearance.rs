@@ -1,4 +1,4 @@
-//! What the user says of colours and characters; what is not said is found out from the terminal.
+//! The user's choice of colours and characters; what is not given is detected from the terminal.
 
 use clap::{Args, ValueEnum};
 
@@ -42,7 +42,7 @@ enum BackgroundArg {
 }
 
 impl AppearanceArgs {
-    /// The colours that were asked for.
+    /// The requested colours.
     pub(super) fn colors(self) -> Option<Colors> {
         self.colors.map(|colors| match colors {
             ColorsArg::None => Colors::None,
@@ -52,7 +52,7 @@ impl AppearanceArgs {
         })
     }
 
-    /// The background that was asked for.
+    /// The requested background.
     pub(super) fn background(self) -> Option<Background> {
         self.background.map(|background| match background {
             BackgroundArg::Dark => Background::Dark,
@@ -60,7 +60,7 @@ impl AppearanceArgs {
         })
     }
 
-    /// The characters that were asked for.
+    /// The requested characters.
     pub(super) fn characters(self) -> Option<Characters> {
         self.ascii.then_some(Characters::Ascii)
     }

@@ -1,4 +1,4 @@
-//! `skiplane attach`: follows a run that another process writes.
+//! `skiplane attach`: follows a run that another process trains.
 
 use clap::Args;
 

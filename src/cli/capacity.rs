@@ -1,4 +1,4 @@
-//! Whether what an experiment asks for fits into the memory that there is, told before any of it is taken.
+//! Checks that an experiment fits into the available memory, before any of it is allocated.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use super::table::bytes;
 use crate::datasets;
 use crate::experiment::Checked;
 
-/// Checks the images of a data set that is yet to be generated.
+/// Checks the images of a data set before they are generated.
 pub(super) fn check_images(checked: &Checked) -> Result<(), Failure> {
     let data = &checked.experiment.data;
     let key = if data.train_images >= data.test_images { "data.train_images" } else { "data.test_images" };
@@ -16,7 +16,7 @@ pub(super) fn check_images(checked: &Checked) -> Result<(), Failure> {
     refuse(checked, key, "the images", "fewer images", needed, available())
 }
 
-/// Checks a whole run, once its images are in memory.
+/// Checks a whole run, with its images already in memory.
 pub(super) fn check_run(checked: &Checked, run: &RunMemory) -> Result<(), Failure> {
     let lanes = run.lanes.iter().sum::<u64>();
     let (key, remedy) = if run.histories > lanes {
@@ -35,7 +35,7 @@ fn refuse(
     needed: u64,
     available: Option<u64>,
 ) -> Result<(), Failure> {
-    // Where the system does not tell, nothing but what no machine has is refused.
+    // If the system doesn't say, only what no machine has is refused.
     let available = available.unwrap_or(i64::MAX as u64);
     if needed <= available {
         return Ok(());
@@ -48,14 +48,14 @@ fn refuse(
     )))
 }
 
-/// The memory that can be taken without harm, as Linux tells it: of the machine, or what is left of the process's control
-/// group where that is less.
+/// The memory that is available according to Linux: that of the machine, or what is left in the process's control group
+/// if that is less.
 fn available() -> Option<u64> {
     let machine = of_machine(&fs::read_to_string("/proc/meminfo").ok()?)?;
     Some(of_group().map_or(machine, |group| group.min(machine)))
 }
 
-/// Of the text of `/proc/meminfo`.
+/// The memory of the machine, from the text of `/proc/meminfo`.
 fn of_machine(text: &str) -> Option<u64> {
     let kib = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -64,7 +64,7 @@ fn of_machine(text: &str) -> Option<u64> {
     kib("MemAvailable:").map(|memory| (memory + kib("SwapFree:").unwrap_or(0)) << 10)
 }
 
-/// What the limit of a control group (version 2) leaves, pages of files left out, since they are given back.
+/// What the limit of a control group (version 2) leaves, not counting pages of files, which can be reclaimed.
 fn of_group() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
@@ -101,7 +101,7 @@ mod tests {
             "--set training.batch=64: training.batch: expected at most the 3.0 GiB of memory that are available, \
              found that the lanes need 3.0 GiB; ask for a smaller batch"
         );
-        // Nobody tells, yet no machine has it.
+        // The available memory is unknown, but no machine has this much.
         assert_eq!(refused(1 << 40, None), None);
         assert!(refused(u64::MAX, None).is_some());
     }

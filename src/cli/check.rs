@@ -1,4 +1,4 @@
-//! `skiplane check`: validates an experiment and tells what it costs.
+//! `skiplane check`: validates an experiment and prints what it costs.
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -18,7 +18,8 @@ use memory::RunMemory;
 
 pub(super) mod memory;
 
-/// A training step costs about this many forward passes: forward, gradients of the inputs and of the weights.
+/// A training step costs about this many forward passes: the forward pass, gradients of the inputs, and gradients of
+/// the weights.
 const PASSES: u64 = 3;
 
 /// Validates an experiment; prints it as resolved, with parameters, cost of a step and memory for each lane.
@@ -66,7 +67,7 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> 
     Ok(())
 }
 
-/// The network of each lane, or the place of the lane that this build does not hold.
+/// The network of each lane, or the place of the lane that this build does not support.
 pub(super) fn topologies(
     checked: &Checked,
     shape: crate::units::ImageShape,
@@ -85,7 +86,7 @@ pub(super) fn topologies(
     Ok(topologies)
 }
 
-/// Checks that every pattern of layers matches a layer of some lane, and that something is recorded of every lane.
+/// Checks that every pattern matches a layer of some lane, and that at least one layer of every lane is recorded.
 fn check_patterns(checked: &Checked, topologies: &[Topology]) -> Result<(), Failure> {
     let recording = &checked.experiment.statistics;
     for (index, pattern) in recording.layers.iter().enumerate() {
@@ -112,7 +113,7 @@ fn check_patterns(checked: &Checked, topologies: &[Topology]) -> Result<(), Fail
     Ok(())
 }
 
-/// The first names of layers, and the last.
+/// The first names of layers, and the last one.
 fn some_names(topology: &Topology) -> String {
     let names: Vec<String> = topology.layers.iter().map(|layer| format!("`{}`", layer.name)).collect();
     match names.as_slice() {

@@ -82,7 +82,7 @@ fn name_of(word: Word) -> String {
     word.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-/// The order that the words on the command line make.
+/// The order given by the arguments.
 fn order_of(word: Word, values: &[OsString]) -> Result<Order, String> {
     let text = values.join(" ".as_ref());
     let text = text.to_str().ok_or("expected text in UTF-8")?;
@@ -106,7 +106,7 @@ fn order_of(word: Word, values: &[OsString]) -> Result<Order, String> {
     }
 }
 
-/// What the run does now, in words.
+/// What the run does next, in words.
 fn what(order: &Order) -> String {
     match order {
         Order::Pause => "pauses after this step".to_owned(),

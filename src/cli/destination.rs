@@ -1,5 +1,5 @@
-//! Where a command writes what it makes: standard output, or the file that the user names. A regular file is replaced
-//! as a whole; a device, a pipe and what standard output goes to are written to as they are; a link is followed.
+//! Where a command writes its output: standard output, or the file that the user names. A regular file is replaced
+//! atomically; devices, pipes and the target of standard output are written to directly; links are followed.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -15,17 +15,17 @@ use crate::runlog::RunFolder;
 /// Links followed before giving up, as the system does.
 const MOST_LINKS: usize = 40;
 
-/// What a named path leads to.
+/// What a given path leads to.
 enum Target {
-    /// What standard output goes to already.
+    /// The target of standard output.
     Output,
-    /// Something that takes bytes and cannot be replaced.
+    /// Something that is written to and cannot be replaced.
     Stream(File),
-    /// The place of a whole file, and what is known of the one that it replaces.
+    /// The path of a regular file, and the metadata of an existing one.
     File(PathBuf, Option<Metadata>),
 }
 
-/// Has `fill` write to the file that the user names, else to `out`. What `runs` hold is never written over.
+/// Lets `fill` write to the file that the user names, else to `out`. Files of `runs` are never overwritten.
 pub(super) fn write(
     path: Option<&Path>,
     runs: &[PathBuf],
@@ -56,12 +56,12 @@ pub(super) fn write(
     }
 }
 
-/// Where the links lead that a path is. What does not exist yet may be led to, too.
+/// Resolves a path that may be a link. The target need not exist.
 fn follow(path: &Path) -> io::Result<PathBuf> {
     let mut place = path.to_owned();
     for _ in 0..MOST_LINKS {
         match fs::symlink_metadata(&place) {
-            // A file that a process holds open is no name, though it reads like a link to one.
+            // An open file of a process is not a name, although it reads like a link to one.
             Ok(found) if found.is_symlink() && !in_process(&place) => {
                 place = folder_of(&place).join(fs::read_link(&place)?);
             }
@@ -72,7 +72,7 @@ fn follow(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::from(rustix::io::Errno::LOOP))
 }
 
-/// Whether a path names what a process has open: `/dev/fd/3`, `/proc/self/fd/3`.
+/// Whether a path is an open file of a process: `/dev/fd/3`, `/proc/self/fd/3`.
 fn in_process(path: &Path) -> bool {
     fs::canonicalize(folder_of(path))
         .is_ok_and(|folder| folder.starts_with("/proc") || folder == Path::new("/dev/fd"))
@@ -82,7 +82,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Whether a place is in a run's folder, or a file of it by another name.
+/// Whether a path is in a run's folder, or is another name of a file in it.
 fn holds(run: &Path, place: &Path) -> bool {
     let [run, folder] = [run, folder_of(place)].map(fs::canonicalize);
     let Ok(run) = run else { return false };
@@ -101,7 +101,7 @@ fn is_same(a: &Metadata, b: &Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
-/// Opens what stands at the place, without changing it yet; a pipe waits for its reader.
+/// Opens what is at the path, without changing it yet; a pipe blocks until it has a reader.
 fn target(place: PathBuf) -> io::Result<Target> {
     let file = match OpenOptions::new().write(true).open(&place) {
         Ok(file) => file,
@@ -117,7 +117,7 @@ fn target(place: PathBuf) -> io::Result<Target> {
     if !found.is_file() {
         return Ok(Target::Stream(file));
     }
-    // Another user's file would become this user's, and one that a process has open would be another file.
+    // Replacing would make another user's file this user's, and would not affect an open file of a process.
     let is_replaceable = found.uid() == geteuid().as_raw() && !in_process(&place);
     if is_replaceable && access(folder_of(&place), Access::WRITE_OK).is_ok() {
         return Ok(Target::File(place, Some(found)));
@@ -126,7 +126,7 @@ fn target(place: PathBuf) -> io::Result<Target> {
     Ok(Target::Stream(file))
 }
 
-/// Writes beside the place and moves that there when it is whole, so that no half file is ever found.
+/// Writes a temporary file and renames it when complete, so that no partial file is ever found.
 fn replace(
     place: &Path,
     before: Option<&Metadata>,
@@ -136,7 +136,7 @@ fn replace(
     let mut builder = tempfile::Builder::new();
     builder.prefix(".skiplane-");
     if before.is_none() {
-        // A temporary file is its owner's alone; a new one is what the user's mask leaves of reading and writing.
+        // A temporary file is private; a new file gets the usual permissions, subject to the umask.
         builder.permissions(Permissions::from_mode(0o666));
     }
     let mut out = BufWriter::new(builder.tempfile_in(folder_of(place)).map_err(&failed)?);

@@ -1,6 +1,6 @@
-//! Training that outlives its terminal. What the user starts is a waiting process; training and dashboard are its child,
-//! on the same terminal. When the child leaves the terminal it says so through a pipe, and the waiting one gives the
-//! shell its prompt back, while the child goes on with all its threads as they are.
+//! Training that outlives its terminal. What the user starts is a waiting process; training and dashboard are its
+//! child, on the same terminal. When the child leaves the terminal it reports that through a pipe, and the waiting
+//! process ends, so that the shell shows its prompt, while the child goes on with all its threads.
 
 use std::env;
 use std::fs::{File, OpenOptions};
@@ -21,11 +21,11 @@ use signal_hook::iterator::Signals;
 use crate::runlog::RunFolder;
 use crate::tui;
 
-/// The variable by which the child knows the number of its end of the pipe.
+/// The environment variable with the number of the child's end of the pipe.
 const PIPE: &str = "SKIPLANE_WAITING_PIPE";
 /// Where the lines of a run without a terminal go, in its folder.
 pub(super) const OUTPUT: &str = "output.log";
-/// The longest run id that is believed.
+/// The longest run id that is accepted.
 const MOST_BYTES: u64 = 4096;
 
 /// How the child left the waiting process.
@@ -39,11 +39,11 @@ pub(super) enum Parting {
 }
 
 /// Starts this program once more, with the same arguments, and waits until the child ends or leaves the terminal.
-/// Signals are passed on to it. Where one ends it, the terminal is put back as it was.
+/// Signals are forwarded to it. If one ends it, the terminal's modes are restored.
 pub(super) fn start_and_wait() -> io::Result<Parting> {
     let modes = tui::Modes::note();
     let (told, teller) = io::pipe()?;
-    // The child is to have this end, and by then nothing else is started that could have it, too.
+    // The child inherits this end; nothing else is started that could inherit it, too.
     rustix::io::fcntl_setfd(&teller, FdFlags::empty())?;
     let signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
     let mut command = Command::new(env::current_exe()?);
@@ -52,26 +52,26 @@ pub(super) fn start_and_wait() -> io::Result<Parting> {
     drop(teller);
     pass_on(signals, &child)?;
     let mut line = String::new();
-    // Nothing is told where the child ends before it leaves the terminal.
+    // Nothing is written if the child ends without leaving the terminal.
     BufReader::new(told.take(MOST_BYTES)).read_line(&mut line)?;
     if let Some(id) = line.strip_suffix('\n') {
         return Ok(Parting::Detached(id.to_owned()));
     }
     let status = child.wait()?;
     if let Some(signal) = status.signal() {
-        // It had no time to do that itself.
+        // It could not do that itself.
         modes.put_back();
         return Ok(Parting::Killed(signal));
     }
     Ok(Parting::Ended(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
-/// Passes signals on to the child as long as this process lives.
+/// Forwards signals to the child as long as this process runs.
 fn pass_on(mut signals: Signals, child: &Child) -> io::Result<()> {
     let Some(child) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return Ok(()) };
     let body = move || {
         for signal in signals.forever() {
-            // It is not waited for before this thread ends with the process, so the id is still its own.
+            // The child is not waited for while this thread runs, so its id is not reused.
             if let Some(signal) = Signal::from_named_raw(signal) {
                 let _ = kill_process(child, signal);
             }
@@ -84,22 +84,22 @@ fn pass_on(mut signals: Signals, child: &Child) -> io::Result<()> {
 pub(super) struct Waiting(File);
 
 impl Waiting {
-    /// The one that started this process; none where it was started by hand.
+    /// The process that started this one; none if the user started it directly.
     pub(super) fn find() -> Option<Waiting> {
         let number: u32 = env::var(PIPE).ok()?.parse().ok()?;
         let pipe = OpenOptions::new().write(true).open(format!("/dev/fd/{number}")).ok()?;
         pipe.metadata().ok()?.file_type().is_fifo().then_some(Waiting(pipe))
     }
 
-    /// Lets it go.
+    /// Lets it end.
     fn release(mut self, run: &str) {
-        // Where it was killed nobody waits.
+        // Fails if it was killed, which is fine.
         let _ = self.0.write_all(format!("{run}\n").as_bytes());
     }
 }
 
-/// Lets no write to the terminal wait until there is room: what there is no room for is lost. The terminal is opened anew,
-/// since this is not meant for the processes that share it.
+/// Makes writes to the terminal non-blocking: what there is no room for is lost. The terminal is reopened, so that
+/// other processes sharing it are not affected.
 pub(super) fn never_wait_for_terminal() -> io::Result<()> {
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let open = |path| OpenOptions::new().write(true).custom_flags(flags).open(path);
@@ -112,19 +112,19 @@ pub(super) fn never_wait_for_terminal() -> io::Result<()> {
     Ok(())
 }
 
-/// Leaves the terminal for good: what is written to standard output and error from here on goes to the run's
-/// `output.log`, no hang-up of the terminal reaches this process, and nothing keeps the terminal open.
+/// Leaves the terminal for good: standard output and error go to the run's `output.log` from here on, no hang-up of the
+/// terminal reaches this process, and nothing keeps the terminal open.
 pub(super) fn leave_terminal(folder: &RunFolder, waiting: Option<Waiting>) -> io::Result<()> {
     let path = folder.reach().join(OUTPUT);
     let no_link = OFlags::NOFOLLOW.bits().cast_signed();
     let output = OpenOptions::new().append(true).create(true).custom_flags(no_link).open(path);
-    // Where it cannot be written, what the run tells is lost, which is no reason to keep the terminal.
+    // If it cannot be written, the output is lost, which is no reason to stay on the terminal.
     let nowhere = File::options().read(true).write(true).open("/dev/null")?;
     let output = output.or_else(|_| nowhere.try_clone())?;
-    // Refused only where this process leads its group, because nobody waits for it.
+    // Fails only if this process leads its group, because no process waits for it.
     let _ = setsid();
     dup2_stdin(&nowhere)?;
-    // What a terminal that is gone didn't take is no line of the run.
+    // Output that a lost terminal did not accept does not belong in the log.
     dup2_stdout(&nowhere)?;
     io::stdout().flush()?;
     dup2_stdout(&output)?;

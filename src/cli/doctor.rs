@@ -1,4 +1,4 @@
-//! `skiplane doctor`: what this terminal and machine can do, and where things are kept.
+//! `skiplane doctor`: reports what this terminal and machine can do, and where runs are kept.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -78,7 +78,7 @@ fn colours() -> String {
     }
 }
 
-/// What the locale says: the first of the variables that is set decides, as in the C library.
+/// The locale: the first of the variables that is set decides, as in the C library.
 fn unicode() -> String {
     let set = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| {
         let value = env::var(name).ok().filter(|value| !value.is_empty())?;

@@ -1,4 +1,4 @@
-//! `skiplane export`: a run as one long table, a row for each value, for spreadsheets and data frames.
+//! `skiplane export`: exports a run as one long table, a row for each value, for spreadsheets and data frames.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub(super) fn run(args: &ExportArgs, out: &mut dyn Write) -> Result<(), Failure>
     destination::write(args.out.as_deref(), runs, out, |out| export(replay, args.format, out))
 }
 
-/// What a log holds twice; nothing where there is no log.
+/// The superseded records of a log; none if there is no log.
 fn superseded(log: &Path) -> Result<Superseded, RunLogError> {
     match Superseded::find(log) {
         Err(RunLogError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
@@ -69,7 +69,7 @@ fn export(mut replay: Replay, format: Format, out: &mut dyn Write) -> Result<(),
     let labels: Vec<(String, String)> =
         replay.lanes().iter().map(|lane| (lane.run.clone(), lane.name.clone())).collect();
     let mut rows = RowWriter::new(format, labels, out)?;
-    // What a lane that was resumed made again would stand in the table twice.
+    // Otherwise, steps that a resumed lane repeated would be in the table twice.
     let superseded =
         replay.lanes().iter().map(|lane| superseded(&lane.log)).collect::<Result<Vec<_>, _>>()?;
     while let Some(replayed) = replay.next_event()? {

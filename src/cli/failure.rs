@@ -1,4 +1,4 @@
-//! How a command ends when it does not succeed, and the exit status that tells it.
+//! How a command ends when it does not succeed, and its exit status.
 
 use std::io;
 use std::process::ExitCode;
@@ -17,18 +17,18 @@ pub(super) enum Failure {
     Input(anyhow::Error),
     /// It could not be done: status 1.
     Failed(anyhow::Error),
-    /// Another process that did it has told why, and ended with this status.
+    /// The child process has reported the error, and ended with this status.
     Told(u8),
-    /// A signal of this number ended the process that trained: status 128 and that number, as a shell has it.
+    /// This signal ended the process that trained: status 128 plus its number, as in a shell.
     Killed(i32),
     /// A signal or the user ended it: status 130.
     Interrupted,
-    /// Whoever read the output stopped reading, which is no error.
+    /// The reader of the output closed the pipe, which is not an error.
     OutputClosed,
 }
 
 impl Failure {
-    /// What to tell the user.
+    /// The message for the user.
     pub(super) fn message(&self) -> Option<String> {
         match self {
             Failure::Input(error) | Failure::Failed(error) => Some(format!("{error:#}")),

@@ -12,12 +12,12 @@ use crate::session::live::Live;
 use crate::tui::Source;
 use crate::views::Mode;
 
-/// Warnings that wait to be shown; more are left out, since the log has them not either.
+/// The most warnings waiting to be shown; more are dropped.
 const WAITING: usize = 16;
-/// Warnings that are kept for the time after the dashboard.
+/// The most warnings kept to be printed after the dashboard.
 const KEPT: usize = 64;
 
-/// A live run that is watched on the dashboard.
+/// A live run shown on the dashboard.
 pub(super) struct LiveSource<'a> {
     live: &'a mut Live,
     library: Library,
@@ -26,13 +26,13 @@ pub(super) struct LiveSource<'a> {
 }
 
 impl<'a> LiveSource<'a> {
-    /// Of a run of which something is to be shown first.
+    /// The source of a run, with notes to be shown first.
     pub(super) fn new(live: &'a mut Live, notes: Vec<String>) -> LiveSource<'a> {
         let library = Library::of_logs(live.logs().map(Path::to_owned));
         LiveSource { live, library, problems: notes.into(), warnings: Vec::new() }
     }
 
-    /// The first warnings of the run, as they came.
+    /// The first warnings of the run, in order.
     pub(super) fn warnings(&self) -> &[String] {
         &self.warnings
     }

@@ -1,4 +1,4 @@
-//! What a panic says on standard error. Its message may quote what stood in a file.
+//! Prints panics on standard error. Their messages may quote the content of a file.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::text::printable_lines;
 
-/// Has every panic of this process told in safe text, else as usual.
+/// Replaces unsafe characters in the messages of panics of this process.
 pub(super) fn tell_safely() {
     panic::set_hook(Box::new(|info| {
         let name = thread::current().name().unwrap_or("unnamed").to_owned();
@@ -16,7 +16,7 @@ pub(super) fn tell_safely() {
             BacktraceStatus::Captured => format!("\n{trace}"),
             _ => String::new(),
         };
-        // Standard error may be closed; there is nobody left to tell.
+        // Standard error may be closed; then nothing can be reported.
         let _ = writeln!(io::stderr(), "{}", printable_lines(&format!("thread '{name}' {info}{trace}")));
     }));
 }

@@ -1,4 +1,4 @@
-//! `skiplane runs`: the runs of a folder, as a browser on a terminal, else as a table.
+//! `skiplane runs`: lists the runs of a folder, in a browser on a terminal, else as a table.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -63,7 +63,7 @@ fn sort_key(name: &str) -> Result<SortKey, String> {
     })
 }
 
-/// A run as it is printed.
+/// A run to be printed.
 #[derive(Serialize)]
 struct Printed<'a> {
     #[serde(flatten)]
@@ -96,12 +96,12 @@ pub(super) fn run(args: &RunsArgs) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-/// Browses the runs of a folder, for whoever comes from one of them.
+/// Browses the runs of a folder, coming from the dashboard.
 pub(super) fn browse_all(folder: &RunsFolder, appearance: AppearanceArgs) -> Result<(), Failure> {
     browse(&folder.path()?, &mut Catalog::new(), appearance)
 }
 
-/// Goes between the browser and the dashboard until the user leaves the browser.
+/// Switches between the browser and the dashboard until the user leaves the browser.
 fn browse(root: &Path, catalog: &mut Catalog, appearance: AppearanceArgs) -> Result<(), Failure> {
     let mut stock = RunsStock::open(root.to_owned())?;
     let mut terminal = Terminal::open(tui::detect(appearance.into()))?;
@@ -117,13 +117,13 @@ fn browse(root: &Path, catalog: &mut Catalog, appearance: AppearanceArgs) -> Res
             Ok((Ending::Left | Ending::Browse | Ending::Stop | Ending::Detach, losses)) => {
                 losses.into_iter().next()
             }
-            // A run that cannot be opened is no reason to leave the others.
+            // If a run cannot be opened, the browser stays open.
             Err(failure) => failure.message(),
         };
     }
 }
 
-/// Shows runs on the dashboard: a single one that is written is followed, others stand as they are.
+/// Shows runs on the dashboard: a single running one is followed, otherwise their current state is shown.
 fn open(
     root: &Path,
     catalog: &Catalog,
@@ -151,7 +151,7 @@ fn print(args: &RunsArgs, filter: &Filter, root: &Path, out: &mut dyn Write) -> 
     let now_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
     let mut shown: Vec<usize> =
         (0..runs.len()).filter(|index| filter.matches(&At { run: &runs[*index], now_ms })).collect();
-    // The newest last, where a terminal leaves off.
+    // The newest last, next to the prompt.
     order(&runs, &mut shown, args.sort().unwrap_or(Sort { key: SortKey::Started, descending: false }));
     let known: Vec<&Run> =
         shown.iter().map(|index| &runs[*index]).filter(|run| run.known().is_some()).collect();

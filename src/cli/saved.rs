@@ -11,17 +11,17 @@ use crate::reading::replay::{Replay, ReplayLane};
 use crate::reading::{self, Library, Opened};
 use crate::session::presence::Presence;
 
-/// The state after the last event of every lane, and where more of it can be looked up; warns of what was passed over.
+/// The state after the last event of every lane, and the library for looking up more; warns about what was skipped.
 pub(super) fn fold(folders: &[PathBuf]) -> Result<(App, Library), Failure> {
     let (app, library, losses) = fold_quietly(folders)?;
     losses.iter().for_each(|loss| warn(loss));
     Ok((app, library))
 }
 
-/// As [`fold`], but gives what was passed over, a line on each kind.
+/// As [`fold`], but returns what was skipped, a line for each kind.
 pub(super) fn fold_quietly(folders: &[PathBuf]) -> Result<(App, Library, Vec<String>), Failure> {
     let Opened { mut app, replay, library } = reading::open(folders)?;
-    // A run that still trains is looked at as it stands.
+    // Of a run that still trains, the current state is shown.
     let lives = |folder: &PathBuf| Presence::new(folder.clone()).lives(Instant::now());
     let open: Vec<&ReplayLane> = replay.lanes().iter().filter(|lane| !lane.is_finished()).collect();
     let has_open = |folder: &&PathBuf| open.iter().any(|lane| lane.log.starts_with(folder));
@@ -34,7 +34,7 @@ pub(super) fn fold_quietly(folders: &[PathBuf]) -> Result<(App, Library, Vec<Str
     Ok((app, library, losses(&replay)))
 }
 
-/// Refuses to open a dashboard where there is no terminal to draw it on.
+/// Fails if there is no terminal to draw a dashboard on.
 pub(super) fn require_terminal() -> Result<(), Failure> {
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
         return Ok(());
@@ -43,7 +43,7 @@ pub(super) fn require_terminal() -> Result<(), Failure> {
     Err(Failure::Input(anyhow::anyhow!(message)))
 }
 
-/// Tells of records that were passed over.
+/// Describes records that were skipped.
 pub(super) fn warn_of_losses(replay: &Replay) {
     losses(replay).iter().for_each(|loss| warn(loss));
 }

@@ -1,4 +1,4 @@
-//! `skiplane show`: one run in a page.
+//! `skiplane show`: prints one run as a page.
 
 use std::io::Write;
 use std::path::Path;
@@ -41,10 +41,10 @@ struct Shown {
     experiment: Option<Experiment>,
     networks: Vec<Network>,
     findings: Vec<ShownFinding>,
-    /// The newest orders and notes of each lane, by their steps.
+    /// The newest orders and notes of each lane, by step.
     orders: Vec<ShownOrder>,
     fairness: Vec<ShownCheck>,
-    /// The lanes that diverged: they compare with no other.
+    /// The lanes that diverged, which cannot be compared with others.
     diverged: Vec<String>,
     bad_records: u64,
     unknown_events: u64,
@@ -71,7 +71,7 @@ struct ShownFinding {
     meaning: &'static str,
 }
 
-/// An order or a note that was taken.
+/// An order that was carried out, or a note.
 #[derive(Serialize)]
 struct ShownOrder {
     lane: String,
@@ -104,7 +104,7 @@ fn gather(path: &Path) -> Result<Shown, Failure> {
     let mut summary = runlog::summarize(path, SystemTime::now())?;
     let experiment = RunFolder::open(path)?.experiment().ok();
     let Opened { app, replay, .. } = reading::open(&[path.to_owned()])?;
-    // The whole logs tell of what the run did not notice, too.
+    // The whole logs also show losses that the run did not notice.
     for (told, read) in summary.lanes.iter_mut().zip(app.lanes()) {
         told.lost_records = told.lost_records.max(read.lost_records());
     }
@@ -175,7 +175,7 @@ fn diverged(app: &App) -> Vec<String> {
     lost.map(|lane| lane.name().to_owned()).collect()
 }
 
-/// A word of a list, with what separates it from the next; nothing where it is not known.
+/// A word of a list with its separator; empty if it is not known.
 fn known(word: &str) -> String {
     if word.is_empty() { String::new() } else { format!("{word}, ") }
 }
@@ -191,7 +191,7 @@ fn write_page(shown: &Shown, out: &mut dyn Write) -> std::io::Result<()> {
         ("machine", [&*manifest.host, &*manifest.os, &*manifest.instruction_set].map(known).concat()),
         ("skiplane", format!("{}, seed {}, {} threads", manifest.skiplane, manifest.seed, manifest.threads)),
     ];
-    // What another program wrote may tell nothing of these.
+    // Runs of other programs may lack these.
     let facts = facts.map(|(name, value)| match name {
         "machine" => (name, value.trim_end_matches(", ").to_owned()),
         "skiplane" if manifest.skiplane.is_empty() => (name, String::new()),
@@ -271,7 +271,7 @@ fn write_findings(findings: &[ShownFinding], out: &mut dyn Write) -> std::io::Re
     let columns = [("STEP", Right), ("LANE", Left), ("SEVERITY", Left), ("RULE", Left), ("FINDING", Left)];
     let mut table = Table::new(&columns);
     for finding in findings {
-        // Most findings name their layer themselves.
+        // Most messages include the layer.
         let place = finding.layer.as_ref().filter(|layer| !finding.message.contains(layer.as_str()));
         let place = place.map(|layer| format!(" at {layer}")).unwrap_or_default();
         let until = finding.cleared_at.map(|step| format!(" (until step {step})")).unwrap_or_default();

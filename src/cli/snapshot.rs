@@ -1,4 +1,4 @@
-//! `skiplane snapshot`: one frame of the dashboard, without a terminal.
+//! `skiplane snapshot`: draws one frame of the dashboard, without a terminal.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::theme::Theme;
 use crate::units::Step;
 use crate::views::{self, view_of};
 
-/// The most cells each way.
+/// The most columns and rows.
 const LARGEST: u16 = 1000;
 
 /// Draws one frame of saved runs, as text, as text with colours, or as a picture.

@@ -1,4 +1,4 @@
-//! The experiment that a command is about: a file, or one that is built in, with the overrides of the command line.
+//! Loads the experiment of a command: a file or a built-in one, with the overrides of the command line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::experiment::{Catalogue, Checked, check};
 use crate::text::printable;
 use crate::{datasets, model};
 
-/// An experiment that needs no file.
+/// A built-in experiment.
 struct BuiltIn {
     name: &'static str,
     text: &'static str,
@@ -25,11 +25,11 @@ macro_rules! built_in {
     };
 }
 
-/// All of them; the first is trained where none is named.
+/// All built-in experiments; the first is the default.
 const BUILT_IN: [BuiltIn; 4] = built_in!["plain-vs-residual", "depth", "quick", "cifar10"];
-/// How alike (Jaro-Winkler, 0 to 1) a name must be to be meant.
+/// The least similarity (Jaro-Winkler, 0 to 1) of a name to be suggested.
 const NEAR: f64 = 0.75;
-/// A larger file is no experiment.
+/// The largest file that is read.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Which experiment.
@@ -72,7 +72,7 @@ pub(super) fn catalogue() -> Catalogue {
 }
 
 impl ExperimentArgs {
-    /// Reads and checks the experiment; gives its name with it.
+    /// Reads and checks the experiment; returns its name, too.
     pub(super) fn read(&self, changes: &Changes) -> Result<(String, Checked), Failure> {
         let built_in = |BuiltIn { name, text }: &BuiltIn| {
             ((*name).to_owned(), format!("{name}.toml (built in)"), (*text).to_owned())
@@ -97,8 +97,8 @@ impl ExperimentArgs {
     }
 }
 
-/// The path by which a folder is found from any other, so that a run can be gone on with from there; as it is where its
-/// file could not hold that.
+/// The absolute path of a folder, so that a run can be resumed from any working directory; unchanged if the file could
+/// not contain that.
 fn from_anywhere(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).ok().filter(|absolute| absolute.to_str().is_some());
     absolute.unwrap_or_else(|| path.to_owned())
@@ -116,13 +116,13 @@ pub(super) fn load_data(checked: &Checked) -> Result<Dataset, Failure> {
     Ok(dataset)
 }
 
-/// Where an experiment was found.
+/// Where an experiment comes from.
 enum Found {
     File(PathBuf),
     BuiltIn(&'static BuiltIn),
 }
 
-/// A file, with `.toml` or without, else what is built in by that name.
+/// A file, with `.toml` or without, else the built-in experiment of that name.
 fn find(given: &Path) -> Result<Found, Failure> {
     let name = given.to_string_lossy();
     let is_name = !name.contains(['/', std::path::MAIN_SEPARATOR]) && !name.ends_with(".toml");
@@ -137,7 +137,7 @@ fn find(given: &Path) -> Result<Found, Failure> {
     if is_name && let Some(found) = BUILT_IN.iter().find(|built_in| built_in.name == name) {
         return Ok(Found::BuiltIn(found));
     }
-    // A path is a file for whoever gives it, and why it is none is said where it is read.
+    // A path is meant as a file; if it is not one, reading it reports that.
     if !is_name || given.exists() {
         return Ok(Found::File(given.to_owned()));
     }

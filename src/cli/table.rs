@@ -1,4 +1,4 @@
-//! Aligned columns of text and figures. Knows nothing of what stands in them.
+//! Aligned columns of text and figures. Knows nothing of their content.
 
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ use crate::text::{self, grouped, printable, short};
 /// Spaces between two columns.
 const GAP: usize = 2;
 
-/// The side on which a column is aligned.
+/// The side to which a column is aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Align {
     /// For words.
@@ -40,7 +40,7 @@ impl Table {
         self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
     }
 
-    /// Writes the table, each line behind `indent`.
+    /// Writes the table, each line after `indent`.
     pub(super) fn write(&self, indent: &str, out: &mut dyn Write) -> io::Result<()> {
         let heading: Vec<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
         let lines = || std::iter::once(&heading).chain(&self.rows);
@@ -62,7 +62,7 @@ impl Table {
     }
 }
 
-/// How a lane stands, and how many records its log lacks.
+/// The state of a lane, and how many records its log lacks.
 pub(super) fn state(lane: &LaneSummary) -> String {
     match lane.lost_records {
         0 => lane.state.name().to_owned(),
@@ -70,17 +70,17 @@ pub(super) fn state(lane: &LaneSummary) -> String {
     }
 }
 
-/// A loss, or a dash where there is none.
+/// A loss, or a dash if there is none.
 pub(super) fn loss(loss: Option<f32>) -> String {
     loss.map_or_else(dash, |loss| short(loss.into()))
 }
 
-/// An error of 0 to 1 in per cent, or a dash where there is none.
+/// An error, 0 to 1, in percent, or a dash if there is none.
 pub(super) fn percent(error: Option<f32>) -> String {
     error.map_or_else(dash, text::percent)
 }
 
-/// A span of time in the two units that say most.
+/// A duration in its two largest units.
 pub(super) fn duration(ms: f64) -> String {
     let seconds = ms / 1e3;
     if seconds < 60.0 {
@@ -92,7 +92,7 @@ pub(super) fn duration(ms: f64) -> String {
     }
 }
 
-/// A number of bytes in the binary unit that suits it.
+/// A number of bytes in a suitable binary unit.
 pub(super) fn bytes(number: u64) -> String {
     let mut value = number as f64;
     for unit in ["B", "KiB", "MiB"] {

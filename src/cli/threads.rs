@@ -1,4 +1,4 @@
-//! The number of threads that a run computes with, as the command line gives it.
+//! The number of threads that a run computes with, from the command line.
 
 use std::num::NonZeroUsize;
 use std::thread;
@@ -6,7 +6,7 @@ use std::thread;
 /// The most threads: more than any number of lanes can use, and few enough to be started.
 const MOST: usize = 1024;
 
-/// Reads what `--threads` was given.
+/// Parses the value of `--threads`.
 pub(super) fn parse(given: &str) -> Result<NonZeroUsize, String> {
     let number = given.parse().ok().filter(|threads: &NonZeroUsize| threads.get() <= MOST);
     number.ok_or_else(|| {
@@ -14,7 +14,7 @@ pub(super) fn parse(given: &str) -> Result<NonZeroUsize, String> {
     })
 }
 
-/// So many, or as many as the machine has.
+/// The given number, or as many as the machine has.
 pub(super) fn or_all(given: Option<NonZeroUsize>) -> usize {
     given.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
 }

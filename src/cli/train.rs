@@ -98,7 +98,7 @@ impl TrainOptions {
     }
 }
 
-/// A run that has been started, and where it is kept.
+/// A run that has been started, and its folder.
 struct Started {
     live: Live,
     app: App,
@@ -106,9 +106,9 @@ struct Started {
     /// Keeps the indexes of its logs up to date.
     index_writer: IndexWriter,
     at: Timestamp,
-    /// Hears signals from before the first step on.
+    /// Listens for signals from before the first step.
     stopper: Stopper,
-    /// What the user has been told of a run that goes on, to be told on the dashboard too.
+    /// What was printed about a resumed run, to be shown on the dashboard, too.
     notes: Vec<String>,
 }
 
@@ -154,7 +154,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
     }
 }
 
-/// Waits for the process that trains until it ends or has left the terminal.
+/// Waits until the process that trains ends or leaves the terminal.
 fn wait_for_child(args: &TrainOptions) -> Result<(), Failure> {
     match detach::start_and_wait()? {
         detach::Parting::Ended(0) => Ok(()),
@@ -173,7 +173,7 @@ fn wait_for_child(args: &TrainOptions) -> Result<(), Failure> {
     }
 }
 
-/// Loads the data and checks that the experiment fits it, and the run into memory.
+/// Loads the data and checks that the experiment fits it, and that the run fits into memory.
 fn load(checked: &Checked, threads: usize) -> Result<Arc<Dataset>, Failure> {
     let dataset = load_data(checked)?;
     let topologies = topologies(checked, dataset.shape, dataset.classes.len())?;
@@ -204,7 +204,7 @@ fn start(experiment: &ExperimentArgs, args: &TrainOptions) -> Result<Started, Fa
     Ok(Started { live, app, folder, index_writer, at, stopper, notes: Vec::new() })
 }
 
-/// Starts the lanes of an earlier run that have something left to do; none where no lane has.
+/// Resumes the lanes of an earlier run that have steps left; none if no lane has.
 fn resume(args: &TrainOptions, run: &str) -> Result<Option<Started>, Failure> {
     let folder = RunFolder::open(&args.folder.resolve(run)?)?;
     let experiment = Some(folder.path().join(RunFolder::EXPERIMENT));
@@ -225,7 +225,7 @@ fn resume(args: &TrainOptions, run: &str) -> Result<Option<Started>, Failure> {
         ));
     }
     notes.iter().for_each(|note| warn(note));
-    // The events' times go on from those before.
+    // The events' times continue from earlier ones.
     let since = SignedDuration::try_from_secs_f64((setup.clock)() / 1e3).unwrap_or_default();
     let at = Timestamp::now().checked_sub(since).unwrap_or(Timestamp::UNIX_EPOCH);
     let Opened { mut app, mut library, .. } = opened;
@@ -243,7 +243,7 @@ fn labels(folder: &RunFolder) -> Vec<LaneLabel> {
     folder.manifest().lanes.iter().map(label).collect()
 }
 
-/// The command line, for whoever wants to repeat the run; without the folder that the program lies in.
+/// The command line, for repeating the run; without the program's folder.
 fn command_line() -> Vec<String> {
     let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     std::iter::once("skiplane".to_owned()).chain(words).collect()
@@ -255,7 +255,7 @@ fn dashboard(args: &TrainOptions, mut started: Started, waiting: Option<Waiting>
     let mut source = LiveSource::new(&mut started.live, notes);
     let Parting { ending, reports } = tui::run_beside(&mut started.app, &mut source, theme);
     never_wait_for_terminal();
-    // On the dashboard they stayed for a moment only.
+    // On the dashboard they were shown only briefly.
     source.warnings().iter().for_each(|warning| warn(warning));
     if let Err(error) = &ending {
         let output = started.folder.path().join(detach::OUTPUT);
@@ -269,7 +269,7 @@ fn dashboard(args: &TrainOptions, mut started: Started, waiting: Option<Waiting>
         leave_terminal(started.live.folder(), waiting);
     }
     for report in reports {
-        // Where nobody reads it, nobody is told.
+        // Errors are ignored: standard error may be closed.
         let _ = tell(&mut io::stderr(), &report);
     }
     match ending {
@@ -282,26 +282,26 @@ fn dashboard(args: &TrainOptions, mut started: Started, waiting: Option<Waiting>
     }
 }
 
-/// Goes on without the terminal, telling the run's events until it ends.
+/// Goes on without the terminal, reporting the run's events until it ends.
 fn detach(started: Started, waiting: Option<Waiting>) -> Result<(), Failure> {
     leave_terminal(started.live.folder(), waiting);
     headless(started)
 }
 
-/// Lets the end of training not depend on whether the terminal is read.
+/// Makes sure that training does not block on a terminal that is not read.
 fn never_wait_for_terminal() {
-    // Where that is not possible, whatever is told waits for the terminal.
+    // If that fails, output may block on the terminal.
     let _ = detach::never_wait_for_terminal();
 }
 
-/// Leaves the terminal, or stays on it where that cannot be done.
+/// Leaves the terminal, or stays on it if that fails.
 fn leave_terminal(folder: &RunFolder, waiting: Option<Waiting>) {
     if let Err(error) = detach::leave_terminal(folder, waiting) {
         warn(&format!("training stays on this terminal: {error}"));
     }
 }
 
-/// Tells the run's events until it ends.
+/// Reports the run's events until it ends.
 fn headless(started: Started) -> Result<(), Failure> {
     let Started { mut live, app, folder, index_writer, at, stopper, .. } = started;
     let on_terminal = io::stdout().is_terminal();
@@ -310,11 +310,11 @@ fn headless(started: Started) -> Result<(), Failure> {
     reporter.say(None, &format!("run {} in {}", folder.id(), folder.path().display()));
     let ending = loop {
         match headless::watch(&mut live, &mut reporter, &stopper) {
-            // Lines that go into a file go on there.
+            // Lines that go into a file continue there.
             headless::Ending::HungUp if !on_terminal => {}
             headless::Ending::HungUp => {
                 let app = reporter.into_app();
-                // Nobody is left to be told where that fails.
+                // If that fails, there is nowhere to report it.
                 let _ = detach::leave_terminal(live.folder(), None);
                 reporter = lines(app);
                 reporter.say(None, "the terminal is gone, training goes on");
@@ -326,7 +326,7 @@ fn headless(started: Started) -> Result<(), Failure> {
     outcome(live, index_writer, ending)
 }
 
-/// Standard output as it is now, apart from the process's own: whoever waits for its reader holds nobody else up.
+/// A duplicate of standard output, without its lock: a writer that blocks on it does not block others.
 fn standard_output() -> Box<dyn Write + Send> {
     match io::stdout().as_fd().try_clone_to_owned() {
         Ok(output) => Box::new(File::from(output)),
@@ -334,15 +334,14 @@ fn standard_output() -> Box<dyn Write + Send> {
     }
 }
 
-/// Says where the run is, after the dashboard has left the screen.
+/// Prints where the run is, after the dashboard has left the screen.
 fn end(started: Started, ending: headless::Ending) -> Result<(), Failure> {
     let Started { live, folder, index_writer, .. } = started;
     let _ = tell(&mut io::stdout(), &format!("run {0}; `skiplane review {0}` opens it again", folder.id()));
     outcome(live, index_writer, ending)
 }
 
-/// A lane that failed makes the whole command fail, and so does a log that lacks something; a lane that diverged is a
-/// result.
+/// A failed lane makes the whole command fail, and so does an incomplete log; a diverged lane is a result.
 fn outcome(mut live: Live, index_writer: IndexWriter, ending: headless::Ending) -> Result<(), Failure> {
     let names: Vec<String> = live.lanes().map(str::to_owned).collect();
     let failed = names.iter().zip(live.join()).find_map(|(name, outcome)| match outcome {
@@ -352,7 +351,7 @@ fn outcome(mut live: Live, index_writer: IndexWriter, ending: headless::Ending) 
     let missing = live.missing().into_iter().next();
     let failed =
         failed.or_else(|| missing.map(|(lane, what)| anyhow::anyhow!("lane {}: {what}", names[lane.0])));
-    // The lanes are at their end, and their logs whole.
+    // The lanes have ended, and their logs are complete.
     index_writer.finish();
     match (failed, ending) {
         (Some(error), _) => Err(Failure::Failed(error)),

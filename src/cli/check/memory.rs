@@ -1,4 +1,4 @@
-//! The memory that a run takes, reckoned before it starts: what each lane holds, and what they share.
+//! Estimates the memory of a run before it starts: what each lane needs, and what they share.
 
 use crate::datasets::{Dataset, Images};
 use crate::event::Histogram;
@@ -9,36 +9,35 @@ use crate::model::{HISTOGRAMS, Memory};
 use crate::session::threads;
 use crate::topology::Topology;
 
-/// Batches of a lane as the data set gives them: that of the step which runs, the one that is made ahead, and the
-/// one of evaluations.
+/// Batches of a lane: that of the running step, the one prepared ahead, and that of evaluations.
 const BATCHES: usize = 3;
 
-/// What is written of a checkpoint is copied out of the network, turned to bytes and put together for the file.
+/// Copies of a checkpoint while it is written: the state, its bytes, and the contents of the file.
 const COPIES: u64 = 3;
 
-/// The memory of a run, in bytes, where it is largest.
+/// The peak memory of a run, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct RunMemory {
     /// The program without images and lanes.
     pub(super) program: u64,
     /// The images of the data set.
     pub(super) images: u64,
-    /// What each lane adds where it trains beside the others.
+    /// What each lane adds if all train together.
     pub(in crate::cli) lanes: Vec<u64>,
-    /// What a run of each lane alone takes, on all threads, program and images included.
+    /// What a run of each lane alone takes, on all threads, including program and images.
     pub(super) alone: Vec<u64>,
     /// The histories of all layers at the end of the run, at most: kept for the indexes of the logs, and once more
     /// by the dashboard.
     pub(in crate::cli) histories: u64,
 }
 
-/// Resident memory of a run without what is reckoned: the pages of the program and its libraries that are used,
-/// stacks, and what allocators keep. Measured on x86-64 Linux as the peak of headless runs of small networks less
-/// the rest of [`RunMemory`].
+/// Resident memory that is not estimated from the experiment: used pages of the program and its libraries, stacks, and
+/// what allocators keep. Measured on x86-64 Linux as the peak of headless runs of small networks minus the rest of
+/// [`RunMemory`].
 const PROGRAM: u64 = 9 << 20;
 
 impl RunMemory {
-    /// What an experiment on these images takes on so many threads. `topologies` are those of its lanes.
+    /// What an experiment on these images takes on this many threads. `topologies` are those of its lanes.
     pub(in crate::cli) fn of(
         experiment: &Experiment,
         dataset: &Dataset,
@@ -67,13 +66,13 @@ impl RunMemory {
         }
     }
 
-    /// All of it with all lanes at once, but without a dashboard.
+    /// The total with all lanes together, without a dashboard.
     pub(super) fn total(&self) -> u64 {
         self.program + self.images + self.lanes.iter().sum::<u64>() + self.histories
     }
 }
 
-/// What is kept of a lane's layers over its steps.
+/// The histories of a lane's layers.
 fn histories(experiment: &Experiment, topology: &Topology) -> u64 {
     let recorded =
         |every: u64| experiment.training.steps.checked_div(every).map_or(0, |recorded| recorded + 1);

@@ -1,5 +1,5 @@
-//! An event as rows of the exported table. Fast, because a run has a million rows: what repeats from row to
-//! row is escaped once.
+//! Turns events into rows of the exported table. Fast, because a run has a million rows: what repeats from row to row
+//! is escaped once.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
@@ -22,26 +22,26 @@ pub(super) struct RowWriter<'a> {
     out: &'a mut dyn Write,
 }
 
-/// What repeats in the rows of a lane, in the form of the format.
+/// What repeats in the rows of a lane, escaped for the format.
 struct Lane {
     /// Run and lane, up to the step.
     prefix: String,
-    /// Index and name of each layer that is recorded, as they are.
+    /// Index and name of each recorded layer, not escaped.
     layers: Vec<(usize, String)>,
     blocks: Vec<(usize, String)>,
     declared: Declared,
-    /// What repeats of each metric that was seen: its axes, and index and name of each of its numbers.
+    /// What repeats for each metric seen: its axes, and index and name of each of its numbers.
     metrics: Vec<(Metric, Heading)>,
 }
 
-/// What repeats in the rows of a metric, in the form of the format.
+/// What repeats in the rows of a metric, escaped for the format.
 struct Heading {
     kind: String,
     name: String,
     numbers: Vec<(usize, String)>,
 }
 
-/// A number as it is written.
+/// A number to be written.
 enum Number {
     F32(f32),
     F64(f64),
@@ -49,7 +49,7 @@ enum Number {
 
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The debug form keeps very small and large numbers short, and is JSON where finite.
+        // The debug form keeps very small and large numbers short, and is valid JSON if finite.
         match self {
             Number::F32(x) => write!(f, "{x:?}"),
             Number::F64(x) => write!(f, "{x:?}"),
@@ -67,7 +67,7 @@ impl Number {
 }
 
 impl<'a> RowWriter<'a> {
-    /// Begins a table of these lanes, each by run and name.
+    /// Begins a table of these lanes, given by run and name.
     pub(super) fn new(
         format: Format,
         labels: Vec<(String, String)>,
@@ -96,7 +96,7 @@ impl<'a> RowWriter<'a> {
     /// Writes the rows of an event.
     pub(super) fn event(&mut self, idx: LaneIdx, event: &RunEvent) -> io::Result<()> {
         let Some(lane) = self.lanes.get_mut(idx.0) else { return Ok(()) };
-        // What contradicts itself is no event of a log that was read.
+        // Events that were read never contradict their declarations.
         let _ = lane.declared.note(event);
         if let Kind::LaneStarted(started) = &event.kind {
             lane.name_rows(started);
@@ -153,7 +153,7 @@ impl Lane {
         self.metrics.clear();
     }
 
-    /// Notes what repeats of a metric.
+    /// Adds the heading of a metric.
     fn head(&mut self, format: Format, metric: Metric) {
         if self.metrics.iter().any(|(known, _)| *known == metric) || metric.shape() == Shape::Histograms {
             return;
@@ -219,7 +219,7 @@ impl Rows<'_> {
                         self.row(&heading.kind, Some(*index), name, &heading.name, Number::F32(*number));
                     }
                 }
-                // No scalars: its bins stand in the log.
+                // Histograms are not exported; their bins are in the log.
                 Value::Histograms(_) => {}
             }
         }
@@ -233,13 +233,13 @@ impl Rows<'_> {
         }
     }
 
-    /// A row for something that has a time and no figure.
+    /// A row for an event that has only a time.
     fn happened(&mut self, name: &str, event: &RunEvent) {
         let name = escaped(self.format, name);
         self.row("event", None, &name, event.kind.name(), Number::F64(event.time.at_ms));
     }
 
-    /// Appends a row of what is escaped already.
+    /// Appends a row of escaped fields.
     fn row(&mut self, kind: &str, index: Option<usize>, name: &str, statistic: &str, number: Number) {
         let (prefix, step) = (&self.lane.prefix, self.step);
         let row = &mut *self.buffer;
