@@ -1,4 +1,4 @@
-//! Every view in every size and state: nothing panics, and nothing is drawn outside.
+//! Draws every view in every size and state: nothing panics, and nothing is drawn outside the area.
 
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
@@ -11,7 +11,7 @@ use skiplane::theme::{Background, Characters, Colors, Theme};
 use skiplane::units::{LaneIdx, Step};
 use skiplane::views;
 
-/// States that differ in what is there to be drawn; made once, since runs are folded in it.
+/// States with different things to draw; made once, since that folds runs.
 fn states() -> Vec<App> {
     let label = |lane: &str| LaneLabel { run: "run".to_owned(), lane: lane.to_owned() };
     let waiting = App::new(vec![label("plain"), label("residual\u{1b}[31m")]);
@@ -74,7 +74,7 @@ fn every_view_can_be_drawn_anywhere() {
             for (at, cell) in buffer.content().iter().enumerate() {
                 let inside = area.contains(Position::from(buffer.pos_of(at)));
                 prop_assert!(inside || *cell == blank, "{:?} drew outside", view.kind());
-                // Only the names of lanes may hold other characters, and no control characters ever.
+                // Only the names of lanes may contain other characters, but never control characters.
                 let of_names = cell.symbol().contains(['層', '\u{fffd}']);
                 let may_stand = characters == Characters::Unicode || cell.symbol().is_ascii() || of_names;
                 prop_assert!(may_stand, "a character beyond ASCII");

@@ -1,4 +1,4 @@
-//! The law of the house: folding events and folding what is read back of their JSON give the same state.
+//! The central property: folding events and folding the same events read back from JSON give the same state.
 
 use proptest::prelude::*;
 
@@ -18,7 +18,7 @@ fn fold<'a>(events: impl IntoIterator<Item = &'a RunEvent>) -> App {
     app
 }
 
-/// The events as a log gives them back.
+/// The events as read back from a log.
 fn read_back(events: &[RunEvent]) -> Vec<RunEvent> {
     let mut declared = Declared::default();
     let mut read = Vec::new();
@@ -27,7 +27,7 @@ fn read_back(events: &[RunEvent]) -> Vec<RunEvent> {
     read
 }
 
-/// Debug text instead of equality, since NaN is not equal to itself.
+/// The debug text, since NaN is not equal to itself.
 fn assert_law(events: &[RunEvent]) -> Result<(), TestCaseError> {
     let read = read_back(events);
     prop_assert_eq!(format!("{:?}", fold(events)), format!("{:?}", fold(&read)));
@@ -58,7 +58,7 @@ fn any_histogram() -> impl Strategy<Value = Histogram> {
     })
 }
 
-/// Events of all kinds; steps may go back, as they do where a run goes on from a checkpoint.
+/// Events of all kinds; steps may go back, as when a run is resumed from a checkpoint.
 fn any_event() -> impl Strategy<Value = RunEvent> {
     let moment = (1u64..200, 0.0f64..1e6);
     let step = (moment.clone(), any_float(), any_float(), any_float(), any_columns());

@@ -28,7 +28,7 @@ fn type_text(catalog: &mut Catalog, text: &str) {
     text.chars().for_each(|c| drop(catalog.act(Action::Type(c))));
 }
 
-/// What there is to be seen, each with a name.
+/// The screens, each with a name.
 fn scenes() -> Vec<(&'static str, Catalog)> {
     let of = |actions: &[Action]| {
         let mut catalog = specimen::catalog();
@@ -132,7 +132,7 @@ proptest! {
             let inside = area.contains(Position::from(buffer.pos_of(at)));
             prop_assert!(inside || *cell == ratatui::buffer::Cell::EMPTY, "drawn outside");
             prop_assert!(!cell.symbol().chars().any(char::is_control));
-            // Only what files hold may be beyond ASCII.
+            // Only the content of files may contain other characters than ASCII.
             let of_files = cell.symbol().contains(['層', '\u{fffd}']);
             prop_assert!(!ascii || of_files || cell.symbol().is_ascii(), "{}", cell.symbol());
         }
@@ -144,7 +144,7 @@ proptest! {
     }
 }
 
-/// A folder with the kept example run under three names, each with a seed of its own and short logs.
+/// A folder with the example run under three names, each with its own seed and short logs.
 fn folder_with_runs() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("runs/20261123-142307-example");
@@ -191,7 +191,7 @@ fn runs_are_browsed_in_a_terminal() {
     terminal.press("q");
     terminal.wait_for("mean and range over 2 seeds");
     terminal.press("A\x1b");
-    // The details in place of the curves; a key right behind Escape would be one with Alt.
+    // The details instead of the curves; a key right after Escape would be read as one with Alt.
     terminal.wait_for("sgd at 0.05");
     terminal.press("nworth a look\r");
     terminal.wait_for("worth a look");

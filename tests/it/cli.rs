@@ -1,4 +1,4 @@
-//! The real binary: what it prints where, and the exit status that tells how it ended.
+//! The real binary: what it prints where, and its exit status.
 
 use std::fs;
 use std::path::Path;
@@ -28,21 +28,21 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// The output of a command that succeeds without a word on standard error.
+/// The output of a command that succeeds and prints nothing on standard error.
 pub(crate) fn output(folder: &Path, arguments: &[&str]) -> String {
     let output = skiplane(folder, arguments);
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{arguments:?}");
     text(&output.stdout)
 }
 
-/// The error of a command that is refused, which prints nothing else.
+/// The error of a command that fails and prints nothing else.
 pub(crate) fn refused(folder: &Path, arguments: &[&str], status: i32) -> String {
     let output = skiplane(folder, arguments);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(status), String::new()), "{arguments:?}");
     text(&output.stderr)
 }
 
-/// A folder with `runs/`, in it one run of two lanes of which the second diverged.
+/// A folder with `runs/` that contains one run of two lanes, of which the second diverged.
 pub(crate) fn folder_with_a_run() -> (tempfile::TempDir, RunFolder) {
     let folder = tempfile::tempdir().unwrap();
     let run = new_run(&folder.path().join("runs"), "quick");
@@ -239,7 +239,7 @@ fn broken_records_are_warned_of_and_the_rest_exported() {
     let (folder, run) = folder_with_a_run();
     let log = run.log(LaneIdx(0)).unwrap();
     let text_of_log = fs::read_to_string(&log).unwrap();
-    // Of the right checksum, so that its content is looked at; and one whose checksum is wrong.
+    // One with the right checksum, so that its content is checked; and one with a wrong checksum.
     let hostile = |line: &str| {
         let (body, _) = line.rsplit_once(",\"crc32\":").unwrap();
         crate::runlog::sealed(&(body.replacen("\"step\":2", "\"step\":\"\\u001b[2J\"", 1) + "}"))

@@ -1,4 +1,4 @@
-//! Every file of the fuzz targets' corpus goes through its target's entry, so that what once failed never fails again.
+//! Runs every file of the fuzz targets' corpus through its target's entry, so that fixed failures stay fixed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ fn every_case_is_an_error_or_a_sound_result() {
         let mut count = 0;
         for file in files {
             let file = file.unwrap().path();
-            // Found, not committed: what a local run of the fuzzer left.
+            // Not committed: findings of a local run of the fuzzer.
             if file.file_name().is_some_and(|name| name.len() == 40) {
                 continue;
             }
@@ -26,7 +26,7 @@ fn every_case_is_an_error_or_a_sound_result() {
     }
 }
 
-/// Numbers that are the same every time (Vigna 2015, SplitMix64).
+/// Deterministic random numbers (Vigna 2015, SplitMix64).
 struct Random(u64);
 
 impl Random {
@@ -39,7 +39,7 @@ impl Random {
     }
 }
 
-/// What makes numbers too large, nesting too deep and text unfit for a terminal.
+/// Snippets that make numbers too large, nesting too deep and text unsafe for a terminal.
 const WORDS: [&[u8]; 10] = [
     b"18446744073709551615",
     b"-1",
@@ -53,7 +53,7 @@ const WORDS: [&[u8]; 10] = [
     b"\n",
 ];
 
-/// Changes a few places: flips a bit, puts a word there, leaves a part out, or repeats one.
+/// Makes a few changes: flips a bit, inserts a snippet, removes a part, or repeats one.
 fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..=random.below(4) {
         let at = random.below(bytes.len() + 1);
@@ -70,7 +70,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// `SKIPLANE_MUTATIONS=100000 cargo test --test it corpus` tries so many of each file instead of a few.
+/// `SKIPLANE_MUTATIONS=100000 cargo test --test it corpus` tries that many mutations of each file instead of a few.
 #[test]
 fn cases_that_are_changed_are_errors_or_sound_results_too() {
     let count = std::env::var("SKIPLANE_MUTATIONS").map_or(40, |count| count.parse().unwrap());
@@ -102,8 +102,8 @@ fn every_target_has_an_entry_and_the_other_way_round() {
     assert!(entries.iter().all(|name| manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\""))));
 }
 
-/// Writes the seed of the target for indexes, which has to follow what is kept of a lane: run it with `--ignored` when that
-/// changes.
+/// Writes the seed of the target for indexes, which must match the current sections of a lane: run it with `--ignored`
+/// when they change.
 #[test]
 #[ignore = "writes into the sources"]
 fn write_the_seed_of_the_index() {
@@ -124,7 +124,7 @@ fn write_the_seed_of_the_index() {
     fs::write(corpus.join("lane"), bytes).unwrap();
 }
 
-/// Else the target would fuzz nothing but its own refusal.
+/// Otherwise the target would only ever reject its input.
 #[test]
 fn the_seed_of_the_index_is_taken() {
     let seed = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/index/lane")).unwrap();

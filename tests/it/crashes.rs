@@ -1,7 +1,7 @@
-//! The real binary is killed at random moments and resumed until it is through: what counts of its logs then equals an
-//! uninterrupted run's.
+//! Kills the real binary at random times and resumes it until it has finished: the effective events of its logs then
+//! equal those of an uninterrupted run.
 //!
-//! `SKIPLANE_CRASHES=1000 cargo test --test it crashes -- --nocapture` makes so many runs instead of a few.
+//! `SKIPLANE_CRASHES=1000 cargo test --test it crashes -- --nocapture` makes that many runs instead of a few.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use skiplane::session::control;
 use crate::end_to_end::without_times;
 use crate::orders::{taken_in, uninterrupted};
 
-/// Checkpoints with and without an evaluation at the same step, histograms, momentum, and crops that are drawn.
+/// Checkpoints with and without an evaluation at the same step, histograms, momentum, and random crops.
 const EXPERIMENT: &str = r#"question = "what is left of it?"
 seed = 5
 [data]
@@ -51,12 +51,12 @@ width = 4
 shortcut = "projection"
 "#;
 const LANES: [&str; 2] = ["plain", "residual"];
-/// Runs that are crashed where nobody asks for more.
+/// The default number of crashed runs.
 const RUNS: u64 = 5;
-/// So often a run is killed at most; then it may finish.
+/// A run is killed at most this often; then it may finish.
 const MOST_KILLS: u64 = 12;
 
-/// Numbers that are the same every time (Vigna 2015, SplitMix64).
+/// Deterministic random numbers (Vigna 2015, SplitMix64).
 struct Random(u64);
 
 impl Random {
@@ -81,18 +81,18 @@ fn start(folder: &Path, arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-/// The run in a folder; none where its process was killed before there was one.
+/// The run in a folder; none if its process was killed before creating it.
 fn run_in(folder: &Path) -> Option<PathBuf> {
     let mut runs = fs::read_dir(folder.join("runs")).ok()?.map(|entry| entry.unwrap().path());
     runs.find(|run| run.join("run.json").is_file())
 }
 
-/// Starts a run or goes on with it; killed after `life`, where that comes before its end. Says whether it ended.
+/// Starts or resumes a run, killing it after `life` if it has not ended by then. Returns whether it ended.
 fn train(folder: &Path, life: Option<Duration>) -> bool {
     train_beside(folder, life, |_| {})
 }
 
-/// As [`train`], with something that is done beside it again and again, once there is a run.
+/// As [`train`], repeating an action meanwhile, once the run exists.
 fn train_beside(folder: &Path, life: Option<Duration>, mut beside: impl FnMut(&Path)) -> bool {
     let run = run_in(folder);
     let mut child = match &run {
@@ -107,7 +107,7 @@ fn train_beside(folder: &Path, life: Option<Duration>, mut beside: impl FnMut(&P
             }
             thread::sleep(Duration::from_micros(200));
         }
-        // It may just have ended.
+        // It may have just ended.
         let _ = child.kill();
     }
     let output = child.wait_with_output().unwrap();
@@ -130,7 +130,7 @@ fn logs(folder: &Path) -> [String; 2] {
     LANES.map(|lane| without_times(&run.join(format!("{lane}.jsonl"))))
 }
 
-/// How often a lane was resumed; nothing in its log is broken.
+/// How often a lane was resumed; also checks that its log is undamaged.
 fn resumptions(log: &Path) -> u64 {
     let (mut reader, mut count) = (LogReader::open(log).unwrap(), 0);
     while let Some(entry) = reader.next_entry().unwrap() {
@@ -160,7 +160,7 @@ fn a_run_that_is_killed_and_resumed_is_the_run_it_would_have_been() {
     for seed in 0..runs {
         let (folder, mut random) = (folder(), Random(seed));
         let mut killed = 0;
-        // Short lives more often than long ones, so that a run is killed several times.
+        // Short times more often than long ones, so that a run is killed several times.
         while killed < MOST_KILLS && !train(folder.path(), Some(length.mul_f64(random.next().powi(2)))) {
             killed += 1;
         }
@@ -178,7 +178,7 @@ fn a_run_that_is_killed_and_resumed_is_the_run_it_would_have_been() {
     println!("{runs} of {runs} runs equal after {kills} kills, lanes resumed {resumed} times");
 }
 
-/// Every order and note that stands in a log, those that were superseded included.
+/// Every order and note in a log, including superseded ones.
 fn ever_taken(log: &Path) -> Vec<Taken> {
     let (mut reader, mut taken) = (LogReader::open(log).unwrap(), Vec::new());
     while let Some(entry) = reader.next_entry().unwrap() {
@@ -189,8 +189,8 @@ fn ever_taken(log: &Path) -> Vec<Taken> {
     taken
 }
 
-/// Orders change every step after them, so a run to which one was not given again at its step would differ in all that
-/// follows. What it is compared with is trained in this process, never cut, and given its orders by the test itself.
+/// Orders change every step after them, so a run in which one was not repeated at its step would differ from there on.
+/// The run it is compared with is trained in this process, uninterrupted, and given its orders by the test itself.
 #[test]
 fn a_run_that_is_given_orders_between_kills_is_the_run_that_was_given_them_and_never_killed() {
     let runs = std::env::var("SKIPLANE_CRASHES").map_or(RUNS, |runs| runs.parse().unwrap());
@@ -218,7 +218,7 @@ fn a_run_that_is_given_orders_between_kills_is_the_run_that_was_given_them_and_n
                 };
                 let lane = LANES.get((random.next() * 3.0) as usize);
                 let order = lane.map_or(order.clone().into(), |lane| order.for_lane(lane));
-                // Where no process listens yet, or none any more, nobody is told.
+                // Fails before a process listens or after it has ended.
                 sent += u32::from(control::send(run, &order).is_ok());
             });
             if ended {

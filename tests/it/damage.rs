@@ -1,4 +1,4 @@
-//! Damage to a log costs the records that it hits, and those alone; and it is told.
+//! Damage to a log costs only the records that it hits, and is reported.
 
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
@@ -29,7 +29,7 @@ fn resumed(step: u64) -> RunEvent {
     RunEvent::new(Step(step), 1.0, Kind::LaneResumed(LaneResumed::default()))
 }
 
-/// A small log with records of several kinds, one of which makes the steps go back.
+/// A small log with records of several kinds, one of which rewinds the steps.
 fn events() -> Vec<RunEvent> {
     vec![lane_started("plain"), step(1), step(2), paused(2), step(3), resumed(1), step(2), step(3)]
 }
@@ -45,14 +45,14 @@ fn records(bytes: &[u8]) -> Vec<Range<usize>> {
     ends.scan(0, |start, end| Some(std::mem::replace(start, end)..end)).collect()
 }
 
-/// All that a log gives.
+/// Everything read from a log.
 #[derive(Debug, Default)]
 struct Found {
     events: Vec<RunEvent>,
     places: Vec<Range<u64>>,
-    /// Records that their neighbours' numbers miss.
+    /// Records missing by the numbers of their neighbours.
     missing: u64,
-    /// What steps that go back tell of records that are missing.
+    /// Missing records inferred from steps that go back.
     resumed: Vec<(Step, LaneResumed)>,
     unknown: usize,
     bad: Vec<BadRecord>,
@@ -83,7 +83,7 @@ fn read(bytes: &[u8]) -> Found {
     found
 }
 
-/// The events that must be left where the records with these numbers, the copy of the first included, are lost.
+/// The events that must be left if the records with these numbers, counting the copy of the first, are lost.
 fn without(events: &[RunEvent], lost: &[usize]) -> Vec<RunEvent> {
     let start = if lost.contains(&0) && lost.contains(&1) { &[][..] } else { &events[..1] };
     let rest = events.iter().enumerate().skip(1).filter(|(at, _)| !lost.contains(&(at + 1)));
@@ -128,7 +128,7 @@ fn a_flipped_bit_costs_its_record_alone_and_is_reported() {
                 continue;
             }
             assert_eq!(shown(&found.events), shown(&without(&events, lost)), "{context}");
-            // Nobody misses one of two copies, nor what nothing follows.
+            // One of two copies is not missed, nor a record that none follows.
             let missed = !newline && number > 1 && number < events.len();
             assert_eq!(found.missing, u64::from(missed), "{context}");
             assert!(!found.bad.is_empty() && found.torn == 0, "{context}");
@@ -157,7 +157,7 @@ fn zeroed_blocks_cost_the_records_that_they_touch() {
         let touched = |record: &Range<usize>| record.start < zeroed.end && zeroed.start < record.end;
         let lost: Vec<usize> = (0..records.len()).filter(|&at| touched(&records[at])).collect();
         let mut left = without(&events, &lost);
-        // A record that lost nothing but its newline is none that was lost; one at the very end is torn.
+        // A record without its newline is not lost; at the very end it is torn.
         let last_touched = records[..=lost[lost.len() - 1]].last().unwrap();
         let first_touched = &records[lost[0]];
         if first_touched.end == zeroed.start + 1 {
@@ -174,7 +174,7 @@ fn zeroed_blocks_cost_the_records_that_they_touch() {
     }
 }
 
-/// A log whose records are put together anew, by their numbers from 1; the first stands there twice.
+/// A log whose records are rearranged, by their numbers from 1; the first is there twice.
 fn arranged(bytes: &[u8], order: &[usize]) -> Found {
     let records = records(bytes);
     read(&order.iter().flat_map(|number| bytes[records[*number].clone()].to_vec()).collect::<Vec<_>>())
@@ -203,7 +203,7 @@ fn a_record_that_was_moved_or_repeated_costs_itself_alone() {
     let events: Vec<RunEvent> = [lane_started("plain")].into_iter().chain((1..=9).map(step)).collect();
     let bytes = bytes_of(&events);
     let steps = |found: &Found| found.events[1..].iter().map(|event| event.step.0).collect::<Vec<_>>();
-    // Record n + 1 is of step n, and stands at n + 1 because the first stands there twice.
+    // Record n + 1 is of step n, because the first is there twice.
     let forward = arranged(&bytes, &[0, 1, 2, 9, 3, 4, 5, 6, 7, 8, 10]);
     assert_eq!((steps(&forward), forward.missing), (vec![1, 2, 3, 4, 5, 6, 7, 9], 1));
     assert_eq!(forward.bad[0].reason, "expected record 3, found record 9, whose place is elsewhere");
@@ -263,7 +263,7 @@ fn zeros_at_the_end_are_torn() {
     let found = read(&bytes);
     assert_eq!(shown(&found.events), shown(&events));
     assert_eq!((found.bad.len(), found.torn), (0, 3 * 4096));
-    // With a record behind them they are bad, and the record is read.
+    // With a record after them they are bad, and the record is read.
     bytes.extend_from_slice(sealed(&serde_json::to_string(&step(4)).unwrap()).as_bytes());
     let found = read(&bytes);
     assert_eq!(shown(&found.events), shown(&[events, vec![step(4)]].concat()));
@@ -304,7 +304,7 @@ fn a_damaged_start_costs_nothing_while_its_copy_is_whole() {
         assert_eq!(shown(&found.events), shown(&events));
         assert_eq!(found.bad.len(), 1);
     }
-    // Without its start a log tells of each record that it cannot be understood.
+    // Without its start, each record of a log is reported as unreadable.
     let found = read(&bytes[2 * first.len()..]);
     assert_eq!((found.events.len(), found.bad.len()), (0, events.len() - 1));
     assert!(found.bad.iter().all(|bad| bad.reason.starts_with("expected `lane_started` first")));
@@ -336,7 +336,7 @@ fn a_log_of_format_1_needs_no_checksums() {
     assert_eq!(found.events.len(), 2);
     let reasons: Vec<&str> = found.bad.iter().map(|bad| bad.reason.as_str()).collect();
     assert_eq!(reasons, ["expected ident at column 2", "expected one `lane_started`, found a second"]);
-    // A start that claims checksums and has none is no start.
+    // A start that claims checksums but has none is not a start.
     let found = read(earlier_log(2).concat().as_bytes());
     assert_eq!((found.events.len(), found.bad.len()), (0, 3));
 }
@@ -386,7 +386,7 @@ fn hostile_lines_cost_neither_time_nor_stack() {
             "{shown}"
         );
     }
-    // A line full of what looks like records, none of which is one.
+    // A line full of what looks like records but isn't.
     let fake = "{\"paused\":{},\"crc32\":\"00000000\"}".repeat(200_000);
     let found =
         read(format!("{start}{fake}\n{}", sealed(r#"{"paused":{"step":1,"time":{"at_ms":0}}}"#)).as_bytes());
@@ -410,7 +410,7 @@ fn a_position_is_saved_and_gone_on_from() {
         assert_eq!(&position, reader.position());
     }
     assert_eq!(shown(&seen), shown(&events));
-    // Another log, as long as it was, is not gone on with.
+    // A different log of the same length is not continued.
     let other: Vec<RunEvent> = events.iter().cloned().chain([step(4)]).collect();
     let other = bytes_of(&[&other[..1], &other[2..]].concat());
     fs::write(&path, [other, vec![b'\n'; 4096]].concat()).unwrap();
@@ -459,7 +459,7 @@ fn a_torn_end_that_is_cut_and_written_anew_is_read_as_it_is_now() {
     fs::write(&path, &start).unwrap();
     let mut reader = LogReader::open(&path).unwrap();
     while reader.next_entry().unwrap().is_some() {}
-    // Part of a record reaches the disk, then the disk is full.
+    // Part of a record is written, then the disk is full.
     let mut file = fs::File::options().write(true).open(&path).unwrap();
     file.seek(SeekFrom::End(0)).unwrap();
     file.write_all(b"{\"step_finished\":{\"step\":2,\"loss\"").unwrap();

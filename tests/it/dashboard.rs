@@ -1,5 +1,5 @@
-//! The real binary in a real pseudo-terminal: what a person sees from the first frame to the last, and the
-//! state of the terminal afterwards.
+//! The real binary in a real pseudo-terminal: what the user sees from the first frame to the last, and the state of the
+//! terminal afterwards.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(crate) fn start(arguments: &[&str], folder: &Path, size: (u16, u16)) -> Term
     Terminal::start(command, size)
 }
 
-/// An experiment that goes on until it is stopped.
+/// An experiment that runs until it is stopped.
 pub(crate) fn endless(folder: &Path) -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/quick.toml");
     let text = fs::read_to_string(file).unwrap().replace("steps = 60", "steps = 1000000");
@@ -107,7 +107,7 @@ fn a_termination_signal_gives_the_terminal_back_and_ends_the_log() {
     assert!(String::from_utf8_lossy(&shown.stdout).contains("stopped"), "{shown:?}");
 }
 
-/// A run that trains in the background; killed where a test ends before it.
+/// A run that trains in the background; killed if the test ends before it.
 pub(crate) struct Background(pub(crate) PathBuf);
 
 impl Background {
@@ -131,7 +131,7 @@ impl Background {
         }
     }
 
-    /// Waits until it says that it is over.
+    /// Waits until its status says that it has ended.
     pub(crate) fn wait_for_exit(&self) {
         let end = Instant::now() + PATIENCE;
         while Status::read(&self.0).is_none_or(|status| status.exit.is_none()) {
@@ -198,7 +198,7 @@ fn warnings_are_told_again_after_the_dashboard() {
     terminal.press("qs");
     assert_eq!(terminal.finish(), 0, "{}", terminal.text());
     terminal.assert_restored();
-    // Of the dashboard nothing is left on the screen, so this was said after it.
+    // The dashboard is gone from the screen, so this was printed after it.
     let told = terminal.text();
     assert!(told.contains("warning: ") && told.contains("the run's folder is now"), "{told}");
     assert!(!told.contains("1 overview"), "{told}");
@@ -245,7 +245,7 @@ fn a_run_in_the_background_is_followed_and_seen_to_stop_and_to_crash() {
     let output = crate::cli::skiplane(folder.path(), &["train", "--resume", "latest", "--detach"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     terminal.wait_for("running");
-    // Killed before it has done anything, it leaves a run that was stopped.
+    // Killed before its first step it would leave a stopped run, not a crashed one.
     run.wait_for_steps();
     let process = Status::read(&run.0).unwrap().pid.to_string();
     assert!(std::process::Command::new("kill").args(["-KILL", &process]).status().unwrap().success());
@@ -320,7 +320,7 @@ fn a_panic_while_drawing_detaches() {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_skiplane"));
         command.args(arguments);
         command.cwd(folder.path());
-        // With words as a file may hold them: a title for the terminal.
+        // With text as a file may contain it: a title sequence for the terminal.
         command.env("SKIPLANE_DRAWING_PANICS", "asked to panic\x1b]0;owned\x07 while drawing");
         Terminal::start(command, (100, 30))
     };

@@ -1,4 +1,4 @@
-//! Real networks learn from real files, and one seed gives one log.
+//! Real networks learn from real files, and equal seeds give equal logs.
 
 use std::fs;
 use std::io::Write;
@@ -76,7 +76,7 @@ fn assert_trained(folder: &RunFolder) {
     }
 }
 
-/// The effective events of a log with every `time` taken out, whatever it stands in; they have no checksums, which cover times too.
+/// The effective events of a log without any field `time`, and without checksums, which cover times, too.
 pub(crate) fn without_times(log: &Path) -> String {
     fn strip(value: &mut serde_json::Value) {
         match value {
@@ -126,7 +126,7 @@ fn one_seed_gives_one_log() {
     assert!(!checkpoint.optimizer.is_empty());
 }
 
-/// The end of the record of a lane's checkpoint at a step.
+/// The end of the record of a lane's checkpoint at a step, as a byte of its log.
 fn end_of_checkpoint(folder: &RunFolder, lane: usize, step: u64) -> u64 {
     let mut reader = folder.read_log(LaneIdx(lane)).unwrap();
     loop {
@@ -168,7 +168,7 @@ fn a_run_that_was_cut_off_goes_on_as_if_it_never_was() {
     live.drain(|lane, event| seen[lane.0].push(event.clone()));
     assert!(live.is_finished());
     assert_eq!(seen, [0, 1].map(|lane| events(&folder, lane).split_off(earlier[lane])));
-    // The log is only added to, behind what is torn.
+    // The log is only appended to, after the torn record is removed.
     let whole = before.iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
     assert!(fs::read(&logs[0]).unwrap().starts_with(&before[..whole]));
     let times: Vec<f64> = seen[0].iter().map(|event| event.time.at_ms).collect();
@@ -225,7 +225,7 @@ fn raw_and_packed_idx_files_train_alike() {
         assert_trained(&folder);
         without_times(&folder.log(LaneIdx(0)).unwrap())
     });
-    // The first line holds the path of the files.
+    // The first line contains the path of the files.
     let steps = |log: &str| log.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(steps(&raw), steps(&packed));
 }

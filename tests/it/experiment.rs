@@ -1,5 +1,5 @@
-//! Experiment files: every mistake is told with its place and the nearest valid choice, and what is resolved
-//! reads back as itself.
+//! Experiment files: every mistake is reported with its place and the nearest valid choice, and a checked experiment
+//! survives writing and reading.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -412,7 +412,7 @@ fn every_experiment_of_the_house_parses() {
 
 fn any_optimizer() -> impl Strategy<Value = Optimizer> {
     let rate = || 1e-9..1e3f64;
-    // Below one in single precision, too.
+    // Also below one in single precision.
     let share = || (0.0..1.0f32).prop_map(f64::from);
     prop_oneof![
         (rate(), share(), share()).prop_map(|(learning_rate, momentum, weight_decay)| Optimizer::Sgd {

@@ -1,4 +1,4 @@
-//! Training goes on where its log cannot be written, and nothing is lost that there is memory for.
+//! Training goes on if its log cannot be written, and nothing is lost as long as memory suffices.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -37,12 +37,12 @@ width = 4
 shortcut = "none"
 "#;
 
-/// Steps that are made at once.
+/// The steps of a short run.
 const SHORT: u64 = 40;
-/// Steps in whose course a folder can be moved; should they end before that is noticed, it is noticed at their end.
+/// Enough steps to move a folder meanwhile; if they end before that is noticed, it is noticed at the end.
 const LONG: u64 = 1500;
 
-/// A training that is watched line by line, standard output and errors alike.
+/// A training process whose standard output and error are read line by line.
 struct Training {
     child: Child,
     lines: Receiver<String>,
@@ -50,7 +50,7 @@ struct Training {
 }
 
 impl Training {
-    /// Starts one of so many steps whose files may grow to so many blocks of 512 bytes, or without end.
+    /// Starts one of this many steps whose files may grow to `blocks` blocks of 512 bytes, or without limit.
     fn start(folder: &Path, steps: u64, blocks: Option<u64>) -> Training {
         fs::write(folder.join("experiment.toml"), EXPERIMENT.replace("STEPS", &steps.to_string())).unwrap();
         let limit = blocks.map(|blocks| format!("ulimit -S -f {blocks};")).unwrap_or_default();
@@ -83,7 +83,7 @@ impl Training {
         }
     }
 
-    /// Waits for its end and gives its exit code and all that it told.
+    /// Waits for its end and returns its exit code and all its lines.
     fn end(mut self) -> (Option<i32>, String) {
         let code = self.child.wait().unwrap().code();
         self.seen.extend(self.lines.iter());
@@ -100,7 +100,7 @@ fn log(folder: &Path) -> PathBuf {
     run(folder).join("plain.jsonl")
 }
 
-/// What an undisturbed training leaves.
+/// What an undisturbed run leaves.
 fn undisturbed(steps: u64) -> String {
     let folder = tempfile::tempdir().unwrap();
     let (code, told) = Training::start(folder.path(), steps, None).end();
@@ -205,7 +205,7 @@ fn a_log_that_was_removed_is_written_again() {
 fn a_log_that_is_cut_is_gone_on_with_behind_a_gap() {
     let folder = tempfile::tempdir().unwrap();
     let mut training = Training::start(folder.path(), LONG, None);
-    // The beginning alone would be written again.
+    // Only the beginning would be rewritten.
     training.wait_for("step 10: ");
     let log = log(folder.path());
     fs::File::options().write(true).open(&log).unwrap().set_len(0).unwrap();

@@ -1,4 +1,4 @@
-//! A network that computes nothing but remembers everything, and a tiny data set for it.
+//! A network that computes nothing but records all calls, and a tiny data set for it.
 
 use std::sync::{Arc, Mutex};
 

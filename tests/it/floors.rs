@@ -185,14 +185,14 @@ fn room(file: &Path, src: &Path) -> String {
     below.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned()
 }
 
-/// The code of a file without comments and without its test module, which stands last.
+/// The code of a file without comments and without its test module, which comes last.
 fn code(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
     let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap();
     text.lines().map(without_comment).collect::<Vec<_>>().join("\n")
 }
 
-/// A line without its comment; two slashes inside a string begin none.
+/// A line without its comment; two slashes inside a string don't begin one.
 fn without_comment(line: &str) -> &str {
     let is_outside = |at: usize| {
         let before = line[..at].replace("\\\\", "").replace("\\\"", "").replace("'\"'", "");
@@ -259,7 +259,7 @@ fn every_import_goes_down() {
                 }
             }
         }
-        // Channels of the standard library would be seen by no room's name.
+        // Channels of the standard library would not be found by a room's name.
         if code.contains("mpsc") {
             wrong.push(format!("{}: expected channels of crossbeam, found others", file.display()));
         }
@@ -309,7 +309,7 @@ fn no_test_file_is_forgotten() {
     }
 }
 
-/// Drawing changes nothing: no room that `render` reaches keeps anything that could change behind a shared reference.
+/// Drawing changes nothing: no room that `render` reaches has interior mutability.
 #[test]
 fn nothing_below_render_changes_while_it_is_drawn() {
     const ROOMS: &[&str] = &["app", "history", "views", "widgets"];

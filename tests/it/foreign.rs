@@ -1,4 +1,4 @@
-//! A run that a script wrote, of a network that nobody here knows: `tests/logger.py`, in Python without any library.
+//! A run of an unknown network, written by a script: `tests/logger.py`, in Python without libraries.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -14,7 +14,7 @@ use skiplane::views::{self, Format};
 
 use crate::cli::output;
 
-/// Starts the script; none where there is no Python.
+/// Starts the script; none if there is no Python.
 #[expect(clippy::print_stderr, reason = "a test that tries nothing says so")]
 fn start(folder: &Path, steps: u32, pause: f64) -> Option<Child> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/logger.py");

@@ -1,4 +1,5 @@
-//! Logs of earlier formats open for good, and show what the version that wrote them showed: its frames lie beside them.
+//! Logs of earlier formats can still be opened, and show what the version that wrote them showed: its frames are stored
+//! beside them.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! What the screen shows, cell by cell: every view at several sizes, in colour, without and in ASCII. After a
-//! wanted change, `INSTA_UPDATE=always cargo test --test it frames` writes the frames anew, and
-//! `SKIPLANE_FRAMES=folder cargo test --test it pictures -- --ignored` makes pictures of them for the eye.
+//! What the screen shows, cell by cell: every view at several sizes, with and without colour, and in ASCII. After an
+//! intended change, `INSTA_UPDATE=always cargo test --test it frames` updates the frames, and
+//! `SKIPLANE_FRAMES=folder cargo test --test it pictures -- --ignored` makes pictures of them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -39,14 +39,14 @@ fn rows(buffer: &Buffer) -> impl Iterator<Item = &[ratatui::buffer::Cell]> {
     buffer.content().chunks(usize::from(buffer.area.width))
 }
 
-/// The characters, each row between bars so that blanks at its end are seen.
+/// The characters, each row between bars so that trailing blanks are visible.
 pub(crate) fn characters(buffer: &Buffer) -> String {
     rows(buffer)
         .map(|row| format!("|{}|\n", row.iter().map(|cell| cell.symbol()).collect::<String>()))
         .collect()
 }
 
-/// The characters, then a letter for the style of each cell, then what the letters stand for.
+/// The characters, then a letter for the style of each cell, then the meaning of the letters.
 pub(crate) fn styled(buffer: &Buffer) -> String {
     let mut text = characters(buffer);
     let mut letters: BTreeMap<String, char> = BTreeMap::new();
@@ -110,7 +110,7 @@ fn compare(folder: &str, theme: &Theme, dump: fn(&Buffer) -> String) {
     });
 }
 
-/// Two lanes whose losses and gradients grow beyond all measure until they are no longer finite, as at a learning rate of 50.
+/// Two lanes whose losses and gradients grow until they are no longer finite, as at a learning rate of 50.
 fn diverged() -> App {
     let lane = |name: &str, shortcut| Specimen {
         steps: 120,
@@ -132,7 +132,7 @@ fn diverged() -> App {
     })
 }
 
-/// Runs that look unlike others, each with the views that tell most of it.
+/// Unusual runs, each with the views that show most of it.
 #[test]
 fn golden_frames_of_unusual_runs() {
     let one_step = |name: &str, shortcut| Specimen { steps: 1, ..Specimen::new(name, 20, shortcut) };

@@ -1,4 +1,5 @@
-//! A terminal that nobody reads, as where a connection hangs: training, its control and its end don't wait for it.
+//! A terminal that is not read, as when a connection hangs: training, orders and the end of the process don't wait for
+//! it.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +14,7 @@ use skiplane::session::control;
 use crate::dashboard::{Background, endless, start};
 use crate::pseudo_terminal::{PATIENCE, Terminal};
 
-/// A run without end, on a terminal that is not read any more.
+/// An endless run, on a terminal that is no longer read.
 fn frozen(folder: &Path) -> (Terminal, Background) {
     let file = endless(folder);
     let mut terminal = start(&["train", &file], folder, (100, 30));
@@ -79,7 +80,7 @@ fn control_and_keys_are_obeyed() {
     let (mut terminal, run) = frozen(folder.path());
     control::send(&run.0, &Order::Stop.into()).unwrap();
     wait_until_stopped(&run);
-    // Where the dashboard has not heard yet that the lanes are over, it asks; `s` answers.
+    // If the dashboard has not yet seen that the lanes have ended, it asks; `s` answers.
     terminal.press("2qs");
     assert_eq!(terminal.wait(), 0);
     terminal.thaw();

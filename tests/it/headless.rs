@@ -1,4 +1,4 @@
-//! What a run without a dashboard tells, off a terminal.
+//! What a run without a dashboard prints when its output is not a terminal.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use skiplane::units::{LaneIdx, LayerIdx, Step};
 use crate::replay::{finished, step};
 use crate::runlog::lane_started;
 
-/// A writer whose bytes can be looked at; after `most` bytes it is closed, as a pipe whose reader left.
+/// A writer whose bytes can be inspected; after `most` bytes it fails, like a pipe without a reader.
 #[derive(Clone, Default)]
 struct Pipe {
     bytes: Arc<Mutex<Vec<u8>>>,
@@ -43,7 +43,7 @@ fn told(pipe: Pipe, events: &[(usize, RunEvent)]) -> String {
     for (lane, event) in events {
         reporter.event(LaneIdx(*lane), event);
     }
-    // That waits for the last line.
+    // Dropping waits for the last line.
     drop(reporter);
     let bytes = pipe.bytes.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()

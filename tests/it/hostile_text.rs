@@ -1,5 +1,5 @@
-//! Nothing from a file, a log, a socket or a file's name reaches the terminal as a command: a run whose every text is
-//! hostile, through every command of the real binary.
+//! Nothing from a file, a log, a socket or a file's name reaches the terminal as a command: runs every command of the
+//! real binary on a run in which every text is hostile.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -18,18 +18,18 @@ use crate::cli::skiplane;
 use crate::replay::{finished, step};
 use crate::runlog::{experiment, lane_started};
 
-/// Colours, a title, a bell, a cleared screen, a C1 introducer, turned directions, ends of lines; all but NUL and a
-/// slash, which no file's name has.
+/// Colours, a title, a bell, a cleared screen, a C1 introducer, changes of direction, ends of lines; all but NUL and a
+/// slash, which file names cannot contain.
 const HOSTILE: &str = "\u{1b}[31m\u{1b}]0;title\u{7}\u{9b}2J\u{1b}c\u{85}\u{202e}\u{2066}\u{200f}\u{61c}\u{feff}\u{2028}\u{7f}\u{8}\r\t\n";
 
-/// What may reach a terminal: no control characters but new lines, and nothing that turns directions.
+/// Whether a text may reach a terminal: no control characters but newlines, and nothing that changes direction.
 fn is_clean(text: &str) -> bool {
     let turns = ['\u{61c}', '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{feff}'];
     let is_turning = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') || turns.contains(&c);
     !text.contains(|c: char| (c.is_control() && c != '\n') || is_turning(c))
 }
 
-/// Without the sequences that colour: a CSI of digits and semicolons that ends in `m`.
+/// The text without colour sequences: a CSI of digits and semicolons that ends in `m`.
 fn without_colours(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let mut plain = parts.next().unwrap().to_owned();
@@ -48,7 +48,7 @@ fn hostile(name: &str) -> String {
     format!("{name}{HOSTILE}")
 }
 
-/// Makes every text of a JSON value hostile, but what names a file.
+/// Makes every text of a JSON value hostile, except file names.
 fn poison(value: &mut Value) {
     match value {
         Value::String(text) => *text = format!("{text}{HOSTILE}\0"),
@@ -60,7 +60,7 @@ fn poison(value: &mut Value) {
     }
 }
 
-/// A metric of layers that nobody knows.
+/// An unknown metric of layers.
 fn hostile_metric() -> Metric {
     let declaration = DeclarationText {
         name: hostile("entropy"),
@@ -131,7 +131,7 @@ fn hostile_run(root: &Path, ends: [Outcome; 2]) -> PathBuf {
     path
 }
 
-/// Runs a command, and gives what it printed, which is clean but for colours where those are wanted.
+/// Runs a command and returns its output, after checking that it is safe, except for colours if those are wanted.
 fn printed(folder: &Path, arguments: &[&str]) -> String {
     let output = skiplane(folder, arguments);
     let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
@@ -143,7 +143,7 @@ fn printed(folder: &Path, arguments: &[&str]) -> String {
     out + &err
 }
 
-/// The text holds a hostile one, whole.
+/// Asserts that a text contains the hostile one, whole.
 fn assert_hostile(text: &str, name: &str) {
     assert!(text.contains(&hostile(name)), "{text:?}");
 }
@@ -227,7 +227,7 @@ fn data_for_programs_says_the_same_and_is_plain() {
 fn a_run_that_is_no_longer_itself_is_refused_in_plain_text() {
     let root = tempfile::tempdir().unwrap();
     let run = hostile_run(root.path(), [Outcome::Stopped, Outcome::Stopped]);
-    // An experiment that can be read; the run's own texts stay as they are.
+    // An experiment that can be read; the run's other texts stay hostile.
     fs::write(run.join("experiment.toml"), experiment(&["a", "b"]).to_toml().unwrap()).unwrap();
     let text = printed(root.path(), &["train", "--resume", run.to_str().unwrap(), "--headless"]);
     assert!(text.contains("expected the experiment and the data that the run was begun with"), "{text}");

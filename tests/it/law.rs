@@ -1,5 +1,5 @@
-//! The law of the house, for metrics that nobody knows: what is folded live, what is folded from the log, what is taken from
-//! an index, and what is answered late and in any order are the same screens, cell by cell.
+//! The central property, for unknown metrics: folding live, folding from the log, reading an index, and answers that
+//! come late and in any order all give the same screens, cell by cell.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,7 @@ fn axes() -> Vec<Axis> {
     ]
 }
 
-/// A metric that nobody knows.
+/// An unknown metric.
 fn any_metric() -> impl Strategy<Value = Metric> {
     let over = prop_oneof![
         2 => Just(vec![]),
@@ -46,7 +46,7 @@ fn any_metric() -> impl Strategy<Value = Metric> {
     })
 }
 
-/// What a lane declares: some that nobody knows, and some that the views are made for.
+/// What a lane declares: some unknown metrics, and some that the views are made for.
 fn any_metrics() -> impl Strategy<Value = Vec<Metric>> {
     (vec(any_metric(), 0..6), proptest::sample::subsequence(known::ALL.to_vec(), 0..12)).prop_map(
         |(new, known)| {
@@ -88,7 +88,7 @@ fn started(metrics: &[Metric]) -> RunEvent {
     RunEvent::new(Step(0), 1.0, Kind::LaneStarted(Box::new(started)))
 }
 
-/// Numbers without end, of which some are wild.
+/// Endless numbers, some of which are extreme.
 fn number(seed: u64) -> f32 {
     let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (seed >> 7);
     match mixed % 97 {
@@ -114,7 +114,7 @@ fn value(metric: Metric, declared: &Declared, seed: u64) -> Value {
     }
 }
 
-/// A lane's events: at each step some of its metrics, and now and then a return to an earlier step.
+/// A lane's events: some of its metrics at each step, and occasionally a return to an earlier step.
 fn events(metrics: &[Metric], steps: u64, seed: u64) -> Vec<RunEvent> {
     let mut declared = Declared::default();
     let mut events = vec![started(metrics)];
@@ -146,7 +146,7 @@ fn frame(app: &App) -> String {
     views::snapshot(app, (100, 32), &Theme::default(), Format::Ansi)
 }
 
-/// What a user might do, before a frame is looked at.
+/// User actions before a frame is compared.
 fn act(app: &mut App, turn: usize) {
     let actions = [
         Action::SelectNextStatistic,
@@ -205,7 +205,7 @@ proptest! {
             for (app, library) in [(&mut read, &mut from_log), (&mut kept, &mut indexed)] {
                 views::supply(app, |app, needs| library.answer(app, needs));
             }
-            // One at a time in some order, and drawn in between, as if they came from far away.
+            // One at a time in some order, with frames in between, as if answers came late.
             let mut rounds = 0..3;
             views::supply(&mut late, |late, needs| {
                 rounds.next().expect("no needs without end");

@@ -1,4 +1,4 @@
-//! A live run hands over everything that its logs hold, whatever happens to its lanes.
+//! A live run delivers everything in its logs, whatever happens to its lanes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -142,7 +142,7 @@ fn all_lanes_see_the_same_batches() {
         Call::Trained { labels, .. } => Some(labels.clone()),
         Call::Evaluated { .. } => None,
     });
-    // They are those that are made without a thread, step by step.
+    // They equal those made without a thread, step by step.
     let expected: Vec<_> = (1..=30).map(|step| drawn.next(Step(step)).labels.clone()).collect();
     assert_eq!(trained.collect::<Vec<_>>(), expected);
 }
@@ -194,13 +194,13 @@ fn threads_are_split_between_the_lanes_that_train() {
     let (setup, _) = setup(root.path(), &experiment, 64);
     let folder = setup.folder.clone();
     assert_eq!(told(setup), named(&[("a", 1), ("b", 1), ("c", 1)]));
-    // The second lane is begun again, the others have nothing left to do.
+    // The second lane starts over, the others have nothing left to do.
     fs::write(folder.log(LaneIdx(1)).unwrap(), "").unwrap();
     let (resumed, _) = Setup::resume(Arc::new(dataset()), folder, 8, false).unwrap();
     assert_eq!(told(resumed), named(&[("b", 8)]));
 }
 
-/// A sink that writes a log and orders a stop at a certain poll.
+/// A sink that writes a log and returns a stop at a given poll.
 struct Stopping {
     log: LogWriter,
     records: usize,
@@ -233,8 +233,8 @@ impl Sink for Stopping {
     }
 }
 
-/// Trains a fake network into the first lane's log until a poll at which it is told to stop; gives the records
-/// written and whether it was told.
+/// Trains a fake network into the first lane's log until a poll at which it is stopped; returns the number of records
+/// and whether it was stopped.
 fn stop_at(poll: usize, folder: &RunFolder, experiment: &Experiment) -> (usize, Outcome) {
     let dataset = dataset();
     let order = BatchOrder::new(dataset.train.len(), experiment.training.batch, experiment.seed).unwrap();
@@ -297,7 +297,7 @@ fn a_broken_checkpoint_is_passed_over_for_the_one_before() {
     let whole = without_times(&whole.log(LaneIdx(0)).unwrap());
     let folder = folder(root.path(), &experiment);
     stop_at(6, &folder, &experiment);
-    // Checksums would tell of all of it alike.
+    // Checksums would detect all of these in the same way.
     forget_checksums(&folder);
     let file = |step: u64, what: &str| folder.checkpoints().join(format!("a-{step:08}{what}.safetensors"));
     // Step 6 is torn, step 4 has lost its optimiser, and step 2 is another lane's.
@@ -324,7 +324,7 @@ fn a_broken_checkpoint_is_passed_over_for_the_one_before() {
     assert_eq!(without_times(&folder.log(LaneIdx(0)).unwrap()), whole, "from the initial weights");
 }
 
-/// Leaves a log as an earlier version wrote it.
+/// Rewrites a log as an earlier version would have written it.
 fn forget_checksums(folder: &RunFolder) {
     let events = logged(folder, LaneIdx(0));
     fs::remove_file(folder.log(LaneIdx(0)).unwrap()).unwrap();
@@ -343,7 +343,7 @@ fn flip_a_bit(file: &Path, byte: usize) {
     fs::write(file, bytes).unwrap();
 }
 
-/// Stops a run of nine steps with a checkpoint every two at step 6, and gives it with an undisturbed run's log.
+/// Stops a run of nine steps with a checkpoint every two at step 6, and returns it with an undisturbed run's log.
 fn stopped_at_six(root: &Path) -> (RunFolder, String) {
     let mut experiment = experiment(&["a"], 9);
     experiment.training.checkpoint_every = 2;
@@ -359,7 +359,7 @@ fn a_checkpoint_with_a_flipped_bit_is_passed_over_for_the_one_before() {
     let root = tempfile::tempdir().unwrap();
     let (folder, whole) = stopped_at_six(root.path());
     let file = |name: &str| folder.checkpoints().join(name);
-    // The last byte is of a value, and nothing but a checksum tells that it is another.
+    // The last byte belongs to a value, so only a checksum detects the change.
     let end = |file: &Path| fs::metadata(file).unwrap().len() as usize - 1;
     let flipped = [file("a-00000006.safetensors"), file("a-00000004.optimizer.safetensors")];
     flipped.iter().for_each(|file| flip_a_bit(file, end(file)));
@@ -443,7 +443,7 @@ fn lanes_pause_go_on_and_stop_one_by_one() {
     };
     live.orders().send(&Order::Pause.for_lane("a")).unwrap();
     drain_until(&mut live, &mut seen, has(0, |event| matches!(event.kind, Kind::Paused)));
-    // The other lane goes on meanwhile, though the paused one asked for no more permits.
+    // The other lane goes on meanwhile, although the paused one requested no more permits.
     let steps = seen.get(&LaneIdx(1)).map_or(0, Vec::len);
     drain_until(&mut live, &mut seen, |seen| seen.get(&LaneIdx(1)).map_or(0, Vec::len) > steps + 10);
     assert!(matches!(seen[&LaneIdx(0)].last(), Some(RunEvent { kind: Kind::Paused, .. })));

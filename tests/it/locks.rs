@@ -1,5 +1,5 @@
-//! Two processes and one run: the second is refused whatever became of the lock, nobody else's lock says that a run
-//! lives, and an order reaches the run that is meant.
+//! Two processes and one run: the second is refused in whatever state the lock is, another user's lock does not make a
+//! run look alive, and an order reaches the intended run.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -15,7 +15,7 @@ use crate::cli::{refused, skiplane};
 use crate::dashboard::{Background, endless};
 use crate::pseudo_terminal::PATIENCE;
 
-/// A user that nobody is.
+/// A user id that is not in use.
 const NOBODY: u32 = 65_534;
 
 /// Trains in the background, in `folder`.
@@ -26,7 +26,7 @@ fn train(folder: &Path, arguments: &[&str]) -> Background {
     Background::find(folder)
 }
 
-/// Kills the process of a run, and waits until it is seen to be gone.
+/// Kills the process of a run, and waits until it is gone.
 fn kill(run: &Background) {
     let process = Status::read(&run.0).unwrap().pid.to_string();
     assert!(Command::new("kill").args(["-KILL", &process]).status().unwrap().success());
@@ -60,7 +60,7 @@ fn a_removed_lock_lets_nobody_in_and_a_foreign_one_keeps_nobody_out() {
     }
     kill(&run);
 
-    // As an older version made it, and held by whoever can read it.
+    // As an older version made it, and held by another process.
     File::create(&lock).unwrap();
     fs::set_permissions(&lock, Permissions::from_mode(0o644)).unwrap();
     let somebody = File::open(&lock).unwrap();
@@ -97,7 +97,7 @@ fn another_user_can_neither_hold_the_lock_nor_be_misled_by_it() {
     std::io::Write::write_all(holder.stdin.as_mut().unwrap(), b"x").unwrap();
     std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut [0]).unwrap();
     assert!(File::open(&lock).unwrap().try_lock().is_err(), "it is held");
-    // Such a lock tells nothing, so the heartbeat does.
+    // Such a lock proves nothing, so the heartbeat decides.
     wait_for_crash(&run);
     train(folder.path(), &["--resume", "latest"]).stop();
     holder.kill().unwrap();

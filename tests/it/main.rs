@@ -1,4 +1,4 @@
-//! The one integration test binary; each file beside this one is a room of tests.
+//! The one integration test binary; each file beside this one is a module of tests.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on is to panic where it stands")]
 
 mod cli;

@@ -1,5 +1,5 @@
-//! What the views say where lanes are many or their numbers of either sign, at every width: no part of a number, no
-//! lane left out without a word, no ratio of what may be negative.
+//! Views with many lanes or numbers of either sign, at every width: no number is cut, no lane is omitted silently, and
+//! no ratio is shown of what may be negative.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -22,7 +22,7 @@ pub(crate) fn eight_lanes() -> App {
     specimen::app_of(&[plain, residual].concat())
 }
 
-/// So many equally deep networks.
+/// This many equally deep networks.
 fn equally_deep(lanes: usize) -> App {
     let lane = |at| Specimen { steps: 40, ..Specimen::new(&format!("lane-{at}"), 20, Shortcut::Identity) };
     specimen::app_of(&(0..lanes).map(lane).collect::<Vec<_>>())
@@ -68,7 +68,7 @@ fn no_legend_of_any_view_ends_in_a_bare_square() {
         for (width, height) in (36..220).flat_map(|width| [(width, 24), (width, 50)]) {
             for row in rows(&app, width, height, &Theme::default()) {
                 for (at, square) in row.match_indices('■') {
-                    // A strip of layers is named by its square alone; its cells stand in the same row.
+                    // A strip of layers is marked only by its lane's square; its cells are in the same row.
                     let is_strip =
                         view == &ViewKind::Overview && at == 0 && row.ends_with(|c: char| c != ' ');
                     let mut behind = row[at + square.len()..].chars();
@@ -89,7 +89,7 @@ fn where_not_all_lanes_fit_every_view_says_which_and_how_to_see_the_others() {
         app.act(Action::SelectView(*view));
         let drawn = views::view_of(*view).unwrap();
         for (width, height) in [(60, 20), (80, 24), (120, 40), (200, 50)] {
-            // The frame's tabs, timeline and status line are not the view's.
+            // The frame's tabs, timeline and status line are not part of the view.
             let shown = drawn.lanes_in(&app, Rect::new(0, 2, width, height - 4)).len();
             let row = &rows(&app, width, height, &Theme::default())[1];
             let says = row.starts_with(&format!("{shown} of 8 lanes: ")) && row.contains("l the others");

@@ -1,4 +1,4 @@
-//! Networks by their face alone: against the PyTorch reference, and against naive computations.
+//! Networks through their public interface: against the PyTorch reference, and against naive computations.
 
 use skiplane::datasets::Batch;
 use skiplane::experiment::{Lane, Optimizer, Shortcut};

@@ -1,4 +1,4 @@
-//! Orders from the keyboard, on the dashboard of the process that trains and on one that follows it over the socket.
+//! Orders from the keyboard, on the dashboard of the training process and on one that follows it and uses the socket.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::dashboard::{Background, endless, start};
 use crate::orders::taken_in;
 use crate::pseudo_terminal::Terminal;
 
-/// Pauses, makes two steps, and orders a rate and a note, the rate for the selected lane alone.
+/// Pauses, makes two steps, and orders a rate and a note, the rate for the selected lane only.
 fn order_by_keys(terminal: &mut Terminal) {
     terminal.wait_for("running");
     terminal.press(" ");
@@ -42,7 +42,7 @@ fn step_of(terminal: &Terminal) -> u64 {
     status.and_then(|rest| rest.split_once('/')?.0.replace(',', "").parse().ok()).unwrap()
 }
 
-/// Stops the selected lane after the question.
+/// Stops the selected lane, confirming the question.
 fn stop_lane(terminal: &mut Terminal) {
     terminal.press("X");
     terminal.wait_for("Stop one lane?");
@@ -51,7 +51,7 @@ fn stop_lane(terminal: &mut Terminal) {
     terminal.wait_for(" stopped ");
 }
 
-/// What the keys left in both logs.
+/// The records of the keys' orders in both logs.
 fn assert_ordered(run: &Path) {
     let folder = RunFolder::open(run).unwrap();
     let [plain, residual] = [0, 1].map(|lane| folder.log(LaneIdx(lane)).unwrap());
@@ -77,7 +77,7 @@ fn assert_ordered(run: &Path) {
     told.unwrap();
     let ordered = plain_taken.iter().find(|taken| matches!(taken.order, Order::LearningRate(_))).unwrap();
     let at = rates.iter().position(|(step, _)| *step == ordered.step).unwrap();
-    // Nothing else changes it so soon after: the schedule is of a million steps.
+    // Nothing else changes it this soon: the schedule has a million steps.
     if let Some((_, next)) = rates.get(at + 1) {
         assert!((next / rates[at].1 - 0.5).abs() < 0.01, "{next} after {}", rates[at].1);
     }
@@ -95,7 +95,7 @@ fn keys_give_orders_to_the_run_that_trains_here() {
     terminal.assert_restored();
     assert_ordered(&Background::find(folder.path()).0);
 
-    // In review there is nobody to take an order, and the marks stay.
+    // In review no process takes orders, and the marks stay.
     let mut terminal = start(&["review", "latest"], folder.path(), (80, 24));
     terminal.wait_for(" stopped ");
     terminal.press("R");

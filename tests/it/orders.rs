@@ -1,4 +1,4 @@
-//! Orders change a run as if it had been planned so, and are obeyed again where its steps are made again.
+//! Orders change a run as if they had been planned, and are repeated when its steps are repeated.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -21,7 +21,7 @@ use crate::end_to_end::without_times;
 use crate::fakes::dataset;
 use crate::live::{experiment, resume, setup};
 
-/// A sink that writes a log and gives each order at its step.
+/// A sink that writes a log and returns each order at its step.
 struct Giving {
     log: LogWriter,
     orders: VecDeque<Taken>,
@@ -46,7 +46,7 @@ impl Sink for Giving {
     }
 }
 
-/// Trains a lane in this thread, without a break, into a folder; gives its log.
+/// Trains a lane in this thread, uninterrupted, into a folder; returns its log.
 fn train_lane(folder: &Path, lane: &str, experiment: &Experiment, orders: &[Taken]) -> std::path::PathBuf {
     let dataset = datasets::load(&experiment.data, experiment.seed).unwrap();
     let described = experiment.lanes.iter().find(|other| other.name == lane).unwrap();
@@ -72,14 +72,14 @@ fn train_lane(folder: &Path, lane: &str, experiment: &Experiment, orders: &[Take
     log
 }
 
-/// The orders and notes of a log that count.
+/// The effective orders and notes of a log.
 pub(crate) fn taken_in(log: &Path) -> Vec<Taken> {
     let mut taken = Vec::new();
     effective(log, |event, _| taken.extend(event.as_taken())).unwrap();
     taken
 }
 
-/// What the log of a lane would tell, times aside, had it been trained without a break and been given these orders.
+/// The log of a lane, without times, as if trained uninterrupted with these orders.
 pub(crate) fn uninterrupted(log: &Path, orders: &[Taken]) -> String {
     let started = started(log);
     let folder = tempfile::tempdir().unwrap();
@@ -110,7 +110,7 @@ fn small(schedule: Schedule) -> Experiment {
     experiment
 }
 
-/// A log's records without the first, which tells of the plan, and without orders; and its learning rates.
+/// A log's records without the first, which describes the experiment, and without orders; and its learning rates.
 fn course(log: &Path) -> (Vec<String>, Vec<f32>) {
     let is_course = |line: &&str| !line.contains("lane_started") && !line.contains("order_taken");
     let records = without_times(log).lines().filter(is_course).map(str::to_owned).collect();
@@ -137,7 +137,7 @@ fn ordered_rates_give_the_weights_of_a_schedule_that_was_written_so() {
     };
     let (expected, rates) = log("planned", &planned, &[]);
     assert_eq!((rates[2], rates[3]), (base as f32, (base * 0.1) as f32));
-    // Checkpoints stand in the records with the checksums of all weights.
+    // Records of checkpoints contain checksums of all weights.
     assert!(expected.iter().filter(|record| record.contains("checksums")).count() == 2);
     let (value, later) = (format!("{:e}", base * 0.1), format!("{:e}", base * (0.1 * 0.1)));
     let values = [rate(3, &value), rate(9, &later)];
@@ -198,7 +198,7 @@ fn a_lane_that_was_stopped_alone_stays_so_while_others_have_something_left_to_do
     assert_eq!(live.join(), [Outcome::Stopped, Outcome::Stopped]);
     assert!(fs::read(folder.log(LaneIdx(0)).unwrap()).unwrap() == log, "nothing happened in it");
 
-    // Now no other lane has anything left to do.
+    // By now no other lane has steps left.
     let mut live = resume(&folder);
     live.stop();
     live.join();
@@ -213,12 +213,13 @@ fn orders_before_the_checkpoint_are_kept_and_those_after_it_are_obeyed_again() {
     let (setup, _) = setup(root.path(), &experiment, 64);
     let folder = setup.folder.clone();
     let mut live = start(setup).unwrap();
-    // Notes come first, since both wait for the same place between two steps.
+    // Notes come first, since both are taken at the same place between two steps.
     live.orders().send(&Order::Note(Note::cut("first").unwrap()).into()).unwrap();
     live.join();
     let log = folder.log(LaneIdx(0)).unwrap();
     let before = taken_in(&log);
-    // Whatever step it was taken at, the end of the log is lost as in a crash, and the last checkpoint's files with it.
+    // Wherever the order was taken, the end of the log is removed as by a crash, and the last checkpoint's files with
+    // it.
     for file in fs::read_dir(folder.checkpoints()).unwrap() {
         fs::remove_file(file.unwrap().path()).unwrap();
     }

@@ -1,4 +1,4 @@
-//! What `--out` does to what stands in its place: files are replaced whole, links followed, pipes and devices written
+//! What `--out` does to an existing target: files are replaced atomically, links followed, pipes and devices written
 //! to, and a run's own files never touched.
 
 use std::fs::{self, File, Permissions};
@@ -17,7 +17,7 @@ fn to<'a>(command: [&'a str; 5], out: &'a str) -> Vec<&'a str> {
     command.into_iter().chain([out]).collect()
 }
 
-/// What a command prints where it is told no file.
+/// What a command prints without `--out`.
 fn printed(folder: &Path, command: [&str; 5]) -> String {
     output(folder, &command[..4])
 }
@@ -66,7 +66,7 @@ fn pipes_and_devices_are_written_to() {
     }
 }
 
-/// Where standard output goes into a file, what stands there already and what comes later stay.
+/// If standard output goes into a file, its earlier content and later output are kept.
 #[test]
 fn standard_output_by_name_is_gone_on_with() {
     let (folder, _) = folder_with_a_run();
@@ -92,7 +92,7 @@ fn what_may_not_be_written_is_not_replaced() {
     fs::set_permissions(folder.join("kept"), Permissions::from_mode(0o444)).unwrap();
     assert!(refused(folder, &to(EXPORT, "kept"), 1).contains("could not write kept"));
     assert_eq!(fs::read_to_string(folder.join("kept")).unwrap(), "kept");
-    // A file that may be written in a folder that may not.
+    // A writable file in a folder that is not writable.
     fs::create_dir(folder.join("fixed")).unwrap();
     File::create(folder.join("fixed/table")).unwrap();
     fs::set_permissions(folder.join("fixed"), Permissions::from_mode(0o555)).unwrap();

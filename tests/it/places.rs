@@ -1,4 +1,4 @@
-//! Records of a log that are found without reading what stands before them: a step from a byte on, and the end.
+//! Records of a log that are found without reading those before them: a step from a given byte on, and the end.
 
 use std::fs;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ fn long_log(root: &std::path::Path) -> (RunFolder, PathBuf, Vec<u64>) {
     log.append(&finished(STEPS, Outcome::Completed)).unwrap();
     drop(log);
     let text = fs::read_to_string(&path).unwrap();
-    // The first record stands twice and counts once.
+    // The first record is there twice and counts once.
     let records = 1 + STEPS + 6 + 1;
     let last = text.lines().last().unwrap();
     assert!(last.contains(&format!("\"record\":{records},")), "records are numbered: {last}");
@@ -80,7 +80,7 @@ fn the_end_of_a_long_log_tells_how_its_lane_stands() {
     let lane = summarize(run.path(), SystemTime::now()).unwrap().lanes.remove(0);
     assert_eq!((lane.state, lane.step, lane.loss), (State::Finished, Step(STEPS), Some(1.0 / STEPS as f32)));
     assert_eq!((lane.train_error, lane.test_error, lane.lost_records), (Some(0.25), Some(0.5), 0));
-    // Torn in its last record: the step before is the last.
+    // Torn within the last record: the step before is the last.
     let text = fs::read(&log).unwrap();
     let end = text[..text.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap();
     fs::write(&log, &text[..end - 10]).unwrap();

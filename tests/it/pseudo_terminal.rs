@@ -1,5 +1,5 @@
-//! A pseudo-terminal for tests: a process in it, the screen that a person would see, keys, and the state in
-//! which the terminal is left. Knows nothing of what is shown.
+//! A pseudo-terminal for tests: a process in it, the screen that the user would see, keys, and the state in which the
+//! terminal is left. Knows nothing of what is shown.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -15,7 +15,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 
-/// How long a screen may take to show what is awaited; only a failing test waits that long.
+/// How long to wait for something to show on screen; only a failing test waits that long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process in a pseudo-terminal, with the screen that a terminal would show.
@@ -24,7 +24,7 @@ pub(crate) struct Terminal {
     keys: Box<dyn Write + Send>,
     output: Receiver<Vec<u8>>,
     reader: JoinHandle<()>,
-    /// Whether nobody reads, as where a connection hangs.
+    /// Whether output is not read, as when a connection hangs.
     frozen: Arc<AtomicBool>,
     /// All output that was read.
     written: Vec<u8>,
@@ -32,7 +32,7 @@ pub(crate) struct Terminal {
     child: Process,
 }
 
-/// The running process; killed where a test ends before it.
+/// The running process; killed if the test ends before it.
 pub(crate) struct Process(Box<dyn Child + Send + Sync>);
 
 impl Terminal {
@@ -49,7 +49,7 @@ impl Terminal {
         let waits = Arc::clone(&frozen);
         let reader = thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // The end of a pseudo-terminal is an error on some systems.
+            // On some systems the end of a pseudo-terminal is an error.
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
                 if sender.send(bytes[..count].to_vec()).is_err() {
                     break;
@@ -113,7 +113,7 @@ impl Terminal {
         self.screen.screen_mut().set_size(cells(rows), cells(columns));
     }
 
-    /// Reads nothing any more, and has the process draw until the terminal has no room left.
+    /// Stops reading, and lets the process draw until the terminal's buffer is full.
     pub(crate) fn freeze(&mut self) {
         self.frozen.store(true, Ordering::SeqCst);
         let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
@@ -121,7 +121,7 @@ impl Terminal {
         let terminal = OpenOptions::new().write(true).custom_flags(flags).open(path).unwrap();
         let (rows, columns) = self.screen().size();
         let end = Instant::now() + PATIENCE;
-        // Once may be between two frames.
+        // A single check may fall between two frames.
         let mut full = 0;
         while full < 3 {
             full = if has_room(&terminal) { 0 } else { full + 1 };
@@ -133,13 +133,13 @@ impl Terminal {
         }
     }
 
-    /// Reads on.
+    /// Continues reading.
     pub(crate) fn thaw(&mut self) {
         self.frozen.store(false, Ordering::SeqCst);
         self.reader.thread().unpark();
     }
 
-    /// Waits for the end of the process without reading, and gives its exit status.
+    /// Waits for the end of the process without reading, and returns its exit status.
     pub(crate) fn wait(&mut self) -> u32 {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -151,7 +151,7 @@ impl Terminal {
         }
     }
 
-    /// Reads all that the process still writes, and gives its exit status.
+    /// Reads everything that the process still writes, and returns its exit status.
     pub(crate) fn finish(&mut self) -> u32 {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -179,7 +179,7 @@ impl Terminal {
         self.thaw();
         let Terminal { master, keys, output, reader, child, .. } = self;
         drop(output);
-        // The reading thread gives its end of the terminal back with the next output, which new sizes bring about.
+        // The reading thread releases its end of the terminal after the next output, which a resize triggers.
         let mut width = 90;
         while !reader.is_finished() {
             width += 1;
@@ -190,7 +190,7 @@ impl Terminal {
         child
     }
 
-    /// Panics unless the terminal is as a shell wants it.
+    /// Panics unless the terminal has the modes that a shell expects.
     pub(crate) fn assert_restored(&self) {
         let (screen, text) = (self.screen(), self.text());
         assert!(!screen.alternate_screen(), "the alternate screen was left on:\n{text}");
@@ -202,12 +202,12 @@ impl Terminal {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Best effort: it may have ended long ago.
+        // It may have ended long ago.
         drop(self.0.kill());
     }
 }
 
-/// Whether a terminal takes anything at this moment.
+/// Whether a terminal accepts output at this moment.
 fn has_room(terminal: &File) -> bool {
     let mut polled = [PollFd::new(terminal, PollFlags::OUT)];
     poll(&mut polled, Some(&Timespec::default())).unwrap();

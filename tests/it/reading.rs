@@ -1,4 +1,4 @@
-//! Opening runs through the indexes beside their logs gives what reading the logs gives, whatever becomes of the indexes.
+//! Opening runs through their indexes gives the same as reading their logs, even if indexes are damaged or missing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::replay::new_run;
 
 const LANES: [(&str, Shortcut); 2] = [("plain", Shortcut::None), ("residual", Shortcut::Identity)];
 
-/// A lane that is longer than its histories are exact.
+/// A lane with more steps than its histories keep exactly.
 fn long_lane(lane: usize, steps: u64) -> Vec<RunEvent> {
     let (name, shortcut) = LANES[lane];
     let mut events = Specimen { breaks_off_at: Some(0), steps, ..Specimen::new(name, 8, shortcut) }.events();
@@ -50,7 +50,7 @@ fn long_lane(lane: usize, steps: u64) -> Vec<RunEvent> {
     events
 }
 
-/// A run of both lanes; gives its folder with the temporary one around it.
+/// A run of both lanes; returns its folder with the temporary one around it.
 fn run(of: impl Fn(usize) -> Vec<RunEvent>) -> (tempfile::TempDir, RunFolder) {
     let root = tempfile::tempdir().unwrap();
     let folder = new_run(root.path(), "kept");
@@ -71,7 +71,7 @@ fn logs(folder: &RunFolder) -> Vec<PathBuf> {
     (0..LANES.len()).map(|lane| folder.log(LaneIdx(lane)).unwrap()).collect()
 }
 
-/// Everything that each lane of a run is, whether it is here or kept elsewhere.
+/// The complete state of each lane of a run, in memory or in its index.
 fn all(folder: &RunFolder) -> Vec<Vec<(String, Vec<u8>)>> {
     let Opened { mut app, mut library, .. } = open(folder);
     (0..app.lanes().len()).for_each(|lane| library.prepare(&mut app, LaneIdx(lane)));
@@ -140,7 +140,7 @@ fn a_lane_that_went_on_from_a_checkpoint_is_the_lane_that_was_never_cut() {
             let rows = |lane: &Lane| {
                 let history = lane.history(statistic).unwrap();
                 let text = |row: Row<'_>| {
-                    // Means are summed in another order, which may round otherwise.
+                    // Means are summed in another order, so rounding may differ.
                     let cells = (0..history.width()).filter_map(|column| row.cell(column));
                     let cells: Vec<_> =
                         cells.map(|c| (c.min, c.max, c.first, c.last, c.non_finite)).collect();
@@ -234,7 +234,7 @@ fn going_back_shows_what_the_lane_had_come_to_then() {
     assert_eq!(lanes[0].checkpoints.len(), 2);
 }
 
-/// Looks up what the view that is shown needs.
+/// Looks up what the current view needs.
 fn look_up(app: &mut App, library: &mut Library) {
     views::supply(app, |app, needs| library.answer(app, needs));
 }
@@ -273,7 +273,7 @@ fn a_cursor_on_merged_steps_shows_that_very_step() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Some byte of an index is another, or its end is missing: the screens are those of the log.
+    /// If any byte of an index is changed or its end is missing, the screens equal those from the log.
     #[test]
     fn a_damaged_index_shows_nothing_wrong(
         at in any::<proptest::sample::Index>(), bit in 0u8..8, cut in any::<bool>(), lane in 0usize..2,
@@ -313,7 +313,7 @@ fn the_index_of_another_log_is_not_taken() {
 fn a_folder_that_cannot_be_written_to_is_opened_all_the_same() {
     let (_root, folder) = run(|lane| long_lane(lane, 50));
     let log = &logs(&folder)[0];
-    // A folder in the place of the index: nothing can be written there.
+    // A folder in place of the index: nothing can be written there.
     fs::create_dir(index_of(log)).unwrap();
     assert!(reading::write_indexes(folder.path()).is_err());
     assert_eq!(open(&folder).app.lanes()[0].last_step(), Step(50));

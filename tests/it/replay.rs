@@ -1,4 +1,4 @@
-//! Saved runs come back as the events that were written, whole or while they are being written.
+//! Saved runs are read back as the events that were written, when complete or while they are being written.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub(crate) fn step(step: u64, loss: f32) -> RunEvent {
     RunEvent { step: Step(step), time, kind: Kind::Measured(scalars(loss)) }
 }
 
-/// What every step has.
+/// The values of every step.
 pub(crate) fn scalars(loss: f32) -> Values {
     Values::default().with(known::LOSS, loss).with(known::ERROR, 0.5).with(known::LEARNING_RATE, 0.1)
 }

@@ -1,4 +1,4 @@
-//! The log loses nothing that was written whole, whatever happens to the file.
+//! A log loses no whole records, whatever happens to the file.
 
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
@@ -118,7 +118,7 @@ fn any_f32() -> impl Strategy<Value = f32> {
     ]
 }
 
-/// Up to the greatest step, or count, that is believed.
+/// Up to the greatest step or count that is accepted.
 fn any_step() -> impl Strategy<Value = u64> {
     0..=1u64 << 48
 }
@@ -158,7 +158,7 @@ fn any_histogram() -> impl Strategy<Value = Histogram> {
     })
 }
 
-/// Events of a lane after its first; steps are numbered when they are put together.
+/// Events of a lane after its first; steps are numbered when they are combined.
 fn any_event() -> impl Strategy<Value = RunEvent> {
     let event = |step: u64, at_ms: f64, kind: Kind| RunEvent::new(Step(step), at_ms, kind);
     let step = (any_values(&[Shape::Scalar, Shape::Numbers]), any_time(), any_time()).prop_map(
@@ -253,7 +253,7 @@ pub(crate) fn any_events(most: usize) -> impl Strategy<Value = Vec<RunEvent>> {
     })
 }
 
-/// Events as text that is equal where they are, NaN included.
+/// Events as text that is equal if they are, including NaN.
 pub(crate) fn shown(events: &[RunEvent]) -> Vec<String> {
     events.iter().map(|event| format!("{event:?}")).collect()
 }
@@ -264,7 +264,7 @@ pub(crate) fn sealed(json: &str) -> String {
     format!("{body},\"crc32\":\"{:08x}\"}}\n", crc32fast::hash(body.as_bytes()))
 }
 
-/// Writes a log and gives its bytes.
+/// Writes a log and returns its bytes.
 pub(crate) fn written(events: &[RunEvent], path: &Path) -> Vec<u8> {
     let _ = fs::remove_file(path);
     let mut writer = LogWriter::create(path).unwrap();
@@ -283,13 +283,13 @@ pub(crate) fn as_written(mut event: RunEvent) -> RunEvent {
     event
 }
 
-/// Everything in a log: the events, and how many lines were none.
+/// Everything in a log: the events, and the number of bad lines.
 fn read(bytes: &[u8]) -> (Vec<RunEvent>, usize, u64) {
     let mut reader = LogReader::new(bytes, Path::new("memory.jsonl"));
     let (mut events, mut others) = (Vec::new(), 0);
     while let Some(entry) = reader.next_entry().unwrap() {
         match entry {
-            // What no record tells stands at no bytes.
+            // Events without a record have an empty range of bytes.
             Entry::Event { bytes, .. } if bytes.is_empty() => {}
             Entry::Event { event, .. } => events.push(as_written(event)),
             Entry::UnknownKind { .. } | Entry::Bad(_) => others += 1,
@@ -310,7 +310,7 @@ proptest! {
         let (read, others, torn) = read(&bytes);
         prop_assert_eq!(shown(&read), shown(&events));
         prop_assert_eq!((others, torn), (0, 0));
-        // The first record stands there twice, and each line is JSON with the checksum of what precedes it.
+        // The first record is there twice, and each line is JSON with the checksum of what precedes it.
         let lines: Vec<&str> = std::str::from_utf8(&bytes).unwrap().lines().collect();
         prop_assert_eq!(lines.len(), events.len() + 1);
         prop_assert_eq!(lines[0], lines[1]);
@@ -331,7 +331,7 @@ proptest! {
         let mut reader = LogReader::open(&path).unwrap();
         for (at, (event, range)) in events.iter().zip(ranges).enumerate() {
             let Some(Entry::Event { bytes, .. }) = reader.next_entry().unwrap() else { panic!("no event") };
-            // Those of the first are of both its copies, of which a reader takes one.
+            // The bytes of the first are those of both copies, of which a reader returns one.
             let end = if at == 0 { range.end / 2 } else { range.end };
             prop_assert_eq!(&bytes, &(range.start..end));
             prop_assert_eq!(reader.position().offset(), end);
@@ -352,7 +352,7 @@ proptest! {
             bytes[first + at.index(after)] = *byte;
         }
         let (read, others, torn) = read(&bytes);
-        // Each hit spoils its own record alone; only what has no newline behind it may be waited for.
+        // Each change damages only its own record; only a line without a newline may be waited for.
         prop_assert!(read.len() + hits.len() + usize::from(torn > 0) >= events.len());
         prop_assert!(read.len() + others + usize::from(torn > 0) <= events.len() + 2 * hits.len());
         let originals = shown(&events);
@@ -381,7 +381,7 @@ fn a_log_is_followed_over_a_torn_end() {
             let Entry::Event { event, .. } = entry else { panic!("{entry:?}") };
             seen.push(event);
         }
-        // A second reader goes on from the same place, as one in another process would.
+        // A second reader continues from the same position, as one in another process would.
         reader = LogReader::open_at(&path, reader.position().clone()).unwrap();
     }
     assert_eq!(shown(&seen), shown(&events));
@@ -399,7 +399,7 @@ fn a_replaced_log_is_told_from_one_that_grew() {
     assert!(error.contains("it was replaced"), "{error}");
 }
 
-/// What becomes of one record that follows a good first event.
+/// How one record after a good first event is read.
 fn second_line(record: &str) -> Entry {
     let bytes = sealed(&serde_json::to_string(&lane_started("plain")).unwrap()) + record;
     let bytes = bytes.into_bytes();
@@ -553,7 +553,7 @@ fn an_endless_line_is_skipped_without_being_kept() {
     file.seek(SeekFrom::Current(40 << 20)).unwrap();
     let paused = r#"{"paused":{"step":3,"time":{"at_ms":0}}}"#;
     file.write_all(format!("\n{}", sealed(paused)).as_bytes()).unwrap();
-    // And one that a record follows without a newline.
+    // And one followed by a record without a newline between them.
     file.seek(SeekFrom::Current(20 << 20)).unwrap();
     file.write_all(sealed(paused).as_bytes()).unwrap();
     let mut reader = LogReader::open(&path).unwrap();

@@ -1,4 +1,4 @@
-//! The dashboard on a pseudo-terminal: what it leaves behind when something panics. The dashboards run as
+//! The dashboard on a pseudo-terminal: the state it leaves when something panics. The dashboards run as
 //! ignored tests of this same binary, in processes of their own.
 
 use portable_pty::CommandBuilder;
@@ -15,7 +15,7 @@ const SIZE: (u16, u16) = (100, 30);
 /// The sequence that leaves the alternate screen.
 const LEAVE: &[u8] = b"\x1b[?1049l";
 
-/// Panics where it is asked to: while a frame is drawn, or in another thread.
+/// Panics on demand: while a frame is drawn, or in another thread.
 struct Panicking {
     while_drawing: bool,
     elsewhere: bool,
@@ -70,7 +70,7 @@ fn place(output: &[u8], wanted: &[u8]) -> Option<usize> {
     output.windows(wanted.len()).position(|window| window == wanted)
 }
 
-/// The terminal is as it was, and the message came after it was.
+/// Asserts that the terminal was restored, and the message printed after that.
 fn assert_restored(terminal: &Terminal, message: &str) {
     terminal.assert_restored();
     assert!(terminal.text().contains(message), "{}", terminal.text());

@@ -1,4 +1,4 @@
-//! The training loop tells everything in order, obeys between steps and batches, and stops where it must.
+//! The training loop emits all events in order, carries out orders between steps and batches, and stops where it must.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -55,7 +55,7 @@ impl Sink for Recorder {
 }
 
 impl Recorder {
-    /// The events as short words, in order.
+    /// The events in short form, in order.
     fn story(&self) -> Vec<String> {
         let word = |event: &RunEvent| {
             let step = event.step;
@@ -137,7 +137,7 @@ fn everything_is_told_in_order() {
     let outcome = run(&mut FakeNetwork::new(), &experiment, &mut sink, folder.path());
     assert_eq!(outcome, Outcome::Completed);
     let evaluation = |step| {
-        // Ten training images hold two whole batches of four.
+        // Ten training images contain two whole batches of four.
         [format!("train at {step}"), format!("train in batch mode at {step}"), format!("test at {step}")]
     };
     // Before the first update there are no running statistics to evaluate by.
@@ -169,7 +169,7 @@ fn events_hold_what_the_network_gave() {
     let number = |metric| values.number(metric);
     assert_eq!((step.step, number(known::LOSS), number(known::ERROR)), (Step(3), Some(97.0), Some(0.25)));
     assert_eq!(values.numbers(known::WEIGHT_NORM), Some(&[3.0; 4][..]));
-    // The clock ticks once for each look at it: at the start, and at both ends of each step.
+    // The clock advances with each reading: at the start, and before and after each step.
     assert_eq!((step.time.at_ms, step.time.step_ms, step.time.statistics_ms), (7.0, Some(1.0), Some(0.25)));
     let Kind::Measured(values) = &sink.events[5].kind else { panic!("the sixth event is another") };
     assert_eq!(
@@ -316,7 +316,7 @@ fn a_lane_that_goes_on_makes_the_remaining_steps_alike() {
     let mut sink = Recorder::default();
     let mut rest = FakeNetwork { steps: 2, ..FakeNetwork::new() };
     run_from(Step(2), &mut rest, &experiment, &dataset, &mut sink, folder.path());
-    // Its log declares nothing, as one of an earlier version may lack what is measured today.
+    // Its log declares nothing; one of an earlier version may lack current metrics.
     let story = sink.story();
     assert!(story[1].contains("weight_norm") && story[1].ends_with("declared"), "{story:?}");
     assert_eq!([&story[0], &story[2], &story[3]], ["goes on from 2", "step 3", "step 4"]);
@@ -350,7 +350,7 @@ fn a_paused_lane_makes_the_steps_that_are_ordered_and_changes_its_rate_from_the_
         "step 4",
     ];
     assert_eq!(sink.story()[..expected.len()], expected);
-    // The schedule halves the rate after step 2, whatever was ordered.
+    // The schedule halves the rate after step 2, also after orders.
     let base = experiment().training.optimizer.learning_rate();
     let rates: Vec<f64> = network.calls.lock().unwrap().iter().filter_map(rate_of).collect();
     assert_eq!(rates, [base, 0.25, 0.125, 0.25]);
@@ -369,7 +369,7 @@ fn a_rate_that_cannot_be_is_warned_of_and_leaves_no_record() {
     let mut experiment = experiment();
     experiment.training.schedule = Schedule::Cosine { minimum: 0.0, warmup: 0 };
     let rate = |text: &str| Order::LearningRate(text.parse().unwrap());
-    // The cosine's last rate is zero, which is in no ratio to another.
+    // The cosine's last rate is zero, which has no ratio to another.
     let mut sink = Recorder {
         orders: vec![(0, rate("1e30")), (1, rate("x1e30")), (3, rate("0.1"))],
         ..Recorder::default()

@@ -1,4 +1,4 @@
-//! The real binary trains: what it leaves in the run's folder, what it tells, how it stops.
+//! Training by the real binary: what it leaves in the run's folder, what it prints, how it stops.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -61,7 +61,7 @@ fn succeeded(output: &Output) -> String {
     text(&output.stdout)
 }
 
-/// The log of a lane of the only run that bears a name, without what depends on the clock.
+/// The log of a lane of the only run with this name, without what depends on the clock.
 fn log_without_times(folder: &Path, name: &str, lane: &str) -> Vec<String> {
     let mut runs = fs::read_dir(folder.join("runs")).unwrap().map(|entry| entry.unwrap().path());
     let run = runs.find(|path| path.to_string_lossy().ends_with(name)).unwrap();
@@ -114,7 +114,7 @@ fn a_piped_run_tells_lines_and_leaves_every_value() {
     assert!(seen.iter().any(|row| row[0] == "residual" && row[4] == "branch_ratio"));
 }
 
-/// What an export tells of the layers of a lane: step, index, name, statistic, value.
+/// The exported rows for the layers of a lane: step, index, name, statistic, value.
 fn layer_rows<'a>(table: &'a str, lane: &str) -> BTreeSet<Vec<&'a str>> {
     let rows = table.lines().map(|line| line.split(',').collect::<Vec<&str>>());
     rows.filter(|row| row[1] == lane && row[3] == "layer")
@@ -122,7 +122,7 @@ fn layer_rows<'a>(table: &'a str, lane: &str) -> BTreeSet<Vec<&'a str>> {
         .collect()
 }
 
-/// The folder of the only run that bears a name.
+/// The folder of the only run with this name.
 fn run_folder(folder: &Path, name: &str) -> PathBuf {
     let mut runs = fs::read_dir(folder.join("runs")).unwrap().map(|entry| entry.unwrap().path());
     runs.find(|path| path.to_string_lossy().ends_with(name)).unwrap()
@@ -143,7 +143,7 @@ fn layers_that_no_pattern_chooses_are_neither_in_the_log_nor_in_what_is_folded()
     let (all_rows, some_rows) = (export(&whole), export(&some));
     let opened = [&whole, &some].map(|run| reading::open(std::slice::from_ref(run)).unwrap());
     for (idx, lane) in ["plain", "residual"].into_iter().enumerate() {
-        // Behind the beginning, which stands there twice.
+        // After the first record, which is there twice.
         let bytes = |run: &Path| {
             let log = fs::read_to_string(run.join(format!("{lane}.jsonl"))).unwrap();
             log.lines().skip(2).map(str::len).sum::<usize>()
@@ -267,7 +267,7 @@ fn two_runs_of_one_seed_leave_equal_checkpoints_that_anybody_may_read_who_may_re
     }
 }
 
-/// Cuts the end of a lane off its log, so that there is something left to do.
+/// Removes the end of a lane from its log, so that it has steps left.
 fn cut_end(run: &Path, lane: &str) {
     let log = run.join(format!("{lane}.jsonl"));
     let text = fs::read_to_string(&log).unwrap();
@@ -283,7 +283,7 @@ fn what_a_killed_process_left_half_written_is_removed_when_its_run_goes_on() {
     let others = ["notes.tmp", "checkpoints/mine.safetensors", "checkpoints/.hidden"];
     litter.iter().chain(&others).for_each(|name| fs::write(run.join(name), "half").unwrap());
     fs::create_dir(run.join("checkpoints/.tmp-folder")).unwrap();
-    // A run that is over is not gone on with, and nobody writes in its folder.
+    // A finished run is not resumed, and nothing is written in its folder.
     succeeded(&skiplane(folder.path(), &["show", "latest"]));
     assert!(litter.iter().all(|name| run.join(name).exists()));
     cut_end(&run, "plain");
@@ -334,7 +334,7 @@ fn a_run_whose_experiment_has_changed_is_refused_and_left_alone_unless_forced() 
     for (before, now, expected) in [
         ("learning_rate = 0.05", "learning_rate = 0.5", "training.optimizer.learning_rate = 0.5, was 0.05"),
         ("seed = 3", "seed = 4", "seed = 4, was 3"),
-        // The images are drawn from the seed, and there are others.
+        // The images are drawn from the seed, and now differ.
         ("seed = 3", "seed = 4", "other images or labels of glyphs"),
         ("train_images = 64", "train_images = 48", "data.train_images = 48, was 64"),
         ("depth = 8", "depth = 14", "lane.plain.depth = 14, was 8"),
@@ -400,7 +400,7 @@ fn a_run_on_files_is_gone_on_with_from_anywhere_and_with_no_other_files() {
     assert_eq!(refused.status.code(), Some(2));
     assert!(text_of(&refused).contains(&expected), "{}", text_of(&refused));
 
-    // On another machine they lie somewhere else.
+    // On another machine they are somewhere else.
     let moved = elsewhere.join("data");
     write_cifar(&moved, 1);
     fs::remove_dir_all(&files).unwrap();
@@ -501,7 +501,7 @@ fn a_run_that_cannot_be_trained_leaves_no_folder() {
 #[test]
 fn sizes_that_no_memory_holds_are_refused_before_anything_is_made() {
     let folder = folder();
-    // The greatest number there is; 257 TB; and so many that their bytes are beyond 64 bits.
+    // The greatest number; 257 TB; and a number whose bytes exceed 64 bits.
     for images in ["9223372036854775807", "1000000000000", "100000000000000000"] {
         for key in ["data.train_images", "data.test_images"] {
             let set = format!("{key}={images}");
@@ -542,7 +542,7 @@ fn a_run_has_no_thread_that_nobody_asked_for() {
     let mut names: Vec<String> = names.map(|name| name.trim_end().to_owned()).collect();
     child.kill().unwrap();
     child.wait().unwrap();
-    // The disk is waited for now and then. A thread without a name goes by that of its parent.
+    // Syncing happens from time to time. A thread without a name has that of its parent.
     names.retain(|name| name != "log-to-disk");
     names.sort();
     let expected = [
@@ -655,11 +655,11 @@ fn start_endless(folder: &Path) -> std::process::Child {
         line.clear();
         assert!(told.read_line(&mut line).unwrap() > 0, "it ended before its first step");
     }
-    // Nobody listens from here on, which must not matter.
+    // From here on nothing is read, which must not matter.
     child
 }
 
-/// Starts a training whose lines go into a full pipe, and gives the pipe's other end, from which nobody reads.
+/// Starts training with its output going into a full pipe, and returns the pipe's other end, which is not read.
 fn start_unread(folder: &Path, arguments: &[&str]) -> (std::process::Child, std::io::PipeReader) {
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
     use std::io::{ErrorKind, Write};
@@ -683,7 +683,7 @@ fn start_unread(folder: &Path, arguments: &[&str]) -> (std::process::Child, std:
 #[test]
 fn a_pipe_that_nobody_reads_holds_up_neither_training_nor_its_end() {
     let folder = folder();
-    // Three lines an evaluation are more than wait at once.
+    // Three lines per evaluation are more than the queue can hold.
     let many = ["--steps", "200", "--set", "training.evaluate_every=1"];
     let (mut child, reader) = start_unread(folder.path(), &many);
     wait_for_state(folder.path(), "finished");

@@ -1,5 +1,5 @@
-//! What the waiting process does where the one that trains and draws is killed: the terminal is given back, and the
-//! exit status tells.
+//! What the waiting process does when the one that trains and draws is killed: it restores the terminal and returns the
+//! matching exit status.
 
 use skiplane::runlog::Status;
 
@@ -14,7 +14,7 @@ fn a_dashboard_that_is_killed_leaves_the_terminal_as_it_was() {
         terminal.wait_for("running");
         let run = Background::find(folder.path());
         assert!(terminal.screen().alternate_screen());
-        // The waiting process is asked to quit as from its terminal, which passes that on.
+        // The waiting process gets SIGQUIT as from its terminal, and forwards it.
         let process = match signal {
             "QUIT" => terminal.process_id(),
             _ => Status::read(&run.0).unwrap().pid,

@@ -1,5 +1,5 @@
-//! Logits, losses, gradients, updates and running statistics against those of the PyTorch reference, which
-//! `tests/golden` holds: inputs, initial weights, and what three steps of SGD (0.1, 0.9, 1e-4) make of them.
+//! Logits, losses, gradients, updates and running statistics against those of the PyTorch reference in `tests/golden`:
+//! inputs, initial weights, and the results of three steps of SGD (0.1, 0.9, 1e-4).
 
 use std::collections::HashMap;
 
@@ -38,7 +38,7 @@ impl Golden {
         floats(self.0.get(name).unwrap_or_else(|| panic!("no {name}")))
     }
 
-    /// The batch, turned from channels first to channels last.
+    /// The batch, converted from channels first to channels last.
     fn batch(&self) -> Batch {
         let (images, area) = (self.floats("input"), RGB16.height * RGB16.width);
         let pixel = |i: usize| {
@@ -53,7 +53,7 @@ impl Golden {
         }
     }
 
-    /// Gives a network the reference's initial weights.
+    /// Loads the reference's initial weights into a network.
     fn initialise(&self, network: &mut dyn Network) {
         let with_ours = |mut tensor: NamedTensor| {
             if let Some(reference) = self.0.get(&format!("weights.{}", tensor.name)) {
@@ -109,10 +109,10 @@ fn every_gradient_is_the_references() {
     }
 }
 
-/// How far rounding may carry a step apart. The plain network of 20 layers over four images is so badly
-/// conditioned that a change of its initial weights by half a unit in the last place of f32 moves the logits behind
-/// the second update by 1.7e-2 in one of five cases, and weights behind the third by 0.14, computed in f64
-/// throughout: an activation close to zero passes ReLU or does not. The others stay together.
+/// How far results may diverge through rounding. The plain network of 20 layers over four images is so badly
+/// conditioned that changing its initial weights by half a unit in the last place of f32 changes the logits after the
+/// second update by 1.7e-2 in one of five cases, and weights after the third by 0.14, computed in f64 throughout: an
+/// activation close to zero passes ReLU or does not. The others agree closely.
 fn tolerance(depth: usize, shortcut: Shortcut, updates: usize) -> f64 {
     if depth == 20 && shortcut == Shortcut::None && updates >= 2 { 0.2 } else { 1e-4 }
 }

@@ -1,5 +1,5 @@
-//! A network of one block a stage, forward and backward, put together from the reference operations by hand:
-//! what the statistics are of, computed a second way.
+//! A network of one block per stage, forward and backward, built by hand from the reference operations: an independent
+//! computation of what the statistics measure.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use skiplane::nn::kernels::reference::{BatchNorm, Convolution, Size};
 
 use super::{RGB16, floats};
 
-/// What is known of a layer of the network after a step.
+/// The values of a layer of the network after a step.
 #[derive(Clone, Default)]
 pub(super) struct NaiveLayer {
     pub(super) output: Vec<f32>,
@@ -29,7 +29,7 @@ pub(super) struct Naive {
     pub(super) loss: f64,
 }
 
-/// A convolution with its batch norm and what went through it.
+/// A convolution with its batch norm, its input and its output.
 struct Pass {
     shape: Convolution,
     size: Size,
@@ -132,8 +132,8 @@ impl Parameters {
     }
 }
 
-/// For each number that option A keeps, its places in the input and in the output: every second pixel, behind half
-/// of the channels of zeros.
+/// For each number that option A keeps, its places in the input and in the output: every second pixel, after half of
+/// the channels of zeros.
 fn kept(size: Size, channels: usize) -> impl Iterator<Item = (usize, usize)> {
     let half = size.strided(2);
     (0..half.pixels()).flat_map(move |pixel| {
@@ -155,7 +155,7 @@ fn zero_padding_gradient(size: Size, dy: &[f32], channels: usize) -> Vec<f32> {
     dx
 }
 
-/// One block on its way forward.
+/// The forward pass of one block.
 struct BlockPass {
     first: Pass,
     second: Pass,
@@ -163,7 +163,7 @@ struct BlockPass {
     padded: bool,
 }
 
-/// Goes through a network of depth 8 and base width 4 and back, with its present weights.
+/// Forward and backward pass of a network of depth 8 and base width 4, with its current weights.
 pub(super) fn step(network: &dyn Network, batch: &Batch, shortcut: Shortcut) -> Naive {
     let state = network.state().into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
     let parameters = Parameters(state);

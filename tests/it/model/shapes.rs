@@ -1,4 +1,4 @@
-//! What can be built, what starts alike, and what is read back.
+//! Which networks can be built, which start from equal weights, and that states can be restored.
 
 use skiplane::event::{Mode, Values};
 use skiplane::experiment::{Optimizer, Shortcut};
@@ -56,7 +56,7 @@ fn networks_that_differ_in_shortcuts_start_from_the_same_weights() {
     assert_ne!(shared_weights_hash(&plain), shared_weights_hash(&other_seed.state()));
 }
 
-/// What three steps leave: losses, statistics, state and optimiser state.
+/// The results of three steps: losses, statistics, state and optimiser state.
 fn after_three_steps(
     shortcut: Shortcut,
     images: usize,
@@ -75,7 +75,7 @@ fn after_three_steps(
 fn any_number_of_threads_comes_to_the_same_bits() {
     let wanted = Wanted { scalars: true, histograms: true };
     for &(name, shortcut) in Shortcut::ALL {
-        // One bundle, a second one that is not full, and more than there are parts.
+        // One bundle, a partly filled second one, and more than there are parts.
         for images in [5, 19, 84] {
             let alone = after_three_steps(shortcut, images, 1, wanted);
             for threads in [2, 3, 8] {
@@ -134,7 +134,7 @@ fn evaluating_changes_nothing() {
     let in_batch_mode = network.evaluate(&batch, Mode::Batch);
     assert_eq!((network.state(), network.optimizer_state()), before);
     assert_ne!(eval.loss_sum, in_batch_mode.loss_sum);
-    // The loss of a training step is that of batch statistics.
+    // The loss of a training step uses batch statistics.
     let step = network.train_step(&batch, 0.05, Wanted::default());
     assert!((in_batch_mode.loss_sum / 6.0 - f64::from(step.loss)).abs() < 1e-5);
     assert_eq!(in_batch_mode.wrong, step.wrong);

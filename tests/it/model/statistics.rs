@@ -1,5 +1,5 @@
-//! Every statistic of every layer and block against a naive computation in f64 over a network put together by
-//! hand; and what a NaN or infinity leaves behind.
+//! Every statistic of every layer and block against a naive computation in f64 over a network built by hand; and the
+//! effects of a NaN or infinity.
 
 use skiplane::datasets::Batch;
 use skiplane::event::{Histogram, Pass};
@@ -64,7 +64,7 @@ fn of_layer(statistic: Metric, layer: &NaiveLayer, updated: &[f32]) -> f64 {
     }
 }
 
-/// The scale against which rounding in a statistic is judged: means can cancel, others not.
+/// The scale relative to which rounding of a statistic is judged: means can cancel, others cannot.
 fn scale(statistic: Metric, layer: &NaiveLayer, value: f64) -> f64 {
     match statistic.name() {
         "activation_mean" => rms(&layer.output),
@@ -89,7 +89,7 @@ fn every_statistic_is_that_of_a_naive_computation() {
     for shortcut in [Shortcut::None, Shortcut::Identity, Shortcut::Projection] {
         let mut network = network(8, 4, shortcut, &sgd(0.9, 1e-4));
         let batch = noise(5, RGB16, 10);
-        // A first step, so that neither scales and shifts nor momentum are what they began with.
+        // A first step, so that scales, shifts and momentum differ from their initial values.
         network.train_step(&batch, 0.05, Wanted::default());
         let naive = naive::step(&*network, &batch, shortcut);
         let step = network.train_step(&batch, 0.05, ALL);
@@ -145,7 +145,7 @@ fn assert_branches(shortcut: Shortcut, step: &StepResult, naive: &Naive) {
     }
 }
 
-/// All values are counted, and but for a few at the edges of bins in the right bin.
+/// Asserts that all values are counted, and in the right bin but for a few at the edges of bins.
 fn assert_histogram(ours: &Histogram, values: &[f32]) {
     let mut expected = [0_i64; Histogram::BINS];
     for &x in values {
@@ -173,7 +173,7 @@ fn spoil(network: &mut dyn Network, name: &str, value: f32) {
     network.load_state(&state).unwrap();
 }
 
-/// The state with a number in place of the value that was spoilt, so that states can be compared.
+/// The state with a number in place of the invalid value, so that states can be compared.
 fn without_the_spoilt(network: &dyn Network, value: f32) -> Vec<NamedTensor> {
     let mut state = network.state();
     for tensor in &mut state {
@@ -293,7 +293,7 @@ fn optimisers_follow_pytorchs_formulas() {
         let mut expected: Vec<f64> = Vec::new();
         let mut memory = [Vec::new(), Vec::new()];
         for step in 1..=3 {
-            // The first layer's gradient, from the network as it stands.
+            // The first layer's gradient, from the network in its current state.
             let layer = naive::step(&*network, &batch, Shortcut::Identity).layers.swap_remove(0);
             if expected.is_empty() {
                 expected = layer.weights.iter().map(|&w| f64::from(w)).collect();
