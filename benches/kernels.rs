@@ -1,8 +1,8 @@
 //! Measures the kernels on one core: GFLOP/s of the convolutions of each stage and their share of what the core
 //! can do, and the passes of batch norm. Run with `cargo bench --bench kernels -- [instruction set]`.
 //!
-//! What is computed is counted: taps on rows outside the image are left out, which is much of a small image, and
-//! those on columns outside are computed on zeros.
+//! Operations are counted as computed: without taps on rows outside the image, which are many in a small image, and
+//! with those on columns outside, which are computed on zeros.
 
 use std::hint::black_box;
 use std::io::{self, Write};
@@ -23,7 +23,7 @@ use skiplane::nn::kernels::scratch::Aligned;
 
 mod peak;
 
-/// Bundles that a measurement goes over: a batch of 64 images.
+/// Bundles in a measurement: a batch of 64 images.
 const BUNDLES: usize = 4;
 
 fn main() -> io::Result<()> {
@@ -83,7 +83,7 @@ fn numbers(count: usize) -> Aligned {
     numbers
 }
 
-/// The same bundles with a vector of padding behind each pixel.
+/// The same bundles with a vector of padding after each pixel.
 fn padded(shape: Shape, numbers: &[f32]) -> Aligned {
     let pixel = shape.channels * LANES;
     let mut to = Aligned::zeros(numbers.len() / pixel * (pixel + LANES));
@@ -114,7 +114,7 @@ fn convolve(out: &mut impl Write, set: InstructionSet, peak: f64, geometry: Geom
             }
         }
     });
-    // The way back reads windows, whose pixels have padding between them.
+    // The backward pass reads windows, whose pixels have padding between them.
     let (padded_x, dy) = (padded(input, &x), padded(output, &y));
     let to_input = has_input_gradient.then(|| {
         seconds(|| {

@@ -1,5 +1,5 @@
 //! How long ten thousand runs take to be listed, and how long the browser takes to answer a key among them. Makes the
-//! runs itself, in a temporary folder: `cargo bench --bench listing`, or with `-- N` for so many runs.
+//! runs itself, in a temporary folder: `cargo bench --bench listing`, or with `-- N` for N runs.
 //!
 //! - `read`: all runs read into memory, in this process.
 //! - `plain`: the real binary from its start to its end, printing the table.
@@ -31,11 +31,11 @@ use skiplane::views::browser;
 
 /// Columns and rows of the terminal.
 const SIZE: (u16, u16) = (120, 40);
-/// How often what takes long is measured; the least counts, as other work on the machine only adds to it.
+/// Repetitions of long measurements; the least counts, as other work on the machine only adds to it.
 const TIMES: usize = 5;
 /// Moves of the cursor.
 const MOVES: usize = 1_000;
-/// How long a screen is awaited.
+/// The longest wait for a screen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -53,7 +53,7 @@ fn main() -> Outcome {
     in_memory(&root)
 }
 
-/// Makes runs that are over, of which each says so in its status; every third has a note and tags.
+/// Makes finished runs, each with a status; every third has a note and tags.
 fn make(root: &Path, count: usize) -> Outcome {
     let catalogue =
         Catalogue { datasets: skiplane::datasets::catalogue(), architectures: skiplane::model::catalogue() };
@@ -144,7 +144,7 @@ struct Terminal {
     output: Receiver<Vec<u8>>,
     keys: Box<dyn Write + Send>,
     child: Box<dyn portable_pty::Child + Send + Sync>,
-    /// Kept, because the terminal lives as long as it does.
+    /// Kept open, since the terminal exists only as long as it is.
     _master: Box<dyn portable_pty::MasterPty + Send>,
 }
 
@@ -153,7 +153,7 @@ impl Terminal {
         let (cols, rows) = SIZE;
         let pair = native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 })?;
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_skiplane"));
-        // A terminal that is asked for its background and does not answer would be waited for.
+        // Otherwise the program asks the terminal for its background, and waits for an answer that never comes.
         command.args(["runs", "--background", "dark"]);
         command.env("TERM", "xterm-256color");
         command.cwd(folder);
@@ -181,7 +181,7 @@ impl Terminal {
         Ok(())
     }
 
-    /// The time from a key to the end of the frame that answers it.
+    /// The time from a key to the end of the next frame.
     fn press(&mut self, keys: &[u8]) -> Result<Duration, Box<dyn Error>> {
         let begin = Instant::now();
         self.keys.write_all(keys)?;
@@ -216,7 +216,7 @@ fn in_terminal(folder: &Path, count: usize) -> Outcome {
     let (first, full) = (least(first.into_iter()), least(full.into_iter()));
     println!("browser  {first:7.1} ms to the first rows, {full:.1} ms to the full table");
     let Some(mut terminal) = last else { return Ok(()) };
-    // What still came in is drained, so that a frame is that of its key.
+    // Drains earlier output, so that the next frame belongs to the key.
     std::thread::sleep(Duration::from_millis(300));
     terminal.output.try_iter().for_each(drop);
     let mut times = Vec::new();

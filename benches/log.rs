@@ -1,5 +1,5 @@
 //! What keeping the log costs in a training step: `cargo bench --bench log -- LOG..`. The events of real logs are
-//! appended to a new one, over and over, as the lanes of a run do it: serialised, given a checksum, handed to the system.
+//! appended to a new one, over and over, as the lanes of a run do it: serialised, with a checksum, written to the file.
 
 use std::hint::black_box;
 use std::io::{self, Write};
@@ -12,14 +12,14 @@ use skiplane::event::{Kind, RunEvent};
 use skiplane::metric::Shape;
 use skiplane::runlog::{Entry, LogKeeper, LogReader, LogWriter};
 
-/// Turns before those that count.
+/// Warm-up rounds.
 const WARM_UP: usize = 20;
 
 /// Measures what keeping the log costs in a training step.
 #[derive(Debug, Parser)]
 #[command(name = "log", max_term_width = 100)]
 struct Arguments {
-    /// Logs with statistics, by lanes of different depths.
+    /// Logs with statistics, from lanes of different depths.
     logs: Vec<PathBuf>,
     /// Where the new log is written; the system's folder of temporary files where not given.
     #[arg(long, value_name = "DIR")]

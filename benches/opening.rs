@@ -1,6 +1,6 @@
 //! What opening a saved run costs: `cargo bench --bench opening -- --help`. Makes its own logs, then starts the real
-//! program in a pseudo-terminal and looks at what it draws. A figure is the time from the start of the process to the end
-//! of its first whole frame, or from a key to the end of the frame that answers it.
+//! program in a pseudo-terminal and reads what it draws. A figure is the time from the start of the process to the end
+//! of its first whole frame, or from a key to the end of the next frame.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -25,9 +25,9 @@ use skiplane::units::{LaneIdx, Step};
 
 /// What ends a frame: the end of a synchronised update.
 const END_OF_FRAME: &[u8] = b"\x1b[?2026l";
-/// Between two keys: a key that is held down repeats about so fast.
+/// The time between two keys, about that of a held key.
 const BETWEEN_KEYS: Duration = Duration::from_millis(40);
-/// The longest that a frame may take.
+/// The longest wait for a frame.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Columns and rows of the terminal.
 const SCREEN: (u16, u16) = (120, 40);
@@ -59,7 +59,7 @@ struct Arguments {
     bench: bool,
 }
 
-/// A log that is made up.
+/// A synthetic log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Log {
@@ -135,7 +135,7 @@ fn measure(arguments: &Arguments, log: Log, run: &Path) -> anyhow::Result<Measur
     let last = steps(log).to_string();
     let (mut without_index_ms, mut with_index_ms) = (Vec::new(), Vec::new());
     let mut peak_without_index: f64 = 0.0;
-    // Once, so that the files are in the page cache.
+    // Once without measuring, so that the files are in the page cache.
     Screen::open(&arguments.program, run, &last)?.quit()?;
     for _ in 0..arguments.rounds.max(1) {
         for entry in files(run, "index")? {
@@ -248,7 +248,7 @@ impl Screen {
         }
     }
 
-    /// Presses keys, one after the other; gives the milliseconds until each was answered.
+    /// Presses keys one after the other; returns the milliseconds to the frame of each.
     fn press_all(&mut self, count: usize) -> anyhow::Result<Vec<f64>> {
         // Cursor to the left and by pages, layers, all views, statistics.
         let cycle =
@@ -265,7 +265,7 @@ impl Screen {
         Ok(times)
     }
 
-    /// A figure of the process' memory, in megabytes.
+    /// A figure of the process's memory, in megabytes.
     fn memory(&self, which: &str) -> anyhow::Result<f64> {
         let id = self.child.process_id().context("the program has ended")?;
         let status = fs::read_to_string(format!("/proc/{id}/status"))?;
@@ -293,7 +293,7 @@ fn steps(log: Log) -> u64 {
     }
 }
 
-/// Makes a run in a folder of runs and gives its folder.
+/// Makes a run in a folder of runs and returns its path.
 fn make(log: Log, runs: &Path) -> anyhow::Result<PathBuf> {
     let lanes: &[(&str, usize, Shortcut)] = match log {
         Log::Million => &[("plain", 14, Shortcut::None)],
@@ -331,7 +331,8 @@ fn write_lane(
     log: Log,
 ) -> anyhow::Result<()> {
     let mut writer = folder.create_log(lane)?;
-    // The first event tells of the lane; what follows is made up here, since a list of all of it would not fit.
+    // The first event describes the lane. The others are made one at a time, since all of them would not fit into
+    // memory.
     let short = Specimen { breaks_off_at: Some(0), ..specimen.clone() };
     let mut events = short.events();
     writer.append(&events.remove(0))?;

@@ -1,4 +1,4 @@
-//! What the processor can do at most: multiply-adds that never leave the registers.
+//! The peak of the processor: multiply-adds that never leave the registers.
 
 use std::hint::black_box;
 use std::sync::Barrier;
@@ -9,10 +9,10 @@ use skiplane::nn::kernels::InstructionSet;
 
 /// Multiply-adds of each register that count as one call.
 const ROUNDS: usize = 100_000;
-/// Long enough that threads which are measured at once overlap nearly all the time.
+/// Long enough that threads measured together overlap nearly all the time.
 const TIME: Duration = Duration::from_millis(200);
 
-/// GFLOP/s, two a multiply-add, of so many threads at once.
+/// GFLOP/s, two per multiply-add, of this many threads together.
 pub(crate) fn gflops(set: InstructionSet, threads: usize) -> f64 {
     let together = Barrier::new(threads);
     let of_one = || {

@@ -1,6 +1,6 @@
 //! The time of a training step: `cargo bench --bench step -- --help`. The defaults are the networks of the
-//! default experiment, with statistics and without. What is compared takes turns, a step each, so that a
-//! machine that grows slower or faster while it is measured does so for all of them alike.
+//! default experiment, with and without statistics. What is compared takes turns, one step each, so that changes in the
+//! machine's speed affect all of them alike.
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -19,7 +19,7 @@ use skiplane::units::ImageShape;
 
 mod peak;
 
-/// Turns before those that count.
+/// Warm-up rounds.
 const WARM_UP: usize = 3;
 const HEADING: &str =
     "depth batch  shortcut   statistics       ms  images/s  GFLOP/s  of peak  to off  to other sizes";
@@ -84,9 +84,9 @@ fn shortcuts() -> impl TypedValueParser<Value = Shortcut> {
 enum Statistics {
     /// Every scalar of every layer and block.
     On,
-    /// Nothing but the loss.
+    /// Only the loss.
     Off,
-    /// The scalars, and every layer's histograms.
+    /// All scalars, and every layer's histograms.
     Histograms,
 }
 
@@ -101,7 +101,7 @@ impl Statistics {
 enum Sweep {
     /// Batches of 16 to 256 images.
     Batch,
-    /// Networks of 20 to 110 layers; what an image costs is divided by them.
+    /// Networks of 20 to 110 layers; the cost of an image is divided by the layers.
     Depth,
 }
 
@@ -125,7 +125,7 @@ struct Subject {
     milliseconds: Vec<Vec<f64>>,
 }
 
-/// What was measured of a network with one choice of statistics.
+/// The measurements of a network with one choice of statistics.
 #[derive(Debug, Serialize)]
 struct Measurement {
     depth: usize,
@@ -140,13 +140,13 @@ struct Measurement {
     milliseconds: Vec<f64>,
     median_ms: f64,
     images_per_second: f64,
-    /// Of the multiply-adds that convolutions and head compute, without those on rows outside the images.
+    /// GFLOP/s of the multiply-adds that convolutions and head compute, without those on rows outside the images.
     gflops: f64,
-    /// Of what so many threads do at most without leaving the registers.
+    /// As a share of the peak of as many threads.
     share_of_peak: f64,
-    /// To the same step without statistics: by the median of the differences of steps that followed each other.
+    /// Relative to the same step without statistics: by the median difference of adjacent steps.
     ratio_to_off: Option<f64>,
-    /// Of what an image costs (in a sweep over depths: an image and layer) to the median of the other sizes.
+    /// The cost of an image (in a sweep over depths: per layer) relative to the median of the other sizes.
     ratio_to_other_sizes: Option<f64>,
 }
 
@@ -188,9 +188,9 @@ fn subject(
     Ok(Subject { depth, shortcut, network, batch, milliseconds })
 }
 
-/// Lets each network make a step with each choice of statistics, again and again; every other time in the
-/// opposite order, so that none always follows the same one. A step that follows another network's finds the
-/// caches full of that, and does not count.
+/// Lets each network make a step with each choice of statistics, repeatedly; every other time in the opposite order, so
+/// that none always follows the same one. A step after one of another network finds the caches full of that one's data,
+/// and does not count.
 fn take_turns(subjects: &mut [Subject], arguments: &Arguments) -> anyhow::Result<()> {
     let choices = arguments.statistics.len();
     let all = subjects.len() * choices;
@@ -289,7 +289,7 @@ fn relate_sizes(measurements: &mut [Measurement], sweep: Sweep) {
     }
 }
 
-/// The middle one; the mean of the middle two where their number is even.
+/// The median: the middle one, or the mean of the middle two.
 fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     let count = numbers.len();
