@@ -1,6 +1,6 @@
 //! What each fuzz target does with its bytes; `tests/it/corpus.rs` does the same with the files of `fuzz/corpus`. An
-//! entry hands the bytes to a parser as a file of somebody else's would, and panics where more comes of it than an
-//! error: a panic, or a result that breaks what the rest of the program builds on.
+//! entry passes the bytes to a parser, as if from an untrusted file, and panics unless the result is an error or a
+//! valid value that the rest of the program can rely on.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ use skiplane::trainer::{read_checkpoint, read_resumable};
 use skiplane::units::LaneIdx;
 use skiplane::views::Format;
 
-/// An entry by the name of its target and of its corpus.
+/// An entry with the name of its target and of its corpus.
 pub(crate) type Named = (&'static str, fn(&[u8]));
 
 /// All of them. A new parser is one line here, one function below, one target, and one folder of the corpus.
@@ -35,8 +35,8 @@ pub(crate) const ALL: &[Named] = &[
     ("checkpoint", checkpoint),
 ];
 
-/// A lane's log: every byte is accounted for, what is accepted can be folded, and is what serde_json makes of it. Once as
-/// it is, once with the right checksum put behind each line, which no fuzzer finds by itself.
+/// A lane's log: every byte is accounted for, and what is accepted can be folded and equals what serde_json parses.
+/// Once as it is, once with the right checksum appended to each line, which a fuzzer cannot find by itself.
 pub(crate) fn log(bytes: &[u8]) {
     read_log(bytes);
     let mut sealed = Vec::new();
@@ -75,13 +75,13 @@ fn read_log(bytes: &[u8]) {
             Entry::Event { event, bytes: place } => {
                 app.apply(LaneIdx(0), &event);
                 if place.is_empty() {
-                    // No record tells it, but what stands around its place.
+                    // Not from a record, but from what surrounds its place.
                     assert!(matches!(event.kind, Kind::RecordsLost(_) | Kind::LaneResumed(_)), "{event:?}");
                     assert_eq!(place.end, reader.position().offset());
                     continue;
                 }
                 let line = &bytes[place.start as usize..place.end as usize];
-                // With a blank it is in no form that is read quickly.
+                // With a blank it is not in the form that the fast parser reads.
                 let event_alone = without_number(body(line.trim_ascii_end())).trim_ascii_start();
                 let object = [b"{ ", &event_alone[1..], b"}"].concat();
                 let (mut again, mut declared) = (None, reader.position().declared().clone());
@@ -108,12 +108,13 @@ fn read_log(bytes: &[u8]) {
     assert!(reader.position().offset() + reader.torn_bytes() <= bytes.len() as u64);
 }
 
-/// The sections of a lane's index, whose checksums no fuzzer finds: whatever is taken can be drawn and folded on.
+/// The sections of a lane's index, without the checksums, which a fuzzer cannot find: what is accepted can be drawn and
+/// folded further.
 pub(crate) fn index(bytes: &[u8]) {
     index_is_taken(bytes);
 }
 
-/// The same; whether the sections were taken.
+/// As [`index`]; returns whether the sections were accepted.
 pub(crate) fn index_is_taken(bytes: &[u8]) -> bool {
     let specimen = Specimen { steps: 12, ..Specimen::new("plain", 8, Shortcut::None) };
     let events = specimen.events();
@@ -133,7 +134,7 @@ pub(crate) fn index_is_taken(bytes: &[u8]) -> bool {
             skiplane::views::snapshot(app, (80, 24), &theme, Format::Text);
         }
     };
-    // What is pending can be drawn, and what comes fits in.
+    // A lane with pending histories can be drawn, and answers fit in.
     draw(&mut app);
     let pending = app.lanes()[0].saved_histories();
     for key in pending {
@@ -187,7 +188,7 @@ pub(crate) fn notes(bytes: &[u8]) {
     in_folder(&[(Notes::FILE, bytes)], |folder| drop(Notes::read(folder)));
 }
 
-/// An experiment: one that is accepted is accepted again as it is written back.
+/// An experiment: an accepted one is accepted again after writing it back.
 pub(crate) fn experiment(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let catalogue = Catalogue { datasets: datasets::catalogue(), architectures: model::catalogue() };
@@ -206,14 +207,14 @@ pub(crate) fn filter(bytes: &[u8]) {
     }
 }
 
-/// A folder of IDX files. The first two bytes divide the others between images and labels.
+/// A folder of IDX files. The first two bytes split the others between images and labels.
 pub(crate) fn idx(bytes: &[u8]) {
     let Some((&[low, high], rest)) = bytes.split_first_chunk() else { return };
     let (images, labels) = rest.split_at((usize::from(low) | usize::from(high) << 8).min(rest.len()));
     let names = ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"].map(|name| (name, images));
     let other = ["train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"].map(|name| (name, labels));
     in_folder(&[names, other].concat(), |folder| load("idx", folder));
-    // Packed, as far as these bytes are.
+    // Compressed, if these bytes are.
     let names = ["train-images.gz", "t10k-images.gz"].map(|name| (name, images));
     let other = ["train-labels.gz", "t10k-labels.gz"].map(|name| (name, labels));
     in_folder(&[names, other].concat(), |folder| load("idx", folder));
@@ -225,7 +226,7 @@ pub(crate) fn cifar(bytes: &[u8]) {
     in_folder(&names.map(|name| (name, bytes)), |folder| load("cifar10", folder));
 }
 
-/// A checkpoint, network and optimiser alike. What is one is not taken for what was written once a bit of it is flipped.
+/// A checkpoint, for both network and optimiser. A valid one with a flipped bit is rejected.
 pub(crate) fn checkpoint(bytes: &[u8]) {
     let names = ["fuzz-00000001.safetensors", "fuzz-00000001.optimizer.safetensors"];
     in_folder(&names.map(|name| (name, bytes)), |folder| {
@@ -265,7 +266,7 @@ fn load(name: &str, folder: &Path) {
     }
 }
 
-/// Writes files into a folder of their own and removes it at the end.
+/// Writes files into a temporary folder, which is removed at the end.
 fn in_folder(files: &[(&str, &[u8])], look: impl FnOnce(&Path)) {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     for (name, bytes) in files {
