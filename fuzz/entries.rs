@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use skiplane::app::specimen::Specimen;
-use skiplane::app::{Action, Answer, App, Lane, LaneLabel, Need, ViewKind};
+use skiplane::app::{Action, Answer, App, Lane, LaneLabel, Need};
 use skiplane::catalog::Filter;
 use skiplane::datasets;
 use skiplane::event::{Checksums, Declared, Kind};
@@ -16,6 +16,7 @@ use skiplane::runlog::{Entry, LogReader, Manifest, Notes, RunFolder, Status, par
 use skiplane::theme::{Background, Characters, Colors, Theme};
 use skiplane::trainer::{read_checkpoint, read_resumable};
 use skiplane::units::LaneIdx;
+use skiplane::views;
 use skiplane::views::Format;
 
 /// An entry with the name of its target and of its corpus.
@@ -129,9 +130,9 @@ pub(crate) fn index_is_taken(bytes: &[u8]) -> bool {
     let mut app = App::of_lanes(vec![lane]);
     let theme = Theme::new(Colors::None, Background::Dark, Characters::Ascii);
     let draw = |app: &mut App| {
-        for view in ViewKind::ALL {
+        for view in &views::kinds() {
             app.act(Action::SelectView(*view));
-            skiplane::views::snapshot(app, (80, 24), &theme, Format::Text);
+            views::snapshot(app, (80, 24), &theme, Format::Text);
         }
     };
     // A lane with pending histories can be drawn, and answers fit in.
@@ -143,7 +144,7 @@ pub(crate) fn index_is_taken(bytes: &[u8]) -> bool {
         let Some(history) = bytes.and_then(|bytes| lane.history_from(key, &bytes)) else { return false };
         app.answer(Answer::History { lane: LaneIdx(0), key, history });
     }
-    let needs = skiplane::views::needs(&app);
+    let needs = views::needs(&app);
     assert!(!needs.iter().any(|need| matches!(need, Need::History { .. })));
     draw(&mut app);
     app.act(Action::MoveStep(-3));

@@ -7,6 +7,7 @@ use crate::units::{BlockIdx, LaneIdx, LayerIdx, Step};
 
 pub mod action;
 pub mod comparison;
+pub mod facts;
 pub mod fairness;
 pub mod health;
 pub mod lane;
@@ -23,9 +24,10 @@ pub mod specimen;
 mod act;
 
 pub use action::Action;
-pub use lane::{FOLD_VERSION, HistoryKey, Lane, LaneLabel, LaneState, section_of};
+pub use facts::{HistoryKey, LaneFacts, LaneLabel, LaneState, section_of};
+pub use lane::{FOLD_VERSION, Lane};
 pub use needs::{Answer, Need, Wanted};
-pub use options::{Options, ViewKind};
+pub use options::{Chosen, Options, ViewKind};
 pub use rows::LayerKey;
 
 use health::Finding;
@@ -76,7 +78,7 @@ impl App {
     pub fn of_lanes(lanes: Vec<Lane>) -> App {
         let mut app = App::new(Vec::new());
         app.hidden = vec![false; lanes.len()];
-        app.rows = rows::rows_of(lanes.iter().filter_map(Lane::structure));
+        app.rows = rows::rows_of(lanes.iter().filter_map(|lane| lane.structure()));
         app.lanes = lanes;
         app
     }
@@ -91,7 +93,7 @@ impl App {
         let Some(lane) = self.lanes.get_mut(lane.0) else { return };
         lane.apply(event, offset);
         if matches!(event.kind, Kind::LaneStarted(_)) {
-            self.rows = rows::rows_of(self.lanes.iter().filter_map(Lane::structure));
+            self.rows = rows::rows_of(self.lanes.iter().filter_map(|lane| lane.structure()));
         }
     }
 
@@ -105,7 +107,7 @@ impl App {
     /// Drops the histories of all layers and keeps none from now on: they are most of the state's memory, and only
     /// views read them. The lanes' state, losses and findings are kept as before.
     pub fn forget_layers(&mut self) {
-        self.lanes.iter_mut().for_each(Lane::forget_layers);
+        self.lanes.iter_mut().for_each(|lane| lane.forget_layers());
     }
 
     /// Carries out a user's action.
@@ -202,13 +204,13 @@ impl App {
 
     /// The last step of the farthest visible lane.
     pub fn last_step(&self) -> Step {
-        self.visible_lanes().map(Lane::last_step).max().unwrap_or_default()
+        self.visible_lanes().map(|lane| lane.last_step()).max().unwrap_or_default()
     }
 
     /// The right end of the x axis: the planned steps of the visible lanes, or the last step made if that is beyond
     /// them.
     pub fn planned_steps(&self) -> Step {
-        let planned = self.visible_lanes().filter_map(Lane::planned_steps).max().unwrap_or(0);
+        let planned = self.visible_lanes().filter_map(|lane| lane.planned_steps()).max().unwrap_or(0);
         Step(planned).max(self.last_step())
     }
 

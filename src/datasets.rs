@@ -17,6 +17,7 @@ mod idx_folder;
 mod idx_format;
 mod order;
 mod registry;
+mod source;
 mod standardisation;
 
 pub use assembly::Augmentation;
@@ -65,7 +66,7 @@ pub fn catalogue() -> Vec<DatasetEntry> {
     registry::SOURCES.iter().map(|source| source.entry()).collect()
 }
 
-fn find(data: &Data) -> Option<&'static dyn registry::Source> {
+fn find(data: &Data) -> Option<&'static dyn source::Source> {
     registry::SOURCES.iter().copied().find(|source| source.entry().name == data.name)
 }
 

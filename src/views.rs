@@ -34,6 +34,11 @@ pub trait View: Sync {
     /// Which one it is.
     fn kind(&self) -> ViewKind;
 
+    /// Whether it shows the finding that was gone to; otherwise the status line does.
+    fn shows_finding(&self) -> bool {
+        false
+    }
+
     /// What it shows, in one line.
     fn title(&self) -> &'static str;
 
@@ -84,14 +89,31 @@ pub const ALL: &[&dyn View] = &[
     &findings::Findings,
 ];
 
-/// The view of a kind.
-pub fn view_of(kind: ViewKind) -> Option<&'static dyn View> {
-    ALL.iter().copied().find(|view| view.kind() == kind)
+/// The kinds of all views.
+pub fn kinds() -> Vec<ViewKind> {
+    ALL.iter().map(|view| view.kind()).collect()
+}
+
+/// The kind of the view with this name.
+pub fn kind_named(name: &str) -> Option<ViewKind> {
+    kinds().into_iter().find(|kind| kind.name == name)
+}
+
+/// The view that is shown: the first until one is selected.
+pub fn shown(app: &App) -> Option<&'static dyn View> {
+    ALL.iter().copied().find(|view| app.options().view.is_none_or(|kind| view.kind() == kind))
+}
+
+/// The kind of the view this many after the shown one, around the end.
+pub fn kind_after(app: &App, by: i64) -> Option<ViewKind> {
+    let at = ALL.iter().position(|view| Some(view.kind()) == app.options().view).unwrap_or(0);
+    let to = (at as i64 + by).rem_euclid(ALL.len() as i64);
+    ALL.get(to as usize).map(|view| view.kind())
 }
 
 /// What the current view lacks: it is drawn without that, and again once it is available.
 pub fn needs(app: &App) -> Vec<Need> {
-    view_of(app.options().view).map(|view| app.needs(&view.wants(app))).unwrap_or_default()
+    shown(app).map(|view| app.needs(&view.wants(app))).unwrap_or_default()
 }
 
 /// Lets `answer` supply what the current view lacks, repeatedly, since answers may lead to further needs. Returns
@@ -128,17 +150,14 @@ mod tests {
                 files.insert(path.file_stem().unwrap().to_str().unwrap().to_owned());
             }
         }
-        let registered: BTreeSet<String> = ALL.iter().map(|view| view.kind().name().to_owned()).collect();
+        let registered: BTreeSet<String> = ALL.iter().map(|view| view.kind().name.to_owned()).collect();
         assert_eq!(files, registered);
     }
 
     #[test]
-    fn views_stand_in_the_order_of_their_digits() {
-        let places: Vec<usize> = ALL
-            .iter()
-            .filter_map(|view| ViewKind::ALL.iter().position(|kind| *kind == view.kind()))
-            .collect();
-        assert!(places.is_sorted(), "{places:?}");
+    fn the_first_view_is_one_that_the_state_may_assume() {
+        let first = ALL[0].kind();
+        assert_eq!((first.chooses, first.draws_losses), (crate::app::Chosen::OfLayers, true));
     }
 
     proptest! {
@@ -163,8 +182,8 @@ mod tests {
                 app.act(Action::SelectStatistic(*all[statistic]));
                 app.act(Action::SelectStep(Step(step)));
                 app.act(Action::MoveLayer(layer));
-                for kind in ViewKind::ALL {
-                    app.act(Action::SelectView(*kind));
+                for kind in kinds() {
+                    app.act(Action::SelectView(kind));
                     let area = Rect::new(0, 0, width, height);
                     let mut buffer = Buffer::empty(area);
                     draw(&app, &Status::default(), area, &mut buffer, &theme);

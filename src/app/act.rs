@@ -1,8 +1,8 @@
 //! Carries out the actions of [`super::action`]. Every action is possible at any time; one that has nothing to act on
 //! does nothing.
 
-use super::options::{Axis, Options, Playback, ViewKind};
-use super::{Action, App, Lane, rows};
+use super::options::{Axis, Chosen, Options, Playback, ViewKind};
+use super::{Action, App, rows};
 use crate::metric::Metric;
 use crate::units::{BlockIdx, LaneIdx, Step};
 
@@ -12,8 +12,6 @@ const PROMPT_DIGITS: usize = 12;
 pub(super) fn act(app: &mut App, action: Action) {
     match action {
         Action::SelectView(view) => select_view(app, view),
-        Action::SelectNextView => turn_view(app, 1),
-        Action::SelectPreviousView => turn_view(app, -1),
 
         Action::MoveStep(by) => move_by_hand(app, by),
         Action::MovePage(pages) => move_by_hand(app, pages.saturating_mul(page(app))),
@@ -39,7 +37,8 @@ pub(super) fn act(app: &mut App, action: Action) {
         Action::SelectNextHistogram => app.options.histogram = app.options.histogram.next(),
         Action::CycleScale => {
             let Options { view, scale, .. } = app.options;
-            app.options.scale = scale.next(view, app.statistic().scale());
+            let draws_losses = view.is_none_or(|view| view.draws_losses);
+            app.options.scale = scale.next(draws_losses, app.statistic().scale());
         }
         Action::CycleSmoothing => app.options.smoothing = app.options.smoothing.next(),
         Action::CycleAxis => app.options.axis = Axis::next(app.options.axis),
@@ -74,15 +73,10 @@ fn turned(from: usize, by: i64, len: usize) -> usize {
 }
 
 fn select_view(app: &mut App, view: ViewKind) {
-    if app.options.view != view {
-        app.options.view = view;
+    if app.options.view != Some(view) {
+        app.options.view = Some(view);
         app.options.scroll = 0;
     }
-}
-
-fn turn_view(app: &mut App, by: i64) {
-    let at = ViewKind::ALL.iter().position(|view| *view == app.options.view).unwrap_or(0);
-    select_view(app, ViewKind::ALL[turned(at, by, ViewKind::ALL.len())]);
 }
 
 fn page(app: &App) -> i64 {
@@ -137,7 +131,7 @@ fn select_lane(app: &mut App, idx: LaneIdx) {
 }
 
 fn turn_lane(app: &mut App, by: i64) {
-    let visible: Vec<LaneIdx> = app.visible_lanes().map(Lane::idx).collect();
+    let visible: Vec<LaneIdx> = app.visible_lanes().map(|lane| lane.idx()).collect();
     let at = visible.iter().position(|idx| *idx == app.lane).unwrap_or(0);
     if let Some(idx) = visible.get(turned(at, by, visible.len())) {
         app.lane = *idx;
@@ -151,7 +145,7 @@ fn toggle_lane(app: &mut App, idx: LaneIdx) {
         *hidden = !*hidden;
     }
     if !app.is_visible(app.lane) {
-        let first = app.visible_lanes().next().map(Lane::idx);
+        let first = app.visible_lanes().next().map(|lane| lane.idx());
         app.lane = first.unwrap_or(app.lane);
     }
 }
@@ -173,7 +167,7 @@ fn select_statistic(app: &mut App, statistic: Metric) {
 }
 
 fn turn_statistic(app: &mut App, by: i64) {
-    let of_blocks = app.options.view == ViewKind::Shortcut;
+    let of_blocks = app.options.view.is_some_and(|view| view.chooses == Chosen::OfBlocks);
     let current = if of_blocks { app.block_statistic() } else { app.statistic() };
     let choices = app.statistics(of_blocks);
     let at = choices.iter().position(|s| *s == current).unwrap_or(0);

@@ -11,10 +11,6 @@ use crate::units::{LaneIdx, Step};
 pub enum Action {
     /// Shows a view.
     SelectView(ViewKind),
-    /// Shows the view after the current one, wrapping around.
-    SelectNextView,
-    /// Shows the view before the current one, wrapping around.
-    SelectPreviousView,
 
     /// Moves the cursor by steps, negative toward the start. On the last step it follows again.
     MoveStep(i64),

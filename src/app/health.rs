@@ -2,11 +2,13 @@
 //! turns verdicts into findings: a finding opens after a number of bad verdicts in a row, closes after a number of good
 //! ones, and may open again. Between the bounds of bad and good the verdict is unclear, so findings do not flap.
 
+use std::collections::VecDeque;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::app::lane::Lane;
-use crate::event::{Kind, RunEvent, Values};
+use crate::app::facts::LaneFacts;
+use crate::event::{Kind, Rewind, RunEvent, Values};
 use crate::units::{LaneIdx, LayerIdx, Step};
 
 mod dead_units;
@@ -18,12 +20,15 @@ mod plateau;
 mod update_ratio;
 mod vanishing_slope;
 
-mod kept;
+mod saved;
 
-pub(super) use kept::{KeptGates, KeptHealth};
+pub(super) use saved::SavedHealth;
 
 /// The most findings a lane keeps; later ones are only counted.
 pub const FINDINGS_PER_LANE: usize = 256;
+
+/// The last checkpoints at which the state of the rules is kept, for a lane that goes back to one.
+const MARKS: usize = 8;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,13 +77,13 @@ pub struct Symptom {
 /// A health rule of one lane, with its state.
 pub trait Rule: std::fmt::Debug + Send + Clone + Serialize + DeserializeOwned + 'static {
     /// Judges an event that the lane has already folded; none if the event says nothing about the rule's subject.
-    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict>;
+    fn judge(&mut self, lane: &LaneFacts, event: &RunEvent) -> Option<Verdict>;
 }
 
 /// Any rule, type-erased: can be judged, copied and saved.
 pub trait AnyRule: std::fmt::Debug + Send {
     /// See [`Rule::judge`].
-    fn verdict(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict>;
+    fn verdict(&mut self, lane: &LaneFacts, event: &RunEvent) -> Option<Verdict>;
 
     /// A copy of the rule with its current state.
     fn copied(&self) -> Box<dyn AnyRule>;
@@ -91,7 +96,7 @@ pub trait AnyRule: std::fmt::Debug + Send {
 }
 
 impl<R: Rule> AnyRule for R {
-    fn verdict(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+    fn verdict(&mut self, lane: &LaneFacts, event: &RunEvent) -> Option<Verdict> {
         self.judge(lane, event)
     }
 
@@ -170,6 +175,8 @@ pub struct Health {
     gates: Vec<Gate>,
     findings: Vec<Finding>,
     dropped: u64,
+    /// The state of the rules at the last checkpoints.
+    marks: VecDeque<Mark>,
 }
 
 /// A rule with its verdicts in a row and its open finding.
@@ -181,9 +188,12 @@ struct Gate {
     open: Option<usize>,
 }
 
-/// The state of all rules of a lane at a point from which it may go on later.
+/// The state of all rules of a lane at a checkpoint.
 #[derive(Debug)]
-pub(super) struct Mark {
+struct Mark {
+    step: Step,
+    /// Where the checkpoint's record begins in the lane's log, where that is known.
+    offset: Option<u64>,
     gates: Vec<Gate>,
     dropped: u64,
 }
@@ -216,7 +226,11 @@ impl Health {
         self.dropped
     }
 
-    pub(super) fn observe(&mut self, lane: &Lane, event: &RunEvent) {
+    /// Has the rules judge an event that was folded; `offset` is where its record begins, where that is known.
+    pub(super) fn observe(&mut self, lane: &LaneFacts, event: &RunEvent, offset: Option<u64>) {
+        if let Some(rewind) = event.rewind() {
+            self.rewind(rewind);
+        }
         if self.gates.is_empty() {
             self.gates = RULES.iter().copied().map(Gate::new).collect();
         }
@@ -258,21 +272,25 @@ impl Health {
                 _ => gate.streak = 0,
             }
         }
-    }
-
-    /// The current state of the rules.
-    pub(super) fn mark(&self) -> Mark {
-        Mark { gates: self.gates.clone(), dropped: self.dropped }
-    }
-
-    /// Rewinds the findings to before `step`. The rules return to their state at the mark; without one they start
-    /// afresh.
-    pub(super) fn rewind(&mut self, step: Step, mark: Option<&Mark>) {
-        self.findings.retain(|finding| finding.step < step);
-        for finding in &mut self.findings {
-            finding.cleared_at.take_if(|cleared| *cleared >= step);
+        if let Kind::CheckpointWritten(_) = &event.kind {
+            if self.marks.len() == MARKS {
+                self.marks.pop_front();
+            }
+            let (gates, dropped) = (self.gates.clone(), self.dropped);
+            self.marks.push_back(Mark { step: event.step, offset, gates, dropped });
         }
-        if let Some(mark) = mark {
+    }
+
+    /// Rewinds the findings to an earlier state. The rules return to their state at its checkpoint; if that is not known
+    /// they start afresh.
+    fn rewind(&mut self, rewind: Rewind) {
+        let next = rewind.next();
+        self.findings.retain(|finding| finding.step < next);
+        for finding in &mut self.findings {
+            finding.cleared_at.take_if(|cleared| *cleared >= next);
+        }
+        self.marks.retain(|mark| rewind.keeps(mark.step, mark.offset));
+        if let Some(mark) = self.marks.back().filter(|mark| mark.step == rewind.step) {
             (self.gates, self.dropped) = (mark.gates.clone(), mark.dropped);
             return;
         }
@@ -293,7 +311,7 @@ fn measured(event: &RunEvent) -> Option<&Values> {
 }
 
 /// The name of a layer for a message.
-fn layer_name(lane: &Lane, layer: LayerIdx) -> String {
+fn layer_name(lane: &LaneFacts, layer: LayerIdx) -> String {
     let known = lane.structure().and_then(|structure| structure.layer(layer));
     known.map_or_else(|| format!("layer {layer}"), |layer| crate::text::printable(&layer.name))
 }

@@ -1,392 +1,55 @@
-//! One lane as folded from its events: where it stands, its histories, what its health rules found.
+//! One lane as folded from its events: what is known of it, and what its health rules found.
 
-use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
 
-use serde::{Deserialize, Serialize};
+use super::facts::{LaneFacts, LaneLabel, LaneState};
+use super::health::{Health, SavedHealth, Severity};
+use crate::event::{Declared, Kind, LaneStarted, RunEvent};
+use crate::units::{LaneIdx, Step};
 
-use super::health::{Health, Mark, Severity};
-use super::pace::Pace;
-use super::rows::LayerKey;
-use super::step_offsets::StepOffsets;
-use super::taken::OrderHistory;
-use crate::event::{
-    Declared, Kind, LaneResumed, LaneStarted, NonFiniteFound, Outcome, Rewind, RunEvent, Value, Values,
-};
-use crate::experiment::Experiment;
-use crate::history::{Bounds, History};
-use crate::metric::Shape;
-use crate::structure::Structure;
-use crate::units::{LaneIdx, LayerIdx, Step};
+/// The version of what is folded and of how it is saved. To be raised whenever either changes, so that older indexes
+/// are not taken.
+pub const FOLD_VERSION: u32 = 7;
 
-mod histories;
-mod saved;
+/// The section of rules and findings.
+const HEALTH: &str = "health";
 
-use histories::Histories;
-pub use histories::HistoryKey;
-pub use saved::{FOLD_VERSION, section_of};
-
-/// Checkpoints whose state of the health rules is remembered, for a lane that goes on from one.
-const MARKS: usize = 8;
-
-/// What a lane is called before anything is known of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LaneLabel {
-    /// The run's id.
-    pub run: String,
-    /// The lane's name within it.
-    pub lane: String,
-}
-
-/// Where a lane stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LaneState {
-    /// No event came yet.
-    #[default]
-    Waiting,
-    /// It makes steps.
-    Running,
-    /// It waits for a command.
-    Paused,
-    /// All steps were made.
-    Completed,
-    /// A command stopped it.
-    Stopped,
-    /// Its loss or weights were no longer finite.
-    Diverged,
-    /// It could not go on, for this reason.
-    Failed(String),
-    /// Its events ended without word of an end: the process was killed, or the machine stopped.
-    Crashed,
-}
-
-impl LaneState {
-    /// Its name on screen.
-    pub fn name(&self) -> &'static str {
-        match self {
-            LaneState::Waiting => "waiting",
-            LaneState::Running => "running",
-            LaneState::Paused => "paused",
-            LaneState::Completed => "completed",
-            LaneState::Stopped => "stopped",
-            LaneState::Diverged => "diverged",
-            LaneState::Failed(_) => "failed",
-            LaneState::Crashed => "crashed",
-        }
-    }
-
-    /// Whether no more events are due.
-    pub fn is_over(&self) -> bool {
-        !matches!(self, LaneState::Waiting | LaneState::Running | LaneState::Paused)
-    }
-}
-
-/// One lane.
+/// One lane. What is known of it is reached through it.
 #[derive(Debug)]
 pub struct Lane {
-    idx: LaneIdx,
-    label: LaneLabel,
-    started: Option<LaneStarted>,
-    declared: Declared,
-    state: LaneState,
-    last_step: Step,
-    elapsed_ms: f64,
-    /// A row for each step at which something was measured, without values.
-    steps: History,
-    histories: Histories,
-    /// Steps at which something was measured over axes, those made again included.
-    recorded: u64,
-    offsets: StepOffsets,
-    /// What stood at a step of the cursor, read again from the log because histories are merged there.
-    exact: Option<(Step, (Step, Values))>,
-    /// Whether anything is kept but single numbers.
-    keeps_layers: bool,
-    pace: Pace,
-    first_non_finite: Option<(Step, NonFiniteFound)>,
-    last_checkpoint: Option<Step>,
-    lost_records: u64,
-    orders: OrderHistory,
+    facts: LaneFacts,
     health: Health,
-    /// What the rules remembered at the last checkpoints.
-    marks: VecDeque<AtCheckpoint>,
 }
 
-/// What the health rules remembered at a checkpoint.
-#[derive(Debug)]
-struct AtCheckpoint {
-    step: Step,
-    /// Where the checkpoint's record begins in the lane's log, where that is known.
-    offset: Option<u64>,
-    mark: Mark,
+impl Deref for Lane {
+    type Target = LaneFacts;
+
+    fn deref(&self) -> &LaneFacts {
+        &self.facts
+    }
+}
+
+impl DerefMut for Lane {
+    fn deref_mut(&mut self) -> &mut LaneFacts {
+        &mut self.facts
+    }
 }
 
 impl Lane {
     /// A lane before its first event.
     pub fn new(idx: LaneIdx, label: LaneLabel) -> Lane {
-        Lane {
-            idx,
-            label,
-            started: None,
-            declared: Declared::default(),
-            state: LaneState::default(),
-            last_step: Step(0),
-            elapsed_ms: 0.0,
-            steps: History::of_numbers(0, Bounds::SCALARS),
-            histories: Histories::default(),
-            recorded: 0,
-            offsets: StepOffsets::default(),
-            exact: None,
-            keeps_layers: true,
-            pace: Pace::default(),
-            first_non_finite: None,
-            last_checkpoint: None,
-            lost_records: 0,
-            orders: OrderHistory::default(),
-            health: Health::default(),
-            marks: VecDeque::new(),
-        }
+        Lane { facts: LaneFacts::new(idx, label), health: Health::default() }
     }
 
     /// Folds an event; `offset` is where its record begins in the lane's log, where that is known. Histories must all be
-    /// here: see [`Lane::saved_histories`].
+    /// here: see [`LaneFacts::saved_histories`].
     pub fn apply(&mut self, event: &RunEvent, offset: Option<u64>) {
-        let at_ms = event.time.at_ms;
-        self.elapsed_ms = self.elapsed_ms.max(at_ms);
-        match &event.kind {
-            Kind::LaneStarted(started) => self.start(started, event),
-            Kind::MetricsDeclared(_) => {
-                if self.declared.note(event).is_ok() {
-                    self.histories.declare(&self.declared);
-                }
-            }
-            Kind::Measured(values) => self.measure(event, values, offset),
-            Kind::CheckpointWritten(_) => self.last_checkpoint = Some(event.step),
-            Kind::NonFiniteFound(found) => {
-                self.first_non_finite.get_or_insert_with(|| (event.step, found.clone()));
-            }
-            Kind::Paused => {
-                self.state = LaneState::Paused;
-                self.pace.pause(at_ms);
-            }
-            Kind::Resumed => {
-                self.state = LaneState::Running;
-                self.pace.go_on(event.step, at_ms);
-            }
-            // Folded below.
-            Kind::OrderTaken(_) | Kind::NoteTaken(_) => {}
-            Kind::LaneResumed(resumed) => {
-                if let Some(rewind) = event.rewind() {
-                    self.resume(resumed, event, rewind);
-                }
-            }
-            Kind::RecordsLost(lost) => self.lost_records = self.lost_records.saturating_add(lost.records),
-            Kind::LaneFinished(finished) => {
-                self.state = match &finished.outcome {
-                    Outcome::Completed => LaneState::Completed,
-                    Outcome::Stopped => LaneState::Stopped,
-                    Outcome::Diverged => LaneState::Diverged,
-                    Outcome::Failed { reason } => LaneState::Failed(reason.clone()),
-                };
-            }
+        // A second beginning is of another log in the place of this one.
+        if matches!(event.kind, Kind::LaneStarted(_)) {
+            self.health = Health::default();
         }
-        self.orders.apply(event, offset);
-        // The rules read the lane, so they are taken out of it while they do.
-        let mut health = std::mem::take(&mut self.health);
-        health.observe(self, event);
-        self.health = health;
-        if let Kind::CheckpointWritten(_) = &event.kind {
-            if self.marks.len() == MARKS {
-                self.marks.pop_front();
-            }
-            self.marks.push_back(AtCheckpoint { step: event.step, offset, mark: self.health.mark() });
-        }
-    }
-
-    /// Gives up the histories of all but single numbers, and keeps none from now on.
-    pub(super) fn forget_layers(&mut self) {
-        self.histories.forget_layers();
-        self.keeps_layers = false;
-    }
-
-    /// No more events will come; without an end in them the lane crashed.
-    pub fn source_ended(&mut self) {
-        if !self.state.is_over() {
-            self.state = LaneState::Crashed;
-        }
-    }
-
-    /// Begins. A log has one such event; where a second one comes, another log stands in its place, and nothing
-    /// that was folded before is true of it.
-    fn start(&mut self, started: &LaneStarted, event: &RunEvent) {
-        if self.started.is_some() {
-            let keeps_layers = self.keeps_layers;
-            *self = Lane { keeps_layers, ..Lane::new(self.idx, self.label.clone()) };
-            self.elapsed_ms = event.time.at_ms;
-        }
-        self.pace.start(event.time.at_ms);
-        self.state = LaneState::Running;
-        self.started = Some(started.clone());
-        if self.declared.note(event).is_ok() {
-            self.histories.declare(&self.declared);
-        }
-    }
-
-    /// Goes on from an earlier state: what came after it is made again.
-    fn resume(&mut self, resumed: &LaneResumed, event: &RunEvent, rewind: Rewind) {
-        let next = rewind.next();
-        self.steps.rewind(next);
-        self.histories.rewind(next);
-        self.offsets.rewind(next);
-        self.exact = None;
-        self.first_non_finite.take_if(|(found, _)| *found >= next);
-        self.last_checkpoint = resumed.checkpoint.as_ref().map(|_| rewind.step);
-        self.marks.retain(|at| rewind.keeps(at.step, at.offset));
-        let mark = self.marks.back().filter(|at| resumed.checkpoint.is_some() && at.step == rewind.step);
-        self.health.rewind(next, mark.map(|at| &at.mark));
-        self.last_step = rewind.step;
-        self.state = LaneState::Running;
-        let since = self.steps.last().map_or(self.pace.started_ms(), |row| row.span.at_ms);
-        self.pace.go_on_from(rewind.step, since, event.time.at_ms);
-    }
-
-    fn measure(&mut self, event: &RunEvent, values: &Values, offset: Option<u64>) {
-        let (step, at_ms) = (event.step, event.time.at_ms);
-        let is_new = step > self.last_step || self.steps.is_empty();
-        if is_new {
-            self.last_step = step;
-            self.state = LaneState::Running;
-        }
-        if step > Step(0) && is_new {
-            self.steps.push(step, at_ms, &[]);
-            let experiment = self.started.as_ref().and_then(LaneStarted::experiment);
-            self.pace.step(&event.time, experiment);
-        }
-        let (mut place, mut over_axes) = (0, false);
-        for (metric, value) in values.iter() {
-            over_axes |= metric.shape() == Shape::Numbers;
-            if metric.shape() != Shape::Scalar && !self.keeps_layers {
-                continue;
-            }
-            let Some(found) = self.declared.place(metric.name().as_bytes(), place) else { continue };
-            place = found + 1;
-            match value {
-                Value::Number(number) => self.histories.push(found, step, at_ms, &[*number]),
-                Value::Numbers(numbers) => self.histories.push(found, step, at_ms, numbers),
-                Value::Histograms(all) => self.histories.push_histograms(found, step, at_ms, all),
-            }
-        }
-        if over_axes {
-            self.recorded += 1;
-            if let Some(offset) = offset {
-                self.offsets.push(step, offset);
-            }
-        }
-    }
-}
-
-/// What is known of the lane.
-impl Lane {
-    /// Its place on screen.
-    pub fn idx(&self) -> LaneIdx {
-        self.idx
-    }
-
-    /// Its run and name.
-    pub fn label(&self) -> &LaneLabel {
-        &self.label
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.label.lane
-    }
-
-    /// All that was told of it at its start, once it started.
-    pub fn started(&self) -> Option<&LaneStarted> {
-        self.started.as_ref()
-    }
-
-    /// Its layers and blocks, once it started.
-    pub fn structure(&self) -> Option<&Structure> {
-        self.started.as_ref().map(|started| &started.structure)
-    }
-
-    /// The experiment that it is of, where it is of one.
-    pub fn experiment(&self) -> Option<&Experiment> {
-        self.started.as_ref()?.experiment()
-    }
-
-    /// Its own entry in the experiment.
-    pub fn configuration(&self) -> Option<&crate::experiment::Lane> {
-        let started = self.started.as_ref()?;
-        started.experiment()?.lanes.iter().find(|lane| lane.name == started.lane)
-    }
-
-    /// Whether the two networks are the same but for their shortcuts.
-    pub(super) fn is_twin_of(&self, other: &Lane) -> bool {
-        let (Some(this), Some(that)) = (self.configuration(), other.configuration()) else { return false };
-        this.shortcut != that.shortcut
-            && (&this.architecture, this.depth, this.width) == (&that.architecture, that.depth, that.width)
-    }
-
-    /// What it measures.
-    pub fn declared(&self) -> &Declared {
-        &self.declared
-    }
-
-    /// Where it stands.
-    pub fn state(&self) -> &LaneState {
-        &self.state
-    }
-
-    /// The updates made.
-    pub fn last_step(&self) -> Step {
-        self.last_step
-    }
-
-    /// The updates it is to make; none before it started, or where that is not told.
-    pub fn planned_steps(&self) -> Option<u64> {
-        self.started.as_ref()?.steps
-    }
-
-    /// The share of the planned updates that were made, 0 to 1.
-    pub fn progress(&self) -> f64 {
-        let planned = self.planned_steps().unwrap_or(0).max(1);
-        (self.last_step.0 as f64 / planned as f64).min(1.0)
-    }
-
-    /// The passes over the training images that `step` updates make; none where these are not known.
-    pub fn epoch_of(&self, step: Step) -> Option<f64> {
-        let provenance = self.started.as_ref()?.provenance.as_ref()?;
-        let images = provenance.train_images.max(1) as f64;
-        Some(step.0 as f64 * provenance.experiment.training.batch as f64 / images)
-    }
-
-    /// The step since which training is lost, as it stood at `step`: its loss is far above its start or not
-    /// finite, or it ended as diverged.
-    pub fn diverged_since(&self, step: Step) -> Option<Step> {
-        let critical = self.health.open_at(step).filter(|finding| finding.severity == Severity::Critical);
-        let ended = (self.state == LaneState::Diverged && self.last_step <= step).then_some(self.last_step);
-        critical.map(|finding| finding.step).chain(ended).min()
-    }
-
-    /// The first NaN or infinity with the step in which it arose, where one showed.
-    pub fn first_non_finite(&self) -> Option<&(Step, NonFiniteFound)> {
-        self.first_non_finite.as_ref()
-    }
-
-    /// The step of the last checkpoint.
-    pub fn last_checkpoint(&self) -> Option<Step> {
-        self.last_checkpoint
-    }
-
-    /// Records that could not be kept in its log.
-    pub fn lost_records(&self) -> u64 {
-        self.lost_records
-    }
-
-    /// Its orders and notes.
-    pub fn orders(&self) -> &OrderHistory {
-        &self.orders
+        self.facts.fold(event, offset);
+        self.health.observe(&self.facts, event, offset);
     }
 
     /// What its health rules found, in the order in which it showed.
@@ -394,42 +57,34 @@ impl Lane {
         &self.health
     }
 
-    /// The layer in a row; none where the network is not that deep or not known.
-    pub fn layer_at(&self, key: LayerKey) -> Option<LayerIdx> {
-        key.in_structure(self.structure()?)
+    /// The step since which training is lost, as it stood at `step`: its loss is far above its start or not
+    /// finite, or it ended as diverged.
+    pub fn diverged_since(&self, step: Step) -> Option<Step> {
+        let critical = self.health.open_at(step).filter(|finding| finding.severity == Severity::Critical);
+        let ended =
+            (*self.state() == LaneState::Diverged && self.last_step() <= step).then(|| self.last_step());
+        critical.map(|finding| finding.step).chain(ended).min()
     }
 
-    /// Whether a layer is recorded; not known before the lane started.
-    pub fn records(&self, layer: LayerIdx) -> bool {
-        let recorded = self.started.as_ref().and_then(|started| started.recorded.as_ref());
-        recorded.is_none_or(|layers| layers.contains(&layer))
-    }
-}
-
-/// Its times.
-impl Lane {
-    /// Milliseconds from the run's start to the lane's last event.
-    pub fn elapsed_ms(&self) -> f64 {
-        self.elapsed_ms
+    /// The lane as named sections; none before it started, and none while a history is kept elsewhere.
+    pub fn to_sections(&self) -> Option<Vec<(String, Vec<u8>)>> {
+        let mut sections = self.facts.to_sections()?;
+        sections.push((HEALTH.to_owned(), postcard::to_stdvec(&SavedHealth::from(&self.health)).ok()?));
+        Some(sections)
     }
 
-    /// Running averages of its times.
-    pub fn pace(&self) -> &Pace {
-        &self.pace
-    }
-
-    /// Training images a second, over about the last 30 steps, evaluations included; none where the batch is not known.
-    pub fn images_per_second(&self) -> Option<f64> {
-        let batch = self.experiment()?.training.batch as f64;
-        Some(batch * 1000.0 / self.pace.interval_ms()?)
-    }
-
-    /// Milliseconds to the last planned step at the present pace; none once the lane is over.
-    pub fn remaining_ms(&self) -> Option<f64> {
-        if self.state.is_over() {
-            return None;
-        }
-        let left = self.planned_steps()?.saturating_sub(self.last_step.0);
-        Some(left as f64 * self.pace.wall_ms(&self.steps, self.experiment())?)
+    /// A lane from its sections, the first event of its log and what it has declared. Single numbers that are known are
+    /// read at once, other histories stay where they are. None where the sections are not those of a lane, or of one that
+    /// another version folded.
+    pub fn from_sections(
+        idx: LaneIdx,
+        label: LaneLabel,
+        started: LaneStarted,
+        declared: Declared,
+        read: &dyn Fn(&str) -> Option<Vec<u8>>,
+    ) -> Option<Lane> {
+        let health: SavedHealth = postcard::from_bytes(&read(HEALTH)?).ok()?;
+        let facts = LaneFacts::from_sections(idx, label, started, declared, read)?;
+        Some(Lane { facts, health: health.restore(idx)? })
     }
 }

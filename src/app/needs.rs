@@ -115,7 +115,7 @@ impl App {
         let at = lane.idx().0;
         if let Some(place) = self.lanes.get_mut(at) {
             *place = lane;
-            self.rows = super::rows::rows_of(self.lanes.iter().filter_map(Lane::structure));
+            self.rows = super::rows::rows_of(self.lanes.iter().filter_map(|lane| lane.structure()));
         }
     }
 }

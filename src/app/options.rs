@@ -4,56 +4,29 @@ use std::fmt;
 
 use crate::metric::{Metric, Scale, known};
 
-/// A view of the dashboard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum ViewKind {
-    /// State, losses and errors of every lane.
-    #[default]
-    Overview,
-    /// A statistic against depth at the cursor's step.
-    Profile,
-    /// A statistic over depth and step.
-    Heatmap,
-    /// One layer over time.
-    Layer,
-    /// Residual branch against shortcut.
-    Shortcut,
-    /// Findings and fairness.
-    Findings,
+/// A view of the dashboard, as far as the state knows it. Each view declares its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ViewKind {
+    /// Its name on screen and in `--view`.
+    pub name: &'static str,
+    /// The metrics that are chosen in it.
+    pub chooses: Chosen,
+    /// Whether it draws losses and errors beside the chosen metric.
+    pub draws_losses: bool,
 }
 
-impl ViewKind {
-    /// All views, in the order of their digits.
-    pub const ALL: &'static [ViewKind] = &[
-        ViewKind::Overview,
-        ViewKind::Profile,
-        ViewKind::Heatmap,
-        ViewKind::Layer,
-        ViewKind::Shortcut,
-        ViewKind::Findings,
-    ];
-
-    /// Its name on screen and in `--view`.
-    pub fn name(self) -> &'static str {
-        match self {
-            ViewKind::Overview => "overview",
-            ViewKind::Profile => "profile",
-            ViewKind::Heatmap => "heatmap",
-            ViewKind::Layer => "layer",
-            ViewKind::Shortcut => "shortcut",
-            ViewKind::Findings => "findings",
-        }
-    }
-
-    /// Finds a view by its name.
-    pub fn by_name(name: &str) -> Option<ViewKind> {
-        ViewKind::ALL.iter().copied().find(|view| view.name() == name)
-    }
+/// Which metrics the user chooses from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Chosen {
+    /// Those of layers.
+    OfLayers,
+    /// Those of blocks.
+    OfBlocks,
 }
 
 impl fmt::Display for ViewKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+        f.pad(self.name)
     }
 }
 
@@ -82,10 +55,10 @@ impl ScaleChoice {
 
     /// The next choice that looks different in a view of a number of this scale. The overview also draws losses and
     /// errors, whose scale is linear.
-    pub(super) fn next(self, view: ViewKind, natural: Scale) -> ScaleChoice {
-        match (self, view, natural) {
-            (ScaleChoice::Natural, ViewKind::Overview, _) => ScaleChoice::Log,
-            (ScaleChoice::Log, ViewKind::Overview, _) => ScaleChoice::Linear,
+    pub(super) fn next(self, draws_losses: bool, natural: Scale) -> ScaleChoice {
+        match (self, draws_losses, natural) {
+            (ScaleChoice::Natural, true, _) => ScaleChoice::Log,
+            (ScaleChoice::Log, true, _) => ScaleChoice::Linear,
             (ScaleChoice::Linear, _, Scale::Log) => ScaleChoice::Natural,
             (_, _, Scale::Log) => ScaleChoice::Linear,
             (ScaleChoice::Log, ..) => ScaleChoice::Natural,
@@ -218,7 +191,7 @@ impl Default for Playback {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The view shown.
-    pub view: ViewKind,
+    pub view: Option<ViewKind>,
     /// The statistic of a layer that overview, profile, heatmap and layer show.
     pub statistic: Metric,
     /// The statistic of a block that the shortcut view emphasises.
@@ -244,7 +217,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         Options {
-            view: ViewKind::default(),
+            view: None,
             statistic: known::WEIGHT_GRADIENT_NORM,
             block_statistic: known::BRANCH_RATIO,
             histogram: HistogramKind::default(),
@@ -266,14 +239,18 @@ mod tests {
     #[test]
     fn every_press_changes_the_scale_that_is_drawn() {
         for natural in [Scale::Linear, Scale::Log] {
-            for view in ViewKind::ALL.iter().copied() {
+            for draws_losses in [false, true] {
                 let drawn = |choice: ScaleChoice| {
-                    let of_losses = (view == ViewKind::Overview).then(|| choice.resolve(Scale::Linear));
+                    let of_losses = draws_losses.then(|| choice.resolve(Scale::Linear));
                     (choice.resolve(natural), of_losses)
                 };
                 for choice in [ScaleChoice::Natural, ScaleChoice::Linear, ScaleChoice::Log] {
-                    let next = choice.next(view, natural);
-                    assert_ne!(drawn(next), drawn(choice), "{choice:?} of {natural:?} in {view:?}");
+                    let next = choice.next(draws_losses, natural);
+                    assert_ne!(
+                        drawn(next),
+                        drawn(choice),
+                        "{choice:?} of {natural:?}, losses: {draws_losses}"
+                    );
                 }
             }
         }

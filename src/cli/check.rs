@@ -1,7 +1,6 @@
 //! `skiplane check`: validates an experiment and prints what it costs.
 
 use std::io::Write;
-use std::num::NonZeroUsize;
 
 use clap::Args;
 
@@ -9,7 +8,7 @@ use super::capacity;
 use super::failure::Failure;
 use super::source::{Changes, ExperimentArgs, load_data};
 use super::table::{Align, Table, bytes};
-use super::threads;
+use super::threads::ThreadsArgs;
 use crate::experiment::{self, Checked, Experiment};
 use crate::model;
 use crate::text::{escaped_json, grouped, printable};
@@ -36,10 +35,8 @@ pub(super) struct CheckArgs {
     experiment: ExperimentArgs,
     #[command(flatten)]
     changes: Changes,
-    /// Threads that the run will compute with, each of which needs memory of its own; as many as the machine has where
-    /// not given.
-    #[arg(long, value_name = "N", value_parser = threads::parse)]
-    threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    threads: ThreadsArgs,
 }
 
 pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
@@ -47,7 +44,7 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> 
     let experiment = &checked.experiment;
     let dataset = load_data(&checked)?;
     let topologies = topologies(&checked, dataset.shape, dataset.classes.len())?;
-    let memory = RunMemory::of(experiment, &dataset, &topologies, threads::or_all(args.threads));
+    let memory = RunMemory::of(experiment, &dataset, &topologies, args.threads.count());
     capacity::check_run(&checked, &memory)?;
     let resolved = experiment.to_toml().map_err(|e| Failure::Failed(e.into()))?;
     out.write_all(escaped_json(&resolved).as_bytes())?;

@@ -13,7 +13,7 @@ use super::{RunsFolder, destination, saved};
 use crate::app::{Action, ViewKind};
 use crate::theme::Theme;
 use crate::units::Step;
-use crate::views::{self, view_of};
+use crate::views::{self, View};
 
 /// The most columns and rows.
 const LARGEST: u16 = 1000;
@@ -61,12 +61,9 @@ enum Format {
 
 /// The names of the views, each with what it shows.
 fn views() -> impl TypedValueParser<Value = ViewKind> {
-    let named = |kind: ViewKind| {
-        let value = PossibleValue::new(kind.name());
-        view_of(kind).map_or(value.clone(), |view| value.help(view.title()))
-    };
-    PossibleValuesParser::new(ViewKind::ALL.iter().copied().map(named))
-        .try_map(|name| ViewKind::by_name(&name).ok_or("no view of this name"))
+    let value = |view: &&dyn View| PossibleValue::new(view.kind().name).help(view.title());
+    PossibleValuesParser::new(views::ALL.iter().map(value))
+        .try_map(|name| views::kind_named(&name).ok_or("no view of this name"))
 }
 
 fn size(given: &str) -> Result<(u16, u16), String> {

@@ -3,20 +3,35 @@
 use std::num::NonZeroUsize;
 use std::thread;
 
+use clap::Args;
+
 /// The most threads: more than any number of lanes can use, and few enough to be started.
 const MOST: usize = 1024;
 
+/// The option `--threads`.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(super) struct ThreadsArgs {
+    /// Threads that compute; as many as the machine has where not given.
+    ///
+    /// They are split between the lanes. With fewer threads than lanes, so many lanes compute at once, in turn. Results
+    /// don't depend on it; memory does.
+    #[arg(long, value_name = "N", value_parser = parse)]
+    threads: Option<NonZeroUsize>,
+}
+
+impl ThreadsArgs {
+    /// The given number, or as many as the machine has.
+    pub(super) fn count(self) -> usize {
+        self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
+    }
+}
+
 /// Parses the value of `--threads`.
-pub(super) fn parse(given: &str) -> Result<NonZeroUsize, String> {
+fn parse(given: &str) -> Result<NonZeroUsize, String> {
     let number = given.parse().ok().filter(|threads: &NonZeroUsize| threads.get() <= MOST);
     number.ok_or_else(|| {
         format!("expected a whole number from 1 to {MOST}; without it, all of the machine's compute")
     })
-}
-
-/// The given number, or as many as the machine has.
-pub(super) fn or_all(given: Option<NonZeroUsize>) -> usize {
-    given.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
 }
 
 #[cfg(test)]
@@ -36,7 +51,7 @@ mod tests {
 
     #[test]
     fn what_is_given_counts() {
-        assert_eq!(or_all(NonZeroUsize::new(7)), 7);
-        assert!(or_all(None) >= 1);
+        assert_eq!(ThreadsArgs { threads: NonZeroUsize::new(7) }.count(), 7);
+        assert!(ThreadsArgs::default().count() >= 1);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -17,7 +16,8 @@ use super::detach::{self, Waiting};
 use super::failure::Failure;
 use super::live_source::LiveSource;
 use super::source::{Changes, ExperimentArgs, load_data};
-use super::{RunsFolder, tell, threads, warn};
+use super::threads::ThreadsArgs;
+use super::{RunsFolder, tell, warn};
 use crate::app::{App, LaneLabel};
 use crate::datasets::Dataset;
 use crate::event::Outcome;
@@ -79,12 +79,8 @@ pub(super) struct TrainOptions {
     /// What the run is called, beside its time; the experiment's name where not given.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Threads that compute; as many as the machine has where not given.
-    ///
-    /// They are split between the lanes. With fewer threads than lanes, so many lanes compute at once, in turn.
-    /// Results don't depend on it.
-    #[arg(long, value_name = "N", value_parser = threads::parse)]
-    threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    threads: ThreadsArgs,
     #[command(flatten)]
     folder: RunsFolder,
     #[command(flatten)]
@@ -185,7 +181,7 @@ fn load(checked: &Checked, threads: usize) -> Result<Arc<Dataset>, Failure> {
 fn start(experiment: &ExperimentArgs, args: &TrainOptions) -> Result<Started, Failure> {
     let (name, checked) = experiment.read(&args.changes)?;
     let experiment = &checked.experiment;
-    let threads = threads::or_all(args.threads);
+    let threads = args.threads.count();
     let dataset = load(&checked, threads)?;
     let at = Timestamp::now();
     let run = NewRun {
@@ -209,7 +205,7 @@ fn resume(args: &TrainOptions, run: &str) -> Result<Option<Started>, Failure> {
     let folder = RunFolder::open(&args.folder.resolve(run)?)?;
     let experiment = Some(folder.path().join(RunFolder::EXPERIMENT));
     let (_, checked) = ExperimentArgs { experiment }.read(&Changes::default())?;
-    let threads = threads::or_all(args.threads);
+    let threads = args.threads.count();
     let dataset = load(&checked, threads)?;
     let (mut setup, opened) = Setup::resume(dataset, folder.clone(), threads, args.force)?;
     if setup.is_over() {

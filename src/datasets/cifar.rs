@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::registry::Source;
+use super::source::Source;
 use super::{Dataset, DatasetError, Images, files};
 use crate::experiment::{Data, DatasetEntry};
 use crate::text::grouped;

@@ -54,7 +54,7 @@ impl Bars {
                 }
                 if let Some(loss) = values.number(known::LOSS) {
                     bar.set_position(event.step.0);
-                    let left = state.and_then(Lane::remaining_ms);
+                    let left = state.and_then(|lane| lane.remaining_ms());
                     let left = left.map(|ms| format!(", {:.0} s left", ms / 1e3)).unwrap_or_default();
                     bar.set_message(format!("loss {}{tested}{left}", short(loss.into())));
                 }
@@ -64,7 +64,7 @@ impl Bars {
                 self.say(lane, &format!("step {}: wrote {}", event.step, checkpoint.file));
             }
             Kind::NonFiniteFound(found) => {
-                self.say(lane, &non_finite_text(event.step, found, state.and_then(Lane::started)));
+                self.say(lane, &non_finite_text(event.step, found, state.and_then(|lane| lane.started())));
             }
             Kind::LaneFinished(end) => {
                 bar.abandon_with_message(format!("{}{tested}", outcome_text(&end.outcome)));

@@ -38,7 +38,7 @@ impl Lines {
 
     /// Reports an event; `state` is the lane with the event folded in.
     pub(super) fn event(&mut self, lane: LaneIdx, event: &RunEvent, state: Option<&Lane>) {
-        let (step, started) = (event.step, state.and_then(Lane::started));
+        let (step, started) = (event.step, state.and_then(|lane| lane.started()));
         let texts = match &event.kind {
             Kind::LaneStarted(started) => vec![started_text(started)],
             Kind::Measured(values) => {

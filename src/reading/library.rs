@@ -65,7 +65,7 @@ impl Library {
     pub fn prepare(&mut self, app: &mut App, idx: LaneIdx) {
         let needs: Vec<Need> = app
             .lane(idx)
-            .map(Lane::saved_histories)
+            .map(|lane| lane.saved_histories())
             .unwrap_or_default()
             .into_iter()
             .map(|key| Need::History { lane: idx, key })

@@ -7,7 +7,6 @@ use std::path::Path;
 
 use super::RunLogError;
 use super::bounded::open;
-use super::reader::{LogReader, Position};
 use super::record::{TRAILER, written_checksum};
 
 /// What was known of a file when it was last checked.
@@ -19,29 +18,69 @@ pub(super) struct Seen {
     modified: (i64, i64),
 }
 
+/// The end of what was read of a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    /// The bytes that were read.
+    pub(super) offset: u64,
+    /// The checksum of the last record, if it has one.
+    pub(super) checksum: Option<u32>,
+}
+
 /// What checking a file again found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+#[derive(Debug)]
+pub(super) enum Look<F> {
     /// Nothing new.
     Nothing,
-    /// There is more to read; the source is at the reader's position.
-    More,
+    /// There is more to read, in a file that stands at the end of what was read.
+    More(F),
     /// It was replaced by another file, or is shorter than what was read.
     Replaced(String),
 }
 
 impl Seen {
-    /// Opens a log and seeks to a position in it.
-    pub(super) fn open(path: &Path, position: &Position) -> Result<(File, Seen), RunLogError> {
+    /// Opens a log and seeks to the end of what was read of it.
+    pub(super) fn open(path: &Path, end: End) -> Result<(File, Seen), RunLogError> {
         let file = open_file(path).map_err(RunLogError::io("open", path))?;
         let mut file =
             file.ok_or_else(|| RunLogError::malformed(path, "expected a file, found something else"))?;
         let metadata = file.metadata().map_err(RunLogError::io("read", path))?;
-        if let Some(reason) = position.is_elsewhere(&mut file).map_err(RunLogError::io("read", path))? {
+        if let Some(reason) = end.is_elsewhere(&mut file).map_err(RunLogError::io("read", path))? {
             return Err(RunLogError::malformed(path, reason));
         }
-        file.seek(SeekFrom::Start(position.offset)).map_err(RunLogError::io("read", path))?;
+        file.seek(SeekFrom::Start(end.offset)).map_err(RunLogError::io("read", path))?;
         Ok((file, Seen::of(&metadata)))
+    }
+
+    /// Checks the path for more to read; `torn` bytes after the end were seen already. The file is reopened, because only
+    /// then does a network file system show what another machine wrote. A missing file may come back.
+    pub(super) fn look_again(&mut self, path: &Path, end: End, torn: u64) -> io::Result<Look<File>> {
+        let mut file = match open_file(path) {
+            Ok(Some(file)) => file,
+            Ok(None) => {
+                let reason = "expected the file that was read, found something else in its place";
+                return Ok(Look::Replaced(reason.to_owned()));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Nothing),
+            Err(error) => return Err(error),
+        };
+        let metadata = file.metadata()?;
+        let seen = Seen::of(&metadata);
+        if (seen.device, seen.inode) != (self.device, self.inode) {
+            return Ok(Look::Replaced(
+                "expected the file that was read, found another in its place".to_owned(),
+            ));
+        }
+        if metadata.len() == end.offset + torn && (torn == 0 || seen == *self) {
+            return Ok(Look::Nothing);
+        }
+        if let Some(reason) = end.is_elsewhere(&mut file)? {
+            return Ok(Look::Replaced(reason));
+        }
+        // A torn record is read again: its writer may have removed it and written something else.
+        file.seek(SeekFrom::Start(end.offset))?;
+        *self = seen;
+        Ok(Look::More(file))
     }
 
     fn of(metadata: &Metadata) -> Seen {
@@ -56,7 +95,7 @@ fn open_file(path: &Path) -> io::Result<Option<File>> {
     Ok(file.metadata()?.is_file().then_some(file))
 }
 
-impl Position {
+impl End {
     /// Why a file cannot be the one that was read up to here, if so: it is shorter, or another record ends here.
     fn is_elsewhere(&self, file: &mut File) -> io::Result<Option<String>> {
         let length = file.metadata()?.len();
@@ -74,40 +113,5 @@ impl Position {
                 self.offset
             )
         }))
-    }
-}
-
-impl LogReader<File> {
-    /// Checks the path for more to read. The file is reopened, because only then does a network file system show what
-    /// another machine wrote. A missing file may come back.
-    pub(super) fn look_again(&mut self) -> io::Result<Look> {
-        let mut file = match open_file(&self.path) {
-            Ok(Some(file)) => file,
-            Ok(None) => {
-                let reason = "expected the file that was read, found something else in its place";
-                return Ok(Look::Replaced(reason.to_owned()));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Nothing),
-            Err(error) => return Err(error),
-        };
-        let metadata = file.metadata()?;
-        let seen = Seen::of(&metadata);
-        if (seen.device, seen.inode) != (self.seen.device, self.seen.inode) {
-            return Ok(Look::Replaced(
-                "expected the file that was read, found another in its place".to_owned(),
-            ));
-        }
-        let (length, offset, torn) = (metadata.len(), self.position().offset(), self.torn_bytes());
-        if length == offset + torn && (torn == 0 || seen == self.seen) {
-            return Ok(Look::Nothing);
-        }
-        if let Some(reason) = self.position.is_elsewhere(&mut file)? {
-            return Ok(Look::Replaced(reason));
-        }
-        // A torn record is read again: its writer may have removed it and written something else.
-        file.seek(SeekFrom::Start(offset))?;
-        self.forget_torn();
-        (self.source, self.seen) = (file, seen);
-        Ok(Look::More)
     }
 }

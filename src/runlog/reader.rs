@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RunLogError;
 use super::consistency::{Accepted, Consistency};
-use super::following::{Look, Seen};
+use super::following::{End, Look, Seen};
 use super::numbering::{Numbering, Place};
 use super::record::{self, Frame};
 use crate::event::{Declared, FORMAT_VERSION, Kind, RecordsLost, RunEvent, Time};
@@ -71,10 +71,10 @@ pub struct BadRecord {
 /// A place between two records, from which another reader can go on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Position {
-    pub(super) offset: u64,
+    offset: u64,
     line: u64,
     /// The checksum of the record that ends here, where it has one.
-    pub(super) checksum: Option<u32>,
+    checksum: Option<u32>,
     framing: Framing,
     numbering: Numbering,
     consistency: Consistency,
@@ -98,6 +98,11 @@ impl Position {
         self.offset
     }
 
+    /// The end of the records before it.
+    fn end(&self) -> End {
+        End { offset: self.offset, checksum: self.checksum }
+    }
+
     /// Lines before it.
     pub fn line(&self) -> u64 {
         self.line
@@ -117,10 +122,10 @@ impl Position {
 /// Reads the records of a log.
 #[derive(Debug)]
 pub struct LogReader<R> {
-    pub(super) source: R,
+    source: R,
     /// The file, for messages.
-    pub(super) path: PathBuf,
-    pub(super) position: Position,
+    path: PathBuf,
+    position: Position,
     /// Bytes read from the source and not consumed; begins at `position` unless a long line is being skipped.
     buffer: Vec<u8>,
     /// Where the next line starts in `buffer`.
@@ -135,10 +140,10 @@ pub struct LogReader<R> {
     ended: bool,
     /// Looks again, behind the end of what was read; none where the source is no file.
     look: Option<LookAgain<R>>,
-    pub(super) seen: Seen,
+    seen: Seen,
 }
 
-type LookAgain<R> = fn(&mut LogReader<R>) -> io::Result<Look>;
+type LookAgain<R> = fn(&mut LogReader<R>) -> io::Result<Look<()>>;
 
 /// A record, or what stands in the place of one: a line or, where that is damaged, a part of it.
 #[derive(Clone, Debug)]
@@ -174,8 +179,22 @@ impl LogReader<File> {
     /// # Errors
     /// Where it cannot be opened, or what was read is no longer there.
     pub fn open_at(path: &Path, position: Position) -> Result<LogReader<File>, RunLogError> {
-        let (file, seen) = Seen::open(path, &position)?;
+        let (file, seen) = Seen::open(path, position.end())?;
         Ok(LogReader { position, seen, look: Some(LogReader::look_again), ..LogReader::new(file, path) })
+    }
+
+    /// Checks the path for more to read, and goes on with it.
+    fn look_again(&mut self) -> io::Result<Look<()>> {
+        let (end, torn) = (self.position.end(), self.torn_bytes());
+        Ok(match self.seen.look_again(&self.path, end, torn)? {
+            Look::Nothing => Look::Nothing,
+            Look::Replaced(reason) => Look::Replaced(reason),
+            Look::More(file) => {
+                self.source = file;
+                self.forget_torn();
+                Look::More(())
+            }
+        })
     }
 }
 
@@ -206,7 +225,7 @@ impl<R: Read> LogReader<R> {
         if let Some(look) = self.look.filter(|_| self.ended) {
             match look(self).map_err(RunLogError::io("read", &self.path))? {
                 Look::Nothing => return Ok(None),
-                Look::More => self.ended = false,
+                Look::More(()) => self.ended = false,
                 Look::Replaced(reason) => return Ok(Some(Entry::Replaced { reason })),
             }
         }
@@ -235,7 +254,7 @@ impl<R: Read> LogReader<R> {
     }
 
     /// Throws away what was read after the position.
-    pub(super) fn forget_torn(&mut self) {
+    fn forget_torn(&mut self) {
         self.buffer.clear();
         (self.start, self.searched, self.skipped) = (0, 0, 0);
     }

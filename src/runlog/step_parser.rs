@@ -309,7 +309,10 @@ mod tests {
             format!(r#"{{"measured":{{"step":1,"values":{{"loss":{loss}}},"time":{{"at_ms":1.0}}}}}}"#)
         };
         assert!(quick(&with("0.25")).is_some());
-        for loss in ["", "-", "01", "1.", ".5", "1e", "+1", "0x1", "\"nan\"", "null", "1 ", "--1", "1.e5", "-01.5", "-inf", "infinity", "1e400"] {
+        for loss in [
+            "", "-", "01", "1.", ".5", "1e", "+1", "0x1", "\"nan\"", "null", "1 ", "--1", "1.e5", "-01.5",
+            "-inf", "infinity", "1e400",
+        ] {
             assert!(quick(&with(loss)).is_none(), "{loss}");
         }
     }

@@ -13,10 +13,10 @@ use super::input::{Input, key_of};
 use super::pacer::{Cost, FRAME, Pacer, Playhead};
 use super::screen::Screen;
 use super::source::Source;
-use crate::app::{Action, App};
+use crate::app::{Action, App, ViewKind};
 use crate::order::Order;
 use crate::theme::Theme;
-use crate::views::{self, Command, Key, Mode, OrderDialog, Status, binding_of, view_of};
+use crate::views::{self, Command, Key, Mode, OrderDialog, Status, binding_of};
 
 mod orders;
 
@@ -120,7 +120,7 @@ impl<'a> Dashboard<'a> {
         let mut folded = self.source.drain(self.app);
         let ended = self.source.is_ended();
         if ended && !self.end_was_folded {
-            let lanes: Vec<_> = self.app.lanes().iter().map(crate::app::Lane::idx).collect();
+            let lanes: Vec<_> = self.app.lanes().iter().map(|lane| lane.idx()).collect();
             lanes.into_iter().for_each(|lane| self.app.source_ended(lane));
             self.asks_to_quit = false;
             self.dialog = None;
@@ -242,8 +242,10 @@ impl<'a> Dashboard<'a> {
     fn obey(&mut self, command: Command) -> io::Result<Option<Ending>> {
         match command {
             Command::Act(action) => self.act(action),
+            Command::View(place) => self.show(views::ALL.get(place).map(|view| view.kind())),
+            Command::TurnView(by) => self.show(views::kind_after(self.app, by)),
             Command::Vertical(by) => {
-                let view = view_of(self.app.options().view);
+                let view = views::shown(self.app);
                 let help = self.app.options().help;
                 let action = view.filter(|_| !help).map_or(Action::Scroll(by), |view| view.vertical(by));
                 self.act(action);
@@ -298,6 +300,12 @@ impl<'a> Dashboard<'a> {
             self.obey(command)?;
         }
         Ok(())
+    }
+
+    fn show(&mut self, view: Option<ViewKind>) {
+        if let Some(view) = view {
+            self.act(Action::SelectView(view));
+        }
     }
 
     fn act(&mut self, action: Action) {

@@ -2,7 +2,7 @@
 //! translates what a terminal sends.
 
 use super::orders::Typed;
-use crate::app::{Action, ViewKind};
+use crate::app::Action;
 
 /// A key.
 #[expect(missing_docs, reason = "the names are those on the keyboard")]
@@ -33,6 +33,10 @@ pub enum Key {
 pub enum Command {
     /// An action on the state.
     Act(Action),
+    /// Shows the view at a place among all views, if there is one.
+    View(usize),
+    /// Shows the view this many further on.
+    TurnView(i64),
     /// Up or down, as the current view defines it.
     Vertical(i64),
     /// Pauses or resumes: the training while live, the playback in review.
@@ -130,6 +134,10 @@ pub fn binding_in<C: Copy>(bindings: &'static [Binding<C>], key: Key) -> Option<
     })
 }
 
+const fn view(key: char, place: usize) -> (Key, Command) {
+    (Key::Char(key), Command::View(place))
+}
+
 const fn act(key: char, action: Action) -> (Key, Command) {
     (Key::Char(key), Command::Act(action))
 }
@@ -152,16 +160,19 @@ pub(super) use binding;
 pub const BINDINGS: &[Binding] = &[
     binding!(
         Views,
-        "1-6",
+        "1-9",
         "view",
-        "overview, profile, heatmap, layer, shortcut, findings",
+        "the view with this number",
         [
-            act('1', Action::SelectView(ViewKind::Overview)),
-            act('2', Action::SelectView(ViewKind::Profile)),
-            act('3', Action::SelectView(ViewKind::Heatmap)),
-            act('4', Action::SelectView(ViewKind::Layer)),
-            act('5', Action::SelectView(ViewKind::Shortcut)),
-            act('6', Action::SelectView(ViewKind::Findings)),
+            view('1', 0),
+            view('2', 1),
+            view('3', 2),
+            view('4', 3),
+            view('5', 4),
+            view('6', 5),
+            view('7', 6),
+            view('8', 7),
+            view('9', 8),
         ]
     ),
     binding!(
@@ -169,10 +180,7 @@ pub const BINDINGS: &[Binding] = &[
         "Tab",
         "view",
         "next view; with Shift the previous one",
-        [
-            (Key::Tab, Command::Act(Action::SelectNextView)),
-            (Key::BackTab, Command::Act(Action::SelectPreviousView)),
-        ]
+        [(Key::Tab, Command::TurnView(1)), (Key::BackTab, Command::TurnView(-1)),]
     ),
     binding!(
         Cursor,
@@ -361,10 +369,10 @@ mod tests {
 
     #[test]
     fn every_view_has_its_digit() {
-        for (at, view) in ViewKind::ALL.iter().enumerate() {
-            let digit = char::from_digit(at as u32 + 1, 10).unwrap();
+        for at in 0..crate::views::ALL.len() {
+            let digit = char::from_digit(at as u32 + 1, 10).expect("at most nine views");
             let bound = binding_of(Key::Char(digit)).map(|(_, command)| command);
-            assert_eq!(bound, Some(Command::Act(Action::SelectView(*view))));
+            assert_eq!(bound, Some(Command::View(at)));
         }
     }
 }

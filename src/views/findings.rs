@@ -7,7 +7,7 @@ use ratatui::text::Span;
 
 use super::{Key, View, frame, lanes};
 use crate::app::health::{Finding, RULES};
-use crate::app::{Action, App, ViewKind};
+use crate::app::{Action, App, Chosen, ViewKind};
 use crate::theme::Theme;
 use crate::widgets::{self, Column, Table};
 
@@ -32,7 +32,11 @@ const LEAST_MEASURED: usize = 24;
 
 impl View for Findings {
     fn kind(&self) -> ViewKind {
-        ViewKind::Findings
+        ViewKind { name: "findings", chooses: Chosen::OfLayers, draws_losses: false }
+    }
+
+    fn shows_finding(&self) -> bool {
+        true
     }
 
     fn title(&self) -> &'static str {
@@ -243,7 +247,7 @@ mod tests {
             [of("plain", Shortcut::None), of("residual", Shortcut::Identity)]
         });
         let mut app = specimen::app_of(&lanes.collect::<Vec<_>>());
-        app.act(Action::SelectView(ViewKind::Findings));
+        app.act(Action::SelectView(Findings.kind()));
         app
     }
 
@@ -291,7 +295,7 @@ mod tests {
     #[test]
     fn of_a_lane_that_diverged_nothing_is_fine_and_nothing_is_compared() {
         let mut app = specimen::one_diverged();
-        app.act(Action::SelectView(ViewKind::Findings));
+        app.act(Action::SelectView(Findings.kind()));
         let frame = snapshot(&app, (120, 40), &Theme::default(), Format::Text);
         assert!(frame.contains("✗ plain and residual-B do not compare: diverged"), "{frame}");
         let rule = |name: &str| frame.lines().find(|line| line.starts_with(name)).map(str::to_owned);

@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Command, OrderDialog, View, bindings, curves, help, lanes, orders, view_of};
+use super::{Command, OrderDialog, View, bindings, curves, help, lanes, orders, shown};
 use crate::app::health::Severity;
 use crate::app::{Action, App, Lane, LaneState, ViewKind};
 use crate::text::printable;
@@ -72,7 +72,7 @@ pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, the
         return draw_too_small(area, buffer, theme);
     };
     draw_tabs(app, parts.tabs, buffer, theme);
-    if let Some(view) = view_of(app.options().view) {
+    if let Some(view) = shown(app) {
         let (note, body) = note_and_body(app, view, parts.body);
         if let Some(note) = note {
             draw_note(app, &view.lanes_in(app, body), note, buffer, theme);
@@ -111,7 +111,7 @@ pub fn click(app: &App, area: Rect, position: Position) -> Vec<Command> {
         let step = curves::step_at(app, start + share * (end - start));
         return vec![Command::Act(Action::SelectStep(step))];
     }
-    let view = view_of(app.options().view).filter(|_| parts.body.contains(position));
+    let view = shown(app).filter(|_| parts.body.contains(position));
     let click = |view: &dyn View| view.click(app, note_and_body(app, view, parts.body).1, position);
     let actions = view.map(click).unwrap_or_default();
     actions.into_iter().map(Command::Act).collect()
@@ -160,14 +160,15 @@ struct Tab {
 
 /// The tabs: with all names if they fit, else only with that of the open one.
 fn tabs(app: &App, width: u16) -> Vec<Tab> {
+    let open = shown(app).map(|view| view.kind());
     let lay = |full: bool| {
         let mut x = 0;
         let mut tabs = Vec::new();
-        for (at, view) in ViewKind::ALL.iter().enumerate() {
-            let named = full || *view == app.options().view;
+        for (at, view) in super::ALL.iter().map(|view| view.kind()).enumerate() {
+            let named = full || Some(view) == open;
             let text = if named { format!(" {} {view} ", at + 1) } else { format!(" {} ", at + 1) };
             let end = x + widgets::width(&text) as u16;
-            tabs.push(Tab { view: *view, text, columns: x..end });
+            tabs.push(Tab { view, text, columns: x..end });
             x = end;
         }
         (tabs, x)
@@ -178,8 +179,9 @@ fn tabs(app: &App, width: u16) -> Vec<Tab> {
 
 fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let mut end = area.x;
+    let open = shown(app).map(|view| view.kind());
     for tab in tabs(app, area.width) {
-        let selected = tab.view == app.options().view;
+        let selected = Some(tab.view) == open;
         let style = if selected { theme.selected_tab() } else { theme.muted() };
         end = put(buffer, area, area.x + tab.columns.start, area.y, &tab.text, style);
     }
@@ -248,7 +250,7 @@ fn draw_status(
     let mut spans = cursor_spans(app, theme);
     if let Some(notice) = status.notice {
         spans.push(Span::styled(format!("  {}", printable(notice)), theme.warning()));
-    } else if let Some((at, finding)) = app.visited_finding().filter(|_| view.kind() != ViewKind::Findings) {
+    } else if let Some((at, finding)) = app.visited_finding().filter(|_| !view.shows_finding()) {
         let (mark, style) = severity(finding.severity, theme);
         let lane = app.lane(finding.lane).map(|lane| lanes::name(app, lane)).unwrap_or_default();
         let (rule, all) = (finding.rule.replace('_', " "), app.findings().len());
@@ -312,7 +314,7 @@ fn cursor_spans(app: &App, theme: &Theme) -> Vec<Span<'static>> {
 
 /// The state of the lanes, if none makes steps: whether the run is paused or over, and how it ended.
 fn latest(app: &App) -> &'static str {
-    let mut states = app.lanes().iter().map(Lane::state);
+    let mut states = app.lanes().iter().map(|lane| lane.state());
     let Some(first) = states.next() else { return "latest" };
     let idle = |state: &LaneState| *state == LaneState::Paused || state.is_over();
     if !app.lanes().iter().all(|lane| idle(lane.state())) {

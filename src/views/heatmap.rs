@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::{Key, View, curves, lanes};
-use crate::app::{Action, App, Lane, LayerKey, ViewKind, Wanted};
+use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
 use crate::text::printable;
 use crate::theme::Theme;
 use crate::units::{LayerIdx, Step};
@@ -35,7 +35,7 @@ struct Panel<'a> {
 
 impl View for Heatmap {
     fn kind(&self) -> ViewKind {
-        ViewKind::Heatmap
+        ViewKind { name: "heatmap", chooses: Chosen::OfLayers, draws_losses: false }
     }
 
     fn title(&self) -> &'static str {

@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::Span;
 
 use super::{Key, View, curves, lanes};
-use crate::app::{Action, App, Lane, LayerKey, ViewKind, Wanted};
+use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
 use crate::structure::Dimensions;
 use crate::text::printable;
 use crate::theme::Theme;
@@ -34,7 +34,7 @@ const LEAST_WIDTH_OF_BOTH: u16 = 100;
 
 impl View for Layer {
     fn kind(&self) -> ViewKind {
-        ViewKind::Layer
+        ViewKind { name: "layer", chooses: Chosen::OfLayers, draws_losses: false }
     }
 
     fn title(&self) -> &'static str {

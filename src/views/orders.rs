@@ -195,7 +195,7 @@ mod tests {
         let taken = RunEvent::new(Step(100), 1e9, Kind::OrderTaken(OrderTaken { order }));
         app.apply(LaneIdx(0), &taken);
         assert!(frame(&app).contains("not fair: other training"), "{}", frame(&app));
-        app.act(crate::app::Action::SelectView(crate::app::ViewKind::Findings));
+        app.act(crate::app::Action::SelectView(super::super::kind_named("findings").unwrap()));
         assert!(frame(&app).contains("x0.1 at 100"), "{}", frame(&app));
         app.apply(LaneIdx(1), &taken);
         assert!(!frame(&app).contains("x0.1 at 100"), "{}", frame(&app));

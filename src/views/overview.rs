@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 
 use super::bindings::Key;
 use super::{View, curves, lanes};
-use crate::app::{Action, App, Lane, ViewKind, Wanted};
+use crate::app::{Action, App, Chosen, Lane, ViewKind, Wanted};
 use crate::theme::Theme;
 
 mod between;
@@ -28,7 +28,7 @@ const LEAST_HEIGHT: u16 = 14;
 
 impl View for Overview {
     fn kind(&self) -> ViewKind {
-        ViewKind::Overview
+        ViewKind { name: "overview", chooses: Chosen::OfLayers, draws_losses: true }
     }
 
     fn title(&self) -> &'static str {

@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::{Key, View, curves, lanes};
-use crate::app::{Action, App, Lane, LayerKey, ViewKind, Wanted};
+use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
 use crate::history::Row;
 use crate::metric::{Metric, Scale};
 use crate::statistics::slope;
@@ -40,7 +40,7 @@ struct Fit {
 
 impl View for Profile {
     fn kind(&self) -> ViewKind {
-        ViewKind::Profile
+        ViewKind { name: "profile", chooses: Chosen::OfLayers, draws_losses: false }
     }
 
     fn title(&self) -> &'static str {

@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::{Key, View, curves, lanes};
-use crate::app::{Action, App, Lane, ViewKind, Wanted};
+use crate::app::{Action, App, Chosen, Lane, ViewKind, Wanted};
 use crate::metric::{Metric, known};
 use crate::structure::Structure;
 use crate::text::printable;
@@ -35,7 +35,7 @@ fn statistics(app: &App) -> [Metric; 2] {
 
 impl View for Shortcut {
     fn kind(&self) -> ViewKind {
-        ViewKind::Shortcut
+        ViewKind { name: "shortcut", chooses: Chosen::OfBlocks, draws_losses: false }
     }
 
     fn title(&self) -> &'static str {

@@ -8,6 +8,7 @@ use skiplane::experiment::Shortcut;
 use skiplane::metric::{Metric, known};
 use skiplane::runlog::parse_records;
 use skiplane::units::{LaneIdx, LayerIdx, Step};
+use skiplane::views;
 
 fn fold<'a>(events: impl IntoIterator<Item = &'a RunEvent>) -> App {
     let mut app = App::new(vec![LaneLabel { run: "run".to_owned(), lane: "plain".to_owned() }]);
@@ -132,9 +133,8 @@ fn any_action() -> impl Strategy<Value = Action> {
         any::<i64>().prop_map(Action::Scroll),
         any::<usize>().prop_map(|lane| Action::ToggleLane(LaneIdx(lane % 3))),
         any::<char>().prop_map(Action::TypeGoTo),
+        proptest::sample::select(views::kinds()).prop_map(Action::SelectView),
         proptest::sample::select(vec![
-            Action::SelectNextView,
-            Action::SelectPreviousView,
             Action::SelectNextLane,
             Action::SelectNextStatistic,
             Action::SelectPreviousStatistic,

@@ -53,9 +53,9 @@ fn it_is_drawn_by_every_view() {
     assert_eq!(app.lanes()[0].last_step(), Step(40));
     let names: Vec<&str> = app.statistics(false).iter().map(|metric| metric.name()).collect();
     assert_eq!(names, ["spectral_radius", "skew", "attention_entropy", "sharpness"]);
-    for view in ViewKind::ALL {
+    for view in &views::kinds() {
         insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "snapshots/foreign" }, {
-            insta::assert_snapshot!(view.name(), frame(&mut app, &mut library, *view));
+            insta::assert_snapshot!(view.name, frame(&mut app, &mut library, *view));
         });
     }
     // Over heads and along a direction.
@@ -63,7 +63,7 @@ fn it_is_drawn_by_every_view() {
         while app.statistic().name() != name {
             app.act(Action::SelectNextStatistic);
         }
-        for view in [ViewKind::Profile, ViewKind::Heatmap] {
+        for view in [views::kind_named("profile").unwrap(), views::kind_named("heatmap").unwrap()] {
             insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "snapshots/foreign" }, {
                 insta::assert_snapshot!(format!("{name}-{view}"), frame(&mut app, &mut library, view));
             });

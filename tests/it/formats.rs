@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use skiplane::app::{Action, ViewKind};
+use skiplane::app::Action;
 use skiplane::reading::{self, Opened};
 use skiplane::theme::Theme;
 use skiplane::units::Step;
@@ -26,11 +26,11 @@ fn a_run_of_format_2_looks_as_it_did() {
         let before = fs::read_to_string(folder(2).join(format!("{name}.txt"))).unwrap();
         assert_eq!(frame, before, "{name}:\n{frame}");
     };
-    for view in ViewKind::ALL {
+    for view in &views::kinds() {
         app.act(Action::SelectView(*view));
-        check(&mut app, view.name(), (120, 40));
+        check(&mut app, view.name, (120, 40));
     }
-    app.act(Action::SelectView(ViewKind::Layer));
+    app.act(Action::SelectView(views::kind_named("layer").unwrap()));
     app.act(Action::SelectStep(Step(3)));
     check(&mut app, "layer-step-3", (200, 50));
 }

@@ -9,7 +9,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 use skiplane::app::specimen::{self, Specimen};
-use skiplane::app::{Action, App, LaneLabel, ViewKind};
+use skiplane::app::{Action, App, LaneLabel};
 use skiplane::event::{Kind, Value};
 use skiplane::experiment::Shortcut;
 use skiplane::metric::known;
@@ -100,7 +100,7 @@ fn with_snapshots(folder: &str, compare: impl FnOnce()) {
 fn compare(folder: &str, theme: &Theme, dump: fn(&Buffer) -> String) {
     let mut app = specimen();
     with_snapshots(folder, || {
-        for view in ViewKind::ALL {
+        for view in &views::kinds() {
             app.act(Action::SelectView(*view));
             for size in SIZES {
                 let frame = dump(&draw(&app, size, theme));
@@ -139,9 +139,17 @@ fn golden_frames_of_unusual_runs() {
     let one_step =
         specimen::app_of(&[one_step("plain", Shortcut::None), one_step("residual", Shortcut::Identity)]);
     let scenes = [
-        ("diverged", diverged(), [ViewKind::Overview, ViewKind::Findings]),
-        ("eight_lanes", eight_lanes(), [ViewKind::Overview, ViewKind::Heatmap]),
-        ("one_step", one_step, [ViewKind::Overview, ViewKind::Layer]),
+        (
+            "diverged",
+            diverged(),
+            [views::kind_named("overview").unwrap(), views::kind_named("findings").unwrap()],
+        ),
+        (
+            "eight_lanes",
+            eight_lanes(),
+            [views::kind_named("overview").unwrap(), views::kind_named("heatmap").unwrap()],
+        ),
+        ("one_step", one_step, [views::kind_named("overview").unwrap(), views::kind_named("layer").unwrap()]),
     ];
     for (name, mut app, views) in scenes {
         for (view, size) in views.into_iter().flat_map(|view| [(view, (80, 24)), (view, (120, 40))]) {
@@ -219,7 +227,7 @@ fn pictures() {
         ("ascii", Colors::None, Background::Dark, Characters::Ascii),
     ];
     let mut app = specimen();
-    for view in ViewKind::ALL {
+    for view in &views::kinds() {
         app.act(Action::SelectView(*view));
         for size in SIZES {
             for (name, colors, background, characters) in themes {

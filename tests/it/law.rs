@@ -6,7 +6,7 @@ use std::path::Path;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use skiplane::app::{Action, App, LaneLabel, ViewKind};
+use skiplane::app::{Action, App, LaneLabel};
 use skiplane::event::*;
 use skiplane::metric::{Axis, DeclarationText, Metric, Points, Scale, Shape, known};
 use skiplane::reading::{self, Opened};
@@ -197,7 +197,7 @@ proptest! {
         let (mut late, mut lazy) = open();
 
         for turn in 0..12 {
-            let view = ViewKind::ALL[turn % ViewKind::ALL.len()];
+            let view = views::ALL[turn % views::ALL.len()].kind();
             for app in [&mut live, &mut read, &mut kept, &mut late] {
                 app.act(Action::SelectView(view));
                 act(app, turn);

@@ -4,7 +4,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use skiplane::app::specimen::{self, Specimen};
-use skiplane::app::{Action, App, ViewKind};
+use skiplane::app::{Action, App};
 use skiplane::experiment::Shortcut;
 use skiplane::metric::{Scale, known};
 use skiplane::theme::{Background, Characters, Colors, Theme};
@@ -38,7 +38,7 @@ fn rows(app: &App, width: u16, height: u16, theme: &Theme) -> Vec<String> {
 #[test]
 fn no_width_of_a_heatmap_shows_a_part_of_a_value() {
     let mut app = eight_lanes();
-    app.act(Action::SelectView(ViewKind::Heatmap));
+    app.act(Action::SelectView(views::kind_named("heatmap").unwrap()));
     let value = |lane: &skiplane::app::Lane| {
         let layer = app.layer_in(lane).unwrap();
         widgets::short(lane.layer_value(app.statistic(), app.step(), layer).unwrap().into())
@@ -63,14 +63,15 @@ fn no_width_of_a_heatmap_shows_a_part_of_a_value() {
 fn no_legend_of_any_view_ends_in_a_bare_square() {
     let mut app = eight_lanes();
     let mut named = 0;
-    for view in ViewKind::ALL {
+    for view in &views::kinds() {
         app.act(Action::SelectView(*view));
         for (width, height) in (36..220).flat_map(|width| [(width, 24), (width, 50)]) {
             for row in rows(&app, width, height, &Theme::default()) {
                 for (at, square) in row.match_indices('■') {
                     // A strip of layers is marked only by its lane's square; its cells are in the same row.
-                    let is_strip =
-                        view == &ViewKind::Overview && at == 0 && row.ends_with(|c: char| c != ' ');
+                    let is_strip = view == &views::kind_named("overview").unwrap()
+                        && at == 0
+                        && row.ends_with(|c: char| c != ' ');
                     let mut behind = row[at + square.len()..].chars();
                     let is_named = behind.next() == Some(' ') && behind.next().is_some_and(|c| c != ' ');
                     assert!(is_named || is_strip, "{view} at {width}x{height}: {row}");
@@ -85,9 +86,9 @@ fn no_legend_of_any_view_ends_in_a_bare_square() {
 #[test]
 fn where_not_all_lanes_fit_every_view_says_which_and_how_to_see_the_others() {
     let mut app = eight_lanes();
-    for view in ViewKind::ALL {
+    for view in &views::kinds() {
         app.act(Action::SelectView(*view));
-        let drawn = views::view_of(*view).unwrap();
+        let drawn = views::shown(&app).unwrap();
         for (width, height) in [(60, 20), (80, 24), (120, 40), (200, 50)] {
             // The frame's tabs, timeline and status line are not part of the view.
             let shown = drawn.lanes_in(&app, Rect::new(0, 2, width, height - 4)).len();
@@ -96,7 +97,7 @@ fn where_not_all_lanes_fit_every_view_says_which_and_how_to_see_the_others() {
             assert_eq!(says, shown < 8, "{view} at {width}x{height} shows {shown}: {row}");
         }
     }
-    app.act(Action::SelectView(ViewKind::Overview));
+    app.act(Action::SelectView(views::kind_named("overview").unwrap()));
     for (width, height) in [(80, 24), (120, 40), (200, 50)] {
         let frame = rows(&app, width, height, &Theme::default());
         assert!(frame[1].contains(" of 8 lanes: plain-8, "), "{}", frame[1]);
@@ -111,7 +112,7 @@ fn where_not_all_lanes_fit_every_view_says_which_and_how_to_see_the_others() {
 fn heatmaps_of_any_number_of_lanes_number_the_layers() {
     for lanes in 1..=8 {
         let mut app = equally_deep(lanes);
-        app.act(Action::SelectView(ViewKind::Heatmap));
+        app.act(Action::SelectView(views::kind_named("heatmap").unwrap()));
         for (width, height) in [(80, 24), (120, 40), (200, 50)] {
             let frame = rows(&app, width, height, &Theme::default());
             let first = |row: &&String| row.get(..3).is_some_and(|label| label.trim().parse::<u32>().is_ok());
@@ -128,11 +129,11 @@ fn what_may_be_negative_has_neither_ratios_nor_decades() {
         app.act(Action::SelectStatistic(statistic));
         let is_log = statistic.scale() == Scale::Log;
         for scale in 0..3 {
-            app.act(Action::SelectView(ViewKind::Profile));
+            app.act(Action::SelectView(views::kind_named("profile").unwrap()));
             let frame = rows(&app, 120, 40, &Theme::default()).join("\n");
             assert_eq!(frame.contains("decades"), is_log, "{statistic} {scale}: {frame}");
             assert_eq!(frame.contains("plain / residual"), is_log, "{statistic} {scale}: {frame}");
-            app.act(Action::SelectView(ViewKind::Heatmap));
+            app.act(Action::SelectView(views::kind_named("heatmap").unwrap()));
             let frame = rows(&app, 120, 40, &Theme::default());
             let legend = frame.iter().find(|row| row.starts_with(statistic.name())).unwrap();
             assert_eq!(legend.contains("about zero"), statistic.scale() == Scale::Signed, "{legend}");
@@ -145,7 +146,7 @@ fn what_may_be_negative_has_neither_ratios_nor_decades() {
 fn counts_that_are_all_zero_go_from_zero_to_one() {
     let mut app = specimen::plain_beside_residual();
     app.act(Action::SelectStatistic(known::ACTIVATION_NON_FINITE));
-    app.act(Action::SelectView(ViewKind::Heatmap));
+    app.act(Action::SelectView(views::kind_named("heatmap").unwrap()));
     let frame = rows(&app, 120, 40, &Theme::new(Colors::None, Background::Dark, Characters::Ascii));
     let legend = frame.iter().find(|row| row.starts_with("activation_non_finite")).unwrap();
     assert!(legend.contains("(linear) 0 ") && legend.trim_end().ends_with(" 1"), "{legend}");
@@ -156,12 +157,12 @@ fn without_colours_a_lane_alone_is_drawn_in_dots_and_lanes_together_in_marks() {
     let theme = Theme::new(Colors::None, Background::Dark, Characters::Unicode);
     let is_dots = |c: char| ('\u{2801}'..='\u{28ff}').contains(&c);
     let mut app = specimen::plain_beside_residual();
-    for view in [ViewKind::Overview, ViewKind::Layer] {
+    for view in [views::kind_named("overview").unwrap(), views::kind_named("layer").unwrap()] {
         app.act(Action::SelectView(view));
         let frame = rows(&app, 120, 40, &theme).join("");
         assert!(frame.contains(is_dots), "{view} has a chart a lane");
     }
-    app.act(Action::SelectView(ViewKind::Profile));
+    app.act(Action::SelectView(views::kind_named("profile").unwrap()));
     let chart = rows(&app, 120, 40, &theme)[2..20].join("");
     assert!(chart.contains('•') && chart.contains('+') && !chart.contains(is_dots), "{chart}");
 }

@@ -246,7 +246,7 @@ fn frames(app: &mut App, library: &mut Library) -> Vec<String> {
         look_up(app, library);
         views::snapshot(app, (120, 40), &theme, Format::Ansi)
     };
-    ViewKind::ALL.iter().map(draw).collect()
+    views::kinds().iter().map(draw).collect()
 }
 
 #[test]

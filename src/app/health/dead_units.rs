@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name, measured};
-use crate::app::lane::Lane;
+use crate::app::facts::LaneFacts;
 use crate::event::RunEvent;
 use crate::metric::known;
 use crate::text::percent;
@@ -28,7 +28,7 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
 struct DeadUnits;
 
 impl Rule for DeadUnits {
-    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+    fn judge(&mut self, lane: &LaneFacts, event: &RunEvent) -> Option<Verdict> {
         let shares = measured(event)?.numbers(known::DEAD_UNITS)?;
         let worst = (0..shares.len()).max_by(|a, b| shares[*a].total_cmp(&shares[*b]))?;
         let mean = shares.iter().sum::<f32>() / shares.len() as f32;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict, measured};
-use crate::app::lane::Lane;
+use crate::app::facts::LaneFacts;
 use crate::event::RunEvent;
 use crate::metric::known;
 use crate::text::short;
@@ -30,7 +30,7 @@ struct DivergingLoss {
 }
 
 impl Rule for DivergingLoss {
-    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+    fn judge(&mut self, lane: &LaneFacts, event: &RunEvent) -> Option<Verdict> {
         let loss = measured(event)?.number(known::LOSS)?;
         if !loss.is_finite() {
             // Non-finite values belong to another rule.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name, measured};
-use crate::app::lane::Lane;
+use crate::app::facts::LaneFacts;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
 use crate::metric::known;
@@ -40,7 +40,7 @@ struct ExplodingGradient {
 }
 
 impl Rule for ExplodingGradient {
-    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+    fn judge(&mut self, lane: &LaneFacts, event: &RunEvent) -> Option<Verdict> {
         let norms = measured(event)?.numbers(known::WEIGHT_GRADIENT_NORM)?;
         let norm = norms.iter().map(|norm| f64::from(*norm).powi(2)).sum::<f64>().sqrt();
         if !norm.is_finite() || norm <= 0.0 {

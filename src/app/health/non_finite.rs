@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name};
-use crate::app::lane::Lane;
+use crate::app::facts::LaneFacts;
 use crate::event::{Kind, NonFiniteFound, Pass, RunEvent, Values};
 use crate::metric::{Metric, known};
 
@@ -20,7 +20,7 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
 struct NonFinite;
 
 impl Rule for NonFinite {
-    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+    fn judge(&mut self, lane: &LaneFacts, event: &RunEvent) -> Option<Verdict> {
         match &event.kind {
             Kind::NonFiniteFound(found) => Some(Verdict::Bad(found_symptom(lane, found))),
             Kind::Measured(values) if TELLING.iter().any(|metric| values.get(*metric).is_some()) => {
@@ -34,7 +34,7 @@ impl Rule for NonFinite {
     }
 }
 
-fn found_symptom(lane: &Lane, found: &NonFiniteFound) -> Symptom {
+fn found_symptom(lane: &LaneFacts, found: &NonFiniteFound) -> Symptom {
     let pass = match found.pass {
         Pass::Forward => "forward pass",
         Pass::Backward => "backward pass",
@@ -48,7 +48,7 @@ fn found_symptom(lane: &Lane, found: &NonFiniteFound) -> Symptom {
 /// The metrics that show whether something is not finite.
 const TELLING: [Metric; 3] = [known::LOSS, known::ACTIVATION_NON_FINITE, known::WEIGHT_GRADIENT_NON_FINITE];
 
-fn step_symptom(lane: &Lane, values: &Values) -> Option<Symptom> {
+fn step_symptom(lane: &LaneFacts, values: &Values) -> Option<Symptom> {
     let first = |metric| {
         let counts = values.numbers(metric)?;
         counts.iter().position(|count| *count != 0.0).map(|at| lane.recorded_layer(at))

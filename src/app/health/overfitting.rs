@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict, measured};
-use crate::app::lane::Lane;
+use crate::app::facts::LaneFacts;
 use crate::event::RunEvent;
 use crate::metric::known;
 use crate::text::{percent, short};
@@ -31,7 +31,7 @@ struct Overfitting {
 }
 
 impl Rule for Overfitting {
-    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+    fn judge(&mut self, lane: &LaneFacts, event: &RunEvent) -> Option<Verdict> {
         let loss = measured(event)?.number(known::TEST_LOSS)?;
         let train = lane.scalar(known::TRAIN_LOSS).last()?.last(0)?;
         if !loss.is_finite() || !train.is_finite() {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict, measured};
-use crate::app::lane::Lane;
+use crate::app::facts::LaneFacts;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
 use crate::metric::known;
@@ -38,7 +38,7 @@ struct Plateau {
 }
 
 impl Rule for Plateau {
-    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+    fn judge(&mut self, lane: &LaneFacts, event: &RunEvent) -> Option<Verdict> {
         let values = measured(event)?;
         let loss = self.loss.push(values.number(known::LOSS)?.into());
         let error = self.error.push(values.number(known::ERROR)?.into());

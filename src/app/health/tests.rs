@@ -71,7 +71,7 @@ fn no_rule_is_forgotten() {
     let mut files: Vec<String> = std::fs::read_dir(folder)
         .expect("the sources are there")
         .map(|entry| entry.expect("readable").path().file_stem().expect("a name").display().to_string())
-        .filter(|name| name != "tests" && name != "kept")
+        .filter(|name| name != "tests" && name != "saved")
         .collect();
     let mut registered: Vec<String> = RULES.iter().map(|entry| entry.name.to_owned()).collect();
     files.sort();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name, measured};
-use crate::app::lane::Lane;
+use crate::app::facts::LaneFacts;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
 use crate::metric::known;
@@ -40,7 +40,7 @@ struct UpdateRatio {
 }
 
 impl Rule for UpdateRatio {
-    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+    fn judge(&mut self, lane: &LaneFacts, event: &RunEvent) -> Option<Verdict> {
         let values = measured(event)?;
         let ratios = values.numbers(known::UPDATE_RATIO)?;
         let mut order: Vec<usize> = (0..ratios.len()).filter(|at| ratios[*at] > 0.0).collect();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Rule, RuleEntry, Severity, Symptom, Verdict, measured};
-use crate::app::lane::Lane;
+use crate::app::facts::LaneFacts;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
 use crate::metric::known;
@@ -43,7 +43,7 @@ struct VanishingSlope {
 }
 
 impl Rule for VanishingSlope {
-    fn judge(&mut self, lane: &Lane, event: &RunEvent) -> Option<Verdict> {
+    fn judge(&mut self, lane: &LaneFacts, event: &RunEvent) -> Option<Verdict> {
         let norms = measured(event)?.numbers(known::WEIGHT_GRADIENT_NORM)?;
         let convolutions = of_convolutions(lane, norms)?;
         if convolutions.iter().filter(|(_, norm)| norm.is_some()).count() < FEWEST_LAYERS {
@@ -77,7 +77,7 @@ impl Rule for VanishingSlope {
 
 /// The norms of the recorded 3x3 convolutions inside blocks, one per depth; stem, head and projections have other
 /// shapes.
-fn of_convolutions(lane: &Lane, norms: &[f32]) -> Option<Vec<(LayerIdx, Option<f32>)>> {
+fn of_convolutions(lane: &LaneFacts, norms: &[f32]) -> Option<Vec<(LayerIdx, Option<f32>)>> {
     let layers = (0..).map(LayerIdx).zip(&lane.structure()?.layers);
     let convolutions = layers.filter(|(_, layer)| layer.kind == CONVOLUTION);
     let norm = |layer| norms.get(lane.place_of(layer)?).copied();

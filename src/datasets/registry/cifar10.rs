@@ -31,7 +31,7 @@ mod tests {
 
     use super::*;
     use crate::datasets::Dataset;
-    use crate::datasets::registry::Source;
+    use crate::datasets::source::Source;
     use crate::units::ImageShape;
 
     const RECORD: usize = 3073;

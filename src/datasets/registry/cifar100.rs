@@ -36,7 +36,7 @@ mod tests {
 
     use super::*;
     use crate::datasets::Dataset;
-    use crate::datasets::registry::Source;
+    use crate::datasets::source::Source;
 
     fn load(train: &[u8], test: &[u8]) -> Result<Dataset, String> {
         let folder = tempfile::tempdir().unwrap();

@@ -30,7 +30,7 @@
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
 
-use super::Source;
+use crate::datasets::source::Source;
 use crate::datasets::{Dataset, DatasetError, Images};
 use crate::experiment::{Data, DatasetEntry};
 use crate::random::{between, stream};

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::Source;
 use crate::datasets::idx_format::{self, Kind, Values};
+use crate::datasets::source::Source;
 use crate::datasets::{Dataset, DatasetError, Images, files, idx_folder};
 use crate::experiment::{Data, DatasetEntry};
 use crate::units::ImageShape;

@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 
 use super::*;
 use crate::app::specimen::{self, Specimen};
-use crate::app::{LaneLabel, LaneState, ViewKind};
+use crate::app::{LaneLabel, LaneState};
 use crate::event::{Kind, RunEvent};
 use crate::experiment::Shortcut;
 use crate::order::LaneOrder;
@@ -119,7 +119,7 @@ fn review(inputs: Vec<Input>) -> (App, Ending, Memory) {
 fn keys_do_what_the_table_says() {
     let (app, ending, _) = review(keys("3s"));
     assert_eq!(ending, Ending::Left);
-    assert_eq!(app.options().view, ViewKind::Heatmap);
+    assert_eq!(app.options().view, views::kind_named("heatmap"));
     assert_ne!(app.options().statistic, specimen::plain_beside_residual().options().statistic);
 }
 
@@ -167,7 +167,7 @@ fn leaving_a_live_run_asks_first() {
     assert_eq!(ending, Ending::Detach);
     assert_eq!(ordered.try_recv(), Ok(Order::Pause.into()));
     assert_eq!(app.last_step(), Step(30));
-    assert_eq!(app.options().view, ViewKind::Profile);
+    assert_eq!(app.options().view, views::kind_named("profile"));
     drop(events);
 }
 
@@ -201,7 +201,7 @@ fn all_that_is_pending_is_drawn_once_and_the_end_is_noticed() {
     specimen.events().into_iter().for_each(|event| events.send((LaneIdx(0), event)).unwrap());
     drop(events);
     let mut source = Live { events: receiver, orders, ended: false };
-    app.act(Action::SelectView(ViewKind::Profile));
+    app.act(Action::SelectView(views::kind_named("profile").unwrap()));
     let mut screen = Memory::new(100, 30);
     let (sender, inputs) = bounded(64);
     let user = std::thread::spawn(move || {

@@ -1,7 +1,7 @@
 //! The histories of a lane's metrics, each by the place at which the metric was declared. One that an index holds is here
 //! only once it was asked for; until then it is pending.
 
-use super::Lane;
+use super::LaneFacts;
 use crate::event::{Declared, Histogram, Values};
 use crate::history::{Bounds, Cell, History, Point, Row};
 use crate::metric::{BLOCK, LAYER, Metric, Points, Shape, known};
@@ -171,7 +171,7 @@ impl Histories {
 static NO_SCALARS: History = History::of_scalars();
 
 /// Its histories.
-impl Lane {
+impl LaneFacts {
     /// A single number over time; empty where it was never measured, or is pending.
     pub fn scalar(&self, metric: Metric) -> &History {
         let here = self.histories.get(HistoryKey { metric, part: 0 });

@@ -1,11 +1,10 @@
-//! A lane as the sections that an index keeps: what is small as one, and each history of its own, so that only those
+//! What is known of a lane as the sections that an index keeps: what is small as one, and each history of its own, so that only those
 //! are read that are wanted.
 
 use serde::{Deserialize, Serialize};
 
 use super::histories::{Histories, HistoryKey};
-use super::{AtCheckpoint, Lane, LaneLabel, LaneState, MARKS};
-use crate::app::health::{KeptGates, KeptHealth};
+use super::{LaneFacts, LaneLabel, LaneState};
 use crate::app::pace::Pace;
 use crate::app::step_offsets::StepOffsets;
 use crate::app::taken::OrderHistory;
@@ -13,10 +12,6 @@ use crate::event::{Declared, LaneStarted, NonFiniteFound};
 use crate::history::{Bounds, History};
 use crate::metric::{Metric, Shape};
 use crate::units::{LaneIdx, Step};
-
-/// The version of what is folded and of how it is kept. To be raised whenever either changes, so that older indexes
-/// are not taken.
-pub const FOLD_VERSION: u32 = 6;
 
 /// The section that holds all that is small.
 const OUTLINE: &str = "lane";
@@ -36,8 +31,6 @@ struct Outline {
     last_checkpoint: Option<Step>,
     lost_records: u64,
     orders: OrderHistory,
-    health: KeptHealth,
-    marks: Vec<(Step, Option<u64>, KeptGates)>,
 }
 
 /// The name of the section that holds a history of a metric: that of its numbers, or of one of its histograms.
@@ -49,14 +42,14 @@ pub fn section_of(declared: &Declared, metric: Metric, part: usize) -> Option<St
     })
 }
 
-impl Lane {
+impl LaneFacts {
     /// The name of the section that holds a history.
     pub fn section_of(&self, key: HistoryKey) -> Option<String> {
         section_of(&self.declared, key.metric, key.part)
     }
 
-    /// The lane as named sections; none before it started, and none while a history is kept elsewhere.
-    pub fn to_sections(&self) -> Option<Vec<(String, Vec<u8>)>> {
+    /// It as named sections; none before the lane started, and none while a history is kept elsewhere.
+    pub(in crate::app) fn to_sections(&self) -> Option<Vec<(String, Vec<u8>)>> {
         self.started.as_ref()?;
         let outline = Outline {
             // That the events ended is no event.
@@ -69,8 +62,6 @@ impl Lane {
             last_checkpoint: self.last_checkpoint,
             lost_records: self.lost_records,
             orders: self.orders.clone(),
-            health: KeptHealth::from(&self.health),
-            marks: self.marks.iter().map(|at| (at.step, at.offset, KeptGates::from(&at.mark))).collect(),
         };
         let mut sections = vec![
             (OUTLINE.to_owned(), postcard::to_stdvec(&outline).ok()?),
@@ -83,26 +74,20 @@ impl Lane {
         Some(sections)
     }
 
-    /// A lane from its sections, the first event of its log and what it has declared. Single numbers that are known are
+    /// It from its sections, the first event of the lane's log and what that has declared. Single numbers that are known are
     /// read at once, other histories stay where they are. None where the sections are not those of a lane, or of one that
     /// another version folded.
-    pub fn from_sections(
+    pub(in crate::app) fn from_sections(
         idx: LaneIdx,
         label: LaneLabel,
         started: LaneStarted,
         declared: Declared,
         read: &dyn Fn(&str) -> Option<Vec<u8>>,
-    ) -> Option<Lane> {
+    ) -> Option<LaneFacts> {
         let outline: Outline = postcard::from_bytes(&read(OUTLINE)?).ok()?;
-        let marks = outline
-            .marks
-            .into_iter()
-            .map(|(step, offset, gates)| Some(AtCheckpoint { step, offset, mark: gates.restore()? }));
-        let mut lane = Lane::new(idx, label);
+        let mut lane = LaneFacts::new(idx, label);
         lane.steps = History::from_bytes(&read(STEPS)?, 0, Bounds::SCALARS)?;
         lane.offsets = StepOffsets::from_bytes(&read(OFFSETS)?)?;
-        lane.marks = marks.take(MARKS).collect::<Option<_>>()?;
-        lane.health = outline.health.restore(idx)?;
         lane.histories = Histories::saved(&declared);
         lane.declared = declared;
         lane.started = Some(started);
