@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use skiplane::nn::kernels::InstructionSet;
-use skiplane::nn::kernels::bundle::{LANES, Shape};
+use skiplane::nn::kernels::bundle::{IMAGES, Shape};
 use skiplane::nn::kernels::convolution::{
     Geometry, forward_row, input_gradient_row, pack, pack_turned, weight_gradient_rows,
 };
@@ -85,9 +85,9 @@ fn numbers(count: usize) -> Aligned {
 
 /// The same bundles with a vector of padding after each pixel.
 fn padded(shape: Shape, numbers: &[f32]) -> Aligned {
-    let pixel = shape.channels * LANES;
-    let mut to = Aligned::zeros(numbers.len() / pixel * (pixel + LANES));
-    for (to, from) in to.chunks_exact_mut(pixel + LANES).zip(numbers.chunks_exact(pixel)) {
+    let pixel = shape.channels * IMAGES;
+    let mut to = Aligned::zeros(numbers.len() / pixel * (pixel + IMAGES));
+    for (to, from) in to.chunks_exact_mut(pixel + IMAGES).zip(numbers.chunks_exact(pixel)) {
         to[..pixel].copy_from_slice(from);
     }
     to
@@ -103,7 +103,7 @@ fn convolve(out: &mut impl Write, set: InstructionSet, peak: f64, geometry: Geom
     if has_input_gradient {
         pack_turned(geometry, &w, &mut turned);
     }
-    let mut moments = Aligned::zeros(geometry.outputs * ROW_MOMENTS * LANES);
+    let mut moments = Aligned::zeros(geometry.outputs * ROW_MOMENTS * IMAGES);
     let forward = seconds(|| {
         for (x, y) in x.chunks_exact(input.bundle()).zip(y.chunks_exact_mut(output.bundle())) {
             let rows = Rows::new(input, black_box(x));
@@ -128,18 +128,18 @@ fn convolve(out: &mut impl Write, set: InstructionSet, peak: f64, geometry: Geom
             }
         })
     });
-    let mut lanes = Aligned::zeros(geometry.weights() * LANES);
+    let mut elements = Aligned::zeros(geometry.weights() * IMAGES);
     let block = (32 / output.width).clamp(1, output.height);
     let to_weights = seconds(|| {
         let xs = padded_x.chunks_exact(input.height * input.padded_row());
         for (x, dy) in xs.zip(dy.chunks_exact(output.height * output.padded_row())) {
             for first in (0..output.height).step_by(block) {
                 let (x, dy) = (Rows::padded(input, black_box(x)), Rows::padded(output, dy));
-                weight_gradient_rows(set, geometry, first..first + block, x, dy, &mut lanes, Origin::Kept);
+                weight_gradient_rows(set, geometry, first..first + block, x, dy, &mut elements, Origin::Kept);
             }
         }
     });
-    let work = 2e-9 * (BUNDLES * LANES * geometry.computed()) as f64;
+    let work = 2e-9 * (BUNDLES * IMAGES * geometry.computed()) as f64;
     let name = format!(
         "{0}x{0}/{1} {2}->{3} at {4}",
         geometry.kernel, geometry.stride, input.channels, geometry.outputs, input.height
@@ -193,7 +193,7 @@ fn normalise(out: &mut impl Write, set: InstructionSet, shape: Shape) -> io::Res
     ];
     write!(out, "{:<22}", format!("{} at {}", shape.channels, shape.height))?;
     for time in times {
-        write!(out, "{:>12.2}", time * 1e9 / (count / LANES) as f64)?;
+        write!(out, "{:>12.2}", time * 1e9 / (count / IMAGES) as f64)?;
     }
     writeln!(out)
 }

@@ -21,9 +21,9 @@ use jiff::{SignedDuration, Timestamp};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use skiplane::catalog::{Action, Catalog};
-use skiplane::experiment::{self, Catalogue};
+use skiplane::experiment::{self, Available};
 use skiplane::runlog::{LaneSummary, NewRun, Notes, RunFolder, State, Status};
+use skiplane::runs_list::{Action, RunsList};
 use skiplane::session::listing::{Found, read_all};
 use skiplane::theme::Theme;
 use skiplane::units::{LaneIdx, Step};
@@ -55,10 +55,10 @@ fn main() -> Outcome {
 
 /// Makes finished runs, each with a status; every third has a note and tags.
 fn make(root: &Path, count: usize) -> Outcome {
-    let catalogue =
-        Catalogue { datasets: skiplane::datasets::catalogue(), architectures: skiplane::model::catalogue() };
+    let available =
+        Available { datasets: skiplane::datasets::available(), architectures: skiplane::model::available() };
     let text = include_str!("../experiments/quick.toml");
-    let experiment = experiment::parse(text, "quick.toml", &catalogue, &[])?;
+    let experiment = experiment::parse(text, "quick.toml", &available, &[])?;
     let first: Timestamp = "2026-01-01T00:00:00Z".parse()?;
     let run = |started| NewRun {
         name: "quick",
@@ -231,28 +231,28 @@ fn in_terminal(folder: &Path, count: usize) -> Outcome {
 }
 
 fn in_memory(root: &Path) -> Outcome {
-    let mut catalog = Catalog::new();
-    catalog.apply(Found::Runs(read_all(root)?));
-    catalog.settle();
+    let mut list = RunsList::new();
+    list.apply(Found::Runs(read_all(root)?));
+    list.settle();
     let (theme, area) = (Theme::default(), Rect::new(0, 0, SIZE.0, SIZE.1));
     let mut buffer = Buffer::empty(area);
-    let mut frame = |catalog: &mut Catalog, action| {
+    let mut frame = |list: &mut RunsList, action| {
         let begin = Instant::now();
-        catalog.act(action);
+        list.act(action);
         buffer.reset();
-        browser::draw(catalog, &browser::Status::default(), area, &mut buffer, &theme);
+        browser::draw(list, &browser::Status::default(), area, &mut buffer, &theme);
         begin.elapsed()
     };
-    let mut moves: Vec<Duration> = (0..MOVES).map(|_| frame(&mut catalog, Action::MoveCursor(7))).collect();
+    let mut moves: Vec<Duration> = (0..MOVES).map(|_| frame(&mut list, Action::MoveCursor(7))).collect();
     tell("move", &mut moves);
-    frame(&mut catalog, Action::OpenFilter);
+    frame(&mut list, Action::OpenFilter);
     let text = "depth>=8 (shortcut=identity or loss<0.5) tag=baseline not note~draft quick";
-    let mut typed: Vec<Duration> = text.chars().map(|c| frame(&mut catalog, Action::Type(c))).collect();
+    let mut typed: Vec<Duration> = text.chars().map(|c| frame(&mut list, Action::Type(c))).collect();
     tell("filter", &mut typed);
-    frame(&mut catalog, Action::Dismiss);
-    let mut sorts: Vec<Duration> = (0..22).map(|_| frame(&mut catalog, Action::MoveSort(1))).collect();
+    frame(&mut list, Action::Dismiss);
+    let mut sorts: Vec<Duration> = (0..22).map(|_| frame(&mut list, Action::MoveSort(1))).collect();
     tell("sort", &mut sorts);
-    let mut groups: Vec<Duration> = (0..20).map(|_| frame(&mut catalog, Action::ToggleGroups)).collect();
+    let mut groups: Vec<Duration> = (0..20).map(|_| frame(&mut list, Action::ToggleGroups)).collect();
     tell("group", &mut groups);
     Ok(())
 }

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use skiplane::app::specimen::Specimen;
 use skiplane::app::{Action, Answer, App, Lane, LaneLabel, Need};
-use skiplane::catalog::Filter;
 use skiplane::datasets;
 use skiplane::event::{Checksums, Declared, Kind};
-use skiplane::experiment::{self, Catalogue, Data, Shortcut};
+use skiplane::experiment::{self, Available, Data, Shortcut};
 use skiplane::model::{self, NamedTensor, TensorData};
 use skiplane::runlog::{Entry, LogReader, Manifest, Notes, RunFolder, Status, parse_records};
+use skiplane::runs_list::Filter;
 use skiplane::theme::{Background, Characters, Colors, Theme};
 use skiplane::trainer::{read_checkpoint, read_resumable};
 use skiplane::units::LaneIdx;
@@ -192,10 +192,10 @@ pub(crate) fn notes(bytes: &[u8]) {
 /// An experiment: an accepted one is accepted again after writing it back.
 pub(crate) fn experiment(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let catalogue = Catalogue { datasets: datasets::catalogue(), architectures: model::catalogue() };
-    if let Ok(read) = experiment::parse(text, "fuzz.toml", &catalogue, &[]) {
+    let available = Available { datasets: datasets::available(), architectures: model::available() };
+    if let Ok(read) = experiment::parse(text, "fuzz.toml", &available, &[]) {
         let again = read.to_toml().expect("an accepted experiment can be written");
-        let again = experiment::parse(&again, "again.toml", &catalogue, &[]);
+        let again = experiment::parse(&again, "again.toml", &available, &[]);
         assert_eq!(again.expect("what was written is accepted"), read);
     }
 }

@@ -17,7 +17,7 @@ pub mod pace;
 pub mod rows;
 pub mod smoothing;
 mod step_offsets;
-pub mod taken;
+pub mod order_history;
 #[doc(hidden)]
 pub mod specimen;
 

@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::paths;
+use crate::printable::{escaped_json, is_printable, printable_lines};
 use crate::runlog;
-use crate::text::{escaped_json, is_printable, printable_lines};
 
 mod failure;
 mod panics;

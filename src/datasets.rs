@@ -62,7 +62,7 @@ pub struct Batch {
 }
 
 /// What the parser of experiments needs to know about every registered data set.
-pub fn catalogue() -> Vec<DatasetEntry> {
+pub fn available() -> Vec<DatasetEntry> {
     registry::SOURCES.iter().map(|source| source.entry()).collect()
 }
 
@@ -82,7 +82,7 @@ pub fn generated_bytes(data: &Data) -> u64 {
 pub fn load(data: &Data, seed: u64) -> Result<Dataset, DatasetError> {
     let source = find(data).ok_or_else(|| DatasetError::UnknownName {
         name: data.name.clone(),
-        known: catalogue().iter().map(|entry| entry.name).collect::<Vec<_>>().join(", "),
+        known: available().iter().map(|entry| entry.name).collect::<Vec<_>>().join(", "),
     })?;
     source.load(data, seed)
 }

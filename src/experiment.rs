@@ -214,7 +214,7 @@ impl Shortcut {
 
 /// What this build can train. The floors above pass it to the parser, which need not know them.
 #[derive(Clone, Debug, Default)]
-pub struct Catalogue {
+pub struct Available {
     /// The registered data sets.
     pub datasets: Vec<DatasetEntry>,
     /// The registered architectures.

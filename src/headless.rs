@@ -11,7 +11,7 @@ use crate::event::{
     LaneResumed, LaneStarted, Mode, NonFiniteFound, Outcome, Pass, RecordsLost, RunEvent, Split, Values,
     evaluated,
 };
-use crate::text::{percent, printable, short};
+use crate::printable::{percent, printable, short};
 use crate::units::{LaneIdx, Step};
 use bars::Bars;
 use lines::Lines;

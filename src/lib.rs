@@ -5,7 +5,7 @@
 //! above it in this list.
 
 // 0: words, the plain data that all modules share, and syncing of folders.
-pub mod text;
+pub mod printable;
 pub mod disk;
 pub mod units;
 pub mod metric;
@@ -31,7 +31,7 @@ pub mod trainer;
 // 5: joints: threads and channels.
 pub mod session;
 // 6: the state of the list of runs.
-pub mod catalog;
+pub mod runs_list;
 // 7: pictures: themes, widgets, views.
 pub mod theme;
 pub mod widgets;

@@ -267,7 +267,7 @@ impl fmt::Debug for Metric {
 
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&crate::text::printable(self.name()))
+        f.pad(&crate::printable::printable(self.name()))
     }
 }
 

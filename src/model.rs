@@ -131,7 +131,7 @@ pub enum TensorData {
 }
 
 /// Every architecture with its compiled widths, for the parser of experiments.
-pub fn catalogue() -> Vec<ArchitectureEntry> {
+pub fn available() -> Vec<ArchitectureEntry> {
     architectures::ALL.iter().map(|architecture| (architecture.entry)()).collect()
 }
 

@@ -2,6 +2,6 @@
 //! tape.
 
 pub mod kernels;
-pub mod team;
+pub mod thread_pool;
 pub mod sweeps;
 pub mod ops;

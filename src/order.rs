@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::printable;
+use crate::printable::printable;
 use crate::units::Step;
 
 /// An order to a lane. In JSON: `"pause"`, `{"step":10}`, `{"learning_rate":{"factor":0.1}}`, `{"note":"warm"}`.

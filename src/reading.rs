@@ -225,7 +225,7 @@ fn fetch_all(lane: &mut Lane, index: Option<&Index>) -> bool {
 
 /// A history from an index; none where its section is missing or damaged.
 fn fetch(lane: &Lane, index: &Index, key: HistoryKey) -> Option<History> {
-    lane.history_from(key, &index.part(&lane.section_of(key)?)?)
+    lane.history_from(key, &index.section(&lane.section_of(key)?)?)
 }
 
 fn label(source: &ReplayLane) -> LaneLabel {
@@ -234,12 +234,12 @@ fn label(source: &ReplayLane) -> LaneLabel {
 
 /// What a section of an index holds; none where it is missing or damaged.
 fn section<T: serde::de::DeserializeOwned>(index: &Index, name: &str) -> Option<T> {
-    postcard::from_bytes(&index.part(name)?).ok()
+    postcard::from_bytes(&index.section(name)?).ok()
 }
 
 fn lane_of(source: &ReplayLane, started: LaneStarted, index: &Index) -> Option<Lane> {
     let declared = index.head().position.declared().clone();
-    Lane::from_sections(source.idx(), label(source), started, declared, &|name| index.part(name))
+    Lane::from_sections(source.idx(), label(source), started, declared, &|name| index.section(name))
 }
 
 /// The first event of a log.

@@ -7,8 +7,8 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::app::App;
-use crate::catalog::Catalog;
-use crate::text::printable;
+use crate::printable::printable;
+use crate::runs_list::RunsList;
 use crate::theme::Theme;
 use crate::widgets::put_centered;
 use screen::Screen;
@@ -94,12 +94,12 @@ impl Terminal {
     /// The terminal cannot be written to.
     pub fn browser(
         &mut self,
-        catalog: &mut Catalog,
+        list: &mut RunsList,
         stock: &mut dyn Stock,
         notice: Option<&str>,
     ) -> io::Result<Choice> {
         self.screen.forget();
-        let mut browser = browser::Browser::new(catalog, stock, &mut self.screen, &self.theme);
+        let mut browser = browser::Browser::new(list, stock, &mut self.screen, &self.theme);
         notice.into_iter().for_each(|notice| browser.notify(notice));
         browser.run(self.inputs.receiver())
     }

@@ -10,7 +10,8 @@ use crate::theme::Theme;
 mod bindings;
 pub mod browser;
 mod curves;
-mod frame;
+mod dialogs;
+mod chrome;
 mod help;
 mod lanes;
 mod orders;
@@ -25,7 +26,7 @@ mod shortcut;
 mod findings;
 
 pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_in, binding_of};
-pub use frame::{LEAST_SIZE, Mode, Status, click, draw};
+pub use chrome::{LEAST_SIZE, Mode, Status, click, draw};
 pub use orders::{OrderDialog, Typed, Typing};
 pub use snapshot::{Format, snapshot};
 

@@ -14,7 +14,7 @@ mod popup;
 mod strip;
 mod table;
 
-pub use crate::text::{duration, grouped, short};
+pub use crate::printable::{duration, grouped, short};
 pub use axis::Axis;
 pub use color_scale::{ColorScale, Legend};
 pub use extent::{Bucket, Extent};

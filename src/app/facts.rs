@@ -3,10 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::order_history::OrderHistory;
 use super::pace::Pace;
 use super::rows::LayerKey;
 use super::step_offsets::StepOffsets;
-use super::taken::OrderHistory;
 use crate::event::{
     Declared, Kind, LaneResumed, LaneStarted, NonFiniteFound, Outcome, Rewind, RunEvent, Value, Values,
 };

@@ -1,7 +1,7 @@
 //! Whether two lanes may be compared: what was equal between them and what was not. Knows only what lanes logged when
 //! they started, and which learning rates were ordered later.
 
-use super::taken::OrderHistory;
+use super::order_history::OrderHistory;
 use crate::event::{LaneStarted, Provenance};
 use crate::experiment::{Data, Experiment, Lane, Recording, Training};
 use crate::order::Order;

@@ -313,7 +313,7 @@ fn measured(event: &RunEvent) -> Option<&Values> {
 /// The name of a layer for a message.
 fn layer_name(lane: &LaneFacts, layer: LayerIdx) -> String {
     let known = lane.structure().and_then(|structure| structure.layer(layer));
-    known.map_or_else(|| format!("layer {layer}"), |layer| crate::text::printable(&layer.name))
+    known.map_or_else(|| format!("layer {layer}"), |layer| crate::printable::printable(&layer.name))
 }
 
 #[cfg(test)]

@@ -85,10 +85,10 @@ impl App {
                 // Metrics that this record lacks come from an earlier one.
                 None => needs.extend(lane.lacking_at(self.step()).filter_map(of)),
             },
-            Wanted::History(metric) => needs.extend(of(HistoryKey { metric, part: 0 })),
+            Wanted::History(metric) => needs.extend(of(HistoryKey { metric, slot: 0 })),
             Wanted::Histograms(metric) => {
                 let place = self.layer_in(lane).and_then(|layer| lane.place_of(layer));
-                needs.extend(place.and_then(|part| of(HistoryKey { metric, part })));
+                needs.extend(place.and_then(|slot| of(HistoryKey { metric, slot })));
             }
         }
     }

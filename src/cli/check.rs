@@ -11,7 +11,7 @@ use super::table::{Align, Table, bytes};
 use super::threads::ThreadsArgs;
 use crate::experiment::{self, Checked, Experiment};
 use crate::model;
-use crate::text::{escaped_json, grouped, printable};
+use crate::printable::{escaped_json, grouped, printable};
 use crate::topology::Topology;
 use memory::RunMemory;
 

@@ -9,8 +9,8 @@ use clap::{Args, ValueEnum};
 use super::RunsFolder;
 use super::failure::Failure;
 use crate::order::{LaneOrder, Note, Order};
+use crate::printable::printable;
 use crate::session::control;
-use crate::text::printable;
 
 /// Gives an order to a run that trains on this machine.
 ///

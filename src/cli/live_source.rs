@@ -44,7 +44,7 @@ impl Source for LiveSource<'_> {
     }
 
     fn watch<'a>(&'a self, select: &mut Select<'a>) {
-        select.recv(self.live.bell());
+        select.recv(self.live.wakeups());
     }
 
     fn answer(&mut self, app: &mut App, needs: &[Need]) -> bool {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::panic;
 use std::thread;
 
-use crate::text::printable_lines;
+use crate::printable::printable_lines;
 
 /// Replaces unsafe characters in the messages of panics of this process.
 pub(super) fn tell_safely() {

@@ -11,11 +11,11 @@ use super::appearance::AppearanceArgs;
 use super::failure::Failure;
 use super::table::{Align, Table, duration, loss, percent, state};
 use super::{RunsFolder, saved, warn, write_json};
-use crate::catalog::run::At;
-use crate::catalog::sort::order;
-use crate::catalog::{Catalog, Filter, FilterError, Run, Sort, SortKey};
 use crate::reading::{self, Opened};
 use crate::runlog::{RunSummary, State, run_path};
+use crate::runs_list::run::At;
+use crate::runs_list::sort::order;
+use crate::runs_list::{Filter, FilterError, Run, RunsList, Sort, SortKey};
 use crate::session::listing;
 use crate::tui::{self, Choice, Ending, Followed, RunsStock, Saved, Terminal};
 
@@ -86,10 +86,10 @@ impl RunsArgs {
 pub(super) fn run(args: &RunsArgs) -> Result<(), Failure> {
     let (filter, root) = (args.filter()?, args.folder.path()?);
     if !args.json && !args.plain && io::stdin().is_terminal() && io::stdout().is_terminal() {
-        let mut catalog = Catalog::new();
-        catalog.set_filter(filter);
-        args.sort().into_iter().for_each(|sort| catalog.set_sort(sort));
-        return browse(&root, &mut catalog, args.appearance);
+        let mut list = RunsList::new();
+        list.set_filter(filter);
+        args.sort().into_iter().for_each(|sort| list.set_sort(sort));
+        return browse(&root, &mut list, args.appearance);
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
     print(args, &filter, &root, &mut out)?;
@@ -98,21 +98,21 @@ pub(super) fn run(args: &RunsArgs) -> Result<(), Failure> {
 
 /// Browses the runs of a folder, coming from the dashboard.
 pub(super) fn browse_all(folder: &RunsFolder, appearance: AppearanceArgs) -> Result<(), Failure> {
-    browse(&folder.path()?, &mut Catalog::new(), appearance)
+    browse(&folder.path()?, &mut RunsList::new(), appearance)
 }
 
 /// Switches between the browser and the dashboard until the user leaves the browser.
-fn browse(root: &Path, catalog: &mut Catalog, appearance: AppearanceArgs) -> Result<(), Failure> {
+fn browse(root: &Path, list: &mut RunsList, appearance: AppearanceArgs) -> Result<(), Failure> {
     let mut stock = RunsStock::open(root.to_owned())?;
     let mut terminal = Terminal::open(tui::detect(appearance.into()))?;
     let mut notice = None;
     loop {
-        let ids = match terminal.browser(catalog, &mut stock, notice.as_deref())? {
+        let ids = match terminal.browser(list, &mut stock, notice.as_deref())? {
             Choice::Open(ids) => ids,
             Choice::Leave(Ending::Signal(_) | Ending::Lost) => return Err(Failure::Interrupted),
             Choice::Leave(Ending::Left | Ending::Browse | Ending::Stop | Ending::Detach) => return Ok(()),
         };
-        notice = match open(root, catalog, &ids, &mut terminal) {
+        notice = match open(root, list, &ids, &mut terminal) {
             Ok((Ending::Signal(_) | Ending::Lost, _)) => return Err(Failure::Interrupted),
             Ok((Ending::Left | Ending::Browse | Ending::Stop | Ending::Detach, losses)) => {
                 losses.into_iter().next()
@@ -126,14 +126,14 @@ fn browse(root: &Path, catalog: &mut Catalog, appearance: AppearanceArgs) -> Res
 /// Shows runs on the dashboard: a single running one is followed, otherwise their current state is shown.
 fn open(
     root: &Path,
-    catalog: &Catalog,
+    list: &RunsList,
     ids: &[String],
     terminal: &mut Terminal,
 ) -> Result<(Ending, Vec<String>), Failure> {
     terminal.say(&format!("opening {}", ids.join(", ")))?;
     let folders = ids.iter().map(|id| run_path(root, id)).collect::<Result<Vec<PathBuf>, _>>()?;
     let is_written =
-        |id: &String| catalog.run(id).and_then(Run::state).is_some_and(|state: State| !state.is_over());
+        |id: &String| list.run(id).and_then(Run::state).is_some_and(|state: State| !state.is_over());
     if let [folder] = folders.as_slice()
         && ids.iter().any(is_written)
     {

@@ -14,10 +14,10 @@ use crate::app::{App, Lane, fairness};
 use crate::event::LaneStarted;
 use crate::experiment::Experiment;
 use crate::order::Taken;
+use crate::printable::{grouped, printable};
 use crate::reading::replay::Report;
 use crate::reading::{self, Opened};
 use crate::runlog::{self, RunFolder, RunSummary};
-use crate::text::{grouped, printable};
 use crate::units::LaneIdx;
 
 /// Shows one run: where it comes from, its lanes with their last figures, and what the health rules found.

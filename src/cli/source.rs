@@ -9,8 +9,8 @@ use clap::Args;
 use super::capacity;
 use super::failure::Failure;
 use crate::datasets::Dataset;
-use crate::experiment::{Catalogue, Checked, check};
-use crate::text::printable;
+use crate::experiment::{Available, Checked, check};
+use crate::printable::printable;
 use crate::{datasets, model};
 
 /// A built-in experiment.
@@ -67,8 +67,8 @@ fn key_value(given: &str) -> Result<(String, String), String> {
 }
 
 /// What this build can train.
-pub(super) fn catalogue() -> Catalogue {
-    Catalogue { datasets: datasets::catalogue(), architectures: model::catalogue() }
+pub(super) fn available() -> Available {
+    Available { datasets: datasets::available(), architectures: model::available() }
 }
 
 impl ExperimentArgs {
@@ -89,7 +89,7 @@ impl ExperimentArgs {
         let numbers = [("seed", changes.seed), ("training.steps", changes.steps)];
         let numbers = numbers.iter().filter_map(|(key, n)| n.map(|n| ((*key).to_owned(), n.to_string())));
         let overrides: Vec<(String, String)> = changes.set.iter().cloned().chain(numbers).collect();
-        let mut checked = check(&text, &source, &catalogue(), &overrides)?;
+        let mut checked = check(&text, &source, &available(), &overrides)?;
         if let Some(path) = &mut checked.experiment.data.path {
             *path = from_anywhere(path);
         }

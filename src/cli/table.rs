@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::printable::{self, grouped, printable, short};
 use crate::runlog::LaneSummary;
-use crate::text::{self, grouped, printable, short};
 
 /// Spaces between two columns.
 const GAP: usize = 2;
@@ -77,7 +77,7 @@ pub(super) fn loss(loss: Option<f32>) -> String {
 
 /// An error, 0 to 1, in percent, or a dash if there is none.
 pub(super) fn percent(error: Option<f32>) -> String {
-    error.map_or_else(dash, text::percent)
+    error.map_or_else(dash, printable::percent)
 }
 
 /// A duration in its two largest units.

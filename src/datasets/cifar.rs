@@ -6,7 +6,7 @@ use std::path::Path;
 use super::source::Source;
 use super::{Dataset, DatasetError, Images, files};
 use crate::experiment::{Data, DatasetEntry};
-use crate::text::grouped;
+use crate::printable::grouped;
 use crate::units::ImageShape;
 
 const SIDE: usize = 32;

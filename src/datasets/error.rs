@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::text::printable;
+use crate::printable::printable;
 
 /// Why a data set cannot be used.
 #[derive(Debug, Error)]

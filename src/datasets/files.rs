@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::DatasetError;
 use crate::experiment::Data;
-use crate::text::grouped;
+use crate::printable::grouped;
 
 /// The longest file that is read, twice that of the largest known data set of these kinds.
 pub(super) const MAX_BYTES: u64 = 1 << 30;

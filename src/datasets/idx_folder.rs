@@ -17,16 +17,16 @@ pub(super) struct Files {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Part {
+struct FileRole {
     is_train: bool,
     kind: Kind,
 }
 
-const PARTS: [(Part, &str); 4] = [
-    (Part { is_train: true, kind: Kind::Images }, "train-images-idx3-ubyte"),
-    (Part { is_train: true, kind: Kind::Labels }, "train-labels-idx1-ubyte"),
-    (Part { is_train: false, kind: Kind::Images }, "t10k-images-idx3-ubyte"),
-    (Part { is_train: false, kind: Kind::Labels }, "t10k-labels-idx1-ubyte"),
+const FILES: [(FileRole, &str); 4] = [
+    (FileRole { is_train: true, kind: Kind::Images }, "train-images-idx3-ubyte"),
+    (FileRole { is_train: true, kind: Kind::Labels }, "train-labels-idx1-ubyte"),
+    (FileRole { is_train: false, kind: Kind::Images }, "t10k-images-idx3-ubyte"),
+    (FileRole { is_train: false, kind: Kind::Labels }, "t10k-labels-idx1-ubyte"),
 ];
 
 /// Finds the files in a folder, or in its sub-folder `raw` or `gzip`.
@@ -41,24 +41,24 @@ pub(super) fn find(folder: &Path) -> Result<Files, DatasetError> {
         ));
     };
     // Names are sorted, so that of a raw and a compressed version of one file the raw one is found first.
-    let mut sets: BTreeMap<String, Vec<(Part, PathBuf)>> = BTreeMap::new();
+    let mut sets: BTreeMap<String, Vec<(FileRole, PathBuf)>> = BTreeMap::new();
     for name in &names {
-        if let Some((set, part)) = recognise(name) {
-            sets.entry(set).or_default().push((part, folder.join(name)));
+        if let Some((set, role)) = recognise(name) {
+            sets.entry(set).or_default().push((role, folder.join(name)));
         }
     }
     if sets.len() > 1 {
         let found = sets.keys().map(|set| if set.is_empty() { "one without a prefix" } else { set });
-        let found = found.map(crate::text::printable).collect::<Vec<_>>().join(", ");
+        let found = found.map(crate::printable::printable).collect::<Vec<_>>().join(", ");
         let remedy = "put each into a folder of its own";
         return Err(DatasetError::file(&folder, "the files of one data set", found, remedy));
     }
-    let found: Vec<(Part, PathBuf)> = sets.into_values().flatten().collect();
-    let path = |part: Part, known_as: &str| match found.iter().find(|(other, _)| *other == part) {
+    let found: Vec<(FileRole, PathBuf)> = sets.into_values().flatten().collect();
+    let path = |role: FileRole, known_as: &str| match found.iter().find(|(other, _)| *other == role) {
         Some((_, path)) => Ok(path.clone()),
-        None => Err(missing(&folder, part, known_as, &found)),
+        None => Err(missing(&folder, role, known_as, &found)),
     };
-    let [train_images, train_labels, test_images, test_labels] = PARTS.map(|(part, name)| path(part, name));
+    let [train_images, train_labels, test_images, test_labels] = FILES.map(|(role, name)| path(role, name));
     Ok(Files {
         train_images: train_images?,
         train_labels: train_labels?,
@@ -67,12 +67,12 @@ pub(super) fn find(folder: &Path) -> Result<Files, DatasetError> {
     })
 }
 
-fn missing(folder: &Path, part: Part, known_as: &str, found: &[(Part, PathBuf)]) -> DatasetError {
-    let partner = found.iter().find(|(other, _)| other.is_train == part.is_train);
+fn missing(folder: &Path, role: FileRole, known_as: &str, found: &[(FileRole, PathBuf)]) -> DatasetError {
+    let partner = found.iter().find(|(other, _)| other.is_train == role.is_train);
     let remedy = format!("put it there as {known_as}, packed with gzip or not");
     match partner {
         Some((partner, path)) => {
-            let [have, lack] = [partner.kind, part.kind].map(|kind| match kind {
+            let [have, lack] = [partner.kind, role.kind].map(|kind| match kind {
                 Kind::Images => "images",
                 Kind::Labels => "labels",
             });
@@ -82,8 +82,8 @@ fn missing(folder: &Path, part: Part, known_as: &str, found: &[(Part, PathBuf)])
     }
 }
 
-/// What a file's name says: the data set's prefix, empty for MNIST itself, and the part.
-fn recognise(name: &str) -> Option<(String, Part)> {
+/// What a file's name says: the data set's prefix, empty for MNIST itself, and the role of the file.
+fn recognise(name: &str) -> Option<(String, FileRole)> {
     let name = name.to_ascii_lowercase();
     let stem = name.strip_suffix(".gz").unwrap_or(&name).replace(['.', '_'], "-");
     let stem = stem.strip_suffix("-ubyte").unwrap_or(&stem);
@@ -104,7 +104,7 @@ fn recognise(name: &str) -> Option<(String, Part)> {
         let set = stem.strip_suffix(split)?;
         (set.is_empty() || set.ends_with('-')).then(|| (set.trim_end_matches('-'), *split == "train"))
     })?;
-    fits.then(|| (set.to_owned(), Part { is_train, kind }))
+    fits.then(|| (set.to_owned(), FileRole { is_train, kind }))
 }
 
 #[cfg(test)]
@@ -113,17 +113,17 @@ mod tests {
 
     #[test]
     fn all_usual_names_are_recognised() {
-        let part = |is_train, kind| Part { is_train, kind };
+        let role = |is_train, kind| FileRole { is_train, kind };
         for (name, set, expected) in [
-            ("train-images-idx3-ubyte", "", part(true, Kind::Images)),
-            ("train-images-idx3-ubyte.gz", "", part(true, Kind::Images)),
-            ("train-images.idx3-ubyte", "", part(true, Kind::Images)),
-            ("train-labels.idx1-ubyte", "", part(true, Kind::Labels)),
-            ("t10k-labels-idx1-ubyte", "", part(false, Kind::Labels)),
-            ("t10k-images.gz", "", part(false, Kind::Images)),
-            ("test_labels", "", part(false, Kind::Labels)),
-            ("emnist-letters-test-images-idx3-ubyte", "emnist-letters", part(false, Kind::Images)),
-            ("emnist-byclass-train-labels-idx1-ubyte.gz", "emnist-byclass", part(true, Kind::Labels)),
+            ("train-images-idx3-ubyte", "", role(true, Kind::Images)),
+            ("train-images-idx3-ubyte.gz", "", role(true, Kind::Images)),
+            ("train-images.idx3-ubyte", "", role(true, Kind::Images)),
+            ("train-labels.idx1-ubyte", "", role(true, Kind::Labels)),
+            ("t10k-labels-idx1-ubyte", "", role(false, Kind::Labels)),
+            ("t10k-images.gz", "", role(false, Kind::Images)),
+            ("test_labels", "", role(false, Kind::Labels)),
+            ("emnist-letters-test-images-idx3-ubyte", "emnist-letters", role(false, Kind::Images)),
+            ("emnist-byclass-train-labels-idx1-ubyte.gz", "emnist-byclass", role(true, Kind::Labels)),
         ] {
             assert_eq!(recognise(name), Some((set.to_owned(), expected)), "{name}");
         }

@@ -10,7 +10,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::files::{self, MAX_BYTES};
 use super::{DatasetError, FileError};
-use crate::text::grouped;
+use crate::printable::grouped;
 
 /// The most images or labels of a file; EMNIST's largest split has 814,255.
 const MAX_ITEMS: u64 = 10_000_000;

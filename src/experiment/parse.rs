@@ -1,11 +1,11 @@
 //! Parses the text of a file into a checked [`Experiment`]. All problems of a file are reported at once, each with its
-//! line and the nearest valid choice. A [`Catalogue`] says what this build can train; this module knows neither data
+//! line and the nearest valid choice. A [`Available`] says what this build can train; this module knows neither data
 //! sets nor networks.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{Catalogue, Data, Experiment, Recording, Training};
+use super::{Available, Data, Experiment, Recording, Training};
 use node::{Node, Table, Value};
 use problem::{Origin, Problems, Source};
 use section::Section;
@@ -85,10 +85,10 @@ fn note_batch(problems: &Problems, origin: Origin, batch: usize, images: usize) 
 pub fn parse(
     text: &str,
     source: &str,
-    catalogue: &Catalogue,
+    available: &Available,
     overrides: &[(String, String)],
 ) -> Result<Experiment, ExperimentError> {
-    check(text, source, catalogue, overrides).map(|checked| checked.experiment)
+    check(text, source, available, overrides).map(|checked| checked.experiment)
 }
 
 /// Like [`parse`], but also says where each value comes from.
@@ -98,7 +98,7 @@ pub fn parse(
 pub fn check(
     text: &str,
     source: &str,
-    catalogue: &Catalogue,
+    available: &Available,
     overrides: &[(String, String)],
 ) -> Result<Checked, ExperimentError> {
     let source = Source {
@@ -108,7 +108,7 @@ pub fn check(
     let mut root = node::parse_file(text).map_err(|problem| source.error(vec![problem]))?;
     let problems = Problems::default();
     overrides::apply(&mut root, overrides, &problems);
-    let experiment = experiment(&root, catalogue, &problems);
+    let experiment = experiment(&root, available, &problems);
     let problems = problems.into_vec();
     if !problems.is_empty() {
         return Err(source.error(problems));
@@ -118,7 +118,7 @@ pub fn check(
     Ok(Checked { experiment, places: Places { source, origins } })
 }
 
-fn experiment(root: &Table, catalogue: &Catalogue, problems: &Problems) -> Experiment {
+fn experiment(root: &Table, available: &Available, problems: &Problems) -> Experiment {
     let section = Section::new(String::new(), root, Origin::File, problems);
     let question = section.text("question", Some(""));
     let seed = section.integer("seed", 0, Some(0));
@@ -130,7 +130,7 @@ fn experiment(root: &Table, catalogue: &Catalogue, problems: &Problems) -> Exper
         below.or_else(|| missing.then(|| Section::new(section.key(key), &empty, Origin::File, problems)))
     };
     let data = below("data").map(|data| {
-        let read = data_set(&data, catalogue);
+        let read = data_set(&data, available);
         data.finish();
         read
     });
@@ -147,7 +147,7 @@ fn experiment(root: &Table, catalogue: &Catalogue, problems: &Problems) -> Exper
         statistics.finish();
         Recording { every, histograms_every, layers }
     });
-    let lanes = lanes::lanes(&section, &catalogue.architectures, problems);
+    let lanes = lanes::lanes(&section, &available.architectures, problems);
     section.finish();
     Experiment {
         question,
@@ -175,9 +175,9 @@ fn nothing() -> Data {
     }
 }
 
-fn data_set(section: &Section<'_>, catalogue: &Catalogue) -> Data {
-    let names: Vec<&str> = catalogue.datasets.iter().map(|entry| entry.name).collect();
-    let entry = section.choice("name", &names).and_then(|found| catalogue.datasets.get(found));
+fn data_set(section: &Section<'_>, available: &Available) -> Data {
+    let names: Vec<&str> = available.datasets.iter().map(|entry| entry.name).collect();
+    let entry = section.choice("name", &names).and_then(|found| available.datasets.get(found));
     let path = section.node("path").and_then(|node| match &node.value {
         Value::Text(path) if !path.is_empty() && !path.contains('\0') => Some(PathBuf::from(path)),
         _ => {
@@ -191,7 +191,7 @@ fn data_set(section: &Section<'_>, catalogue: &Catalogue) -> Data {
         }
         if !entry.from_folder && section.node("path").is_some() {
             let others: Vec<&str> =
-                catalogue.datasets.iter().filter(|e| e.from_folder).map(|e| e.name).collect();
+                available.datasets.iter().filter(|e| e.from_folder).map(|e| e.name).collect();
             let others = if others.is_empty() {
                 String::new()
             } else {

@@ -8,7 +8,7 @@ use super::{
 use crate::app::Lane;
 use crate::event::{Kind, RunEvent};
 use crate::metric::known;
-use crate::text::{percent, printable, short};
+use crate::printable::{percent, printable, short};
 use crate::units::LaneIdx;
 
 /// The bar of a lane; `wide_bar` takes the remaining width.

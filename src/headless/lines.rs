@@ -11,7 +11,7 @@ use super::{
 use crate::app::Lane;
 use crate::event::{Kind, LaneStarted, RunEvent, Values};
 use crate::metric::known;
-use crate::text::{grouped, percent, printable, short};
+use crate::printable::{grouped, percent, printable, short};
 use crate::units::LaneIdx;
 
 /// How many of a lane's steps are reported over the whole run.

@@ -88,7 +88,7 @@ pub fn watch(live: &mut Live, reporter: &mut Reporter, stopper: &Stopper) -> End
     let mut ending = Ending::Finished;
     loop {
         // After a signal or a timeout, everything is checked.
-        let _ = live.bell().recv_timeout(PATIENCE);
+        let _ = live.wakeups().recv_timeout(PATIENCE);
         if stopper.is_asked() && ending == Ending::Finished {
             ending = Ending::Interrupted;
             reporter.say(None, "stopping with a checkpoint; once more to end at once");

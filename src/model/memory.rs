@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::experiment::Optimizer;
-use crate::nn::kernels::bundle::{self, MOST_PARTS, Shape};
+use crate::nn::kernels::bundle::{self, MOST_SHARES, Shape};
 use crate::nn::kernels::convolution::Geometry;
 use crate::nn::sweeps;
 use crate::topology::{LayerKind, ShortcutKind, Topology};
@@ -25,7 +25,7 @@ pub struct Memory {
     pub activations: u64,
     /// The gradients of activations, of which a few exist at a time.
     pub gradients: u64,
-    /// Weights as the kernels read them, and the gradients of weights for each part of the batch.
+    /// Weights as the kernels read them, and the gradients of weights for each share of the batch.
     pub weights: u64,
     /// The working memory of the threads.
     pub scratch: u64,
@@ -43,7 +43,7 @@ impl Memory {
         let scratch = geometries.iter().map(|geometry| sweeps::scratch(*geometry)).max().unwrap_or(0);
         let weights: BTreeSet<usize> = geometries.iter().map(|geometry| geometry.weights()).collect();
         let largest = weights.last().copied().unwrap_or(0);
-        let parts = bundle::parts(batch).len();
+        let shares = bundle::shares(batch).len();
         let moments = match optimizer {
             Optimizer::Sgd { .. } => 1,
             Optimizer::Adam { .. } | Optimizer::AdamW { .. } => 2,
@@ -52,8 +52,8 @@ impl Memory {
         Memory {
             activations: activations(topology, batch),
             gradients: gradients(topology, batch),
-            weights: NUMBER * (weights.iter().sum::<usize>() + parts * largest) as u64,
-            scratch: NUMBER * (threads.min(MOST_PARTS).min(parts) * scratch) as u64,
+            weights: NUMBER * (weights.iter().sum::<usize>() + shares * largest) as u64,
+            scratch: NUMBER * (threads.min(MOST_SHARES).min(shares) * scratch) as u64,
             parameters: 2 * parameters,
             remembered: moments * parameters,
         }

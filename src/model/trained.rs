@@ -21,7 +21,7 @@ use crate::model::{Evaluation, ModelError, NamedTensor, Network, StepResult, Wan
 use crate::nn::kernels::InstructionSet;
 use crate::nn::ops::storage::{values, values_mut, zeros};
 use crate::nn::ops::{Buffers, Context, Normalisation, Record, Recorder};
-use crate::nn::team::Team;
+use crate::nn::thread_pool::ThreadPool;
 use crate::topology::Topology;
 
 /// An architecture's compiled network, without optimiser.
@@ -66,7 +66,7 @@ pub(super) struct Trained {
     topology: Topology,
     device: Cpu,
     instructions: InstructionSet,
-    team: Rc<Team>,
+    workers: Rc<ThreadPool>,
     /// The memory of activations, of their gradients and of weights as the kernels read them.
     pub(super) buffers: Buffers,
     steps: u64,
@@ -84,14 +84,14 @@ impl Trained {
         let (device, topology) = builder.finish();
         let lengths: Vec<usize> = state::parameters(&model.entries()).map(|p| p.values().len()).collect();
         let optimizer = Optimizer::new(settings, &lengths);
-        let (instructions, team) = (InstructionSet::detect(), Rc::new(Team::new(threads)));
+        let (instructions, workers) = (InstructionSet::detect(), Rc::new(ThreadPool::new(threads)));
         Trained {
             model,
             optimizer,
             topology,
             device,
             instructions,
-            team,
+            workers,
             buffers: Buffers::default(),
             steps: 0,
         }
@@ -103,7 +103,7 @@ impl Trained {
             instructions: self.instructions,
             normalisation,
             recorder,
-            team: Rc::clone(&self.team),
+            workers: Rc::clone(&self.workers),
             buffers: self.buffers.clone(),
         }
     }

@@ -8,7 +8,7 @@
 use std::rc::Rc;
 
 use crate::nn::kernels::InstructionSet;
-use crate::nn::team::Team;
+use crate::nn::thread_pool::ThreadPool;
 
 pub mod storage;
 mod activation;
@@ -38,7 +38,7 @@ pub struct Context {
     /// Receives the measurements of operations, if any are wanted.
     pub recorder: Option<Recorder>,
     /// The threads.
-    pub team: Rc<Team>,
+    pub workers: Rc<ThreadPool>,
     /// The memory of activations.
     pub buffers: Buffers,
 }

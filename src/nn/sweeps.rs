@@ -1,11 +1,11 @@
-//! Sweeps: the work of a layer on a part of a batch, from the first row of its first bundle to the last row of its
+//! Sweeps: the work of a layer on a share of a batch, from the first row of its first bundle to the last row of its
 //! last, so that a row is formed, used and measured while it is in the cache. Activations are read from memory once and
 //! written once; data needed only for a few rows never leaves the cache.
 //!
-//! A sweep knows only its part. Sums over the batch are merged by the caller that divided it.
+//! A sweep knows only its share. Sums over the batch are merged by the caller that divided it.
 
 use super::kernels::InstructionSet;
-use super::kernels::bundle::{LANES, Part, Shape, images_of};
+use super::kernels::bundle::{BatchShare, IMAGES, Shape, images_of};
 use super::kernels::normalisation::{FormShape, GradientSums, OutputSums, Passed, mask_row};
 
 mod backward;
@@ -18,7 +18,7 @@ pub use ends::{pool, unpool};
 pub use forward::forward;
 pub use shortcut::{form, reduce, subsample, subsample_gradient};
 
-/// A part of an activation that a sweep reads.
+/// A share of an activation that a sweep reads.
 #[derive(Debug)]
 pub enum Source<'a> {
     /// In memory.
@@ -59,7 +59,7 @@ pub struct Masked<'a> {
 }
 
 impl Masked<'_> {
-    /// Propagates one row back, at `at` in the part.
+    /// Propagates one row back, at `at` in the share.
     fn row(
         &mut self,
         set: InstructionSet,
@@ -77,22 +77,22 @@ impl Masked<'_> {
     }
 }
 
-/// The bundles of a part, counted within it, with the images of each.
-fn bundles_of(part: &Part) -> impl Iterator<Item = (usize, usize)> {
-    let images = part.images;
-    part.bundles.clone().enumerate().map(move |(index, bundle)| (index, images_of(bundle, images)))
+/// The bundles of a share, counted within it, with the images of each.
+fn bundles_of(share: &BatchShare) -> impl Iterator<Item = (usize, usize)> {
+    let images = share.images;
+    share.bundles.clone().enumerate().map(move |(index, bundle)| (index, images_of(bundle, images)))
 }
 
-/// The place of a row in a part.
+/// The place of a row in a share.
 fn place(shape: Shape, bundle: usize, row: usize) -> std::ops::Range<usize> {
     let start = bundle * shape.bundle() + row * shape.row();
     start..start + shape.row()
 }
 
-/// Zeroes the lanes after the first `images`.
+/// Zeroes the elements after the first `images`.
 fn clear_empty_lanes(row: &mut [f32], images: usize) {
-    if images < LANES {
-        row.as_chunks_mut::<LANES>().0.iter_mut().for_each(|lanes| lanes[images..].fill(0.0));
+    if images < IMAGES {
+        row.as_chunks_mut::<IMAGES>().0.iter_mut().for_each(|elements| elements[images..].fill(0.0));
     }
 }
 

@@ -109,7 +109,7 @@ fn indexed(log: &Path) -> Option<([History; 2], Position)> {
         let Some(section) = section_of(position.declared(), metric, 0) else {
             return Some(History::of_scalars());
         };
-        History::from_bytes(&index.part(&section)?, 1, Bounds::SCALARS)
+        History::from_bytes(&index.section(&section)?, 1, Bounds::SCALARS)
     };
     let [loss, test] = METRICS.map(history);
     Some(([loss?, test?], position))

@@ -15,7 +15,7 @@ use super::record::Member;
 use crate::event::wire::Float;
 use crate::event::{Declared, Histogram, Kind, LaneStarted, RunEvent, Time, Value, Values};
 use crate::metric::{Metric, Shape, known};
-use crate::text::printable;
+use crate::printable::printable;
 use crate::units::Step;
 
 /// An object's member as an event.

@@ -1,9 +1,9 @@
-//! The index: a file beside a lane's log that saves reading the log. It has named parts of bytes, and the position in
+//! The index: a file beside a lane's log that saves reading the log. It has named sections of bytes, and the position in
 //! the log up to which they were made. Without an index, or with one that does not fit, the log is read instead. Knows
-//! nothing of the content of the parts.
+//! nothing of the content of the sections.
 //!
 //! Layout, in native byte order: the magic, the length of the table and its CRC-32; the table (postcard); then
-//! the parts one after the other, each with its CRC-32 in the table. Written to a temporary file that is then renamed.
+//! the sections one after the other, each with its CRC-32 in the table. Written to a temporary file that is then renamed.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -19,17 +19,17 @@ use super::Position;
 const MAGIC: u64 = u64::from_be_bytes(*b"skidx\x00\x01\x0a");
 /// The longest table that is read.
 const MOST_TABLE: u64 = 4 << 20;
-/// The longest part that is read.
-const MOST_PART: u64 = 1 << 30;
+/// The longest section that is read.
+const MOST_SECTION: u64 = 1 << 30;
 /// Bytes of the log before the position that are compared.
 const ANCHOR: u64 = 4 << 10;
 
 /// The header of an index.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct IndexHead {
-    /// What made the parts, and its version; those of others are rejected.
+    /// What made the sections, and its version; those of others are rejected.
     pub maker: String,
-    /// The position in the log up to which the parts were made.
+    /// The position in the log up to which the sections were made.
     pub position: Position,
 }
 
@@ -38,7 +38,7 @@ struct Table {
     head: IndexHead,
     /// CRC-32 of the log's first bytes and of the last ones before the position.
     anchors: [u32; 2],
-    parts: Vec<Place>,
+    sections: Vec<Place>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ struct Place {
 pub struct Index {
     file: Mutex<File>,
     head: IndexHead,
-    parts: Vec<(String, Range<u64>, u32)>,
+    sections: Vec<(String, Range<u64>, u32)>,
 }
 
 /// The path of the index of a log.
@@ -79,18 +79,18 @@ impl Index {
         if crc32fast::hash(&table).to_ne_bytes() != crc {
             return None;
         }
-        let Table { head, anchors, parts } = postcard::from_bytes(&table).ok()?;
+        let Table { head, anchors, sections } = postcard::from_bytes(&table).ok()?;
         let mut end = start.len() as u64 + length;
-        let mut places = Vec::with_capacity(parts.len());
-        for Place { name, length, crc } in parts {
-            let place = end..end.checked_add(length).filter(|_| length <= MOST_PART)?;
+        let mut places = Vec::with_capacity(sections.len());
+        for Place { name, length, crc } in sections {
+            let place = end..end.checked_add(length).filter(|_| length <= MOST_SECTION)?;
             end = place.end;
             places.push((name, place, crc));
         }
         let fits = head.maker == maker
             && end == metadata.len()
             && anchors_of(log, head.position.offset()).ok()? == anchors;
-        fits.then(|| Index { file: Mutex::new(file), head, parts: places })
+        fits.then(|| Index { file: Mutex::new(file), head, sections: places })
     }
 
     /// Its header.
@@ -98,9 +98,9 @@ impl Index {
         &self.head
     }
 
-    /// The bytes of a part; none if it is missing or damaged.
-    pub fn part(&self, name: &str) -> Option<Vec<u8>> {
-        let (_, place, crc) = self.parts.iter().find(|(own, ..)| own == name)?;
+    /// The bytes of a section; none if it is missing or damaged.
+    pub fn section(&self, name: &str) -> Option<Vec<u8>> {
+        let (_, place, crc) = self.sections.iter().find(|(own, ..)| own == name)?;
         let mut file = self.file.lock().ok()?;
         file.seek(SeekFrom::Start(place.start)).ok()?;
         let bytes = read_exactly(&mut file, place.end - place.start).ok()?;
@@ -112,14 +112,14 @@ impl Index {
 ///
 /// # Errors
 /// If the log cannot be read, or the folder cannot be written to.
-pub fn write_index(log: &Path, head: IndexHead, parts: &[(String, Vec<u8>)]) -> io::Result<u64> {
+pub fn write_index(log: &Path, head: IndexHead, sections: &[(String, Vec<u8>)]) -> io::Result<u64> {
     let anchors = anchors_of(log, head.position.offset())?;
     let place = |(name, bytes): &(String, Vec<u8>)| Place {
         name: name.clone(),
         length: bytes.len() as u64,
         crc: crc32fast::hash(bytes),
     };
-    let table = Table { head, anchors, parts: parts.iter().map(place).collect() };
+    let table = Table { head, anchors, sections: sections.iter().map(place).collect() };
     let table = postcard::to_stdvec(&table).map_err(io::Error::other)?;
     let length = u32::try_from(table.len()).map_err(io::Error::other)?;
     let folder = log.parent().unwrap_or(Path::new("."));
@@ -130,7 +130,7 @@ pub fn write_index(log: &Path, head: IndexHead, parts: &[(String, Vec<u8>)]) -> 
     file.write_all(&length.to_ne_bytes())?;
     file.write_all(&crc32fast::hash(&table).to_ne_bytes())?;
     file.write_all(&table)?;
-    for (_, bytes) in parts {
+    for (_, bytes) in sections {
         file.write_all(bytes)?;
     }
     let written = file.as_file().metadata()?.len();

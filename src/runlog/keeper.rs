@@ -345,7 +345,7 @@ impl<S: Store> Keeper<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::again::parse_records;
+    use super::super::reread::parse_records;
     use super::*;
     use crate::event::{CheckpointWritten, Declared, LaneFinished, LaneResumed, OrderTaken, Outcome};
     use crate::units::Step;

@@ -28,7 +28,7 @@ const LOOK_AHEAD: usize = 16;
 /// The first version whose records end with checksums.
 const SEALED_SINCE: u32 = 2;
 
-/// A part of a log.
+/// A fragment of a log.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
     /// An event. Two are given though no record tells them, at an empty range of bytes, because what stands around them
@@ -135,7 +135,7 @@ pub struct LogReader<R> {
     /// Bytes of a line longer than [`MAX_LINE`] that were thrown away.
     skipped: u64,
     /// Parts of the line at `start` that were not handed out yet.
-    parts: VecDeque<Part>,
+    fragments: VecDeque<Fragment>,
     /// Whether the last look for more found nothing.
     ended: bool,
     /// Looks again, behind the end of what was read; none where the source is no file.
@@ -145,9 +145,9 @@ pub struct LogReader<R> {
 
 type LookAgain<R> = fn(&mut LogReader<R>) -> io::Result<Look<()>>;
 
-/// A record, or what stands in the place of one: a line or, where that is damaged, a part of it.
+/// A record, or what stands in the place of one: a line or, where that is damaged, a fragment of it.
 #[derive(Clone, Debug)]
-struct Part {
+struct Fragment {
     /// Bytes in the buffer, the newline included.
     length: usize,
     /// Whether a newline ends it.
@@ -209,7 +209,7 @@ impl<R: Read> LogReader<R> {
             start: 0,
             searched: 0,
             skipped: 0,
-            parts: VecDeque::new(),
+            fragments: VecDeque::new(),
             ended: false,
             look: None,
             seen: Seen::default(),
@@ -230,8 +230,8 @@ impl<R: Read> LogReader<R> {
             }
         }
         loop {
-            if !self.parts.is_empty() {
-                if let Some(entry) = self.take_part()? {
+            if !self.fragments.is_empty() {
+                if let Some(entry) = self.take_fragment()? {
                     return Ok(Some(entry));
                 }
             } else if let Some(length) = self.find_line_end() {
@@ -293,45 +293,47 @@ impl<R: Read> LogReader<R> {
     fn cut_line(&mut self, length: usize) {
         let line = &self.buffer[self.start..self.start + length];
         let (line, ends_line) = line.strip_suffix(b"\n").map_or((line, false), |line| (line, true));
-        let whole = |found| Part { length, ends_line, found };
+        let whole = |found| Fragment { length, ends_line, found };
         if self.skipped > 0 {
             let reason = too_long(self.skipped + length as u64);
-            return self.parts.push_back(whole(Found::Bad(reason)));
+            return self.fragments.push_back(whole(Found::Bad(reason)));
         }
         let reason = match record::frame(line) {
             _ if length > MAX_LINE => Some(too_long(length as u64)),
-            Frame::Sealed(sealed) => return self.parts.push_back(whole(Found::Sealed(sealed.checksum))),
+            Frame::Sealed(sealed) => return self.fragments.push_back(whole(Found::Sealed(sealed.checksum))),
             Frame::Bare if self.position.framing == Framing::Bare => {
-                return self.parts.push_back(whole(Found::Bare));
+                return self.fragments.push_back(whole(Found::Bare));
             }
             Frame::Damaged { written, computed } => Some(record::damage(written, computed)),
             Frame::Bare => None,
         };
         let records = record::whole_records(line);
         if records.is_empty() && reason.is_none() && self.position.framing == Framing::Unknown {
-            return self.parts.push_back(whole(Found::Bare));
+            return self.fragments.push_back(whole(Found::Bare));
         }
         let reason = reason.unwrap_or_else(|| "expected a checksum at its end, found none".to_owned());
-        let mut parts = apart(line, &records, &reason);
-        match parts.back_mut() {
+        let mut fragments = apart(line, &records, &reason);
+        match fragments.back_mut() {
             Some(last) => (last.length, last.ends_line) = (last.length + usize::from(ends_line), ends_line),
-            None => parts.push_back(whole(Found::Bad(reason))),
+            None => fragments.push_back(whole(Found::Bad(reason))),
         }
-        self.parts = parts;
+        self.fragments = fragments;
     }
 
-    /// Hands out the next part of the line at `start`, or what is missing before it; none for the second copy of the first
+    /// Hands out the next fragment of the line at `start`, or what is missing before it; none for the second copy of the first
     /// record.
-    fn take_part(&mut self) -> Result<Option<Entry>, RunLogError> {
-        let Some(Part { length, ends_line, found }) = self.parts.front().cloned() else { return Ok(None) };
-        let part = &self.buffer[self.start..self.start + length];
-        let part = if ends_line { &part[..length - 1] } else { part };
+    fn take_fragment(&mut self) -> Result<Option<Entry>, RunLogError> {
+        let Some(Fragment { length, ends_line, found }) = self.fragments.front().cloned() else {
+            return Ok(None);
+        };
+        let fragment = &self.buffer[self.start..self.start + length];
+        let fragment = if ends_line { &fragment[..length - 1] } else { fragment };
         let (parsed, number, checksum) = match found {
             Found::Sealed(checksum) => {
-                let (body, number) = record::apart(&part[..part.len() - record::TRAILER]);
-                (self.parse(part, body, true)?, number, Some(checksum))
+                let (body, number) = record::apart(&fragment[..fragment.len() - record::TRAILER]);
+                (self.parse(fragment, body, true)?, number, Some(checksum))
             }
-            Found::Bare => (self.parse(part, record::bare_body(part), false)?, None, None),
+            Found::Bare => (self.parse(fragment, record::bare_body(fragment), false)?, None, None),
             Found::Bad(reason) => (Parsed::Bad(reason), None, None),
         };
         if checksum.is_some() {
@@ -358,7 +360,7 @@ impl<R: Read> LogReader<R> {
         self.position.offset = bytes.end;
         self.position.line += u64::from(ends_line);
         self.position.checksum = checksum.filter(|_| ends_line);
-        self.parts.pop_front();
+        self.fragments.pop_front();
         Ok(entry)
     }
 
@@ -443,7 +445,7 @@ impl<R: Read> LogReader<R> {
         })
     }
 
-    /// Whether records of these numbers stand behind the part at `start`: then it was moved there before its time. Looks
+    /// Whether records of these numbers stand behind the fragment at `start`: then it was moved there before its time. Looks
     /// at the next record that is not late, and waits for none.
     fn stand_behind(&mut self, missing: Range<u64>, length: usize) -> io::Result<bool> {
         let mut from = length;
@@ -498,11 +500,11 @@ impl<R: Read> LogReader<R> {
 }
 
 /// A bad line as the records in it and what stands between them.
-fn apart(line: &[u8], records: &[Range<usize>], reason: &str) -> VecDeque<Part> {
-    let mut parts = VecDeque::new();
+fn apart(line: &[u8], records: &[Range<usize>], reason: &str) -> VecDeque<Fragment> {
+    let mut fragments = VecDeque::new();
     let mut push = |length: usize, found| {
         if length > 0 {
-            parts.push_back(Part { length, ends_line: false, found });
+            fragments.push_back(Fragment { length, ends_line: false, found });
         }
     };
     let mut at = 0;
@@ -513,7 +515,7 @@ fn apart(line: &[u8], records: &[Range<usize>], reason: &str) -> VecDeque<Part> 
         at = record.end;
     }
     push(line.len() - at, Found::Bad(between(&line[at..], false, reason)));
-    parts
+    fragments
 }
 
 fn too_long(length: u64) -> String {

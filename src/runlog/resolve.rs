@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::RunLogError;
 use super::listed::ids;
 use super::manifest::Manifest;
-use crate::text::printable;
+use crate::printable::printable;
 
 /// The most candidates or similar names listed.
 const SUGGESTIONS: usize = 5;

@@ -8,8 +8,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::back::LinesBack;
 use super::home::{Home, identity};
+use super::lines_back::LinesBack;
 use super::reader::MAX_LINE;
 use super::record::{Frame, TRAILER, apart, frame, seal};
 use crate::event::{Kind, RunEvent};

@@ -10,24 +10,24 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 /// Signals changes in a folder; never, if the system does not support it.
 #[derive(Debug)]
 pub struct Changes {
-    bell: Receiver<()>,
+    wakeups: Receiver<()>,
     /// Keeps the channel open if there is no thread.
-    _rope: Sender<()>,
+    _keep_open: Sender<()>,
     stop: Arc<AtomicBool>,
 }
 
 impl Changes {
     /// Watches a folder, as far as the system supports it.
     pub fn watch(folder: &Path) -> Changes {
-        let (rope, bell) = bounded(1);
+        let (keep_open, wakeups) = bounded(1);
         let stop = Arc::new(AtomicBool::new(false));
-        start(folder, rope.clone(), Arc::clone(&stop));
-        Changes { bell, _rope: rope, stop }
+        start(folder, keep_open.clone(), Arc::clone(&stop));
+        Changes { wakeups, _keep_open: keep_open, stop }
     }
 
     /// Becomes ready after a change; receiving resets it.
-    pub fn bell(&self) -> &Receiver<()> {
-        &self.bell
+    pub fn wakeups(&self) -> &Receiver<()> {
+        &self.wakeups
     }
 }
 
@@ -38,7 +38,7 @@ impl Drop for Changes {
 }
 
 #[cfg(target_os = "linux")]
-fn start(folder: &Path, rope: Sender<()>, stop: Arc<AtomicBool>) {
+fn start(folder: &Path, keep_open: Sender<()>, stop: Arc<AtomicBool>) {
     use std::mem::MaybeUninit;
     use std::thread;
     use std::time::Duration;
@@ -67,7 +67,7 @@ fn start(folder: &Path, rope: Sender<()>, stop: Arc<AtomicBool>) {
             let mut events = Reader::new(&inotify, &mut buffer);
             while events.next().is_ok() {}
             // If it is full, a signal is pending already.
-            let _ = rope.try_send(());
+            let _ = keep_open.try_send(());
             thread::sleep(PAUSE);
         }
     };
@@ -90,11 +90,11 @@ mod tests {
     fn what_is_written_rings() {
         let folder = tempfile::tempdir().unwrap();
         let changes = Changes::watch(folder.path());
-        assert!(changes.bell().try_recv().is_err());
+        assert!(changes.wakeups().try_recv().is_err());
         let mut file = fs::File::create(folder.path().join("plain.jsonl")).unwrap();
-        assert!(changes.bell().recv_timeout(Duration::from_secs(10)).is_ok());
-        while changes.bell().recv_timeout(Duration::from_millis(50)).is_ok() {}
+        assert!(changes.wakeups().recv_timeout(Duration::from_secs(10)).is_ok());
+        while changes.wakeups().recv_timeout(Duration::from_millis(50)).is_ok() {}
         file.write_all(b"more").unwrap();
-        assert!(changes.bell().recv_timeout(Duration::from_secs(10)).is_ok());
+        assert!(changes.wakeups().recv_timeout(Duration::from_secs(10)).is_ok());
     }
 }

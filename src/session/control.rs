@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::order::{LaneOrder, Order};
+use crate::printable::printable;
 use crate::runlog::{Manifest, Status, is_locked, kind};
-use crate::text::printable;
 
 /// The socket's name in the run's folder.
 pub(super) const SOCKET: &str = "control.sock";

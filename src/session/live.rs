@@ -22,7 +22,7 @@ mod drift;
 mod starting;
 mod ahead;
 mod lane;
-mod tap;
+mod lane_sink;
 mod syncing;
 mod orders;
 mod draining;
@@ -34,7 +34,7 @@ pub use orders::{OrderError, OrderSender};
 pub use setup::{Build, CAPACITY, Setup};
 pub use starting::start;
 
-use tap::{Progress, Wires};
+use lane_sink::{Progress, Wires};
 
 /// An event on its way from a lane.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub struct Live {
     lanes: Vec<LiveLane>,
     events: Receiver<LaneEvent>,
     warnings: Receiver<Warning>,
-    bell: Receiver<()>,
+    wakeups: Receiver<()>,
     orders: OrderSender,
     /// Keeps the channels open when the lanes have ended.
     wires: Wires,
@@ -102,8 +102,8 @@ impl Live {
     }
 
     /// Becomes ready when there may be something to drain, or a warning; draining resets it.
-    pub fn bell(&self) -> &Receiver<()> {
-        &self.bell
+    pub fn wakeups(&self) -> &Receiver<()> {
+        &self.wakeups
     }
 
     /// Takes the problems of the run as a whole since the last call.

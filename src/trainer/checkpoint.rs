@@ -16,7 +16,7 @@ use thiserror::Error;
 use crate::disk::sync_folder;
 use crate::event::Checksums;
 use crate::model::{NamedTensor, Network, TensorData};
-use crate::text::printable;
+use crate::printable::printable;
 use crate::units::Step;
 
 /// The folder of checkpoints in a run's folder.
@@ -173,17 +173,17 @@ fn write_tensors(
     let folder = path.parent().unwrap_or(Path::new("."));
     let new = tempfile::Builder::new().permissions(Permissions::from_mode(PERMISSIONS)).tempfile_in(folder);
     let written = new.and_then(|mut file| {
-        encoded.parts().into_iter().try_for_each(|part| file.write_all(part))?;
+        encoded.pieces().into_iter().try_for_each(|part| file.write_all(part))?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)
     });
     written.map_err(|source| CheckpointError::Io { path: path.to_owned(), source })?;
     let mut checksum = Hasher::new();
-    encoded.parts().into_iter().for_each(|part| checksum.update(part));
+    encoded.pieces().into_iter().for_each(|part| checksum.update(part));
     Ok(checksum.finalize())
 }
 
-/// The bytes of a file, in parts, so that tensors need not be copied to follow another header.
+/// The bytes of a file, in pieces, so that tensors need not be copied to follow another header.
 struct Encoded {
     header: Vec<u8>,
     /// A file with a new header, and where its tensors begin.
@@ -192,7 +192,7 @@ struct Encoded {
 }
 
 impl Encoded {
-    fn parts(&self) -> [&[u8]; 2] {
+    fn pieces(&self) -> [&[u8]; 2] {
         [&self.header, &self.plain[self.tensors..]]
     }
 }
@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     fn equal_states_give_equal_bytes() {
-        let bytes = || encode("plain", Step(42), &tensors()).unwrap().parts().concat();
+        let bytes = || encode("plain", Step(42), &tensors()).unwrap().pieces().concat();
         let first = bytes();
         // With a hash map, every second of these would have its two entries in another order.
         assert!((0..20).all(|_| bytes() == first));
@@ -372,7 +372,7 @@ mod tests {
         assert!(read.len() == 2 && read.tensor("b.weight").unwrap().shape() == [2, 3]);
         let header = String::from_utf8_lossy(&first[ALIGNMENT..]);
         assert!(header.starts_with(r#"{"__metadata__":{"lane":"plain","step":"42"},"a.num"#), "{header}");
-        let empty = encode("plain", Step(42), &[]).unwrap().parts().concat();
+        let empty = encode("plain", Step(42), &[]).unwrap().pieces().concat();
         assert!(SafeTensors::deserialize(&empty).unwrap().is_empty());
     }
 

@@ -13,8 +13,8 @@ use super::pacer::Pacer;
 use super::screen::Screen;
 use super::stock::Stock;
 use super::{Choice, Ending};
-use crate::catalog::{Action, Catalog, Prompt, Request};
 use crate::runlog::{Discarded, Notes};
+use crate::runs_list::{Action, Prompt, Request, RunsList};
 use crate::session::listing::Found;
 use crate::theme::Theme;
 use crate::views::Key;
@@ -29,9 +29,9 @@ const NOTICE: Duration = Duration::from_secs(6);
 /// The longest wait, in case a change was missed.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// The loop's state, besides the catalog.
+/// The loop's state, besides the list.
 pub(super) struct Browser<'a> {
-    catalog: &'a mut Catalog,
+    list: &'a mut RunsList,
     stock: &'a mut dyn Stock,
     screen: &'a mut dyn Screen,
     theme: &'a Theme,
@@ -42,14 +42,14 @@ pub(super) struct Browser<'a> {
 
 impl<'a> Browser<'a> {
     pub(super) fn new(
-        catalog: &'a mut Catalog,
+        list: &'a mut RunsList,
         stock: &'a mut dyn Stock,
         screen: &'a mut dyn Screen,
         theme: &'a Theme,
     ) -> Browser<'a> {
         let mut pacer = Pacer::default();
         pacer.change();
-        Browser { catalog, stock, screen, theme, pacer, notice: None, clicks: Clicks::default() }
+        Browser { list, stock, screen, theme, pacer, notice: None, clicks: Clicks::default() }
     }
 
     /// Shows a notice from the start.
@@ -99,30 +99,30 @@ impl<'a> Browser<'a> {
 
     /// Folds everything that was found.
     fn fold(&mut self) {
-        let (catalog, pacer) = (&mut *self.catalog, &mut self.pacer);
+        let (list, pacer) = (&mut *self.list, &mut self.pacer);
         self.stock.drain(&mut |found| {
             // What the user waits for is shown at once: the first runs, the complete list, and curves.
             match &found {
-                Found::Runs(_) if !catalog.runs().is_empty() => pacer.change(),
+                Found::Runs(_) if !list.runs().is_empty() => pacer.change(),
                 Found::Time(_) | Found::Gone(_) => pacer.change(),
                 Found::Runs(_) | Found::Complete(_) | Found::Curves(_) => pacer.answer(),
             }
-            catalog.apply(found);
+            list.apply(found);
         });
     }
 
     fn draw(&mut self, now: Instant) -> io::Result<()> {
         self.pacer.drawn(now);
-        self.catalog.settle();
+        self.list.settle();
         self.want_curves();
         let status = Status { notice: self.notice.as_ref().map(|(text, _)| text.as_str()) };
-        let (catalog, theme) = (&*self.catalog, self.theme);
-        self.screen.paint(&mut |area, buffer| browser::draw(catalog, &status, area, buffer, theme))?;
+        let (list, theme) = (&*self.list, self.theme);
+        self.screen.paint(&mut |area, buffer| browser::draw(list, &status, area, buffer, theme))?;
         Ok(())
     }
 
     fn want_curves(&mut self) {
-        if let Some(ids) = self.catalog.missing_curves()
+        if let Some(ids) = self.list.missing_curves()
             && !self.stock.want_curves(ids)
         {
             self.notify("too much is being read; try again");
@@ -158,7 +158,7 @@ impl<'a> Browser<'a> {
         let Some(key) = key_of(event) else { return Ok(None) };
         // A further key means that the notice was read.
         self.notice = None;
-        if let Some(prompt) = self.catalog.prompt() {
+        if let Some(prompt) = self.list.prompt() {
             let action = match prompt {
                 Prompt::Delete { .. } => answer(key),
                 Prompt::Filter { .. } => typed(key).or(beside_typing(key)),
@@ -166,7 +166,7 @@ impl<'a> Browser<'a> {
             };
             return Ok(action.and_then(|action| self.act(action)));
         }
-        if self.catalog.help()
+        if self.list.help()
             && let Some(action) = in_help(key)
         {
             return Ok(self.act(action));
@@ -181,10 +181,10 @@ impl<'a> Browser<'a> {
         let action = match command {
             Command::Act(action) => action,
             Command::Page(by) => {
-                let rows = browser::page(self.catalog, self.screen.area()?);
+                let rows = browser::page(self.list, self.screen.area()?);
                 Action::MoveCursor(by * i64::try_from(rows).unwrap_or(i64::MAX))
             }
-            Command::ToggleDetails => browser::toggle_details(self.catalog, self.screen.area()?),
+            Command::ToggleDetails => browser::toggle_details(self.list, self.screen.area()?),
             Command::Redraw => {
                 self.pacer.answer();
                 self.screen.forget();
@@ -198,8 +198,8 @@ impl<'a> Browser<'a> {
     fn mouse(&mut self, event: MouseEvent) -> io::Result<Option<Choice>> {
         let commands = match event.kind {
             MouseEventKind::Down(MouseButton::Left) => {
-                self.catalog.settle();
-                browser::click(self.catalog, self.screen.area()?, (event.column, event.row).into())
+                self.list.settle();
+                browser::click(self.list, self.screen.area()?, (event.column, event.row).into())
             }
             MouseEventKind::ScrollUp => vec![Command::Act(self.scroll(-1))],
             MouseEventKind::ScrollDown => vec![Command::Act(self.scroll(1))],
@@ -213,7 +213,7 @@ impl<'a> Browser<'a> {
             }
         }
         if matches!(event.kind, MouseEventKind::Down(_)) {
-            let row = self.catalog.cursor_row().filter(|_| on_row);
+            let row = self.list.cursor_row().filter(|_| on_row);
             if self.clicks.take(row, Instant::now()) {
                 return Ok(self.act(Action::OpenRow));
             }
@@ -222,12 +222,12 @@ impl<'a> Browser<'a> {
     }
 
     fn scroll(&self, by: i64) -> Action {
-        if self.catalog.help() { Action::Scroll(by) } else { Action::MoveCursor(by) }
+        if self.list.help() { Action::Scroll(by) } else { Action::MoveCursor(by) }
     }
 
     fn act(&mut self, action: Action) -> Option<Choice> {
         self.pacer.answer();
-        match self.catalog.act(action)? {
+        match self.list.act(action)? {
             Request::Open(ids) => return Some(Choice::Open(ids)),
             Request::Write(notes) => self.write(&notes),
             Request::Discard(ids) => self.discard(&ids),
@@ -241,7 +241,7 @@ impl<'a> Browser<'a> {
         let mut problem = None;
         for (id, notes) in all {
             match self.stock.write(id, notes) {
-                Ok(run) => self.catalog.apply(Found::Runs(run.into_iter().collect())),
+                Ok(run) => self.list.apply(Found::Runs(run.into_iter().collect())),
                 Err(error) => problem = Some(error),
             }
         }
@@ -257,7 +257,7 @@ impl<'a> Browser<'a> {
         let done: Vec<Discarded> = done.into_iter().flatten().collect();
         let count = done.len();
         if count > 0 {
-            self.catalog.apply_discarded(done);
+            self.list.apply_discarded(done);
         }
         match problems.into_iter().find_map(Result::err) {
             Some(problem) => self.notify(&problem),
@@ -270,14 +270,14 @@ impl<'a> Browser<'a> {
         let (mut kept, mut problem) = (Vec::new(), None);
         for run in runs {
             match self.stock.restore(run) {
-                Ok(listed) => self.catalog.apply(Found::Runs(listed.into_iter().collect())),
+                Ok(listed) => self.list.apply(Found::Runs(listed.into_iter().collect())),
                 Err(error) => {
                     kept.push(run.clone());
                     problem = Some(error);
                 }
             }
         }
-        self.catalog.apply_restored(kept);
+        self.list.apply_restored(kept);
         self.notify(problem.as_deref().unwrap_or("taken out of the trash"));
     }
 }

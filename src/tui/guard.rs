@@ -16,7 +16,7 @@ use crossterm::terminal::{
 use rustix::process::{Signal, kill_current_process_group};
 
 use super::output::Output;
-use crate::text::printable_lines;
+use crate::printable::printable_lines;
 
 /// State for the panic hook, which cannot reach the dashboard.
 static HELD: Mutex<Held> = Mutex::new(Held { output: None, owner: None, keeps: false, reports: Vec::new() });

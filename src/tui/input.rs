@@ -14,7 +14,7 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::{Handle, Signals};
 
-use crate::catalog::Edit;
+use crate::runs_list::Edit;
 use crate::views::Key;
 
 /// The most queued inputs; the terminal itself queues more.

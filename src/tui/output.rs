@@ -26,7 +26,7 @@ const MORE_PATIENCE: Duration = Duration::from_millis(250);
 #[derive(Clone)]
 pub(super) struct Output {
     shared: Arc<Shared>,
-    bell: Receiver<()>,
+    wakeups: Receiver<()>,
 }
 
 struct Shared {
@@ -50,11 +50,11 @@ impl Output {
     pub(super) fn open() -> io::Result<Output> {
         let shared = Shared { terminal: open()?, state: Mutex::default(), changed: Condvar::new() };
         let shared = Arc::new(shared);
-        let (ringer, bell) = bounded(1);
+        let (waker, wakeups) = bounded(1);
         let writes = Arc::clone(&shared);
-        let body = move || writes.write(&ringer);
+        let body = move || writes.write(&waker);
         thread::Builder::new().name("terminal output".to_owned()).spawn(body)?;
-        Ok(Output { shared, bell })
+        Ok(Output { shared, wakeups })
     }
 
     /// Queues bytes; doesn't block.
@@ -63,7 +63,7 @@ impl Output {
             let mut state = self.shared.lock();
             state.pending.extend(bytes);
             // Clears an earlier signal.
-            let _ = self.bell.try_recv();
+            let _ = self.wakeups.try_recv();
         }
         self.shared.changed.notify_all();
     }
@@ -78,8 +78,8 @@ impl Output {
     }
 
     /// Becomes ready when everything was written.
-    pub(super) fn bell(&self) -> &Receiver<()> {
-        &self.bell
+    pub(super) fn wakeups(&self) -> &Receiver<()> {
+        &self.wakeups
     }
 
     /// Waits until everything was written, at most for [`PATIENCE`].
@@ -116,7 +116,7 @@ impl Shared {
     }
 
     /// The body of the thread: writes what is pending until nothing more comes.
-    fn write(&self, bell: &Sender<()>) {
+    fn write(&self, wakeups: &Sender<()>) {
         let mut state = self.lock();
         loop {
             if state.pending.is_empty() {
@@ -145,7 +145,7 @@ impl Shared {
             if state.pending.is_empty() {
                 self.changed.notify_all();
                 // If it is full, a signal is pending already.
-                let _ = bell.try_send(());
+                let _ = wakeups.try_send(());
             }
         }
     }

@@ -90,7 +90,7 @@ impl Screen for TerminalScreen {
     }
 
     fn watch<'a>(&'a self, select: &mut Select<'a>) {
-        select.recv(self.output.bell());
+        select.recv(self.output.wakeups());
     }
 
     fn paint(&mut self, render: &mut dyn FnMut(Rect, &mut Buffer)) -> io::Result<usize> {

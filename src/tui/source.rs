@@ -155,7 +155,7 @@ impl Source for Followed {
     }
 
     fn drain(&mut self, app: &mut App) -> bool {
-        let _ = self.changes.bell().try_recv();
+        let _ = self.changes.wakeups().try_recv();
         // Checked first, so that everything it wrote before is read afterwards.
         let gone = !self.presence.lives(Instant::now());
         let news = self.read_on(app);
@@ -169,7 +169,7 @@ impl Source for Followed {
     }
 
     fn watch<'a>(&'a self, select: &mut Select<'a>) {
-        select.recv(self.changes.bell());
+        select.recv(self.changes.wakeups());
     }
 
     fn is_ended(&self) -> bool {

@@ -1,5 +1,5 @@
 //! The runs browser: a table of all runs, details of the one under the cursor beside it, and popups. It only reads the
-//! catalog; keys and clicks it translates to actions.
+//! list; keys and clicks it translates to actions.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -7,9 +7,9 @@ use ratatui::text::{Line as TextLine, Span};
 
 use super::help;
 use super::typed_line::typed_line;
-use crate::catalog::filter::KEYS;
-use crate::catalog::{Action, Catalog, Line, Pane, Prompt};
-use crate::text::printable;
+use crate::printable::printable;
+use crate::runs_list::filter::KEYS;
+use crate::runs_list::{Action, Line, Pane, Prompt, RunsList};
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, Popup, clip, put, put_centered, put_right};
 
@@ -36,7 +36,7 @@ const DETAILS_HEIGHT: u16 = 13;
 /// The most runs named in a question.
 const MOST_NAMED: usize = 8;
 
-/// What the screen shows besides the catalog.
+/// What the screen shows besides the list.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Status<'a> {
     /// A notice of what just happened or went wrong.
@@ -44,7 +44,7 @@ pub struct Status<'a> {
 }
 
 #[derive(Clone, Copy)]
-struct Parts {
+struct Areas {
     title: Rect,
     filter: Rect,
     table: Rect,
@@ -52,14 +52,14 @@ struct Parts {
     status: Rect,
 }
 
-fn parts(catalog: &Catalog, area: Rect) -> Option<Parts> {
+fn areas(list: &RunsList, area: Rect) -> Option<Areas> {
     if area.width < LEAST_WIDTH || area.height < LEAST_HEIGHT {
         return None;
     }
     let row = |y| Rect { y, height: 1, ..area };
     let body = Rect { y: area.y + 2, height: area.height - 3, ..area };
     let is_roomy = area.width >= ROOM_BESIDE || area.height >= ROOM_BELOW;
-    let (table, pane) = match catalog.pane() {
+    let (table, pane) = match list.pane() {
         Pane::None => (body, None),
         Pane::Roomy if !is_roomy => (body, None),
         _ if area.width >= ROOM_BESIDE => {
@@ -76,87 +76,84 @@ fn parts(catalog: &Catalog, area: Rect) -> Option<Parts> {
             (table, Some(Rect { y: table.bottom(), height, ..body }))
         }
     };
-    Some(Parts { title: row(area.y), filter: row(area.y + 1), table, pane, status: row(area.bottom() - 1) })
+    Some(Areas { title: row(area.y), filter: row(area.y + 1), table, pane, status: row(area.bottom() - 1) })
 }
 
 /// Draws the whole screen.
-pub fn draw(catalog: &Catalog, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+pub fn draw(list: &RunsList, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let area = area.intersection(buffer.area);
-    let Some(parts) = parts(catalog, area) else {
+    let Some(areas) = areas(list, area) else {
         return put_centered(buffer, area, area.height / 2, "too small", theme.heading());
     };
-    draw_title(catalog, parts.title, buffer, theme);
-    draw_filter(catalog, parts.filter, buffer, theme);
-    table::draw(catalog, parts.table, buffer, theme);
-    if let Some(pane) = parts.pane {
-        match catalog.pane() {
-            Pane::Differences => differences::draw(catalog, pane, buffer, theme),
-            Pane::Bands => bands::draw(catalog, pane, buffer, theme),
-            Pane::Roomy | Pane::Details | Pane::None => details::draw(catalog, pane, buffer, theme),
+    draw_title(list, areas.title, buffer, theme);
+    draw_filter(list, areas.filter, buffer, theme);
+    table::draw(list, areas.table, buffer, theme);
+    if let Some(pane) = areas.pane {
+        match list.pane() {
+            Pane::Differences => differences::draw(list, pane, buffer, theme),
+            Pane::Bands => bands::draw(list, pane, buffer, theme),
+            Pane::Roomy | Pane::Details | Pane::None => details::draw(list, pane, buffer, theme),
         }
     }
-    draw_status(catalog, status, parts.status, buffer, theme);
-    if catalog.help() {
+    draw_status(list, status, areas.status, buffer, theme);
+    if list.help() {
         let body = Rect { y: area.y + 1, height: area.height - 2, ..area };
-        help::draw(BINDINGS, filter_help(theme), catalog.scroll(), body, buffer, theme);
+        help::draw(BINDINGS, filter_help(theme), list.scroll(), body, buffer, theme);
     }
-    if let Some(prompt) = catalog.prompt() {
+    if let Some(prompt) = list.prompt() {
         draw_prompt(prompt, area, buffer, theme);
     }
 }
 
 /// The actions of a click: on a row, its expander, or a column's heading.
-pub fn click(catalog: &Catalog, area: Rect, position: Position) -> Vec<Command> {
-    let Some(parts) = parts(catalog, area) else { return Vec::new() };
-    if catalog.help() || catalog.prompt().is_some() {
+pub fn click(list: &RunsList, area: Rect, position: Position) -> Vec<Command> {
+    let Some(areas) = areas(list, area) else { return Vec::new() };
+    if list.help() || list.prompt().is_some() {
         return Vec::new();
     }
-    if parts.filter.contains(position) {
+    if areas.filter.contains(position) {
         return vec![Command::Act(Action::OpenFilter)];
     }
-    let actions = if parts.table.contains(position) {
-        table::click(catalog, parts.table, position)
-    } else {
-        Vec::new()
-    };
+    let actions =
+        if areas.table.contains(position) { table::click(list, areas.table, position) } else { Vec::new() };
     actions.into_iter().map(Command::Act).collect()
 }
 
 /// The number of visible rows of the table.
-pub fn page(catalog: &Catalog, area: Rect) -> usize {
-    parts(catalog, area).map_or(1, |parts| table::page(parts.table))
+pub fn page(list: &RunsList, area: Rect) -> usize {
+    areas(list, area).map_or(1, |areas| table::page(areas.table))
 }
 
 /// The action that shows the details, or hides them if they are shown.
-pub fn toggle_details(catalog: &Catalog, area: Rect) -> Action {
-    let shown = parts(catalog, area).is_some_and(|parts| parts.pane.is_some());
-    let are_details = matches!(catalog.pane(), Pane::Roomy | Pane::Details);
+pub fn toggle_details(list: &RunsList, area: Rect) -> Action {
+    let shown = areas(list, area).is_some_and(|areas| areas.pane.is_some());
+    let are_details = matches!(list.pane(), Pane::Roomy | Pane::Details);
     Action::SetPane(if shown && are_details { Pane::None } else { Pane::Details })
 }
 
-fn draw_title(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+fn draw_title(list: &RunsList, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let end = put(buffer, area, area.x, area.y, " Runs ", theme.selected_tab());
-    let all = catalog.runs().len();
-    let count = match catalog.shown() {
+    let all = list.runs().len();
+    let count = match list.shown() {
         shown if shown == all => format!("  {}", widgets::grouped(all as u64)),
         shown => format!("  {} of {}", widgets::grouped(shown as u64), widgets::grouped(all as u64)),
     };
     let mut spans = vec![Span::styled(count, theme.heading())];
-    let marked = catalog.marked().len();
+    let marked = list.marked().len();
     if marked > 0 {
         spans.push(Span::styled(format!("  {marked} marked"), theme.accent()));
     }
-    if catalog.is_grouped() {
+    if list.is_grouped() {
         spans.push(Span::styled("  grouped over seeds", theme.text()));
     }
-    match catalog.complete() {
+    match list.complete() {
         None => spans.push(Span::styled("  reading", theme.warning())),
         Some(Err(problem)) => spans.push(Span::styled(format!("  {}", printable(problem)), theme.error())),
         Some(Ok(())) => {}
     }
     let left = Rect { x: end, width: area.right() - end, ..area };
     let end = widgets::put_line(buffer, left, 0, &TextLine::from(spans));
-    let sort = catalog.sort();
+    let sort = list.sort();
     let arrow = theme.glyph(if sort.descending { Glyph::ArrowDown } else { Glyph::ArrowUp });
     let text = format!("by {} {arrow}", sort.key.name());
     if usize::from(area.right().saturating_sub(end)) > widgets::width(&text) {
@@ -164,21 +161,21 @@ fn draw_title(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme)
     }
 }
 
-fn draw_filter(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+fn draw_filter(list: &RunsList, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let mut spans = vec![Span::styled(" / ", theme.accent())];
-    match catalog.prompt() {
+    match list.prompt() {
         Some(Prompt::Filter { line, error, .. }) => {
             spans.extend(typed_line(line, usize::from(area.width).saturating_sub(5), theme));
             if error.is_some() {
                 spans[0] = Span::styled(format!(" {} ", theme.glyph(Glyph::Error)), theme.error());
             }
         }
-        _ if catalog.filter().is_everything() => {
+        _ if list.filter().is_everything() => {
             let example = "type / to filter: depth>20 shortcut=identity loss<0.5 not tag=draft";
             spans.push(Span::styled(clip(example, usize::from(area.width) - 3, theme), theme.axis()));
         }
         _ => {
-            let text = clip(&printable(&catalog.filter().to_string()), usize::from(area.width) - 3, theme);
+            let text = clip(&printable(&list.filter().to_string()), usize::from(area.width) - 3, theme);
             spans.push(Span::styled(text, theme.text()));
         }
     }
@@ -186,8 +183,8 @@ fn draw_filter(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme
 }
 
 /// A notice, an error in the filter, or the most important keys.
-fn draw_status(catalog: &Catalog, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    if let Some(Prompt::Filter { error, .. }) = catalog.prompt() {
+fn draw_status(list: &RunsList, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    if let Some(Prompt::Filter { error, .. }) = list.prompt() {
         let (text, style) = match error {
             Some(error) => (printable(&error.to_string()), theme.error()),
             None => ("Enter keeps the filter, Esc goes back to the one before".to_owned(), theme.muted()),
@@ -201,7 +198,7 @@ fn draw_status(catalog: &Catalog, status: &Status<'_>, area: Rect, buffer: &mut 
         return;
     }
     let mut x = area.x + 1;
-    for binding in keys::hints(catalog) {
+    for binding in keys::hints(list) {
         let label = help::label(binding, theme);
         let needed = widgets::width(&label) + 1 + widgets::width(binding.hint);
         if usize::from(area.right().saturating_sub(x)) < needed {
@@ -276,7 +273,7 @@ fn filter_help(theme: &Theme) -> Vec<TextLine<'static>> {
         muted("  key=value  !=  <  <=  >  >=  ~ (contains)   and  or  not  ( )  \"quoted\"".to_owned()),
         muted("  what is asked of lanes must hold for one lane".to_owned()),
     ];
-    let entry = |key: &crate::catalog::filter::KeyEntry| {
+    let entry = |key: &crate::runs_list::filter::KeyEntry| {
         let of = if key.of_lane { "lane" } else { "run" };
         TextLine::from(vec![
             Span::styled(format!("  {} ", widgets::pad_right(key.name, 13)), theme.accent()),

@@ -5,7 +5,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use super::{Key, View, frame, lanes};
+use super::{Key, View, chrome, lanes};
 use crate::app::health::{Finding, RULES};
 use crate::app::{Action, App, Chosen, ViewKind};
 use crate::theme::Theme;
@@ -60,22 +60,22 @@ impl View for Findings {
         if area.is_empty() {
             return;
         }
-        let parts = parts(app, area);
+        let areas = areas(app, area);
         let findings = app.findings();
         if findings.is_empty() {
-            draw_nothing_found(app, parts.list, buffer, theme);
+            draw_nothing_found(app, areas.list, buffer, theme);
         } else {
-            List::of(app, &findings, parts.list.width, theme).table().render(parts.list, buffer, theme);
+            List::of(app, &findings, areas.list.width, theme).table().render(areas.list, buffer, theme);
         }
         if let Some(selected) = app.selected_finding().and_then(|at| findings.get(at)) {
-            draw_detail(app, selected, parts.detail, buffer, theme);
+            draw_detail(app, selected, areas.detail, buffer, theme);
         }
-        rules::render(app, parts.rules, buffer, theme);
-        fairness::render(app, parts.fairness, buffer, theme);
+        rules::render(app, areas.rules, buffer, theme);
+        fairness::render(app, areas.fairness, buffer, theme);
     }
 
     fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
-        let place = parts(app, area).list;
+        let place = areas(app, area).list;
         if !place.contains(position) {
             return Vec::new();
         }
@@ -86,7 +86,7 @@ impl View for Findings {
 }
 
 /// The layout.
-struct Parts {
+struct Areas {
     list: Rect,
     detail: Rect,
     /// The remaining area for the rules; may be empty.
@@ -94,7 +94,7 @@ struct Parts {
     fairness: Rect,
 }
 
-fn parts(app: &App, area: Rect) -> Parts {
+fn areas(app: &App, area: Rect) -> Areas {
     let rows = |list: u16, detail: u16| {
         let list = Rect { height: list.min(area.height), ..area };
         let below = Rect { y: list.bottom(), height: area.height - list.height, ..area };
@@ -111,14 +111,14 @@ fn parts(app: &App, area: Rect) -> Parts {
         let width = rules::width(app).clamp(most.min(area.width / 2), most);
         let x = rest.x + width + 2;
         let fairness = Rect { x, width: rest.right() - x, ..rest };
-        return Parts { list, detail, rules: Rect { width, ..rest }, fairness };
+        return Areas { list, detail, rules: Rect { width, ..rest }, fairness };
     }
     let fairness = fairness::height(app, area.height);
     let above = area.height - fairness;
     let detail = (above / 2).min(7);
     let (list, detail, fairness) = rows(above - detail, detail);
     let rules = Rect { height: 0, ..area };
-    Parts { list, detail, rules, fairness }
+    Areas { list, detail, rules, fairness }
 }
 
 /// Without findings, say so, and what was checked.
@@ -190,7 +190,7 @@ impl List {
 }
 
 fn row(app: &App, finding: &Finding, theme: &Theme) -> Vec<(String, Style)> {
-    let (mark, style) = frame::severity(finding.severity, theme);
+    let (mark, style) = chrome::severity(finding.severity, theme);
     // Findings after the cursor are faded, closed ones plain.
     let ahead = finding.step > app.step();
     let plain = if ahead { theme.muted() } else { theme.text() };
@@ -213,7 +213,7 @@ fn draw_detail(app: &App, finding: &Finding, area: Rect, buffer: &mut Buffer, th
     if area.height < 2 {
         return;
     }
-    let (mark, style) = frame::severity(finding.severity, theme);
+    let (mark, style) = chrome::severity(finding.severity, theme);
     let mut spans = vec![Span::styled(format!("{mark} {} ", finding.rule.replace('_', " ")), style)];
     if let Some(lane) = app.lane(finding.lane) {
         spans.push(Span::styled("in ", theme.muted()));
@@ -275,7 +275,7 @@ mod tests {
     fn a_click_on_any_line_of_a_finding_selects_it() {
         let app = eight();
         let area = Rect::new(0, 0, 80, 24);
-        let place = parts(&app, area).list;
+        let place = areas(&app, area).list;
         let list = List::of(&app, &app.findings(), place.width, &Theme::default());
         assert!(list.rows.len() > app.findings().len(), "some take more than a line");
         for y in place.y + 1..place.bottom() {

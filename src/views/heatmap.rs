@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::{Key, View, curves, lanes};
 use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
-use crate::text::printable;
+use crate::printable::printable;
 use crate::theme::Theme;
 use crate::units::{LayerIdx, Step};
 use crate::widgets::{self, ColorScale, Legend, Matrix};

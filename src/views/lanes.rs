@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::app::{App, Lane, LaneState};
-use crate::text::printable;
+use crate::printable::printable;
 use crate::theme::{Glyph, Theme};
 use crate::widgets;
 

@@ -7,8 +7,8 @@ use ratatui::text::Span;
 
 use super::{Key, View, curves, lanes};
 use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
+use crate::printable::printable;
 use crate::structure::Dimensions;
-use crate::text::printable;
 use crate::theme::Theme;
 use crate::widgets;
 

@@ -7,9 +7,9 @@ use ratatui::text::{Line, Span};
 use super::typed_line::typed_line;
 use super::{curves, lanes};
 use crate::app::{App, Lane};
-use crate::catalog;
 use crate::order::{Note, Order, RateChange};
-use crate::text::printable;
+use crate::printable::printable;
+use crate::runs_list;
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
 use crate::widgets::{self, Popup, clip};
@@ -32,7 +32,7 @@ pub struct Typing {
     /// The kind of order.
     pub what: Typed,
     /// The line.
-    pub line: catalog::Line,
+    pub line: runs_list::Line,
     /// The lane; none for every lane.
     pub lane: Option<String>,
     /// An error in the line.
@@ -51,7 +51,7 @@ pub enum Typed {
 impl Typing {
     /// An empty line.
     pub fn new(what: Typed) -> Typing {
-        Typing { what, line: catalog::Line::default(), lane: None, problem: None }
+        Typing { what, line: runs_list::Line::default(), lane: None, problem: None }
     }
 
     /// The order in the line.
@@ -213,7 +213,7 @@ mod tests {
     fn dialogs_fit_the_least_terminal_and_show_the_end_of_a_long_line() {
         let app = specimen::plain_beside_residual();
         let mut typing = Typing::new(Typed::Note);
-        typing.line = catalog::Line::new(&format!("{}end", "word ".repeat(70)));
+        typing.line = runs_list::Line::new(&format!("{}end", "word ".repeat(70)));
         let dialogs = [OrderDialog::Typing(typing), OrderDialog::StopLane("x".repeat(300))];
         for (size, dialog) in
             [(36, 10), (80, 24)].into_iter().flat_map(|size| dialogs.iter().map(move |d| (size, d)))
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn a_typed_line_becomes_an_order_or_a_reason() {
         let typed = |what, text: &str| {
-            let line = catalog::Line::new(text);
+            let line = runs_list::Line::new(text);
             Typing { line, ..Typing::new(what) }.order()
         };
         assert_eq!(typed(Typed::LearningRate, "x2"), Ok(Order::LearningRate("x2".parse().unwrap())));

@@ -11,9 +11,9 @@ use super::{Key, View, curves, lanes};
 use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
 use crate::history::Row;
 use crate::metric::{Metric, Scale};
+use crate::printable::printable;
 use crate::statistics::slope;
 use crate::structure::{CONVOLUTION, PROJECTION};
-use crate::text::printable;
 use crate::theme::{Glyph, Theme};
 use crate::units::LayerIdx;
 use crate::widgets::{self, Axis, Bucket, Extent, LineChart, Series, SeriesKind};
@@ -48,7 +48,7 @@ impl View for Profile {
     }
 
     fn lanes_in<'a>(&self, app: &'a App, area: Rect) -> Vec<&'a Lane> {
-        let lines = parts(area, app.visible_lanes().count()).summary.height;
+        let lines = areas(area, app.visible_lanes().count()).summary.height;
         lanes::in_sight(app, lines.into())
     }
 
@@ -58,30 +58,30 @@ impl View for Profile {
 
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         let curves = curves(app);
-        let parts = parts(area, app.visible_lanes().count());
+        let areas = areas(area, app.visible_lanes().count());
         let series = series(&curves, has_straight_fits(app), theme);
-        chart(app, &series).render(parts.chart, buffer, theme);
-        if let Some(between) = parts.between {
+        chart(app, &series).render(areas.chart, buffer, theme);
+        if let Some(between) = areas.between {
             draw_between(app, &curves, between, buffer, theme);
         }
         let in_sight = self.lanes_in(app, area);
         let has_line = |curve: &Curve<'_>| in_sight.iter().any(|lane| lane.idx() == curve.lane.idx());
         let lined: Vec<&Curve<'_>> = curves.iter().filter(|curve| has_line(curve)).collect();
-        draw_summary(app, &lined, parts.summary, buffer, theme);
+        draw_summary(app, &lined, areas.summary, buffer, theme);
     }
 
     fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
         let curves = curves(app);
-        let parts = parts(area, app.visible_lanes().count());
+        let areas = areas(area, app.visible_lanes().count());
         let series = series(&curves, has_straight_fits(app), &Theme::default());
-        let depth = chart(app, &series).x_at(parts.chart, position.x);
+        let depth = chart(app, &series).x_at(areas.chart, position.x);
         let depth = depth.filter(|_| app.statistic().is_of_layers());
         let key = |depth: f64| LayerKey { depth: depth.round().max(1.0) as usize, projection: false };
         depth.map(|depth| Action::SelectLayer(key(depth))).into_iter().collect()
     }
 }
 
-struct Parts {
+struct Areas {
     chart: Rect,
     /// The area for the comparison of two lanes.
     between: Option<Rect>,
@@ -89,12 +89,12 @@ struct Parts {
 }
 
 /// The chart, the comparison of two lanes if there is room, and a line per lane.
-fn parts(area: Rect, lanes: usize) -> Parts {
+fn areas(area: Rect, lanes: usize) -> Areas {
     let lines = (lanes as u16 + 1).min(area.height / 4).max(u16::from(area.height > 4));
     let above = area.height - lines.min(area.height);
     let between = if lanes >= 2 && above >= 18 { above / 4 } else { 0 };
     let chart = Rect { height: above - between, ..area };
-    Parts {
+    Areas {
         chart,
         between: (between > 0).then_some(Rect { y: chart.bottom(), height: between, ..area }),
         summary: Rect { y: area.y + above, height: lines.min(area.height), ..area },

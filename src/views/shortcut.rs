@@ -8,8 +8,8 @@ use ratatui::text::{Line, Span};
 use super::{Key, View, curves, lanes};
 use crate::app::{Action, App, Chosen, Lane, ViewKind, Wanted};
 use crate::metric::{Metric, known};
+use crate::printable::printable;
 use crate::structure::Structure;
-use crate::text::printable;
 use crate::theme::Theme;
 use crate::units::BlockIdx;
 use crate::widgets::{self, Bucket, LineChart, Series, SeriesKind};
@@ -61,16 +61,16 @@ impl View for Shortcut {
 
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         let lanes: Vec<&Lane> = app.visible_lanes().filter(|lane| has_shortcuts(lane)).collect();
-        let parts = parts(area, app);
+        let areas = areas(area, app);
         if lanes.is_empty() {
             draw_absence(app, area, buffer, theme);
             return;
         }
-        for (statistic, [by_block, over_time]) in statistics(app).into_iter().zip(parts.charts) {
+        for (statistic, [by_block, over_time]) in statistics(app).into_iter().zip(areas.charts) {
             draw_by_block(app, &lanes, statistic, by_block, buffer, theme);
             draw_over_time(app, &lanes, statistic, over_time, buffer, theme);
         }
-        draw_notes(app, parts.notes, buffer, theme);
+        draw_notes(app, areas.notes, buffer, theme);
     }
 
     fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
@@ -84,7 +84,7 @@ impl View for Shortcut {
             cursor: None,
             reference: None,
         };
-        for [by_block, over_time] in parts(area, app).charts {
+        for [by_block, over_time] in areas(area, app).charts {
             if by_block.contains(position) {
                 let lane = app.visible_lanes().find(|lane| has_shortcuts(lane));
                 let x = chart(block_range(app), "block").x_at(by_block, position.x);
@@ -101,14 +101,14 @@ impl View for Shortcut {
     }
 }
 
-struct Parts {
+struct Areas {
     /// For each statistic: by block, over time.
     charts: [[Rect; 2]; 2],
     notes: Rect,
 }
 
 /// Two by two if there is room, with little height only the chosen statistic; the notes below.
-fn parts(area: Rect, app: &App) -> Parts {
+fn areas(area: Rect, app: &App) -> Areas {
     let plain = u16::from(app.visible_lanes().any(is_plain));
     let lines = (plain + 2).min(area.height / 5);
     let charts = Rect { height: area.height - lines, ..area };
@@ -120,7 +120,7 @@ fn parts(area: Rect, app: &App) -> Parts {
     };
     let first = Rect { height: upper, ..charts };
     let second = Rect { y: charts.y + upper, height: charts.height - upper, ..charts };
-    Parts { charts: [split(first), split(second)], notes: Rect { y: charts.bottom(), height: lines, ..area } }
+    Areas { charts: [split(first), split(second)], notes: Rect { y: charts.bottom(), height: lines, ..area } }
 }
 
 fn has_shortcuts(lane: &Lane) -> bool {

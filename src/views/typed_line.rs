@@ -2,8 +2,8 @@
 
 use ratatui::text::Span;
 
-use crate::catalog::Line;
-use crate::text::printable;
+use crate::printable::printable;
+use crate::runs_list::Line;
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, clip};
 

@@ -165,7 +165,7 @@ pub fn block_title(buffer: &mut Buffer, area: Rect, title: &str, style: Style, t
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text;
+    use crate::printable;
     use proptest::prelude::*;
 
     #[test]
@@ -216,8 +216,8 @@ mod tests {
 
     /// Words and numbers as titles have them.
     fn any_text() -> impl Strategy<Value = String> {
-        let number = any::<f32>().prop_map(|value| text::short(value.into()));
-        let count = any::<u32>().prop_map(|count| text::grouped(count.into()));
+        let number = any::<f32>().prop_map(|value| printable::short(value.into()));
+        let count = any::<u32>().prop_map(|count| printable::grouped(count.into()));
         let word = prop::sample::select(vec!["plain-56", "層", "|dw| / |w|", "layer", "%", ":"]);
         prop::collection::vec(prop_oneof![number, count, word.prop_map(str::to_owned)], 1..6)
             .prop_map(|parts| parts.join(" "))

@@ -7,7 +7,7 @@ use portable_pty::CommandBuilder;
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use skiplane::catalog::{Action, Catalog, Pane, specimen};
+use skiplane::runs_list::{Action, Pane, RunsList, specimen};
 use skiplane::session::listing::Found;
 use skiplane::theme::{Background, Characters, Colors, Theme};
 use skiplane::views::browser::{self, Status};
@@ -17,27 +17,27 @@ use crate::pseudo_terminal::Terminal;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
 
-fn draw(catalog: &Catalog, (width, height): (u16, u16), theme: &Theme) -> Buffer {
+fn draw(list: &RunsList, (width, height): (u16, u16), theme: &Theme) -> Buffer {
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
     let area = buffer.area;
-    browser::draw(catalog, &Status::default(), area, &mut buffer, theme);
+    browser::draw(list, &Status::default(), area, &mut buffer, theme);
     buffer
 }
 
-fn type_text(catalog: &mut Catalog, text: &str) {
-    text.chars().for_each(|c| drop(catalog.act(Action::Type(c))));
+fn type_text(list: &mut RunsList, text: &str) {
+    text.chars().for_each(|c| drop(list.act(Action::Type(c))));
 }
 
 /// The screens, each with a name.
-fn scenes() -> Vec<(&'static str, Catalog)> {
+fn scenes() -> Vec<(&'static str, RunsList)> {
     let of = |actions: &[Action]| {
-        let mut catalog = specimen::catalog();
+        let mut list = specimen::list();
         for seed in 0..3 {
             let id = format!("20261123-07{seed}000-depth");
-            catalog.apply(Found::Curves(specimen::curves(&id, seed)));
+            list.apply(Found::Curves(specimen::curves(&id, seed)));
         }
-        actions.iter().for_each(|action| drop(catalog.act(*action)));
-        catalog
+        actions.iter().for_each(|action| drop(list.act(*action)));
+        list
     };
     let table = of(&[Action::SelectRow(7), Action::Expand, Action::ToggleMark]);
     let mut filter = of(&[Action::OpenFilter]);
@@ -49,13 +49,13 @@ fn scenes() -> Vec<(&'static str, Catalog)> {
     differences.push(Action::SetPane(Pane::Differences));
     let bands = of(&[Action::SelectRow(8), Action::SetPane(Pane::Bands)]);
     let of_repeats = |actions: &[Action]| {
-        let mut catalog = specimen::catalog_with_repeats();
+        let mut list = specimen::list_with_repeats();
         for (seed, minute) in [(0, 30), (1, 10), (2, 20)] {
-            catalog.apply(Found::Curves(specimen::curves(&format!("20261123-07{minute}00-depth"), seed)));
+            list.apply(Found::Curves(specimen::curves(&format!("20261123-07{minute}00-depth"), seed)));
         }
-        catalog.apply(Found::Curves(specimen::diverging_curves("20261123-074000-depth")));
-        actions.iter().for_each(|action| drop(catalog.act(*action)));
-        catalog
+        list.apply(Found::Curves(specimen::diverging_curves("20261123-074000-depth")));
+        actions.iter().for_each(|action| drop(list.act(*action)));
+        list
     };
     let repeats = of_repeats(&[Action::ToggleGroups, Action::SelectRow(7), Action::Expand]);
     let mut off_the_scale = vec![Action::SelectRow(6)];
@@ -90,9 +90,9 @@ fn golden_frames_of_the_browser() {
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
         settings.bind(|| {
-            for (name, catalog) in scenes() {
+            for (name, list) in scenes() {
                 for size in SIZES {
-                    let frame = dump(&draw(&catalog, size, &theme));
+                    let frame = dump(&draw(&list, size, &theme));
                     insta::assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), frame);
                 }
             }
@@ -102,13 +102,13 @@ fn golden_frames_of_the_browser() {
 
 #[test]
 fn the_help_names_every_key_of_the_table() {
-    let mut catalog = specimen::catalog();
-    catalog.act(Action::ToggleHelp);
-    let text = characters(&draw(&catalog, (120, 90), &Theme::default()));
+    let mut list = specimen::list();
+    list.act(Action::ToggleHelp);
+    let text = characters(&draw(&list, (120, 90), &Theme::default()));
     for binding in browser::BINDINGS {
         assert!(text.contains(binding.what) && text.contains(binding.label), "{}", binding.what);
     }
-    for key in skiplane::catalog::filter::KEYS {
+    for key in skiplane::runs_list::filter::KEYS {
         assert!(text.contains(key.name) && text.contains(key.what), "{}", key.name);
     }
 }
@@ -123,11 +123,11 @@ proptest! {
     ) {
         let characters = if ascii { Characters::Ascii } else { Characters::Unicode };
         let theme = Theme::new(Colors::True, Background::Dark, characters);
-        let (_, mut catalog) = scenes().swap_remove(scene);
-        catalog.act(Action::SelectRow(cursor));
+        let (_, mut list) = scenes().swap_remove(scene);
+        list.act(Action::SelectRow(cursor));
         let area = Rect::new(1, 1, width, height);
         let mut buffer = Buffer::empty(Rect::new(0, 0, width + 2, height + 2));
-        browser::draw(&catalog, &Status { notice: Some("a notice\x1b") }, area, &mut buffer, &theme);
+        browser::draw(&list, &Status { notice: Some("a notice\x1b") }, area, &mut buffer, &theme);
         for (at, cell) in buffer.content().iter().enumerate() {
             let inside = area.contains(Position::from(buffer.pos_of(at)));
             prop_assert!(inside || *cell == ratatui::buffer::Cell::EMPTY, "drawn outside");
@@ -136,9 +136,9 @@ proptest! {
             let of_files = cell.symbol().contains(['層', '\u{fffd}']);
             prop_assert!(!ascii || of_files || cell.symbol().is_ascii(), "{}", cell.symbol());
         }
-        for command in browser::click(&catalog, area, Position::new(x, y)) {
+        for command in browser::click(&list, area, Position::new(x, y)) {
             if let browser::Command::Act(action) = command {
-                catalog.act(action);
+                list.act(action);
             }
         }
     }

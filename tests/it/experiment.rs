@@ -10,9 +10,9 @@ use proptest::prelude::*;
 use skiplane::experiment::*;
 use skiplane::{datasets, model};
 
-fn catalogue() -> Catalogue {
+fn available() -> Available {
     let dataset = |name, from_folder| DatasetEntry { name, summary: "", from_folder };
-    Catalogue {
+    Available {
         datasets: vec![dataset("glyphs", false), dataset("cifar10", true), dataset("idx", true)],
         architectures: vec![
             ArchitectureEntry {
@@ -61,7 +61,7 @@ shortcut = "identity"
 "#;
 
 fn parsed(text: &str) -> Result<Experiment, String> {
-    parse(text, "x.toml", &catalogue(), &[]).map_err(|error| error.to_string())
+    parse(text, "x.toml", &available(), &[]).map_err(|error| error.to_string())
 }
 
 /// The message after replacing one part of the good file.
@@ -79,7 +79,7 @@ fn overridden(overrides: &[&str]) -> Result<Experiment, String> {
         .map(|given| given.split_once('=').unwrap())
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
-    parse(GOOD, "x.toml", &catalogue(), &overrides).map_err(|error| error.to_string())
+    parse(GOOD, "x.toml", &available(), &overrides).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn a_file_without_lanes_or_with_one_in_single_brackets_is_refused() {
 #[test]
 fn all_problems_are_told_together_in_the_order_of_the_file() {
     let text = GOOD.replace("batch = 32", "batch = 0").replace("width = 8", "width = 9");
-    let error = parse(&text, "x.toml", &catalogue(), &[]).unwrap_err();
+    let error = parse(&text, "x.toml", &available(), &[]).unwrap_err();
     assert_eq!(error.problems().len(), 3);
     assert!(error.problems()[0].starts_with("x.toml:7:"));
     assert!(error.problems()[2].starts_with("x.toml:22:"));
@@ -378,7 +378,7 @@ fn fewer_steps_by_an_override_keep_the_schedule_up_to_there() {
 
 #[test]
 fn a_batch_larger_than_the_data_is_told_with_its_line() {
-    let checked = check(GOOD, "x.toml", &catalogue(), &[]).unwrap();
+    let checked = check(GOOD, "x.toml", &available(), &[]).unwrap();
     assert!(checked.places.check_images(&checked.experiment, 32).is_ok());
     let error = checked.places.check_images(&checked.experiment, 31).unwrap_err().to_string();
     assert_eq!(
@@ -398,14 +398,14 @@ fn hostile_text_reaches_no_terminal() {
 
 #[test]
 fn every_experiment_of_the_house_parses() {
-    let catalogue = Catalogue { datasets: datasets::catalogue(), architectures: model::catalogue() };
+    let available = Available { datasets: datasets::available(), architectures: model::available() };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|e| e == "toml"));
     assert!(files.len() >= 3);
     for path in files {
         let text = fs::read_to_string(&path).unwrap();
-        let parsed = parse(&text, &path.to_string_lossy(), &catalogue, &[]);
+        let parsed = parse(&text, &path.to_string_lossy(), &available, &[]);
         assert!(parsed.is_ok(), "{}", parsed.unwrap_err());
     }
 }
@@ -523,13 +523,13 @@ proptest! {
         let start = at.index(GOOD.len());
         let end = (start + length).min(GOOD.len());
         let text = format!("{}{to}{}", &GOOD[..start], &GOOD[end..]);
-        if let Err(error) = parse(&text, "x.toml", &catalogue(), &[]) {
+        if let Err(error) = parse(&text, "x.toml", &available(), &[]) {
             prop_assert!(error.to_string().starts_with("x.toml"), "{}", error);
         }
     }
 
     #[test]
     fn no_override_panics(key in "[a-z.0-9*]{0,20}", value in "\\PC{0,20}") {
-        let _ = parse(GOOD, "x.toml", &catalogue(), &[(key, value)]);
+        let _ = parse(GOOD, "x.toml", &available(), &[(key, value)]);
     }
 }

@@ -8,27 +8,27 @@ use std::path::{Path, PathBuf};
 /// Every room and the rooms it may import from, floor by floor. A room may always import from itself.
 const IMPORTS: &[(&str, &[&str])] = &[
     // 0: words
-    ("text", &[]),
+    ("printable", &[]),
     ("disk", &[]),
     ("units", &[]),
-    ("metric", &["text"]),
+    ("metric", &["printable"]),
     ("topology", &["units"]),
     ("structure", &["topology", "units"]),
-    ("experiment", &["text", "units"]),
-    ("order", &["text", "units"]),
+    ("experiment", &["printable", "units"]),
+    ("order", &["printable", "units"]),
     ("event", &["experiment", "metric", "order", "structure", "units"]),
     // 1: arithmetic
     ("random", &[]),
     ("statistics", &["event"]),
     ("history", &["event", "units"]),
     // 2: material
-    ("datasets", &["experiment", "random", "text", "units"]),
+    ("datasets", &["experiment", "random", "printable", "units"]),
     ("nn", &["event", "statistics", "units"]),
     (
         "model",
         &["datasets", "event", "experiment", "metric", "nn", "random", "statistics", "topology", "units"],
     ),
-    ("runlog", &["disk", "event", "experiment", "metric", "structure", "text", "topology", "units"]),
+    ("runlog", &["disk", "event", "experiment", "metric", "structure", "printable", "topology", "units"]),
     // 3: state, and what reads it
     (
         "app",
@@ -40,7 +40,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "order",
             "statistics",
             "structure",
-            "text",
+            "printable",
             "topology",
             "units",
         ],
@@ -58,7 +58,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "model",
             "order",
             "structure",
-            "text",
+            "printable",
             "topology",
             "units",
         ],
@@ -75,21 +75,21 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "order",
             "reading",
             "runlog",
-            "text",
+            "printable",
             "trainer",
             "units",
         ],
     ),
     // 6: the state of the list of runs
-    ("catalog", &["experiment", "history", "reading", "runlog", "session", "text", "units"]),
+    ("runs_list", &["experiment", "history", "reading", "runlog", "session", "printable", "units"]),
     // 7: pictures
     ("theme", &[]),
-    ("widgets", &["event", "text", "theme"]),
+    ("widgets", &["event", "printable", "theme"]),
     (
         "views",
         &[
             "app",
-            "catalog",
+            "runs_list",
             "event",
             "experiment",
             "history",
@@ -98,7 +98,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "runlog",
             "statistics",
             "structure",
-            "text",
+            "printable",
             "theme",
             "topology",
             "units",
@@ -106,13 +106,23 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     // 8: street
-    ("paths", &["text"]),
-    ("headless", &["app", "event", "metric", "session", "text", "units"]),
+    ("paths", &["printable"]),
+    ("headless", &["app", "event", "metric", "session", "printable", "units"]),
     (
         "tui",
         &[
-            "app", "reading", "catalog", "event", "order", "runlog", "session", "text", "theme", "units",
-            "views", "widgets",
+            "app",
+            "reading",
+            "runs_list",
+            "event",
+            "order",
+            "runlog",
+            "session",
+            "printable",
+            "theme",
+            "units",
+            "views",
+            "widgets",
         ],
     ),
     (
@@ -120,7 +130,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "app",
             "reading",
-            "catalog",
+            "runs_list",
             "datasets",
             "event",
             "experiment",
@@ -133,7 +143,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "paths",
             "runlog",
             "session",
-            "text",
+            "printable",
             "theme",
             "topology",
             "trainer",
@@ -287,9 +297,9 @@ fn the_table_itself_goes_down() {
 
 #[test]
 fn imports_are_found_in_every_spelling() {
-    let code = "use crate::{event::{Columns, Split}, units::Step};\nuse crate::app::App;\nlet x = crate::text::printable(y);";
+    let code = "use crate::{event::{Columns, Split}, units::Step};\nuse crate::app::App;\nlet x = crate::printable::printable(y);";
     let found = names_after(code, "crate::");
-    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["app", "event", "text", "units"]);
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["app", "event", "printable", "units"]);
     assert!(names_after("use mycrate::thing;", "crate::").is_empty());
 }
 

@@ -71,7 +71,7 @@ fn drain(live: &mut Live, seen: &mut Seen) {
 /// Drains until nothing more comes, or until `enough`.
 fn drain_until(live: &mut Live, seen: &mut Seen, enough: impl Fn(&Seen) -> bool) {
     while !live.is_finished() && !enough(seen) {
-        let _ = live.bell().recv_timeout(Duration::from_secs(10));
+        let _ = live.wakeups().recv_timeout(Duration::from_secs(10));
         drain(live, seen);
     }
 }

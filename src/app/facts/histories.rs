@@ -15,12 +15,12 @@ pub(super) struct Histories(Vec<OfMetric>);
 #[derive(Debug)]
 struct OfMetric {
     metric: Metric,
-    parts: Vec<Part>,
+    slots: Vec<Slot>,
 }
 
 /// A history, or its place.
 #[derive(Debug)]
-enum Part {
+enum Slot {
     /// It is here; `saved` where it can be had again.
     Here { history: History, saved: bool },
     /// It is kept elsewhere.
@@ -33,10 +33,10 @@ pub struct HistoryKey {
     /// The metric.
     pub metric: Metric,
     /// 0 for numbers; the histogram's place for histograms.
-    pub part: usize,
+    pub slot: usize,
 }
 
-/// An empty history of a part of a metric that has so many numbers or histograms a step.
+/// An empty history of a slot of a metric that has so many numbers or histograms a step.
 fn empty(metric: Metric, width: usize) -> History {
     match metric.shape() {
         Shape::Scalar => History::of_scalars(),
@@ -46,7 +46,7 @@ fn empty(metric: Metric, width: usize) -> History {
 }
 
 /// How many histories a metric has.
-fn parts_of(metric: Metric, width: usize) -> usize {
+fn slots_of(metric: Metric, width: usize) -> usize {
     if metric.shape() == Shape::Histograms { width } else { 1 }
 }
 
@@ -55,24 +55,24 @@ impl Histories {
     pub(super) fn declare(&mut self, declared: &Declared) {
         for metric in declared.metrics().iter().skip(self.0.len()) {
             let width = declared.width(*metric).unwrap_or(0);
-            let part = || Part::Here { history: empty(*metric, width), saved: false };
-            let parts = (0..parts_of(*metric, width)).map(|_| part()).collect();
-            self.0.push(OfMetric { metric: *metric, parts });
+            let slot = || Slot::Here { history: empty(*metric, width), saved: false };
+            let slots = (0..slots_of(*metric, width)).map(|_| slot()).collect();
+            self.0.push(OfMetric { metric: *metric, slots });
         }
     }
 
     /// All of what was declared, kept elsewhere.
     pub(super) fn saved(declared: &Declared) -> Histories {
         let of = |metric: &Metric| {
-            let parts = parts_of(*metric, declared.width(*metric).unwrap_or(0));
-            OfMetric { metric: *metric, parts: (0..parts).map(|_| Part::Saved).collect() }
+            let slots = slots_of(*metric, declared.width(*metric).unwrap_or(0));
+            OfMetric { metric: *metric, slots: (0..slots).map(|_| Slot::Saved).collect() }
         };
         Histories(declared.metrics().iter().map(of).collect())
     }
 
     /// Adds numbers of the metric that was declared at a place.
     pub(super) fn push(&mut self, place: usize, step: Step, at_ms: f64, numbers: &[f32]) {
-        if let Some(Part::Here { history, saved }) = self.0.get_mut(place).and_then(|of| of.parts.first_mut())
+        if let Some(Slot::Here { history, saved }) = self.0.get_mut(place).and_then(|of| of.slots.first_mut())
         {
             history.push(step, at_ms, numbers);
             *saved = false;
@@ -81,9 +81,9 @@ impl Histories {
 
     /// Adds histograms of the metric that was declared at a place.
     pub(super) fn push_histograms(&mut self, place: usize, step: Step, at_ms: f64, all: &[Histogram]) {
-        let parts = self.0.get_mut(place).map(|of| of.parts.iter_mut()).into_iter().flatten();
-        for (part, histogram) in parts.zip(all) {
-            if let Part::Here { history, saved } = part {
+        let slots = self.0.get_mut(place).map(|of| of.slots.iter_mut()).into_iter().flatten();
+        for (slot, histogram) in slots.zip(all) {
+            if let Slot::Here { history, saved } = slot {
                 history.push_histograms(step, at_ms, std::slice::from_ref(histogram));
                 *saved = false;
             }
@@ -92,8 +92,8 @@ impl Histories {
 
     /// Takes back everything from a step on.
     pub(super) fn rewind(&mut self, step: Step) {
-        for part in self.0.iter_mut().flat_map(|of| &mut of.parts) {
-            if let Part::Here { history, saved } = part {
+        for slot in self.0.iter_mut().flat_map(|of| &mut of.slots) {
+            if let Slot::Here { history, saved } = slot {
                 history.rewind(step);
                 *saved = false;
             }
@@ -102,57 +102,57 @@ impl Histories {
 
     /// Empties all but single numbers.
     pub(super) fn forget_layers(&mut self) {
-        for OfMetric { metric, parts } in &mut self.0 {
+        for OfMetric { metric, slots } in &mut self.0 {
             if metric.shape() != Shape::Scalar {
-                for part in parts {
-                    let width = match part {
-                        Part::Here { history, .. } => history.width(),
-                        Part::Saved => 0,
+                for slot in slots {
+                    let width = match slot {
+                        Slot::Here { history, .. } => history.width(),
+                        Slot::Saved => 0,
                     };
-                    *part = Part::Here { history: empty(*metric, width), saved: false };
+                    *slot = Slot::Here { history: empty(*metric, width), saved: false };
                 }
             }
         }
     }
 
-    fn part(&self, key: HistoryKey) -> Option<&Part> {
-        self.0.iter().find(|of| of.metric == key.metric)?.parts.get(key.part)
+    fn slot(&self, key: HistoryKey) -> Option<&Slot> {
+        self.0.iter().find(|of| of.metric == key.metric)?.slots.get(key.slot)
     }
 
     /// A history that is here.
     pub(super) fn get(&self, key: HistoryKey) -> Option<&History> {
-        match self.part(key)? {
-            Part::Here { history, .. } => Some(history),
-            Part::Saved => None,
+        match self.slot(key)? {
+            Slot::Here { history, .. } => Some(history),
+            Slot::Saved => None,
         }
     }
 
     /// Whether a history is kept elsewhere.
     pub(super) fn is_saved(&self, key: HistoryKey) -> bool {
-        matches!(self.part(key), Some(Part::Saved))
+        matches!(self.slot(key), Some(Slot::Saved))
     }
 
     /// Which histories are kept elsewhere.
     pub(super) fn all_saved(&self) -> impl Iterator<Item = HistoryKey> {
-        self.0.iter().flat_map(|OfMetric { metric, parts }| {
-            let saved = parts.iter().enumerate().filter(|(_, part)| matches!(part, Part::Saved));
-            saved.map(|(part, _)| HistoryKey { metric: *metric, part })
+        self.0.iter().flat_map(|OfMetric { metric, slots }| {
+            let saved = slots.iter().enumerate().filter(|(_, slot)| matches!(slot, Slot::Saved));
+            saved.map(|(slot, _)| HistoryKey { metric: *metric, slot })
         })
     }
 
     /// Takes a history that is kept elsewhere; one that is here stays as it is.
     pub(super) fn supply(&mut self, key: HistoryKey, history: History) {
         let of = self.0.iter_mut().find(|of| of.metric == key.metric);
-        if let Some(part @ Part::Saved) = of.and_then(|of| of.parts.get_mut(key.part)) {
-            *part = Part::Here { history, saved: true };
+        if let Some(slot @ Slot::Saved) = of.and_then(|of| of.slots.get_mut(key.slot)) {
+            *slot = Slot::Here { history, saved: true };
         }
     }
 
     /// Gives up what is kept elsewhere, too, but for what is wanted.
     pub(super) fn release(&mut self, wanted: impl Fn(Metric) -> bool) {
-        for part in self.0.iter_mut().filter(|of| !wanted(of.metric)).flat_map(|of| &mut of.parts) {
-            if matches!(part, Part::Here { saved: true, .. }) {
-                *part = Part::Saved;
+        for slot in self.0.iter_mut().filter(|of| !wanted(of.metric)).flat_map(|of| &mut of.slots) {
+            if matches!(slot, Slot::Here { saved: true, .. }) {
+                *slot = Slot::Saved;
             }
         }
     }
@@ -161,7 +161,7 @@ impl Histories {
     pub(super) fn keys(&self) -> impl Iterator<Item = HistoryKey> {
         let of = |of: &OfMetric| {
             let metric = of.metric;
-            (0..of.parts.len()).map(move |part| HistoryKey { metric, part })
+            (0..of.slots.len()).map(move |slot| HistoryKey { metric, slot })
         };
         self.0.iter().flat_map(of)
     }
@@ -174,7 +174,7 @@ static NO_SCALARS: History = History::of_scalars();
 impl LaneFacts {
     /// A single number over time; empty where it was never measured, or is pending.
     pub fn scalar(&self, metric: Metric) -> &History {
-        let here = self.histories.get(HistoryKey { metric, part: 0 });
+        let here = self.histories.get(HistoryKey { metric, slot: 0 });
         here.filter(|_| metric.shape() == Shape::Scalar).unwrap_or(&NO_SCALARS)
     }
 
@@ -195,13 +195,13 @@ impl LaneFacts {
 
     /// Numbers over time; none where they were never measured, or are pending.
     pub fn history(&self, metric: Metric) -> Option<&History> {
-        self.histories.get(HistoryKey { metric, part: 0 }).filter(|history| !history.is_empty())
+        self.histories.get(HistoryKey { metric, slot: 0 }).filter(|history| !history.is_empty())
     }
 
     /// A layer's histograms over time; none where they were never taken, or are pending.
     pub fn histograms(&self, metric: Metric, layer: LayerIdx) -> Option<&History> {
-        let part = self.column_of(LAYER, layer.0)?;
-        self.histories.get(HistoryKey { metric, part }).filter(|history| !history.is_empty())
+        let slot = self.column_of(LAYER, layer.0)?;
+        self.histories.get(HistoryKey { metric, slot }).filter(|history| !history.is_empty())
     }
 
     /// Whether a metric was ever measured, as far as is known: of what is pending it is taken for granted.
@@ -211,7 +211,7 @@ impl LaneFacts {
 
     /// Whether numbers are kept elsewhere and did not come yet.
     pub fn is_pending(&self, metric: Metric) -> bool {
-        self.histories.is_saved(HistoryKey { metric, part: 0 })
+        self.histories.is_saved(HistoryKey { metric, slot: 0 })
     }
 
     /// Whether a history is kept elsewhere and did not come yet.
@@ -271,7 +271,7 @@ impl LaneFacts {
             .record_at(step)
             .into_iter()
             .flat_map(move |(_, values)| numbers.clone().filter(|metric| values.numbers(**metric).is_none()));
-        lacking.map(|metric| HistoryKey { metric: *metric, part: 0 })
+        lacking.map(|metric| HistoryKey { metric: *metric, slot: 0 })
     }
 
     /// Takes what was measured at `step`, with the step that it is of.

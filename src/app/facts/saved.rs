@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::histories::{Histories, HistoryKey};
 use super::{LaneFacts, LaneLabel, LaneState};
+use crate::app::order_history::OrderHistory;
 use crate::app::pace::Pace;
 use crate::app::step_offsets::StepOffsets;
-use crate::app::taken::OrderHistory;
 use crate::event::{Declared, LaneStarted, NonFiniteFound};
 use crate::history::{Bounds, History};
 use crate::metric::{Metric, Shape};
@@ -45,7 +45,7 @@ pub fn section_of(declared: &Declared, metric: Metric, part: usize) -> Option<St
 impl LaneFacts {
     /// The name of the section that holds a history.
     pub fn section_of(&self, key: HistoryKey) -> Option<String> {
-        section_of(&self.declared, key.metric, key.part)
+        section_of(&self.declared, key.metric, key.slot)
     }
 
     /// It as named sections; none before the lane started, and none while a history is kept elsewhere.

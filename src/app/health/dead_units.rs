@@ -6,7 +6,7 @@ use super::{Rule, RuleEntry, Severity, Symptom, Verdict, layer_name, measured};
 use crate::app::facts::LaneFacts;
 use crate::event::RunEvent;
 use crate::metric::known;
-use crate::text::percent;
+use crate::printable::percent;
 
 /// Bad where this share of all layers' channels is dead, on average over layers.
 const BAD_MEAN: f32 = 0.10;

@@ -6,7 +6,7 @@ use super::{Rule, RuleEntry, Severity, Symptom, Verdict, measured};
 use crate::app::facts::LaneFacts;
 use crate::event::RunEvent;
 use crate::metric::known;
-use crate::text::short;
+use crate::printable::short;
 
 /// Bad from this many times the loss at the start, or that of guessing where it is greater.
 const BAD_TIMES: f64 = 10.0;

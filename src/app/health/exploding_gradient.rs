@@ -7,7 +7,7 @@ use crate::app::facts::LaneFacts;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
 use crate::metric::known;
-use crate::text::short;
+use crate::printable::short;
 
 /// Bad from this many times the norm's own running geometric mean.
 const BAD_RATIO: f64 = 10.0;

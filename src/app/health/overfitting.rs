@@ -6,7 +6,7 @@ use super::{Rule, RuleEntry, Severity, Symptom, Verdict, measured};
 use crate::app::facts::LaneFacts;
 use crate::event::RunEvent;
 use crate::metric::known;
-use crate::text::{percent, short};
+use crate::printable::{percent, short};
 
 /// Bad where the test loss is above its best by this share.
 const BAD_RISE: f32 = 0.10;

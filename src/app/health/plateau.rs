@@ -7,7 +7,7 @@ use crate::app::facts::LaneFacts;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
 use crate::metric::known;
-use crate::text::{percent, short};
+use crate::printable::{percent, short};
 use crate::units::Step;
 
 /// A loss is better than the best so far if it is lower by this share of it.

@@ -7,7 +7,7 @@ use crate::app::facts::LaneFacts;
 use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
 use crate::metric::known;
-use crate::text::short;
+use crate::printable::short;
 
 /// Bad above this: weights change erratically. About 1e-3 is healthy.
 const BAD_ABOVE: f64 = 3e-2;

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use super::Format;
 use crate::event::{Declared, Kind, LaneStarted, Outcome, Pass, RunEvent, Value, Values};
 use crate::metric::{BLOCK, LAYER, Metric, Shape};
-use crate::text;
+use crate::printable;
 use crate::units::{LaneIdx, LayerIdx};
 
 /// The heading.
@@ -277,14 +277,14 @@ fn inner(format: Format, text: &str) -> String {
 fn escaped(format: Format, text: &str) -> String {
     match format {
         Format::Csv => {
-            let text = text::escaped(text);
+            let text = printable::escaped(text);
             if text.contains([',', '"', '\n']) {
                 format!("\"{}\"", text.replace('"', "\"\""))
             } else {
                 text.into_owned()
             }
         }
-        Format::Jsonl => text::escaped_json(&serde_json::Value::from(text).to_string()).into_owned(),
+        Format::Jsonl => printable::escaped_json(&serde_json::Value::from(text).to_string()).into_owned(),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use crate::text::printable;
+use crate::printable::printable;
 
 /// The most problems shown; a file that is not an experiment at all would give hundreds.
 const SHOWN: usize = 20;

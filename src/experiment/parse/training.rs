@@ -4,7 +4,7 @@ use super::node::{Node, Value};
 use super::problem::Origin;
 use super::section::{Bound, Section};
 use crate::experiment::{Optimizer, Schedule, Training};
-use crate::text::{grouped, short};
+use crate::printable::{grouped, short};
 
 /// Steps between two evaluations by default.
 const EVALUATE_EVERY: u64 = 50;

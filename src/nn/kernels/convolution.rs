@@ -27,9 +27,9 @@ const MOST_INPUTS: usize = 1024;
 
 /// The zeros that are read for pixels outside the image.
 #[repr(align(64))]
-struct Outside([f32; MOST_INPUTS * super::bundle::LANES]);
+struct Outside([f32; MOST_INPUTS * super::bundle::IMAGES]);
 
-static OUTSIDE: Outside = Outside([0.0; MOST_INPUTS * super::bundle::LANES]);
+static OUTSIDE: Outside = Outside([0.0; MOST_INPUTS * super::bundle::IMAGES]);
 
 /// The shape of a convolution. Its output is named `y`, its input `x`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

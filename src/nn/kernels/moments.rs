@@ -1,7 +1,7 @@
-//! The sums of each channel of a layer's response, gathered lane by lane while a bundle is computed and folded to
+//! The sums of each channel of a layer's response, gathered element by element while a bundle is computed and folded to
 //! f64 at its end.
 
-use super::bundle::LANES;
+use super::bundle::IMAGES;
 
 /// Vectors of sums per channel: its origin, the sum of differences from it, and that of their squares. Differences
 /// from a number of the channel itself keep f32 sums exact where the mean is far from zero.
@@ -33,19 +33,19 @@ impl ChannelSums {
         ChannelSums { count: 0, sum: vec![0.0; channels], squares: vec![0.0; channels] }
     }
 
-    /// Adds the sums of a bundle: `[channels][ROW_MOMENTS][LANES]`, over `pixels` pixels in each of its first `images`
-    /// lanes.
+    /// Adds the sums of a bundle: `[channels][ROW_MOMENTS][IMAGES]`, over `pixels` pixels in each of its first `images`
+    /// elements.
     pub fn fold(&mut self, moments: &[f32], pixels: usize, images: usize) {
-        let of_channels = moments.as_chunks::<LANES>().0.as_chunks::<ROW_MOMENTS>().0;
+        let of_channels = moments.as_chunks::<IMAGES>().0.as_chunks::<ROW_MOMENTS>().0;
         let pixels64 = pixels as f64;
         for ((sum, squares), [origin, first, second]) in
             self.sum.iter_mut().zip(&mut self.squares).zip(of_channels)
         {
-            let (mut s, mut q) = ([0.0_f64; LANES], [0.0_f64; LANES]);
-            for lane in 0..LANES {
-                let (origin, first) = (f64::from(origin[lane]), f64::from(first[lane]));
-                s[lane] = pixels64 * origin + first;
-                q[lane] = f64::from(second[lane]) + origin * (2.0 * first + pixels64 * origin);
+            let (mut s, mut q) = ([0.0_f64; IMAGES], [0.0_f64; IMAGES]);
+            for element in 0..IMAGES {
+                let (origin, first) = (f64::from(origin[element]), f64::from(first[element]));
+                s[element] = pixels64 * origin + first;
+                q[element] = f64::from(second[element]) + origin * (2.0 * first + pixels64 * origin);
             }
             *sum += s[..images].iter().sum::<f64>();
             *squares += q[..images].iter().sum::<f64>();
@@ -53,7 +53,7 @@ impl ChannelSums {
         self.count += (pixels * images) as u64;
     }
 
-    /// Adds the sums of another part.
+    /// Adds the sums of another share.
     pub fn merge(&mut self, other: &ChannelSums) {
         self.count += other.count;
         self.sum.iter_mut().zip(&other.sum).for_each(|(a, b)| *a += b);
@@ -76,12 +76,12 @@ mod tests {
 
     #[test]
     fn folded_moments_are_those_of_the_lanes_that_count() {
-        // One channel whose lane l has the numbers 1000 + l, 1001 + l, 1002 + l.
-        let mut moments = vec![0.0; ROW_MOMENTS * LANES];
-        for lane in 0..LANES {
-            moments[lane] = 1000.0 + lane as f32;
-            moments[LANES + lane] = 0.0 + 1.0 + 2.0;
-            moments[2 * LANES + lane] = 0.0 + 1.0 + 4.0;
+        // One channel whose element l has the numbers 1000 + l, 1001 + l, 1002 + l.
+        let mut moments = vec![0.0; ROW_MOMENTS * IMAGES];
+        for element in 0..IMAGES {
+            moments[element] = 1000.0 + element as f32;
+            moments[IMAGES + element] = 0.0 + 1.0 + 2.0;
+            moments[2 * IMAGES + element] = 0.0 + 1.0 + 4.0;
         }
         let mut sums = ChannelSums::none(1);
         sums.fold(&moments, 3, 2);
@@ -95,18 +95,18 @@ mod tests {
 
     #[test]
     fn parts_merge_to_the_sums_of_the_whole_and_a_constant_channel_has_no_variance() {
-        let moments: Vec<f32> = (0..2 * ROW_MOMENTS * LANES)
-            .map(|i| match i / LANES % ROW_MOMENTS {
+        let moments: Vec<f32> = (0..2 * ROW_MOMENTS * IMAGES)
+            .map(|i| match i / IMAGES % ROW_MOMENTS {
                 // The second channel is 0.1 throughout.
                 0 => {
-                    if i < ROW_MOMENTS * LANES {
+                    if i < ROW_MOMENTS * IMAGES {
                         i as f32
                     } else {
                         0.1
                     }
                 }
                 moment => {
-                    if i < ROW_MOMENTS * LANES {
+                    if i < ROW_MOMENTS * IMAGES {
                         moment as f32 * 2.5
                     } else {
                         0.0
@@ -116,9 +116,9 @@ mod tests {
             .collect();
         let (mut whole, mut first, mut second) =
             (ChannelSums::none(2), ChannelSums::none(2), ChannelSums::none(2));
-        whole.fold(&moments, 7, LANES);
+        whole.fold(&moments, 7, IMAGES);
         whole.fold(&moments, 7, 3);
-        first.fold(&moments, 7, LANES);
+        first.fold(&moments, 7, IMAGES);
         second.fold(&moments, 7, 3);
         first.merge(&second);
         assert_eq!((first.count, &first), (7 * 19, &whole));
@@ -132,15 +132,15 @@ mod tests {
     #[test]
     fn numbers_that_are_not_finite_show_in_mean_and_variance_of_their_channel_alone() {
         for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let mut moments = vec![1.0; 2 * ROW_MOMENTS * LANES];
-            (moments[LANES + 2], moments[2 * LANES + 2]) = (odd, odd * odd);
+            let mut moments = vec![1.0; 2 * ROW_MOMENTS * IMAGES];
+            (moments[IMAGES + 2], moments[2 * IMAGES + 2]) = (odd, odd * odd);
             let mut sums = ChannelSums::none(2);
-            sums.fold(&moments, 4, LANES);
+            sums.fold(&moments, 4, IMAGES);
             let ((mean, variance), (well, _)) = (sums.moments(0), sums.moments(1));
             assert!(!mean.is_finite() && variance.is_nan() && well.is_finite(), "{odd}: {mean} {variance}");
             let mut without = ChannelSums::none(2);
             without.fold(&moments, 4, 2);
-            assert!(without.moments(0).0.is_finite(), "the lane behind the last image does not count");
+            assert!(without.moments(0).0.is_finite(), "the element behind the last image does not count");
         }
     }
 }

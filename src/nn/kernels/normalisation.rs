@@ -5,7 +5,7 @@
 //! A pass takes a strip of a few pixels at a time, channel after channel, so that memory is read in order and a
 //! channel's scale and sums are loaded once for the strip.
 
-use super::bundle::LANES;
+use super::bundle::IMAGES;
 use crate::statistics::{Moments, Products, Sums};
 
 mod form;
@@ -34,7 +34,7 @@ pub struct Affine<'a> {
 }
 
 /// The measurements of an output while it is formed, accumulated over the rows of a bundle and then folded into the
-/// sums of a part.
+/// sums of a share.
 #[derive(Clone, Debug)]
 pub struct OutputSums {
     /// Of the numbers themselves.
@@ -43,34 +43,34 @@ pub struct OutputSums {
     pub products: Products,
     /// Whether a channel had a non-zero value.
     pub alive: Vec<bool>,
-    lanes: OutputLanes,
+    elements: OutputLanes,
 }
 
-/// The sums of a bundle, lane by lane.
+/// The sums of a bundle, element by element.
 #[derive(Clone, Debug)]
 struct OutputLanes {
-    sum: [f64; LANES],
+    sum: [f64; IMAGES],
     /// Of each channel.
-    squares: Vec<[f32; LANES]>,
-    min: [f32; LANES],
-    max: [f32; LANES],
-    zeros: [f64; LANES],
-    response_squares: [f64; LANES],
-    shortcut_squares: [f64; LANES],
-    products: [f64; LANES],
+    squares: Vec<[f32; IMAGES]>,
+    min: [f32; IMAGES],
+    max: [f32; IMAGES],
+    zeros: [f64; IMAGES],
+    response_squares: [f64; IMAGES],
+    shortcut_squares: [f64; IMAGES],
+    products: [f64; IMAGES],
 }
 
 impl OutputLanes {
     fn none(channels: usize) -> OutputLanes {
         OutputLanes {
-            sum: [0.0; LANES],
-            squares: vec![[0.0; LANES]; channels],
-            min: [f32::INFINITY; LANES],
-            max: [f32::NEG_INFINITY; LANES],
-            zeros: [0.0; LANES],
-            response_squares: [0.0; LANES],
-            shortcut_squares: [0.0; LANES],
-            products: [0.0; LANES],
+            sum: [0.0; IMAGES],
+            squares: vec![[0.0; IMAGES]; channels],
+            min: [f32::INFINITY; IMAGES],
+            max: [f32::NEG_INFINITY; IMAGES],
+            zeros: [0.0; IMAGES],
+            response_squares: [0.0; IMAGES],
+            shortcut_squares: [0.0; IMAGES],
+            products: [0.0; IMAGES],
         }
     }
 }
@@ -82,21 +82,21 @@ impl OutputSums {
             moments: Moments::default(),
             products: Products::default(),
             alive: vec![false; channels],
-            lanes: OutputLanes::none(channels),
+            elements: OutputLanes::none(channels),
         }
     }
 
-    /// Adds the sums of a bundle, over `pixels` pixels in each of its first `images` lanes.
+    /// Adds the sums of a bundle, over `pixels` pixels in each of its first `images` elements.
     pub fn fold(&mut self, pixels: usize, images: usize) {
         let OutputLanes { sum, squares, min, max, zeros, response_squares, shortcut_squares, products } =
-            &mut self.lanes;
-        let total = |lanes: &[f64; LANES]| lanes[..images].iter().sum::<f64>();
+            &mut self.elements;
+        let total = |elements: &[f64; IMAGES]| elements[..images].iter().sum::<f64>();
         let mut all = 0.0;
         for (squares, alive) in squares.iter_mut().zip(&mut self.alive) {
             let of_channel: f64 = squares[..images].iter().map(|&x| f64::from(x)).sum();
             *alive |= of_channel != 0.0;
             all += of_channel;
-            *squares = [0.0; LANES];
+            *squares = [0.0; IMAGES];
         }
         self.moments.merge(&Moments {
             sums: Sums { count: (pixels * self.alive.len() * images) as u64, sum: total(sum), squares: all },
@@ -110,13 +110,13 @@ impl OutputSums {
             second: total(shortcut_squares),
             both: total(products),
         });
-        let nothing = [0.0; LANES];
+        let nothing = [0.0; IMAGES];
         (*sum, *zeros) = (nothing, nothing);
         (*response_squares, *shortcut_squares, *products) = (nothing, nothing, nothing);
-        (*min, *max) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
+        (*min, *max) = ([f32::INFINITY; IMAGES], [f32::NEG_INFINITY; IMAGES]);
     }
 
-    /// Adds the sums of another part.
+    /// Adds the sums of another share.
     pub fn merge(&mut self, other: &OutputSums) {
         self.moments.merge(&other.moments);
         self.products.merge(&other.products);
@@ -133,10 +133,10 @@ pub struct GradientSums {
     pub passed: Vec<f64>,
     /// Of that times the response's distance from its mean.
     pub along: Vec<f64>,
-    /// Sum and squares of all channels, lane by lane.
-    lanes: [[f64; LANES]; 2],
-    /// The two sums of each channel, lane by lane.
-    channels: Vec<[[f32; LANES]; 2]>,
+    /// Sum and squares of all channels, element by element.
+    elements: [[f64; IMAGES]; 2],
+    /// The two sums of each channel, element by element.
+    channels: Vec<[[f32; IMAGES]; 2]>,
 }
 
 impl GradientSums {
@@ -146,28 +146,29 @@ impl GradientSums {
             sums: Sums::default(),
             passed: vec![0.0; channels],
             along: vec![0.0; channels],
-            lanes: [[0.0; LANES]; 2],
-            channels: vec![[[0.0; LANES]; 2]; channels],
+            elements: [[0.0; IMAGES]; 2],
+            channels: vec![[[0.0; IMAGES]; 2]; channels],
         }
     }
 
-    /// Adds the sums of a bundle, over `pixels` pixels in each of its first `images` lanes.
+    /// Adds the sums of a bundle, over `pixels` pixels in each of its first `images` elements.
     pub fn fold(&mut self, pixels: usize, images: usize) {
-        let total = |lanes: &[f64; LANES]| lanes[..images].iter().sum::<f64>();
-        let [sum, squares] = &mut self.lanes;
+        let total = |elements: &[f64; IMAGES]| elements[..images].iter().sum::<f64>();
+        let [sum, squares] = &mut self.elements;
         let count = (pixels * self.channels.len() * images) as u64;
         self.sums.merge(&Sums { count, sum: total(sum), squares: total(squares) });
-        self.lanes = [[0.0; LANES]; 2];
+        self.elements = [[0.0; IMAGES]; 2];
         let of_channels = self.passed.iter_mut().zip(&mut self.along).zip(&mut self.channels);
-        for ((passed, along), lanes) in of_channels {
-            let total = |lanes: &[f32; LANES]| lanes[..images].iter().map(|&x| f64::from(x)).sum::<f64>();
-            *passed += total(&lanes[0]);
-            *along += total(&lanes[1]);
-            *lanes = [[0.0; LANES]; 2];
+        for ((passed, along), elements) in of_channels {
+            let total =
+                |elements: &[f32; IMAGES]| elements[..images].iter().map(|&x| f64::from(x)).sum::<f64>();
+            *passed += total(&elements[0]);
+            *along += total(&elements[1]);
+            *elements = [[0.0; IMAGES]; 2];
         }
     }
 
-    /// Adds the sums of another part.
+    /// Adds the sums of another share.
     pub fn merge(&mut self, other: &GradientSums) {
         self.sums.merge(&other.sums);
         self.passed.iter_mut().zip(&other.passed).for_each(|(a, b)| *a += b);

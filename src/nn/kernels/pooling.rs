@@ -1,11 +1,11 @@
 //! Global average pooling: the mean of each channel over an image, on bundles.
 
-use super::bundle::{LANES, Shape};
+use super::bundle::{IMAGES, Shape};
 
-/// Adds a row to the sums of each channel, `[channels][LANES]`.
+/// Adds a row to the sums of each channel, `[channels][IMAGES]`.
 pub fn add_row(shape: Shape, row: &[f32], sums: &mut [f32]) {
-    assert_eq!((row.len(), sums.len()), (shape.row(), shape.channels * LANES), "a row of {shape:?}");
-    for pixel in row.chunks_exact(shape.channels * LANES) {
+    assert_eq!((row.len(), sums.len()), (shape.row(), shape.channels * IMAGES), "a row of {shape:?}");
+    for pixel in row.chunks_exact(shape.channels * IMAGES) {
         sums.iter_mut().zip(pixel).for_each(|(sum, x)| *sum += x);
     }
 }
@@ -13,18 +13,18 @@ pub fn add_row(shape: Shape, row: &[f32], sums: &mut [f32]) {
 /// Writes the means of a bundle's first images, `[images][channels]`, from their sums.
 pub fn means(shape: Shape, sums: &[f32], to: &mut [f32]) {
     let scale = 1.0 / shape.area() as f32;
-    for (lane, to) in to.chunks_exact_mut(shape.channels).enumerate() {
-        to.iter_mut().zip(sums.chunks_exact(LANES)).for_each(|(mean, sums)| *mean = sums[lane] * scale);
+    for (element, to) in to.chunks_exact_mut(shape.channels).enumerate() {
+        to.iter_mut().zip(sums.chunks_exact(IMAGES)).for_each(|(mean, sums)| *mean = sums[element] * scale);
     }
 }
 
-/// Writes the gradient to one pixel, `[channels][LANES]`, which is the same for all pixels of an image, from the
-/// gradient to the means of a bundle's first images; zero in unused lanes.
+/// Writes the gradient to one pixel, `[channels][IMAGES]`, which is the same for all pixels of an image, from the
+/// gradient to the means of a bundle's first images; zero in unused elements.
 pub fn pixel_gradient(shape: Shape, of_means: &[f32], pixel: &mut [f32]) {
     let scale = 1.0 / shape.area() as f32;
-    for (channel, lanes) in pixel.chunks_exact_mut(LANES).enumerate() {
-        for (lane, to) in lanes.iter_mut().enumerate() {
-            *to = of_means.get(lane * shape.channels + channel).map_or(0.0, |gradient| gradient * scale);
+    for (channel, elements) in pixel.chunks_exact_mut(IMAGES).enumerate() {
+        for (element, to) in elements.iter_mut().enumerate() {
+            *to = of_means.get(element * shape.channels + channel).map_or(0.0, |gradient| gradient * scale);
         }
     }
 }
@@ -40,8 +40,8 @@ mod tests {
         let nhwc = numbers(images * shape.image(), seed);
         let mut bundle = vec![f32::NAN; shape.bundle()];
         interleave(&nhwc, shape.image(), &mut bundle);
-        bundle.as_chunks_mut::<LANES>().0.iter_mut().for_each(|lanes| lanes[images..].fill(f32::NAN));
-        let mut sums = vec![0.0; shape.channels * LANES];
+        bundle.as_chunks_mut::<IMAGES>().0.iter_mut().for_each(|elements| elements[images..].fill(f32::NAN));
+        let mut sums = vec![0.0; shape.channels * IMAGES];
         bundle.chunks_exact(shape.row()).for_each(|row| add_row(shape, row, &mut sums));
         let mut to = vec![f32::NAN; images * shape.channels];
         means(shape, &sums, &mut to);
@@ -73,12 +73,12 @@ mod tests {
         let shape = Shape::new(4, 2, 3);
         for images in [1, 7, 16] {
             let gradient = numbers(images * 3, 9);
-            let mut pixel = vec![f32::NAN; 3 * LANES];
+            let mut pixel = vec![f32::NAN; 3 * IMAGES];
             pixel_gradient(shape, &gradient, &mut pixel);
-            for (channel, lanes) in pixel.chunks_exact(LANES).enumerate() {
-                for (lane, ours) in lanes.iter().enumerate() {
-                    let expected = if lane < images { gradient[lane * 3 + channel] / 8.0 } else { 0.0 };
-                    assert_eq!(*ours, expected, "channel {channel} of image {lane}");
+            for (channel, elements) in pixel.chunks_exact(IMAGES).enumerate() {
+                for (element, ours) in elements.iter().enumerate() {
+                    let expected = if element < images { gradient[element * 3 + channel] / 8.0 } else { 0.0 };
+                    assert_eq!(*ours, expected, "channel {channel} of image {element}");
                 }
             }
         }

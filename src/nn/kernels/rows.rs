@@ -70,7 +70,7 @@ pub fn slot(length: usize, buffer: &mut [f32], row: usize) -> &mut [f32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::kernels::bundle::LANES;
+    use crate::nn::kernels::bundle::IMAGES;
 
     const SHAPE: Shape = Shape { height: 5, width: 2, channels: 3 };
 
@@ -83,7 +83,7 @@ mod tests {
                 let rows = Rows::new(SHAPE, &window);
                 rows.check(SHAPE);
                 for row in (row + 1).saturating_sub(slots)..=row {
-                    assert_eq!(rows.get(row), vec![row as f32; 2 * 3 * LANES]);
+                    assert_eq!(rows.get(row), vec![row as f32; 2 * 3 * IMAGES]);
                     assert_eq!(rows.at(row), rows.get(row).as_ptr());
                 }
             }

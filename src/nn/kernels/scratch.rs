@@ -4,14 +4,15 @@
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
-use super::bundle::LANES;
+use super::bundle::IMAGES;
 
 /// A cache line, for the alignment.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-struct Line([f32; LANES]);
+struct Line([f32; IMAGES]);
 
-const _: () = assert!(size_of::<Line>() == LANES * size_of::<f32>(), "a line holds a vector without padding");
+const _: () =
+    assert!(size_of::<Line>() == IMAGES * size_of::<f32>(), "a line holds a vector without padding");
 
 /// Numbers that start at a cache line.
 #[derive(Clone, Debug, Default)]
@@ -23,12 +24,12 @@ pub struct Aligned {
 impl Aligned {
     /// `length` zeros.
     pub fn zeros(length: usize) -> Aligned {
-        Aligned { lines: vec![Line([0.0; LANES]); length.div_ceil(LANES)], length }
+        Aligned { lines: vec![Line([0.0; IMAGES]); length.div_ceil(IMAGES)], length }
     }
 
     /// The capacity in numbers.
     pub fn capacity(&self) -> usize {
-        self.lines.len() * LANES
+        self.lines.len() * IMAGES
     }
 
     /// Sets the length in numbers, whose values are arbitrary.
@@ -39,7 +40,7 @@ impl Aligned {
 
     fn grow(&mut self, length: usize) {
         if self.capacity() < length {
-            self.lines.resize(length.div_ceil(LANES), Line([0.0; LANES]));
+            self.lines.resize(length.div_ceil(IMAGES), Line([0.0; IMAGES]));
         }
         self.length = length;
     }
@@ -49,7 +50,7 @@ impl Deref for Aligned {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // SAFETY: a Line is `repr(C)` and exactly LANES numbers without padding; `length` is at most their count.
+        // SAFETY: a Line is `repr(C)` and exactly IMAGES numbers without padding; `length` is at most their count.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.length) }
     }
 }
@@ -70,10 +71,10 @@ thread_local! {
 /// `work` must not call this function again.
 pub fn with_scratch<const N: usize, R>(lengths: [usize; N], work: impl FnOnce([&mut [f32]; N]) -> R) -> R {
     SCRATCH.with_borrow_mut(|scratch| {
-        scratch.grow(lengths.iter().map(|length| length.next_multiple_of(LANES)).sum());
+        scratch.grow(lengths.iter().map(|length| length.next_multiple_of(IMAGES)).sum());
         let mut rest: &mut [f32] = scratch;
         work(lengths.map(|length| {
-            let (slice, behind) = std::mem::take(&mut rest).split_at_mut(length.next_multiple_of(LANES));
+            let (slice, behind) = std::mem::take(&mut rest).split_at_mut(length.next_multiple_of(IMAGES));
             rest = behind;
             &mut slice[..length]
         }))

@@ -1,14 +1,14 @@
 //! The parameter-free shortcut where the shape changes (option A of He et al. 2015, section 4.2): every second
 //! pixel of every second row, with channels of zeros added, half before and half after; on bundles.
 
-use super::bundle::{LANES, Shape};
+use super::bundle::{IMAGES, Shape};
 
 /// Writes a row of the shortcut from the row of `x` at twice its height.
 pub fn forward_row(input: Shape, channels: usize, x: &[f32], y: &mut [f32]) {
-    let before = (channels - input.channels) / 2 * LANES;
-    let pixels = x.chunks_exact(2 * input.channels * LANES).zip(y.chunks_exact_mut(channels * LANES));
+    let before = (channels - input.channels) / 2 * IMAGES;
+    let pixels = x.chunks_exact(2 * input.channels * IMAGES).zip(y.chunks_exact_mut(channels * IMAGES));
     for (x, y) in pixels {
-        let x = &x[..input.channels * LANES];
+        let x = &x[..input.channels * IMAGES];
         y[..before].fill(0.0);
         y[before..before + x.len()].copy_from_slice(x);
         y[before + x.len()..].fill(0.0);
@@ -17,10 +17,10 @@ pub fn forward_row(input: Shape, channels: usize, x: &[f32], y: &mut [f32]) {
 
 /// Adds a row of the output's gradient to the row of the input's at twice its height.
 pub fn add_gradient_row(input: Shape, channels: usize, dy: &[f32], dx: &mut [f32]) {
-    let before = (channels - input.channels) / 2 * LANES;
-    let pixels = dx.chunks_exact_mut(2 * input.channels * LANES).zip(dy.chunks_exact(channels * LANES));
+    let before = (channels - input.channels) / 2 * IMAGES;
+    let pixels = dx.chunks_exact_mut(2 * input.channels * IMAGES).zip(dy.chunks_exact(channels * IMAGES));
     for (dx, dy) in pixels {
-        let dx = &mut dx[..input.channels * LANES];
+        let dx = &mut dx[..input.channels * IMAGES];
         let kept = dy[before..].iter();
         dx.iter_mut().zip(kept).for_each(|(dx, dy)| *dx += dy);
     }
@@ -37,12 +37,12 @@ mod tests {
         let x = numbers(input.row(), 1);
         for channels in [4, 8, 12] {
             let before = (channels - 4) / 2;
-            let mut y = vec![f32::NAN; 3 * channels * LANES];
+            let mut y = vec![f32::NAN; 3 * channels * IMAGES];
             forward_row(input, channels, &x, &mut y);
             for (i, y) in y.iter().enumerate() {
-                let (pixel, channel, lane) = (i / LANES / channels, i / LANES % channels, i % LANES);
+                let (pixel, channel, element) = (i / IMAGES / channels, i / IMAGES % channels, i % IMAGES);
                 let inside = (before..before + 4).contains(&channel);
-                let at = || ((2 * pixel) * 4 + channel - before) * LANES + lane;
+                let at = || ((2 * pixel) * 4 + channel - before) * IMAGES + element;
                 assert_eq!(*y, if inside { x[at()] } else { 0.0 }, "channel {channel} of pixel {pixel}");
             }
         }
@@ -52,13 +52,13 @@ mod tests {
     fn the_gradient_is_added_where_the_pixels_came_from() {
         let input = Shape::new(4, 6, 4);
         for channels in [4, 8, 12] {
-            let dy = numbers(3 * channels * LANES, 2);
+            let dy = numbers(3 * channels * IMAGES, 2);
             let before = numbers(input.row(), 3);
             let mut dx = before.clone();
             add_gradient_row(input, channels, &dy, &mut dx);
             for (i, (dx, before)) in dx.iter().zip(&before).enumerate() {
-                let (pixel, channel, lane) = (i / LANES / 4, i / LANES % 4, i % LANES);
-                let at = || ((pixel / 2) * channels + channel + (channels - 4) / 2) * LANES + lane;
+                let (pixel, channel, element) = (i / IMAGES / 4, i / IMAGES % 4, i % IMAGES);
+                let at = || ((pixel / 2) * channels + channel + (channels - 4) / 2) * IMAGES + element;
                 let added = if pixel % 2 == 0 { dy[at()] } else { 0.0 };
                 assert_eq!(*dx, before + added, "channel {channel} of pixel {pixel}");
             }

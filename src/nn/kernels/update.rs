@@ -7,7 +7,7 @@ use super::dispatch::{Instructions, Kernel};
 use crate::statistics::Sums;
 
 /// Numbers that are processed together.
-const LANES: usize = 16;
+const IMAGES: usize = 16;
 
 /// An update rule with the learning rate of the step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,25 +80,25 @@ struct Update<'a> {
     memory: [&'a mut [f32]; 2],
 }
 
-/// Sums of a pass, lane by lane.
+/// Sums of a pass, element by element.
 struct Totals {
-    before: [f64; LANES],
-    change: [f64; LANES],
+    before: [f64; IMAGES],
+    change: [f64; IMAGES],
     /// NaN as soon as a number is not finite, else zero.
-    unsound: [f32; LANES],
+    unsound: [f32; IMAGES],
     /// The largest absolute number of the parameter before, and of the gradient.
-    largest: [[f32; LANES]; 2],
+    largest: [[f32; IMAGES]; 2],
 }
 
 impl Totals {
     #[inline(always)]
-    fn add(&mut self, lane: usize, old: f32, new: f32, gradient: f32) {
+    fn add(&mut self, element: usize, old: f32, new: f32, gradient: f32) {
         let difference = f64::from(new) - f64::from(old);
-        self.before[lane] += f64::from(old) * f64::from(old);
-        self.change[lane] += difference * difference;
-        self.unsound[lane] += new * 0.0;
+        self.before[element] += f64::from(old) * f64::from(old);
+        self.change[element] += difference * difference;
+        self.unsound[element] += new * 0.0;
         for (largest, number) in self.largest.iter_mut().zip([old, gradient]) {
-            largest[lane] = if number.abs() > largest[lane] { number.abs() } else { largest[lane] };
+            largest[element] = if number.abs() > largest[element] { number.abs() } else { largest[element] };
         }
     }
 }
@@ -110,24 +110,24 @@ impl Kernel for Update<'_> {
     unsafe fn run<I: Instructions>(self) -> Change {
         let Update { rule, parameter, gradient, memory: [first, second] } = self;
         let mut totals = Totals {
-            before: [0.0; LANES],
-            change: [0.0; LANES],
-            unsound: [0.0; LANES],
-            largest: [[0.0; LANES]; 2],
+            before: [0.0; IMAGES],
+            change: [0.0; IMAGES],
+            unsound: [0.0; IMAGES],
+            largest: [[0.0; IMAGES]; 2],
         };
         match rule {
             Rule::Sgd { learning_rate, momentum, decay } => {
                 let mut step = |w: &mut [f32], g: &[f32], v: &mut [f32]| {
-                    for (lane, ((w, &g), v)) in w.iter_mut().zip(g).zip(v).enumerate() {
+                    for (element, ((w, &g), v)) in w.iter_mut().zip(g).zip(v).enumerate() {
                         let old = *w;
                         *v = (g + decay * old) + momentum * *v;
                         *w = old - *v * learning_rate;
-                        totals.add(lane, old, *w, g);
+                        totals.add(element, old, *w, g);
                     }
                 };
-                let (ws, w) = parameter.as_chunks_mut::<LANES>();
-                let (gs, g) = gradient.as_chunks::<LANES>();
-                let (vs, v) = first.as_chunks_mut::<LANES>();
+                let (ws, w) = parameter.as_chunks_mut::<IMAGES>();
+                let (gs, g) = gradient.as_chunks::<IMAGES>();
+                let (vs, v) = first.as_chunks_mut::<IMAGES>();
                 for ((w, g), v) in ws.iter_mut().zip(gs).zip(vs) {
                     step(w, g, v);
                 }
@@ -135,7 +135,8 @@ impl Kernel for Update<'_> {
             }
             Rule::Adam { learning_rate, betas, epsilon, decay, decoupled, corrections } => {
                 let mut step = |w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]| {
-                    for (lane, ((w, &g), (m, v))) in w.iter_mut().zip(g).zip(m.iter_mut().zip(v)).enumerate()
+                    for (element, ((w, &g), (m, v))) in
+                        w.iter_mut().zip(g).zip(m.iter_mut().zip(v)).enumerate()
                     {
                         let (old, own) = (*w, g);
                         let g = g + decay * old;
@@ -144,13 +145,13 @@ impl Kernel for Update<'_> {
                         let step =
                             learning_rate * (*m * corrections[0]) / ((*v * corrections[1]).sqrt() + epsilon);
                         *w = old - (step + decoupled * old);
-                        totals.add(lane, old, *w, own);
+                        totals.add(element, old, *w, own);
                     }
                 };
-                let (ws, w) = parameter.as_chunks_mut::<LANES>();
-                let (gs, g) = gradient.as_chunks::<LANES>();
-                let (ms, m) = first.as_chunks_mut::<LANES>();
-                let (vs, v) = second.as_chunks_mut::<LANES>();
+                let (ws, w) = parameter.as_chunks_mut::<IMAGES>();
+                let (gs, g) = gradient.as_chunks::<IMAGES>();
+                let (ms, m) = first.as_chunks_mut::<IMAGES>();
+                let (vs, v) = second.as_chunks_mut::<IMAGES>();
                 for ((w, g), (m, v)) in ws.iter_mut().zip(gs).zip(ms.iter_mut().zip(vs)) {
                     step(w, g, m, v);
                 }

@@ -9,35 +9,35 @@ macro_rules! vector {
         /// A vector that lives in a register, or in a few.
         pub(super) trait Vector: Copy {
             /// How many numbers it holds.
-            const LANES: usize;
+            const ELEMENTS: usize;
 
             $($(#[doc = $doc])*
             ///
             /// # Safety
-            /// The machine has the instructions; what is pointed to can be read or written, `LANES` numbers of it.
+            /// The machine has the instructions; what is pointed to can be read or written, `IMAGES` numbers of it.
             unsafe fn $name($($argument: $type),*) -> $result;)*
         }
     };
 }
 
 vector! {
-    /// All lanes zero.
+    /// All elements zero.
     fn zero() -> Self;
-    /// All lanes `x`.
+    /// All elements `x`.
     fn splat(x: f32) -> Self;
     /// The numbers that `from` points at, however aligned.
     fn load(from: *const f32) -> Self;
-    /// Writes the lanes to `to`, however aligned.
+    /// Writes the elements to `to`, however aligned.
     fn store(self: Self, to: *mut f32) -> ();
-    /// The sum, lane by lane.
+    /// The sum, element by element.
     fn add(self: Self, other: Self) -> Self;
-    /// The difference, lane by lane.
+    /// The difference, element by element.
     fn sub(self: Self, other: Self) -> Self;
-    /// The smaller, lane by lane; `other` where either is NaN.
+    /// The smaller, element by element; `other` where either is NaN.
     fn min(self: Self, other: Self) -> Self;
-    /// The larger, lane by lane; `other` where either is NaN.
+    /// The larger, element by element; `other` where either is NaN.
     fn max(self: Self, other: Self) -> Self;
-    /// `self * factor + term`, lane by lane; rounded once if there is an instruction for it, else twice.
+    /// `self * factor + term`, element by element; rounded once if there is an instruction for it, else twice.
     fn mul_add(self: Self, factor: Self, term: Self) -> Self;
     /// `self` where `by` is positive or NaN, else zero: the gradient through ReLU.
     fn where_positive(self: Self, by: Self) -> Self;
@@ -65,68 +65,72 @@ fn fold_plainly(numbers: &[[f32; 16]; 4]) -> [f32; 4] {
 }
 
 /// Plain Rust: needs no special instructions, and LLVM uses the vectors of the target.
-impl<const LANES: usize> Vector for [f32; LANES] {
-    const LANES: usize = LANES;
+impl<const IMAGES: usize> Vector for [f32; IMAGES] {
+    const ELEMENTS: usize = IMAGES;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
-        [0.0; LANES]
+        [0.0; IMAGES]
     }
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
-        [x; LANES]
+        [x; IMAGES]
     }
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller guarantees LANES readable numbers; an array of f32 has their alignment.
+        // SAFETY: the caller guarantees IMAGES readable numbers; an array of f32 has their alignment.
         unsafe { from.cast::<Self>().read() }
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: the caller guarantees LANES writable numbers; an array of f32 has their alignment.
+        // SAFETY: the caller guarantees IMAGES writable numbers; an array of f32 has their alignment.
         unsafe { to.cast::<Self>().write(self) }
     }
 
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
-        std::array::from_fn(|lane| self[lane] + other[lane])
+        std::array::from_fn(|element| self[element] + other[element])
     }
 
     #[inline(always)]
     unsafe fn sub(self, other: Self) -> Self {
-        std::array::from_fn(|lane| self[lane] - other[lane])
+        std::array::from_fn(|element| self[element] - other[element])
     }
 
     #[inline(always)]
     unsafe fn min(self, other: Self) -> Self {
-        std::array::from_fn(|lane| if self[lane] < other[lane] { self[lane] } else { other[lane] })
+        std::array::from_fn(
+            |element| if self[element] < other[element] { self[element] } else { other[element] },
+        )
     }
 
     #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {
-        std::array::from_fn(|lane| if self[lane] > other[lane] { self[lane] } else { other[lane] })
+        std::array::from_fn(
+            |element| if self[element] > other[element] { self[element] } else { other[element] },
+        )
     }
 
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
-        std::array::from_fn(|lane| self[lane] * factor[lane] + term[lane])
+        std::array::from_fn(|element| self[element] * factor[element] + term[element])
     }
 
     #[inline(always)]
     unsafe fn where_positive(self, by: Self) -> Self {
-        std::array::from_fn(|lane| {
+        std::array::from_fn(|element| {
             // A bit mask rather than a branch, since a branch may be compiled to a jump.
-            let mask = u32::from(by[lane] <= 0.0).wrapping_sub(1);
-            f32::from_bits(self[lane].to_bits() & mask)
+            let mask = u32::from(by[element] <= 0.0).wrapping_sub(1);
+            f32::from_bits(self[element].to_bits() & mask)
         })
     }
 
     #[inline(always)]
     unsafe fn count_zeros(self, count: Self) -> Self {
-        std::array::from_fn(|lane| count[lane] + f32::from(u8::from(self[lane] == 0.0)))
+        std::array::from_fn(|element| count[element] + f32::from(u8::from(self[element] == 0.0)))
     }
 
     #[inline(always)]
@@ -138,14 +142,14 @@ impl<const LANES: usize> Vector for [f32; LANES] {
 
 macro_rules! intrinsics {
     (
-        $vector:ty, $lanes:literal, $zero:ident $splat:ident $load:ident $store:ident $add:ident $sub:ident
+        $vector:ty, $elements:literal, $zero:ident $splat:ident $load:ident $store:ident $add:ident $sub:ident
         $min:ident $max:ident $mul_add:ident,
         where_positive($gradient:ident, $by:ident) = $where_positive:expr, count_zeros($x:ident, $count:ident) = $count_zeros:expr,
         fold_four($from:ident) = $fold_four:expr
     ) => {
         #[cfg(target_arch = "x86_64")]
         impl Vector for $vector {
-            const LANES: usize = $lanes;
+            const ELEMENTS: usize = $elements;
 
             #[inline(always)]
             unsafe fn zero() -> Self {
@@ -250,7 +254,7 @@ intrinsics! {
     fold_four(from) = {
         let (a, b) = (_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(16)));
         let (c, d) = (_mm512_loadu_ps(from.add(32)), _mm512_loadu_ps(from.add(48)));
-        // Eight sums of a and of b, and of c and of d; then four of each; then one, in every lane of its four.
+        // Eight sums of a and of b, and of c and of d; then four of each; then one, in every element of its four.
         let ab = _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xEE>(a, b));
         let cd = _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(c, d), _mm512_shuffle_f32x4::<0xEE>(c, d));
         let four = _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(ab, cd), _mm512_shuffle_f32x4::<0xDD>(ab, cd));
@@ -282,12 +286,12 @@ mod tests {
         #[inline(always)]
         unsafe fn run<I: Instructions>(self) -> [Numbers; 9] {
             let mut results = [[f32::NAN; 16]; 9];
-            for lane in (0..16).step_by(I::Vector::LANES) {
-                // SAFETY: the caller guarantees the instructions; vectors begin at multiples of their lanes, which
+            for element in (0..16).step_by(I::Vector::ELEMENTS) {
+                // SAFETY: the caller guarantees the instructions; vectors begin at multiples of their elements, which
                 // divide the 16 numbers.
                 unsafe {
                     let [a, b, c] =
-                        self.0.each_ref().map(|numbers| I::Vector::load(numbers.as_ptr().add(lane)));
+                        self.0.each_ref().map(|numbers| I::Vector::load(numbers.as_ptr().add(element)));
                     let vectors = [
                         I::Vector::zero(),
                         I::Vector::splat(1.5),
@@ -300,7 +304,7 @@ mod tests {
                         a.count_zeros(I::Vector::splat(1.5)),
                     ];
                     for (vector, to) in vectors.into_iter().zip(&mut results) {
-                        vector.store(to.as_mut_ptr().add(lane));
+                        vector.store(to.as_mut_ptr().add(element));
                     }
                 }
             }
@@ -336,9 +340,9 @@ mod tests {
             let by_vector: [Numbers; 3] = std::array::from_fn(|v| vectors.map(|numbers| numbers[v]));
             for set in InstructionSet::available() {
                 let results = set.run(Operations(by_vector));
-                for (lane, numbers) in vectors.into_iter().enumerate() {
+                for (element, numbers) in vectors.into_iter().enumerate() {
                     for (which, expected) in expected(set, numbers).into_iter().enumerate() {
-                        let ours = results[which][lane];
+                        let ours = results[which][element];
                         let same = ours.to_bits() == expected.to_bits() || ours.is_nan() && expected.is_nan();
                         prop_assert!(same, "{set}: operation {which} of {numbers:?} is {ours}, not {expected}");
                     }

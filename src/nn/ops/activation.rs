@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::buffers::Buffer;
 use super::{Context, Recorder};
-use crate::nn::kernels::bundle::{self, Part, Shape, parts};
+use crate::nn::kernels::bundle::{self, BatchShare, Shape, shares};
 use crate::nn::kernels::normalisation::{Affine, FormShape, GradientSums, OutputSums, Passed, form_row};
 use crate::nn::sweeps::{Masked, Source, Unformed};
 use crate::statistics::Sums;
@@ -39,26 +39,26 @@ pub(super) struct Activation {
     taken: RefCell<Option<(Buffer, GradientSums)>>,
 }
 
-/// Divides bundles of a shape into parts.
+/// Divides bundles of a shape into shares.
 pub(super) fn divide<'a>(
     shape: Shape,
     slice: &'a [f32],
-    parts: &'a [Part],
+    shares: &'a [BatchShare],
 ) -> impl Iterator<Item = &'a [f32]> {
     let bundle = shape.bundle();
-    parts.iter().map(move |part| &slice[part.bundles.start * bundle..part.bundles.end * bundle])
+    shares.iter().map(move |share| &slice[share.bundles.start * bundle..share.bundles.end * bundle])
 }
 
 /// As [`divide`], mutable.
 pub(super) fn divide_mut<'a>(
     shape: Shape,
     mut slice: &'a mut [f32],
-    parts: &'a [Part],
+    shares: &'a [BatchShare],
 ) -> impl Iterator<Item = &'a mut [f32]> {
-    parts.iter().map(move |part| {
-        let (part, rest) = std::mem::take(&mut slice).split_at_mut(part.bundles.len() * shape.bundle());
+    shares.iter().map(move |share| {
+        let (share, rest) = std::mem::take(&mut slice).split_at_mut(share.bundles.len() * shape.bundle());
         slice = rest;
-        part
+        share
     })
 }
 
@@ -125,49 +125,53 @@ impl Activation {
         self.is_formed.get()
     }
 
-    /// The parts of the batch.
-    pub(super) fn parts(&self) -> Vec<Part> {
-        parts(self.images).collect()
+    /// The shares of the batch.
+    pub(super) fn shares(&self) -> Vec<BatchShare> {
+        shares(self.images).collect()
     }
 
-    /// Divides a slice of this shape into parts.
-    pub(super) fn divide<'a>(&self, slice: &'a [f32], parts: &'a [Part]) -> impl Iterator<Item = &'a [f32]> {
-        divide(self.shape, slice, parts)
+    /// Divides a slice of this shape into shares.
+    pub(super) fn divide<'a>(
+        &self,
+        slice: &'a [f32],
+        shares: &'a [BatchShare],
+    ) -> impl Iterator<Item = &'a [f32]> {
+        divide(self.shape, slice, shares)
     }
 
     /// As [`Activation::divide`], mutable.
     pub(super) fn divide_mut<'a>(
         &self,
         slice: &'a mut [f32],
-        parts: &'a [Part],
+        shares: &'a [BatchShare],
     ) -> impl Iterator<Item = &'a mut [f32]> {
-        divide_mut(self.shape, slice, parts)
+        divide_mut(self.shape, slice, shares)
     }
 
-    /// Lets a sweep read it: calls `work` with a source for each part. The first sweep forms it, and measures it if the
+    /// Lets a sweep read it: calls `work` with a source for each share. The first sweep forms it, and measures it if the
     /// recorder wants that.
     pub(super) fn read<R>(
         &self,
         context: &Context,
-        parts: &[Part],
+        shares: &[BatchShare],
         work: impl FnOnce(Vec<Source>) -> R,
     ) -> R {
         if let Some(output) = &*self.output.borrow() {
-            return work(self.divide(output, parts).map(Source::Formed).collect());
+            return work(self.divide(output, shares).map(Source::Formed).collect());
         }
         let layer = self.layer.as_ref().expect("what is not formed comes from a layer");
         let first = !self.is_formed.replace(true);
         let shortcut = layer.shortcut.take().filter(|_| first);
         {
             let h = shortcut.as_ref().map(|h| h.kept());
-            let mut shortcuts = h.as_ref().map(|h| self.divide(h, parts));
+            let mut shortcuts = h.as_ref().map(|h| self.divide(h, shares));
             let mut keep = (first && self.keep.get()).then(|| context.buffers.take(layer.response.len()));
-            let mut kept = keep.as_deref_mut().map(|keep| self.divide_mut(keep, parts));
+            let mut kept = keep.as_deref_mut().map(|keep| self.divide_mut(keep, shares));
             let measured = first && context.recorder.as_ref().is_some_and(Recorder::measures);
             let none = |_| OutputSums::none(self.shape.channels);
-            let mut sums: Vec<OutputSums> = parts.iter().filter(|_| measured).map(none).collect();
+            let mut sums: Vec<OutputSums> = shares.iter().filter(|_| measured).map(none).collect();
             let mut of_parts = sums.iter_mut();
-            let sources = self.divide(&layer.response, parts).map(|response| {
+            let sources = self.divide(&layer.response, shares).map(|response| {
                 Source::Response(Unformed {
                     shape: layer.form(),
                     response,
@@ -235,24 +239,24 @@ impl Activation {
         self.extra.take()
     }
 
-    /// Propagates its gradient back through ReLU: calls `work` with what is needed for each part, and keeps what the
+    /// Propagates its gradient back through ReLU: calls `work` with what is needed for each share, and keeps what the
     /// first reader's sweep writes to `gradient`.
     pub(super) fn take_back(
         &self,
         context: &Context,
-        parts: &[Part],
+        shares: &[BatchShare],
         mut gradient: Buffer,
         work: impl FnOnce(Vec<(&mut [f32], Masked)>),
     ) {
         let layer = self.layer.as_ref().expect("what is taken back comes from a layer");
         let measured = context.recorder.as_ref().is_some_and(Recorder::measures);
         let mut sums: Vec<GradientSums> =
-            parts.iter().map(|_| GradientSums::none(self.shape.channels)).collect();
+            shares.iter().map(|_| GradientSums::none(self.shape.channels)).collect();
         {
             let output = self.output.borrow();
-            let mut kept = output.as_ref().map(|output| self.divide(output, parts));
+            let mut kept = output.as_ref().map(|output| self.divide(output, shares));
             let affine = Affine { scale: &layer.scale, shift: &layer.shift };
-            let jobs = self.divide_mut(&mut gradient, parts).zip(self.divide(&layer.response, parts));
+            let jobs = self.divide_mut(&mut gradient, shares).zip(self.divide(&layer.response, shares));
             let jobs = jobs.zip(&mut sums).map(|((gradient, response), sums)| {
                 let kept = kept.as_mut().and_then(Iterator::next);
                 let passed = match kept {

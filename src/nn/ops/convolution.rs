@@ -129,17 +129,17 @@ pub fn convolution<
 /// Convolves a batch, and sums each channel of the response.
 fn respond(x: &Activation, geometry: Geometry, weights: &[f32], context: &Context) -> (Buffer, ChannelSums) {
     let output = geometry.output();
-    let parts = x.parts();
+    let shares = x.shares();
     let mut packed = context.buffers.take(weights.len());
     pack(geometry, weights, &mut packed);
     let mut response = context.buffers.take(bundles(x.images) * output.bundle());
-    let mut sums: Vec<ChannelSums> = parts.iter().map(|_| ChannelSums::none(output.channels)).collect();
-    x.read(context, &parts, |sources| {
-        let responses = divide_mut(output, &mut response, &parts);
+    let mut sums: Vec<ChannelSums> = shares.iter().map(|_| ChannelSums::none(output.channels)).collect();
+    x.read(context, &shares, |sources| {
+        let responses = divide_mut(output, &mut response, &shares);
         let (set, packed) = (context.instructions, &*packed);
-        let jobs = parts.iter().zip(sources).zip(responses.zip(&mut sums));
-        context.team.run(jobs, |((part, source), (response, sums))| {
-            sweeps::forward(set, geometry, part, source, packed, response, sums);
+        let jobs = shares.iter().zip(sources).zip(responses.zip(&mut sums));
+        context.workers.run(jobs, |((share, source), (response, sums))| {
+            sweeps::forward(set, geometry, share, source, packed, response, sums);
         });
     });
     let mut total = ChannelSums::none(output.channels);

@@ -44,11 +44,11 @@ impl<const H: usize, const W: usize, const C: usize, T> Features<H, W, C, T> {
         let (activation, set) = (&self.activation, context.instructions);
         activation.keep.set(true);
         activation.is_only_added.set(true);
-        let (parts, shape) = (activation.parts(), activation.shape);
-        activation.read(context, &parts, |sources| {
-            context.team.run(parts.iter().zip(sources), |(part, source)| {
+        let (shares, shape) = (activation.shares(), activation.shape);
+        activation.read(context, &shares, |sources| {
+            context.workers.run(shares.iter().zip(sources), |(share, source)| {
                 if let Source::Response(unformed) = source {
-                    sweeps::form(set, shape, part, unformed);
+                    sweeps::form(set, shape, share, unformed);
                 }
             });
         });

@@ -7,7 +7,7 @@ use dfdx::tensor::{Cpu, CpuError, PutTape, Tape, Tensor, TensorFromVec};
 
 use super::storage::take_gradient;
 use super::{Context, Features};
-use crate::nn::kernels::bundle::{LANES, bundles};
+use crate::nn::kernels::bundle::{IMAGES, bundles};
 use crate::nn::sweeps;
 
 /// Computes the mean of each channel over each image: `[batch][H][W][C]` gives `[batch][C]`.
@@ -18,20 +18,23 @@ pub fn global_average<const H: usize, const W: usize, const C: usize, T: Tape<f3
 ) -> Result<Tensor<(usize, Const<C>), f32, Cpu, T>, CpuError> {
     let (x, mut tape) = x.split_tape();
     let x = x.activation;
-    let parts = x.parts();
+    let shares = x.shares();
     let mut means = vec![0.0; x.images * C];
-    x.read(context, &parts, |sources| {
+    x.read(context, &shares, |sources| {
         let mut rest: &mut [f32] = &mut means;
-        let of_parts = parts.iter().map(|part| {
-            let length = (part.bundles.len() * LANES * C).min(rest.len());
-            let (part, behind) = std::mem::take(&mut rest).split_at_mut(length);
+        let of_parts = shares.iter().map(|share| {
+            let length = (share.bundles.len() * IMAGES * C).min(rest.len());
+            let (share, behind) = std::mem::take(&mut rest).split_at_mut(length);
             rest = behind;
-            part
+            share
         });
         let (set, shape) = (context.instructions, x.shape);
-        context.team.run(parts.iter().zip(sources.into_iter().zip(of_parts)), |(part, (source, means))| {
-            sweeps::pool(set, shape, part, source, means);
-        });
+        context.workers.run(
+            shares.iter().zip(sources.into_iter().zip(of_parts)),
+            |(share, (source, means))| {
+                sweeps::pool(set, shape, share, source, means);
+            },
+        );
     });
     let y = device.try_tensor_from_vec(means, (x.images, Const::<C>))?;
 
@@ -40,14 +43,14 @@ pub fn global_average<const H: usize, const W: usize, const C: usize, T: Tape<f3
     tape.add_backward_op(move |gradients| {
         let dy = take_gradient(gradients, &output)?;
         let x = Rc::clone(&x);
-        let parts = x.parts();
+        let shares = x.shares();
         let gradient = context.buffers.take(bundles(x.images) * x.shape.bundle());
-        x.take_back(&context, &parts, gradient, |jobs| {
+        x.take_back(&context, &shares, gradient, |jobs| {
             let (set, shape, dy) = (context.instructions, x.shape, &dy);
-            context.team.run(parts.iter().zip(jobs), |(part, (gradient, masked))| {
-                let first = part.bundles.start * LANES * C;
-                let end = (part.bundles.end * LANES * C).min(dy.len());
-                sweeps::unpool(set, shape, part, &dy[first..end], gradient, masked);
+            context.workers.run(shares.iter().zip(jobs), |(share, (gradient, masked))| {
+                let first = share.bundles.start * IMAGES * C;
+                let end = (share.bundles.end * IMAGES * C).min(dy.len());
+                sweeps::unpool(set, shape, share, &dy[first..end], gradient, masked);
             });
         });
         Ok(())

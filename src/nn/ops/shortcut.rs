@@ -27,14 +27,14 @@ pub fn zero_padding<
     const { assert!(HO * 2 == H && WO * 2 == W, "the shortcut halves height and width") };
     let (input, output) = (Shape::new(H, W, IN), Shape::new(HO, WO, OUT));
     let x = Rc::clone(&x.activation);
-    let parts = x.parts();
+    let shares = x.shares();
     let mut y = context.buffers.take(bundles(x.images) * output.bundle());
     {
         let kept = x.kept();
-        let of_parts = x.divide(&kept, &parts).zip(super::activation::divide_mut(output, &mut y, &parts));
-        context
-            .team
-            .run(parts.iter().zip(of_parts), |(part, (x, y))| sweeps::subsample(input, output, part, x, y));
+        let of_parts = x.divide(&kept, &shares).zip(super::activation::divide_mut(output, &mut y, &shares));
+        context.workers.run(shares.iter().zip(of_parts), |(share, (x, y))| {
+            sweeps::subsample(input, output, share, x, y)
+        });
     }
     let y: Features<HO, WO, OUT> = Features::of(Activation::only_added(output, x.images, y), NoneTape);
 
@@ -42,11 +42,11 @@ pub fn zero_padding<
     let context = context.clone();
     tape.add_backward_op(move |_| {
         let Some(dy) = shortcut.take_extra() else { return Ok(()) };
-        let parts = x.parts();
+        let shares = x.shares();
         let mut dx = context.buffers.take(bundles(x.images) * input.bundle());
-        let of_parts = shortcut.divide(&dy, &parts).zip(x.divide_mut(&mut dx, &parts));
-        context.team.run(parts.iter().zip(of_parts), |(part, (dy, dx))| {
-            sweeps::subsample_gradient(input, output, part, dy, dx);
+        let of_parts = shortcut.divide(&dy, &shares).zip(x.divide_mut(&mut dx, &shares));
+        context.workers.run(shares.iter().zip(of_parts), |(share, (dy, dx))| {
+            sweeps::subsample_gradient(input, output, share, dy, dx);
         });
         x.add_extra(dx);
         Ok(())

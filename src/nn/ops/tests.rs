@@ -30,7 +30,7 @@ fn context(normalisation: Normalisation) -> Context {
         instructions: InstructionSet::detect(),
         normalisation,
         recorder: None,
-        team: Rc::new(Team::new(2)),
+        workers: Rc::new(ThreadPool::new(2)),
         buffers: Buffers::default(),
     }
 }
@@ -201,12 +201,12 @@ fn every_parameter_of_a_small_network_gets_its_gradient() {
                 check!(@ $layer gamma);
                 check!(@ $layer beta);
             )*};
-            (@ $layer:ident $part:ident) => {
-                let of = &small.$layer.$part;
-                let what = format!("{added:?}: {} of {}", stringify!($part), stringify!($layer));
+            (@ $layer:ident $share:ident) => {
+                let of = &small.$layer.$share;
+                let what = format!("{added:?}: {} of {}", stringify!($share), stringify!($layer));
                 assert_is_gradient(&what, &gradient(&gradients, of), values(of), 3e-2, |moved| {
                     let mut other = small.clone();
-                    other.$layer.$part = tensor(*of.shape(), moved);
+                    other.$layer.$share = tensor(*of.shape(), moved);
                     other.loss(added, &context)
                 });
             };

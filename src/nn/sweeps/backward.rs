@@ -2,7 +2,7 @@
 
 use super::{Masked, Source, bundles_of, clear_empty_lanes, place};
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::bundle::{LANES, Part, Shape};
+use crate::nn::kernels::bundle::{BatchShare, IMAGES, Shape};
 use crate::nn::kernels::convolution::{
     Geometry, fold_weight_gradient, input_gradient_row, weight_gradient_rows,
 };
@@ -41,12 +41,12 @@ pub struct Towards<'a> {
     pub masked: Option<Masked<'a>>,
 }
 
-/// Computes the gradients of a part: writes those to the weights, `[kernel][kernel][inputs][outputs]`, and those to the
+/// Computes the gradients of a share: writes those to the weights, `[kernel][kernel][inputs][outputs]`, and those to the
 /// source if wanted.
 pub fn backward(
     set: InstructionSet,
     geometry: Geometry,
-    part: &Part,
+    share: &BatchShare,
     mut job: Backward,
     weight_gradient: &mut [f32],
     mut towards: Option<Towards>,
@@ -58,9 +58,9 @@ pub fn backward(
     if in_place {
         windows[1] = 0;
     }
-    with_scratch(windows, |[response_gradient, formed, lanes]| {
+    with_scratch(windows, |[response_gradient, formed, elements]| {
         let mut origin = Origin::First;
-        for (bundle, images) in bundles_of(part) {
+        for (bundle, images) in bundles_of(share) {
             let mut progress = Progress { bundle, images, spread: 0, formed: 0 };
             for first in (0..output.height).step_by(rows) {
                 let block = first..(first + rows).min(output.height);
@@ -75,7 +75,7 @@ pub fn backward(
                     _ => Rows::padded(input, formed),
                 };
                 let dz = Rows::padded(output, response_gradient);
-                weight_gradient_rows(set, geometry, block.clone(), x, dz, lanes, origin);
+                weight_gradient_rows(set, geometry, block.clone(), x, dz, elements, origin);
                 origin = Origin::Kept;
                 if let Some(towards) = &mut towards {
                     for row in block.start * geometry.stride..block.end * geometry.stride {
@@ -87,7 +87,7 @@ pub fn backward(
                 masked.sums.fold(input.area(), images);
             }
         }
-        fold_weight_gradient(set, geometry, lanes, weight_gradient);
+        fold_weight_gradient(set, geometry, elements, weight_gradient);
     });
 }
 
@@ -99,8 +99,8 @@ fn is_read_in_place(source: &Source, shape: Shape) -> bool {
 
 /// Copies a row to one with padding.
 fn copy(shape: Shape, row: &[f32], to: &mut [f32]) {
-    let pixel = shape.channels * LANES;
-    let pixels = row.chunks_exact(pixel).zip(to.chunks_exact_mut(pixel + LANES));
+    let pixel = shape.channels * IMAGES;
+    let pixels = row.chunks_exact(pixel).zip(to.chunks_exact_mut(pixel + IMAGES));
     pixels.for_each(|(from, to)| to[..pixel].copy_from_slice(from));
 }
 
@@ -109,13 +109,13 @@ fn rows_at_a_time(geometry: Geometry) -> usize {
     (PIXELS / geometry.output().width).clamp(1, geometry.output().height)
 }
 
-/// The working memory of a part: rows of the response's gradient and of the source, and a vector per weight.
+/// The working memory of a share: rows of the response's gradient and of the source, and a vector per weight.
 fn windows(geometry: Geometry) -> [usize; 3] {
     let rows = rows_at_a_time(geometry);
     [
         (rows + 2) * geometry.output().padded_row(),
         (rows * geometry.stride + 2) * geometry.input.padded_row(),
-        geometry.weights() * LANES,
+        geometry.weights() * IMAGES,
     ]
 }
 

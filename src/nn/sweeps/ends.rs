@@ -2,15 +2,15 @@
 
 use super::{Masked, Source, Unformed, bundles_of, place};
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::bundle::{LANES, Part, Shape};
+use crate::nn::kernels::bundle::{BatchShare, IMAGES, Shape};
 use crate::nn::kernels::pooling;
 use crate::nn::kernels::scratch::with_scratch;
 
-/// Writes the means of a part's images, `[images][channels]`.
-pub fn pool(set: InstructionSet, shape: Shape, part: &Part, mut source: Source, means: &mut [f32]) {
-    let mut means = means.chunks_mut(LANES * shape.channels);
-    with_scratch([shape.row(), shape.channels * LANES], |[window, sums]| {
-        for ((bundle, images), means) in bundles_of(part).zip(&mut means) {
+/// Writes the means of a share's images, `[images][channels]`.
+pub fn pool(set: InstructionSet, shape: Shape, share: &BatchShare, mut source: Source, means: &mut [f32]) {
+    let mut means = means.chunks_mut(IMAGES * shape.channels);
+    with_scratch([shape.row(), shape.channels * IMAGES], |[window, sums]| {
+        for ((bundle, images), means) in bundles_of(share).zip(&mut means) {
             sums.fill(0.0);
             for row in 0..shape.height {
                 let at = place(shape, bundle, row);
@@ -35,18 +35,18 @@ pub fn pool(set: InstructionSet, shape: Shape, part: &Part, mut source: Source, 
 }
 
 /// Writes the gradient to the pooled activations, propagated back through ReLU, from the gradient to the means of a
-/// part's images.
+/// share's images.
 pub fn unpool(
     set: InstructionSet,
     shape: Shape,
-    part: &Part,
+    share: &BatchShare,
     of_means: &[f32],
     gradient: &mut [f32],
     mut masked: Masked,
 ) {
-    let of_means: Vec<&[f32]> = of_means.chunks(LANES * shape.channels).collect();
-    with_scratch([shape.channels * LANES], |[pixel]| {
-        for (bundle, images) in bundles_of(part) {
+    let of_means: Vec<&[f32]> = of_means.chunks(IMAGES * shape.channels).collect();
+    with_scratch([shape.channels * IMAGES], |[pixel]| {
+        for (bundle, images) in bundles_of(share) {
             pooling::pixel_gradient(shape, of_means[bundle], pixel);
             for row in 0..shape.height {
                 let at = place(shape, bundle, row);

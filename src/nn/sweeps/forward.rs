@@ -2,19 +2,19 @@
 
 use super::{Source, Unformed, bundles_of, place};
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::bundle::{LANES, Part, Shape};
+use crate::nn::kernels::bundle::{BatchShare, IMAGES, Shape};
 use crate::nn::kernels::convolution::{Geometry, forward_row};
 use crate::nn::kernels::moments::{ChannelSums, Origin, ROW_MOMENTS};
 use crate::nn::kernels::normalisation::form_row;
 use crate::nn::kernels::rows::{Rows, slot};
 use crate::nn::kernels::scratch::with_scratch;
 
-/// Computes the responses of a part, `response = source * weights`, and adds their sums to `sums`. `weights` are
+/// Computes the responses of a share, `response = source * weights`, and adds their sums to `sums`. `weights` are
 /// packed.
 pub fn forward(
     set: InstructionSet,
     geometry: Geometry,
-    part: &Part,
+    share: &BatchShare,
     mut source: Source,
     weights: &[f32],
     response: &mut [f32],
@@ -25,8 +25,8 @@ pub fn forward(
         Source::Response(Unformed { keep: None, .. }) => 3 * input.row(),
         _ => 0,
     };
-    with_scratch([window, output.channels * ROW_MOMENTS * LANES], |[window, moments]| {
-        for (bundle, images) in bundles_of(part) {
+    with_scratch([window, output.channels * ROW_MOMENTS * IMAGES], |[window, moments]| {
+        for (bundle, images) in bundles_of(share) {
             let mut formed = 0;
             for row in 0..output.height {
                 let read = geometry.rows_read(row);

@@ -3,12 +3,12 @@
 
 use super::{Masked, Unformed, bundles_of, place};
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::bundle::{Part, Shape};
+use crate::nn::kernels::bundle::{BatchShare, Shape};
 use crate::nn::kernels::subsample as kernel;
 
 /// Forms an output that is kept.
-pub fn form(set: InstructionSet, shape: Shape, part: &Part, mut unformed: Unformed) {
-    for (bundle, images) in bundles_of(part) {
+pub fn form(set: InstructionSet, shape: Shape, share: &BatchShare, mut unformed: Unformed) {
+    for (bundle, images) in bundles_of(share) {
         for row in 0..shape.height {
             unformed.form(set, shape, bundle, row, (shape.row(), &mut []));
         }
@@ -19,8 +19,14 @@ pub fn form(set: InstructionSet, shape: Shape, part: &Part, mut unformed: Unform
 }
 
 /// Sums what batch norm's gradient needs, for a gradient that another layer has already propagated back through ReLU.
-pub fn reduce(set: InstructionSet, shape: Shape, part: &Part, gradient: &mut [f32], mut masked: Masked) {
-    for (bundle, images) in bundles_of(part) {
+pub fn reduce(
+    set: InstructionSet,
+    shape: Shape,
+    share: &BatchShare,
+    gradient: &mut [f32],
+    mut masked: Masked,
+) {
+    for (bundle, images) in bundles_of(share) {
         for row in 0..shape.height {
             let at = place(shape, bundle, row);
             masked.row(set, at.clone(), &mut gradient[at], None);
@@ -29,9 +35,9 @@ pub fn reduce(set: InstructionSet, shape: Shape, part: &Part, gradient: &mut [f3
     }
 }
 
-/// Writes a part of a zero-padding shortcut.
-pub fn subsample(input: Shape, output: Shape, part: &Part, x: &[f32], y: &mut [f32]) {
-    for (bundle, _) in bundles_of(part) {
+/// Writes a share of a zero-padding shortcut.
+pub fn subsample(input: Shape, output: Shape, share: &BatchShare, x: &[f32], y: &mut [f32]) {
+    for (bundle, _) in bundles_of(share) {
         for row in 0..output.height {
             let (from, to) = (place(input, bundle, 2 * row), place(output, bundle, row));
             kernel::forward_row(input, output.channels, &x[from], &mut y[to]);
@@ -39,9 +45,9 @@ pub fn subsample(input: Shape, output: Shape, part: &Part, x: &[f32], y: &mut [f
     }
 }
 
-/// Writes the gradient to the input of a part of a zero-padding shortcut.
-pub fn subsample_gradient(input: Shape, output: Shape, part: &Part, dy: &[f32], dx: &mut [f32]) {
-    for (bundle, _) in bundles_of(part) {
+/// Writes the gradient to the input of a share of a zero-padding shortcut.
+pub fn subsample_gradient(input: Shape, output: Shape, share: &BatchShare, dy: &[f32], dx: &mut [f32]) {
+    for (bundle, _) in bundles_of(share) {
         for row in 0..input.height {
             let to = &mut dx[place(input, bundle, row)];
             to.fill(0.0);

@@ -1,35 +1,35 @@
-//! Tests sweeps over the parts of a batch against the reference's operations in f64 on NHWC images: for all kinds of
-//! inputs and outputs, shapes, batches that fill neither bundles nor parts, seeds and instruction sets.
+//! Tests sweeps over the shares of a batch against the reference's operations in f64 on NHWC images: for all kinds of
+//! inputs and outputs, shapes, batches that fill neither bundles nor shares, seeds and instruction sets.
 //!
-//! Every part is in its own memory between inaccessible pages, with arbitrary numbers in unused lanes. Formed outputs
+//! Every share is in its own memory between inaccessible pages, with arbitrary numbers in unused elements. Formed outputs
 //! are multiples of a power of two and so exact: ReLU has the same result for all.
 
 use std::ops::Range;
 
 use super::*;
-use crate::nn::kernels::bundle::{bundles, interleave, parts, separate};
+use crate::nn::kernels::bundle::{bundles, interleave, separate, shares};
 use crate::nn::kernels::guarded::{Guarded, Side};
 use crate::nn::kernels::normalisation::Affine;
 use crate::nn::kernels::samples::{assert_close, assert_fused_agree, assert_sum, bits, numbers};
-use crate::nn::team::Team;
+use crate::nn::thread_pool::ThreadPool;
 use crate::statistics::{Moments, Products, Sums};
 
 mod composition;
 mod layer;
 mod shapes;
 
-/// The content of unused lanes.
+/// The content of unused elements.
 const EMPTY: f32 = 5.0;
 
-/// Batches of one bundle, full or not, and of more than there are parts.
+/// Batches of one bundle, full or not, and of more than there are shares.
 const BATCHES: [usize; 6] = [1, 5, 16, 19, 40, 70];
 
-/// An activation of a batch, in NHWC except for the parts that sweeps work on.
+/// An activation of a batch, in NHWC except for the shares that sweeps work on.
 #[derive(Clone, Copy, Debug)]
 struct Activation {
     shape: Shape,
     images: usize,
-    /// Where the memory of a part ends.
+    /// Where the memory of a share ends.
     side: Side,
 }
 
@@ -43,34 +43,34 @@ impl Activation {
         numbers(self.images * self.shape.image(), seed)
     }
 
-    /// Images of a part.
-    fn images_of(self, part: &Part) -> Range<usize> {
-        part.bundles.start * LANES..(part.bundles.end * LANES).min(self.images)
+    /// Images of a share.
+    fn images_of(self, share: &BatchShare) -> Range<usize> {
+        share.bundles.start * IMAGES..(share.bundles.end * IMAGES).min(self.images)
     }
 
-    /// A part of this activation.
-    fn part(self, part: &Part, nhwc: &[f32]) -> Guarded {
-        let Range { start, end } = self.images_of(part);
+    /// A share of this activation.
+    fn share(self, share: &BatchShare, nhwc: &[f32]) -> Guarded {
+        let Range { start, end } = self.images_of(share);
         let image = self.shape.image();
-        let mut to = self.room(part);
+        let mut to = self.room(share);
         interleave(&nhwc[start * image..end * image], image, &mut to);
         let last = to.len() - self.shape.bundle();
-        let images = images_of(part.bundles.end - 1, self.images);
-        to[last..].as_chunks_mut::<LANES>().0.iter_mut().for_each(|lanes| lanes[images..].fill(EMPTY));
+        let images = images_of(share.bundles.end - 1, self.images);
+        to[last..].as_chunks_mut::<IMAGES>().0.iter_mut().for_each(|elements| elements[images..].fill(EMPTY));
         to
     }
 
-    /// Memory for a part, not yet written to.
-    fn room(self, part: &Part) -> Guarded {
-        Guarded::filled(self.side, part.bundles.len() * self.shape.bundle(), f32::NAN)
+    /// Memory for a share, not yet written to.
+    fn room(self, share: &BatchShare) -> Guarded {
+        Guarded::filled(self.side, share.bundles.len() * self.shape.bundle(), f32::NAN)
     }
 
-    /// The images of all parts.
-    fn together<'a>(self, parts: impl IntoIterator<Item = &'a Guarded>) -> Vec<f32> {
-        let parts: Vec<f32> = parts.into_iter().flat_map(|part| part.iter().copied()).collect();
-        assert_eq!(parts.len(), bundles(self.images) * self.shape.bundle());
+    /// The images of all shares.
+    fn together<'a>(self, shares: impl IntoIterator<Item = &'a Guarded>) -> Vec<f32> {
+        let shares: Vec<f32> = shares.into_iter().flat_map(|share| share.iter().copied()).collect();
+        assert_eq!(shares.len(), bundles(self.images) * self.shape.bundle());
         let mut nhwc = vec![f32::NAN; self.images * self.shape.image()];
-        separate(&parts, self.shape.image(), &mut nhwc);
+        separate(&shares, self.shape.image(), &mut nhwc);
         nhwc
     }
 
@@ -85,10 +85,10 @@ fn exact(count: usize, denominator: f32, most: f32, seed: u64) -> Vec<f32> {
     numbers(count, seed).iter().map(|x| (x * most * denominator).round() / denominator).collect()
 }
 
-/// Runs `work` for each part and returns the results, in the order of the parts.
-fn in_parts<R: Send>(team: &Team, images: usize, work: impl Fn(&Part) -> R + Sync) -> Vec<R> {
-    let mut jobs: Vec<(Part, Option<R>)> = parts(images).map(|part| (part, None)).collect();
-    team.run(&mut jobs, |(part, result)| *result = Some(work(part)));
+/// Runs `work` for each share and returns the results, in the order of the shares.
+fn in_shares<R: Send>(workers: &ThreadPool, images: usize, work: impl Fn(&BatchShare) -> R + Sync) -> Vec<R> {
+    let mut jobs: Vec<(BatchShare, Option<R>)> = shares(images).map(|share| (share, None)).collect();
+    workers.run(&mut jobs, |(share, result)| *result = Some(work(share)));
     jobs.into_iter().map(|(_, result)| result.expect("each job is done")).collect()
 }
 
@@ -151,17 +151,22 @@ impl Output {
         Affine { scale: &self.scale, shift: &self.shift }
     }
 
-    /// Calls `sweep` with this as its source for a part, and returns what it has formed.
-    fn read(&self, part: &Part, reading: Reading, sweep: impl FnOnce(Source)) -> (Guarded, OutputSums) {
+    /// Calls `sweep` with this as its source for a share, and returns what it has formed.
+    fn read(
+        &self,
+        share: &BatchShare,
+        reading: Reading,
+        sweep: impl FnOnce(Source),
+    ) -> (Guarded, OutputSums) {
         let mut sums = OutputSums::none(self.of.shape.channels);
-        let mut keep = self.of.room(part);
+        let mut keep = self.of.room(share);
         if reading == Reading::Formed {
-            let formed = self.of.part(part, &self.formed);
+            let formed = self.of.share(share, &self.formed);
             sweep(Source::Formed(&formed));
             return (keep, sums);
         }
-        let response = self.of.part(part, &self.response);
-        let shortcut = self.shortcut.as_ref().map(|shortcut| self.of.part(part, shortcut));
+        let response = self.of.share(share, &self.response);
+        let shortcut = self.shortcut.as_ref().map(|shortcut| self.of.share(share, shortcut));
         sweep(Source::Response(Unformed {
             shape: FormShape { affine: self.affine(), relu: self.relu },
             response: &response,
@@ -172,21 +177,21 @@ impl Output {
         (keep, sums)
     }
 
-    /// Forms and keeps a part by itself.
-    fn form(&self, set: InstructionSet, part: &Part) -> (Guarded, OutputSums) {
-        self.read(part, Reading::Kept, |source| match source {
-            Source::Response(unformed) => form(set, self.of.shape, part, unformed),
+    /// Forms and keeps a share by itself.
+    fn form(&self, set: InstructionSet, share: &BatchShare) -> (Guarded, OutputSums) {
+        self.read(share, Reading::Kept, |source| match source {
+            Source::Response(unformed) => form(set, self.of.shape, share, unformed),
             Source::Formed(_) => unreachable!("a response is read"),
         })
     }
 
-    /// Merges what the parts have formed.
+    /// Merges what the shares have formed.
     fn merge<'a>(
         &self,
         reading: Reading,
-        parts: impl Iterator<Item = (&'a Guarded, &'a OutputSums)>,
+        shares: impl Iterator<Item = (&'a Guarded, &'a OutputSums)>,
     ) -> Formed {
-        let (keep, sums): (Vec<&Guarded>, Vec<&OutputSums>) = parts.unzip();
+        let (keep, sums): (Vec<&Guarded>, Vec<&OutputSums>) = shares.unzip();
         let mut all = OutputSums::none(self.of.shape.channels);
         sums.into_iter().for_each(|sums| all.merge(sums));
         let kept = if reading == Reading::Kept { self.of.together(keep) } else { Vec::new() };
@@ -243,10 +248,10 @@ struct Measured {
 }
 
 impl Measured {
-    /// The sums of all parts.
-    fn merged<'a>(channels: usize, parts: impl IntoIterator<Item = &'a GradientSums>) -> Measured {
+    /// The sums of all shares.
+    fn merged<'a>(channels: usize, shares: impl IntoIterator<Item = &'a GradientSums>) -> Measured {
         let mut all = GradientSums::none(channels);
-        parts.into_iter().for_each(|sums| all.merge(sums));
+        shares.into_iter().for_each(|sums| all.merge(sums));
         Measured { sums: all.sums, passed: all.passed, along: all.along }
     }
 }
@@ -261,16 +266,16 @@ impl Output {
         }
     }
 
-    /// Calls `sweep` with this for a part of a gradient to propagate back, and returns the sums.
+    /// Calls `sweep` with this for a share of a gradient to propagate back, and returns the sums.
     fn mask(
         &self,
-        part: &Part,
+        share: &BatchShare,
         through: Through,
         measured: bool,
         sweep: impl FnOnce(Masked),
     ) -> GradientSums {
-        let formed = self.of.part(part, &self.formed);
-        let response = self.of.part(part, &self.response);
+        let formed = self.of.share(share, &self.formed);
+        let response = self.of.share(share, &self.response);
         let mut sums = GradientSums::none(self.of.shape.channels);
         let passed = match through {
             Through::Output => Passed::Output(&formed),

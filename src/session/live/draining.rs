@@ -15,7 +15,7 @@ impl Live {
 
     /// As [`Live::drain`], with the byte of the lane's log at which an event's record begins, where it has one.
     pub fn drain_placed(&mut self, mut apply: impl FnMut(LaneIdx, &RunEvent, Option<u64>)) {
-        let _ = self.bell.try_recv();
+        let _ = self.wakeups.try_recv();
         // Events that arrive meanwhile signal again; this bound lets the caller draw in between.
         for _ in 0..self.events.len() {
             let Ok(LaneEvent { lane, event, bytes }) = self.events.try_recv() else { break };

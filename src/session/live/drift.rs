@@ -3,9 +3,9 @@
 use crate::datasets::Dataset;
 use crate::event::LaneStarted;
 use crate::experiment::{Change, Experiment};
+use crate::printable::printable;
 use crate::reading::Resumption;
 use crate::runlog::Manifest;
-use crate::text::printable;
 
 /// The key of the data's path, which says nothing about its content.
 const PATH: &str = "data.path";

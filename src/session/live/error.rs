@@ -5,8 +5,8 @@ use std::io;
 use thiserror::Error;
 
 use crate::datasets::DatasetError;
+use crate::printable::printable;
 use crate::runlog::RunLogError;
-use crate::text::printable;
 
 /// Why a run could not be started.
 #[derive(Debug, Error)]

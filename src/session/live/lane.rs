@@ -7,22 +7,22 @@ use std::thread;
 
 use super::Setup;
 use super::ahead::Ahead;
-use super::tap::Tap;
+use super::lane_sink::LaneSink;
 use crate::datasets::{Batch, BatchOrder};
 use crate::event::{Kind, LaneFinished, Outcome, Rewind, RunEvent, Time};
 use crate::model::{Network, shared_weights_hash};
+use crate::printable::printable;
 use crate::reading::Saved;
 use crate::runlog::RunFolder;
-use crate::text::printable;
 use crate::trainer::{Drawn, Resumed, Sink, Task, read_resumable, train};
 use crate::units::{LaneIdx, Step};
 
 /// Trains a lane to its end. Whatever happens in it, its last event says how it ended.
-pub(super) fn run(setup: &Arc<Setup>, lane: LaneIdx, order: BatchOrder, mut tap: Tap) -> Outcome {
-    let trained = catch_unwind(AssertUnwindSafe(|| build_and_train(setup, lane, order, &mut tap)));
+pub(super) fn run(setup: &Arc<Setup>, lane: LaneIdx, order: BatchOrder, mut sink: LaneSink) -> Outcome {
+    let trained = catch_unwind(AssertUnwindSafe(|| build_and_train(setup, lane, order, &mut sink)));
     let failed = match trained {
         Ok(Ok(outcome)) => {
-            tap.close();
+            sink.close();
             return outcome;
         }
         Ok(Err(reason)) => reason,
@@ -30,8 +30,8 @@ pub(super) fn run(setup: &Arc<Setup>, lane: LaneIdx, order: BatchOrder, mut tap:
     };
     let outcome = Outcome::Failed { reason: printable(&failed) };
     let kind = Kind::LaneFinished(LaneFinished { outcome: outcome.clone() });
-    tap.accept(RunEvent { step: tap.step, time: Time::at((setup.clock)()), kind });
-    tap.close();
+    sink.accept(RunEvent { step: sink.step, time: Time::at((setup.clock)()), kind });
+    sink.close();
     outcome
 }
 
@@ -39,10 +39,10 @@ fn build_and_train(
     setup: &Setup,
     lane: LaneIdx,
     order: BatchOrder,
-    tap: &mut Tap,
+    sink: &mut LaneSink,
 ) -> Result<Outcome, String> {
     let described = &setup.experiment.lanes[lane.0];
-    let (mut network, resumed) = build_or_restore(setup, lane, tap)?;
+    let (mut network, resumed) = build_or_restore(setup, lane, sink)?;
     let done = resumed.as_ref().map_or(Step(0), |resumed| resumed.step);
     let task = Task {
         lane: &described.name,
@@ -62,7 +62,7 @@ fn build_and_train(
         let mut batches = batches.map_err(|error| {
             format!("expected a thread for batches, found {error}; start fewer lanes, or raise the limit")
         })?;
-        Ok(train(&mut *network, &mut batches, &task, tap))
+        Ok(train(&mut *network, &mut batches, &task, sink))
     })
 }
 
@@ -70,7 +70,7 @@ fn build_and_train(
 fn build_or_restore(
     setup: &Setup,
     lane: LaneIdx,
-    tap: &mut Tap,
+    sink: &mut LaneSink,
 ) -> Result<(Box<dyn Network>, Option<Resumed>), String> {
     let described = &setup.experiment.lanes[lane.0];
     let build = || {
@@ -93,12 +93,12 @@ fn build_or_restore(
         match restore(&mut *network, setup, &described.name, saved) {
             Ok(()) => {
                 if saved.checksums.is_none() {
-                    tap.warn(format!("the checkpoint of step {step} is unverified: an earlier version wrote it, without checksums"));
+                    sink.warn(format!("the checkpoint of step {step} is unverified: an earlier version wrote it, without checksums"));
                 }
                 let (checkpoint, evaluated) = (Some(saved.file.clone()), saved.evaluated.clone());
                 return Ok((network, resumed(step, checkpoint, evaluated, saved.rewind())));
             }
-            Err(problem) => tap.warn(format!("the checkpoint of step {step} is passed over: {problem}")),
+            Err(problem) => sink.warn(format!("the checkpoint of step {step} is passed over: {problem}")),
         }
     }
     Ok((build()?, resumed(Step(0), None, Vec::new(), resumption.to_beginning())))

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
 
 use crate::order::{LaneOrder, Order};
-use crate::text::printable;
+use crate::printable::printable;
 use crate::trainer::Place;
 use crate::units::Step;
 

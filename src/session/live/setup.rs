@@ -10,10 +10,10 @@ use crate::datasets::Dataset;
 use crate::event::{FORMAT_VERSION, Outcome};
 use crate::experiment::{Experiment, Lane};
 use crate::model::{self, ModelError, Network};
+use crate::printable::printable;
 use crate::reading::{self, Opened, Resumption};
 use crate::runlog::{LaneSummary, Manifest, RunFolder, RunLock, RunLogError, State};
 use crate::session::threads;
-use crate::text::printable;
 use crate::units::LaneIdx;
 
 /// Events that the channel holds: seconds of several fast lanes.

@@ -8,9 +8,9 @@ use std::time::Duration;
 use crossbeam_channel::bounded;
 
 use super::control::Control;
+use super::lane_sink::{LaneSink, Progress, Wires};
 use super::orders::{OrderReceiver, OrderSender};
 use super::status::{self, Board};
-use super::tap::{Progress, Tap, Wires};
 use super::{Live, LiveLane, SessionError, Setup, lane};
 use crate::datasets::BatchOrder;
 use crate::order::LaneOrder;
@@ -43,8 +43,8 @@ pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
     let permits = Permits::new(setup.threads);
     let (events_in, events) = bounded(setup.capacity.max(1));
     let (warnings_in, warnings) = bounded(WARNINGS);
-    let (bell_in, bell) = bounded(1);
-    let wires = Wires { events: events_in, warnings: warnings_in, bell: bell_in };
+    let (wakeups_in, wakeups) = bounded(1);
+    let wires = Wires { events: events_in, warnings: warnings_in, wakeups: wakeups_in };
     let setup = Arc::new(setup);
     let board = Board::new(setup.summaries());
     // At once, because what an earlier part of the run said of itself is no longer true.
@@ -54,7 +54,7 @@ pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
         lanes: Vec::new(),
         events,
         warnings,
-        bell,
+        wakeups,
         orders: OrderSender::default(),
         wires,
         filled: 0,
@@ -142,8 +142,8 @@ impl Live {
             let progress = Arc::clone(&progress);
             let pulse = board.pulse(index);
             let body = move || {
-                let tap = Tap::open(index, keeper, wires, progress, orders, pulse, permits);
-                lane::run(&setup, index, order, tap)
+                let sink = LaneSink::open(index, keeper, wires, progress, orders, pulse, permits);
+                lane::run(&setup, index, order, sink)
             };
             thread::Builder::new().name(format!("lane-{name}")).spawn(body)
         };

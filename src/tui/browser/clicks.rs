@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::catalog::RowKey;
+use crate::runs_list::RowKey;
 
 /// The longest time between them.
 const LONGEST: Duration = Duration::from_millis(400);

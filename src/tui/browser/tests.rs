@@ -6,8 +6,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::*;
-use crate::catalog::specimen;
 use crate::runlog::Listed;
+use crate::runs_list::specimen;
 use crate::theme::{Background, Characters, Colors};
 
 struct Memory(Buffer);
@@ -78,7 +78,7 @@ fn keys(text: &str) -> Vec<Input> {
 
 struct Outcome {
     choice: Choice,
-    catalog: Catalog,
+    list: RunsList,
     done: Vec<String>,
     /// The screen as it was drawn last.
     text: String,
@@ -86,7 +86,7 @@ struct Outcome {
 
 /// Runs the specimens with these inputs, then waits for a frame, then presses `q`.
 fn browse(inputs: Vec<Input>) -> Outcome {
-    let mut catalog = Catalog::new();
+    let mut list = RunsList::new();
     let (found, receiver) = unbounded();
     found.send(Found::Time(specimen::DAY)).unwrap();
     found.send(Found::Runs(specimen::runs())).unwrap();
@@ -102,14 +102,14 @@ fn browse(inputs: Vec<Input>) -> Outcome {
         keys("\x1b\x1bq").into_iter().for_each(|input| drop(sender.send(input)));
         sender
     });
-    let choice = Browser::new(&mut catalog, &mut stock, &mut screen, &theme).run(&receiver).unwrap();
+    let choice = Browser::new(&mut list, &mut stock, &mut screen, &theme).run(&receiver).unwrap();
     drop(user.join().unwrap());
     let width = usize::from(screen.0.area.width);
     let row =
         |cells: &[ratatui::buffer::Cell]| cells.iter().map(|cell| cell.symbol()).collect::<String>() + "\n";
     let text = screen.0.content().chunks(width).map(row).collect();
     drop(found);
-    Outcome { choice, catalog, done: stock.done, text }
+    Outcome { choice, list, done: stock.done, text }
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn runs_are_filtered_marked_and_opened() {
 fn letters_are_text_while_a_line_is_typed() {
     let outcome = browse(keys("/q D\x1bq"));
     assert_eq!(outcome.choice, Choice::Leave(Ending::Left));
-    assert!(outcome.catalog.filter().is_everything() && outcome.done.is_empty());
+    assert!(outcome.list.filter().is_everything() && outcome.done.is_empty());
 }
 
 #[test]
@@ -133,10 +133,10 @@ fn a_deletion_is_asked_for_done_and_taken_back() {
     assert_eq!(outcome.done, [""; 0]);
     let outcome = browse(keys("/070000\nDy"));
     assert_eq!(outcome.done, [format!("discard {id}")]);
-    assert!(outcome.catalog.run(id).is_none());
+    assert!(outcome.list.run(id).is_none());
     let outcome = browse(keys("/070000\nD\nu"));
     assert_eq!(outcome.done, [format!("discard {id}"), format!("restore {id}")]);
-    assert!(outcome.catalog.run(id).is_some() && !outcome.catalog.can_undo());
+    assert!(outcome.list.run(id).is_some() && !outcome.list.can_undo());
 }
 
 #[test]
@@ -169,10 +169,10 @@ fn two_clicks_on_a_run_open_it_whatever_is_marked() {
     let mut inputs = keys(" ");
     inputs.extend([click(20, 12), mouse(MouseEventKind::Up(MouseButton::Left), 20, 12), click(30, 12)]);
     let outcome = browse(inputs);
-    assert_eq!(outcome.catalog.marked().len(), 1);
+    assert_eq!(outcome.list.marked().len(), 1);
     let Choice::Open(ids) = outcome.choice else { panic!("{:?}", outcome.choice) };
-    assert_eq!(ids, [outcome.catalog.current().unwrap().id()]);
-    assert!(!outcome.catalog.is_marked(&ids[0]));
+    assert_eq!(ids, [outcome.list.current().unwrap().id()]);
+    assert!(!outcome.list.is_marked(&ids[0]));
     let leave = Choice::Leave(Ending::Left);
     assert_eq!(browse(vec![click(20, 12), click(20, 11)]).choice, leave, "two rows");
     assert_eq!(browse(vec![click(2, 12), click(2, 12)]).choice, leave, "opened and closed");
@@ -183,11 +183,11 @@ fn two_clicks_on_a_run_open_it_whatever_is_marked() {
 fn a_click_selects_a_row_and_a_heading_orders() {
     // Title, filter and headings are above the first row.
     let outcome = browse(vec![click(20, 5), mouse(MouseEventKind::ScrollDown, 20, 5)]);
-    assert_eq!(outcome.catalog.cursor(), 3);
+    assert_eq!(outcome.list.cursor(), 3);
     let outcome = browse(vec![click(6, 2)]);
-    assert_eq!(outcome.catalog.sort().key.name(), "state");
+    assert_eq!(outcome.list.sort().key.name(), "state");
     let outcome = browse(vec![click(2, 3)]);
-    assert_eq!(outcome.catalog.rows().len(), 12, "the lanes of the first run are shown");
+    assert_eq!(outcome.list.rows().len(), 12, "the lanes of the first run are shown");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::catalog::{Band, BandPoint, Catalog, LaneBand};
-use crate::text::printable;
+use crate::printable::printable;
+use crate::runs_list::{Band, BandPoint, LaneBand, RunsList};
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{
     Axis, Bucket, Extent, LineChart, Series, SeriesKind, block_title, clip, put, put_centered,
@@ -14,10 +14,10 @@ use crate::widgets::{
 const BOTH: u16 = 16;
 
 /// Draws it.
-pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let awaited = catalog.curves_awaited();
-    let mut inner = block_title(buffer, area, &title(catalog), theme.heading(), theme);
-    for (id, problem) in catalog.curve_problems().take(3) {
+pub(super) fn draw(list: &RunsList, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let awaited = list.curves_awaited();
+    let mut inner = block_title(buffer, area, &title(list), theme.heading(), theme);
+    for (id, problem) in list.curve_problems().take(3) {
         if inner.height < 4 {
             break;
         }
@@ -25,22 +25,22 @@ pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &T
         put(buffer, inner, inner.x, inner.y, &clip(&text, usize::from(inner.width), theme), theme.error());
         inner = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
     }
-    if catalog.bands().is_empty() {
+    if list.bands().is_empty() {
         let text = if awaited > 0 { "reading their logs" } else { "no curves to show" };
         return put_centered(buffer, inner, inner.height / 2, text, theme.muted());
     }
     if inner.height < BOTH {
-        return chart(catalog, &LOSS, inner, buffer, theme);
+        return chart(list, &LOSS, inner, buffer, theme);
     }
     let upper = Rect { height: inner.height / 2, ..inner };
     let lower = Rect { y: upper.bottom(), height: inner.height - upper.height, ..inner };
-    chart(catalog, &LOSS, upper, buffer, theme);
-    chart(catalog, &TEST, lower, buffer, theme);
+    chart(list, &LOSS, upper, buffer, theme);
+    chart(list, &TEST, lower, buffer, theme);
 }
 
 /// Describes which runs are combined, and which are left out.
-fn title(catalog: &Catalog) -> String {
-    let runs = catalog.band_runs();
+fn title(list: &RunsList) -> String {
+    let runs = list.band_runs();
     let is_one_group =
         runs.iter().all(|run| run.group_key().is_some() && run.group_key() == runs[0].group_key());
     let mut title = match runs.len() {
@@ -48,12 +48,12 @@ fn title(catalog: &Catalog) -> String {
         count if is_one_group => format!("mean and range over {count} seeds"),
         count => format!("mean and range over {count} runs"),
     };
-    match catalog.band_repeats() {
+    match list.band_repeats() {
         0 => {}
         1 => title += ", 1 older repeat left out",
         count => title += &format!(", {count} older repeats left out"),
     }
-    match catalog.curves_awaited() {
+    match list.curves_awaited() {
         0 => {}
         awaited => title += &format!(", {awaited} being read"),
     }
@@ -71,14 +71,14 @@ struct Figure {
 const LOSS: Figure = Figure { title: "training loss", of: |lane| &lane.loss, scale: 1.0 };
 const TEST: Figure = Figure { title: "test error %", of: |lane| &lane.test, scale: 100.0 };
 
-fn chart(catalog: &Catalog, figure: &Figure, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let bands = || catalog.bands().iter().map(figure.of);
+fn chart(list: &RunsList, figure: &Figure, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let bands = || list.bands().iter().map(figure.of);
     let last = bands().filter_map(|band| band.points.last()).map(|point| point.step).max();
     let buckets: Vec<(Vec<Bucket>, Vec<Bucket>)> =
         bands().map(|band| (spans(band, figure.scale), means(band, figure.scale))).collect();
     let limit = limit(bands());
     let name = |lane: &LaneBand| format!("{} ({})", printable(&lane.name), lane.runs);
-    let names: Vec<String> = catalog.bands().iter().map(name).collect();
+    let names: Vec<String> = list.bands().iter().map(name).collect();
     let off = bands().flat_map(|band| &band.peaks).filter(|peak| **peak > limit).count();
     let title = match off {
         0 => figure.title.to_owned(),
@@ -151,22 +151,22 @@ fn means(band: &Band, scale: f64) -> Vec<Bucket> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Action, Pane, specimen};
+    use crate::runs_list::{Action, Pane, specimen};
     use crate::session::listing::Found;
 
     /// Rows of a chart over three ordinary runs and one that diverged.
     fn rows(figure: &Figure) -> Vec<String> {
-        let mut catalog = specimen::catalog_with_repeats();
+        let mut list = specimen::list_with_repeats();
         for (seed, minute) in [(0, 30), (1, 10), (2, 20)] {
-            catalog.apply(Found::Curves(specimen::curves(&format!("20261123-07{minute}00-depth"), seed)));
+            list.apply(Found::Curves(specimen::curves(&format!("20261123-07{minute}00-depth"), seed)));
         }
-        catalog.apply(Found::Curves(specimen::diverging_curves("20261123-074000-depth")));
-        catalog.act(Action::SelectRow(6));
-        (0..4).for_each(|_| drop(catalog.act(Action::ToggleMark)));
-        catalog.act(Action::SetPane(Pane::Bands));
-        catalog.settle();
+        list.apply(Found::Curves(specimen::diverging_curves("20261123-074000-depth")));
+        list.act(Action::SelectRow(6));
+        (0..4).for_each(|_| drop(list.act(Action::ToggleMark)));
+        list.act(Action::SetPane(Pane::Bands));
+        list.settle();
         let mut buffer = Buffer::empty(Rect::new(0, 0, 100, 14));
-        chart(&catalog, figure, buffer.area, &mut buffer, &Theme::default());
+        chart(&list, figure, buffer.area, &mut buffer, &Theme::default());
         let row = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect();
         (0..buffer.area.height).map(row).collect()
     }

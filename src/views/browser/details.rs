@@ -9,11 +9,11 @@ use ratatui::text::{Line, Span};
 
 use super::figures::{self, Unit, dash};
 use super::names::beside;
-use crate::catalog::run::{optimizer_name, schedule_name};
-use crate::catalog::{Catalog, Figures, Group, Run};
 use crate::experiment::Experiment;
+use crate::printable::printable;
 use crate::runlog::Known;
-use crate::text::printable;
+use crate::runs_list::run::{optimizer_name, schedule_name};
+use crate::runs_list::{Figures, Group, Run, RunsList};
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, block_title, clip, pad_left, pad_right, put_line};
 
@@ -21,11 +21,11 @@ use crate::widgets::{self, block_title, clip, pad_left, pad_right, put_line};
 const NAMES: usize = 9;
 
 /// Draws it.
-pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+pub(super) fn draw(list: &RunsList, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let room = usize::from(area.width);
-    let (title, lines) = match (catalog.current(), catalog.current_group()) {
+    let (title, lines) = match (list.current(), list.current_group()) {
         (Some(run), _) => (printable(run.id()), of_run(run, room, theme)),
-        (None, Some(group)) => of_group(catalog, group, theme),
+        (None, Some(group)) => of_group(list, group, theme),
         (None, None) => return,
     };
     let inner = block_title(buffer, area, &title, theme.heading(), theme);
@@ -191,10 +191,10 @@ fn wrap(text: &str, room: usize) -> Vec<String> {
 }
 
 /// The lanes of a group with mean, standard deviation, least and greatest.
-fn of_group(catalog: &Catalog, group: &Group, theme: &Theme) -> (String, Vec<Line<'static>>) {
-    let first = group.runs.first().and_then(|run| catalog.runs().get(*run));
+fn of_group(list: &RunsList, group: &Group, theme: &Theme) -> (String, Vec<Line<'static>>) {
+    let first = group.runs.first().and_then(|run| list.runs().get(*run));
     let label = first.map(|run| run.label()).unwrap_or_default();
-    let mut seeds: Vec<u64> = group.seeds.iter().filter_map(|run| catalog.runs().get(*run)?.seed()).collect();
+    let mut seeds: Vec<u64> = group.seeds.iter().filter_map(|run| list.runs().get(*run)?.seed()).collect();
     seeds.sort_unstable();
     let mut seeds = seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
     if group.repeats() > 0 {

@@ -5,14 +5,14 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::figures;
-use crate::catalog::difference::{MOST_RUNS, differences};
-use crate::catalog::{Catalog, Run};
+use crate::runs_list::difference::{MOST_RUNS, differences};
+use crate::runs_list::{Run, RunsList};
 use crate::theme::Theme;
 use crate::widgets::{Column, Table, block_title, put, put_centered};
 
 /// Draws it.
-pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let chosen = catalog.chosen();
+pub(super) fn draw(list: &RunsList, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let chosen = list.chosen();
     let runs: Vec<&Run> = chosen.iter().copied().take(MOST_RUNS).collect();
     let title = match chosen.len() {
         count if count > MOST_RUNS => format!("what differs in the first {MOST_RUNS} of {count} runs"),
@@ -41,7 +41,7 @@ pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &T
         right: false,
         dispensable: at.saturating_sub(1) as u8,
     }));
-    let row = |difference: &crate::catalog::difference::Difference| {
+    let row = |difference: &crate::runs_list::difference::Difference| {
         let mut cells = vec![(difference.key.clone(), theme.muted())];
         cells.extend(
             difference.values.iter().map(|value| cell(value.as_ref(), difference.values[0].as_ref(), theme)),
@@ -73,6 +73,6 @@ fn titles(runs: &[&Run]) -> Vec<String> {
     } else if are_different(&times) {
         times
     } else {
-        runs.iter().map(|run| crate::text::printable(run.id())).collect()
+        runs.iter().map(|run| crate::printable::printable(run.id())).collect()
     }
 }

@@ -2,9 +2,9 @@
 
 use ratatui::style::Style;
 
-use crate::catalog::{Figures, Group, Run};
+use crate::printable::{percent, printable};
 use crate::runlog::State;
-use crate::text::{percent, printable};
+use crate::runs_list::{Figures, Group, Run};
 use crate::theme::{Glyph, Theme};
 use crate::widgets::short;
 

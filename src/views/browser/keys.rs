@@ -1,12 +1,12 @@
 //! The table of the browser's keys.
 
-use crate::catalog::{Action, Catalog, Pane};
+use crate::runs_list::{Action, Pane, RunsList};
 use crate::views::bindings::{Binding, Key, binding, binding_in};
 
-/// The command of a key: to the catalog, or the screen.
+/// The command of a key: to the list, or the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// An action on the catalog.
+    /// An action on the list.
     Act(Action),
     /// Moves down by this many pages.
     Page(i64),
@@ -158,9 +158,9 @@ pub const BINDINGS: &[Binding<Command>] = &[
 ];
 
 /// The most important keys, for the status line.
-pub(super) fn hints(catalog: &Catalog) -> impl Iterator<Item = &'static Binding<Command>> {
-    let first: &[char] = match catalog.marked().len() {
-        0 if catalog.can_undo() => &['u', '/', ' ', 'b'],
+pub(super) fn hints(list: &RunsList) -> impl Iterator<Item = &'static Binding<Command>> {
+    let first: &[char] = match list.marked().len() {
+        0 if list.can_undo() => &['u', '/', ' ', 'b'],
         0 => &['/', ' ', 'g', 'b'],
         1 => &[' ', 'A', 'x', 'b'],
         _ => &['x', 'b', 'A', ' '],

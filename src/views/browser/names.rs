@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{Catalog, Row, Run};
-use crate::text::printable;
+use crate::printable::printable;
+use crate::runs_list::{Row, Run, RunsList};
 use crate::theme::Theme;
 use crate::widgets::{self, clip, name_among};
 
@@ -18,13 +18,13 @@ pub(super) struct Names {
 
 impl Names {
     /// The names for some rows, in a column of `width` cells.
-    pub(super) fn of<'a>(catalog: &Catalog, rows: impl Iterator<Item = &'a Row>, width: u16) -> Names {
+    pub(super) fn of<'a>(list: &RunsList, rows: impl Iterator<Item = &'a Row>, width: u16) -> Names {
         let mut names = Names { all: BTreeSet::new(), width };
         let name = |row: &Row| match *row {
-            Row::Run { run, .. } => catalog.runs().get(run).map(|run| names.of_run(run)),
+            Row::Run { run, .. } => list.runs().get(run).map(|run| names.of_run(run)),
             Row::Group { group } => {
-                let first = catalog.groups().get(group)?.runs.first()?;
-                catalog.runs().get(*first).map(Run::label)
+                let first = list.groups().get(group)?.runs.first()?;
+                list.runs().get(*first).map(Run::label)
             }
             Row::Lane { .. } | Row::GroupLane { .. } => None,
         };
@@ -61,25 +61,25 @@ pub(super) fn beside(before: &str, name: &str, all: &BTreeSet<String>, width: u1
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::specimen::Made;
     use crate::runlog::State;
+    use crate::runs_list::specimen::Made;
     use crate::session::listing::Found;
 
     #[test]
     fn where_beginnings_read_the_same_the_end_that_differs_stays() {
-        let mut catalog = Catalog::new();
+        let mut list = RunsList::new();
         let made = |id| Made::new(id).pair(State::Finished, 1.0, 0.5).listed();
         let ids = [
             "20261123-070000-learning-rates-0.1",
             "20261123-071000-learning-rates-0.5",
             "20261123-072000-long-in-the-night",
         ];
-        catalog.apply(Found::Runs(ids.map(made).to_vec()));
-        catalog.settle();
-        let (theme, rows) = (Theme::default(), catalog.rows().to_vec());
+        list.apply(Found::Runs(ids.map(made).to_vec()));
+        list.settle();
+        let (theme, rows) = (Theme::default(), list.rows().to_vec());
         let shown = |width| {
-            let names = Names::of(&catalog, rows.iter(), width);
-            catalog.runs().iter().map(|run| names.beside("", &names.of_run(run), &theme)).collect::<Vec<_>>()
+            let names = Names::of(&list, rows.iter(), width);
+            list.runs().iter().map(|run| names.beside("", &names.of_run(run), &theme)).collect::<Vec<_>>()
         };
         assert_eq!(shown(14), ["…ing-rates-0.1", "…ing-rates-0.5", "long-in-the-n…"]);
         assert_eq!(shown(34), ids);

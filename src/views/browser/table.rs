@@ -6,9 +6,9 @@ use ratatui::style::Style;
 
 use super::figures::{self, Unit, dash};
 use super::names::{Names, beside};
-use crate::catalog::{Action, Catalog, Group, LaneGroup, Row, Run, SortKey};
+use crate::printable::printable;
 use crate::runlog::LaneSummary;
-use crate::text::printable;
+use crate::runs_list::{Action, Group, LaneGroup, Row, Run, RunsList, SortKey};
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, clip, pad_left, pad_right, put, put_centered};
 
@@ -81,8 +81,8 @@ const IMPORTANCE: [What; 11] = [
 ];
 
 /// The visible columns, each with its offset and its width in cells.
-fn layout(catalog: &Catalog, width: u16) -> Vec<(&'static Column, u16, u16)> {
-    let repeats = if catalog.groups().iter().any(|group| group.repeats() > 0) { REPEATS } else { 0 };
+fn layout(list: &RunsList, width: u16) -> Vec<(&'static Column, u16, u16)> {
+    let repeats = if list.groups().iter().any(|group| group.repeats() > 0) { REPEATS } else { 0 };
     let mut room = width.saturating_sub(GUTTER + repeats);
     let mut shown: Vec<What> = Vec::new();
     for what in IMPORTANCE {
@@ -118,21 +118,21 @@ pub(super) fn page(area: Rect) -> usize {
 }
 
 /// The first visible row: the cursor is in the middle where possible.
-fn first_row(catalog: &Catalog, area: Rect) -> usize {
-    let most = catalog.rows().len().saturating_sub(page(area));
-    catalog.cursor().saturating_sub(page(area) / 2).min(most)
+fn first_row(list: &RunsList, area: Rect) -> usize {
+    let most = list.rows().len().saturating_sub(page(area));
+    list.cursor().saturating_sub(page(area) / 2).min(most)
 }
 
 /// The actions of a click.
-pub(super) fn click(catalog: &Catalog, area: Rect, position: Position) -> Vec<Action> {
+pub(super) fn click(list: &RunsList, area: Rect, position: Position) -> Vec<Action> {
     let x = position.x - area.x;
     if position.y == area.y {
         let is_hit = |laid: &&(&Column, u16, u16)| (laid.1..laid.1 + laid.2).contains(&x);
-        let laid = layout(catalog, area.width);
+        let laid = layout(list, area.width);
         return laid.iter().find(is_hit).map(|laid| Action::SortBy(laid.0.sort)).into_iter().collect();
     }
-    let row = first_row(catalog, area) + usize::from(position.y - area.y - 1);
-    if row >= catalog.rows().len() {
+    let row = first_row(list, area) + usize::from(position.y - area.y - 1);
+    if row >= list.rows().len() {
         return Vec::new();
     }
     let select = Action::SelectRow(row);
@@ -140,32 +140,32 @@ pub(super) fn click(catalog: &Catalog, area: Rect, position: Position) -> Vec<Ac
 }
 
 /// Draws headings and the visible rows.
-pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let laid = layout(catalog, area.width);
+pub(super) fn draw(list: &RunsList, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let laid = layout(list, area.width);
     for (column, x, width) in &laid {
-        let is_sorted = catalog.sort().key == column.sort;
+        let is_sorted = list.sort().key == column.sort;
         let style = if is_sorted { theme.accent() } else { theme.muted() };
         put_cell(buffer, area, (area.x + x, area.y), column.title, *width, column.right, style, theme);
     }
-    if catalog.rows().is_empty() {
-        let text = match catalog.complete() {
+    if list.rows().is_empty() {
+        let text = match list.complete() {
             None => "reading",
-            Some(_) if catalog.runs().is_empty() => "no runs yet; `skiplane train` makes one",
+            Some(_) if list.runs().is_empty() => "no runs yet; `skiplane train` makes one",
             Some(_) => "no run is let through by the filter; Esc shows all",
         };
         return put_centered(buffer, area, area.height / 2, text, theme.muted());
     }
-    let first = first_row(catalog, area);
-    let rows = || catalog.rows().iter().enumerate().skip(first).take(page(area));
+    let first = first_row(list, area);
+    let rows = || list.rows().iter().enumerate().skip(first).take(page(area));
     let width = laid.iter().find(|(column, ..)| column.what == What::Name).map_or(0, |(.., width)| *width);
-    let names = Names::of(catalog, rows().map(|(_, row)| row), width);
+    let names = Names::of(list, rows().map(|(_, row)| row), width);
     for (line, (index, row)) in rows().enumerate() {
         let place = Rect { y: area.y + 1 + line as u16, height: 1, ..area };
         if place.y >= area.bottom() {
             break;
         }
-        draw_row(catalog, index, row, &laid, &names, place, buffer, theme);
-        if index == catalog.cursor() {
+        draw_row(list, index, row, &laid, &names, place, buffer, theme);
+        if index == list.cursor() {
             buffer.set_style(place, theme.selected_row());
         }
     }
@@ -173,14 +173,14 @@ pub(super) fn draw(catalog: &Catalog, area: Rect, buffer: &mut Buffer, theme: &T
     if first > 0 {
         put(buffer, area, x, area.y + 1, &theme.glyph(Glyph::ArrowUp).to_string(), theme.muted());
     }
-    if first + page(area) < catalog.rows().len() {
+    if first + page(area) < list.rows().len() {
         put(buffer, area, x, area.bottom() - 1, &theme.glyph(Glyph::ArrowDown).to_string(), theme.muted());
     }
 }
 
 #[expect(clippy::too_many_arguments, reason = "all of it is plain data of one row")]
 fn draw_row(
-    catalog: &Catalog,
+    list: &RunsList,
     index: usize,
     row: &Row,
     laid: &[(&Column, u16, u16)],
@@ -189,14 +189,14 @@ fn draw_row(
     buffer: &mut Buffer,
     theme: &Theme,
 ) {
-    draw_gutter(catalog, row, place, buffer, theme);
+    draw_gutter(list, row, place, buffer, theme);
     let last = !matches!(
-        catalog.rows().get(index + 1),
+        list.rows().get(index + 1),
         Some(Row::Lane { .. } | Row::GroupLane { .. } | Row::Run { nested: true, .. })
     );
     for (column, x, width) in laid {
         let (text, style) = match *row {
-            Row::Run { run: index, nested } => match catalog.runs().get(index) {
+            Row::Run { run: index, nested } => match list.runs().get(index) {
                 None => continue,
                 Some(run) => match run.problem() {
                     // Nothing else is known, so the reason takes the rest of the row.
@@ -215,21 +215,21 @@ fn draw_row(
                         return;
                     }
                     _ => {
-                        let member = nested.then(|| is_counted(catalog, index, run));
+                        let member = nested.then(|| is_counted(list, index, run));
                         of_run(run, member, column.what, names, theme)
                     }
                 },
             },
-            Row::Lane { run, lane, nested } => match catalog.runs().get(run) {
+            Row::Lane { run, lane, nested } => match list.runs().get(run) {
                 Some(run) => of_lane(run, (lane, last, nested), column.what, names.width(), theme),
                 None => continue,
             },
-            Row::Group { group } => match catalog.groups().get(group) {
-                Some(group) => of_group(catalog, group, column.what, names, theme),
+            Row::Group { group } => match list.groups().get(group) {
+                Some(group) => of_group(list, group, column.what, names, theme),
                 None => continue,
             },
             Row::GroupLane { group, lane } => {
-                let group = catalog.groups().get(group);
+                let group = list.groups().get(group);
                 match group.and_then(|group| Some((&group.lanes, group.lanes.get(lane)?))) {
                     Some((all, lane)) => of_group_lane(lane, all, last, column.what, names.width(), theme),
                     None => continue,
@@ -241,27 +241,24 @@ fn draw_row(
 }
 
 /// Whether a run counts in the group that it is shown below.
-fn is_counted(catalog: &Catalog, index: usize, run: &Run) -> bool {
-    let group = catalog.groups().iter().find(|group| run.group_key() == Some(group.key));
+fn is_counted(list: &RunsList, index: usize, run: &Run) -> bool {
+    let group = list.groups().iter().find(|group| run.group_key() == Some(group.key));
     group.is_some_and(|group| group.counts(index))
 }
 
 /// A mark, and an arrow that shows whether the row is expanded.
-fn draw_gutter(catalog: &Catalog, row: &Row, place: Rect, buffer: &mut Buffer, theme: &Theme) {
+fn draw_gutter(list: &RunsList, row: &Row, place: Rect, buffer: &mut Buffer, theme: &Theme) {
     let marked = match row {
-        Row::Run { run, .. } => catalog.runs().get(*run).is_some_and(|run| catalog.is_marked(run.id())),
-        Row::Group { group } => catalog.groups().get(*group).is_some_and(|group| {
-            group
-                .runs
-                .iter()
-                .all(|run| catalog.runs().get(*run).is_some_and(|run| catalog.is_marked(run.id())))
+        Row::Run { run, .. } => list.runs().get(*run).is_some_and(|run| list.is_marked(run.id())),
+        Row::Group { group } => list.groups().get(*group).is_some_and(|group| {
+            group.runs.iter().all(|run| list.runs().get(*run).is_some_and(|run| list.is_marked(run.id())))
         }),
         Row::Lane { .. } | Row::GroupLane { .. } => return,
     };
     if marked {
         put(buffer, place, place.x, place.y, &theme.glyph(Glyph::Here).to_string(), theme.accent());
     }
-    let glyph = if catalog.is_open(row) { Glyph::Open } else { Glyph::Closed };
+    let glyph = if list.is_open(row) { Glyph::Open } else { Glyph::Closed };
     put(buffer, place, place.x + 2, place.y, &theme.glyph(glyph).to_string(), theme.muted());
 }
 
@@ -342,8 +339,8 @@ fn lost_records(run: &Run) -> u64 {
     run.lanes().iter().map(|lane| lane.lost_records).sum()
 }
 
-fn of_group(catalog: &Catalog, group: &Group, what: What, names: &Names, theme: &Theme) -> (String, Style) {
-    let Some(first) = group.runs.first().and_then(|run| catalog.runs().get(*run)) else {
+fn of_group(list: &RunsList, group: &Group, what: What, names: &Names, theme: &Theme) -> (String, Style) {
+    let Some(first) = group.runs.first().and_then(|run| list.runs().get(*run)) else {
         return (String::new(), theme.text());
     };
     let means = |figure: fn(&LaneGroup) -> f64| {
@@ -351,7 +348,7 @@ fn of_group(catalog: &Catalog, group: &Group, what: What, names: &Names, theme: 
     };
     let text = match what {
         What::State => {
-            let runs = group.runs.iter().filter_map(|run| catalog.runs().get(*run));
+            let runs = group.runs.iter().filter_map(|run| list.runs().get(*run));
             let lost = runs.map(lost_records).sum();
             let (glyph, _, style) = figures::state(first.state(), lost, theme);
             return (format!("{glyph} {}", figures::seeds(group)), style);

@@ -8,7 +8,7 @@ use ratatui::text::Span;
 use super::lanes;
 use crate::app::fairness::{Fairness, compare};
 use crate::app::{App, Lane};
-use crate::text::printable;
+use crate::printable::printable;
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, Column, Table};
 

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use super::{frame, lanes};
+use super::{chrome, lanes};
 use crate::app::health::RULES;
 use crate::app::{App, Lane};
 use crate::theme::{Glyph, Theme};
@@ -61,7 +61,7 @@ fn state(app: &App, lane: &Lane, rule: &str, theme: &Theme) -> (String, Style) {
     let open = lane.health().open_at(app.step()).find(|finding| finding.rule == rule);
     match open {
         Some(finding) => {
-            let (mark, style) = frame::severity(finding.severity, theme);
+            let (mark, style) = chrome::severity(finding.severity, theme);
             (format!("{mark} since {}", finding.step), style)
         }
         // For a diverged lane nothing is shown as good.

@@ -11,10 +11,10 @@ use crate::app::{App, Lane, LaneState};
 use crate::experiment::Shortcut;
 use crate::history::History;
 use crate::metric::{Metric, known};
-use crate::text::{percent, printable};
+use crate::printable::{percent, printable};
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
-use crate::views::{frame, orders};
+use crate::views::{chrome, orders};
 use crate::widgets;
 use crate::widgets::{duration, grouped, short};
 
@@ -220,7 +220,7 @@ fn finding_line<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'
         };
         return Line::styled(text, theme.muted());
     };
-    let (glyph, style) = frame::severity(worst.severity, theme);
+    let (glyph, style) = chrome::severity(worst.severity, theme);
     let more = if open.len() > 1 { format!(" (+{})", open.len() - 1) } else { String::new() };
     let text = format!("{} {}: {}", glyph, worst.rule.replace('_', " "), worst.message);
     let room = usize::from(width).saturating_sub(more.len());

@@ -116,7 +116,7 @@ mod tests {
         let (said, shown) = (headline(&app, 120), figures(&app));
         assert!(said.contains(" over steps 381-400, ahead since step "), "{said}");
         let loss = app.lanes()[0].loss().last().and_then(|row| row.last(0)).expect("has steps");
-        assert!(shown.starts_with(&format!("loss {} ", crate::text::short(loss.into()))), "{shown}");
+        assert!(shown.starts_with(&format!("loss {} ", crate::printable::short(loss.into()))), "{shown}");
         for _ in 0..5 {
             app.act(Action::CycleSmoothing);
             assert_eq!((headline(&app, 120), figures(&app)), (said.clone(), shown.clone()));

@@ -94,9 +94,9 @@ impl Parameters {
         let [outputs, inputs, kernel, _] = tensor.shape[..] else { panic!("{name} is no convolution") };
         let values = floats(tensor);
         let mut turned = Vec::new();
-        for tap in 0..kernel * kernel {
+        for sink in 0..kernel * kernel {
             for input in 0..inputs {
-                turned.extend((0..outputs).map(|o| values[(o * inputs + input) * kernel * kernel + tap]));
+                turned.extend((0..outputs).map(|o| values[(o * inputs + input) * kernel * kernel + sink]));
             }
         }
         (Convolution { kernel, stride: 1, inputs, outputs }, turned)

@@ -13,7 +13,7 @@ fn every_compiled_shape_makes_a_step() {
     for side in [16, 32] {
         for channels in [1, 3] {
             let shape = ImageShape { channels, height: side, width: side };
-            for (index, width) in model::catalogue()[0].widths.clone().into_iter().enumerate() {
+            for (index, width) in model::available()[0].widths.clone().into_iter().enumerate() {
                 let shortcut = Shortcut::ALL[index % 3].1;
                 let classes = [10, 100, 62, 2][index];
                 let mut network =

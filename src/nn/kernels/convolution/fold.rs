@@ -1,23 +1,23 @@
-//! Folds the lanes of a gradient to the weights.
+//! Folds the elements of a gradient to the weights.
 
 use super::weights::{Blocks, INPUT_BLOCK};
 use super::{CHANNEL_BLOCK, Geometry};
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::bundle::LANES;
+use crate::nn::kernels::bundle::IMAGES;
 use crate::nn::kernels::dispatch::{Instructions, Kernel};
 use crate::nn::kernels::vector::Vector;
 
-/// Sums the lanes that [`weight_gradient_rows`](super::weight_gradient_rows) has added to, into
+/// Sums the elements that [`weight_gradient_rows`](super::weight_gradient_rows) has added to, into
 /// `[kernel][kernel][inputs][outputs]`.
-pub fn fold_weight_gradient(set: InstructionSet, geometry: Geometry, lanes: &[f32], gradient: &mut [f32]) {
-    assert_eq!(lanes.len(), geometry.weights() * LANES, "a vector a weight");
+pub fn fold_weight_gradient(set: InstructionSet, geometry: Geometry, elements: &[f32], gradient: &mut [f32]) {
+    assert_eq!(elements.len(), geometry.weights() * IMAGES, "a vector a weight");
     assert_eq!(gradient.len(), geometry.weights(), "a number a weight");
-    set.run(Fold { geometry, lanes, gradient });
+    set.run(Fold { geometry, elements, gradient });
 }
 
 struct Fold<'a> {
     geometry: Geometry,
-    lanes: &'a [f32],
+    elements: &'a [f32],
     gradient: &'a mut [f32],
 }
 
@@ -30,7 +30,7 @@ impl Kernel for Fold<'_> {
         let inputs = self.geometry.input.channels;
         let Blocks { input: width } = Blocks::of(inputs);
         debug_assert!(width <= INPUT_BLOCK);
-        let mut from = self.lanes.as_ptr();
+        let mut from = self.elements.as_ptr();
         for output in (0..outputs).step_by(CHANNEL_BLOCK) {
             for row in 0..kernel {
                 for input in (0..inputs).step_by(width) {
@@ -41,7 +41,7 @@ impl Kernel for Fold<'_> {
                             // of which there are as many as blocks of weights, as `fold_weight_gradient` has checked.
                             let sums = unsafe { I::Vector::fold_four(from) };
                             self.gradient[to..to + CHANNEL_BLOCK].copy_from_slice(&sums);
-                            from = from.wrapping_add(CHANNEL_BLOCK * LANES);
+                            from = from.wrapping_add(CHANNEL_BLOCK * IMAGES);
                         }
                     }
                 }

@@ -2,7 +2,7 @@
 
 use super::{CHANNEL_BLOCK, Geometry, OUTSIDE, spread};
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::bundle::{LANES, Shape};
+use crate::nn::kernels::bundle::{IMAGES, Shape};
 use crate::nn::kernels::dispatch::{Instructions, Kernel};
 use crate::nn::kernels::moments::{Origin, ROW_MOMENTS};
 use crate::nn::kernels::rows::step;
@@ -11,7 +11,7 @@ use crate::nn::kernels::vector::Vector;
 /// Computes one row of `y = x * weights`.
 ///
 /// `rows` are those of the input that are read ([`Geometry::rows_read`]); none is outside the image. `weights` are
-/// [`pack`](super::pack)ed. `moments` takes the sums of each output channel, lane by lane ([`ROW_MOMENTS`] vectors a
+/// [`pack`](super::pack)ed. `moments` takes the sums of each output channel, element by element ([`ROW_MOMENTS`] vectors a
 /// channel); with [`Origin::First`] they start over.
 pub fn forward_row(
     set: InstructionSet,
@@ -25,7 +25,7 @@ pub fn forward_row(
     assert_eq!(weights.len(), geometry.weights(), "all weights");
     assert_eq!(y.len(), geometry.output().row(), "a row of the output");
     if let Some((moments, _)) = &moments {
-        assert_eq!(moments.len(), geometry.outputs * ROW_MOMENTS * LANES, "sums of each channel");
+        assert_eq!(moments.len(), geometry.outputs * ROW_MOMENTS * IMAGES, "sums of each channel");
     }
     set.run(Row { geometry, rows, step, weights, y, moments });
 }
@@ -140,13 +140,13 @@ unsafe fn cover<
     while pixel < width {
         let whole = pixel + PIXELS <= width;
         for output in (0..outputs).step_by(CHANNEL_BLOCK) {
-            for lane in (0..LANES).step_by(V::LANES) {
+            for element in (0..IMAGES).step_by(V::ELEMENTS) {
                 // SAFETY: the tile lies within the row, the rest is guaranteed by the caller.
                 unsafe {
                     if whole {
-                        tile::<V, KERNEL, STRIDE, PIXELS, COLUMNS>(job, pixel, output, lane, origin);
+                        tile::<V, KERNEL, STRIDE, PIXELS, COLUMNS>(job, pixel, output, element, origin);
                     } else {
-                        tile::<V, KERNEL, STRIDE, 1, SINGLE>(job, pixel, output, lane, origin);
+                        tile::<V, KERNEL, STRIDE, 1, SINGLE>(job, pixel, output, element, origin);
                     }
                 }
             }
@@ -156,7 +156,7 @@ unsafe fn cover<
     }
 }
 
-/// Computes one tile: `PIXELS` pixels times a block of channels, from `lane` on.
+/// Computes one tile: `PIXELS` pixels times a block of channels, from `element` on.
 ///
 /// # Safety
 /// As [`cover`], and the tile lies within the row.
@@ -171,7 +171,7 @@ unsafe fn tile<
     job: Job,
     pixel: usize,
     output: usize,
-    lane: usize,
+    element: usize,
     origin: Origin,
 ) {
     let Job { geometry: Geometry { outputs, input, .. }, step, .. } = job;
@@ -187,11 +187,11 @@ unsafe fn tile<
             let columns: [*const f32; COLUMNS] = std::array::from_fn(|i| {
                 let column = (pixel * STRIDE + i).wrapping_sub(KERNEL / 2);
                 let at = if column < input.width { row.add(column * step) } else { OUTSIDE.0.as_ptr() };
-                at.add(lane)
+                at.add(element)
             });
             let mut weights = block.add(tap * input.channels * KERNEL * CHANNEL_BLOCK);
             for channel in 0..input.channels {
-                let x: [V; COLUMNS] = std::array::from_fn(|i| V::load(columns[i].add(channel * LANES)));
+                let x: [V; COLUMNS] = std::array::from_fn(|i| V::load(columns[i].add(channel * IMAGES)));
                 for k in 0..KERNEL {
                     for c in 0..CHANNEL_BLOCK {
                         let weight = V::splat(*weights.add(k * CHANNEL_BLOCK + c));
@@ -203,14 +203,14 @@ unsafe fn tile<
                 weights = weights.add(KERNEL * CHANNEL_BLOCK);
             }
         }
-        let y = job.y.add((pixel * outputs + output) * LANES + lane);
+        let y = job.y.add((pixel * outputs + output) * IMAGES + element);
         for (p, sums) in sums.iter().enumerate() {
             for (c, sum) in sums.iter().enumerate() {
-                sum.store(y.add((p * outputs + c) * LANES));
+                sum.store(y.add((p * outputs + c) * IMAGES));
             }
         }
         if !job.moments.is_null() {
-            measure(&sums, job.moments.add(output * ROW_MOMENTS * LANES + lane), origin);
+            measure(&sums, job.moments.add(output * ROW_MOMENTS * IMAGES + element), origin);
         }
     }
 }
@@ -228,13 +228,13 @@ unsafe fn measure<V: Vector, const PIXELS: usize>(
     for c in 0..CHANNEL_BLOCK {
         // SAFETY: three vectors of sums per channel, which the caller guarantees.
         unsafe {
-            let of = moments.add(c * ROW_MOMENTS * LANES);
+            let of = moments.add(c * ROW_MOMENTS * IMAGES);
             let (mut sum, mut squares) = (V::zero(), V::zero());
             match origin {
                 Origin::First => y[0][c].store(of),
                 Origin::Kept => {
-                    sum = V::load(of.add(LANES));
-                    squares = V::load(of.add(2 * LANES));
+                    sum = V::load(of.add(IMAGES));
+                    squares = V::load(of.add(2 * IMAGES));
                 }
             }
             let origin = V::load(of);
@@ -243,8 +243,8 @@ unsafe fn measure<V: Vector, const PIXELS: usize>(
                 sum = sum.add(difference);
                 squares = difference.mul_add(difference, squares);
             }
-            sum.store(of.add(LANES));
-            squares.store(of.add(2 * LANES));
+            sum.store(of.add(IMAGES));
+            squares.store(of.add(2 * IMAGES));
         }
     }
 }

@@ -2,7 +2,7 @@
 //! only by the kernel's middle, odd ones by its sides, so a row contributes to one or two rows of the output.
 
 use super::{CHANNEL_BLOCK, Geometry, OUTSIDE};
-use crate::nn::kernels::bundle::LANES;
+use crate::nn::kernels::bundle::IMAGES;
 use crate::nn::kernels::dispatch::{Instructions, Kernel};
 use crate::nn::kernels::vector::Vector;
 
@@ -35,13 +35,13 @@ impl Kernel for Spread<'_> {
         let job = Job { geometry: self.geometry, taps, step: self.step, weights, dx };
         for pixel in (0..self.geometry.input.width).step_by(2) {
             for input in (0..self.geometry.input.channels).step_by(CHANNEL_BLOCK) {
-                for lane in (0..LANES).step_by(I::Vector::LANES) {
+                for element in (0..IMAGES).step_by(I::Vector::ELEMENTS) {
                     // SAFETY: the caller guarantees the instructions; the slices have the lengths of the geometry,
                     // which `input_gradient_row` has checked, and the width is even.
                     unsafe {
                         match self.geometry.kernel {
-                            3 => tile::<I::Vector, 3>(job, pixel, input, lane),
-                            _ => tile::<I::Vector, 1>(job, pixel, input, lane),
+                            3 => tile::<I::Vector, 3>(job, pixel, input, element),
+                            _ => tile::<I::Vector, 1>(job, pixel, input, element),
                         }
                     }
                 }
@@ -59,12 +59,12 @@ struct Job {
     dx: *mut f32,
 }
 
-/// Computes an even pixel and the odd one after it times a block of channels, from `lane` on.
+/// Computes an even pixel and the odd one after it times a block of channels, from `element` on.
 ///
 /// # Safety
 /// The machine has the instructions; the job's pointers are to slices of the lengths that its geometry requires.
 #[inline(always)]
-unsafe fn tile<V: Vector, const KERNEL: usize>(job: Job, pixel: usize, input: usize, lane: usize) {
+unsafe fn tile<V: Vector, const KERNEL: usize>(job: Job, pixel: usize, input: usize, element: usize) {
     let outputs = job.geometry.outputs;
     let (inputs, width) = (job.geometry.input.channels, job.geometry.output().width);
     // SAFETY: a column of the output's gradient is `outputs` vectors; one outside is read from as many zeros.
@@ -75,20 +75,20 @@ unsafe fn tile<V: Vector, const KERNEL: usize>(job: Job, pixel: usize, input: us
             if row.is_null() {
                 continue;
             }
-            let near = row.add(pixel / 2 * job.step + lane);
+            let near = row.add(pixel / 2 * job.step + element);
             let next = match pixel / 2 + 1 < width {
                 true => near.add(job.step),
-                false => OUTSIDE.0.as_ptr().add(lane),
+                false => OUTSIDE.0.as_ptr().add(element),
             };
             let mut weights = block.add(tap * outputs * KERNEL * CHANNEL_BLOCK);
             for output in 0..outputs {
-                let near = V::load(near.add(output * LANES));
+                let near = V::load(near.add(output * IMAGES));
                 for (c, even) in even.iter_mut().enumerate() {
                     let middle = V::splat(*weights.add(KERNEL / 2 * CHANNEL_BLOCK + c));
                     *even = near.mul_add(middle, *even);
                 }
                 if KERNEL == 3 {
-                    let next = V::load(next.add(output * LANES));
+                    let next = V::load(next.add(output * IMAGES));
                     for (c, odd) in odd.iter_mut().enumerate() {
                         *odd = near.mul_add(V::splat(*weights.add(c)), *odd);
                         *odd = next.mul_add(V::splat(*weights.add(2 * CHANNEL_BLOCK + c)), *odd);
@@ -97,10 +97,10 @@ unsafe fn tile<V: Vector, const KERNEL: usize>(job: Job, pixel: usize, input: us
                 weights = weights.add(KERNEL * CHANNEL_BLOCK);
             }
         }
-        let dx = job.dx.add((pixel * inputs + input) * LANES + lane);
+        let dx = job.dx.add((pixel * inputs + input) * IMAGES + element);
         for c in 0..CHANNEL_BLOCK {
-            even[c].store(dx.add(c * LANES));
-            odd[c].store(dx.add((inputs + c) * LANES));
+            even[c].store(dx.add(c * IMAGES));
+            odd[c].store(dx.add((inputs + c) * IMAGES));
         }
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::bundle::{LANES, bundles, images_of, interleave, separate};
+use crate::nn::kernels::bundle::{IMAGES, bundles, images_of, interleave, separate};
 use crate::nn::kernels::guarded::{Guarded, Side};
 use crate::nn::kernels::moments::{ChannelSums, Origin, ROW_MOMENTS};
 use crate::nn::kernels::reference::{Convolution, Size};
@@ -47,13 +47,17 @@ impl Batch {
         }
     }
 
-    /// The rows of bundles, each in its own memory, with a given number in unused lanes.
+    /// The rows of bundles, each in its own memory, with a given number in unused elements.
     fn rows(&self, shape: Shape, images: &[f32], empty: f32) -> Vec<Vec<Guarded>> {
         let mut interleaved = vec![f32::NAN; bundles(self.images) * shape.bundle()];
         interleave(images, shape.image(), &mut interleaved);
         let of_bundle = |(bundle, numbers): (usize, &mut [f32])| {
             let images = images_of(bundle, self.images);
-            numbers.as_chunks_mut::<LANES>().0.iter_mut().for_each(|lanes| lanes[images..].fill(empty));
+            numbers
+                .as_chunks_mut::<IMAGES>()
+                .0
+                .iter_mut()
+                .for_each(|elements| elements[images..].fill(empty));
             numbers.chunks_exact(shape.row()).map(|row| Guarded::copied(self.side, row)).collect()
         };
         interleaved.chunks_exact_mut(shape.bundle()).enumerate().map(of_bundle).collect()
@@ -68,14 +72,14 @@ impl Batch {
     }
 
     fn run(&self, set: InstructionSet) -> Results {
-        // In the forward pass, the values in unused lanes must not matter.
+        // In the forward pass, the values in unused elements must not matter.
         let (y, sums) = self.forward(set, &self.rows(self.geometry.input, &self.x, f32::NAN));
         let dx = if self.geometry.input.channels.is_multiple_of(CHANNEL_BLOCK) {
             self.input_gradient(set, &self.rows(self.geometry.output(), &self.dy, f32::NAN))
         } else {
             Vec::new()
         };
-        // Weights sum over lanes, so there the gradient has to be zero.
+        // Weights sum over elements, so there the gradient has to be zero.
         let x = self.rows(self.geometry.input, &self.x, 3.0);
         let dw = self.weight_gradient(set, &x, &self.rows(self.geometry.output(), &self.dy, 0.0));
         Results { y, sums, dx, dw }
@@ -85,7 +89,7 @@ impl Batch {
         let (geometry, output) = (self.geometry, self.geometry.output());
         let mut packed = Guarded::filled(self.side, geometry.weights(), f32::NAN);
         pack(geometry, &self.weights, &mut packed);
-        let mut moments = Guarded::filled(self.side, output.channels * ROW_MOMENTS * LANES, f32::NAN);
+        let mut moments = Guarded::filled(self.side, output.channels * ROW_MOMENTS * IMAGES, f32::NAN);
         let mut sums = ChannelSums::none(output.channels);
         let mut y = Vec::new();
         for (bundle, x) in x.iter().enumerate() {
@@ -132,7 +136,7 @@ impl Batch {
     /// The gradient to the weights, each bundle in two calls.
     fn weight_gradient(&self, set: InstructionSet, x: &[Vec<Guarded>], dy: &[Vec<Guarded>]) -> Vec<f32> {
         let (geometry, output) = (self.geometry, self.geometry.output());
-        let mut lanes = Guarded::filled(self.side, geometry.weights() * LANES, f32::NAN);
+        let mut elements = Guarded::filled(self.side, geometry.weights() * IMAGES, f32::NAN);
         let together = |rows: &[Guarded]| {
             let rows: Vec<f32> = rows.iter().flat_map(|row| row.iter().copied()).collect();
             Guarded::copied(self.side, &rows)
@@ -142,11 +146,11 @@ impl Batch {
             let (x, dy) = (Rows::new(geometry.input, &x), Rows::new(output, &dy));
             let cut = bundle % output.height;
             let origin = if bundle == 0 { Origin::First } else { Origin::Kept };
-            weight_gradient_rows(set, geometry, 0..cut, x, dy, &mut lanes, origin);
-            weight_gradient_rows(set, geometry, cut..output.height, x, dy, &mut lanes, Origin::Kept);
+            weight_gradient_rows(set, geometry, 0..cut, x, dy, &mut elements, origin);
+            weight_gradient_rows(set, geometry, cut..output.height, x, dy, &mut elements, Origin::Kept);
         }
         let mut gradient = Guarded::filled(self.side, geometry.weights(), f32::NAN);
-        fold_weight_gradient(set, geometry, &lanes, &mut gradient);
+        fold_weight_gradient(set, geometry, &elements, &mut gradient);
         gradient.to_vec()
     }
 
@@ -284,9 +288,9 @@ fn slices_of_a_wrong_length_are_refused() {
         let (x, y) = (Rows::new(geometry.input, &x), Rows::new(geometry.output(), &y));
         weight_gradient_rows(set, geometry, 0..end, x, y, &mut w, Origin::Kept);
     };
-    let m = 8 * ROW_MOMENTS * LANES;
+    let m = 8 * ROW_MOMENTS * IMAGES;
     assert!(!refused(&|| forward([x, y, w, m])) && !refused(&|| backward([x, y, w])));
-    assert!(!refused(&|| weights([4 * x, 4 * y, w * LANES, 4])));
+    assert!(!refused(&|| weights([4 * x, 4 * y, w * IMAGES, 4])));
     for wrong in [[x - 1, y, w, m], [x, y - 1, w, m], [x, y, w - 1, m], [x, y, w, m - 1]] {
         assert!(refused(&|| forward(wrong)), "forward of {wrong:?}");
     }
@@ -294,7 +298,7 @@ fn slices_of_a_wrong_length_are_refused() {
         assert!(refused(&|| backward(wrong)), "gradient of {wrong:?}");
     }
     for wrong in
-        [[4 * x, 4 * y, w * LANES - 1, 4], [4 * x, 4 * y, w * LANES, 5], [4 * x - 1, 4 * y, w * LANES, 4]]
+        [[4 * x, 4 * y, w * IMAGES - 1, 4], [4 * x, 4 * y, w * IMAGES, 5], [4 * x - 1, 4 * y, w * IMAGES, 4]]
     {
         assert!(refused(&|| weights(wrong)), "weights of {wrong:?}");
     }

@@ -1,9 +1,9 @@
 //! The gradient to the weights: a tile of weights in registers, one vector each, to which each pixel adds the
-//! product of its inputs and its gradient, lane by lane. The lanes are folded when all images are done.
+//! product of its inputs and its gradient, element by element. The elements are folded when all images are done.
 
 use super::{CHANNEL_BLOCK, Geometry};
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::bundle::LANES;
+use crate::nn::kernels::bundle::IMAGES;
 use crate::nn::kernels::dispatch::{Instructions, Kernel};
 use crate::nn::kernels::moments::Origin;
 use crate::nn::kernels::rows::Rows;
@@ -14,7 +14,7 @@ use std::ops::Range;
 pub(super) const INPUT_BLOCK: usize = 2;
 
 /// How the weights are divided into tiles, which is also the layout of their gradient until it is folded:
-/// `[outputs / 4][kernel][inputs / input][kernel][input][4][lanes]`.
+/// `[outputs / 4][kernel][inputs / input][kernel][input][4][elements]`.
 #[derive(Clone, Copy)]
 pub(super) struct Blocks {
     /// Input channels of a tile.
@@ -27,7 +27,7 @@ impl Blocks {
     }
 }
 
-/// Adds what some rows of the output contribute to `lanes`, a vector for each weight; with [`Origin::First`] they start
+/// Adds what some rows of the output contribute to `elements`, a vector for each weight; with [`Origin::First`] they start
 /// at zero.
 ///
 /// `x` has every row of the input that they read, `dy` the rows of the output's gradient.
@@ -37,14 +37,14 @@ pub fn weight_gradient_rows(
     rows: Range<usize>,
     x: Rows,
     dy: Rows,
-    lanes: &mut [f32],
+    elements: &mut [f32],
     origin: Origin,
 ) {
-    assert_eq!(lanes.len(), geometry.weights() * LANES, "a vector a weight");
+    assert_eq!(elements.len(), geometry.weights() * IMAGES, "a vector a weight");
     assert!(rows.end <= geometry.output().height, "rows of the output");
     x.check(geometry.input);
     dy.check(geometry.output());
-    set.run(WeightRows { geometry, rows, x, dy, lanes, origin });
+    set.run(WeightRows { geometry, rows, x, dy, elements, origin });
 }
 
 struct WeightRows<'a> {
@@ -52,7 +52,7 @@ struct WeightRows<'a> {
     rows: Range<usize>,
     x: Rows<'a>,
     dy: Rows<'a>,
-    lanes: &'a mut [f32],
+    elements: &'a mut [f32],
     origin: Origin,
 }
 
@@ -96,7 +96,7 @@ unsafe fn cover<
     job: &mut WeightRows<'_>,
 ) {
     let Geometry { outputs, input, .. } = job.geometry;
-    let mut lanes = job.lanes.as_mut_ptr();
+    let mut elements = job.elements.as_mut_ptr();
     let rows_of_tap: [Range<usize>; KERNEL] = std::array::from_fn(|tap| {
         let inside = |row: &usize| job.geometry.input_row(*row, tap).is_some();
         let first = job.rows.clone().find(inside).unwrap_or(job.rows.end);
@@ -106,19 +106,19 @@ unsafe fn cover<
     for output in (0..outputs).step_by(CHANNEL_BLOCK) {
         for (tap, rows) in rows_of_tap.iter().enumerate() {
             for channel in (0..input.channels).step_by(BLOCK) {
-                for part in (0..BLOCK).step_by(INPUTS) {
-                    for lane in (0..LANES).step_by(V::LANES) {
-                        let (rows, input) = (rows.clone(), channel + part);
-                        let tile = Tile { tap, rows, input, output, lane, block: BLOCK };
-                        // SAFETY: the tile's weights lie within the lanes, its rows within the image.
+                for share in (0..BLOCK).step_by(INPUTS) {
+                    for element in (0..IMAGES).step_by(V::ELEMENTS) {
+                        let (rows, input) = (rows.clone(), channel + share);
+                        let tile = Tile { tap, rows, input, output, element, block: BLOCK };
+                        // SAFETY: the tile's weights lie within the elements, its rows within the image.
                         unsafe {
-                            let lanes = lanes.add(part * CHANNEL_BLOCK * LANES + lane);
-                            accumulate::<V, KERNEL, STRIDE, INPUTS>(job, tile, lanes);
+                            let elements = elements.add(share * CHANNEL_BLOCK * IMAGES + element);
+                            accumulate::<V, KERNEL, STRIDE, INPUTS>(job, tile, elements);
                         }
                     }
                 }
-                // SAFETY: a tile's vectors are contiguous, as many as `WeightRows::lanes` has for it.
-                lanes = unsafe { lanes.add(KERNEL * BLOCK * CHANNEL_BLOCK * LANES) };
+                // SAFETY: a tile's vectors are contiguous, as many as `WeightRows::elements` has for it.
+                elements = unsafe { elements.add(KERNEL * BLOCK * CHANNEL_BLOCK * IMAGES) };
             }
         }
     }
@@ -130,37 +130,37 @@ struct Tile {
     rows: Range<usize>,
     input: usize,
     output: usize,
-    lane: usize,
+    element: usize,
     block: usize,
 }
 
 /// Adds the products of one tile.
 ///
 /// # Safety
-/// As [`cover`], and `lanes` points to the tile's first vector.
+/// As [`cover`], and `elements` points to the tile's first vector.
 #[inline(always)]
 unsafe fn accumulate<V: Vector, const KERNEL: usize, const STRIDE: usize, const INPUTS: usize>(
     job: &WeightRows<'_>,
     tile: Tile,
-    lanes: *mut f32,
+    elements: *mut f32,
 ) {
     let width = job.geometry.output().width;
     let (x_step, dy_step) = (job.x.step(), job.dy.step());
-    let place = |k: usize, i: usize, c: usize| ((k * tile.block + i) * CHANNEL_BLOCK + c) * LANES;
+    let place = |k: usize, i: usize, c: usize| ((k * tile.block + i) * CHANNEL_BLOCK + c) * IMAGES;
     // SAFETY: rows and columns that are read are within the image: the column before the first counts as zeros, and
     // with stride 1 the one after the last.
     unsafe {
         let mut sums = [[[V::zero(); CHANNEL_BLOCK]; INPUTS]; KERNEL];
         if job.origin == Origin::Kept {
             sums = std::array::from_fn(|k| {
-                std::array::from_fn(|i| std::array::from_fn(|c| V::load(lanes.add(place(k, i, c)))))
+                std::array::from_fn(|i| std::array::from_fn(|c| V::load(elements.add(place(k, i, c)))))
             });
         }
         for row in tile.rows.clone() {
             let input_row = row * STRIDE + tile.tap - KERNEL / 2;
-            let mut x = job.x.at(input_row).add(tile.input * LANES + tile.lane);
-            let mut dy = job.dy.at(row).add(tile.output * LANES + tile.lane);
-            let load = |x: *const f32| -> [V; INPUTS] { std::array::from_fn(|i| V::load(x.add(i * LANES))) };
+            let mut x = job.x.at(input_row).add(tile.input * IMAGES + tile.element);
+            let mut dy = job.dy.at(row).add(tile.output * IMAGES + tile.element);
+            let load = |x: *const f32| -> [V; INPUTS] { std::array::from_fn(|i| V::load(x.add(i * IMAGES))) };
             let mut window = [[V::zero(); INPUTS]; KERNEL];
             if KERNEL == 3 && STRIDE == 1 {
                 window[1] = load(x);
@@ -182,7 +182,7 @@ unsafe fn accumulate<V: Vector, const KERNEL: usize, const STRIDE: usize, const 
                     }
                 }
                 for c in 0..CHANNEL_BLOCK {
-                    let gradient = V::load(dy.add(c * LANES));
+                    let gradient = V::load(dy.add(c * IMAGES));
                     for (x, sums) in window.iter().zip(&mut sums) {
                         for (x, sums) in x.iter().zip(sums) {
                             sums[c] = x.mul_add(gradient, sums[c]);
@@ -203,7 +203,7 @@ unsafe fn accumulate<V: Vector, const KERNEL: usize, const STRIDE: usize, const 
         for (k, sums) in sums.iter().enumerate() {
             for (i, sums) in sums.iter().enumerate() {
                 for (c, sum) in sums.iter().enumerate() {
-                    sum.store(lanes.add(place(k, i, c)));
+                    sum.store(elements.add(place(k, i, c)));
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{Affine, OutputLanes, OutputSums, PIXELS};
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::bundle::LANES;
+use crate::nn::kernels::bundle::IMAGES;
 use crate::nn::kernels::dispatch::{Instructions, Kernel};
 use crate::nn::kernels::vector::Vector;
 
@@ -15,7 +15,7 @@ pub struct Shape<'a> {
     pub relu: bool,
 }
 
-/// Writes a row of an output; all rows are `[pixels][channels][LANES]`, that of the output possibly with a vector of
+/// Writes a row of an output; all rows are `[pixels][channels][IMAGES]`, that of the output possibly with a vector of
 /// padding after each pixel. `sums` are added to.
 pub fn form_row(
     set: InstructionSet,
@@ -26,14 +26,17 @@ pub fn form_row(
     sums: Option<&mut OutputSums>,
 ) {
     let channels = shape.affine.scale.len();
-    assert!(response.len().is_multiple_of(channels * LANES), "a row of whole pixels of {channels} channels");
+    assert!(response.len().is_multiple_of(channels * IMAGES), "a row of whole pixels of {channels} channels");
     assert_eq!(shape.affine.shift.len(), channels, "a term a channel");
-    let pixels = response.len() / (channels * LANES);
-    assert!([0, pixels * LANES].contains(&y.len().wrapping_sub(response.len())), "a row to write to");
+    let pixels = response.len() / (channels * IMAGES);
+    assert!([0, pixels * IMAGES].contains(&y.len().wrapping_sub(response.len())), "a row to write to");
     assert!(shortcut.is_none_or(|h| h.len() == response.len()), "the shortcut is as long as the branch");
-    let lanes = sums.map(|sums| &mut sums.lanes);
-    assert!(lanes.as_ref().is_none_or(|lanes| lanes.squares.len() == channels), "sums of each channel");
-    set.run(Form { shape, response, shortcut, y, lanes });
+    let elements = sums.map(|sums| &mut sums.elements);
+    assert!(
+        elements.as_ref().is_none_or(|elements| elements.squares.len() == channels),
+        "sums of each channel"
+    );
+    set.run(Form { shape, response, shortcut, y, elements });
 }
 
 struct Form<'a> {
@@ -41,7 +44,7 @@ struct Form<'a> {
     response: &'a [f32],
     shortcut: Option<&'a [f32]>,
     y: &'a mut [f32],
-    lanes: Option<&'a mut OutputLanes>,
+    elements: Option<&'a mut OutputLanes>,
 }
 
 impl Kernel for Form<'_> {
@@ -51,7 +54,7 @@ impl Kernel for Form<'_> {
     unsafe fn run<I: Instructions>(mut self) {
         // SAFETY: the caller guarantees the instructions; `form_row` has checked the lengths.
         unsafe {
-            match (self.shape.relu, self.shortcut.is_some(), self.lanes.is_some()) {
+            match (self.shape.relu, self.shortcut.is_some(), self.elements.is_some()) {
                 (false, false, false) => pass::<I, false, false, false>(&mut self),
                 (false, true, false) => pass::<I, false, true, false>(&mut self),
                 (true, false, false) => pass::<I, true, false, false>(&mut self),
@@ -72,19 +75,19 @@ unsafe fn pass<I: Instructions, const RELU: bool, const SHORTCUT: bool, const ME
     form: &mut Form<'_>,
 ) {
     let channels = form.shape.affine.scale.len();
-    let pixels = form.response.len() / (channels * LANES);
-    for lane in (0..LANES).step_by(I::Vector::LANES) {
+    let pixels = form.response.len() / (channels * IMAGES);
+    for element in (0..IMAGES).step_by(I::Vector::ELEMENTS) {
         // SAFETY: guaranteed by the caller; the pixels are those of the row.
         unsafe {
             let mut totals = Totals::<I::Vector>::none();
             for first in (0..pixels - pixels % PIXELS).step_by(PIXELS) {
-                strip::<I::Vector, PIXELS, RELU, SHORTCUT, MEASURED>(form, first, lane, &mut totals);
+                strip::<I::Vector, PIXELS, RELU, SHORTCUT, MEASURED>(form, first, element, &mut totals);
             }
             for first in pixels - pixels % PIXELS..pixels {
-                strip::<I::Vector, 1, RELU, SHORTCUT, MEASURED>(form, first, lane, &mut totals);
+                strip::<I::Vector, 1, RELU, SHORTCUT, MEASURED>(form, first, element, &mut totals);
             }
-            if let Some(lanes) = form.lanes.as_deref_mut() {
-                totals.add_to::<SHORTCUT>(lanes, lane);
+            if let Some(elements) = form.elements.as_deref_mut() {
+                totals.add_to::<SHORTCUT>(elements, element);
             }
         }
     }
@@ -104,30 +107,30 @@ unsafe fn strip<
 >(
     form: &mut Form<'_>,
     first: usize,
-    lane: usize,
+    element: usize,
     totals: &mut Totals<V>,
 ) {
     let Affine { scale, shift } = form.shape.affine;
-    let step = scale.len() * LANES;
-    let from = first * step + lane;
+    let step = scale.len() * IMAGES;
+    let from = first * step + element;
     let x = form.response.as_ptr().wrapping_add(from);
     let h = form.shortcut.unwrap_or_default().as_ptr().wrapping_add(from);
     let to_step = form.y.len() / (form.response.len() / step);
-    let y = form.y.as_mut_ptr().wrapping_add(first * to_step + lane);
-    let of_channels = match form.lanes.as_deref_mut() {
-        Some(lanes) => lanes.squares.as_mut_ptr().cast::<f32>().wrapping_add(lane),
+    let y = form.y.as_mut_ptr().wrapping_add(first * to_step + element);
+    let of_channels = match form.elements.as_deref_mut() {
+        Some(elements) => elements.squares.as_mut_ptr().cast::<f32>().wrapping_add(element),
         None => std::ptr::null_mut(),
     };
-    // SAFETY: pixel p and channel c are read and written at (p * channels + c) * LANES + lane, V's lanes of them,
+    // SAFETY: pixel p and channel c are read and written at (p * channels + c) * IMAGES + element, V's elements of them,
     // which all rows have; if something is measured there is a vector of squares per channel.
     unsafe {
         for channel in 0..scale.len() {
             let factor = V::splat(*scale.get_unchecked(channel));
             let term = V::splat(*shift.get_unchecked(channel));
-            let squares_at = of_channels.wrapping_add(channel * LANES);
+            let squares_at = of_channels.wrapping_add(channel * IMAGES);
             let mut squares = if MEASURED { V::load(squares_at) } else { V::zero() };
             for p in 0..COUNT {
-                let at = p * step + channel * LANES;
+                let at = p * step + channel * IMAGES;
                 let response = V::load(x.add(at)).mul_add(factor, term);
                 let mut out = response;
                 if SHORTCUT {
@@ -143,7 +146,7 @@ unsafe fn strip<
                     // With swapped operands, `max` would turn NaN into zero.
                     out = V::zero().max(out);
                 }
-                out.store(y.add(p * to_step + channel * LANES));
+                out.store(y.add(p * to_step + channel * IMAGES));
                 if MEASURED {
                     totals.sum[p % 2] = totals.sum[p % 2].add(out);
                     squares = out.mul_add(out, squares);
@@ -190,38 +193,38 @@ impl<V: Vector> Totals<V> {
     }
 
     /// # Safety
-    /// The machine has the instructions, and the lanes from `lane` on exist.
+    /// The machine has the instructions, and the elements from `element` on exist.
     #[inline(always)]
-    unsafe fn add_to<const SHORTCUT: bool>(&self, lanes: &mut OutputLanes, lane: usize) {
+    unsafe fn add_to<const SHORTCUT: bool>(&self, elements: &mut OutputLanes, element: usize) {
         // SAFETY: guaranteed by the caller.
         unsafe {
             for p in 0..2 {
-                add(&mut lanes.sum, self.sum[p], lane);
-                add(&mut lanes.zeros, self.zeros[p], lane);
+                add(&mut elements.sum, self.sum[p], element);
+                add(&mut elements.zeros, self.zeros[p], element);
                 if SHORTCUT {
-                    add(&mut lanes.response_squares, self.ours[p], lane);
-                    add(&mut lanes.shortcut_squares, self.theirs[p], lane);
-                    add(&mut lanes.products, self.both[p], lane);
+                    add(&mut elements.response_squares, self.ours[p], element);
+                    add(&mut elements.shortcut_squares, self.theirs[p], element);
+                    add(&mut elements.products, self.both[p], element);
                 }
-                let to = lanes.min.as_mut_ptr().add(lane);
+                let to = elements.min.as_mut_ptr().add(element);
                 V::load(to).min(self.min[p]).store(to);
-                let to = lanes.max.as_mut_ptr().add(lane);
+                let to = elements.max.as_mut_ptr().add(element);
                 V::load(to).max(self.max[p]).store(to);
             }
         }
     }
 }
 
-/// Adds a vector to sums in f64, from `lane` on.
+/// Adds a vector to sums in f64, from `element` on.
 ///
 /// # Safety
-/// The machine has the instructions, and the lanes exist.
+/// The machine has the instructions, and the elements exist.
 #[inline(always)]
-pub(super) unsafe fn add<V: Vector>(to: &mut [f64; LANES], vector: V, lane: usize) {
-    let mut numbers = [0.0_f32; LANES];
+pub(super) unsafe fn add<V: Vector>(to: &mut [f64; IMAGES], vector: V, element: usize) {
+    let mut numbers = [0.0_f32; IMAGES];
     // SAFETY: guaranteed by the caller; `numbers` has room for a vector of any set.
     unsafe { vector.store(numbers.as_mut_ptr()) };
-    for (to, number) in to[lane..lane + V::LANES].iter_mut().zip(numbers) {
+    for (to, number) in to[element..element + V::ELEMENTS].iter_mut().zip(numbers) {
         *to += f64::from(number);
     }
 }

@@ -3,7 +3,7 @@
 use super::form::add;
 use super::{Affine, GradientSums, PIXELS};
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::bundle::LANES;
+use crate::nn::kernels::bundle::IMAGES;
 use crate::nn::kernels::dispatch::{Instructions, Kernel};
 use crate::nn::kernels::vector::Vector;
 
@@ -33,7 +33,7 @@ pub fn mask_row(
     measured: bool,
 ) {
     let channels = mean.len();
-    assert!(gradient.len().is_multiple_of(channels * LANES), "a row of whole pixels of {channels} channels");
+    assert!(gradient.len().is_multiple_of(channels * IMAGES), "a row of whole pixels of {channels} channels");
     assert_eq!(response.len(), gradient.len(), "the response is as long as its gradient");
     assert!(extra.is_none_or(|row| row.len() == gradient.len()), "what is added is as long");
     assert_eq!(sums.channels.len(), channels, "sums of each channel");
@@ -82,13 +82,13 @@ const FORMED: u8 = 2;
 /// The machine has the instructions; the lengths are those that `mask_row` requires.
 #[inline(always)]
 unsafe fn pass<I: Instructions, const EXTRA: bool, const MEASURED: bool>(mask: &mut Mask<'_>) {
-    for lane in (0..LANES).step_by(I::Vector::LANES) {
+    for element in (0..IMAGES).step_by(I::Vector::ELEMENTS) {
         // SAFETY: guaranteed by the caller.
         unsafe {
             match mask.passed {
-                Passed::Everywhere => row::<I::Vector, EVERYWHERE, EXTRA, MEASURED>(mask, lane),
-                Passed::Output(_) => row::<I::Vector, OUTPUT, EXTRA, MEASURED>(mask, lane),
-                Passed::Formed(_) => row::<I::Vector, FORMED, EXTRA, MEASURED>(mask, lane),
+                Passed::Everywhere => row::<I::Vector, EVERYWHERE, EXTRA, MEASURED>(mask, element),
+                Passed::Output(_) => row::<I::Vector, OUTPUT, EXTRA, MEASURED>(mask, element),
+                Passed::Formed(_) => row::<I::Vector, FORMED, EXTRA, MEASURED>(mask, element),
             }
         }
     }
@@ -99,21 +99,21 @@ unsafe fn pass<I: Instructions, const EXTRA: bool, const MEASURED: bool>(mask: &
 #[inline(always)]
 unsafe fn row<V: Vector, const PASSED: u8, const EXTRA: bool, const MEASURED: bool>(
     mask: &mut Mask<'_>,
-    lane: usize,
+    element: usize,
 ) {
-    let pixels = mask.gradient.len() / (mask.mean.len() * LANES);
+    let pixels = mask.gradient.len() / (mask.mean.len() * IMAGES);
     // SAFETY: guaranteed by the caller; the pixels are those of the row.
     unsafe {
         let mut totals = [[V::zero(); 2]; 2];
         for first in (0..pixels - pixels % PIXELS).step_by(PIXELS) {
-            strip::<V, PIXELS, PASSED, EXTRA, MEASURED>(mask, first, lane, &mut totals);
+            strip::<V, PIXELS, PASSED, EXTRA, MEASURED>(mask, first, element, &mut totals);
         }
         for first in pixels - pixels % PIXELS..pixels {
-            strip::<V, 1, PASSED, EXTRA, MEASURED>(mask, first, lane, &mut totals);
+            strip::<V, 1, PASSED, EXTRA, MEASURED>(mask, first, element, &mut totals);
         }
         if MEASURED {
-            for (lanes, totals) in mask.sums.lanes.iter_mut().zip(totals) {
-                totals.into_iter().for_each(|total| add(lanes, total, lane));
+            for (elements, totals) in mask.sums.elements.iter_mut().zip(totals) {
+                totals.into_iter().for_each(|total| add(elements, total, element));
             }
         }
     }
@@ -127,7 +127,7 @@ unsafe fn row<V: Vector, const PASSED: u8, const EXTRA: bool, const MEASURED: bo
 unsafe fn strip<V: Vector, const COUNT: usize, const PASSED: u8, const EXTRA: bool, const MEASURED: bool>(
     mask: &mut Mask<'_>,
     first: usize,
-    lane: usize,
+    element: usize,
     totals: &mut [[V; 2]; 2],
 ) {
     let nothing: &[f32] = &[];
@@ -136,14 +136,14 @@ unsafe fn strip<V: Vector, const COUNT: usize, const PASSED: u8, const EXTRA: bo
         Passed::Formed(Affine { scale, shift }) => (nothing, [scale, shift]),
         Passed::Everywhere => (nothing, [nothing; 2]),
     };
-    let step = mask.mean.len() * LANES;
-    let from = first * step + lane;
+    let step = mask.mean.len() * IMAGES;
+    let from = first * step + element;
     let g = mask.gradient.as_mut_ptr().wrapping_add(from);
     let more = mask.extra.unwrap_or(nothing).as_ptr().wrapping_add(from);
     let y = output.as_ptr().wrapping_add(from);
     let x = mask.response.as_ptr().wrapping_add(from);
-    let of_channels = mask.sums.channels.as_mut_ptr().cast::<f32>().wrapping_add(lane);
-    // SAFETY: pixel p and channel c are read and written at (p * channels + c) * LANES + lane, V's lanes of them,
+    let of_channels = mask.sums.channels.as_mut_ptr().cast::<f32>().wrapping_add(element);
+    // SAFETY: pixel p and channel c are read and written at (p * channels + c) * IMAGES + element, V's elements of them,
     // which all rows that are read have; there are two vectors of sums and a scale per channel.
     unsafe {
         for (channel, &mean) in mask.mean.iter().enumerate() {
@@ -153,11 +153,11 @@ unsafe fn strip<V: Vector, const COUNT: usize, const PASSED: u8, const EXTRA: bo
                 factor = V::splat(*scale.get_unchecked(channel));
                 term = V::splat(*shift.get_unchecked(channel));
             }
-            let total_at = of_channels.add(2 * channel * LANES);
-            let along_at = total_at.add(LANES);
+            let total_at = of_channels.add(2 * channel * IMAGES);
+            let along_at = total_at.add(IMAGES);
             let (mut total, mut along) = (V::load(total_at), V::load(along_at));
             for p in 0..COUNT {
-                let at = p * step + channel * LANES;
+                let at = p * step + channel * IMAGES;
                 let mut gradient = V::load(g.add(at));
                 if EXTRA {
                     gradient = gradient.add(V::load(more.add(at)));

@@ -2,11 +2,11 @@
 
 use super::PIXELS;
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::bundle::LANES;
+use crate::nn::kernels::bundle::IMAGES;
 use crate::nn::kernels::dispatch::{Instructions, Kernel};
 use crate::nn::kernels::vector::Vector;
 
-/// Writes `scale * gradient + slope * response + constant` to a row; rows are `[pixels][channels][LANES]`, the written
+/// Writes `scale * gradient + slope * response + constant` to a row; rows are `[pixels][channels][IMAGES]`, the written
 /// one possibly with a vector of padding after each pixel; the factors are one number per channel.
 pub fn spread_row(
     set: InstructionSet,
@@ -16,9 +16,9 @@ pub fn spread_row(
     to: &mut [f32],
 ) {
     let channels = scale.len();
-    let pixels = response.len() / (channels * LANES);
-    assert_eq!(response.len(), pixels * channels * LANES, "a row of whole pixels of {channels} channels");
-    assert!([0, pixels * LANES].contains(&to.len().wrapping_sub(response.len())), "a row to write to");
+    let pixels = response.len() / (channels * IMAGES);
+    assert_eq!(response.len(), pixels * channels * IMAGES, "a row of whole pixels of {channels} channels");
+    assert!([0, pixels * IMAGES].contains(&to.len().wrapping_sub(response.len())), "a row to write to");
     assert_eq!([slope.len(), constant.len()], [channels; 2], "a number a channel");
     assert_eq!(gradient.len(), response.len(), "rows of one length");
     set.run(Spread { channels: [scale, slope, constant], gradient, response, to });
@@ -36,15 +36,15 @@ impl Kernel for Spread<'_> {
 
     #[inline(always)]
     unsafe fn run<I: Instructions>(mut self) {
-        let pixels = self.response.len() / (self.channels[0].len() * LANES);
-        for lane in (0..LANES).step_by(I::Vector::LANES) {
+        let pixels = self.response.len() / (self.channels[0].len() * IMAGES);
+        for element in (0..IMAGES).step_by(I::Vector::ELEMENTS) {
             // SAFETY: the caller guarantees the instructions; `spread_row` has checked the lengths.
             unsafe {
                 for first in (0..pixels - pixels % PIXELS).step_by(PIXELS) {
-                    strip::<I::Vector, PIXELS>(&mut self, first, lane);
+                    strip::<I::Vector, PIXELS>(&mut self, first, element);
                 }
                 for first in pixels - pixels % PIXELS..pixels {
-                    strip::<I::Vector, 1>(&mut self, first, lane);
+                    strip::<I::Vector, 1>(&mut self, first, element);
                 }
             }
         }
@@ -56,24 +56,24 @@ impl Kernel for Spread<'_> {
 /// # Safety
 /// The machine has the instructions; the lengths are those that `spread_row` requires; the pixels are the row's.
 #[inline(always)]
-unsafe fn strip<V: Vector, const COUNT: usize>(spread: &mut Spread<'_>, first: usize, lane: usize) {
+unsafe fn strip<V: Vector, const COUNT: usize>(spread: &mut Spread<'_>, first: usize, element: usize) {
     let [scale, slope, constant] = spread.channels;
-    let step = scale.len() * LANES;
-    let from = first * step + lane;
+    let step = scale.len() * IMAGES;
+    let from = first * step + element;
     let g = spread.gradient.as_ptr().wrapping_add(from);
     let x = spread.response.as_ptr().wrapping_add(from);
     let to_step = spread.to.len() / (spread.response.len() / step);
-    let to = spread.to.as_mut_ptr().wrapping_add(first * to_step + lane);
-    // SAFETY: pixel p and channel c are read and written at (p * channels + c) * LANES + lane, V's lanes of them,
+    let to = spread.to.as_mut_ptr().wrapping_add(first * to_step + element);
+    // SAFETY: pixel p and channel c are read and written at (p * channels + c) * IMAGES + element, V's elements of them,
     // which all rows have.
     unsafe {
         for channel in 0..scale.len() {
             let [scale, slope, constant] =
                 [scale, slope, constant].map(|numbers| V::splat(*numbers.get_unchecked(channel)));
             for p in 0..COUNT {
-                let at = p * step + channel * LANES;
+                let at = p * step + channel * IMAGES;
                 let rest = V::load(x.add(at)).mul_add(slope, constant);
-                V::load(g.add(at)).mul_add(scale, rest).store(to.add(p * to_step + channel * LANES));
+                V::load(g.add(at)).mul_add(scale, rest).store(to.add(p * to_step + channel * IMAGES));
             }
         }
     }

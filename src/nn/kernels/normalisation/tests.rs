@@ -11,7 +11,7 @@ use crate::nn::kernels::samples::{assert_fused_agree, assert_sum, bits, numbers}
 mod forming;
 mod masking;
 
-/// One bundle's rows, `[rows][pixels][channels][LANES]`, of which the first `images` lanes count.
+/// One bundle's rows, `[rows][pixels][channels][IMAGES]`, of which the first `images` elements count.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
     rows: usize,
@@ -23,7 +23,7 @@ struct Layout {
 }
 
 impl Layout {
-    /// Numbers in all rows; unused lanes have values that would show in every sum.
+    /// Numbers in all rows; unused elements have values that would show in every sum.
     fn numbers(self, seed: u64) -> Vec<f32> {
         let mut numbers = numbers(self.rows * self.row(), seed);
         self.empty(&mut numbers, &[f32::NAN, f32::INFINITY, 1e30, -1e30, 0.0]);
@@ -31,13 +31,13 @@ impl Layout {
     }
 
     fn row(self) -> usize {
-        self.pixels * self.channels * LANES
+        self.pixels * self.channels * IMAGES
     }
 
-    /// Writes these in turn into unused lanes.
+    /// Writes these in turn into unused elements.
     fn empty(self, numbers: &mut [f32], with: &[f32]) {
-        for (place, lanes) in numbers.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-            lanes[self.images..].fill(with[place % with.len()]);
+        for (place, elements) in numbers.as_chunks_mut::<IMAGES>().0.iter_mut().enumerate() {
+            elements[self.images..].fill(with[place % with.len()]);
         }
     }
 
@@ -46,27 +46,32 @@ impl Layout {
         numbers.chunks_exact(self.row()).map(|row| Guarded::copied(self.side, row)).collect()
     }
 
-    /// The numbers of a channel in used lanes.
+    /// The numbers of a channel in used elements.
     fn of_channel(self, numbers: &[f32], channel: usize) -> impl Iterator<Item = f32> {
-        let vectors = numbers.as_chunks::<LANES>().0.iter().skip(channel).step_by(self.channels);
-        vectors.flat_map(move |lanes| lanes[..self.images].iter().copied())
+        let vectors = numbers.as_chunks::<IMAGES>().0.iter().skip(channel).step_by(self.channels);
+        vectors.flat_map(move |elements| elements[..self.images].iter().copied())
     }
 
-    /// The numbers of all channels in used lanes.
+    /// The numbers of all channels in used elements.
     fn images(self, numbers: &[f32]) -> Vec<f32> {
-        numbers.as_chunks::<LANES>().0.iter().flat_map(|lanes| lanes[..self.images].iter().copied()).collect()
+        numbers
+            .as_chunks::<IMAGES>()
+            .0
+            .iter()
+            .flat_map(|elements| elements[..self.images].iter().copied())
+            .collect()
     }
 
     /// Calls `at` with the index of every number and of its channel.
     fn map(self, mut at: impl FnMut(usize, usize) -> f32) -> Vec<f32> {
-        (0..self.rows * self.row()).map(|i| at(i, i / LANES % self.channels)).collect()
+        (0..self.rows * self.row()).map(|i| at(i, i / IMAGES % self.channels)).collect()
     }
 }
 
 /// Layouts of a few sizes.
 fn layouts() -> impl Strategy<Value = Layout> {
     let channels = prop::sample::select(vec![1_usize, 2, 3, 4, 6, 8, 12, 20, 32]);
-    (1_usize..4, 1_usize..9, channels, 1_usize..=LANES, any::<bool>()).prop_map(
+    (1_usize..4, 1_usize..9, channels, 1_usize..=IMAGES, any::<bool>()).prop_map(
         |(rows, pixels, channels, images, back)| {
             let side = if back { Side::Back } else { Side::Front };
             Layout { rows, pixels, channels, images, side }
@@ -88,11 +93,11 @@ fn assert_same_numbers(what: &str, ours: &[f32], expected: &[f32]) {
     }
 }
 
-/// One pixel of two channels whose lanes are all images.
-const PIXEL: Layout = Layout { rows: 1, pixels: 1, channels: 2, images: LANES, side: Side::Back };
+/// One pixel of two channels whose elements are all images.
+const PIXEL: Layout = Layout { rows: 1, pixels: 1, channels: 2, images: IMAGES, side: Side::Back };
 
 /// Non-finite values among ordinary ones.
-const ODD: [f32; LANES] = [
+const ODD: [f32; IMAGES] = [
     f32::NAN,
     f32::INFINITY,
     f32::NEG_INFINITY,
@@ -145,7 +150,7 @@ proptest! {
 fn rows_of_a_wrong_length_are_refused() {
     let set = InstructionSet::detect();
     let refused = |call: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err();
-    let (row, short) = (vec![0.0; 4 * LANES], vec![0.0; 3 * LANES]);
+    let (row, short) = (vec![0.0; 4 * IMAGES], vec![0.0; 3 * IMAGES]);
     let (two, one) = ([1.0; 2], [1.0; 1]);
     fn affine<'a>(scale: &'a [f32], shift: &'a [f32]) -> Affine<'a> {
         Affine { scale, shift }

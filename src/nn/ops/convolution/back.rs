@@ -1,6 +1,6 @@
 //! The backward pass through a convolution and its batch norm.
 
-use crate::nn::kernels::bundle::{Part, bundles};
+use crate::nn::kernels::bundle::{BatchShare, bundles};
 use crate::nn::kernels::convolution::{Geometry, pack_turned};
 use crate::nn::kernels::normalisation::GradientSums;
 use crate::nn::ops::Context;
@@ -20,9 +20,9 @@ pub(super) struct Pass<'a> {
     pub(super) context: &'a Context,
 }
 
-/// The data of one part of the batch for a backward sweep.
+/// The data of one share of the batch for a backward sweep.
 struct Job<'a> {
-    part: &'a Part,
+    share: &'a BatchShare,
     backward: Backward<'a>,
     of_weights: &'a mut [f32],
 }
@@ -40,11 +40,11 @@ impl<'a> Pass<'a> {
         }
         // A projection's output is read only by an addition, whose layer passes its gradient on.
         let gradient = self.output.take_extra()?;
-        let parts = self.output.parts();
+        let shares = self.output.shares();
         let (set, shape) = (self.context.instructions, self.output.shape);
-        self.output.take_back(self.context, &parts, gradient, |jobs| {
-            self.context.team.run(parts.iter().zip(jobs), |(part, (gradient, masked))| {
-                sweeps::reduce(set, shape, part, gradient, masked);
+        self.output.take_back(self.context, &shares, gradient, |jobs| {
+            self.context.workers.run(shares.iter().zip(jobs), |(share, (gradient, masked))| {
+                sweeps::reduce(set, shape, share, gradient, masked);
             });
         });
         self.output.taken()
@@ -77,19 +77,19 @@ impl<'a> Pass<'a> {
         of_weights: &mut [f32],
     ) {
         let (context, x) = (self.context, self.x);
-        let parts = x.parts();
-        let responses = self.output.divide(&self.layer().response, &parts);
-        let gradients = self.output.divide(gradient, &parts);
-        let mut of_parts = context.buffers.take(parts.len() * weights.len());
-        x.read(context, &parts, |sources| {
+        let shares = x.shares();
+        let responses = self.output.divide(&self.layer().response, &shares);
+        let gradients = self.output.divide(gradient, &shares);
+        let mut of_parts = context.buffers.take(shares.len() * weights.len());
+        x.read(context, &shares, |sources| {
             let backward = sources
                 .into_iter()
                 .zip(gradients.zip(responses))
                 .map(|(source, (gradient, response))| Backward { gradient, response, spread, source });
             let of_parts = of_parts.chunks_exact_mut(weights.len());
-            let jobs = parts.iter().zip(backward).zip(of_parts);
-            let jobs = jobs.map(|((part, backward), of_weights)| Job { part, backward, of_weights });
-            self.run(&parts, weights, jobs);
+            let jobs = shares.iter().zip(backward).zip(of_parts);
+            let jobs = jobs.map(|((share, backward), of_weights)| Job { share, backward, of_weights });
+            self.run(&shares, weights, jobs);
         });
         for of_part in of_parts.chunks_exact(weights.len()) {
             of_weights.iter_mut().zip(of_part).for_each(|(sum, x)| *sum += x);
@@ -97,7 +97,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Runs the jobs, which also compute the gradient to the input if it has one.
-    fn run<'j>(&self, parts: &[Part], weights: &[f32], jobs: impl Iterator<Item = Job<'j>>) {
+    fn run<'j>(&self, shares: &[BatchShare], weights: &[f32], jobs: impl Iterator<Item = Job<'j>>) {
         let (context, x) = (self.context, self.x);
         if !x.has_gradient {
             return self.sweep(jobs.map(|job| (job, None)));
@@ -107,15 +107,15 @@ impl<'a> Pass<'a> {
         let weights = &*turned;
         let mut gradient = context.buffers.take(bundles(x.images) * self.geometry.input.bundle());
         if !self.is_first_reader {
-            let gradients = x.divide_mut(&mut gradient, parts);
+            let gradients = x.divide_mut(&mut gradient, shares);
             let towards =
                 gradients.map(|gradient| Some(Towards { weights, gradient, extra: None, masked: None }));
             self.sweep(jobs.zip(towards));
             return x.add_extra(gradient);
         }
         let extra = x.take_extra();
-        x.take_back(context, parts, gradient, |taken| {
-            let mut extra = extra.as_ref().map(|extra| x.divide(extra, parts));
+        x.take_back(context, shares, gradient, |taken| {
+            let mut extra = extra.as_ref().map(|extra| x.divide(extra, shares));
             let towards = taken.into_iter().map(|(gradient, masked)| {
                 let extra = extra.as_mut().and_then(Iterator::next);
                 Some(Towards { weights, gradient, extra, masked: Some(masked) })
@@ -126,8 +126,8 @@ impl<'a> Pass<'a> {
 
     fn sweep<'j, 't>(&self, jobs: impl Iterator<Item = (Job<'j>, Option<Towards<'t>>)>) {
         let (set, geometry) = (self.context.instructions, self.geometry);
-        self.context.team.run(jobs, |(Job { part, backward, of_weights }, towards)| {
-            sweeps::backward(set, geometry, part, backward, of_weights, towards);
+        self.context.workers.run(jobs, |(Job { share, backward, of_weights }, towards)| {
+            sweeps::backward(set, geometry, share, backward, of_weights, towards);
         });
     }
 }

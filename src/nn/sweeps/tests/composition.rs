@@ -50,8 +50,8 @@ impl Composition<'_> {
         dy.iter_mut().zip(&normalised).filter(|(_, y)| y.abs() < 1e-3).for_each(|(dy, _)| *dy = 0.0);
         let expected = norm.gradients(self.response, None, &dy);
 
-        let team = Team::new(1);
-        let Responses { response, sums, .. } = layer.forward(&team, set, Reading::Unkept);
+        let workers = ThreadPool::new(1);
+        let Responses { response, sums, .. } = layer.forward(&workers, set, Reading::Unkept);
         let (mean, variance): (Vec<f64>, Vec<f64>) = (0..geometry.outputs).map(|c| sums.moments(c)).unzip();
         let deviation: Vec<f64> = variance.iter().map(|v| (v + norm.epsilon).sqrt()).collect();
         let scale: Vec<f64> = norm.gamma.iter().zip(&deviation).map(|(g, d)| f64::from(*g) / d).collect();
@@ -66,17 +66,17 @@ impl Composition<'_> {
             formed: narrow(&y),
             mean: narrow(&mean),
         };
-        let parts = in_parts(&team, of.images, |part| {
-            let mut gradient = of.part(part, &dy);
-            let sweep = |masked: Masked| reduce(set, of.shape, part, &mut gradient, masked);
-            let sums = output.mask(part, Through::FormedAgain, true, sweep);
-            (output.form(set, part).0, gradient, sums)
+        let shares = in_shares(&workers, of.images, |share| {
+            let mut gradient = of.share(share, &dy);
+            let sweep = |masked: Masked| reduce(set, of.shape, share, &mut gradient, masked);
+            let sums = output.mask(share, Through::FormedAgain, true, sweep);
+            (output.form(set, share).0, gradient, sums)
         });
-        assert_close(&what("the output"), &of.together(parts.iter().map(|(y, ..)| y)), &y, 2e-5);
-        let gradient = of.together(parts.iter().map(|(_, gradient, _)| gradient));
+        assert_close(&what("the output"), &of.together(shares.iter().map(|(y, ..)| y)), &y, 2e-5);
+        let gradient = of.together(shares.iter().map(|(_, gradient, _)| gradient));
         assert_eq!(wide(&gradient), expected.dshortcut, "{}", what("the gradient behind batch norm"));
         let Measured { passed, along, .. } =
-            Measured::merged(geometry.outputs, parts.iter().map(|(.., sums)| sums));
+            Measured::merged(geometry.outputs, shares.iter().map(|(.., sums)| sums));
         let to_gamma: Vec<f32> = along.iter().zip(&deviation).map(|(a, d)| (a / d) as f32).collect();
         assert_close(&what("the gradient to gamma"), &to_gamma, &expected.dgamma, 2e-5);
         assert_close(&what("the gradient to beta"), &narrow(&passed), &expected.dbeta, 2e-5);
@@ -89,7 +89,7 @@ impl Composition<'_> {
         let spread = [narrow(&scale), narrow(&slope), narrow(&constant)];
         let given = Given { gradient: &gradient, response: &response, spread: &spread, extra: None };
         let wanted = Wanted { reading: Reading::Unkept, through: None, measured: false };
-        let ours = layer.backward(&team, set, wanted, &given);
+        let ours = layer.backward(&workers, set, wanted, &given);
         let (to_weights, to_source) = layer.expected_gradients(&narrow(&expected.dx));
         // The three terms of the response's gradient may cancel, and its sums are zero: the result is as exact as the
         // largest term, and sums as exact as many of them.

@@ -92,30 +92,30 @@ impl Layer {
         )
     }
 
-    pub(super) fn forward(&self, team: &Team, set: InstructionSet, reading: Reading) -> Responses {
+    pub(super) fn forward(&self, workers: &ThreadPool, set: InstructionSet, reading: Reading) -> Responses {
         let of = self.of();
         let mut packed = Guarded::filled(of.side, self.weights.len(), f32::NAN);
         pack(self.geometry, &self.weights, &mut packed);
-        let parts = in_parts(team, of.images, |part| {
-            let (mut response, mut sums) = (of.room(part), ChannelSums::none(of.shape.channels));
+        let shares = in_shares(workers, of.images, |share| {
+            let (mut response, mut sums) = (of.room(share), ChannelSums::none(of.shape.channels));
             let sweep = |source: Source| {
-                forward(set, self.geometry, part, source, &packed, &mut response, &mut sums);
+                forward(set, self.geometry, share, source, &packed, &mut response, &mut sums);
             };
-            let (keep, measured) = self.source.read(part, reading, sweep);
+            let (keep, measured) = self.source.read(share, reading, sweep);
             (response, sums, keep, measured)
         });
         let mut sums = ChannelSums::none(of.shape.channels);
-        parts.iter().for_each(|(_, of_part, _, _)| sums.merge(of_part));
+        shares.iter().for_each(|(_, of_part, _, _)| sums.merge(of_part));
         Responses {
-            response: of.together(parts.iter().map(|(response, ..)| response)),
+            response: of.together(shares.iter().map(|(response, ..)| response)),
             sums,
-            formed: self.source.merge(reading, parts.iter().map(|(_, _, keep, measured)| (keep, measured))),
+            formed: self.source.merge(reading, shares.iter().map(|(_, _, keep, measured)| (keep, measured))),
         }
     }
 
     pub(super) fn backward(
         &self,
-        team: &Team,
+        workers: &ThreadPool,
         set: InstructionSet,
         wanted: Wanted,
         given: &Given,
@@ -125,28 +125,28 @@ impl Layer {
         if self.goes_on() {
             pack_turned(self.geometry, &self.weights, &mut turned);
         }
-        let parts = in_parts(team, of.images, |part| {
-            let (gradient, response) = (of.part(part, given.gradient), of.part(part, given.response));
-            let extra = given.extra.map(|extra| read.part(part, extra));
-            let mut to_source = read.room(part);
+        let shares = in_shares(workers, of.images, |share| {
+            let (gradient, response) = (of.share(share, given.gradient), of.share(share, given.response));
+            let extra = given.extra.map(|extra| read.share(share, extra));
+            let mut to_source = read.room(share);
             let mut to_weights = Guarded::filled(of.side, self.weights.len(), f32::NAN);
             let spread = given.spread.each_ref().map(Vec::as_slice);
             let mut sweep = |masked: Option<Masked>| {
                 let extra = extra.as_deref();
                 let towards = Towards { weights: &turned, gradient: &mut to_source, extra, masked };
-                self.source.read(part, wanted.reading, |mut source| {
+                self.source.read(share, wanted.reading, |mut source| {
                     if let Source::Response(unformed) = &mut source {
                         // It has been measured in the forward pass.
                         unformed.sums = None;
                     }
                     let job = Backward { gradient: &gradient, response: &response, spread, source };
                     let towards = self.goes_on().then_some(towards);
-                    backward(set, self.geometry, part, job, &mut to_weights, towards);
+                    backward(set, self.geometry, share, job, &mut to_weights, towards);
                 });
             };
             let sums = match wanted.through {
                 Some(through) => {
-                    self.source.mask(part, through, wanted.measured, |masked| sweep(Some(masked)))
+                    self.source.mask(share, through, wanted.measured, |masked| sweep(Some(masked)))
                 }
                 None => {
                     sweep(None);
@@ -156,12 +156,12 @@ impl Layer {
             (to_weights, to_source, sums)
         });
         let mut weights = vec![0.0; self.weights.len()];
-        for (of_part, _, _) in &parts {
-            weights.iter_mut().zip(of_part.iter()).for_each(|(sum, part)| *sum += part);
+        for (of_part, _, _) in &shares {
+            weights.iter_mut().zip(of_part.iter()).for_each(|(sum, share)| *sum += share);
         }
         let source =
-            if self.goes_on() { read.together(parts.iter().map(|(_, to, _)| to)) } else { Vec::new() };
-        let measured = Measured::merged(read.shape.channels, parts.iter().map(|(_, _, sums)| sums));
+            if self.goes_on() { read.together(shares.iter().map(|(_, to, _)| to)) } else { Vec::new() };
+        let measured = Measured::merged(read.shape.channels, shares.iter().map(|(_, _, sums)| sums));
         Gradients { weights, source, measured }
     }
 }
@@ -201,7 +201,7 @@ proptest! {
             let mut readings = Vec::new();
             for reading in READINGS {
                 let what = format!("{geometry:?} of {images} images, {reading:?}, {set}");
-                let ours = layer.forward(&Team::new(1), set, reading);
+                let ours = layer.forward(&ThreadPool::new(1), set, reading);
                 assert_close(&what, &ours.response, &expected, 2e-6);
                 layer.source.check(&what, reading, &ours.formed);
                 assert_moments(&what, &ours.sums, &ours.response, images);
@@ -244,7 +244,7 @@ proptest! {
                 let run = |reading: Reading| {
                     let wanted = Wanted { reading, through, measured };
                     let what = format!("{geometry:?}, {images} images, extra {has_extra}, {wanted:?}, {set}");
-                    let ours = layer.backward(&Team::new(1), set, wanted, &given);
+                    let ours = layer.backward(&ThreadPool::new(1), set, wanted, &given);
                     assert_close(&what, &ours.weights, &to_weights, 5e-6);
                     if layer.goes_on() {
                         assert_close(&what, &ours.source, &expected, 5e-6);
@@ -274,11 +274,11 @@ fn the_first_layer_reads_images_of_one_or_three_channels() {
             let spread = [vec![1.0; 8], vec![0.0; 8], vec![0.0; 8]];
             for set in InstructionSet::available() {
                 let what = format!("{geometry:?}, {set}");
-                let Responses { response, .. } = layer.forward(&Team::new(1), set, Reading::Formed);
+                let Responses { response, .. } = layer.forward(&ThreadPool::new(1), set, Reading::Formed);
                 assert_close(&what, &response, &expected, 2e-6);
                 let wanted = Wanted { reading: Reading::Formed, through: None, measured: false };
                 let given = Given { gradient: &gradient, response: &response, spread: &spread, extra: None };
-                let ours = layer.backward(&Team::new(1), set, wanted, &given);
+                let ours = layer.backward(&ThreadPool::new(1), set, wanted, &given);
                 assert_close(&what, &ours.weights, &layer.expected_gradients(&gradient).0, 2e-6);
             }
         }
@@ -293,21 +293,21 @@ fn results_are_the_same_for_any_number_of_threads() {
         let gradient = layer.of().numbers(1);
         let extra = layer.source.of.numbers(2);
         let spread = [3, 4, 5].map(|seed| numbers(12, seed));
-        let run = |team: &Team| {
-            let Responses { response, sums, formed } = layer.forward(team, set, Reading::Kept);
+        let run = |workers: &ThreadPool| {
+            let Responses { response, sums, formed } = layer.forward(workers, set, Reading::Kept);
             let through = Some(Through::FormedAgain);
             let wanted = Wanted { reading: Reading::Unkept, through, measured: true };
             let given =
                 Given { gradient: &gradient, response: &response, spread: &spread, extra: Some(&extra) };
-            let gradients = layer.backward(team, set, wanted, &given);
+            let gradients = layer.backward(workers, set, wanted, &given);
             let OutputSums { moments, products, alive, .. } = formed.sums;
             (response, sums, formed.kept, (moments, products, alive), gradients)
         };
-        let alone = run(&Team::new(1));
+        let alone = run(&ThreadPool::new(1));
         for threads in [2, 3, 5] {
-            let team = Team::new(threads);
+            let workers = ThreadPool::new(threads);
             for round in 0..3 {
-                assert!(run(&team) == alone, "{images} images, {threads} threads, round {round}");
+                assert!(run(&workers) == alone, "{images} images, {threads} threads, round {round}");
             }
         }
     }

@@ -38,8 +38,8 @@ proptest! {
     ) {
         let output = Output::new(of, relu, has_shortcut, seed);
         for set in InstructionSet::available() {
-            let parts = in_parts(&Team::new(1), of.images, |part| output.form(set, part));
-            let formed = output.merge(Reading::Kept, parts.iter().map(|(keep, sums)| (keep, sums)));
+            let shares = in_shares(&ThreadPool::new(1), of.images, |share| output.form(set, share));
+            let formed = output.merge(Reading::Kept, shares.iter().map(|(keep, sums)| (keep, sums)));
             output.check(&format!("{of:?}, {set}"), Reading::Kept, &formed);
         }
     }
@@ -57,16 +57,16 @@ proptest! {
             let mut all = Vec::new();
             for reading in READINGS {
                 let what = format!("{of:?}, {reading:?}, {set}");
-                let parts = in_parts(&Team::new(1), of.images, |part| {
-                    let images = of.images_of(part).len();
+                let shares = in_shares(&ThreadPool::new(1), of.images, |share| {
+                    let images = of.images_of(share).len();
                     let mut means = Guarded::filled(of.side, images * of.shape.channels, f32::NAN);
-                    let sweep = |source: Source| pool(set, of.shape, part, source, &mut means);
-                    let (keep, sums) = output.read(part, reading, sweep);
+                    let sweep = |source: Source| pool(set, of.shape, share, source, &mut means);
+                    let (keep, sums) = output.read(share, reading, sweep);
                     (keep, sums, means)
                 });
-                let means: Vec<f32> = parts.iter().flat_map(|(_, _, means)| means.iter().copied()).collect();
+                let means: Vec<f32> = shares.iter().flat_map(|(_, _, means)| means.iter().copied()).collect();
                 assert_close(&what, &means, &expected, 1e-6);
-                let formed = output.merge(reading, parts.iter().map(|(keep, sums, _)| (keep, sums)));
+                let formed = output.merge(reading, shares.iter().map(|(keep, sums, _)| (keep, sums)));
                 output.check(&what, reading, &formed);
                 all.push(bits(&means));
             }
@@ -91,17 +91,17 @@ proptest! {
             let mut all = Vec::new();
             for set in InstructionSet::available() {
                 let what = format!("{of:?}, {through:?}, {set}");
-                let parts = in_parts(&Team::new(1), of.images, |part| {
-                    let Range { start, end } = of.images_of(part);
+                let shares = in_shares(&ThreadPool::new(1), of.images, |share| {
+                    let Range { start, end } = of.images_of(share);
                     let of_means = Guarded::copied(of.side, &of_means[start * channels..end * channels]);
-                    let mut to = of.room(part);
-                    let sweep = |masked: Masked| unpool(set, of.shape, part, &of_means, &mut to, masked);
-                    let sums = output.mask(part, through, measured, sweep);
+                    let mut to = of.room(share);
+                    let sweep = |masked: Masked| unpool(set, of.shape, share, &of_means, &mut to, masked);
+                    let sums = output.mask(share, through, measured, sweep);
                     (to, sums)
                 });
-                let ours = of.together(parts.iter().map(|(to, _)| to));
+                let ours = of.together(shares.iter().map(|(to, _)| to));
                 assert_close(&what, &ours, &output.passed(&gradient), 2e-7);
-                let sums = Measured::merged(channels, parts.iter().map(|(_, sums)| sums));
+                let sums = Measured::merged(channels, shares.iter().map(|(_, sums)| sums));
                 output.check_measured(&what, measured, &sums, &gradient);
                 all.push((set, (bits(&ours), sums)));
             }
@@ -123,15 +123,15 @@ proptest! {
             let mut all = Vec::new();
             for set in InstructionSet::available() {
                 let what = format!("{of:?}, {through:?}, {set}");
-                let parts = in_parts(&Team::new(1), of.images, |part| {
-                    let mut to = of.part(part, &gradient);
-                    let sweep = |masked: Masked| reduce(set, of.shape, part, &mut to, masked);
-                    let sums = output.mask(part, through, measured, sweep);
+                let shares = in_shares(&ThreadPool::new(1), of.images, |share| {
+                    let mut to = of.share(share, &gradient);
+                    let sweep = |masked: Masked| reduce(set, of.shape, share, &mut to, masked);
+                    let sums = output.mask(share, through, measured, sweep);
                     (to, sums)
                 });
-                let ours = of.together(parts.iter().map(|(to, _)| to));
+                let ours = of.together(shares.iter().map(|(to, _)| to));
                 prop_assert_eq!(&wide(&ours), &output.passed(&wide(&gradient)), "{}", what);
-                let sums = Measured::merged(of.shape.channels, parts.iter().map(|(_, sums)| sums));
+                let sums = Measured::merged(of.shape.channels, shares.iter().map(|(_, sums)| sums));
                 output.check_measured(&what, measured, &sums, &wide(&gradient));
                 all.push((set, (bits(&ours), sums)));
             }
@@ -152,10 +152,10 @@ proptest! {
         let input = Activation { shape: Shape::new(2 * height, 2 * width, channels), images, side };
         let output = Activation { shape: Shape::new(height, width, padded), images, side };
         let (x, dy) = (input.numbers(seed), output.numbers(seed + 1));
-        let parts = in_parts(&Team::new(1), images, |part| {
-            let (mut y, mut dx) = (output.room(part), input.room(part));
-            subsample(input.shape, output.shape, part, &input.part(part, &x), &mut y);
-            subsample_gradient(input.shape, output.shape, part, &output.part(part, &dy), &mut dx);
+        let shares = in_shares(&ThreadPool::new(1), images, |share| {
+            let (mut y, mut dx) = (output.room(share), input.room(share));
+            subsample(input.shape, output.shape, share, &input.share(share, &x), &mut y);
+            subsample_gradient(input.shape, output.shape, share, &output.share(share, &dy), &mut dx);
             (y, dx)
         });
         let (mut expected_y, mut expected_dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
@@ -167,7 +167,7 @@ proptest! {
             expected_y[to] = x[from];
             expected_dx[from] = dy[to];
         }
-        prop_assert_eq!(output.together(parts.iter().map(|(y, _)| y)), expected_y);
-        prop_assert_eq!(input.together(parts.iter().map(|(_, dx)| dx)), expected_dx);
+        prop_assert_eq!(output.together(shares.iter().map(|(y, _)| y)), expected_y);
+        prop_assert_eq!(input.together(shares.iter().map(|(_, dx)| dx)), expected_dx);
     }
 }

@@ -107,9 +107,9 @@ proptest! {
     ) {
         let mut forming = Forming::new(layout, relu, has_shortcut, seed);
         if !has_shortcut {
-            // A channel with only zeros in used lanes.
+            // A channel with only zeros in used elements.
             let dead = dead.index(layout.channels);
-            forming.response = layout.map(|i, c| match i % LANES < layout.images && c == dead {
+            forming.response = layout.map(|i, c| match i % IMAGES < layout.images && c == dead {
                 true => 0.0,
                 false => forming.response[i],
             });
@@ -157,12 +157,12 @@ fn relu_hides_neither_nan_nor_infinity_and_zeros_of_both_signs_are_counted() {
             // Scale one and shift minus zero change nothing.
             scale: vec![1.0; 2],
             shift: vec![-0.0; 2],
-            response: [ODD, [1.0; LANES]].concat(),
+            response: [ODD, [1.0; IMAGES]].concat(),
             shortcut: None,
         };
         let mut sums = OutputSums::none(2);
         let y = forming(true).run(set, Some(&mut sums));
-        sums.fold(1, LANES);
+        sums.fold(1, IMAGES);
         assert!(y[0].is_nan() && y[1] == f32::INFINITY && y[2] == 0.0, "{set}: {y:?}");
         assert_eq!(bits(&y[3..8]), bits(&[0.0, -0.0, f32::MIN_POSITIVE, 0.0, 1e-45]), "{set}");
         assert_eq!((sums.moments.zeros, sums.moments.count()), (7, 32), "{set}");
@@ -170,8 +170,8 @@ fn relu_hides_neither_nan_nor_infinity_and_zeros_of_both_signs_are_counted() {
         assert_eq!(sums.alive, [true, true], "{set}");
         let mut sums = OutputSums::none(2);
         let y = forming(false).run(set, Some(&mut sums));
-        sums.fold(1, LANES);
-        assert_same_numbers("nothing is done", &y[..LANES], &ODD);
+        sums.fold(1, IMAGES);
+        assert_same_numbers("nothing is done", &y[..IMAGES], &ODD);
         assert_eq!(sums.moments.zeros, 2, "{set}");
     }
 }
@@ -185,7 +185,7 @@ fn whatever_is_not_finite_shows_in_the_sum_of_an_output() {
             forming.response[place] = odd;
             let mut sums = OutputSums::none(2);
             forming.run(set, Some(&mut sums));
-            sums.fold(1, LANES);
+            sums.fold(1, IMAGES);
             assert!(!sums.moments.sums.sum.is_finite(), "{odd} at {place}, {set}");
         }
     }
@@ -194,7 +194,7 @@ fn whatever_is_not_finite_shows_in_the_sum_of_an_output() {
 #[test]
 fn extremes_are_those_of_the_numbers_beside_nan() {
     for set in InstructionSet::available() {
-        for place in 0..2 * LANES {
+        for place in 0..2 * IMAGES {
             let mut forming = Forming::new(PIXEL, false, false, 3);
             (forming.scale, forming.shift) = (vec![1.0; 2], vec![0.0; 2]);
             let others = forming.response.iter().enumerate().filter(|(i, _)| *i != place).map(|(_, x)| *x);
@@ -202,7 +202,7 @@ fn extremes_are_those_of_the_numbers_beside_nan() {
             forming.response[place] = f32::NAN;
             let mut sums = OutputSums::none(2);
             forming.run(set, Some(&mut sums));
-            sums.fold(1, LANES);
+            sums.fold(1, IMAGES);
             assert_eq!((sums.moments.min, sums.moments.max), (min, max), "{set}, NaN at {place}");
         }
     }

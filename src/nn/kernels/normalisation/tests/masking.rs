@@ -117,8 +117,8 @@ fn whatever_is_not_finite_shows_in_the_sums_of_a_gradient() {
             masking.gradient[place] = odd;
             let mut sums = GradientSums::none(2);
             masking.run(set, &mut sums);
-            sums.fold(1, LANES);
-            let passed = sums.passed[place / LANES];
+            sums.fold(1, IMAGES);
+            let passed = sums.passed[place / IMAGES];
             assert!(!sums.sums.sum.is_finite() && !passed.is_finite(), "{odd} at {place}, {set}");
         }
     }
@@ -129,15 +129,15 @@ fn a_gradient_passes_where_the_output_is_positive_or_nan() {
     for set in InstructionSet::available() {
         for kind in [0, 1] {
             let mut masking = Masking::new(PIXEL, kind, false, true, 1);
-            masking.gradient = vec![2.0; 2 * LANES];
-            masking.output = [ODD, [1.0; LANES]].concat();
+            masking.gradient = vec![2.0; 2 * IMAGES];
+            masking.output = [ODD, [1.0; IMAGES]].concat();
             masking.response = masking.output.clone();
             (masking.scale, masking.shift) = (vec![1.0; 2], vec![0.0; 2]);
             let mut sums = GradientSums::none(2);
             let gradient = masking.run(set, &mut sums);
-            sums.fold(1, LANES);
+            sums.fold(1, IMAGES);
             let expected = ODD.map(|y| if y > 0.0 || y.is_nan() { 2.0 } else { 0.0 });
-            assert_eq!(gradient[..LANES], expected, "{set}, kind {kind}");
+            assert_eq!(gradient[..IMAGES], expected, "{set}, kind {kind}");
             assert_eq!(sums.passed, [f64::from(expected.iter().sum::<f32>()), 32.0], "{set}, kind {kind}");
             assert_eq!((sums.sums.sum, sums.sums.squares), (64.0, 128.0), "before ReLU, {set}");
         }
@@ -148,11 +148,11 @@ fn a_gradient_passes_where_the_output_is_positive_or_nan() {
 fn nan_in_a_gradient_that_does_not_pass_is_masked_but_measured() {
     for set in InstructionSet::available() {
         let mut masking = Masking::new(PIXEL, 0, false, true, 1);
-        masking.output = vec![0.0; 2 * LANES];
+        masking.output = vec![0.0; 2 * IMAGES];
         masking.gradient[5] = f32::NAN;
         let mut sums = GradientSums::none(2);
-        assert_eq!(masking.run(set, &mut sums), [0.0; 2 * LANES], "{set}");
-        sums.fold(1, LANES);
+        assert_eq!(masking.run(set, &mut sums), [0.0; 2 * IMAGES], "{set}");
+        sums.fold(1, IMAGES);
         assert!(sums.sums.sum.is_nan() && sums.passed == [0.0, 0.0], "{set}");
     }
 }

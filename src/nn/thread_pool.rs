@@ -16,10 +16,10 @@ const LOOKS: usize = 1 << 11;
 type Call = *const (dyn Fn(usize) + Sync);
 
 /// The calling thread and its helper threads.
-pub struct Team {
+pub struct ThreadPool {
     board: Arc<Board>,
     helpers: Vec<JoinHandle<()>>,
-    /// Makes the team `!Sync`, so that there is one call at a time.
+    /// Makes the pool `!Sync`, so that there is one call at a time.
     _one_caller: Cell<()>,
 }
 
@@ -42,9 +42,9 @@ struct SharedCall(Call);
 // SAFETY: the pointee is `Sync`, and lives until every helper is done, for which the caller waits.
 unsafe impl Send for SharedCall {}
 
-impl Team {
-    /// A team of `threads` threads, including the caller's.
-    pub fn new(threads: usize) -> Team {
+impl ThreadPool {
+    /// A pool of `threads` threads, including the caller's.
+    pub fn new(threads: usize) -> ThreadPool {
         let board = Arc::new(Board {
             calls: AtomicUsize::new(0),
             call: Mutex::new(None),
@@ -56,10 +56,10 @@ impl Team {
         });
         let helpers = (1..threads).map_while(|member| {
             let board = Arc::clone(&board);
-            // If the system cannot start more threads, the team is smaller, which changes no result.
-            thread::Builder::new().name(format!("team-{member}")).spawn(move || board.help(member)).ok()
+            // If the system cannot start more threads, the pool is smaller, which changes no result.
+            thread::Builder::new().name(format!("workers-{member}")).spawn(move || board.help(member)).ok()
         });
-        Team { helpers: helpers.collect(), board, _one_caller: Cell::new(()) }
+        ThreadPool { helpers: helpers.collect(), board, _one_caller: Cell::new(()) }
     }
 
     /// Runs all jobs, each on one member, and returns when they are done.
@@ -116,7 +116,7 @@ impl<J> Jobs<J> {
     }
 }
 
-impl Drop for Team {
+impl Drop for ThreadPool {
     fn drop(&mut self) {
         self.board.stop.store(true, Ordering::Release);
         self.board.announce();
@@ -205,10 +205,10 @@ mod tests {
     #[test]
     fn every_job_is_done_once_whoever_does_it() {
         for threads in [1, 2, 3, 5] {
-            let team = Team::new(threads);
+            let workers = ThreadPool::new(threads);
             for round in 0..200_u32 {
                 let mut jobs: Vec<(u32, u32)> = (0..round % 9).map(|job| (job, 0)).collect();
-                team.run(&mut jobs, |(job, done)| *done += *job + round);
+                workers.run(&mut jobs, |(job, done)| *done += *job + round);
                 assert!(jobs.iter().all(|(job, done)| *done == job + round), "{jobs:?}");
                 if round % 50 == 0 {
                     // Long enough for the helpers to fall asleep.
@@ -220,14 +220,14 @@ mod tests {
 
     #[test]
     fn a_panic_reaches_the_caller_and_the_team_goes_on() {
-        let team = Team::new(3);
+        let workers = ThreadPool::new(3);
         for culprit in 0..3 {
             let panic = catch_unwind(AssertUnwindSafe(|| {
-                team.run([0, 1, 2], |job| assert!(job != culprit, "job {job}"));
+                workers.run([0, 1, 2], |job| assert!(job != culprit, "job {job}"));
             }));
             assert!(panic.is_err());
             let mut jobs = [1, 2, 3, 4];
-            team.run(&mut jobs, |job| *job *= 2);
+            workers.run(&mut jobs, |job| *job *= 2);
             assert_eq!(jobs, [2, 4, 6, 8]);
         }
     }

@@ -5,88 +5,88 @@ use super::filter::{self, Filter};
 use super::line::Line;
 use super::rows::{Row, RowKey, key_of};
 use super::sort::{Sort, SortKey};
-use super::{Action, Catalog, Pane, Prompt, Run};
+use super::{Action, Pane, Prompt, Run, RunsList};
 use crate::runlog::{MOST_TAGS, NOTE_LENGTH, Notes, TAG_LENGTH};
 
 /// The most runs opened at once.
 const MOST_OPENED: usize = 16;
 
-pub(super) fn act(catalog: &mut Catalog, action: Action) -> Option<Request> {
+pub(super) fn act(list: &mut RunsList, action: Action) -> Option<Request> {
     match action {
-        Action::MoveCursor(by) => move_to(catalog, catalog.at.saturating_add_signed(by as isize)),
+        Action::MoveCursor(by) => move_to(list, list.at.saturating_add_signed(by as isize)),
         Action::SelectFirst => {
-            move_to(catalog, 0);
+            move_to(list, 0);
             // At the top, the cursor stays at the first row as new runs arrive.
-            catalog.cursor = None;
+            list.cursor = None;
         }
-        Action::SelectLast => move_to(catalog, usize::MAX),
-        Action::SelectRow(row) => move_to(catalog, row),
-        Action::Expand => set_open(catalog, true),
-        Action::Collapse => collapse(catalog),
+        Action::SelectLast => move_to(list, usize::MAX),
+        Action::SelectRow(row) => move_to(list, row),
+        Action::Expand => set_open(list, true),
+        Action::Collapse => collapse(list),
         Action::ToggleOpen => {
-            let open = catalog.rows.get(catalog.at).is_some_and(|row| catalog.is_open(row));
-            if open { collapse(catalog) } else { set_open(catalog, true) }
+            let open = list.rows.get(list.at).is_some_and(|row| list.is_open(row));
+            if open { collapse(list) } else { set_open(list, true) }
         }
-        Action::ToggleAllOpen => toggle_all_open(catalog),
-        Action::ToggleMark => toggle_mark(catalog),
+        Action::ToggleAllOpen => toggle_all_open(list),
+        Action::ToggleMark => toggle_mark(list),
         Action::MarkShown => {
-            let ids: Vec<String> = catalog.rows.iter().flat_map(|row| ids_of(catalog, row)).collect();
-            catalog.marked.extend(ids);
-            catalog.stale = true;
+            let ids: Vec<String> = list.rows.iter().flat_map(|row| ids_of(list, row)).collect();
+            list.marked.extend(ids);
+            list.stale = true;
         }
         Action::ClearMarks => {
-            catalog.marked.clear();
-            catalog.stale = true;
+            list.marked.clear();
+            list.stale = true;
         }
         Action::MoveSort(by) => {
-            let key = catalog.sort.key.further(by);
-            catalog.set_sort(Sort { key, descending: is_descending_first(key) });
+            let key = list.sort.key.further(by);
+            list.set_sort(Sort { key, descending: is_descending_first(key) });
         }
-        Action::SortBy(key) if catalog.sort.key != key => {
-            catalog.set_sort(Sort { key, descending: is_descending_first(key) });
+        Action::SortBy(key) if list.sort.key != key => {
+            list.set_sort(Sort { key, descending: is_descending_first(key) });
         }
         Action::SortBy(_) | Action::Reverse => {
-            catalog.set_sort(Sort { descending: !catalog.sort.descending, ..catalog.sort });
+            list.set_sort(Sort { descending: !list.sort.descending, ..list.sort });
         }
         Action::ToggleGroups => {
-            catalog.grouped = !catalog.grouped;
-            catalog.stale = true;
+            list.grouped = !list.grouped;
+            list.stale = true;
         }
-        Action::SetPane(pane) => set_pane(catalog, pane),
+        Action::SetPane(pane) => set_pane(list, pane),
         Action::OpenFilter | Action::OpenNote | Action::OpenTags | Action::OpenDelete => {
-            return open_prompt(catalog, action);
+            return open_prompt(list, action);
         }
-        Action::Type(c) => edit_line(catalog, |line, most| line.insert(c, most)),
-        Action::Edit(edit) => edit_line(catalog, |line, _| line.edit(edit)),
-        Action::Confirm => return confirm(catalog),
-        Action::Dismiss => dismiss(catalog),
-        Action::Open => return open(&catalog.chosen()),
-        Action::OpenRow => return open(&catalog.under_cursor()),
+        Action::Type(c) => edit_line(list, |line, most| line.insert(c, most)),
+        Action::Edit(edit) => edit_line(list, |line, _| line.edit(edit)),
+        Action::Confirm => return confirm(list),
+        Action::Dismiss => dismiss(list),
+        Action::Open => return open(&list.chosen()),
+        Action::OpenRow => return open(&list.under_cursor()),
         Action::Undo => {
-            return match catalog.discarded.last() {
+            return match list.discarded.last() {
                 Some(runs) => Some(Request::Restore(runs.clone())),
                 None => Request::tell("no deletion to take back"),
             };
         }
-        Action::ToggleHelp => (catalog.help, catalog.scroll) = (!catalog.help, 0),
-        Action::Scroll(by) => catalog.scroll = catalog.scroll.saturating_add_signed(by as isize).min(1_000),
+        Action::ToggleHelp => (list.help, list.scroll) = (!list.help, 0),
+        Action::Scroll(by) => list.scroll = list.scroll.saturating_add_signed(by as isize).min(1_000),
     }
     None
 }
 
-fn move_to(catalog: &mut Catalog, row: usize) {
-    catalog.at = row.min(catalog.rows.len().saturating_sub(1));
-    catalog.cursor = catalog.rows.get(catalog.at).map(|row| key_of(catalog, row));
+fn move_to(list: &mut RunsList, row: usize) {
+    list.at = row.min(list.rows.len().saturating_sub(1));
+    list.cursor = list.rows.get(list.at).map(|row| key_of(list, row));
     // The curves shown depend on the row.
-    catalog.stale |= catalog.pane == Pane::Bands;
+    list.stale |= list.pane == Pane::Bands;
 }
 
 /// The runs of a row.
-fn ids_of(catalog: &Catalog, row: &Row) -> Vec<String> {
-    let id = |run: &usize| catalog.runs.get(*run).map(|run| run.id().to_owned());
+fn ids_of(list: &RunsList, row: &Row) -> Vec<String> {
+    let id = |run: &usize| list.runs.get(*run).map(|run| run.id().to_owned());
     match row {
         Row::Run { run, .. } | Row::Lane { run, .. } => id(run).into_iter().collect(),
-        Row::Group { group } | Row::GroupLane { group, .. } => catalog
+        Row::Group { group } | Row::GroupLane { group, .. } => list
             .groups
             .get(*group)
             .map(|group| group.runs.iter().filter_map(id).collect())
@@ -94,57 +94,56 @@ fn ids_of(catalog: &Catalog, row: &Row) -> Vec<String> {
     }
 }
 
-fn set_open(catalog: &mut Catalog, open: bool) {
-    let Some(row) = catalog.rows.get(catalog.at) else { return };
-    let key = key_of(catalog, row);
+fn set_open(list: &mut RunsList, open: bool) {
+    let Some(row) = list.rows.get(list.at) else { return };
+    let key = key_of(list, row);
     match (row, open) {
         (Row::Lane { .. } | Row::GroupLane { .. }, _) => return,
-        (_, true) => catalog.opened.insert(key.clone()),
-        (_, false) => catalog.opened.remove(&key),
+        (_, true) => list.opened.insert(key.clone()),
+        (_, false) => list.opened.remove(&key),
     };
-    catalog.cursor = Some(key);
-    catalog.stale = true;
+    list.cursor = Some(key);
+    list.stale = true;
 }
 
 /// Collapses the row; if it is not expanded, goes to the parent row and collapses that.
-fn collapse(catalog: &mut Catalog) {
-    let Some(row) = catalog.rows.get(catalog.at).copied() else { return };
+fn collapse(list: &mut RunsList) {
+    let Some(row) = list.rows.get(list.at).copied() else { return };
     let is_parent = |above: &Row| match row {
         Row::Lane { run, .. } => matches!(above, Row::Run { run: other, .. } if *other == run),
         Row::GroupLane { group, .. } => matches!(above, Row::Group { group: other } if *other == group),
         Row::Run { nested: true, .. } => matches!(above, Row::Group { .. }),
         Row::Run { .. } | Row::Group { .. } => false,
     };
-    if !catalog.is_open(&row)
-        && let Some(parent) = catalog.rows.iter().take(catalog.at).rposition(is_parent)
+    if !list.is_open(&row)
+        && let Some(parent) = list.rows.iter().take(list.at).rposition(is_parent)
     {
-        catalog.at = parent;
+        list.at = parent;
     }
-    set_open(catalog, false);
+    set_open(list, false);
 }
 
-fn toggle_all_open(catalog: &mut Catalog) {
-    catalog.cursor = catalog.rows.get(catalog.at).map(|row| key_of(catalog, row));
-    if catalog.opened.is_empty() {
+fn toggle_all_open(list: &mut RunsList) {
+    list.cursor = list.rows.get(list.at).map(|row| key_of(list, row));
+    if list.opened.is_empty() {
         let can_open = |row: &&Row| matches!(row, Row::Run { .. } | Row::Group { .. });
-        let keys: Vec<RowKey> =
-            catalog.rows.iter().filter(can_open).map(|row| key_of(catalog, row)).collect();
-        catalog.opened.extend(keys);
+        let keys: Vec<RowKey> = list.rows.iter().filter(can_open).map(|row| key_of(list, row)).collect();
+        list.opened.extend(keys);
     } else {
-        catalog.opened.clear();
+        list.opened.clear();
     }
-    catalog.stale = true;
+    list.stale = true;
 }
 
-fn toggle_mark(catalog: &mut Catalog) {
-    let ids = catalog.rows.get(catalog.at).map(|row| ids_of(catalog, row)).unwrap_or_default();
-    if ids.iter().all(|id| catalog.marked.contains(id)) {
-        catalog.marked.retain(|id| !ids.contains(id));
+fn toggle_mark(list: &mut RunsList) {
+    let ids = list.rows.get(list.at).map(|row| ids_of(list, row)).unwrap_or_default();
+    if ids.iter().all(|id| list.marked.contains(id)) {
+        list.marked.retain(|id| !ids.contains(id));
     } else {
-        catalog.marked.extend(ids);
+        list.marked.extend(ids);
     }
-    move_to(catalog, catalog.at.saturating_add(1));
-    catalog.stale = true;
+    move_to(list, list.at.saturating_add(1));
+    list.stale = true;
 }
 
 /// Whether ordering by a column starts with the greatest value.
@@ -152,18 +151,18 @@ fn is_descending_first(key: SortKey) -> bool {
     matches!(key, SortKey::State | SortKey::Started | SortKey::Depth | SortKey::Step | SortKey::Duration)
 }
 
-fn set_pane(catalog: &mut Catalog, pane: Pane) {
+fn set_pane(list: &mut RunsList, pane: Pane) {
     // The curves of runs that are still training are out of date.
-    let over = |id: &String| catalog.run(id).and_then(|run| run.state()).is_none_or(|state| state.is_over());
-    let kept: Vec<String> = catalog.curves.keys().filter(|id| over(id)).cloned().collect();
-    catalog.curves.retain(|id, curves| curves.is_ok() && kept.contains(id));
-    catalog.wanted.clear();
-    (catalog.pane, catalog.scroll, catalog.stale) = (pane, 0, true);
+    let over = |id: &String| list.run(id).and_then(|run| run.state()).is_none_or(|state| state.is_over());
+    let kept: Vec<String> = list.curves.keys().filter(|id| over(id)).cloned().collect();
+    list.curves.retain(|id, curves| curves.is_ok() && kept.contains(id));
+    list.wanted.clear();
+    (list.pane, list.scroll, list.stale) = (pane, 0, true);
 }
 
-fn open_prompt(catalog: &mut Catalog, action: Action) -> Option<Request> {
-    let filter = catalog.filter.clone();
-    let chosen: Vec<&Run> = catalog.chosen();
+fn open_prompt(list: &mut RunsList, action: Action) -> Option<Request> {
+    let filter = list.filter.clone();
+    let chosen: Vec<&Run> = list.chosen();
     let prompt = match action {
         Action::OpenFilter => {
             let text = filter.to_string();
@@ -173,7 +172,7 @@ fn open_prompt(catalog: &mut Catalog, action: Action) -> Option<Request> {
         }
         Action::OpenNote => {
             // A note belongs to one run, regardless of marks.
-            let Some(run) = catalog.current() else { return Request::tell("go to a run to note something") };
+            let Some(run) = list.current() else { return Request::tell("go to a run to note something") };
             let Some(known) = run.known() else {
                 return Request::tell("a run that cannot be read takes no note");
             };
@@ -208,7 +207,7 @@ fn open_prompt(catalog: &mut Catalog, action: Action) -> Option<Request> {
             Prompt::Delete { ids: chosen.iter().map(|run| run.id().to_owned()).collect() }
         }
     };
-    (catalog.prompt, catalog.help) = (Some(prompt), false);
+    (list.prompt, list.help) = (Some(prompt), false);
     None
 }
 
@@ -216,15 +215,15 @@ fn state_name(run: &Run) -> &'static str {
     run.state().map_or("unreadable", crate::runlog::State::name)
 }
 
-fn edit_line(catalog: &mut Catalog, edit: impl FnOnce(&mut Line, usize)) {
-    match &mut catalog.prompt {
+fn edit_line(list: &mut RunsList, edit: impl FnOnce(&mut Line, usize)) {
+    match &mut list.prompt {
         Some(Prompt::Filter { line, error, .. }) => {
             edit(line, filter::LENGTH);
             match typed(&line.text()) {
                 Ok(filter) => {
                     *error = None;
-                    if filter != catalog.filter {
-                        catalog.set_filter(filter);
+                    if filter != list.filter {
+                        list.set_filter(filter);
                     }
                 }
                 Err(problem) => *error = Some(problem),
@@ -237,37 +236,37 @@ fn edit_line(catalog: &mut Catalog, edit: impl FnOnce(&mut Line, usize)) {
     }
 }
 
-fn confirm(catalog: &mut Catalog) -> Option<Request> {
-    match catalog.prompt.take()? {
+fn confirm(list: &mut RunsList) -> Option<Request> {
+    match list.prompt.take()? {
         prompt @ Prompt::Filter { error: Some(_), .. } => {
             // Stays open, so that it can be corrected.
-            catalog.prompt = Some(prompt);
+            list.prompt = Some(prompt);
             None
         }
         Prompt::Filter { .. } => None,
         Prompt::Note { id, line } => {
-            let notes = catalog.run(&id)?.notes()?;
+            let notes = list.run(&id)?.notes()?;
             let new = Notes::new(&line.text(), notes.tags());
             (new != *notes).then(|| Request::Write(vec![(id, new)]))
         }
         Prompt::Tags { ids, common, line } => {
-            let written = catalog.retagged(&ids, &common, &line.text());
+            let written = list.retagged(&ids, &common, &line.text());
             (!written.is_empty()).then_some(Request::Write(written))
         }
         Prompt::Delete { ids } => Some(Request::Discard(ids)),
     }
 }
 
-fn dismiss(catalog: &mut Catalog) {
-    if catalog.help {
-        catalog.help = false;
+fn dismiss(list: &mut RunsList) {
+    if list.help {
+        list.help = false;
         return;
     }
-    match catalog.prompt.take() {
-        Some(Prompt::Filter { before, .. }) => catalog.set_filter(before),
+    match list.prompt.take() {
+        Some(Prompt::Filter { before, .. }) => list.set_filter(before),
         Some(_) => {}
-        None if matches!(catalog.pane, Pane::Differences | Pane::Bands) => set_pane(catalog, Pane::Roomy),
-        None => catalog.set_filter(Filter::default()),
+        None if matches!(list.pane, Pane::Differences | Pane::Bands) => set_pane(list, Pane::Roomy),
+        None => list.set_filter(Filter::default()),
     }
 }
 

@@ -1,11 +1,11 @@
-//! A run of the catalog: what was listed, and what filter, sort order and groups need.
+//! A run of the list: what was listed, and what filter, sort order and groups need.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::filter::{Field, Key, Subject};
 use crate::experiment::{Experiment, Lane, Optimizer, Schedule};
+use crate::printable::printable;
 use crate::runlog::{Known, LaneSummary, Listed, Notes, RunSummary, State};
-use crate::text::printable;
 
 /// A run.
 #[derive(Clone, Debug)]

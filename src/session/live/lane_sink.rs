@@ -64,11 +64,11 @@ pub(super) struct Wires {
     pub(super) events: Sender<LaneEvent>,
     pub(super) warnings: Sender<Warning>,
     /// Signals that there is something to drain.
-    pub(super) bell: Sender<()>,
+    pub(super) wakeups: Sender<()>,
 }
 
 /// Where a lane's events go, and where its orders come from.
-pub(super) struct Tap {
+pub(super) struct LaneSink {
     lane: LaneIdx,
     log: LogKeeper,
     syncing: Syncing,
@@ -86,7 +86,7 @@ pub(super) struct Tap {
     lost: u64,
 }
 
-impl Tap {
+impl LaneSink {
     /// Waits for a permit to compute.
     pub(super) fn open(
         lane: LaneIdx,
@@ -96,10 +96,22 @@ impl Tap {
         orders: OrderReceiver,
         pulse: Pulse,
         permits: Arc<Permits>,
-    ) -> Tap {
+    ) -> LaneSink {
         let permit = Some(permits.acquire());
         let syncing = Syncing::default();
-        Tap { lane, log, syncing, wires, progress, orders, pulse, permits, permit, step: Step(0), lost: 0 }
+        LaneSink {
+            lane,
+            log,
+            syncing,
+            wires,
+            progress,
+            orders,
+            pulse,
+            permits,
+            permit,
+            step: Step(0),
+            lost: 0,
+        }
     }
 
     /// Syncs the log after the last event.
@@ -111,7 +123,7 @@ impl Tap {
             self.warn(problem.clone());
             *self.progress.missing.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
         }
-        self.ring();
+        self.wake();
     }
 
     /// Appends an event to the log; the returned range is empty if it is lost.
@@ -151,13 +163,13 @@ impl Tap {
         }
     }
 
-    fn ring(&self) {
+    fn wake(&self) {
         // If it is full, a signal is pending already.
-        let _ = self.wires.bell.try_send(());
+        let _ = self.wires.wakeups.try_send(());
     }
 }
 
-impl Sink for Tap {
+impl Sink for LaneSink {
     fn accept(&mut self, event: RunEvent) {
         self.step = event.step;
         let bytes = self.write(&event);
@@ -166,7 +178,7 @@ impl Sink for Tap {
         if self.wires.events.try_send(LaneEvent { lane: self.lane, event, bytes }).is_err() {
             self.progress.dropped.fetch_add(1, Ordering::Release);
         }
-        self.ring();
+        self.wake();
     }
 
     fn poll(&mut self, step: Step, place: Place) -> Option<Order> {
@@ -186,7 +198,7 @@ impl Sink for Tap {
     fn warn(&mut self, problem: String) {
         // If it is full, hundreds of warnings are pending already.
         let _ = self.wires.warnings.try_send(Warning { lane: self.lane, problem });
-        self.ring();
+        self.wake();
     }
 }
 
@@ -205,8 +217,8 @@ mod tests {
     fn a_log_that_cannot_be_written_is_told_and_events_arrive_with_their_places() {
         let (events, arrived) = bounded(8);
         let (warnings, warned) = bounded(8);
-        let (bell, _rung) = bounded(1);
-        let wires = Wires { events, warnings, bell };
+        let (wakeups, _woken) = bounded(1);
+        let wires = Wires { events, warnings, wakeups };
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
         fs::create_dir(&run).unwrap();
@@ -217,7 +229,7 @@ mod tests {
         let permits = Permits::new(1);
         // The folder is away from the beginning.
         fs::rename(&run, folder.path().join("away")).unwrap();
-        let mut tap = Tap::open(
+        let mut sink = LaneSink::open(
             LaneIdx(1),
             log,
             wires,
@@ -227,7 +239,7 @@ mod tests {
             permits,
         );
         for step in 1..=4 {
-            tap.accept(RunEvent { step: Step(step), time: Time::default(), kind: Kind::Paused });
+            sink.accept(RunEvent { step: Step(step), time: Time::default(), kind: Kind::Paused });
         }
         let bytes: Vec<_> = arrived.try_iter().map(|event| event.bytes).collect();
         assert!(bytes.is_sorted_by(|a, b| a.end == b.start && a.start < b.start), "{bytes:?}");
@@ -239,7 +251,7 @@ mod tests {
         assert!(warnings[0].problem.starts_with("the log cannot be written: "));
         assert_eq!(warnings[0].lane, LaneIdx(1));
         fs::rename(folder.path().join("away"), &run).unwrap();
-        tap.close();
+        sink.close();
         let problem = warned.try_recv().unwrap().problem;
         assert_eq!(problem, "the log is written again, with all 4 records that were held");
         assert_eq!(progress.missing(), None);

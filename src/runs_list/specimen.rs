@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Catalog;
+use super::RunsList;
 use crate::experiment::{Data, Experiment, Lane, Optimizer, Recording, Schedule, Shortcut, Training};
 use crate::history::{History, Point};
 use crate::reading::curves::{LaneCurves, MOST_POINTS, RunCurves};
@@ -202,14 +202,14 @@ pub fn runs() -> Vec<Listed> {
     ]
 }
 
-/// The catalog of [`runs`], an hour after the last one started.
-pub fn catalog() -> Catalog {
-    let mut catalog = Catalog::new();
-    catalog.apply(Found::Time(DAY + 16 * 3_600_000));
-    catalog.apply(Found::Runs(runs()));
-    catalog.apply(Found::Complete(Ok(())));
-    catalog.settle();
-    catalog
+/// The list of [`runs`], an hour after the last one started.
+pub fn list() -> RunsList {
+    let mut list = RunsList::new();
+    list.apply(Found::Time(DAY + 16 * 3_600_000));
+    list.apply(Found::Runs(runs()));
+    list.apply(Found::Complete(Ok(())));
+    list.settle();
+    list
 }
 
 fn lane_curves(name: &str, loss: &History, test: &History) -> LaneCurves {
@@ -237,16 +237,16 @@ pub fn curves(id: &str, seed: u64) -> RunCurves {
     RunCurves { id: id.to_owned(), lanes: Ok(vec![lane("plain", 1.6), lane("residual", 0.1)]) }
 }
 
-/// The catalog of [`runs`] with two repeats of the first seed of its group, and one that diverged.
-pub fn catalog_with_repeats() -> Catalog {
-    let mut catalog = catalog();
+/// The list of [`runs`] with two repeats of the first seed of its group, and one that diverged.
+pub fn list_with_repeats() -> RunsList {
+    let mut list = list();
     let again =
         |id: &str| Made::new(id).seed(0).note("", &["baseline"]).pair(State::Finished, 2.3, 0.07).listed();
     let diverged = Made::new("20261123-074000-depth").seed(3).pair(State::Diverged, f32::NAN, f32::NAN);
     let (second, third) = (again("20261123-072500-depth"), again("20261123-073000-depth"));
-    catalog.apply(Found::Runs(vec![second, third, diverged.listed()]));
-    catalog.settle();
-    catalog
+    list.apply(Found::Runs(vec![second, third, diverged.listed()]));
+    list.settle();
+    list
 }
 
 /// Curves that grow out of any scale from a third of the steps on.

@@ -11,7 +11,7 @@ use crate::runlog::LaneSummary;
 pub struct Group {
     /// The key that they share; see [`Run::group_key`].
     pub key: u64,
-    /// The indices of all of them in the catalog, in sort order.
+    /// The indices of all of them in the list, in sort order.
     pub runs: Vec<usize>,
     /// Those that are the newest of their seed.
     pub seeds: Vec<usize>,

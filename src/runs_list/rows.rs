@@ -6,11 +6,11 @@ use super::band::band;
 use super::group::{self, Group};
 use super::run::{At, Run};
 use super::sort;
-use super::{Catalog, LaneBand, Pane};
+use super::{LaneBand, Pane, RunsList};
+use crate::printable::printable;
 use crate::reading::curves::LaneCurves;
-use crate::text::printable;
 
-/// A row of the table. Numbers are indices into [`Catalog::runs`], [`Catalog::groups`] and a run's lanes.
+/// A row of the table. Numbers are indices into [`RunsList::runs`], [`RunsList::groups`] and a run's lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Row {
     /// A run.
@@ -53,9 +53,9 @@ pub enum RowKey {
 }
 
 /// The key of a row.
-pub(super) fn key_of(catalog: &Catalog, row: &Row) -> RowKey {
-    let id = |run: usize| catalog.runs.get(run).map(|run| run.id().to_owned()).unwrap_or_default();
-    let key = |group: usize| catalog.groups.get(group).map_or(0, |group| group.key);
+pub(super) fn key_of(list: &RunsList, row: &Row) -> RowKey {
+    let id = |run: usize| list.runs.get(run).map(|run| run.id().to_owned()).unwrap_or_default();
+    let key = |group: usize| list.groups.get(group).map_or(0, |group| group.key);
     match *row {
         Row::Run { run, .. } => RowKey::Run(id(run), None),
         Row::Lane { run, lane, .. } => RowKey::Run(id(run), Some(lane)),
@@ -65,73 +65,73 @@ pub(super) fn key_of(catalog: &Catalog, row: &Row) -> RowKey {
 }
 
 /// Whether a run matches the filter.
-pub(super) fn is_shown(catalog: &Catalog, run: &Run) -> bool {
-    catalog.filter.matches(&At { run, now_ms: catalog.now_ms })
+pub(super) fn is_shown(list: &RunsList, run: &Run) -> bool {
+    list.filter.matches(&At { run, now_ms: list.now_ms })
 }
 
 /// Rebuilds the rows, and finds the cursor's row among them.
-pub(super) fn settle(catalog: &mut Catalog) {
-    let shown = |index: &usize| is_shown(catalog, &catalog.runs[*index]);
-    let mut order: Vec<usize> = (0..catalog.runs.len()).filter(shown).collect();
-    sort::order(&catalog.runs, &mut order, catalog.sort);
-    catalog.shown = order.len();
-    catalog.groups.clear();
+pub(super) fn settle(list: &mut RunsList) {
+    let shown = |index: &usize| is_shown(list, &list.runs[*index]);
+    let mut order: Vec<usize> = (0..list.runs.len()).filter(shown).collect();
+    sort::order(&list.runs, &mut order, list.sort);
+    list.shown = order.len();
+    list.groups.clear();
     let mut rows = Vec::with_capacity(order.len());
-    if catalog.grouped {
-        for group in group::groups(&catalog.runs, &order) {
+    if list.grouped {
+        for group in group::groups(&list.runs, &order) {
             match group {
-                Err(run) => push_run(catalog, run, false, &mut rows),
-                Ok(group) => push_group(catalog, group, &mut rows),
+                Err(run) => push_run(list, run, false, &mut rows),
+                Ok(group) => push_group(list, group, &mut rows),
             }
         }
     } else {
-        order.into_iter().for_each(|run| push_run(catalog, run, false, &mut rows));
+        order.into_iter().for_each(|run| push_run(list, run, false, &mut rows));
     }
-    catalog.rows = rows;
-    find_cursor(catalog);
-    catalog.bands = bands(catalog);
+    list.rows = rows;
+    find_cursor(list);
+    list.bands = bands(list);
 }
 
-fn push_run(catalog: &Catalog, run: usize, nested: bool, rows: &mut Vec<Row>) {
+fn push_run(list: &RunsList, run: usize, nested: bool, rows: &mut Vec<Row>) {
     let row = Row::Run { run, nested };
     rows.push(row);
     // Looking this up for each of many runs would cost more than everything else.
-    if !catalog.opened.is_empty() && catalog.is_open(&row) {
-        let lanes = catalog.runs.get(run).map_or(0, |run| run.lanes().len());
+    if !list.opened.is_empty() && list.is_open(&row) {
+        let lanes = list.runs.get(run).map_or(0, |run| run.lanes().len());
         rows.extend((0..lanes).map(|lane| Row::Lane { run, lane, nested }));
     }
 }
 
-fn push_group(catalog: &mut Catalog, group: Group, rows: &mut Vec<Row>) {
+fn push_group(list: &mut RunsList, group: Group, rows: &mut Vec<Row>) {
     let (lanes, runs) = (group.lanes.len(), group.runs.clone());
-    let row = Row::Group { group: catalog.groups.len() };
-    catalog.groups.push(group);
+    let row = Row::Group { group: list.groups.len() };
+    list.groups.push(group);
     rows.push(row);
-    if catalog.is_open(&row) {
-        rows.extend((0..lanes).map(|lane| Row::GroupLane { group: catalog.groups.len() - 1, lane }));
-        runs.into_iter().for_each(|run| push_run(catalog, run, true, rows));
+    if list.is_open(&row) {
+        rows.extend((0..lanes).map(|lane| Row::GroupLane { group: list.groups.len() - 1, lane }));
+        runs.into_iter().for_each(|run| push_run(list, run, true, rows));
     }
 }
 
-fn find_cursor(catalog: &mut Catalog) {
-    let last = catalog.rows.len().saturating_sub(1);
-    if let Some(wanted) = &catalog.cursor {
-        let place = |key: &RowKey| catalog.rows.iter().position(|row| is_called(catalog, row, key));
+fn find_cursor(list: &mut RunsList) {
+    let last = list.rows.len().saturating_sub(1);
+    if let Some(wanted) = &list.cursor {
+        let place = |key: &RowKey| list.rows.iter().position(|row| is_called(list, row, key));
         // From a lane that is no longer shown the cursor goes to its run or group.
         let found = place(wanted).or_else(|| match wanted {
             RowKey::Run(id, Some(_)) => place(&RowKey::Run(id.clone(), None)),
             RowKey::Group(key, Some(_)) => place(&RowKey::Group(*key, None)),
             _ => None,
         });
-        catalog.at = found.unwrap_or(catalog.at);
+        list.at = found.unwrap_or(list.at);
     }
-    catalog.at = catalog.at.min(last);
+    list.at = list.at.min(last);
 }
 
 /// Like comparing with [`key_of`], without building a key.
-fn is_called(catalog: &Catalog, row: &Row, key: &RowKey) -> bool {
-    let is_run = |run: usize, id: &str| catalog.runs.get(run).is_some_and(|run| run.id() == id);
-    let is_group = |group: usize, key: u64| catalog.groups.get(group).is_some_and(|group| group.key == key);
+fn is_called(list: &RunsList, row: &Row, key: &RowKey) -> bool {
+    let is_run = |run: usize, id: &str| list.runs.get(run).is_some_and(|run| run.id() == id);
+    let is_group = |group: usize, key: u64| list.groups.get(group).is_some_and(|group| group.key == key);
     match (row, key) {
         (Row::Run { run, .. }, RowKey::Run(id, None)) => is_run(*run, id),
         (Row::Lane { run, lane, .. }, RowKey::Run(id, Some(wanted))) => lane == wanted && is_run(*run, id),
@@ -147,13 +147,13 @@ fn is_called(catalog: &Catalog, row: &Row, key: &RowKey) -> bool {
 type Read<'a> = (&'a Run, &'a Vec<LaneCurves>);
 
 /// The mean curves of the chosen runs, by group and lane.
-fn bands(catalog: &Catalog) -> Vec<LaneBand> {
-    if catalog.pane != Pane::Bands {
+fn bands(list: &RunsList) -> Vec<LaneBand> {
+    if list.pane != Pane::Bands {
         return Vec::new();
     }
     let mut groups: BTreeMap<(u64, &str), Vec<Read<'_>>> = BTreeMap::new();
-    for run in catalog.band_runs() {
-        let Some(Ok(curves)) = catalog.curves.get(run.id()) else { continue };
+    for run in list.band_runs() {
+        let Some(Ok(curves)) = list.curves.get(run.id()) else { continue };
         let key = run.group_key().map_or((0, run.id()), |key| (key, ""));
         groups.entry(key).or_default().push((run, curves));
     }

@@ -14,13 +14,13 @@
 //! isn't below 0.5. Words without a key, and keys of the run, are the same for all its lanes. A missing value fails
 //! every comparison but `!=`, the opposite of `=`.
 //!
-//! Pure: text in, filter out; the catalog supplies the values of a run's keys.
+//! Pure: text in, filter out; the list supplies the values of a run's keys.
 
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use crate::text::printable;
+use crate::printable::printable;
 
 mod keys;
 mod lexer;

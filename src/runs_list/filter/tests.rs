@@ -1,10 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::catalog::run::{At, Run};
-use crate::catalog::specimen::{self, Made};
 use crate::experiment::Shortcut;
 use crate::runlog::State;
+use crate::runs_list::run::{At, Run};
+use crate::runs_list::specimen::{self, Made};
 
 fn filter(text: &str) -> Filter {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))

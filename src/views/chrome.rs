@@ -1,17 +1,16 @@
-//! The frame around every view: tabs and the run's name above, the run's timeline and the status line below, and
-//! popups: the help, the prompt, the question before leaving.
+//! The chrome around every view: tabs and the run's name above, the run's timeline and the status line below.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Command, OrderDialog, View, bindings, curves, help, lanes, orders, shown};
+use super::{Command, OrderDialog, View, bindings, curves, dialogs, help, lanes, orders, shown};
 use crate::app::health::Severity;
 use crate::app::{Action, App, Lane, LaneState, ViewKind};
-use crate::text::printable;
+use crate::printable::printable;
 use crate::theme::{Glyph, Theme};
-use crate::widgets::{self, Popup, clip, clip_start, put, put_centered, put_right};
+use crate::widgets::{self, clip, clip_start, put, put_centered, put_right};
 
 /// The smallest terminal on which a view is drawn.
 pub const LEAST_SIZE: (u16, u16) = (36, 10);
@@ -45,16 +44,16 @@ pub struct Status<'a> {
     pub dialog: Option<&'a OrderDialog>,
 }
 
-/// The frame's parts.
+/// The frame's areas.
 #[derive(Clone, Copy)]
-struct Parts {
+struct Areas {
     tabs: Rect,
     body: Rect,
     timeline: Option<Rect>,
     status: Rect,
 }
 
-fn parts(area: Rect) -> Option<Parts> {
+fn areas(area: Rect) -> Option<Areas> {
     if area.width < LEAST_SIZE.0 || area.height < LEAST_SIZE.1 {
         return None;
     }
@@ -62,57 +61,57 @@ fn parts(area: Rect) -> Option<Parts> {
     let timeline = (area.height >= TIMELINE_HEIGHT).then(|| row(area.bottom() - 2));
     let below = 1 + u16::from(timeline.is_some());
     let body = Rect { y: area.y + 1, height: area.height - 1 - below, ..area };
-    Some(Parts { tabs: row(area.y), body, timeline, status: row(area.bottom() - 1) })
+    Some(Areas { tabs: row(area.y), body, timeline, status: row(area.bottom() - 1) })
 }
 
 /// Draws the whole screen.
 pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let area = area.intersection(buffer.area);
-    let Some(parts) = parts(area) else {
+    let Some(areas) = areas(area) else {
         return draw_too_small(area, buffer, theme);
     };
-    draw_tabs(app, parts.tabs, buffer, theme);
+    draw_tabs(app, areas.tabs, buffer, theme);
     if let Some(view) = shown(app) {
-        let (note, body) = note_and_body(app, view, parts.body);
+        let (note, body) = note_and_body(app, view, areas.body);
         if let Some(note) = note {
             draw_note(app, &view.lanes_in(app, body), note, buffer, theme);
         }
         view.render(app, body, buffer, theme);
-        draw_status(app, view, status, parts.status, buffer, theme);
+        draw_status(app, view, status, areas.status, buffer, theme);
     }
-    if let Some(timeline) = parts.timeline {
+    if let Some(timeline) = areas.timeline {
         draw_timeline(app, timeline, buffer, theme);
     }
     if app.options().help {
-        help::draw(bindings::BINDINGS, Vec::new(), app.options().scroll, parts.body, buffer, theme);
+        help::draw(bindings::BINDINGS, Vec::new(), app.options().scroll, areas.body, buffer, theme);
     }
     if let Some(digits) = &app.options().go_to {
-        draw_prompt(app, digits, area, buffer, theme);
+        dialogs::draw_go_to(app, digits, area, buffer, theme);
     }
     if let Some(dialog) = status.dialog {
         orders::draw(app, dialog, area, buffer, theme);
     }
     if status.asks_to_quit {
-        draw_question(area, buffer, theme);
+        dialogs::draw_leaving(area, buffer, theme);
     }
 }
 
 /// The actions of a click: on a tab, the timeline, or the view.
 pub fn click(app: &App, area: Rect, position: Position) -> Vec<Command> {
-    let Some(parts) = parts(area) else { return Vec::new() };
-    if parts.tabs.contains(position) {
+    let Some(areas) = areas(area) else { return Vec::new() };
+    if areas.tabs.contains(position) {
         let hit =
-            tabs(app, parts.tabs.width).into_iter().find(|tab| tab.columns.contains(&(position.x - area.x)));
+            tabs(app, areas.tabs.width).into_iter().find(|tab| tab.columns.contains(&(position.x - area.x)));
         return hit.map(|tab| Command::Act(Action::SelectView(tab.view))).into_iter().collect();
     }
-    if parts.timeline.is_some_and(|timeline| timeline.contains(position)) {
+    if areas.timeline.is_some_and(|timeline| timeline.contains(position)) {
         let share = (f64::from(position.x - area.x) + 0.5) / f64::from(area.width);
         let (start, end) = curves::run_range(app);
         let step = curves::step_at(app, start + share * (end - start));
         return vec![Command::Act(Action::SelectStep(step))];
     }
-    let view = shown(app).filter(|_| parts.body.contains(position));
-    let click = |view: &dyn View| view.click(app, note_and_body(app, view, parts.body).1, position);
+    let view = shown(app).filter(|_| areas.body.contains(position));
+    let click = |view: &dyn View| view.click(app, note_and_body(app, view, areas.body).1, position);
     let actions = view.map(click).unwrap_or_default();
     actions.into_iter().map(Command::Act).collect()
 }
@@ -342,35 +341,6 @@ fn choices(app: &App) -> String {
         crate::app::options::ScaleChoice::Log => ", log scale",
     };
     format!("{smoothing}{scale}")
-}
-
-fn draw_prompt(app: &App, digits: &str, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let lines = [
-        Line::from(vec![
-            Span::styled("step ", theme.muted()),
-            Span::styled(digits.to_owned(), theme.heading()),
-            Span::styled(if theme.is_ascii() { "_" } else { "▏" }, theme.cursor()),
-        ]),
-        Line::styled(format!("0 to {}   Enter goes, Esc closes", app.last_step()), theme.muted()),
-    ];
-    Popup { title: "Go to", lines: &lines, scroll: 0 }.render(area, buffer, theme);
-}
-
-fn draw_question(area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let choice = |key: &'static str, what: &'static str| {
-        Line::from(vec![
-            Span::styled(format!("  {key:<5}"), theme.accent()),
-            Span::styled(what, theme.text()),
-        ])
-    };
-    let lines = [
-        Line::styled("Training is still running.", theme.text()),
-        Line::from(""),
-        choice("d", "detach: training goes on in the background"),
-        choice("s", "stop training, save, and quit"),
-        choice("Esc", "back to the dashboard"),
-    ];
-    Popup { title: "Quit?", lines: &lines, scroll: 0 }.render(area, buffer, theme);
 }
 
 #[cfg(test)]

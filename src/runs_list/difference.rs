@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::run::Run;
-use crate::text::printable;
+use crate::printable::printable;
 
 /// The most runs whose differences are shown.
 pub const MOST_RUNS: usize = 12;

@@ -37,7 +37,7 @@ const MOST_UNDONE: usize = 100;
 
 /// Everything that the browser is drawn from.
 #[derive(Debug, Default)]
-pub struct Catalog {
+pub struct RunsList {
     runs: Vec<Run>,
     /// The index of each id in `runs`.
     places: HashMap<String, usize>,
@@ -116,13 +116,13 @@ pub struct LaneBand {
     pub test: Band,
 }
 
-impl Catalog {
-    /// An empty catalog, ordered with the newest runs first.
-    pub fn new() -> Catalog {
-        Catalog::default()
+impl RunsList {
+    /// An empty list, ordered with the newest runs first.
+    pub fn new() -> RunsList {
+        RunsList::default()
     }
 
-    /// Folds what was found. The rows are updated by the next [`Catalog::settle`].
+    /// Folds what was found. The rows are updated by the next [`RunsList::settle`].
     pub fn apply(&mut self, found: Found) {
         match found {
             Found::Time(now_ms) => self.now_ms = now_ms,
@@ -210,7 +210,7 @@ impl Catalog {
 }
 
 /// Reading the state.
-impl Catalog {
+impl RunsList {
     /// All runs, unordered.
     pub fn runs(&self) -> &[Run] {
         &self.runs
@@ -309,11 +309,11 @@ impl Catalog {
     /// among all shown runs of its group.
     pub fn band_runs(&self) -> Vec<&Run> {
         let mut runs = group::newest_of_each_seed(&self.band_candidates(), |run| Some(*run));
-        runs.truncate(Catalog::MOST_BANDED);
+        runs.truncate(RunsList::MOST_BANDED);
         runs
     }
 
-    /// How many runs [`Catalog::band_runs`] leaves out because a newer one has the same seed.
+    /// How many runs [`RunsList::band_runs`] leaves out because a newer one has the same seed.
     pub fn band_repeats(&self) -> usize {
         let candidates = self.band_candidates();
         candidates.len() - group::newest_of_each_seed(&candidates, |run| Some(*run)).len()
@@ -333,12 +333,12 @@ impl Catalog {
     /// The most runs whose curves are averaged.
     pub const MOST_BANDED: usize = crate::reading::curves::MOST_RUNS;
 
-    /// The mean curves of [`Catalog::band_runs`], as far as they have been read.
+    /// The mean curves of [`RunsList::band_runs`], as far as they have been read.
     pub fn bands(&self) -> &[LaneBand] {
         &self.bands
     }
 
-    /// Why curves of [`Catalog::band_runs`] could not be read, with the run.
+    /// Why curves of [`RunsList::band_runs`] could not be read, with the run.
     pub fn curve_problems(&self) -> impl Iterator<Item = (&str, &str)> {
         let runs = self.band_runs();
         self.curves.iter().filter_map(move |(id, curves)| {
@@ -347,14 +347,14 @@ impl Catalog {
         })
     }
 
-    /// How many of [`Catalog::band_runs`] are still being read.
+    /// How many of [`RunsList::band_runs`] are still being read.
     pub fn curves_awaited(&self) -> usize {
         self.band_runs().iter().filter(|run| !self.curves.contains_key(run.id())).count()
     }
 }
 
 /// How it is shown.
-impl Catalog {
+impl RunsList {
     /// The filter.
     pub fn filter(&self) -> &Filter {
         &self.filter
