@@ -18,7 +18,7 @@ pub mod rows;
 pub mod smoothing;
 mod step_offsets;
 pub mod order_history;
-#[doc(hidden)]
+#[cfg(any(test, feature = "test-material"))]
 pub mod specimen;
 
 mod act;

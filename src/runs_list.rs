@@ -15,7 +15,7 @@ pub mod group;
 pub mod line;
 pub mod run;
 pub mod sort;
-#[doc(hidden)]
+#[cfg(any(test, feature = "test-material"))]
 pub mod specimen;
 
 mod act;

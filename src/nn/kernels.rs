@@ -17,6 +17,7 @@ pub mod normalisation;
 pub mod pooling;
 pub mod update;
 pub mod subsample;
+#[cfg(any(test, feature = "test-material"))]
 pub mod reference;
 #[cfg(test)]
 pub(super) mod samples;
