@@ -40,7 +40,7 @@ use failure::Failure;
 /// Trains plain and residual networks side by side and shows what a residual connection does.
 ///
 /// Without a command, the default experiment is trained live, with the options of `train`: a plain network of 56 layers
-/// beside a residual one that differs in its shortcuts alone.
+/// beside a residual one that differs only in its shortcuts.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -49,9 +49,9 @@ use failure::Failure;
     after_help = "\
 Examples:
   skiplane                                       train the default experiment on the dashboard
-  skiplane train quick                           train another one
+  skiplane train quick                           train another experiment
   skiplane review latest                         open the last run again
-  skiplane --headless --set training.batch=32    train without the dashboard, with another batch
+  skiplane --headless --set training.batch=32    train without the dashboard, with another batch size
 
 RUN is a run id, a unique part of one, `latest`, `latest~1` for the one before, or a folder.
 Exit status: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted."
@@ -80,8 +80,7 @@ enum Command {
 /// Where runs are kept.
 #[derive(Clone, Debug, Default, Args)]
 struct RunsFolder {
-    /// The folder of runs; by default `runs` of the working directory where it has one, else the user's data
-    /// folder.
+    /// The folder of runs; default: `runs` in the working directory if it exists, otherwise the user's data folder.
     #[arg(long = "runs", value_name = "DIR")]
     runs: Option<PathBuf>,
 }

@@ -8,10 +8,10 @@ use crate::tui::Appearance;
 /// How the dashboard looks.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(super) struct AppearanceArgs {
-    /// The colours to use; found out from the terminal where not given, none where NO_COLOR is set.
+    /// The colours to use; default: as the terminal supports, none if NO_COLOR is set.
     #[arg(long, value_enum, value_name = "HOW")]
     colors: Option<ColorsArg>,
-    /// The background to suit; asked of the terminal where not given.
+    /// The terminal's background; default: as the terminal reports.
     #[arg(long, value_enum, value_name = "WHICH")]
     background: Option<BackgroundArg>,
     /// Uses printable ASCII only.

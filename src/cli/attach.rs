@@ -10,8 +10,8 @@ use crate::tui::{self, Followed};
 
 /// Follows a run that is being written, wherever its folder can be read.
 ///
-/// Leaving the dashboard leaves the run training. On the machine that it trains on, its owner can also pause it, let it
-/// go on, and have it write checkpoints.
+/// The run keeps training when you leave the dashboard. On the machine that trains it, its owner can also give it
+/// orders, such as to pause or to write a checkpoint.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example: skiplane attach latest")]
 pub(super) struct AttachArgs {

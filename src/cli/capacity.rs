@@ -41,7 +41,7 @@ fn refuse(
         return Ok(());
     }
     Err(Failure::Input(anyhow::anyhow!(
-        "{}: {key}: expected at most the {} of memory that are available, found that {what} need {}; ask for {remedy}",
+        "{}: {key}: expected at most the {} of memory that is available, found that {what} need {}; choose {remedy}",
         checked.places.of(key),
         bytes(available),
         bytes(needed)
@@ -98,8 +98,8 @@ mod tests {
         assert_eq!(refused(3 << 30, Some(3 << 30)), None);
         assert_eq!(
             refused((3 << 30) + 1, Some(3 << 30)).unwrap(),
-            "--set training.batch=64: training.batch: expected at most the 3.0 GiB of memory that are available, \
-             found that the lanes need 3.0 GiB; ask for a smaller batch"
+            "--set training.batch=64: training.batch: expected at most the 3.0 GiB of memory that is available, \
+             found that the lanes need 3.0 GiB; choose a smaller batch"
         );
         // The available memory is unknown, but no machine has this much.
         assert_eq!(refused(1 << 40, None), None);

@@ -21,10 +21,11 @@ pub(super) mod memory;
 /// the weights.
 const PASSES: u64 = 3;
 
-/// Validates an experiment; prints it as resolved, with parameters, cost of a step and memory for each lane.
+/// Validates an experiment; prints it as resolved, with parameters, cost per step and memory of each lane.
 ///
-/// One that needs more memory than there is is refused, as `train` does. /// What is printed is an experiment file itself: the figures stand in comments. Memory is what is resident at most:
-/// of a run of the lane alone, and of all lanes at once.
+/// An experiment that needs more memory than is available is refused, as by `train`. The output is a valid experiment
+/// file; the figures are in comments. Memory is the peak resident size: of a run of the lane alone, and of all lanes
+/// together.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -149,7 +150,7 @@ fn write_costs(
         ("layers", Right),
         ("blocks", Right),
         ("parameters", Right),
-        ("multiply-adds a step", Right),
+        ("multiply-adds per step", Right),
         ("memory, alone", Right),
     ];
     let batch = experiment.training.batch;

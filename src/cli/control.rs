@@ -14,15 +14,15 @@ use crate::session::control;
 
 /// Gives an order to a run that trains on this machine.
 ///
-/// Returns once the run has taken the order, which it obeys after the step that it is in. Only the user who started
-/// the run can give it orders. A changed learning rate and notes stand in the log: a run that is resumed from an earlier
-/// checkpoint obeys them again at the same steps.
+/// Returns once the run has accepted the order, which it carries out after the current step. Only the user who started
+/// the run can give it orders. Notes and changes of the learning rate are logged: a run that is resumed from an earlier
+/// checkpoint repeats them at the same steps.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
   skiplane control latest checkpoint
-  skiplane control latest learning-rate 0.01       from the next step on; the schedule goes on from there
-  skiplane control latest learning-rate x0.1       a tenth of what it is
+  skiplane control latest learning-rate 0.01       from the next step on; the schedule continues from there
+  skiplane control latest learning-rate x0.1       a tenth of the current one
   skiplane control latest pause
   skiplane control latest step 10                  make ten steps and pause again
   skiplane control latest note first loss below one
@@ -30,31 +30,31 @@ Examples:
 pub(super) struct ControlArgs {
     /// The run: an id, a unique part of one, `latest`, `latest~1`, or a folder.
     run: String,
-    /// What it is to do.
+    /// The order.
     #[arg(value_enum)]
     order: Word,
-    /// How many steps, which learning rate, or the text of the note.
+    /// The number of steps, the learning rate, or the text of the note.
     #[arg(value_name = "VALUE", allow_negative_numbers = true)]
     value: Vec<OsString>,
-    /// The lane that is meant; every lane where none is given.
+    /// The lane; default: every lane.
     #[arg(long, value_name = "NAME")]
     lane: Option<String>,
     #[command(flatten)]
     folder: RunsFolder,
 }
 
-/// What a run can be told.
+/// The orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Word {
     /// Wait after the current step.
     Pause,
-    /// Go on after a pause.
+    /// Continue after a pause.
     Resume,
     /// Write a checkpoint.
     Checkpoint,
     /// End with a checkpoint; a single lane stays ended while others of its run have steps left.
     Stop,
-    /// Make one step, or so many, and pause again.
+    /// Make one step, or the given number, and pause again.
     Step,
     /// Set the learning rate (0.01) or multiply it (x0.1) from the next step on.
     LearningRate,
@@ -89,7 +89,7 @@ fn order_of(word: Word, values: &[OsString]) -> Result<Order, String> {
     let found = || printable(&text.chars().take(40).collect::<String>());
     let plain = |order: Order| match values {
         [] => Ok(order),
-        _ => Err(format!("expected nothing behind it, found `{}`", found())),
+        _ => Err(format!("expected nothing after it, found `{}`", found())),
     };
     match word {
         Word::Pause => plain(Order::Pause),
@@ -98,7 +98,7 @@ fn order_of(word: Word, values: &[OsString]) -> Result<Order, String> {
         Word::Stop => plain(Order::Stop),
         Word::Step if values.is_empty() => Ok(Order::Step(NonZeroU64::MIN)),
         Word::Step => {
-            let wrong = |_| format!("expected how many steps, at least 1, found `{}`", found());
+            let wrong = |_| format!("expected a number of steps, at least 1, found `{}`", found());
             text.parse().map(Order::Step).map_err(wrong)
         }
         Word::LearningRate => Ok(Order::LearningRate(text.parse()?)),
@@ -110,12 +110,12 @@ fn order_of(word: Word, values: &[OsString]) -> Result<Order, String> {
 fn what(order: &Order) -> String {
     match order {
         Order::Pause => "pauses after this step".to_owned(),
-        Order::Resume => "goes on".to_owned(),
+        Order::Resume => "continues".to_owned(),
         Order::Checkpoint => "writes a checkpoint after this step".to_owned(),
         Order::Stop | Order::StopLane => "stops with a checkpoint after this step".to_owned(),
         Order::Step(steps) if steps.get() == 1 => "makes one step and pauses".to_owned(),
         Order::Step(steps) => format!("makes {steps} steps and pauses"),
-        Order::LearningRate(change) => format!("goes on with learning rate {change} after this step"),
+        Order::LearningRate(change) => format!("continues with learning rate {change} after this step"),
         Order::Note(_) => "writes the note into its log after this step".to_owned(),
     }
 }
@@ -141,9 +141,9 @@ mod tests {
     #[test]
     fn what_is_missing_or_too_much_is_said() {
         let refused = |word, values: &[&str]| order(word, values).unwrap_err();
-        assert_eq!(refused(Word::Pause, &["now"]), "expected nothing behind it, found `now`");
+        assert_eq!(refused(Word::Pause, &["now"]), "expected nothing after it, found `now`");
         for steps in ["0", "-1", "ten", "1.5"] {
-            let expected = format!("expected how many steps, at least 1, found `{steps}`");
+            let expected = format!("expected a number of steps, at least 1, found `{steps}`");
             assert_eq!(refused(Word::Step, &[steps]), expected);
         }
         assert!(refused(Word::LearningRate, &[]).contains("expected a rate such as 0.01"));

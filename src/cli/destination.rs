@@ -39,7 +39,7 @@ pub(super) fn write(
     let place = follow(path).map_err(failed)?;
     if let Some(run) = runs.iter().find(|run| holds(run, &place)) {
         let run = run.display();
-        let message = "expected a file outside the run that is read, found one of its own";
+        let message = "expected a file outside the folder of the run, found one of its own files";
         return Err(Failure::Input(anyhow::anyhow!("--out {shown}: {message}, in {run}")));
     }
     if place.is_dir() {

@@ -14,7 +14,7 @@ use crate::paths::{self, RunsOrigin};
 /// The smallest terminal in which every view has room.
 const COMFORTABLE: (u16, u16) = (80, 24);
 
-/// Tells the abilities of terminal and machine, and where runs are kept.
+/// Reports what the terminal and the machine support, and where runs are kept.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example: skiplane doctor")]
 pub(super) struct DoctorArgs {
@@ -42,7 +42,7 @@ pub(super) fn run(args: &DoctorArgs, out: &mut dyn Write) -> Result<(), Failure>
 
 fn terminal() -> String {
     let kind = env::var("TERM").unwrap_or_else(|_| "TERM is not set".to_owned());
-    let on = |yes: bool| if yes { "a terminal" } else { "no terminal" };
+    let on = |yes: bool| if yes { "a terminal" } else { "not a terminal" };
     format!(
         "{kind}; input is {}, output is {}",
         on(io::stdin().is_terminal()),
@@ -52,7 +52,7 @@ fn terminal() -> String {
 
 fn size() -> String {
     if !io::stdout().is_terminal() {
-        return "unknown: output is no terminal".to_owned();
+        return "unknown: output is not a terminal".to_owned();
     }
     match crossterm::terminal::size() {
         Ok((columns, rows)) if columns >= COMFORTABLE.0 && rows >= COMFORTABLE.1 => {

@@ -14,12 +14,12 @@ use rows::RowWriter;
 
 mod rows;
 
-/// Writes every number that was measured in a run, and every event, a row for each.
+/// Writes every number that was measured in a run, and every event, one row for each.
 ///
-/// Columns: run, lane, step, kind, index, name, statistic, value. The kind is scalar, time or event, or the axes that a metric
-/// goes over: layer, block or those that the log declares. Index and name are of the layer, block or other point; for
-/// events the name is what is known of them, and the value the time in milliseconds. NaN and infinities are written NaN, inf and -inf; control and direction
-/// characters in names \u{1b} in CSV and \u001b in JSON.
+/// Columns: run, lane, step, kind, index, name, statistic, value. The kind is scalar, time or event, or the axes of a
+/// metric: layer, block or others that the log declares. Index and name are those of the layer, block or other point;
+/// for events, the name holds their details and the value is the time in milliseconds. NaN and infinities are written
+/// as NaN, inf and -inf; control and direction characters in names as \u{1b} in CSV and \u001b in JSON.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,7 +31,7 @@ pub(super) struct ExportArgs {
     /// The format.
     #[arg(long, value_enum)]
     format: Format,
-    /// The file to write, in place of one that exists; a device, pipe or link is written to; else standard output.
+    /// The file to write; an existing file is replaced, a link followed. Default: standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub(super) struct ExportArgs {
 pub(super) enum Format {
     /// Comma-separated values with a heading (RFC 4180, lines end with LF).
     Csv,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Jsonl,
 }
 

@@ -35,7 +35,7 @@ impl Failure {
             Failure::Killed(signal) => {
                 let name = signal_hook::low_level::signal_name(*signal).unwrap_or("a signal");
                 Some(format!(
-                    "the process that trained was ended by {name}; `skiplane train --resume RUN` goes on with its run"
+                    "the process that trained was ended by {name}; `skiplane train --resume RUN` continues its run"
                 ))
             }
             Failure::Told(_) | Failure::Interrupted | Failure::OutputClosed => None,

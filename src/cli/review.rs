@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::{RunsFolder, runs, saved};
 use crate::tui::{self, Saved};
 
-/// Opens saved runs on the dashboard; several are put side by side.
+/// Opens saved runs on the dashboard; several are shown side by side.
 ///
 /// One cursor moves all lanes and views together; the space bar plays them back.
 #[derive(Clone, Debug, Args)]

@@ -19,11 +19,12 @@ use crate::runs_list::{Filter, FilterError, Run, RunsList, Sort, SortKey};
 use crate::session::listing;
 use crate::tui::{self, Choice, Ending, Followed, RunsStock, Saved, Terminal};
 
-/// Shows the runs of a folder with state, lanes, steps and last figures: to browse on a terminal, else as a table.
+/// Lists the runs of a folder with state, lanes, steps and last figures: in a browser on a terminal, otherwise as a
+/// table.
 ///
-/// The browser opens runs on the dashboard, compares what is marked, keeps notes and tags, and moves runs to the
-/// trash; `?` shows its keys. In the table loss is that of the last step; train and test are the errors of the last
-/// evaluations with running statistics. A state with `lacks` tells of records that a log could not take.
+/// The browser opens runs on the dashboard, compares marked runs, keeps notes and tags, and moves runs to the trash;
+/// `?` shows its keys. In the table, loss is that of the last step; train and test are the errors of the last
+/// evaluations with running statistics. `lacks` after a state counts the records that are missing from the log.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,25 +32,26 @@ Examples:
   skiplane runs --filter 'depth>20 shortcut=identity loss<0.5 not tag=draft' --sort test
   skiplane runs --json | jq -r '.[] | select(.state == \"finished\").id'
 
-A filter holds for a run where all of it holds for one of its lanes. Words without a key are looked for in id, name,
-question, note and tags; `key=value`, !=, <, <=, >, >= and ~ (contains) compare; and, or, not and parentheses combine.")]
+A run matches a filter if one of its lanes meets all conditions. Words without a key are searched in id, name,
+question, note and tags; `key=value`, !=, <, <=, >, >= and ~ (contains) compare; and, or, not and parentheses
+combine.")]
 pub(super) struct RunsArgs {
     #[command(flatten)]
     folder: RunsFolder,
-    /// Prints an array of objects with all that is known.
+    /// Prints all details as a JSON array with an object per run.
     #[arg(long, conflicts_with = "plain")]
     json: bool,
     /// Prints the table on a terminal, too.
     #[arg(long)]
     plain: bool,
-    /// Shows only the runs that a filter lets through.
+    /// Shows only the runs that match a filter.
     #[arg(long, value_name = "EXPR")]
     filter: Option<String>,
-    /// Orders by state, id, started, depth, step, loss, train, test, duration, tag or seed; by default the newest
-    /// stand first in the browser and last in the table.
+    /// Sorts by state, id, started, depth, step, loss, train, test, duration, tag or seed; by default the newest come
+    /// first in the browser and last in the table.
     #[arg(long, value_name = "KEY", value_parser = sort_key)]
     sort: Option<SortKey>,
-    /// The greatest first.
+    /// Sorts in descending order.
     #[arg(long, requires = "sort")]
     reverse: bool,
     #[command(flatten)]

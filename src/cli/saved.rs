@@ -55,12 +55,12 @@ fn losses(replay: &Replay) -> Vec<String> {
         let log = replay.lanes().get(lane.0).map(|lane| lane.log.display().to_string()).unwrap_or_default();
         let count = report.bad_count;
         losses.push(format!(
-            "{count} bad records were left out, the first in {log}:{}: {}",
+            "{count} bad records were skipped, the first in {log}:{}: {}",
             bad.line, bad.reason
         ));
     }
     let unknown = report.unknown.iter();
     losses
-        .extend(unknown.map(|(kind, count)| format!("{count} events of a newer kind were left out: {kind}")));
+        .extend(unknown.map(|(kind, count)| format!("{count} events of a newer kind were skipped: {kind}")));
     losses
 }

@@ -26,7 +26,7 @@ use crate::units::LaneIdx;
 pub(super) struct ShowArgs {
     /// The run: an id, a unique part of one, `latest`, `latest~1`, or a folder.
     run: String,
-    /// Prints an object with all that is known, the experiment as resolved included.
+    /// Prints all details as a JSON object, including the experiment as resolved.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -211,17 +211,19 @@ fn write_page(shown: &Shown, out: &mut dyn Write) -> std::io::Result<()> {
     write_orders(&shown.orders, out)?;
     write_fairness(&shown.fairness, out)?;
     if !shown.diverged.is_empty() {
-        writeln!(out, "diverged, and compare with no other: {}", printable(&shown.diverged.join(", ")))?;
+        writeln!(out, "diverged, cannot be compared: {}", printable(&shown.diverged.join(", ")))?;
     }
-    let broken =
-        [(shown.bad_records, "bad records were skipped"), (shown.unknown_events, "events of newer kinds")];
+    let broken = [
+        (shown.bad_records, "bad records were skipped"),
+        (shown.unknown_events, "events of newer kinds were skipped"),
+    ];
     for (count, what) in broken.iter().filter(|(count, _)| *count > 0) {
         writeln!(out, "\n{count} {what}")?;
     }
     if !shown.torn_logs.is_empty() {
         writeln!(
             out,
-            "\ntorn at the end, as the log of a crashed run is: {}",
+            "\nincomplete at the end, like the log of a crashed run: {}",
             printable(&shown.torn_logs.join(", "))
         )?;
     }
@@ -308,7 +310,7 @@ fn write_fairness(checks: &[ShownCheck], out: &mut dyn Write) -> std::io::Result
     if unequal.is_empty() {
         let names: Vec<&str> = checks.iter().map(|check| check.name).collect();
         let first = checks.iter().position(|check| check.lanes != checks[0].lanes).unwrap_or(names.len());
-        return writeln!(out, "\nfair: equal in all lanes are {}", names[..first].join(", "));
+        return writeln!(out, "\nfair: equal in all lanes: {}", names[..first].join(", "));
     }
     writeln!(out, "\nnot fair:")?;
     for check in unequal {

@@ -15,7 +15,7 @@ use crate::theme::Theme;
 use crate::units::Step;
 use crate::views::{self, View};
 
-/// The most columns and rows.
+/// The largest number of columns or rows.
 const LARGEST: u16 = 1000;
 
 /// Draws one frame of saved runs, as text, as text with colours, or as a picture.
@@ -31,16 +31,16 @@ pub(super) struct SnapshotArgs {
     /// The view.
     #[arg(long, value_name = "NAME", value_parser = views())]
     view: ViewKind,
-    /// The step that the cursor is on; the last one where not given.
+    /// The step of the cursor; default: the last one.
     #[arg(long, value_name = "N")]
     step: Option<u64>,
     /// Columns and rows.
     #[arg(long, default_value = "120x40", value_parser = size)]
     size: (u16, u16),
-    /// What the frame is written as.
+    /// The format of the frame.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// The file to write, in place of one that exists; a device, pipe or link is written to; else standard output.
+    /// The file to write; an existing file is replaced, a link followed. Default: standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -53,9 +53,9 @@ pub(super) struct SnapshotArgs {
 enum Format {
     /// Characters only.
     Text,
-    /// Characters with the sequences that colour them on a terminal.
+    /// Characters with the escape sequences that colour them on a terminal.
     Ansi,
-    /// A picture.
+    /// An SVG picture.
     Svg,
 }
 

@@ -35,26 +35,25 @@ const MOST_BYTES: u64 = 1 << 20;
 /// Which experiment.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct ExperimentArgs {
-    /// The experiment: a file, or the name of one that is built in; plain-vs-residual where none is given.
+    /// The experiment: a file, or the name of a built-in one; default: plain-vs-residual.
     ///
-    /// Built in are: plain-vs-residual (56 layers of both), depth (8 to 56 layers of both), quick (a few seconds) and
-    /// cifar10 (the paper's recipe, with your copy of the data). A file of that name in the working directory comes
-    /// first.
+    /// Built in are: plain-vs-residual (56 layers each), depth (8 to 56 layers each), quick (a few seconds) and cifar10
+    /// (the paper's recipe, with your copy of the data). A file of that name in the working directory takes precedence.
     #[arg(value_name = "EXPERIMENT")]
     pub(super) experiment: Option<PathBuf>,
 }
 
-/// What is changed of an experiment.
+/// The changes to an experiment.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Changes {
-    /// Sets a key of the experiment, dotted as in the file: `training.batch=32`, `lane.plain.depth=20`,
+    /// Sets a key of the experiment by its path in the file: `training.batch=32`, `lane.plain.depth=20`,
     /// `lane.*.width=16`. May be given several times; the last one wins.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(super) set: Vec<(String, String)>,
-    /// Seed of weights, batches and generated data.
+    /// The seed of weights, batches and generated data.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub(super) seed: Option<u64>,
-    /// Updates each lane makes.
+    /// The number of updates that each lane makes.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
     pub(super) steps: Option<u64>,
 }

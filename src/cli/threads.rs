@@ -11,10 +11,10 @@ const MOST: usize = 1024;
 /// The option `--threads`.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(super) struct ThreadsArgs {
-    /// Threads that compute; as many as the machine has where not given.
+    /// The number of threads to compute with; default: one per core.
     ///
-    /// They are split between the lanes. With fewer threads than lanes, so many lanes compute at once, in turn. Results
-    /// don't depend on it; memory does.
+    /// The threads are split between the lanes; if there are fewer threads than lanes, the lanes take turns. Results
+    /// don't depend on the number; memory does.
     #[arg(long, value_name = "N", value_parser = parse)]
     threads: Option<NonZeroUsize>,
 }
@@ -29,9 +29,7 @@ impl ThreadsArgs {
 /// Parses the value of `--threads`.
 fn parse(given: &str) -> Result<NonZeroUsize, String> {
     let number = given.parse().ok().filter(|threads: &NonZeroUsize| threads.get() <= MOST);
-    number.ok_or_else(|| {
-        format!("expected a whole number from 1 to {MOST}; without it, all of the machine's compute")
-    })
+    number.ok_or_else(|| format!("expected a whole number from 1 to {MOST}; the default is one per core"))
 }
 
 #[cfg(test)]

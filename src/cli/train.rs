@@ -32,9 +32,9 @@ use crate::units::LaneIdx;
 
 /// Trains the lanes of an experiment side by side.
 ///
-/// On a terminal the dashboard shows them live; `d` detaches it, and training goes on in the background, as it does where
-/// the terminal is lost. Everything is in the run's folder before it is on screen; `skiplane review latest` opens it
-/// again. SIGINT and SIGTERM stop all lanes with a checkpoint.
+/// On a terminal, the dashboard shows them live; `d` detaches it, and training continues in the background, as it does
+/// if the terminal is lost. Everything is written to the run's folder before it is shown; `skiplane review latest`
+/// opens it again. SIGINT and SIGTERM stop all lanes with a checkpoint.
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "\
 Examples:
@@ -50,33 +50,33 @@ pub(super) struct TrainArgs {
     options: TrainOptions,
 }
 
-/// How it is trained.
+/// How an experiment is trained.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct TrainOptions {
     #[command(flatten)]
     changes: Changes,
-    /// Goes on with a run that crashed, failed or was stopped: each lane from its last checkpoint, in the same folder.
+    /// Resumes a run that crashed, failed or was stopped: each lane from its last checkpoint, in the same folder.
     ///
-    /// It comes to the same bits as a run that was never cut, on any number of threads, with AVX2 as with AVX-512; the
-    /// baseline instruction set rounds otherwise. Checkpoints that were damaged are passed over, and an experiment or data
-    /// that are not the run's are refused.
+    /// The result is bit-identical to an uninterrupted run, on any number of threads, with AVX2 as with AVX-512; the
+    /// baseline instruction set rounds differently. Damaged checkpoints are skipped. If the experiment or the data have
+    /// changed since the run was started, it is refused.
     ///
     /// RUN is an id, a unique part of one, `latest`, `latest~1` for the one before, or a folder.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["set", "seed", "steps", "name"])]
     resume: Option<String>,
-    /// Goes on with a run whose experiment or data are no longer those that it was begun with.
+    /// Resumes a run even if its experiment or data have changed since it was started.
     ///
-    /// What has changed stands in its logs. Its lanes must be the same networks still.
+    /// The changes are logged. Its lanes must still be the same networks.
     #[arg(long, requires = "resume")]
     force: bool,
-    /// Shows no dashboard: a progress bar a lane on a terminal, plain lines else.
+    /// Shows no dashboard: a progress bar per lane on a terminal, plain lines otherwise.
     #[arg(long)]
     headless: bool,
-    /// Trains in the background, and prints the run's id. `skiplane attach` shows the run; what it tells goes to
+    /// Trains in the background and prints the run's id. `skiplane attach` shows the run; its output goes to
     /// `output.log` in its folder.
     #[arg(long)]
     detach: bool,
-    /// What the run is called, beside its time; the experiment's name where not given.
+    /// The run's name, after its start time; default: the experiment's name.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     #[command(flatten)]
@@ -120,7 +120,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
     let TrainArgs { experiment, options: args } = args;
     if experiment.experiment.is_some() && args.resume.is_some() {
         let message =
-            "expected an experiment or `--resume RUN`, found both; a run goes on with its own experiment";
+            "expected an experiment or `--resume RUN`, found both; a resumed run uses its own experiment";
         return Err(Failure::Input(anyhow::anyhow!(message)));
     }
     let face = match args {
@@ -164,7 +164,7 @@ fn wait_for_child(args: &TrainOptions) -> Result<(), Failure> {
             };
             let commands =
                 format!("  skiplane attach {run}\n  skiplane control {run} pause|resume|checkpoint|stop");
-            Ok(tell(&mut io::stdout(), &format!("training goes on in the background\n{commands}"))?)
+            Ok(tell(&mut io::stdout(), &format!("training continues in the background\n{commands}"))?)
         }
     }
 }
@@ -210,14 +210,15 @@ fn resume(args: &TrainOptions, run: &str) -> Result<Option<Started>, Failure> {
     let (mut setup, opened) = Setup::resume(dataset, folder.clone(), threads, args.force)?;
     if setup.is_over() {
         let id = folder.id();
-        tell(&mut io::stdout(), &format!("run {id}: all lanes are at their end, nothing is left to do"))?;
+        tell(&mut io::stdout(), &format!("run {id}: all lanes have ended, nothing to resume"))?;
         return Ok(None);
     }
     let mut notes = std::mem::take(&mut setup.notes);
     let (before, now) = (&folder.manifest().instruction_set, InstructionSet::detect());
     if !now.gives_bits_of(before) {
         notes.push(format!(
-            "the run was begun with {before} instructions and goes on with {now}: from the next step on its numbers are not those of a run that was never cut"
+            "the run was started with {before} instructions and continues with {now}: from the next step on its \
+             numbers differ from those of an uninterrupted run"
         ));
     }
     notes.iter().for_each(|note| warn(note));
@@ -256,7 +257,7 @@ fn dashboard(args: &TrainOptions, mut started: Started, waiting: Option<Waiting>
     if let Err(error) = &ending {
         let output = started.folder.path().join(detach::OUTPUT);
         let more = if reports.is_empty() { String::new() } else { format!("; more in {}", output.display()) };
-        warn(&format!("the dashboard ended, training goes on: {error}{more}"));
+        warn(&format!("the dashboard failed, training continues: {error}{more}"));
     }
     if let Ok(tui::Ending::Stop | tui::Ending::Signal(_)) = ending {
         started.live.stop();
@@ -278,7 +279,7 @@ fn dashboard(args: &TrainOptions, mut started: Started, waiting: Option<Waiting>
     }
 }
 
-/// Goes on without the terminal, reporting the run's events until it ends.
+/// Continues without the terminal, reporting the run's events until it ends.
 fn detach(started: Started, waiting: Option<Waiting>) -> Result<(), Failure> {
     leave_terminal(started.live.folder(), waiting);
     headless(started)
@@ -313,7 +314,7 @@ fn headless(started: Started) -> Result<(), Failure> {
                 // If that fails, there is nowhere to report it.
                 let _ = detach::leave_terminal(live.folder(), None);
                 reporter = lines(app);
-                reporter.say(None, "the terminal is gone, training goes on");
+                reporter.say(None, "the terminal is gone, training continues");
             }
             ending => break ending,
         }

@@ -254,7 +254,7 @@ fn broken_records_are_warned_of_and_the_rest_exported() {
     assert_eq!(output.status.code(), Some(0));
     let warning = text(&output.stderr);
     assert!(
-        warning.contains("2 bad records were left out") && warning.contains("plain.jsonl:3:"),
+        warning.contains("2 bad records were skipped") && warning.contains("plain.jsonl:3:"),
         "{warning}"
     );
     assert!(!warning.contains('\u{1b}'));
@@ -286,7 +286,10 @@ fn a_batch_larger_than_the_data_is_told_with_its_line() {
 fn the_doctor_knows_where_runs_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let page = output(folder.path(), &["doctor"]);
-    assert!(page.contains("output is no terminal") && page.contains("in the user's data folder"), "{page}");
+    assert!(
+        page.contains("output is not a terminal") && page.contains("in the user's data folder"),
+        "{page}"
+    );
     let page = output(folder.path(), &["doctor", "--runs", "here"]);
     assert!(page.contains("here (given by --runs), writable"), "{page}");
 }

@@ -118,7 +118,7 @@ fn the_run_that_is_read_is_not_written_over() {
     for command in [EXPORT, SNAPSHOT] {
         for out in [own.as_str(), &new, "link", "alias/residual.jsonl", "alias/x", "twin", "saved"] {
             let error = refused(folder, &to(command, out), 2);
-            assert!(error.contains("expected a file outside the run"), "{out}: {error}");
+            assert!(error.contains("expected a file outside the folder of the run"), "{out}: {error}");
         }
     }
     assert_eq!(fs::read(&log).unwrap(), before);

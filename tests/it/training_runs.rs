@@ -461,7 +461,7 @@ fn other_instructions_are_warned_of_where_they_give_other_bits() {
         let output = skiplane(folder.path(), &["train", "--headless", "--resume", "latest"]);
         assert_eq!(output.status.code(), Some(0));
         let warning =
-            format!("warning: the run was begun with {other} instructions and goes on with {own}: ");
+            format!("warning: the run was started with {other} instructions and continues with {own}: ");
         assert_eq!(text_of(&output).contains(&warning), is_warned_of, "{other}: {}", text_of(&output));
     }
 }
@@ -618,7 +618,7 @@ fn a_run_that_was_interrupted_is_gone_on_with_once() {
     let log = log.join("plain.jsonl");
     let whole = crate::end_to_end::without_times(&log);
     let said = succeeded(&train(&["--resume", "latest"]));
-    assert!(said.contains("nothing is left to do"), "{said}");
+    assert!(said.contains("nothing to resume"), "{said}");
 
     let text = fs::read_to_string(&log).unwrap();
     let end = text.find("{\"lane_finished\"").unwrap();
@@ -728,7 +728,7 @@ fn a_run_obeys_its_owner_until_it_is_over() {
     succeeded(&order("checkpoint"));
     let control = |words: &[&str]| skiplane(folder.path(), &[&["control", "latest"], words].concat());
     let told = succeeded(&control(&["learning-rate", "x0.5", "--lane", "plain"]));
-    assert!(told.ends_with(", lane plain goes on with learning rate x0.5 after this step\n"), "{told}");
+    assert!(told.ends_with(", lane plain continues with learning rate x0.5 after this step\n"), "{told}");
     succeeded(&control(&["note", "two", "words"]));
     let unknown = control(&["pause", "--lane", "x"]);
     assert_eq!(unknown.status.code(), Some(1));
@@ -746,9 +746,9 @@ fn a_run_obeys_its_owner_until_it_is_over() {
             &["learning-rate"],
             "learning-rate: expected a rate such as 0.01 or a factor such as x0.1, found ``",
         ),
-        (&["step", "0"], "step: expected how many steps, at least 1, found `0`"),
+        (&["step", "0"], "step: expected a number of steps, at least 1, found `0`"),
         (&["note"], "note: expected the text of a note"),
-        (&["stop", "now"], "stop: expected nothing behind it, found `now`"),
+        (&["stop", "now"], "stop: expected nothing after it, found `now`"),
     ] {
         let refused = control(words);
         assert_eq!(refused.status.code(), Some(2));
