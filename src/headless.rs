@@ -151,7 +151,7 @@ fn order_text(event: &RunEvent) -> Option<String> {
 fn resumed_text(step: Step, resumed: &LaneResumed) -> String {
     let from = resumed.checkpoint.as_ref().map_or("its initial weights".to_owned(), Clone::clone);
     let changes: String = resumed.changes.iter().map(|change| format!("; {change}")).collect();
-    format!("goes on from step {step}, {from}{changes}")
+    format!("resumed at step {step} from {from}{changes}")
 }
 
 fn lost_text(last: Step, lost: &RecordsLost) -> String {
@@ -161,7 +161,7 @@ fn lost_text(last: Step, lost: &RecordsLost) -> String {
 
 fn outcome_text(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Completed => "completed".to_owned(),
+        Outcome::Completed => "finished".to_owned(),
         Outcome::Stopped => "stopped".to_owned(),
         Outcome::Diverged => "diverged: its loss or weights are no longer finite".to_owned(),
         Outcome::Failed { reason } => format!("failed: {}", printable(reason)),

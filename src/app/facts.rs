@@ -61,7 +61,7 @@ impl LaneState {
             LaneState::Waiting => "waiting",
             LaneState::Running => "running",
             LaneState::Paused => "paused",
-            LaneState::Completed => "completed",
+            LaneState::Completed => "finished",
             LaneState::Stopped => "stopped",
             LaneState::Diverged => "diverged",
             LaneState::Failed(_) => "failed",

@@ -96,10 +96,10 @@ pub fn compare(a: &LaneStarted, b: &LaneStarted) -> Option<Fairness> {
     };
     let [seed_a, seed_b] = [a, b].map(|lane| lane.experiment.seed.to_string());
     let checks = vec![
-        hash("seed", "one source of all chance", &seed_a, &seed_b),
+        hash("seed", "same random numbers", &seed_a, &seed_b),
         hash("initial weights", "both start from the same point", &a.initial_weights, &b.initial_weights),
         hash("batch order", "both see the same images in the same order", &a.batch_order, &b.batch_order),
-        section("data", "both learn and are tested on the same images", "data."),
+        section("data", "both train and test on the same images", "data."),
         section("training", "same steps, batch, optimiser and schedule", "training."),
     ];
     Some(Fairness { checks, differences })

@@ -30,7 +30,7 @@ impl Lines {
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         let note = move |dropped: u64| {
             let lines = if dropped == 1 { "line was" } else { "lines were" };
-            let text = format!("{} older {lines} dropped, because nobody read them", grouped(dropped));
+            let text = format!("{} older {lines} dropped, because the output was not read", grouped(dropped));
             line(Timestamp::now(), "", width, &text)
         };
         Lines { names, width, started, out: Outlet::new(out, note) }
@@ -50,7 +50,7 @@ impl Lines {
             Kind::CheckpointWritten(checkpoint) => vec![format!("step {step}: wrote {}", checkpoint.file)],
             Kind::NonFiniteFound(found) => vec![non_finite_text(step, found, started)],
             Kind::Paused => vec![format!("step {step}: paused")],
-            Kind::Resumed => vec![format!("step {step}: goes on")],
+            Kind::Resumed => vec![format!("step {step}: resumed")],
             Kind::OrderTaken(_) | Kind::NoteTaken(_) => order_text(event).into_iter().collect(),
             Kind::LaneResumed(resumed) => vec![resumed_text(step, resumed)],
             Kind::RecordsLost(lost) => vec![lost_text(step, lost)],
@@ -94,7 +94,7 @@ fn step_text(event: &RunEvent, values: &Values, started: Option<&LaneStarted>) -
     let [loss, error, rate] =
         [known::LOSS, known::ERROR, known::LEARNING_RATE].map(|metric| values.number(metric));
     Some(format!(
-        "step {number}/{steps}: loss {}, error {}, learning rate {}, {:.0} ms a step",
+        "step {number}/{steps}: loss {}, error {}, learning rate {}, {:.0} ms per step",
         short(loss?.into()),
         percent(error?),
         short(rate?.into()),

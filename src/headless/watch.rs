@@ -91,7 +91,7 @@ pub fn watch(live: &mut Live, reporter: &mut Reporter, stopper: &Stopper) -> End
         let _ = live.wakeups().recv_timeout(PATIENCE);
         if stopper.is_asked() && ending == Ending::Finished {
             ending = Ending::Interrupted;
-            reporter.say(None, "stopping with a checkpoint; once more to end at once");
+            reporter.say(None, "stopping with a checkpoint; a second signal ends at once");
             live.stop();
         }
         let finished = live.is_finished();

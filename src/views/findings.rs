@@ -131,7 +131,7 @@ fn draw_nothing_found(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme)
     };
     widgets::put(buffer, area, area.x, area.y, text, style);
     let rules: Vec<String> = RULES.iter().map(|rule| rule.name.replace('_', " ")).collect();
-    let text = format!("{} rules are watching: {}", rules.len(), rules.join(", "));
+    let text = format!("{} rules checked: {}", rules.len(), rules.join(", "));
     for (row, line) in wrap(&text, usize::from(area.width)).iter().enumerate() {
         widgets::put(buffer, area, area.x, area.y + 1 + row as u16, line, theme.muted());
     }
@@ -219,7 +219,7 @@ fn draw_detail(app: &App, finding: &Finding, area: Rect, buffer: &mut Buffer, th
         spans.push(Span::styled("in ", theme.muted()));
         spans.push(Span::styled(format!("{} ", lanes::name(app, lane)), lanes::style(lane, theme)));
     }
-    let until = finding.cleared_at.map_or("still there".to_owned(), |step| format!("gone at step {step}"));
+    let until = finding.cleared_at.map_or("still open".to_owned(), |step| format!("gone at step {step}"));
     spans.push(Span::styled(format!("from step {}, {until} ", finding.step), theme.muted()));
     lanes::title(buffer, area, spans, theme);
     let width = usize::from(area.width);
@@ -288,8 +288,8 @@ mod tests {
     #[test]
     fn lanes_that_do_not_fit_are_counted() {
         let frame = |width| snapshot(&eight(), (width, 40), &Theme::default(), Format::Text);
-        assert!(frame(120).contains("what is watched 3 of 8 lanes"), "{}", frame(120));
-        assert!(frame(220).contains("what is watched ─"), "{}", frame(220));
+        assert!(frame(120).contains("health rules 3 of 8 lanes"), "{}", frame(120));
+        assert!(frame(220).contains("health rules ─"), "{}", frame(220));
     }
 
     #[test]
@@ -297,9 +297,9 @@ mod tests {
         let mut app = specimen::one_diverged();
         app.act(Action::SelectView(Findings.kind()));
         let frame = snapshot(&app, (120, 40), &Theme::default(), Format::Text);
-        assert!(frame.contains("✗ plain and residual-B do not compare: diverged"), "{frame}");
+        assert!(frame.contains("✗ plain and residual-B not comparable: diverged"), "{frame}");
         let rule = |name: &str| frame.lines().find(|line| line.starts_with(name)).map(str::to_owned);
-        let gradient = rule("exploding gradient").expect("is watched");
+        let gradient = rule("exploding gradient").expect("a row of the rule");
         assert!(gradient.contains("  -  ") && gradient.contains("✓ fine"), "{gradient}");
     }
 }

@@ -303,10 +303,10 @@ fn training_goes_on_to_its_end_when_the_terminal_is_closed_and_a_review_leaves()
     terminal.wait_for("running");
     terminal.close();
     let mut terminal = start(&["attach", "latest"], folder.path(), (100, 30));
-    terminal.wait_for("completed");
+    terminal.wait_for("finished");
     terminal.close();
     let mut terminal = start(&["review", "latest"], folder.path(), (100, 30));
-    terminal.wait_for("completed");
+    terminal.wait_for("finished");
     terminal.close();
 }
 

@@ -129,7 +129,7 @@ fn a_disk_that_stays_full_fails_the_command_and_leaves_a_true_beginning() {
     let folder = tempfile::tempdir().unwrap();
     let (code, told) = Training::start(folder.path(), SHORT, Some(96)).end();
     assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("plain step 40: completed"), "{told}");
+    assert!(told.contains("plain step 40: finished"), "{told}");
     assert!(told.contains("records could not be written to the log: "), "{told}");
     let left = without_times(&log(folder.path()));
     let whole = undisturbed(SHORT);

@@ -87,7 +87,7 @@ fn a_piped_run_tells_lines_and_leaves_every_value() {
     assert!(!told.contains('\u{1b}'), "{told}");
     assert!(told.lines().all(|line| line.as_bytes()[4] == b'-' && line.contains("Z ")), "{told}");
     assert!(
-        told.contains("plain    step 6: completed") && told.contains("residual step 6: completed"),
+        told.contains("plain    step 6: finished") && told.contains("residual step 6: finished"),
         "{told}"
     );
 
@@ -300,7 +300,7 @@ fn the_program_alone_trains_the_default_experiment_with_the_options_of_train() {
     let bare = ["--runs", "elsewhere", "--steps", "3", "--headless"];
     let arguments: Vec<&str> = bare.into_iter().chain(small.iter().flat_map(|set| ["--set", set])).collect();
     let told = succeeded(&skiplane(folder.path(), &arguments));
-    assert!(told.contains("residual step 3: completed"), "{told}");
+    assert!(told.contains("residual step 3: finished"), "{told}");
     let run = fs::read_dir(folder.path().join("elsewhere")).unwrap().next().unwrap().unwrap().path();
     assert!(run.to_string_lossy().ends_with("-plain-vs-residual") && run.join("run.json").is_file());
     let experiment = fs::read_to_string(run.join("experiment.toml")).unwrap();
@@ -357,7 +357,9 @@ fn a_run_whose_experiment_has_changed_is_refused_and_left_alone_unless_forced() 
     fs::write(&file, original.replacen("learning_rate = 0.05", "learning_rate = 0.5", 1)).unwrap();
     let told = succeeded(&skiplane(folder.path(), &force));
     let change = "training.optimizer.learning_rate = 0.5, was 0.05";
-    assert!(told.contains(&format!("goes on from step 6, checkpoints/plain-00000006.safetensors; {change}")));
+    assert!(
+        told.contains(&format!("resumed at step 6 from checkpoints/plain-00000006.safetensors; {change}"))
+    );
     let log = fs::read_to_string(run.join("plain.jsonl")).unwrap();
     assert!(log.contains(&format!("\"changes\":[\"{change}\"]")), "{log}");
 }
@@ -483,7 +485,10 @@ fn a_damaged_checkpoint_is_told_of_and_the_one_before_gone_on_from() {
     let told = succeeded(&skiplane(folder.path(), &["train", "--resume", "latest", "--headless"]));
     let warning = "plain    warning: the checkpoint of step 6 is passed over: ";
     assert!(told.contains(warning) && told.contains("the file was damaged"), "{told}");
-    assert!(told.contains("plain    goes on from step 4, checkpoints/plain-00000004.safetensors"), "{told}");
+    assert!(
+        told.contains("plain    resumed at step 4 from checkpoints/plain-00000004.safetensors"),
+        "{told}"
+    );
     assert_eq!(crate::end_to_end::without_times(&log), whole);
 }
 
@@ -624,7 +629,10 @@ fn a_run_that_was_interrupted_is_gone_on_with_once() {
     let end = text.find("{\"lane_finished\"").unwrap();
     fs::write(&log, &text[..end]).unwrap();
     let told = succeeded(&train(&["--resume", "latest"]));
-    assert!(told.contains("plain    goes on from step 6, checkpoints/plain-00000006.safetensors"), "{told}");
+    assert!(
+        told.contains("plain    resumed at step 6 from checkpoints/plain-00000006.safetensors"),
+        "{told}"
+    );
     assert!(!told.contains("step 3"), "what happened before is told again: {told}");
     assert_eq!(crate::end_to_end::without_times(&log), whole);
     for arguments in [["--seed", "4"], ["--name", "x"], ["--set", "training.batch=8"], ["--steps", "9"]] {

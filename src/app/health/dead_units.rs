@@ -17,8 +17,8 @@ const GOOD_SHARE: f32 = 0.7;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "dead_units",
-    meaning: "A dead channel passes no gradient, so it seldom comes back: the network is narrower than it \
-              looks. That about half of all outputs are zero is normal after ReLU and not meant here.",
+    meaning: "A dead channel passes no gradient, so it rarely recovers: the network is narrower than it looks. \
+              After ReLU, about half of all outputs are normally zero; that is not counted here.",
     opens_after: 20,
     closes_after: 20,
     build: || Box::new(DeadUnits),

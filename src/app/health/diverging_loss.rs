@@ -15,8 +15,8 @@ const GOOD_TIMES: f64 = 2.0;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "diverging_loss",
-    meaning: "The network does far worse than by guessing, and its weights are thrown off: the lane has diverged \
-              even where its numbers are still finite, and compares with no other. A smaller learning rate or a \
+    meaning: "The network does far worse than guessing, and its weights are thrown off: the lane has diverged, even \
+              if its numbers are still finite, and cannot be compared with others. A smaller learning rate or a \
               warm-up usually prevents it.",
     opens_after: 3,
     closes_after: 10,

@@ -10,7 +10,7 @@ use crate::metric::{Metric, known};
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "non_finite",
     meaning: "From here on the weights carry no information: the lane is lost. The layer named is the first \
-              where it showed. A smaller learning rate or a warm-up usually prevents it.",
+              in which it occurred. A smaller learning rate or a warm-up usually prevents it.",
     opens_after: 1,
     closes_after: 10,
     build: || Box::new(NonFinite),

@@ -17,8 +17,8 @@ const GAP: f32 = 0.20;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "overfitting",
-    meaning: "The network goes on learning its training images, and knows less of others for it. More or \
-              augmented data, more weight decay or an earlier end help.",
+    meaning: "The network keeps learning its training images, but gets worse on others. More or augmented data, \
+              more weight decay or an earlier stop help.",
     opens_after: 2,
     closes_after: 2,
     build: || Box::new(Overfitting { best: None }),

@@ -23,8 +23,9 @@ const DECAY: f64 = 0.95;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "plateau",
-    meaning: "The network has stopped learning before it knows its training images. In a deep plain network \
-              this is the degradation that shortcuts cure; else the learning rate may be too high or too low.",
+    meaning: "The network has stopped learning before it has learned its training images. In a deep plain \
+              network this is the degradation that shortcuts cure; otherwise the learning rate may be too high or \
+              too low.",
     opens_after: 1,
     closes_after: 10,
     build: || Box::new(Plateau { loss: Ema::new(DECAY), error: Ema::new(DECAY), best: None }),

@@ -185,7 +185,7 @@ fn updates_out_of_range_are_found_on_both_sides() {
     for (ratio, says) in [
         (1e-3, None),
         (2e-2, None),
-        (5e-2, Some("thrown about")),
+        (5e-2, Some("change too much")),
         (2e-5, None),
         (1e-6, Some("barely change")),
     ] {
@@ -206,7 +206,7 @@ fn updates_are_judged_by_the_rate_that_the_schedule_lowers() {
         (1e-6, &[0.05, 0.005], Some("barely change")),
         (1e-4, &[0.05, 0.0], None),
         // Too large at the full rate, and gone as soon as the rate falls.
-        (0.1, &[0.05, 0.005], Some("thrown about")),
+        (0.1, &[0.05, 0.005], Some("change too much")),
     ];
     for (ratio, rates, says) in cases {
         let mut bench = Bench::new();
@@ -376,7 +376,7 @@ fn layers_that_are_not_recorded_are_no_findings_and_hide_none() {
     let finding = bench.findings("vanishing_slope")[0];
     assert_eq!(finding.layer, Some(LayerIdx(7)));
     assert!(
-        finding.message.contains("0.300 decades a layer toward the input, 2.7 decades"),
+        finding.message.contains("0.300 decades per layer toward the input, 2.7 in all"),
         "{}",
         finding.message
     );

@@ -61,7 +61,7 @@ impl Rule for UpdateRatio {
         let base = lane.experiment().map_or(rate, |experiment| experiment.training.optimizer.learning_rate());
         let unscheduled = of_rate * base;
         let (worst, what) = if now > BAD_ABOVE {
-            (*order.last()?, "weights are thrown about (learning rate high?)")
+            (*order.last()?, "weights change too much (learning rate high?)")
         } else if unscheduled < BAD_BELOW {
             (*order.first()?, "weights barely change (learning rate low?)")
         } else {

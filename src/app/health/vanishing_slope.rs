@@ -67,7 +67,7 @@ impl Rule for VanishingSlope {
         }
         let changes = if slope > 0.0 { "shrink" } else { "grow" };
         let message = format!(
-            "weight gradients {changes} by {:.3} decades a layer toward the input, {decades:.1} decades in all",
+            "weight gradients {changes} by {:.3} decades per layer toward the input, {decades:.1} in all",
             slope.abs()
         );
         let layer = Some(convolutions[first].0);
