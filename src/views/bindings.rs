@@ -186,7 +186,7 @@ pub const BINDINGS: &[Binding] = &[
         Cursor,
         "←→",
         "step",
-        "one step back or on; with Shift ten",
+        "one step back or forward; with Shift ten",
         [
             (Key::Left, Command::Act(Action::MoveStep(-1))),
             (Key::Right, Command::Act(Action::MoveStep(1))),
@@ -198,7 +198,7 @@ pub const BINDINGS: &[Binding] = &[
         Cursor,
         "PgUp PgDn",
         "page",
-        "a twentieth of the run back or on",
+        "a twentieth of the run back or forward",
         [
             (Key::PageUp, Command::Act(Action::MovePage(-1))),
             (Key::PageDown, Command::Act(Action::MovePage(1))),
@@ -257,13 +257,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     binding!(Showing, "y", "scale", "scale of values: linear or logarithmic", [act('y', Action::CycleScale)]),
     binding!(Showing, "e", "smoothing", "strength of smoothing", [act('e', Action::CycleSmoothing)]),
-    binding!(
-        Showing,
-        "x",
-        "x axis",
-        "along the x axis: steps, epochs, seconds",
-        [act('x', Action::CycleAxis)]
-    ),
+    binding!(Showing, "x", "x axis", "x axis: steps, epochs or seconds", [act('x', Action::CycleAxis)]),
     binding!(
         Showing,
         "h",
@@ -282,10 +276,10 @@ pub const BINDINGS: &[Binding] = &[
         Running,
         "Space",
         "pause",
-        "pause and resume: the training while it runs, else the playback",
+        "pause or resume training while it runs, otherwise playback",
         [(Key::Char(' '), Command::Pause),]
     ),
-    binding!(Running, "p", "play", "play the recorded steps back", [act('p', Action::TogglePlayback)]),
+    binding!(Running, "p", "play", "play back the recorded steps", [act('p', Action::TogglePlayback)]),
     binding!(
         Running,
         "+ -",
@@ -297,7 +291,7 @@ pub const BINDINGS: &[Binding] = &[
         Running,
         "c",
         "checkpoint",
-        "write a checkpoint now, while training goes on",
+        "write a checkpoint now; training continues",
         [(Key::Char('c'), Command::Checkpoint)]
     ),
     binding!(
@@ -332,7 +326,7 @@ pub const BINDINGS: &[Binding] = &[
         Running,
         "d",
         "detach",
-        "back to the shell; training goes on, `skiplane attach` shows it",
+        "back to the shell; training continues (`skiplane attach`)",
         [(Key::Char('d'), Command::Detach)]
     ),
     binding!(
@@ -344,12 +338,12 @@ pub const BINDINGS: &[Binding] = &[
     ),
     binding!(Program, "?", "help", "this help", [act('?', Action::ToggleHelp)]),
     binding!(Program, "Esc", "close", "close what is open", [(Key::Escape, Command::Act(Action::Dismiss))]),
-    binding!(Program, "Ctrl-L", "redraw", "draw everything anew", [(Key::Control('l'), Command::Redraw)]),
+    binding!(Program, "Ctrl-L", "redraw", "redraw the screen", [(Key::Control('l'), Command::Redraw)]),
     binding!(
         Program,
         "q Ctrl-C",
         "quit",
-        "quit; live, asks whether to stop or to detach",
+        "quit; while training, asks whether to stop or detach",
         [(Key::Char('q'), Command::Quit), (Key::Control('c'), Command::Quit),]
     ),
 ];

@@ -187,7 +187,7 @@ fn draw_status(list: &RunsList, status: &Status<'_>, area: Rect, buffer: &mut Bu
     if let Some(Prompt::Filter { error, .. }) = list.prompt() {
         let (text, style) = match error {
             Some(error) => (printable(&error.to_string()), theme.error()),
-            None => ("Enter keeps the filter, Esc goes back to the one before".to_owned(), theme.muted()),
+            None => ("Enter applies the filter, Esc restores the previous one".to_owned(), theme.muted()),
         };
         put(buffer, area, area.x + 1, area.y, &clip(&text, usize::from(area.width) - 1, theme), style);
         return;
@@ -222,7 +222,7 @@ fn draw_prompt(prompt: &Prompt, area: Rect, buffer: &mut Buffer, theme: &Theme) 
     let (title, lines) = match prompt {
         Prompt::Filter { .. } => return,
         Prompt::Note { id, line } => {
-            let lines = vec![muted(&printable(id)), field(line), muted("Enter keeps it, Esc closes")];
+            let lines = vec![muted(&printable(id)), field(line), muted("Enter saves, Esc cancels")];
             ("Note", lines)
         }
         Prompt::Tags { ids, line, .. } => {
@@ -230,7 +230,7 @@ fn draw_prompt(prompt: &Prompt, area: Rect, buffer: &mut Buffer, theme: &Theme) 
                 [id] => printable(id),
                 ids => format!("the tags that all {} runs have", ids.len()),
             };
-            let last = muted("apart by blanks   Enter keeps them, Esc closes");
+            let last = muted("separated by blanks   Enter saves, Esc cancels");
             ("Tags", vec![muted(&of), field(line), last])
         }
         Prompt::Delete { ids } => ("Delete?", question(ids, room, theme)),
@@ -256,11 +256,7 @@ fn question(ids: &[String], room: usize, theme: &Theme) -> Vec<TextLine<'static>
             Span::styled(what, theme.text()),
         ])
     };
-    lines.extend([
-        TextLine::from(""),
-        choice("Enter y", "moves them; u takes it back"),
-        choice("Esc n", "keeps them"),
-    ]);
+    lines.extend([TextLine::from(""), choice("Enter y", "move; u undoes it"), choice("Esc n", "keep")]);
     lines
 }
 
@@ -269,9 +265,9 @@ fn filter_help(theme: &Theme) -> Vec<TextLine<'static>> {
     let muted = |text: String| TextLine::styled(text, theme.text());
     let mut lines = vec![
         TextLine::styled("Filters", theme.heading()),
-        muted("  words are looked for in id, name, question, note and tags".to_owned()),
+        muted("  words are searched in id, name, question, note and tags".to_owned()),
         muted("  key=value  !=  <  <=  >  >=  ~ (contains)   and  or  not  ( )  \"quoted\"".to_owned()),
-        muted("  what is asked of lanes must hold for one lane".to_owned()),
+        muted("  conditions on lanes must all match the same lane".to_owned()),
     ];
     let entry = |key: &crate::runs_list::filter::KeyEntry| {
         let of = if key.of_lane { "lane" } else { "run" };

@@ -375,7 +375,7 @@ mod tests {
         assert!(status_line(&app).starts_with("step 100/300 paused"), "{}", status_line(&app));
         app.source_ended(LaneIdx(0));
         assert!(status_line(&app).starts_with("step 100/300 crashed"), "{}", status_line(&app));
-        // One lane diverged, the other completed.
+        // One lane diverged, the other finished.
         assert!(status_line(&specimen::one_diverged()).starts_with("step 300/300 over"));
     }
 }

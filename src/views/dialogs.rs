@@ -32,7 +32,7 @@ pub(super) fn draw_leaving(area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let lines = [
         Line::styled("Training is still running.", theme.text()),
         Line::from(""),
-        choice("d", "detach: training goes on in the background"),
+        choice("d", "detach: keep training in the background"),
         choice("s", "stop training, save, and quit"),
         choice("Esc", "back to the dashboard"),
     ];

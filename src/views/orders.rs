@@ -84,7 +84,7 @@ fn draw_question(lane: &str, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     };
     let name = clip(&printable(lane), 40, theme);
     let lines = [
-        Line::styled(format!("Lane {name} is to end with a checkpoint."), theme.text()),
+        Line::styled(format!("Lane {name} will stop with a checkpoint."), theme.text()),
         Line::styled("It stays ended while other lanes have steps left.", theme.muted()),
         Line::from(""),
         choice("y", "stop this lane"),
@@ -96,9 +96,9 @@ fn draw_question(lane: &str, area: Rect, buffer: &mut Buffer, theme: &Theme) {
 fn draw_typing(app: &App, typing: &Typing, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let (title, label, help) = match typing.what {
         Typed::LearningRate => {
-            ("Learning rate", "rate ", "0.01 sets it, x0.1 multiplies it; the schedule goes on from there")
+            ("Learning rate", "rate ", "0.01 sets it, x0.1 multiplies it; the schedule continues")
         }
-        Typed::Note => ("Note", "note ", "stands in the log at this step"),
+        Typed::Note => ("Note", "note ", "is logged at this step"),
     };
     let room = WIDEST_LINE.min(usize::from(area.width).saturating_sub(widgets::width(label) + 6));
     let mut spans = vec![Span::styled(label, theme.muted())];
@@ -109,7 +109,7 @@ fn draw_typing(app: &App, typing: &Typing, area: Rect, buffer: &mut Buffer, them
         Some(problem) => Line::styled(printable(problem), theme.warning()),
         None => Line::styled(help, theme.muted()),
     });
-    lines.push(Line::styled("Enter orders it, Esc closes", theme.muted()));
+    lines.push(Line::styled("Enter sends it, Esc cancels", theme.muted()));
     Popup { title, lines: &lines, scroll: 0 }.render(area, buffer, theme);
 }
 
@@ -194,7 +194,7 @@ mod tests {
         let order = Order::LearningRate("x0.1".parse().unwrap());
         let taken = RunEvent::new(Step(100), 1e9, Kind::OrderTaken(OrderTaken { order }));
         app.apply(LaneIdx(0), &taken);
-        assert!(frame(&app).contains("not fair: other training"), "{}", frame(&app));
+        assert!(frame(&app).contains("not fair: unequal training"), "{}", frame(&app));
         app.act(crate::app::Action::SelectView(super::super::kind_named("findings").unwrap()));
         assert!(frame(&app).contains("x0.1 at 100"), "{}", frame(&app));
         app.apply(LaneIdx(1), &taken);

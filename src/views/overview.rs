@@ -32,7 +32,7 @@ impl View for Overview {
     }
 
     fn title(&self) -> &'static str {
-        "state, losses and errors of every lane, and what lies between them"
+        "state, losses and errors of every lane, and their differences"
     }
 
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {

@@ -284,7 +284,7 @@ fn draw_absence(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let text = if app.visible_lanes().any(is_plain) {
         [
             "no lane here has shortcuts",
-            "a plain block's output is F(x) alone: there is no h(x) to set it against",
+            "a plain block's output is F(x) alone: there is no h(x) to compare it with",
         ]
     } else {
         ["no lane has started yet", ""]

@@ -182,7 +182,7 @@ fn runs_are_browsed_in_a_terminal() {
     terminal.wait_for("2 of 3");
     terminal.press("\r  x");
     terminal.wait_for("2 marked");
-    terminal.wait_for("what differs in 2 runs");
+    terminal.wait_for("differences of 2 runs");
     terminal.press("b");
     terminal.wait_for("mean and range over 2 seeds");
     terminal.wait_for("residual (2)");

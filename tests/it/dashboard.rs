@@ -71,7 +71,7 @@ fn a_run_is_watched_in_every_view_resized_stopped_and_opened_again() {
     terminal.wait_for("Showing");
     terminal.press("?");
     terminal.press("q");
-    terminal.wait_for("detach: training goes on");
+    terminal.wait_for("detach: keep training");
     terminal.press("s");
     let status = terminal.finish();
     terminal.assert_restored();

@@ -198,7 +198,7 @@ fn of_group(list: &RunsList, group: &Group, theme: &Theme) -> (String, Vec<Line<
     seeds.sort_unstable();
     let mut seeds = seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
     if group.repeats() > 0 {
-        seeds += "; of each the newest run";
+        seeds += "; the newest run of each";
     }
     let mut lines = vec![
         Line::from(vec![Span::styled("seeds     ", theme.muted()), Span::styled(seeds, theme.text())]),

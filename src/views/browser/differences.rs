@@ -15,8 +15,8 @@ pub(super) fn draw(list: &RunsList, area: Rect, buffer: &mut Buffer, theme: &The
     let chosen = list.chosen();
     let runs: Vec<&Run> = chosen.iter().copied().take(MOST_RUNS).collect();
     let title = match chosen.len() {
-        count if count > MOST_RUNS => format!("what differs in the first {MOST_RUNS} of {count} runs"),
-        count => format!("what differs in {count} runs"),
+        count if count > MOST_RUNS => format!("differences of the first {MOST_RUNS} of {count} runs"),
+        count => format!("differences of {count} runs"),
     };
     let inner = block_title(buffer, area, &title, theme.heading(), theme);
     if runs.len() < 2 {
@@ -30,7 +30,7 @@ pub(super) fn draw(list: &RunsList, area: Rect, buffer: &mut Buffer, theme: &The
     }
     let found = differences(&runs);
     if found.is_empty() {
-        let text = "their experiments are the same, to the seed";
+        let text = "their experiments are identical, including the seed";
         return put_centered(buffer, inner, inner.height / 2, text, theme.muted());
     }
     let titles = titles(&runs);

@@ -63,7 +63,7 @@ pub const BINDINGS: &[Binding<Command>] = &[
         Cursor,
         "←→",
         "lanes",
-        "hide or show the lanes of a run, the runs of a group",
+        "hide or show the lanes of a run or the runs of a group",
         [
             named(Key::Left, Action::Collapse),
             named(Key::Right, Action::Expand),
@@ -75,29 +75,29 @@ pub const BINDINGS: &[Binding<Command>] = &[
         Showing,
         "s S",
         "sort",
-        "order by the next column, or the one before; also a click on its heading",
+        "sort by the next or previous column; also a click on its heading",
         [act('s', Action::MoveSort(1)), act('S', Action::MoveSort(-1))]
     ),
-    binding!(Showing, "o", "reverse", "order the other way round", [act('o', Action::Reverse)]),
+    binding!(Showing, "o", "reverse", "reverse the order", [act('o', Action::Reverse)]),
     binding!(
         Showing,
         "g",
         "group",
-        "one row for runs that differ in their seed only",
+        "one row for runs that differ only in their seed",
         [act('g', Action::ToggleGroups)]
     ),
     binding!(
         Showing,
         "i",
         "details",
-        "all about the run under the cursor",
+        "details of the run under the cursor",
         [(Key::Char('i'), Command::ToggleDetails)]
     ),
     binding!(
         Showing,
         "x",
         "differ",
-        "in what the experiments of the marked runs differ",
+        "differences between the experiments of marked runs",
         [act('x', Action::SetPane(Pane::Differences))]
     ),
     binding!(
@@ -107,13 +107,13 @@ pub const BINDINGS: &[Binding<Command>] = &[
         "mean and band of the marked runs' curves, or over the seeds of one",
         [act('b', Action::SetPane(Pane::Bands))]
     ),
-    binding!(Choosing, "/", "filter", "show only what a filter lets through", [act('/', Action::OpenFilter)]),
+    binding!(Choosing, "/", "filter", "filter runs", [act('/', Action::OpenFilter)]),
     binding!(Choosing, "Space", "mark", "mark the run or group", [act(' ', Action::ToggleMark)]),
     binding!(
         Choosing,
         "a A",
         "all",
-        "mark all that are shown; take all marks away",
+        "mark all that are shown; unmark all",
         [act('a', Action::MarkShown), act('A', Action::ClearMarks)]
     ),
     binding!(
@@ -123,7 +123,7 @@ pub const BINDINGS: &[Binding<Command>] = &[
         "open the marked runs, or the one under the cursor; a double click opens its run",
         [named(Key::Enter, Action::Open)]
     ),
-    binding!(Changing, "n", "note", "note something on the run", [act('n', Action::OpenNote)]),
+    binding!(Changing, "n", "note", "write a note on the run", [act('n', Action::OpenNote)]),
     binding!(
         Changing,
         "t",
@@ -138,16 +138,16 @@ pub const BINDINGS: &[Binding<Command>] = &[
         "move the marked runs, or the one under the cursor, to the trash",
         [act('D', Action::OpenDelete), named(Key::Delete, Action::OpenDelete)]
     ),
-    binding!(Changing, "u", "undo", "take the last deletion back", [act('u', Action::Undo)]),
+    binding!(Changing, "u", "undo", "undo the last deletion", [act('u', Action::Undo)]),
     binding!(Program, "?", "help", "this help", [act('?', Action::ToggleHelp)]),
     binding!(
         Program,
         "Esc",
         "close",
-        "close what is open, else show all runs again",
+        "close what is open, otherwise show all runs again",
         [named(Key::Escape, Action::Dismiss)]
     ),
-    binding!(Program, "Ctrl-L", "redraw", "draw everything anew", [(Key::Control('l'), Command::Redraw)]),
+    binding!(Program, "Ctrl-L", "redraw", "redraw the screen", [(Key::Control('l'), Command::Redraw)]),
     binding!(
         Program,
         "q Ctrl-C",

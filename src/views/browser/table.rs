@@ -151,7 +151,7 @@ pub(super) fn draw(list: &RunsList, area: Rect, buffer: &mut Buffer, theme: &The
         let text = match list.complete() {
             None => "reading",
             Some(_) if list.runs().is_empty() => "no runs yet; `skiplane train` makes one",
-            Some(_) => "no run is let through by the filter; Esc shows all",
+            Some(_) => "no run matches the filter; Esc clears it",
         };
         return put_centered(buffer, area, area.height / 2, text, theme.muted());
     }

@@ -30,7 +30,7 @@ pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) 
         return;
     };
     let Some(fairness) = compare(started_a, started_b) else {
-        let text = "they do not tell where they come from, so whether they may be compared is not known";
+        let text = "their logs lack the experiment, so it is unknown whether they may be compared";
         widgets::put(buffer, area, area.x, area.y, text, theme.muted());
         return;
     };
@@ -85,7 +85,7 @@ fn draw_verdict(
 ) {
     let diverged = [a, b].iter().any(|lane| lane.diverged_since(app.step()).is_some());
     let (glyph, style, verdict) = match (fairness.is_fair(), fairness.differs_in_shortcut_only()) {
-        _ if diverged => (Glyph::Error, theme.error(), "do not compare: diverged"),
+        _ if diverged => (Glyph::Error, theme.error(), "not comparable: diverged"),
         (_, true) => (Glyph::Check, theme.good(), "differ in the shortcut only"),
         (true, false) => (Glyph::Check, theme.good(), "may be compared"),
         (false, _) => (Glyph::Warning, theme.warning(), "may not be compared"),

@@ -39,7 +39,7 @@ pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) 
     let shown: Vec<&Lane> = lanes::in_sight(app, usize::from(room).max(1));
     let all = app.visible_lanes().count();
     let sight = if shown.len() < all { format!("{} of {all} lanes ", shown.len()) } else { String::new() };
-    let title = [Span::styled("what is watched ", theme.heading()), Span::styled(sight, theme.muted())];
+    let title = [Span::styled("health rules ", theme.heading()), Span::styled(sight, theme.muted())];
     lanes::title(buffer, area, title.to_vec(), theme);
     let names: Vec<String> = shown.iter().map(|lane| lanes::name(app, lane)).collect();
     let mut columns = vec![Column { title: "rule", right: false, dispensable: 0 }];

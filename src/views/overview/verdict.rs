@@ -86,7 +86,7 @@ fn fairness_of(a: &Lane, b: &Lane, theme: &Theme) -> Option<(Vec<String>, Style)
     let (long, brief) = match (fairness.is_fair(), fairness.differs_in_shortcut_only()) {
         (_, true) => ("they differ in the shortcut only".to_owned(), "fair"),
         (true, false) => (format!("they differ in {}", keys.join(", ")), "fair"),
-        (false, _) => (format!("not fair: other {}", unequal.join(", ")), "not fair"),
+        (false, _) => (format!("not fair: unequal {}", unequal.join(", ")), "not fair"),
     };
     let glyph = theme.glyph(glyph);
     Some((vec![format!("{glyph} {long}"), format!("{glyph} {brief}")], style))
