@@ -125,7 +125,7 @@ impl<'a> Browser<'a> {
         if let Some(ids) = self.list.missing_curves()
             && !self.stock.want_curves(ids)
         {
-            self.notify("too much is being read; try again");
+            self.notify("too many runs are being read; try again");
         }
     }
 
@@ -247,7 +247,7 @@ impl<'a> Browser<'a> {
         }
         match problem {
             Some(problem) => self.notify(&problem),
-            None => self.notify("kept"),
+            None => self.notify("saved"),
         }
     }
 
@@ -261,8 +261,8 @@ impl<'a> Browser<'a> {
         }
         match problems.into_iter().find_map(Result::err) {
             Some(problem) => self.notify(&problem),
-            None if count == 1 => self.notify("moved to the trash; u takes it back"),
-            None => self.notify(&format!("{count} runs moved to the trash; u takes them back")),
+            None if count == 1 => self.notify("moved to the trash; u restores it"),
+            None => self.notify(&format!("{count} runs moved to the trash; u restores them")),
         }
     }
 
@@ -278,7 +278,7 @@ impl<'a> Browser<'a> {
             }
         }
         self.list.apply_restored(kept);
-        self.notify(problem.as_deref().unwrap_or("taken out of the trash"));
+        self.notify(problem.as_deref().unwrap_or("restored from the trash"));
     }
 }
 

@@ -251,14 +251,14 @@ impl<'a> Dashboard<'a> {
                 self.act(action);
             }
             Command::Pause => self.pause(),
-            Command::Checkpoint => self.order(Order::Checkpoint, "checkpoint asked for"),
+            Command::Checkpoint => self.order(Order::Checkpoint, "checkpoint requested"),
             Command::MakeStep => self.make_step(),
             Command::Type(what) => self.open_typing(what),
             Command::StopLane => self.ask_to_stop_lane(),
             Command::HideLane => self.act(Action::ToggleLane(self.app.selected_lane())),
             Command::Redraw => self.redraw(),
             Command::Detach if self.is_training() => return Ok(Some(Ending::Detach)),
-            Command::Detach if self.source.mode() == Mode::Live => self.notify("the run is over; q leaves"),
+            Command::Detach if self.source.mode() == Mode::Live => self.notify("the run is over; q quits"),
             Command::Detach => return Ok(Some(Ending::Left)),
             Command::Quit if self.is_training() => {
                 self.asks_to_quit = true;
@@ -267,7 +267,7 @@ impl<'a> Dashboard<'a> {
             Command::Quit => return Ok(Some(Ending::Left)),
             // While training, leaving first asks a question.
             Command::Browse if self.source.mode() == Mode::Live => {
-                self.notify("q leaves; then `skiplane runs`")
+                self.notify("q quits; then `skiplane runs`")
             }
             Command::Browse => return Ok(Some(Ending::Browse)),
         }

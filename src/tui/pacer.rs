@@ -99,7 +99,7 @@ impl Cost {
             format!("{:.1} kB", self.bytes / 1000.0)
         };
         let dropped = if conflated > 0 { format!(" {conflated} merged") } else { String::new() };
-        Some(format!("{:.1} ms {size} a frame{dropped}", self.ms))
+        Some(format!("{:.1} ms {size}/frame{dropped}", self.ms))
     }
 }
 

@@ -162,7 +162,7 @@ impl Source for Followed {
         // New events after that are from another process that has resumed the run.
         let gone = gone && !news;
         if gone && !self.gone && !self.is_ended() {
-            self.problem = Some("process gone; `skiplane train --resume` goes on".to_owned());
+            self.problem = Some("process gone; `skiplane train --resume` continues".to_owned());
         }
         self.gone = gone;
         news

@@ -200,7 +200,7 @@ fn runs_are_browsed_in_a_terminal() {
     terminal.press("y");
     terminal.wait_for("moved to the trash");
     terminal.press("u");
-    terminal.wait_for("taken out of the trash");
+    terminal.wait_for("restored from the trash");
     terminal.press("\r");
     terminal.wait_for("1 overview");
     terminal.press("r");

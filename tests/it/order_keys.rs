@@ -99,7 +99,7 @@ fn keys_give_orders_to_the_run_that_trains_here() {
     let mut terminal = start(&["review", "latest"], folder.path(), (80, 24));
     terminal.wait_for(" stopped ");
     terminal.press("R");
-    terminal.wait_for("nothing trains here");
+    terminal.wait_for("no training here");
     assert!(terminal.text().contains('◆'), "{}", terminal.text());
     terminal.press("q");
     assert_eq!(terminal.finish(), 0);

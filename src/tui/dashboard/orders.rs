@@ -24,7 +24,7 @@ impl Dashboard<'_> {
             return self.act(Action::TogglePlayback);
         }
         if self.is_paused() {
-            self.order(Order::Resume, "going on");
+            self.order(Order::Resume, "resuming");
         } else {
             self.order(Order::Pause, PAUSING);
         }
@@ -52,7 +52,7 @@ impl Dashboard<'_> {
             return;
         }
         if is_over {
-            return self.notify("this lane is over");
+            return self.notify("this lane has ended");
         }
         self.dialog = Some(OrderDialog::StopLane(name));
         self.pacer.answer();
@@ -119,7 +119,7 @@ impl Dashboard<'_> {
     fn can_order(&mut self) -> bool {
         let can = self.takes_orders();
         if !can {
-            self.notify("nothing trains here that could take an order");
+            self.notify("no training here to give orders to");
         }
         can
     }
