@@ -65,7 +65,7 @@ pub(super) fn act(list: &mut RunsList, action: Action) -> Option<Request> {
         Action::Undo => {
             return match list.discarded.last() {
                 Some(runs) => Some(Request::Restore(runs.clone())),
-                None => Request::tell("no deletion to take back"),
+                None => Request::tell("no deletion to undo"),
             };
         }
         Action::ToggleHelp => (list.help, list.scroll) = (!list.help, 0),
@@ -172,9 +172,9 @@ fn open_prompt(list: &mut RunsList, action: Action) -> Option<Request> {
         }
         Action::OpenNote => {
             // A note belongs to one run, regardless of marks.
-            let Some(run) = list.current() else { return Request::tell("go to a run to note something") };
+            let Some(run) = list.current() else { return Request::tell("move to a run to add a note") };
             let Some(known) = run.known() else {
-                return Request::tell("a run that cannot be read takes no note");
+                return Request::tell("cannot add a note to an unreadable run");
             };
             if let Some(problem) = &known.notes_problem {
                 return Request::tell(problem.clone());
@@ -278,6 +278,8 @@ fn open(chosen: &[&Run]) -> Option<Request> {
     match chosen.len() {
         0 => Request::tell("no run to open"),
         1..=MOST_OPENED => Some(Request::Open(chosen.iter().map(|run| run.id().to_owned()).collect())),
-        count => Request::tell(format!("{count} runs are chosen; at most {MOST_OPENED} are opened at once")),
+        count => {
+            Request::tell(format!("{count} runs are chosen; at most {MOST_OPENED} can be opened at once"))
+        }
     }
 }

@@ -102,7 +102,7 @@ impl Parser<'_> {
         inner: impl FnOnce(&mut Self) -> Result<Expression, FilterError>,
     ) -> Result<Expression, FilterError> {
         if self.depth == DEPTH {
-            let message = format!("expected at most {DEPTH} parentheses and negations within each other");
+            let message = format!("expected at most {DEPTH} nested parentheses and negations");
             return Err(self.error(place, message));
         }
         self.depth += 1;

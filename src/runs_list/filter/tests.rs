@@ -114,8 +114,8 @@ fn errors_name_the_place_and_what_is_near() {
         ("a learning-rate=1", 3, "did you mean `learning_rate`?"),
         ("state=runing", 7, "did you mean `running`?"),
         ("état depth>x", 12, "expected a number for `depth`, found `x`"),
-        ("shortcut>identity", 10, "which is a text, found >"),
-        ("depth~2", 7, "which is no text, found ~"),
+        ("shortcut>identity", 10, "which is text, found >"),
+        ("depth~2", 7, "which is not text, found ~"),
         ("(a or b", 8, "expected `)`"),
         ("a)", 2, "without a `(`"),
         ("a or", 5, "expected a word"),
@@ -139,8 +139,8 @@ fn length_and_depth_are_bounded() {
     assert!(error(&"a ".repeat(LENGTH)).message.contains("at most 1000 bytes"));
     let nested = |depth: usize| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
     assert_eq!(filter(&nested(DEPTH)), filter("a"));
-    assert!(error(&nested(DEPTH + 1)).message.contains("within each other"));
-    assert!(error(&"not ".repeat(200)).message.contains("within each other"));
+    assert!(error(&nested(DEPTH + 1)).message.contains("nested parentheses"));
+    assert!(error(&"not ".repeat(200)).message.contains("nested parentheses"));
 }
 
 fn any_text() -> impl Strategy<Value = String> {

@@ -52,12 +52,12 @@ pub(super) fn read(key: Key, comparison: Comparison, text: &str) -> Result<Value
     match kind {
         Kind::Text | Kind::State if comparison.is_order() => {
             return Err(format!(
-                "expected = != or ~ after `{name}`, which is a text, found {}",
+                "expected = != or ~ after `{name}`, which is text, found {}",
                 comparison.sign()
             ));
         }
         Kind::Number | Kind::Share | Kind::Span | Kind::Time if comparison == Comparison::Contains => {
-            return Err(format!("expected = != < <= > or >= after `{name}`, which is no text, found ~"));
+            return Err(format!("expected = != < <= > or >= after `{name}`, which is not text, found ~"));
         }
         _ => {}
     }
