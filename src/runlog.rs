@@ -116,7 +116,7 @@ pub enum RunLogError {
         count: usize,
     },
     /// Several ids contain the name.
-    #[error("`{}` is part of the ids of several runs: {}; give more of it", printable(name), candidates.join(", "))]
+    #[error("`{}` is part of the ids of several runs: {}; give a longer part", printable(name), candidates.join(", "))]
     Ambiguous {
         /// The name given.
         name: String,

@@ -71,7 +71,7 @@ impl Declared {
                 Some(0..=MOST_VALUES) => {}
                 Some(_) => {
                     return Err(format!(
-                        "expected at most {MOST_VALUES} values of `{metric}` a step, found more"
+                        "expected at most {MOST_VALUES} values of `{metric}` per step, found more"
                     ));
                 }
                 None => {

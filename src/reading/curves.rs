@@ -77,7 +77,7 @@ fn read_log(log: &Path, length: u64, budget: &mut u64) -> Result<[History; 2], R
     let rest = length.saturating_sub(position.offset());
     if rest > *budget {
         let reason = format!(
-            "{rest} bytes of its log have no index, more than is read for this; `skiplane review` makes one"
+            "{rest} bytes of its log are not indexed, too many to read here; `skiplane review` creates the index"
         );
         return Err(RunLogError::Malformed { path: log.to_owned(), reason });
     }

@@ -100,7 +100,7 @@ impl RunFolder {
         json.push(b'\n');
         // Last, because a folder counts as a run as soon as it has a run.json.
         folder.write_new(Manifest::FILE, &json)?;
-        sync_folder(root).map_err(RunLogError::io("put on the disk", root))?;
+        sync_folder(root).map_err(RunLogError::io("sync", root))?;
         Ok(folder)
     }
 
@@ -117,7 +117,7 @@ impl RunFolder {
     /// # Errors
     /// Where it cannot be opened.
     pub fn hold(&mut self) -> Result<(), RunLogError> {
-        self.home = Some(Arc::new(Home::hold(&self.path).map_err(RunLogError::io("hold", &self.path))?));
+        self.home = Some(Arc::new(Home::hold(&self.path).map_err(RunLogError::io("open", &self.path))?));
         Ok(())
     }
 
@@ -189,7 +189,7 @@ impl RunFolder {
     /// As [`LogWriter::reopen`].
     pub fn reopen_log(&self, lane: LaneIdx, length: u64, next: u64) -> Result<LogWriter, RunLogError> {
         let path = self.existing_log(lane)?;
-        let opened = LogWriter::reopen(&path, length).map_err(RunLogError::io("go on with", &path))?;
+        let opened = LogWriter::reopen(&path, length).map_err(RunLogError::io("reopen", &path))?;
         Ok(opened.numbered_from(next).kept_in(self.home.clone()))
     }
 

@@ -203,8 +203,8 @@ impl<S: Store> Keeper<S> {
     fn begin_holding(&mut self, error: &io::Error) {
         self.trouble = Some(error.to_string());
         self.news.push(format!(
-            "the log cannot be written: {error}; training goes on, records are held in memory and written as soon \
-             as that is possible"
+            "the log cannot be written: {error}; training continues, records are held in memory and written as \
+             soon as possible"
         ));
     }
 
@@ -315,7 +315,7 @@ impl<S: Store> Keeper<S> {
         let held = self.rescued;
         (self.trouble, self.rescued) = (None, 0);
         self.news
-            .push(format!("the log is written again, with all {held} records that were held{lost_here}"));
+            .push(format!("the log can be written again; all {held} held records were written{lost_here}"));
         Ok(())
     }
 
@@ -338,7 +338,7 @@ impl<S: Store> Keeper<S> {
         let missing = self.waiting + self.kept_back() + self.all_lost;
         (missing > 0).then(|| match &self.trouble {
             Some(error) => format!("{missing} records could not be written to the log: {error}"),
-            None => format!("{missing} records are not in the log, which says where"),
+            None => format!("{missing} records are missing from the log, which marks where"),
         })
     }
 }
@@ -398,8 +398,8 @@ mod tests {
         steps
     }
 
-    const FULL: &str = "the log cannot be written: no storage space; training goes on, records are held in memory and \
-                        written as soon as that is possible";
+    const FULL: &str = "the log cannot be written: no storage space; training continues, records are held in \
+                        memory and written as soon as possible";
 
     #[test]
     fn what_a_full_disk_refuses_is_held_at_its_place_and_written_when_there_is_room() {
@@ -418,7 +418,7 @@ mod tests {
         places.extend(keeper.append(&paused(12), now));
         assert_eq!(steps(&keeper.store.bytes), (1..=12).collect::<Vec<_>>());
         let held = 11 - written;
-        let again = format!("the log is written again, with all {held} records that were held");
+        let again = format!("the log can be written again; all {held} held records were written");
         assert_eq!((&keeper.news[..], keeper.missing()), (&[again][..], None));
         for (place, step) in places.into_iter().zip(1..) {
             assert_eq!(steps(&keeper.store.bytes[place.start as usize..place.end as usize]), [step]);
@@ -458,9 +458,9 @@ mod tests {
         assert_eq!(lost, [RunEvent::new(Step(8), 9.0, expected)]);
         let news = keeper.news.last().unwrap();
         let expected =
-            "the log is written again, with all 3 records that were held; 5 of steps 4 to 8 are lost";
+            "the log can be written again; all 3 held records were written; 5 of steps 4 to 8 are lost";
         assert_eq!(news, expected);
-        assert_eq!(keeper.missing().unwrap(), "5 records are not in the log, which says where");
+        assert_eq!(keeper.missing().unwrap(), "5 records are missing from the log, which marks where");
     }
 
     #[test]

@@ -383,7 +383,7 @@ impl<R: Read> LogReader<R> {
         };
         let next = self.position.numbering.next();
         let misplaced =
-            |found: u64| format!("expected record {next}, found record {found}, whose place is elsewhere");
+            |found: u64| format!("expected record {next}, found record {found}, which is out of place");
         match (self.position.numbering.place(number, explained), number) {
             // The copy of the first record has its number.
             _ if starts => {}

@@ -100,7 +100,7 @@ fn is_folder(path: &Path, metadata: &fs::Metadata) -> Result<(), RunLogError> {
 
 /// Takes the lock of a run that no process trains; none if it has no lock file, since this must not create one.
 fn lock(run: &Path) -> Result<Option<RunLock>, RunLogError> {
-    let refused = || RunLogError::malformed(run, "a process trains it; stop that before deleting the run");
+    let refused = || RunLogError::malformed(run, "a process is training it; stop it before deleting the run");
     if is_locked(run).is_none() {
         let lives = Status::read(run).is_some_and(|status| status.life(run) == Some(true));
         return if lives { Err(refused()) } else { Ok(None) };
@@ -157,7 +157,7 @@ mod tests {
     fn a_run_whose_lock_is_held_stays() {
         let root = root();
         let lock = RunLock::take(&root.path().join("a")).unwrap();
-        assert!(discard(root.path(), "a").unwrap_err().to_string().contains("a process trains it"));
+        assert!(discard(root.path(), "a").unwrap_err().to_string().contains("a process is training it"));
         assert_eq!(text(root.path(), "a"), "a");
         drop(lock);
         discard(root.path(), "a").unwrap();

@@ -169,8 +169,8 @@ impl LogWriter {
             let gone = self.mend(length)?;
             self.found.lost += gone;
             self.found.news.push(format!(
-                "the log was cut to {length} of {} bytes, and {gone} records are gone; those that come are written \
-                 behind the gap",
+                "the log was cut to {length} of {} bytes, and {gone} records are gone; new records are written \
+                 after the gap",
                 self.length
             ));
         } else if length > self.length {
@@ -179,7 +179,7 @@ impl LogWriter {
                 let foreign = length - self.length;
                 self.found
                     .news
-                    .push(format!("{foreign} bytes that others wrote behind the log were cut off"));
+                    .push(format!("removed {foreign} bytes that another process appended to the log"));
             }
         }
         self.torn = false;
@@ -299,7 +299,7 @@ pub(super) fn serialise(event: &RunEvent, number: u64, buffer: &mut Vec<u8>) -> 
 }
 
 fn other_content() -> io::Error {
-    io::Error::other("another log stands in its place")
+    io::Error::other("another log is in its place")
 }
 
 fn create_new(path: &Path) -> io::Result<File> {

@@ -206,7 +206,7 @@ fn a_record_that_was_moved_or_repeated_costs_itself_alone() {
     // Record n + 1 is of step n, because the first is there twice.
     let forward = arranged(&bytes, &[0, 1, 2, 9, 3, 4, 5, 6, 7, 8, 10]);
     assert_eq!((steps(&forward), forward.missing), (vec![1, 2, 3, 4, 5, 6, 7, 9], 1));
-    assert_eq!(forward.bad[0].reason, "expected record 3, found record 9, whose place is elsewhere");
+    assert_eq!(forward.bad[0].reason, "expected record 3, found record 9, which is out of place");
     let back = arranged(&bytes, &[0, 1, 2, 4, 5, 6, 3, 7, 8, 9, 10]);
     assert_eq!((steps(&back), back.missing, back.bad.len()), (vec![1, 3, 4, 5, 6, 7, 8, 9], 1, 1));
     let twice = arranged(&bytes, &[0, 1, 2, 3, 4, 2, 3, 5, 6, 7, 8, 9, 10]);

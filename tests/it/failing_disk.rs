@@ -117,7 +117,7 @@ fn a_disk_that_is_full_for_a_while_costs_nothing() {
     let pid = Pid::from_child(&training.child);
     let maximum = getrlimit(Resource::Fsize).maximum;
     prlimit(Some(pid), Resource::Fsize, Rlimit { current: None, maximum }).unwrap();
-    training.wait_for("the log is written again, with all ");
+    training.wait_for("the log can be written again; all ");
     let (code, told) = training.end();
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("records are held in memory") && !told.contains("lost"), "{told}");
@@ -212,7 +212,7 @@ fn a_log_that_is_cut_is_gone_on_with_behind_a_gap() {
     training.wait_for("the log was cut to 0 of ");
     let (code, told) = training.end();
     assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("records are not in the log, which says where"), "{told}");
+    assert!(told.contains("records are missing from the log, which marks where"), "{told}");
     let mut reader = LogReader::open(&log).unwrap();
     let (mut lost, mut finished, mut bad) = (0, false, 0);
     while let Some(entry) = reader.next_entry().unwrap() {

@@ -52,7 +52,7 @@ fn a_removed_lock_lets_nobody_in_and_a_foreign_one_keeps_nobody_out() {
         assert!(error.contains("is training it"), "{error}");
         let id = run.0.file_name().unwrap().to_str().unwrap();
         let error = discard(&folder.path().join("runs"), id).unwrap_err().to_string();
-        assert!(error.contains("a process trains it"), "{error}");
+        assert!(error.contains("a process is training it"), "{error}");
         assert_eq!(run.state(), State::Running);
         run.wait_for_steps();
         // The second time without it.

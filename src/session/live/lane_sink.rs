@@ -253,7 +253,7 @@ mod tests {
         fs::rename(folder.path().join("away"), &run).unwrap();
         sink.close();
         let problem = warned.try_recv().unwrap().problem;
-        assert_eq!(problem, "the log is written again, with all 4 records that were held");
+        assert_eq!(problem, "the log can be written again; all 4 held records were written");
         assert_eq!(progress.missing(), None);
         assert_eq!(fs::metadata(run.join("plain.jsonl")).unwrap().len(), bytes[3].end);
     }
