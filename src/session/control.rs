@@ -59,7 +59,7 @@ pub enum ControlError {
     #[error("the run could not be reached: {0}")]
     Io(#[from] io::Error),
     /// The run refused the order.
-    #[error("the run took no order: {}", printable(.0))]
+    #[error("the run refused the order: {}", printable(.0))]
     Refused(String),
 }
 
@@ -125,10 +125,10 @@ fn absence(folder: &Path) -> String {
     let life = status.as_ref().map_or_else(|| is_locked(folder), |status| status.life(folder));
     match status {
         _ if life == Some(true) => "its process has no control channel".to_owned(),
-        None => "expected a process that trains it, found none".to_owned(),
+        None => "expected a process that is training it, found none".to_owned(),
         Some(Status { exit: Some(exit), .. }) => format!("it is over ({})", exit.state.name()),
         Some(status) if status.is_here() => {
-            "its process is gone; `skiplane train --resume` goes on with it".to_owned()
+            "its process is gone; `skiplane train --resume` continues the run".to_owned()
         }
         Some(status) => format!("it is trained on {}, and takes orders only there", printable(&status.host)),
     }

@@ -152,12 +152,12 @@ impl Live {
     pub fn join(&mut self) -> Vec<Outcome> {
         for lane in &mut self.lanes {
             if let Some(thread) = lane.thread.take() {
-                let lost = |_| Outcome::Failed { reason: "the lane's thread was lost".to_owned() };
+                let lost = |_| Outcome::Failed { reason: "the lane's thread ended unexpectedly".to_owned() };
                 lane.outcome = Some(thread.join().unwrap_or_else(lost));
             }
         }
         if let Some(Err(_)) = self.status.take().map(JoinHandle::join) {
-            self.problems.push("the thread that says how the run stands was lost".to_owned());
+            self.problems.push("the status thread panicked".to_owned());
         }
         self.lanes.iter().filter_map(|lane| lane.outcome.clone()).collect()
     }

@@ -230,7 +230,7 @@ fn a_run_that_is_no_longer_itself_is_refused_in_plain_text() {
     // An experiment that can be read; the run's other texts stay hostile.
     fs::write(run.join("experiment.toml"), experiment(&["a", "b"]).to_toml().unwrap()).unwrap();
     let text = printed(root.path(), &["train", "--resume", run.to_str().unwrap(), "--headless"]);
-    assert!(text.contains("expected the experiment and the data that the run was begun with"), "{text}");
+    assert!(text.contains("expected the experiment and data the run was started with"), "{text}");
     assert!(text.contains("were plain\u{fffd}[31m"), "{text}");
 }
 
@@ -251,7 +251,7 @@ fn an_answer_is_shown_as_plain_text() {
     });
     for _ in 0..2 {
         let text = printed(root.path(), &["control", run.to_str().unwrap(), "pause"]);
-        assert!(text.contains("took no order"), "{text}");
+        assert!(text.contains("refused the order"), "{text}");
     }
     served.join().unwrap();
 }

@@ -335,7 +335,7 @@ fn a_run_whose_experiment_has_changed_is_refused_and_left_alone_unless_forced() 
         ("learning_rate = 0.05", "learning_rate = 0.5", "training.optimizer.learning_rate = 0.5, was 0.05"),
         ("seed = 3", "seed = 4", "seed = 4, was 3"),
         // The images are drawn from the seed, and now differ.
-        ("seed = 3", "seed = 4", "other images or labels of glyphs"),
+        ("seed = 3", "seed = 4", "different images or labels of glyphs"),
         ("train_images = 64", "train_images = 48", "data.train_images = 48, was 64"),
         ("depth = 8", "depth = 14", "lane.plain.depth = 14, was 8"),
         ("name = \"residual\"", "name = \"other\"", "the lanes plain, other, were plain, residual"),
@@ -398,7 +398,7 @@ fn a_run_on_files_is_gone_on_with_from_anywhere_and_with_no_other_files() {
     write_cifar(&here.join("files"), 2);
     let refused = skiplane(&elsewhere, &resume);
     let files = here.join("files");
-    let expected = format!("other images or labels of cifar10 in {}\n", files.display());
+    let expected = format!("different images or labels of cifar10 in {}\n", files.display());
     assert_eq!(refused.status.code(), Some(2));
     assert!(text_of(&refused).contains(&expected), "{}", text_of(&refused));
 
@@ -441,7 +441,7 @@ fn a_run_of_an_earlier_version_goes_on_and_says_what_it_cannot_tell() {
     }
     let output = skiplane(folder.path(), &["train", "--headless", "--resume", "latest"]);
     assert_eq!(output.status.code(), Some(0));
-    let note = "warning: whether the data is still the same cannot be told: ";
+    let note = "warning: cannot check that the data is unchanged: ";
     assert_eq!(text_of(&output).matches(note).count(), 1, "{}", text_of(&output));
     let told = text(&output.stdout);
     assert_eq!(told.matches("warning: the checkpoint of step 6 is unverified: ").count(), 2, "{told}");
@@ -483,7 +483,7 @@ fn a_damaged_checkpoint_is_told_of_and_the_one_before_gone_on_from() {
     bytes[middle] ^= 4;
     fs::write(&damaged, bytes).unwrap();
     let told = succeeded(&skiplane(folder.path(), &["train", "--resume", "latest", "--headless"]));
-    let warning = "plain    warning: the checkpoint of step 6 is passed over: ";
+    let warning = "plain    warning: skipping the checkpoint of step 6: ";
     assert!(told.contains(warning) && told.contains("the file was damaged"), "{told}");
     assert!(
         told.contains("plain    resumed at step 4 from checkpoints/plain-00000004.safetensors"),

@@ -73,7 +73,7 @@ fn accept(listener: &UnixListener, obey: &Arc<Obey>, closed: &AtomicBool) {
             continue;
         };
         if !is_owner(&stream) {
-            refuse(&stream, "it takes orders of its owner alone");
+            refuse(&stream, "it takes orders only from its owner");
             continue;
         }
         if open.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS {
@@ -177,7 +177,7 @@ mod tests {
         let note = Order::Note(Note::try_from("\"".repeat(Note::MOST_BYTES)).unwrap());
         send(folder.path(), &note.clone().for_lane("plain")).unwrap();
         let refused = send(folder.path(), &Order::Stop.into()).unwrap_err();
-        assert_eq!(refused.to_string(), "the run took no order: the run is over");
+        assert_eq!(refused.to_string(), "the run refused the order: the run is over");
         assert_eq!(
             *orders.lock().unwrap(),
             [Order::Pause.into(), Order::Resume.into(), note.for_lane("plain"), Order::Stop.into()]

@@ -45,7 +45,7 @@ impl Drift {
 
     fn compare(&mut self, started: &LaneStarted, experiment: &Experiment, dataset: &Dataset) {
         let Some(before) = &started.provenance else {
-            return self.add("a lane that is of no experiment".to_owned(), false);
+            return self.add("a lane without an experiment".to_owned(), false);
         };
         for change in before.experiment.changes(experiment).iter().filter(|change| change.key != PATH) {
             self.add(text(change), !change.key.starts_with("lane.") && change.key != LAYERS);
@@ -61,11 +61,12 @@ impl Drift {
             Some(hash) if hash != dataset.hash() => {
                 let place = experiment.data.path.as_deref().map(|path| format!(" in {}", path.display()));
                 let (name, place) = (&experiment.data.name, place.unwrap_or_default());
-                self.add(format!("other images or labels of {name}{place}"), true);
+                self.add(format!("different images or labels of {name}{place}"), true);
             }
             Some(_) => {}
             None => {
-                let note = "whether the data is still the same cannot be told: an earlier version began the run, and kept no hash of it";
+                let note = "cannot check that the data is unchanged: the run was started by an earlier version, \
+                            which stored no hash";
                 push_new(&mut self.notes, note.to_owned());
             }
         }

@@ -27,7 +27,7 @@ pub enum SessionError {
     },
     /// Its experiment or data have changed.
     #[error(
-        "{}: expected the experiment and the data that the run was begun with, found\n  {}\n{}",
+        "{}: expected the experiment and data the run was started with, found\n  {}\n{}",
         printable(folder),
         changes.join("\n  "),
         remedy(*same_networks)
@@ -67,8 +67,8 @@ fn holder(process: &Option<(u32, String)>) -> String {
 
 fn remedy(same_networks: bool) -> &'static str {
     if same_networks {
-        "put it back, or go on all the same with --force"
+        "restore it, or continue anyway with --force"
     } else {
-        "put it back, or begin a new run; other networks cannot go on from this one's checkpoints"
+        "restore it, or start a new run; the checkpoints do not fit other networks"
     }
 }

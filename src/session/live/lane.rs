@@ -98,7 +98,7 @@ fn build_or_restore(
                 let (checkpoint, evaluated) = (Some(saved.file.clone()), saved.evaluated.clone());
                 return Ok((network, resumed(step, checkpoint, evaluated, saved.rewind())));
             }
-            Err(problem) => sink.warn(format!("the checkpoint of step {step} is passed over: {problem}")),
+            Err(problem) => sink.warn(format!("skipping the checkpoint of step {step}: {problem}")),
         }
     }
     Ok((build()?, resumed(Step(0), None, Vec::new(), resumption.to_beginning())))

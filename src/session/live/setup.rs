@@ -92,7 +92,7 @@ impl Setup {
         if found != FORMAT_VERSION {
             let path = folder.path().join(Manifest::FILE);
             let reason =
-                format!("expected log format {FORMAT_VERSION}, found {found}; such a run cannot go on");
+                format!("expected log format {FORMAT_VERSION}, found {found}; such a run cannot be resumed");
             return Err(RunLogError::Malformed { path, reason }.into());
         }
         let experiment = folder.experiment()?;
@@ -149,7 +149,8 @@ fn keep_stopped(resumed: &mut [Resumption]) -> Vec<String> {
         lane.outcome = Some(Outcome::Stopped);
         let name = printable(&lane.summary.name);
         format!(
-            "lane {name} was stopped alone and stays so; resume again once the others are over to go on with it"
+            "lane {name} was stopped individually and stays stopped; to continue it, resume again after the other \
+             lanes have ended"
         )
     };
     stopped.map(note).collect()
@@ -162,7 +163,7 @@ fn find_all(folder: &RunFolder, lanes: usize) -> Result<(Opened, Vec<Resumption>
     let without_beginning =
         |lane: &Resumption| lane.log_bytes().is_some_and(|bytes| bytes > 0) && lane.started.is_none();
     if let Some((_, path)) = resumed.iter().zip(logs).find(|(lane, _)| without_beginning(lane)) {
-        let reason = "expected its beginning, found none that can be read; its lane cannot go on".to_owned();
+        let reason = "expected a readable first record, found none; the lane cannot be resumed".to_owned();
         return Err(RunLogError::Malformed { path, reason });
     }
     resumed.truncate(lanes);

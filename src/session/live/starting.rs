@@ -165,7 +165,7 @@ impl Live {
         match Control::open(folder.reach(), Arc::new(obey)) {
             Ok(control) => Some(control),
             Err(error) => {
-                self.problems.push(format!("the run takes no orders from elsewhere: {error}"));
+                self.problems.push(format!("the run takes no orders from other processes: {error}"));
                 None
             }
         }

@@ -95,7 +95,7 @@ impl Drop for Pulse {
         told.open -= 1;
         if let Some(lane) = told.lanes.get_mut(self.lane.0).filter(|lane| !lane.state.is_over()) {
             lane.state = State::Failed;
-            lane.reason = Some("the lane's thread was lost".to_owned());
+            lane.reason = Some("the lane's thread ended unexpectedly".to_owned());
         }
         self.board.changed.notify_one();
     }
