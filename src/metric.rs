@@ -225,7 +225,7 @@ impl DeclarationText {
             && at + 1 < self.over.len()
         {
             return Err(format!(
-                "expected `{BIN}` as the last axis of `{}`, found another behind it",
+                "expected `{BIN}` as the last axis of `{}`, found another after it",
                 self.name
             ));
         }

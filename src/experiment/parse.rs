@@ -73,7 +73,7 @@ impl Places {
 }
 
 fn note_batch(problems: &Problems, origin: Origin, batch: usize, images: usize) {
-    let message = format!("expected at most the {images} training images that there are, found {batch}");
+    let message = format!("expected at most {images}, the number of training images, found {batch}");
     problems.add(origin, "training.batch", message);
 }
 

@@ -66,7 +66,7 @@ pub enum ModelError {
     },
     /// A state has a tensor that the network lacks.
     #[error(
-        "found a tensor {name:?} in the state, which the network has not: is it a state of another network?"
+        "found a tensor {name:?} in the state, which the network lacks: is it a state of another network?"
     )]
     SurplusTensor {
         /// Its name.

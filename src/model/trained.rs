@@ -112,7 +112,7 @@ impl Trained {
         let length = batch.labels.len() * self.topology.input.len();
         assert!(
             length > 0 && batch.images.len() == length,
-            "a batch has an image of {} a label",
+            "a batch has one image of {} per label",
             self.topology.input
         );
         let known = |&label: &u8| usize::from(label) < self.topology.classes;

@@ -247,7 +247,7 @@ fn read_tensors(
     let refused = |found| Err(CheckpointError::Malformed { path: path.to_owned(), found });
     // A path to a device has no length and no end.
     if !metadata.is_file() {
-        return refused("something that is no file".to_owned());
+        return refused("something other than a regular file".to_owned());
     }
     if metadata.len() > MAX_BYTES {
         return refused(format!("{} bytes", metadata.len()));

@@ -291,7 +291,7 @@ impl<'a> Course<'a> {
                 let (training, next) = (&self.task.experiment.training, Step(self.step.0 + 1));
                 match self.rates.change(training, next, *change) {
                     Ok(()) => self.tell(Kind::OrderTaken(OrderTaken { order })),
-                    Err(reason) => self.sink.warn(format!("{order} is not obeyed: {reason}")),
+                    Err(reason) => self.sink.warn(format!("{order} was not carried out: {reason}")),
                 }
             }
             Order::Note(note) => {

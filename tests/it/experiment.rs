@@ -264,7 +264,7 @@ fn every_mistake_is_told_with_line_key_and_the_nearest_choice() {
         (
             "\"plain\"",
             "\"Residual.V2\"",
-            "x.toml:19: lane.residual.v2.name: expected a name of its own, found `Residual.V2` again",
+            "x.toml:19: lane.residual.v2.name: expected a unique name, found `Residual.V2` twice",
         ),
         ("name = \"plain\"", "", "x.toml:12: lane.0.name: expected a text in quotes, found no such key"),
         ("[training]", "[trainig]", "x.toml:5: trainig: unknown key; the nearest known one is `training`"),
@@ -383,7 +383,7 @@ fn a_batch_larger_than_the_data_is_told_with_its_line() {
     let error = checked.places.check_images(&checked.experiment, 31).unwrap_err().to_string();
     assert_eq!(
         error,
-        "x.toml:7: training.batch: expected at most the 31 training images that there are, found 32"
+        "x.toml:7: training.batch: expected at most 31, the number of training images, found 32"
     );
     assert_eq!(checked.places.of("lane.1.width"), "x.toml:22");
     assert_eq!(checked.places.of("training.evaluate_every"), "x.toml:5");

@@ -377,7 +377,7 @@ fn a_rate_that_cannot_be_is_warned_of_and_leaves_no_record() {
     assert_eq!(run(&mut FakeNetwork::new(), &experiment, &mut sink, folder.path()), Outcome::Completed);
     let [overflow, zero] = sink.warnings.as_slice() else { panic!("{:?}", sink.warnings) };
     assert!(
-        overflow.starts_with("learning rate x1e30 is not obeyed: expected a rate that an f32 can hold"),
+        overflow.starts_with("learning rate x1e30 was not carried out: expected a rate that an f32 can hold"),
         "{overflow}"
     );
     assert!(zero.contains("expected a scheduled rate above zero at step 4, found 0"), "{zero}");

@@ -45,7 +45,7 @@ pub(super) fn lanes(
             && is_name(&lane.name)
         {
             // Names are used for files, and some file systems ignore case.
-            let message = format!("expected a name of its own, found `{}` again; rename one", other.name);
+            let message = format!("expected a unique name, found `{}` twice; rename one", other.name);
             section.note("name", message);
         }
         section.finish();

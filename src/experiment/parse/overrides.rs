@@ -43,7 +43,7 @@ fn set(root: &mut Table, key: &str, node: Node) -> Result<(), String> {
 /// The tables of the lanes that `which` names.
 fn lanes<'a>(root: &'a mut Table, which: &str) -> Result<Vec<&'a mut Table>, String> {
     let Some(Node { value: Value::Array(lanes), .. }) = root.get_mut("lane") else {
-        return Err("expected a lane of the file, found that it has none".to_owned());
+        return Err("expected a lane of the file, found none".to_owned());
     };
     let mut names = Vec::new();
     let mut found = Vec::new();

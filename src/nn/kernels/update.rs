@@ -63,7 +63,7 @@ pub fn update(
 ) -> Change {
     assert_eq!([gradient.len(), memory[0].len()], [parameter.len(); 2], "all of the parameter");
     if matches!(rule, Rule::Adam { .. }) {
-        assert_eq!(memory[1].len(), parameter.len(), "a second moment each");
+        assert_eq!(memory[1].len(), parameter.len(), "one second moment per weight");
     }
     set.run(Update { rule, parameter, gradient, memory })
 }

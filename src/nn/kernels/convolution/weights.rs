@@ -40,7 +40,7 @@ pub fn weight_gradient_rows(
     elements: &mut [f32],
     origin: Origin,
 ) {
-    assert_eq!(elements.len(), geometry.weights() * IMAGES, "a vector a weight");
+    assert_eq!(elements.len(), geometry.weights() * IMAGES, "one vector per weight");
     assert!(rows.end <= geometry.output().height, "rows of the output");
     x.check(geometry.input);
     dy.check(geometry.output());

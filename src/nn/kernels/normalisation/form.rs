@@ -27,7 +27,7 @@ pub fn form_row(
 ) {
     let channels = shape.affine.scale.len();
     assert!(response.len().is_multiple_of(channels * IMAGES), "a row of whole pixels of {channels} channels");
-    assert_eq!(shape.affine.shift.len(), channels, "a term a channel");
+    assert_eq!(shape.affine.shift.len(), channels, "one term per channel");
     let pixels = response.len() / (channels * IMAGES);
     assert!([0, pixels * IMAGES].contains(&y.len().wrapping_sub(response.len())), "a row to write to");
     assert!(shortcut.is_none_or(|h| h.len() == response.len()), "the shortcut is as long as the branch");

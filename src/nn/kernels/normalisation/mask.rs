@@ -21,7 +21,7 @@ pub enum Passed<'a> {
 /// Adds `extra`, another reader's gradient, to a row of the gradient to an output, and propagates it back through ReLU,
 /// in place. `response` is that of the output, `mean` the mean of each of its channels; adds to `sums`, to those of the
 /// gradient itself only if `measured`.
-#[expect(clippy::too_many_arguments, reason = "each is a row or a number a channel")]
+#[expect(clippy::too_many_arguments, reason = "each is a row or one number per channel")]
 pub fn mask_row(
     set: InstructionSet,
     gradient: &mut [f32],
@@ -40,7 +40,7 @@ pub fn mask_row(
     match passed {
         Passed::Output(y) => assert_eq!(y.len(), gradient.len(), "the output is as long as its gradient"),
         Passed::Formed(Affine { scale, shift }) => {
-            assert_eq!((scale.len(), shift.len()), (channels, channels), "a scale a channel");
+            assert_eq!((scale.len(), shift.len()), (channels, channels), "one scale and shift per channel");
         }
         Passed::Everywhere => {}
     }

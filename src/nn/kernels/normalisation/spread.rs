@@ -19,7 +19,7 @@ pub fn spread_row(
     let pixels = response.len() / (channels * IMAGES);
     assert_eq!(response.len(), pixels * channels * IMAGES, "a row of whole pixels of {channels} channels");
     assert!([0, pixels * IMAGES].contains(&to.len().wrapping_sub(response.len())), "a row to write to");
-    assert_eq!([slope.len(), constant.len()], [channels; 2], "a number a channel");
+    assert_eq!([slope.len(), constant.len()], [channels; 2], "one number per channel");
     assert_eq!(gradient.len(), response.len(), "rows of one length");
     set.run(Spread { channels: [scale, slope, constant], gradient, response, to });
 }
