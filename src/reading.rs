@@ -1,5 +1,6 @@
-//! Opens saved lanes through the indexes beside their logs, folds what these lack, and keeps them up to date. Without an
-//! index everything is the same, later: the log alone counts. Knows neither screens nor the command line.
+//! Opens saved lanes through the indexes beside their logs, folds what an index lacks, and keeps indexes up to date.
+//! Without an index the result is the same, only slower: the log alone is authoritative. Knows neither screens nor the
+//! command line.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,25 +28,25 @@ pub use orders::TakenOrders;
 use replay::{Replay, ReplayLane, Report};
 pub use resumption::{Resumption, Saved};
 
-/// Bytes of a log beyond its index that are worth a new index: less is folded in a few hundredths of a second.
+/// Bytes of a log beyond its index that make a new index worthwhile: fewer are folded in a few hundredths of a second.
 const WORTH_AN_INDEX: u64 = 4 << 20;
-/// The section of what was passed over in the log.
+/// The section with the report of what was skipped in the log.
 const REPORT: &str = "report";
-/// The section of where the lane can go on.
+/// The section that says from where the lane can be resumed.
 const RESUMPTION: &str = "resumption";
 
-/// Saved runs, folded up to the present end of their logs.
+/// Saved runs, folded up to the current end of their logs.
 #[derive(Debug)]
 pub struct Opened {
     /// The state.
     pub app: App,
-    /// The logs, read up to there: whoever follows the runs goes on reading.
+    /// The logs, read up to there; followers of the runs continue reading.
     pub replay: Replay,
-    /// Where more of them can be looked up.
+    /// For looking up more of them.
     pub library: Library,
 }
 
-/// A lane that was folded from its log, or its index and the rest of its log.
+/// A lane that was folded from its log, or from its index and the rest of its log.
 #[derive(Debug)]
 struct Folded {
     lane: Lane,
@@ -56,15 +57,15 @@ struct Folded {
     unkept: u64,
 }
 
-/// Opens the runs in these folders; their lanes follow one another in this order. Lanes are folded side by side.
+/// Opens the runs in these folders; their lanes follow one another in this order. Lanes are folded in parallel.
 ///
 /// # Errors
-/// Where a folder holds no run, or a log cannot be read or is of a newer format.
+/// If a folder holds no run, or a log cannot be read or is of a newer format.
 pub fn open(folders: &[PathBuf]) -> Result<Opened, RunLogError> {
     open_to_resume(folders).map(|(opened, _)| opened)
 }
 
-/// As [`open`], with where each lane can go on.
+/// As [`open`], and also returns from where each lane can be resumed.
 ///
 /// # Errors
 /// As [`open`].
@@ -87,7 +88,7 @@ pub fn open_to_resume(folders: &[PathBuf]) -> Result<(Opened, Vec<Resumption>), 
 /// Writes the indexes of a run's logs, whatever their size.
 ///
 /// # Errors
-/// Where a log cannot be read, or an index not be written.
+/// If a log cannot be read or an index cannot be written.
 pub fn write_indexes(folder: &Path) -> Result<(), RunLogError> {
     for source in Replay::open(&[folder.to_owned()])?.into_lanes() {
         let folded = Folded::open(source, false)?;
@@ -98,7 +99,7 @@ pub fn write_indexes(folder: &Path) -> Result<(), RunLogError> {
     Ok(())
 }
 
-/// Does something with each lane, on as many threads as there are cores, and gives the results in order.
+/// Calls `each` for every lane, on as many threads as there are cores, and returns the results in order.
 fn side_by_side<T: Send>(lanes: Vec<ReplayLane>, each: impl Fn(ReplayLane) -> T + Sync) -> Vec<T> {
     let threads = thread::available_parallelism().map_or(1, |threads| threads.get()).min(lanes.len());
     let results: Vec<Mutex<Option<T>>> = lanes.iter().map(|_| Mutex::new(None)).collect();
@@ -128,8 +129,8 @@ fn side_by_side<T: Send>(lanes: Vec<ReplayLane>, each: impl Fn(ReplayLane) -> T 
 }
 
 impl Folded {
-    /// Folds a lane up to the present end of its log. Where `save`, a long way that the index lacks is saved in a new
-    /// one, and the lane goes over to it: its histories then take no memory until they are wanted.
+    /// Folds a lane up to the current end of its log. With `save`, if the index lacks much, a new one is written and
+    /// the lane switches to it: its histories then take no memory until they are needed.
     fn open(source: ReplayLane, save: bool) -> Result<Folded, RunLogError> {
         let mut folded = Folded::restore(source);
         folded.fold_on()?;
@@ -139,7 +140,7 @@ impl Folded {
         Ok(folded)
     }
 
-    /// A lane of which nothing is folded.
+    /// A lane of which nothing has been folded.
     fn new(source: ReplayLane) -> Folded {
         Folded {
             lane: Lane::new(source.idx(), label(&source)),
@@ -150,7 +151,7 @@ impl Folded {
         }
     }
 
-    /// The lane as its index keeps it; where no index fits, one of which nothing is folded.
+    /// The lane as stored in its index; if no index fits, one of which nothing has been folded.
     fn restore(mut source: ReplayLane) -> Folded {
         let restored = Index::open(&source.log, &maker()).and_then(|index| {
             let started = first_event(&source.log)?;
@@ -169,7 +170,7 @@ impl Folded {
         }
     }
 
-    /// Goes over to the index that was just written of it.
+    /// Switches to the index that was just written of it.
     fn go_over(&mut self) {
         let index = Index::open(&self.source.log, &maker());
         let index = index.filter(|index| index.head().position.offset() == self.source.offset());
@@ -179,11 +180,11 @@ impl Folded {
         }
     }
 
-    /// Folds the lane on to the present end of its log; from the beginning where its index is damaged.
+    /// Folds the rest of the lane up to the current end of its log; from the beginning if its index is damaged.
     fn fold_on(&mut self) -> Result<(), RunLogError> {
         let mut is_whole = false;
         while let Some(replayed) = self.source.next_event()? {
-            // Once there is something to fold, and only then.
+            // Only once there is something to fold.
             is_whole = is_whole || fetch_all(&mut self.lane, self.index.as_ref());
             if !is_whole {
                 let ReplayLane { run, name, log, .. } = &self.source;
@@ -198,7 +199,7 @@ impl Folded {
         Ok(())
     }
 
-    /// Saves what was folded in the lane's index; gives the bytes written, or none where the lane has not started.
+    /// Saves what was folded in the lane's index; returns the bytes written, or none if the lane has not started.
     fn save(&self) -> io::Result<Option<u64>> {
         let (Some(mut sections), Some(position)) = (self.lane.to_sections(), self.source.position()) else {
             return Ok(None);
@@ -211,7 +212,7 @@ impl Folded {
     }
 }
 
-/// Has every history here, so that more can be folded; false where one cannot be read.
+/// Loads every history, so that more can be folded; false if one cannot be read.
 fn fetch_all(lane: &mut Lane, index: Option<&Index>) -> bool {
     let saved = lane.saved_histories();
     saved.into_iter().all(|key| match index.and_then(|index| fetch(lane, index, key)) {
@@ -223,7 +224,7 @@ fn fetch_all(lane: &mut Lane, index: Option<&Index>) -> bool {
     })
 }
 
-/// A history from an index; none where its section is missing or damaged.
+/// A history from an index; none if its section is missing or damaged.
 fn fetch(lane: &Lane, index: &Index, key: HistoryKey) -> Option<History> {
     lane.history_from(key, &index.section(&lane.section_of(key)?)?)
 }
@@ -232,7 +233,7 @@ fn label(source: &ReplayLane) -> LaneLabel {
     LaneLabel { run: source.run.clone(), lane: source.name.clone() }
 }
 
-/// What a section of an index holds; none where it is missing or damaged.
+/// The content of a section of an index; none if it is missing or damaged.
 fn section<T: serde::de::DeserializeOwned>(index: &Index, name: &str) -> Option<T> {
     postcard::from_bytes(&index.section(name)?).ok()
 }
@@ -256,7 +257,7 @@ fn first_event(log: &Path) -> Option<LaneStarted> {
     }
 }
 
-/// What makes these indexes: another version may fold otherwise.
+/// Identifies the writer of these indexes: another version may fold differently.
 fn maker() -> String {
     format!("skiplane {} fold {FOLD_VERSION}", env!("CARGO_PKG_VERSION"))
 }

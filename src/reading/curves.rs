@@ -1,5 +1,5 @@
-//! The curves of a saved run's lanes, for laying runs over one another: from the index of a log and what stands behind it,
-//! so that a run of any size has them, and in bounded memory.
+//! The curves of a saved run's lanes, for overlaying runs: read from the index of a log and the part of the log after
+//! it, so that they are available for a run of any size, in bounded memory.
 
 use std::fs::Metadata;
 use std::path::Path;
@@ -12,11 +12,11 @@ use crate::metric::{Metric, known};
 use crate::runlog::{Entry, Index, LogReader, Position, RunFolder, RunLogError, run_path};
 use crate::units::{LaneIdx, Step};
 
-/// Runs whose curves are read at once at most.
+/// The most runs whose curves are read at once.
 pub const MOST_RUNS: usize = 24;
-/// Bytes of logs without an index that are read at most.
+/// The most bytes that are read of logs beyond their indexes.
 pub const MOST_BYTES: u64 = 512 << 20;
-/// Points of a curve at most.
+/// The most points of a curve.
 pub const MOST_POINTS: usize = 1_024;
 
 /// The curves of a run.
@@ -24,7 +24,7 @@ pub const MOST_POINTS: usize = 1_024;
 pub struct RunCurves {
     /// The run's id.
     pub id: String,
-    /// Those of each lane, or why there are none.
+    /// The curves of each lane, or why there are none.
     pub lanes: Result<Vec<LaneCurves>, String>,
 }
 
@@ -42,8 +42,8 @@ pub struct LaneCurves {
 /// The numbers that are read.
 const METRICS: [Metric; 2] = [known::LOSS, known::TEST_ERROR];
 
-/// Reads the curves of a run in `root`; `budget` is what may still be read of all logs, and goes down by what
-/// was. A run of which more would have to be read has none, and says so.
+/// Reads the curves of a run in `root`. `budget` is the number of bytes that may still be read of all logs; it is
+/// reduced by what was read. If a run needs more, the result is a message instead of curves.
 pub fn read(root: &Path, id: &str, budget: &mut u64) -> RunCurves {
     let lanes = read_lanes(root, id, budget).map_err(|error| error.to_string());
     RunCurves { id: id.to_owned(), lanes }
@@ -99,13 +99,13 @@ fn read_log(log: &Path, length: u64, budget: &mut u64) -> Result<[History; 2], R
     Ok(histories)
 }
 
-/// The histories as the index of a log has them, and up to where the log is taken into them; none where no index fits, or
-/// it is damaged.
+/// The histories in the index of a log, and the position up to which they cover the log; none if no index fits or it is
+/// damaged.
 fn indexed(log: &Path) -> Option<([History; 2], Position)> {
     let index = Index::open(log, &maker())?;
     let position = index.head().position.clone();
     let history = |metric| {
-        // What is not declared was never measured.
+        // A metric that is not declared was never measured.
         let Some(section) = section_of(position.declared(), metric, 0) else {
             return Some(History::of_scalars());
         };

@@ -1,5 +1,5 @@
-//! Which events of a log count: a lane that goes on from a checkpoint makes again what came after it, and its log keeps
-//! both. The effective events are those that no later `lane_resumed` supersedes, without these records themselves.
+//! Which events of a log count: a lane that is resumed from a checkpoint repeats the steps after it, and its log keeps
+//! both. The effective events are those that no later `lane_resumed` supersedes, without the `lane_resumed` events.
 
 use std::ops::Range;
 use std::path::Path;
@@ -14,22 +14,22 @@ pub struct Superseded {
     returns: Vec<Return>,
 }
 
-/// A return, with what it and those behind it leave.
+/// A return, with what it and all later ones leave of the events before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Return {
-    /// Where its record stands.
+    /// The byte at which its record begins.
     at: u64,
-    /// The byte from which on nothing before it counts ...
+    /// The byte from which on the events before the return don't count ...
     from: u64,
-    /// ... and the last step that does.
+    /// ... and the last step that counts.
     step: Step,
 }
 
 impl Superseded {
-    /// Finds them in a log.
+    /// Finds the superseded events of a log.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     pub fn find(log: &Path) -> Result<Superseded, RunLogError> {
         let mut superseded = Superseded::default();
         let mut reader = LogReader::open(log)?;
@@ -41,10 +41,10 @@ impl Superseded {
         Ok(superseded)
     }
 
-    /// Takes in the log's next event.
+    /// Notes the log's next event.
     pub fn note(&mut self, event: &RunEvent, bytes: &Range<u64>) {
         let Some(rewind) = event.rewind() else { return };
-        // What several of them leave is what the strictest one leaves.
+        // Of several returns, the strictest decides.
         let (from, step) = match rewind.from {
             Some(from) => (from, Step(u64::MAX)),
             None => (u64::MAX, rewind.step),
@@ -66,10 +66,10 @@ impl Superseded {
     }
 }
 
-/// Hands over the effective events of a log with the bytes of their records, in order.
+/// Passes the effective events of a log to `each`, with the bytes of their records, in order.
 ///
 /// # Errors
-/// Where it cannot be read.
+/// If it cannot be read.
 pub fn effective(log: &Path, mut each: impl FnMut(RunEvent, Range<u64>)) -> Result<(), RunLogError> {
     let superseded = Superseded::find(log)?;
     let mut reader = LogReader::open(log)?;
@@ -89,8 +89,8 @@ mod tests {
     use crate::metric::known;
     use crate::runlog::LogWriter;
 
-    /// A log of a step `7`, a checkpoint `c7`, a return to it `r7` or to the beginning `r0`, a pause `p7`, and one of those
-    /// whose record is damaged, `!c7`. What counts comes back as places in the list.
+    /// Writes a log of steps `7`, checkpoints `c7`, returns to a checkpoint `r7` or to the beginning `r0`, pauses
+    /// `p7`, and any of these with a damaged record, `!c7`. Returns the indices of the events that count.
     fn counted(records: &[&str]) -> Vec<usize> {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("a.jsonl");
@@ -104,7 +104,7 @@ mod tests {
         writer.append(&RunEvent::new(Step(0), 0.0, Kind::LaneStarted(Box::new(started)))).unwrap();
         let mut damaged = Vec::new();
         for (at, text) in records.iter().enumerate() {
-            // By its time, since damage changes the places of what can be read.
+            // Events are identified by their times, since damage changes the places of the readable ones.
             let event = RunEvent::new(step(text), at as f64, kind(text));
             let bytes = writer.append(&event).unwrap();
             if text.starts_with('!') {

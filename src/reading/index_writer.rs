@@ -1,5 +1,5 @@
-//! Keeps the indexes of a run that trains in this process up to date: a thread that reads the logs as any follower does.
-//! What it cannot do is left undone, since nothing depends on it.
+//! Keeps the indexes of a run that trains in this process up to date: a thread that reads the logs as any follower
+//! does. Its errors are ignored, since nothing depends on the indexes.
 
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use super::replay::Replay;
 use super::{Folded, WORTH_AN_INDEX};
 
-/// How often logs are read on.
+/// How often new records of the logs are read.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// The thread, until it is told to finish.
@@ -21,7 +21,7 @@ pub struct IndexWriter {
 }
 
 impl IndexWriter {
-    /// Keeps the indexes of the run in a folder from now on.
+    /// Starts to keep the indexes of the run in a folder up to date.
     pub fn start(folder: &Path) -> IndexWriter {
         let (finish, finished) = bounded(1);
         let folder = folder.to_owned();
@@ -29,7 +29,7 @@ impl IndexWriter {
         IndexWriter { finish, thread: thread.ok() }
     }
 
-    /// Takes in what the logs hold now, and waits until the indexes are written.
+    /// Reads the logs to their current end, and waits until the indexes are written.
     pub fn finish(mut self) {
         self.end();
     }
@@ -59,7 +59,7 @@ fn keep(folder: PathBuf, finished: &Receiver<()>) {
         .collect();
     loop {
         let ends = !matches!(finished.recv_timeout(EVERY), Err(RecvTimeoutError::Timeout));
-        // A lane whose log cannot be read is kept no longer.
+        // A lane whose log cannot be read is dropped.
         lanes.retain_mut(|lane| lane.folded.fold_on().is_ok());
         for lane in &mut lanes {
             // An index is written when the log has grown by as much as was written the last time, so that writing

@@ -1,4 +1,4 @@
-//! Answers what a state needs beyond what it folded, from the logs of its lanes and the indexes beside them.
+//! Looks up what the state needs beyond what it has folded, in the logs of its lanes and the indexes beside them.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::app::{Answer, App, Lane, Need};
 use crate::runlog::{Index, find_step};
 use crate::units::LaneIdx;
 
-/// What answers a state's needs: the logs of its lanes, and the indexes that were taken.
+/// Answers the needs of the state from the logs of its lanes and the indexes that were used.
 #[derive(Debug, Default)]
 pub struct Library {
     pub(super) lanes: Vec<Volume>,
@@ -26,8 +26,8 @@ impl Library {
         Library { lanes: logs.into_iter().map(|log| Volume { log, index: None }).collect() }
     }
 
-    /// Looks up what a state needs; whether anything on screen may have changed. A lane whose index turns out to be
-    /// damaged is folded anew from its log.
+    /// Looks up what the state needs; returns whether anything on screen may have changed. A lane whose index turns
+    /// out to be damaged is folded again from its log.
     pub fn answer(&mut self, app: &mut App, needs: &[Need]) -> bool {
         let mut changed = false;
         for need in needs {
@@ -47,7 +47,7 @@ impl Library {
             Need::Step { lane: idx, step, from } => match find_step(&volume.log, from, step, lane.declared())
             {
                 Ok(Some((found, values))) => Some(Answer::Step { lane: idx, asked: step, found, values }),
-                // The log is away, or no longer what it was; what is merged must do.
+                // The log is missing or was replaced; the merged history has to suffice.
                 _ => return false,
             },
         };
@@ -61,7 +61,7 @@ impl Library {
         }
     }
 
-    /// Has every history of a lane here, before more of its events are folded.
+    /// Loads every history of a lane, before more of its events are folded.
     pub fn prepare(&mut self, app: &mut App, idx: LaneIdx) {
         let needs: Vec<Need> = app
             .lane(idx)
@@ -80,7 +80,7 @@ impl Library {
 fn fold_anew(lane: &Lane, log: &Path) -> Lane {
     let source = ReplayLane::of_log(lane.idx(), lane.label().run.clone(), lane.name().to_owned(), log);
     let mut anew = Folded::new(source);
-    // What can be read of it must do.
+    // If the log cannot be read to its end, the readable part has to suffice.
     let _ = anew.fold_on();
     if lane.state().is_over() {
         anew.lane.source_ended();

@@ -1,6 +1,6 @@
-//! The orders of a lane's log: which of them brought the lane into the state of a checkpoint, and which a lane that goes on
-//! from there obeys again. The latter may stand in a part of the log that is superseded, and not have been reached again
-//! before the process was killed once more, so all records are noted, not only the effective ones.
+//! The orders of a lane's log: which of them precede a checkpoint, and which a lane that is resumed from there
+//! carries out again. The latter may be in a superseded part of the log and not have been reached again before the
+//! process was killed once more, so all records are noted, not only the effective ones.
 
 use std::collections::VecDeque;
 
@@ -12,20 +12,20 @@ use crate::order::{Order, Taken};
 /// The orders of a lane, found by noting all events of its log in order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TakenOrders {
-    /// Those that count, in order, each with the byte at which its record begins.
+    /// The effective orders, in order, each with the byte at which its record begins.
     taken: Vec<(Taken, u64)>,
-    /// Those that counted before the lane went back, and were not obeyed again since.
+    /// Orders that counted before the lane went back and have not been carried out again since.
     again: VecDeque<Taken>,
-    /// Whether the lane was ended alone.
+    /// Whether the lane was stopped individually.
     stopped_alone: bool,
 }
 
 impl TakenOrders {
-    /// Takes in the log's next event, whose record begins at this byte.
+    /// Notes the log's next event, whose record begins at this byte.
     pub(super) fn note(&mut self, event: &RunEvent, offset: u64) {
         match &event.kind {
             Kind::Measured(_) => {
-                // Whatever was to be obeyed before this step was, even where its record is lost.
+                // Orders before this step were carried out, even if their records are lost.
                 while let Some(missed) = self.again.pop_front_if(|taken| taken.step < event.step) {
                     self.taken.push((missed, offset));
                 }
@@ -37,7 +37,7 @@ impl TakenOrders {
                 }
             }
             Kind::LaneFinished(end) if end.outcome == Outcome::Stopped => {
-                // With the end the order is carried out: a lane that is resumed later is to go on.
+                // The end carries out the order: a lane that is resumed later is not stopped by it again.
                 let before = self.taken.len();
                 self.taken.retain(|(taken, _)| taken.order != Order::StopLane);
                 self.again.retain(|taken| taken.order != Order::StopLane);
@@ -53,25 +53,25 @@ impl TakenOrders {
         }
     }
 
-    /// How many were taken before a state that the lane goes back to.
+    /// The number of orders taken before a state that the lane goes back to.
     fn before(&self, rewind: Rewind) -> usize {
         self.taken.partition_point(|(taken, offset)| rewind.keeps(taken.step, Some(*offset)))
     }
 
-    /// What is to be obeyed again from a state before which so many were.
+    /// The orders to be carried out again after a state that `before` orders precede.
     fn obeyed_again(&self, before: usize) -> VecDeque<Taken> {
         let undone = self.taken[before..].iter().map(|(taken, _)| taken);
         let undone = undone.filter(|taken| taken.order.is_obeyed_again());
         undone.chain(&self.again).cloned().collect()
     }
 
-    /// The orders before a state, and those that are to be obeyed again after it.
+    /// The orders before a state, and those to be carried out again after it.
     pub fn at(&self, rewind: Rewind) -> (Vec<Taken>, VecDeque<Taken>) {
         let before = self.before(rewind);
         (self.taken[..before].iter().map(|(taken, _)| taken.clone()).collect(), self.obeyed_again(before))
     }
 
-    /// Whether the lane was ended alone, and not gone on with since.
+    /// Whether the lane was stopped individually and not resumed since.
     pub fn is_stopped_alone(&self) -> bool {
         self.stopped_alone
     }
@@ -83,9 +83,9 @@ mod tests {
     use crate::event::{CheckpointWritten, LaneFinished, LaneResumed, NoteTaken, OrderTaken, Values};
     use crate::units::Step;
 
-    /// What the records say, each of a byte: a step `7`, a checkpoint `c7`, a return to it `r7`, to one whose record is
-    /// damaged `d7` or to the beginning `r0`, a factor `f7`, a note `n7`, a single step `s7`, a stop of this lane `x7` and
-    /// the end that follows it `e7`.
+    /// Notes records of one byte each: a step `7`, a checkpoint `c7`, a return to it `r7`, to one whose record is
+    /// damaged `d7` or to the beginning `r0`, a factor `f7`, a note `n7`, a single step `s7`, a stop of this lane
+    /// `x7` and the end that follows it `e7`.
     fn noted(records: &[&str]) -> TakenOrders {
         let mut orders = TakenOrders::default();
         for (at, text) in records.iter().enumerate() {
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_was_not_reached_again_is_not_forgotten() {
-        // Killed at 6, resumed at 2, killed at 4: the order at 5 stands in the superseded part alone.
+        // Killed at 6, resumed at 2, killed at 4: the order at 5 is only in the superseded part.
         let mut records = vec!["1", "2", "c2", "f3", "4", "5", "f5", "6", "r2", "3", "f3", "4"];
         assert_eq!(at(&records, 2), (vec![], vec![3, 5]));
         records.extend(["r2", "3", "f3", "n3", "4"]);

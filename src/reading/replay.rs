@@ -1,5 +1,5 @@
-//! Saved runs as the stream of events that they were, for review, and for following a run that another
-//! process writes. Knows nothing of who folds the events; a broken record costs itself and no more.
+//! Replays the events of saved runs, for review and for following a run that another process writes. Knows nothing of
+//! who folds the events; a broken record is skipped without affecting others.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,9 +13,9 @@ use crate::event::{Kind, RunEvent};
 use crate::runlog::{BadRecord, Entry, LogReader, Position, RunFolder, RunLogError};
 use crate::units::LaneIdx;
 
-/// Bad records kept with their reasons; further ones are only counted.
+/// The most bad records kept with their reasons; further ones are only counted.
 const BAD_KEPT: usize = 100;
-/// Unknown kinds of events told apart.
+/// The most unknown kinds of events that are counted separately.
 const KINDS_KEPT: usize = 16;
 
 /// The lanes of one or several saved runs, read from their beginning.
@@ -53,7 +53,7 @@ pub struct Replayed {
     pub bytes: Range<u64>,
 }
 
-/// What was passed over while reading.
+/// What was skipped while reading.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The first bad records.
@@ -71,8 +71,8 @@ impl Replay {
     /// Opens the runs in these folders; their lanes follow one another in this order.
     ///
     /// # Errors
-    /// Where a folder holds no run, or a log cannot be opened. A log that does not exist is a lane without
-    /// events, because a run that has only begun may not have created it.
+    /// If a folder holds no run, or a log cannot be opened. If a log does not exist, its lane has no events, because
+    /// a run that has only just started may not have created it yet.
     pub fn open(folders: &[PathBuf]) -> Result<Replay, RunLogError> {
         let mut lanes = Vec::new();
         for path in folders {
@@ -88,12 +88,12 @@ impl Replay {
         Ok(Replay::of_lanes(lanes))
     }
 
-    /// Lanes that may have been read some way.
+    /// A replay of lanes that may have been read in part.
     pub fn of_lanes(lanes: Vec<ReplayLane>) -> Replay {
         Replay { lanes, current: 0 }
     }
 
-    /// The lanes, to be read each by itself.
+    /// The lanes, to be read separately.
     pub fn into_lanes(self) -> Vec<ReplayLane> {
         self.lanes
     }
@@ -103,7 +103,7 @@ impl Replay {
         &self.lanes
     }
 
-    /// What was passed over so far, in all lanes.
+    /// What was skipped so far, in all lanes.
     pub fn report(&self) -> Report {
         self.lanes.iter().fold(Report::default(), |all, lane| all.with(&lane.report))
     }
@@ -113,11 +113,11 @@ impl Replay {
         self.lanes.iter().all(|lane| lane.finished)
     }
 
-    /// The next event, lane by lane. None means that there is none at present; whoever follows a run that is
-    /// being written asks again later.
+    /// The next event, lane by lane. None means that there is none yet; a follower of a run that is being written asks
+    /// again later.
     ///
     /// # Errors
-    /// Where a log cannot be read or is of a newer format.
+    /// If a log cannot be read or is of a newer format.
     pub fn next_event(&mut self) -> Result<Option<Replayed>, RunLogError> {
         for _ in 0..self.lanes.len() {
             if let Some(lane) = self.lanes.get_mut(self.current)
@@ -143,7 +143,7 @@ impl ReplayLane {
         self.idx
     }
 
-    /// What was passed over so far.
+    /// What was skipped so far.
     pub fn report(&self) -> &Report {
         &self.report
     }
@@ -158,10 +158,10 @@ impl ReplayLane {
         self.reader.as_ref().map_or(0, |reader| reader.position().offset())
     }
 
-    /// Goes on from where another reader stopped, with what that one had passed over.
+    /// Continues from where another reader stopped, with that reader's report.
     ///
     /// # Errors
-    /// Where the log cannot be opened, or is another by now; the lane then stands where it stood.
+    /// If the log cannot be opened or has been replaced; the lane is then unchanged.
     pub fn go_on_from(
         &mut self,
         position: Position,
@@ -183,10 +183,10 @@ impl ReplayLane {
         self.reader.as_ref().map_or(0, LogReader::torn_bytes)
     }
 
-    /// The next event of the lane; none where there is none at present.
+    /// The next event of the lane; none if there is none yet.
     ///
     /// # Errors
-    /// Where the log cannot be read or is of a newer format.
+    /// If the log cannot be read or is of a newer format.
     pub fn next_event(&mut self) -> Result<Option<Replayed>, RunLogError> {
         let (lane, report) = (self.idx, &mut self.report);
         if self.reader.is_none() {
@@ -223,7 +223,7 @@ impl ReplayLane {
 }
 
 impl Report {
-    /// With what another lane's passed over.
+    /// This report merged with another.
     fn with(mut self, more: &Report) -> Report {
         let room = BAD_KEPT.saturating_sub(self.bad.len());
         self.bad.extend(more.bad.iter().take(room).cloned());

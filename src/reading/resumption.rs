@@ -1,5 +1,5 @@
-//! Where a lane of an earlier run can go on: after its checkpoints, the last one first. Folded from all events of its log,
-//! and kept in its index, so that going on does not read the whole log.
+//! From where a lane of an earlier run can be resumed: its checkpoints, the last one first. Folded from all events of
+//! its log and stored in its index, so that resuming does not read the whole log.
 
 use std::ops::Range;
 
@@ -13,20 +13,20 @@ use crate::units::Step;
 /// What an earlier part of the run left of a lane.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Resumption {
-    /// How the lane ended for good, where it did: there is nothing left to do.
+    /// How the lane ended for good, if it did: there is nothing left to do.
     pub outcome: Option<Outcome>,
     /// Its checkpoints that count, in order.
     pub checkpoints: Vec<Saved>,
-    /// Milliseconds since the run started at its last event.
+    /// The time of its last event, in milliseconds since the run started.
     pub at_ms: f64,
-    /// What it came to.
+    /// Its summary at the end of its log.
     pub summary: LaneSummary,
     /// The orders of its log.
     pub orders: TakenOrders,
-    /// How it was started; none where its log has no beginning, and the lane has none either.
+    /// How it was started; none if its log has no readable beginning.
     #[serde(skip)]
     pub started: Option<Box<LaneStarted>>,
-    /// Up to where its log was read; none where it has no log.
+    /// Up to where its log was read; none if it has no log.
     #[serde(skip)]
     pub position: Option<Position>,
     /// The state in which it began.
@@ -44,20 +44,20 @@ const PASSES: [(Split, Mode); 4] = [
     (Split::Test, Mode::Batch),
 ];
 
-/// A state that a lane can go on from, as the record of its checkpoint has it.
+/// A state that a lane can be resumed from, as in the record of its checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Saved {
     /// The model's file, relative to the run's folder.
     pub file: String,
-    /// The checksums of its files, where its record has them.
+    /// The checksums of its files, if its record has them.
     pub checksums: Option<Checksums>,
     /// The updates made.
     pub step: Step,
-    /// The passes of this step's evaluation that were made before it.
+    /// The passes of this step's evaluation that were made before the checkpoint.
     pub evaluated: Vec<(Split, Mode)>,
     /// The bytes of its record.
     bytes: Range<u64>,
-    /// What the lane had come to.
+    /// The lane's summary at the checkpoint.
     summary: LaneSummary,
 }
 
@@ -69,7 +69,7 @@ impl Saved {
 }
 
 impl Resumption {
-    /// A lane of this name that is to make so many steps, before its first event.
+    /// A lane with this name and number of planned steps, before its first event.
     pub(super) fn new(name: &str, steps: u64) -> Resumption {
         let summary = LaneSummary::new(name, steps);
         let beginning = Saved {
@@ -99,12 +99,13 @@ impl Resumption {
         self.beginning.rewind()
     }
 
-    /// Bytes of the whole records of its log; none where it has no log.
+    /// Bytes of the complete records of its log; none if it has no log.
     pub fn log_bytes(&self) -> Option<u64> {
         self.position.as_ref().map(Position::offset)
     }
 
-    /// Takes in the log's next event. A lane that another program trains cannot go on here, and nothing is kept of it.
+    /// Notes the log's next event. A lane that another program trained cannot be resumed here, so nothing is noted of
+    /// it.
     pub(super) fn note(&mut self, event: &RunEvent, bytes: &Range<u64>) {
         if let Kind::LaneStarted(started) = &event.kind {
             *self = Resumption::new(&started.lane, started.steps.unwrap_or(0));
@@ -124,7 +125,7 @@ impl Resumption {
         match &event.kind {
             Kind::Measured(values) => self.measure(event.step, values),
             Kind::CheckpointWritten(written) => {
-                // Another one of the same step has the same file.
+                // A second checkpoint of a step has replaced the file of the first.
                 self.checkpoints.retain(|saved| saved.file != written.file);
                 self.checkpoints.push(Saved {
                     file: written.file.clone(),
@@ -154,7 +155,7 @@ impl Resumption {
         self.evaluated.extend(PASSES.iter().filter(|pass| is_made(pass)));
     }
 
-    /// The lane as it stood at an earlier state.
+    /// Returns to an earlier state of the lane.
     fn go_back(&mut self, rewind: Rewind) {
         self.outcome = None;
         self.checkpoints.retain(|saved| rewind.keeps(saved.step, Some(saved.bytes.start)));
