@@ -1,5 +1,5 @@
-//! What is known of a lane from its events: how it was started, where it stands, its histories. What the health rules make of
-//! it stands beside it, in [`super::Lane`].
+//! The facts of a lane, folded from its events: how it was started, its state, its histories. The findings of the
+//! health rules are kept beside them, in [`super::Lane`].
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ use histories::Histories;
 pub use histories::HistoryKey;
 pub use saved::section_of;
 
-/// What a lane is called before anything is known of it.
+/// How a lane is labelled before anything else is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneLabel {
     /// The run's id.
@@ -32,25 +32,25 @@ pub struct LaneLabel {
     pub lane: String,
 }
 
-/// Where a lane stands.
+/// The state of a lane.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LaneState {
-    /// No event came yet.
+    /// No event has come yet.
     #[default]
     Waiting,
     /// It makes steps.
     Running,
-    /// It waits for a command.
+    /// It is paused.
     Paused,
     /// All steps were made.
     Completed,
-    /// A command stopped it.
+    /// An order stopped it.
     Stopped,
     /// Its loss or weights were no longer finite.
     Diverged,
-    /// It could not go on, for this reason.
+    /// It failed, for this reason.
     Failed(String),
-    /// Its events ended without word of an end: the process was killed, or the machine stopped.
+    /// Its events stop without an end: the process was killed, or the machine stopped.
     Crashed,
 }
 
@@ -69,13 +69,13 @@ impl LaneState {
         }
     }
 
-    /// Whether no more events are due.
+    /// Whether it has ended.
     pub fn is_over(&self) -> bool {
         !matches!(self, LaneState::Waiting | LaneState::Running | LaneState::Paused)
     }
 }
 
-/// What is known of a lane.
+/// The facts of a lane.
 #[derive(Debug)]
 pub struct LaneFacts {
     idx: LaneIdx,
@@ -85,15 +85,15 @@ pub struct LaneFacts {
     state: LaneState,
     last_step: Step,
     elapsed_ms: f64,
-    /// A row for each step at which something was measured, without values.
+    /// A row without values for each step at which something was measured.
     steps: History,
     histories: Histories,
-    /// Steps at which something was measured over axes, those made again included.
+    /// The number of steps at which something was measured over axes, repeated steps included.
     recorded: u64,
     offsets: StepOffsets,
-    /// What stood at a step of the cursor, read again from the log because histories are merged there.
+    /// The values at a step of the cursor, read again from the log because histories are merged there.
     exact: Option<(Step, (Step, Values))>,
-    /// Whether anything is kept but single numbers.
+    /// Whether histories other than those of single numbers are kept.
     keeps_layers: bool,
     pace: Pace,
     first_non_finite: Option<(Step, NonFiniteFound)>,
@@ -103,7 +103,7 @@ pub struct LaneFacts {
 }
 
 impl LaneFacts {
-    /// Of a lane before its first event.
+    /// The facts of a lane before its first event.
     pub(super) fn new(idx: LaneIdx, label: LaneLabel) -> LaneFacts {
         LaneFacts {
             idx,
@@ -127,8 +127,8 @@ impl LaneFacts {
         }
     }
 
-    /// Folds an event; `offset` is where its record begins in the lane's log, where that is known. Histories must all be
-    /// here: see [`LaneFacts::saved_histories`].
+    /// Folds an event; `offset` is where its record begins in the lane's log, if known. All histories must be loaded:
+    /// see [`LaneFacts::saved_histories`].
     pub(super) fn fold(&mut self, event: &RunEvent, offset: Option<u64>) {
         let at_ms = event.time.at_ms;
         self.elapsed_ms = self.elapsed_ms.max(at_ms);
@@ -172,21 +172,21 @@ impl LaneFacts {
         self.orders.apply(event, offset);
     }
 
-    /// Gives up the histories of all but single numbers, and keeps none from now on.
+    /// Drops the histories of everything but single numbers, and keeps none from now on.
     pub(super) fn forget_layers(&mut self) {
         self.histories.forget_layers();
         self.keeps_layers = false;
     }
 
-    /// No more events will come; without an end in them the lane crashed.
+    /// Notes that no more events will come: a lane that has not ended has crashed.
     pub fn source_ended(&mut self) {
         if !self.state.is_over() {
             self.state = LaneState::Crashed;
         }
     }
 
-    /// Begins. A log has one such event; where a second one comes, another log stands in its place, and nothing
-    /// that was folded before is true of it.
+    /// Starts the lane. A log has one such event; a second one means that another log has replaced it, and everything
+    /// folded before is void.
     fn start(&mut self, started: &LaneStarted, event: &RunEvent) {
         if self.started.is_some() {
             let keeps_layers = self.keeps_layers;
@@ -201,7 +201,7 @@ impl LaneFacts {
         }
     }
 
-    /// Goes on from an earlier state: what came after it is made again.
+    /// Returns to an earlier state: what came after it is repeated.
     fn resume(&mut self, resumed: &LaneResumed, event: &RunEvent, rewind: Rewind) {
         let next = rewind.next();
         self.steps.rewind(next);
@@ -251,7 +251,7 @@ impl LaneFacts {
     }
 }
 
-/// What is known of the lane.
+/// The facts, one by one.
 impl LaneFacts {
     /// Its place on screen.
     pub fn idx(&self) -> LaneIdx {
@@ -268,7 +268,7 @@ impl LaneFacts {
         &self.label.lane
     }
 
-    /// All that was told of it at its start, once it started.
+    /// What its first event says, once it started.
     pub fn started(&self) -> Option<&LaneStarted> {
         self.started.as_ref()
     }
@@ -278,7 +278,7 @@ impl LaneFacts {
         self.started.as_ref().map(|started| &started.structure)
     }
 
-    /// The experiment that it is of, where it is of one.
+    /// Its experiment, if it has one.
     pub fn experiment(&self) -> Option<&Experiment> {
         self.started.as_ref()?.experiment()
     }
@@ -289,7 +289,7 @@ impl LaneFacts {
         started.experiment()?.lanes.iter().find(|lane| lane.name == started.lane)
     }
 
-    /// Whether the two networks are the same but for their shortcuts.
+    /// Whether the two networks differ at most in their shortcuts.
     pub(super) fn is_twin_of(&self, other: &LaneFacts) -> bool {
         let (Some(this), Some(that)) = (self.configuration(), other.configuration()) else { return false };
         this.shortcut != that.shortcut
@@ -301,7 +301,7 @@ impl LaneFacts {
         &self.declared
     }
 
-    /// Where it stands.
+    /// Its state.
     pub fn state(&self) -> &LaneState {
         &self.state
     }
@@ -311,7 +311,7 @@ impl LaneFacts {
         self.last_step
     }
 
-    /// The updates it is to make; none before it started, or where that is not told.
+    /// The planned updates; none before it started, or if they are unknown.
     pub fn planned_steps(&self) -> Option<u64> {
         self.started.as_ref()?.steps
     }
@@ -322,14 +322,14 @@ impl LaneFacts {
         (self.last_step.0 as f64 / planned as f64).min(1.0)
     }
 
-    /// The passes over the training images that `step` updates make; none where these are not known.
+    /// The passes over the training images that `step` updates make; none if the number of images is unknown.
     pub fn epoch_of(&self, step: Step) -> Option<f64> {
         let provenance = self.started.as_ref()?.provenance.as_ref()?;
         let images = provenance.train_images.max(1) as f64;
         Some(step.0 as f64 * provenance.experiment.training.batch as f64 / images)
     }
 
-    /// The first NaN or infinity with the step in which it arose, where one showed.
+    /// The first NaN or infinity, if any, with the step in which it arose.
     pub fn first_non_finite(&self) -> Option<&(Step, NonFiniteFound)> {
         self.first_non_finite.as_ref()
     }
@@ -339,7 +339,7 @@ impl LaneFacts {
         self.last_checkpoint
     }
 
-    /// Records that could not be kept in its log.
+    /// The number of records missing from its log.
     pub fn lost_records(&self) -> u64 {
         self.lost_records
     }
@@ -349,12 +349,12 @@ impl LaneFacts {
         &self.orders
     }
 
-    /// The layer in a row; none where the network is not that deep or not known.
+    /// The layer in a row; none if the network is not that deep or is unknown.
     pub fn layer_at(&self, key: LayerKey) -> Option<LayerIdx> {
         key.in_structure(self.structure()?)
     }
 
-    /// Whether a layer is recorded; not known before the lane started.
+    /// Whether a layer is recorded; assumed to be before the lane started.
     pub fn records(&self, layer: LayerIdx) -> bool {
         let recorded = self.started.as_ref().and_then(|started| started.recorded.as_ref());
         recorded.is_none_or(|layers| layers.contains(&layer))
@@ -373,13 +373,14 @@ impl LaneFacts {
         &self.pace
     }
 
-    /// Training images a second, over about the last 30 steps, evaluations included; none where the batch is not known.
+    /// Training images per second, over about the last 30 steps, evaluations included; none if the batch size is
+    /// unknown.
     pub fn images_per_second(&self) -> Option<f64> {
         let batch = self.experiment()?.training.batch as f64;
         Some(batch * 1000.0 / self.pace.interval_ms()?)
     }
 
-    /// Milliseconds to the last planned step at the present pace; none once the lane is over.
+    /// Milliseconds to the last planned step at the current pace; none once the lane has ended.
     pub fn remaining_ms(&self) -> Option<f64> {
         if self.state.is_over() {
             return None;

@@ -1,4 +1,4 @@
-//! One lane as folded from its events: what is known of it, and what its health rules found.
+//! One lane as folded from its events: its facts, and what its health rules found.
 
 use std::ops::{Deref, DerefMut};
 
@@ -7,14 +7,14 @@ use super::health::{Health, SavedHealth, Severity};
 use crate::event::{Declared, Kind, LaneStarted, RunEvent};
 use crate::units::{LaneIdx, Step};
 
-/// The version of what is folded and of how it is saved. To be raised whenever either changes, so that older indexes
-/// are not taken.
+/// The version of what is folded and how it is saved. Must be raised whenever either changes, so that older indexes are
+/// rejected.
 pub const FOLD_VERSION: u32 = 7;
 
 /// The section of rules and findings.
 const HEALTH: &str = "health";
 
-/// One lane. What is known of it is reached through it.
+/// One lane. Its facts are reached through it.
 #[derive(Debug)]
 pub struct Lane {
     facts: LaneFacts,
@@ -41,10 +41,10 @@ impl Lane {
         Lane { facts: LaneFacts::new(idx, label), health: Health::default() }
     }
 
-    /// Folds an event; `offset` is where its record begins in the lane's log, where that is known. Histories must all be
-    /// here: see [`LaneFacts::saved_histories`].
+    /// Folds an event; `offset` is where its record begins in the lane's log, if known. All histories must be loaded:
+    /// see [`LaneFacts::saved_histories`].
     pub fn apply(&mut self, event: &RunEvent, offset: Option<u64>) {
-        // A second beginning is of another log in the place of this one.
+        // A second start means that another log has replaced this one.
         if matches!(event.kind, Kind::LaneStarted(_)) {
             self.health = Health::default();
         }
@@ -52,13 +52,13 @@ impl Lane {
         self.health.observe(&self.facts, event, offset);
     }
 
-    /// What its health rules found, in the order in which it showed.
+    /// What its health rules found, in the order of occurrence.
     pub fn health(&self) -> &Health {
         &self.health
     }
 
-    /// The step since which training is lost, as it stood at `step`: its loss is far above its start or not
-    /// finite, or it ended as diverged.
+    /// The step at which training diverged, as known at `step`: the loss is far above its start or not finite, or the
+    /// lane ended as diverged.
     pub fn diverged_since(&self, step: Step) -> Option<Step> {
         let critical = self.health.open_at(step).filter(|finding| finding.severity == Severity::Critical);
         let ended =
@@ -66,16 +66,16 @@ impl Lane {
         critical.map(|finding| finding.step).chain(ended).min()
     }
 
-    /// The lane as named sections; none before it started, and none while a history is kept elsewhere.
+    /// The lane as named sections; none before it started, and none while a history is only in the index.
     pub fn to_sections(&self) -> Option<Vec<(String, Vec<u8>)>> {
         let mut sections = self.facts.to_sections()?;
         sections.push((HEALTH.to_owned(), postcard::to_stdvec(&SavedHealth::from(&self.health)).ok()?));
         Some(sections)
     }
 
-    /// A lane from its sections, the first event of its log and what it has declared. Single numbers that are known are
-    /// read at once, other histories stay where they are. None where the sections are not those of a lane, or of one that
-    /// another version folded.
+    /// A lane from its sections, the first event of its log and what it has declared. Histories of single numbers with
+    /// known names are read at once, others stay in the index. None if the sections are not those of a lane, or were
+    /// folded by another version.
     pub fn from_sections(
         idx: LaneIdx,
         label: LaneLabel,

@@ -9,7 +9,7 @@ use crate::metric::{Metric, Scale, known};
 pub struct ViewKind {
     /// Its name on screen and in `--view`.
     pub name: &'static str,
-    /// The metrics that are chosen in it.
+    /// The metrics that can be chosen in it.
     pub chooses: Chosen,
     /// Whether it draws losses and errors beside the chosen metric.
     pub draws_losses: bool,

@@ -1,5 +1,5 @@
-//! The orders and notes of a lane, each with its step, for the charts and the timeline. Single steps are left out as pauses
-//! are: they change nothing of what is drawn.
+//! The orders and notes of a lane, each with its step, for the charts and the timeline. Single steps are left out, like
+//! pauses: they change nothing that is drawn.
 
 use std::collections::VecDeque;
 
@@ -9,13 +9,13 @@ use crate::event::RunEvent;
 use crate::order::{Order, Taken};
 use crate::units::Step;
 
-/// The orders that are kept, the newest.
+/// The most orders and notes that are kept, the newest.
 const MOST: usize = 256;
 
 /// The last orders and notes that count.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OrderHistory {
-    /// In order, each with the byte of the log at which its record begins, where that is known.
+    /// In order, each with the byte of the log at which its record begins, if known.
     taken: VecDeque<(Taken, Option<u64>)>,
 }
 
@@ -23,7 +23,7 @@ impl OrderHistory {
     /// Folds an event whose record begins at this byte.
     pub(super) fn apply(&mut self, event: &RunEvent, offset: Option<u64>) {
         if let Some(rewind) = event.rewind() {
-            // They are taken again at their steps.
+            // The others are taken again at their steps.
             self.taken.retain(|(taken, offset)| rewind.keeps(taken.step, *offset));
         }
         let shown = event.as_taken().filter(|taken| !matches!(taken.order, Order::Step(_)));

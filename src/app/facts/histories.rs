@@ -1,5 +1,5 @@
-//! The histories of a lane's metrics, each by the place at which the metric was declared. One that an index holds is here
-//! only once it was asked for; until then it is pending.
+//! The histories of a lane's metrics, each by the place at which the metric was declared. One that is stored in an
+//! index is loaded only when it is first needed; until then it is pending.
 
 use super::LaneFacts;
 use crate::event::{Declared, Histogram, Values};
@@ -11,19 +11,19 @@ use crate::units::{BlockIdx, LayerIdx, Step};
 #[derive(Debug, Default)]
 pub(super) struct Histories(Vec<OfMetric>);
 
-/// Those of a metric: one of its numbers, or one for each of its histograms, because a view shows one.
+/// The histories of a metric: one of its numbers, or one for each of its histograms, because a view shows only one.
 #[derive(Debug)]
 struct OfMetric {
     metric: Metric,
     slots: Vec<Slot>,
 }
 
-/// A history, or its place.
+/// A history that is loaded, or only stored in the index.
 #[derive(Debug)]
 enum Slot {
-    /// It is here; `saved` where it can be had again.
+    /// It is in memory; `saved` if it can be loaded again.
     Here { history: History, saved: bool },
-    /// It is kept elsewhere.
+    /// It is only in the index.
     Saved,
 }
 
@@ -36,7 +36,7 @@ pub struct HistoryKey {
     pub slot: usize,
 }
 
-/// An empty history of a slot of a metric that has so many numbers or histograms a step.
+/// An empty history of a slot of a metric with `width` numbers or histograms per step.
 fn empty(metric: Metric, width: usize) -> History {
     match metric.shape() {
         Shape::Scalar => History::of_scalars(),
@@ -51,7 +51,7 @@ fn slots_of(metric: Metric, width: usize) -> usize {
 }
 
 impl Histories {
-    /// Has an empty history for everything that was declared and has none yet.
+    /// Adds an empty history for every declared metric that has none yet.
     pub(super) fn declare(&mut self, declared: &Declared) {
         for metric in declared.metrics().iter().skip(self.0.len()) {
             let width = declared.width(*metric).unwrap_or(0);
@@ -61,7 +61,7 @@ impl Histories {
         }
     }
 
-    /// All of what was declared, kept elsewhere.
+    /// All histories of the declared metrics, only in the index.
     pub(super) fn saved(declared: &Declared) -> Histories {
         let of = |metric: &Metric| {
             let slots = slots_of(*metric, declared.width(*metric).unwrap_or(0));
@@ -90,7 +90,7 @@ impl Histories {
         }
     }
 
-    /// Takes back everything from a step on.
+    /// Removes everything from a step on.
     pub(super) fn rewind(&mut self, step: Step) {
         for slot in self.0.iter_mut().flat_map(|of| &mut of.slots) {
             if let Slot::Here { history, saved } = slot {
@@ -100,7 +100,7 @@ impl Histories {
         }
     }
 
-    /// Empties all but single numbers.
+    /// Empties all histories but those of single numbers.
     pub(super) fn forget_layers(&mut self) {
         for OfMetric { metric, slots } in &mut self.0 {
             if metric.shape() != Shape::Scalar {
@@ -119,7 +119,7 @@ impl Histories {
         self.0.iter().find(|of| of.metric == key.metric)?.slots.get(key.slot)
     }
 
-    /// A history that is here.
+    /// A history that is in memory.
     pub(super) fn get(&self, key: HistoryKey) -> Option<&History> {
         match self.slot(key)? {
             Slot::Here { history, .. } => Some(history),
@@ -127,12 +127,12 @@ impl Histories {
         }
     }
 
-    /// Whether a history is kept elsewhere.
+    /// Whether a history is only in the index.
     pub(super) fn is_saved(&self, key: HistoryKey) -> bool {
         matches!(self.slot(key), Some(Slot::Saved))
     }
 
-    /// Which histories are kept elsewhere.
+    /// The histories that are only in the index.
     pub(super) fn all_saved(&self) -> impl Iterator<Item = HistoryKey> {
         self.0.iter().flat_map(|OfMetric { metric, slots }| {
             let saved = slots.iter().enumerate().filter(|(_, slot)| matches!(slot, Slot::Saved));
@@ -140,7 +140,7 @@ impl Histories {
         })
     }
 
-    /// Takes a history that is kept elsewhere; one that is here stays as it is.
+    /// Supplies a history that is only in the index; one that is in memory stays as it is.
     pub(super) fn supply(&mut self, key: HistoryKey, history: History) {
         let of = self.0.iter_mut().find(|of| of.metric == key.metric);
         if let Some(slot @ Slot::Saved) = of.and_then(|of| of.slots.get_mut(key.slot)) {
@@ -148,7 +148,7 @@ impl Histories {
         }
     }
 
-    /// Gives up what is kept elsewhere, too, but for what is wanted.
+    /// Drops histories that are also in the index, except for `wanted` metrics.
     pub(super) fn release(&mut self, wanted: impl Fn(Metric) -> bool) {
         for slot in self.0.iter_mut().filter(|of| !wanted(of.metric)).flat_map(|of| &mut of.slots) {
             if matches!(slot, Slot::Here { saved: true, .. }) {
@@ -157,7 +157,7 @@ impl Histories {
         }
     }
 
-    /// All of them.
+    /// The keys of all histories.
     pub(super) fn keys(&self) -> impl Iterator<Item = HistoryKey> {
         let of = |of: &OfMetric| {
             let metric = of.metric;
@@ -167,12 +167,12 @@ impl Histories {
     }
 }
 
-/// A history of single numbers without any.
+/// An empty history of single numbers.
 static NO_SCALARS: History = History::of_scalars();
 
 /// Its histories.
 impl LaneFacts {
-    /// A single number over time; empty where it was never measured, or is pending.
+    /// A single number over time; empty if it was never measured or is pending.
     pub fn scalar(&self, metric: Metric) -> &History {
         let here = self.histories.get(HistoryKey { metric, slot: 0 });
         here.filter(|_| metric.shape() == Shape::Scalar).unwrap_or(&NO_SCALARS)
@@ -193,33 +193,33 @@ impl LaneFacts {
         self.scalar(known::LEARNING_RATE)
     }
 
-    /// Numbers over time; none where they were never measured, or are pending.
+    /// Numbers over time; none if they were never measured or are pending.
     pub fn history(&self, metric: Metric) -> Option<&History> {
         self.histories.get(HistoryKey { metric, slot: 0 }).filter(|history| !history.is_empty())
     }
 
-    /// A layer's histograms over time; none where they were never taken, or are pending.
+    /// A layer's histograms over time; none if they were never taken or are pending.
     pub fn histograms(&self, metric: Metric, layer: LayerIdx) -> Option<&History> {
         let slot = self.column_of(LAYER, layer.0)?;
         self.histories.get(HistoryKey { metric, slot }).filter(|history| !history.is_empty())
     }
 
-    /// Whether a metric was ever measured, as far as is known: of what is pending it is taken for granted.
+    /// Whether a metric was ever measured, as far as known: a pending one is assumed to be.
     pub fn has(&self, metric: Metric) -> bool {
         self.is_pending(metric) || self.history(metric).is_some()
     }
 
-    /// Whether numbers are kept elsewhere and did not come yet.
+    /// Whether the numbers of a metric are only in the index and not loaded yet.
     pub fn is_pending(&self, metric: Metric) -> bool {
         self.histories.is_saved(HistoryKey { metric, slot: 0 })
     }
 
-    /// Whether a history is kept elsewhere and did not come yet.
+    /// Whether a history is only in the index and not loaded yet.
     pub fn is_saved(&self, key: HistoryKey) -> bool {
         self.histories.is_saved(key)
     }
 
-    /// Which histories are kept elsewhere; before an event is folded, there must be none.
+    /// The histories that are only in the index; there must be none when an event is folded.
     pub fn saved_histories(&self) -> Vec<HistoryKey> {
         self.histories.all_saved().collect()
     }
@@ -234,37 +234,37 @@ impl LaneFacts {
         }
     }
 
-    /// Takes a history that is kept elsewhere.
+    /// Supplies a history that is only in the index.
     pub fn supply(&mut self, key: HistoryKey, history: History) {
         self.histories.supply(key, history);
     }
 
-    /// Gives up the histories that can be had again when they are wanted, but for these.
+    /// Drops the histories that can be loaded again when they are needed, except for these.
     pub(in crate::app) fn release(&mut self, but: &[Metric]) {
         self.histories.release(|metric| metric.shape() == Shape::Scalar || but.contains(&metric));
     }
 
-    /// What was measured at a step: that step's own record where it is known, else what the history tells.
+    /// What was measured at a step: from that step's own record if it is known, otherwise from the history.
     pub fn at(&self, metric: Metric, step: Step) -> Option<Row<'_>> {
         let own = self.record_at(step);
         let own = own.and_then(|(found, values)| Some(Row::exact(*found, values.numbers(metric)?)));
         own.or_else(|| self.history(metric)?.at(step))
     }
 
-    /// What was looked up for a step, with the step that it is of.
+    /// The record that was looked up for a step, with its own step.
     fn record_at(&self, step: Step) -> Option<&(Step, Values)> {
         self.exact.as_ref().filter(|(asked, _)| *asked == step).map(|(_, record)| record)
     }
 
-    /// Where in the log to look for what was measured at `step`, where histories are merged or pending and it was not found
-    /// yet: it is the last such record that is not after `step`, at this byte or behind it.
+    /// The byte of the log from which to look for what was measured at `step`, if histories are merged or pending and
+    /// it was not found yet: it is in the last such record not after `step`, at this byte or later.
     pub fn wanted_at(&self, step: Step) -> Option<u64> {
         let merged = self.recorded > Bounds::COLUMNS.exact as u64
             || self.histories.all_saved().any(|key| key.metric.shape() == Shape::Numbers);
         (merged && self.record_at(step).is_none()).then(|| self.offsets.before(step)).flatten()
     }
 
-    /// The numbers that the record of `step` lacks, where that is known.
+    /// The numbers that the record of `step` lacks, if that record is known.
     pub(in crate::app) fn lacking_at(&self, step: Step) -> impl Iterator<Item = HistoryKey> {
         let numbers = self.declared().metrics().iter().filter(|metric| metric.shape() == Shape::Numbers);
         let lacking = self
@@ -274,23 +274,23 @@ impl LaneFacts {
         lacking.map(|metric| HistoryKey { metric: *metric, slot: 0 })
     }
 
-    /// Takes what was measured at `step`, with the step that it is of.
+    /// Supplies what was measured at `step`, with the step of its record.
     pub fn set_exact(&mut self, step: Step, found: (Step, Values)) {
         self.exact = Some((step, found));
     }
 
-    /// The layer whose numbers stand at a place among those that are recorded.
+    /// The layer at a place among those that are recorded.
     pub fn recorded_layer(&self, place: usize) -> LayerIdx {
         let recorded = self.started().and_then(|started| started.recorded.as_ref());
         recorded.and_then(|layers| layers.get(place).copied()).unwrap_or(LayerIdx(place))
     }
 
-    /// The place of a layer's numbers among those that are recorded; none where it is not.
+    /// The place of a layer among those that are recorded; none if it is not.
     pub fn place_of(&self, layer: LayerIdx) -> Option<usize> {
         self.column_of(LAYER, layer.0)
     }
 
-    /// The place of a point of an axis among the numbers of a metric over it; none where it is not recorded.
+    /// The place of a point of an axis among the numbers of a metric over it; none if it is not recorded.
     fn column_of(&self, axis: &str, at: usize) -> Option<usize> {
         let started = self.started()?;
         match (axis, started.recorded.as_ref()) {
@@ -299,12 +299,12 @@ impl LaneFacts {
         }
     }
 
-    /// For each point of a metric's first axis, the numbers that are of it; none where it is not recorded.
+    /// For each point of a metric's first axis, the range of its numbers; none if it is not recorded.
     pub fn columns(&self, metric: Metric) -> Vec<Option<std::ops::Range<usize>>> {
         (0..self.axis_length(metric).unwrap_or(0)).map(|at| self.columns_at(metric, at)).collect()
     }
 
-    /// The numbers that are of one point of a metric's first axis; none where it is not recorded, or there is no such point.
+    /// The range of the numbers of one point of a metric's first axis; none if it is not recorded or does not exist.
     fn columns_at(&self, metric: Metric, at: usize) -> Option<std::ops::Range<usize>> {
         if at >= self.axis_length(metric)? {
             return None;
@@ -316,29 +316,29 @@ impl LaneFacts {
         Some(first..first + each)
     }
 
-    /// What a row tells of a point of a metric's first axis: of several numbers, their extent and their mean.
+    /// The value of a row at a point of a metric's first axis: of several numbers, their extent and their mean.
     pub fn cell(&self, metric: Metric, row: &Row<'_>, at: usize) -> Option<Cell> {
         row.across(self.columns_at(metric, at)?)
     }
 
-    /// What was measured of a layer at a step.
+    /// The value of a layer at a step.
     pub fn layer_value(&self, metric: Metric, step: Step, layer: LayerIdx) -> Option<f32> {
         Some(self.cell(metric, &self.at(metric, step)?, layer.0)?.last)
     }
 
-    /// What was measured of a block at a step.
+    /// The value of a block at a step.
     pub fn block_value(&self, metric: Metric, step: Step, block: BlockIdx) -> Option<f32> {
         Some(self.cell(metric, &self.at(metric, step)?, block.0)?.last)
     }
 
-    /// A metric over time, of a point of its first axis.
+    /// A metric over time, at a point of its first axis.
     pub fn points_of(&self, metric: Metric, at: usize) -> impl Iterator<Item = Point> + '_ {
         let columns = self.columns_at(metric, at);
         let rows = self.history(metric).map(History::rows).into_iter().flatten();
         rows.filter_map(move |row| Some(Point::new(row.span, row.across(columns.clone()?)?)))
     }
 
-    /// How many points the first axis of a metric has, with those that are not recorded.
+    /// The number of points of a metric's first axis, including those that are not recorded.
     pub fn axis_length(&self, metric: Metric) -> Option<usize> {
         let structure = self.structure()?;
         match metric.axis()? {
@@ -348,7 +348,7 @@ impl LaneFacts {
         }
     }
 
-    /// Where a point of a metric's first axis stands on it: at its number, or where it has a name at its place, from 1.
+    /// The position of a point on a metric's first axis: its number or, if it has a name, its place from 1.
     pub fn axis_place(&self, metric: Metric, at: usize) -> f64 {
         let axis = metric.axis().and_then(|axis| self.declared().axis(axis));
         match axis.map(|axis| &axis.points) {
@@ -357,7 +357,7 @@ impl LaneFacts {
         }
     }
 
-    /// The name of a point of a metric's first axis, as it was declared; of layers and blocks theirs.
+    /// The name of a point of a metric's first axis, as declared; for layers and blocks, their own.
     pub fn axis_label(&self, metric: Metric, at: usize) -> Option<String> {
         let structure = self.structure()?;
         match metric.axis()? {

@@ -1,5 +1,5 @@
-//! What is known of a lane as the sections that an index keeps: what is small as one, and each history of its own, so that only those
-//! are read that are wanted.
+//! The facts of a lane as the sections of an index: everything small in one, and each history in its own, so that only
+//! those that are needed are read.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,11 +13,11 @@ use crate::history::{Bounds, History};
 use crate::metric::{Metric, Shape};
 use crate::units::{LaneIdx, Step};
 
-/// The section that holds all that is small.
+/// The section with everything small.
 const OUTLINE: &str = "lane";
 /// The section of the steps and their times.
 const STEPS: &str = "steps";
-/// The section of where in the log records begin.
+/// The section of the bytes of the log at which records begin.
 const OFFSETS: &str = "offsets";
 
 #[derive(Serialize, Deserialize)]
@@ -48,11 +48,11 @@ impl LaneFacts {
         section_of(&self.declared, key.metric, key.slot)
     }
 
-    /// It as named sections; none before the lane started, and none while a history is kept elsewhere.
+    /// The facts as named sections; none before the lane started, and none while a history is only in the index.
     pub(in crate::app) fn to_sections(&self) -> Option<Vec<(String, Vec<u8>)>> {
         self.started.as_ref()?;
         let outline = Outline {
-            // That the events ended is no event.
+            // A crash is not an event: the log may be continued.
             state: if self.state == LaneState::Crashed { LaneState::Running } else { self.state.clone() },
             last_step: self.last_step,
             elapsed_ms: self.elapsed_ms,
@@ -74,9 +74,9 @@ impl LaneFacts {
         Some(sections)
     }
 
-    /// It from its sections, the first event of the lane's log and what that has declared. Single numbers that are known are
-    /// read at once, other histories stay where they are. None where the sections are not those of a lane, or of one that
-    /// another version folded.
+    /// The facts from their sections, the first event of the lane's log and what the log has declared. Histories of
+    /// single numbers with known names are read at once, others stay in the index. None if the sections are not those
+    /// of a lane, or were folded by another version.
     pub(in crate::app) fn from_sections(
         idx: LaneIdx,
         label: LaneLabel,
@@ -110,7 +110,7 @@ impl LaneFacts {
         Some(lane)
     }
 
-    /// A history from the bytes of its section; none where these are not such.
+    /// A history from the bytes of its section; none if they are not valid.
     pub fn history_from(&self, key: HistoryKey, bytes: &[u8]) -> Option<History> {
         let (width, bounds) = self.bounds_of(key);
         History::from_bytes(bytes, width, bounds)
