@@ -1,5 +1,5 @@
-//! What a log's records must agree on, so that whoever folds them may index by layer and block without
-//! looking: the shapes of values, indices and the order of steps.
+//! Checks a log's records against each other, so that those who fold them can index by layer and block without
+//! checks: the shapes of values, indices and the order of steps.
 
 use std::collections::VecDeque;
 
@@ -9,14 +9,14 @@ use crate::event::{Declared, Kind, LaneResumed, LaneStarted, RunEvent, Values};
 use crate::structure::Structure;
 use crate::units::{LayerIdx, Step};
 
-/// The greatest step and the greatest count that are believed, so that nobody who adds to them or sums them up overflows:
-/// at a million steps a second it takes nine years to get there.
+/// The greatest step and count that are accepted, so that sums of them do not overflow: at a million steps per second
+/// it takes nine years to get there.
 const MOST: u64 = 1 << 48;
 
-/// The greatest depth that is believed: charts have a place for each.
+/// The greatest depth that is accepted: charts have a place for each layer.
 const MOST_DEPTH: usize = 1 << 20;
 
-/// Checkpoints that are remembered, for a lane that goes back to one.
+/// The most checkpoints that are remembered, for a lane that goes back to one.
 const CHECKPOINTS: usize = 256;
 
 /// What is known of a lane from the records read so far.
@@ -25,7 +25,7 @@ pub(super) struct Consistency {
     /// The lane's layers; none before it started.
     layers: Option<usize>,
     declared: Declared,
-    /// Of each declared metric, the step after the last one at which it was measured: it may not be measured before that.
+    /// For each declared metric, the step after the last one at which it was measured, the first allowed one.
     next: Vec<Step>,
     /// The checksum of `lane_started`, which is written twice; none in a log without checksums.
     start: Option<u32>,
@@ -38,7 +38,7 @@ pub(super) struct Consistency {
     checkpoints: VecDeque<Checkpoint>,
 }
 
-/// A checkpoint by its record.
+/// A checkpoint, from its record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Checkpoint {
     step: Step,
@@ -47,18 +47,18 @@ struct Checkpoint {
     end: u64,
 }
 
-/// How an event stands to those before it.
+/// How an event relates to earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Accepted {
-    /// It tells something new.
+    /// It is new.
     New,
     /// It is the second copy of the first event.
     Repeated,
 }
 
 impl Consistency {
-    /// Checks an event against those before it and remembers it; gives the reason where it does not fit. `end` is where its
-    /// record ends. A return to an earlier state is completed by what it supersedes.
+    /// Checks an event against earlier ones and notes it; returns the reason if it does not fit. `end` is where its
+    /// record ends. A return to an earlier state gets the byte from which on events are superseded.
     pub(super) fn accept(
         &mut self,
         event: &mut RunEvent,
@@ -86,7 +86,7 @@ impl Consistency {
                 self.gap = true;
             }
             Kind::CheckpointWritten(written) => {
-                // Ascending, whatever a log says.
+                // Kept in ascending order even if a log is not.
                 self.checkpoints
                     .truncate(self.checkpoints.partition_point(|checkpoint| checkpoint.step <= event.step));
                 if self.checkpoints.len() == CHECKPOINTS {
@@ -102,21 +102,21 @@ impl Consistency {
         Ok(Accepted::New)
     }
 
-    /// Whether nothing was read yet by which anything else could be understood.
+    /// Whether the lane's start, which everything else depends on, was not read yet.
     pub(super) fn begins(&self) -> bool {
         self.layers.is_none()
     }
 
-    /// What the lane declared so far.
+    /// What the lane has declared so far.
     pub(super) fn declared(&self) -> &Declared {
         &self.declared
     }
 
-    /// Checks values against their metrics, and that no metric is measured twice at a step, or goes back.
+    /// Checks that values fit their metrics, and that no metric is measured twice at a step or goes back.
     fn measure(&mut self, step: Step, values: &Values) -> Result<(), String> {
         let metrics = self.declared.metrics().len();
         self.next.resize(metrics, Step(0));
-        // Values come in the order in which their metrics were declared, mostly.
+        // Values are mostly in the order in which their metrics were declared.
         let mut at = 0;
         for (metric, value) in values.iter() {
             let Some(place) = self.declared.place(metric.name().as_bytes(), at) else {
@@ -138,14 +138,14 @@ impl Consistency {
                 at = place + 1;
             }
         }
-        // An evaluation of a step may stand behind one that was missing before it.
+        // An evaluation of an earlier step may follow after missing records.
         self.last_step = self.last_step.max(step);
         self.gap = false;
         Ok(())
     }
 
-    /// Steps after this one are made again, and its evaluation may be. Gives the byte from which on nothing counts: a step
-    /// has one checkpoint, and of several records of it the last one counts.
+    /// Goes back: the steps after this one are repeated, and perhaps its evaluation. Returns the byte from which on
+    /// nothing counts. A step has one checkpoint; if there are several records of it, the last one counts.
     fn rewind(&mut self, step: Step, to_checkpoint: bool) -> Option<u64> {
         self.last_step = step;
         for next in &mut self.next {
@@ -160,7 +160,7 @@ impl Consistency {
         self.checkpoints.back().filter(|checkpoint| checkpoint.step == step).map(|checkpoint| checkpoint.end)
     }
 
-    /// Remembers that something between the records is missing.
+    /// Notes that something between the records is missing.
     pub(super) fn lose(&mut self) {
         self.gap = true;
     }
@@ -170,8 +170,8 @@ impl Consistency {
         self.last_step
     }
 
-    /// The `lane_resumed` that must have stood before an event, where records are missing and steps go back; it is
-    /// remembered. Its checkpoint is the one of the step before, without a name where that record is missing, too.
+    /// The `lane_resumed` that must have preceded an event, if records are missing and steps go back; it is noted. Its
+    /// checkpoint is that of the step before, without a name if that record is missing, too.
     pub(super) fn missed_resumption(&mut self, event: &RunEvent) -> Option<RunEvent> {
         let (step, before) = (event.step, Step(event.step.0.saturating_sub(1)));
         let (step, goes_back) = match &event.kind {

@@ -32,7 +32,7 @@ pub(super) struct End {
 pub(super) enum Look<F> {
     /// Nothing new.
     Nothing,
-    /// There is more to read, in a file that stands at the end of what was read.
+    /// There is more to read, from a file positioned at the end of what was read.
     More(F),
     /// It was replaced by another file, or is shorter than what was read.
     Replaced(String),
@@ -52,8 +52,8 @@ impl Seen {
         Ok((file, Seen::of(&metadata)))
     }
 
-    /// Checks the path for more to read; `torn` bytes after the end were seen already. The file is reopened, because only
-    /// then does a network file system show what another machine wrote. A missing file may come back.
+    /// Checks the path for more to read; `torn` bytes after the end were seen already. The file is reopened, because
+    /// only then does a network file system show what another machine wrote. A missing file may come back.
     pub(super) fn look_again(&mut self, path: &Path, end: End, torn: u64) -> io::Result<Look<File>> {
         let mut file = match open_file(path) {
             Ok(Some(file)) => file,

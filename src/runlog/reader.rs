@@ -1,5 +1,5 @@
-//! Reads a lane's log record by record. What is broken is skipped and told with its place; what is torn at
-//! the end stays unread, because its writer may be in the middle of it.
+//! Reads a lane's log record by record. Broken records are skipped and reported with their place; an incomplete record
+//! at the end stays unread, because its writer may be in the middle of it.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -20,20 +20,20 @@ use crate::units::Step;
 
 /// The longest line that is kept in memory; a longer one is a bad record.
 pub const MAX_LINE: usize = 16 << 20;
-/// Bytes asked of the source at once: dozens of records of a deep network, and nothing beside what is read of
+/// Bytes read from the source at once: dozens of records of a deep network, and little compared to what is read of
 /// them.
 const CHUNK: usize = 1 << 20;
-/// Lines that are looked at to tell a record that was moved from a gap.
+/// The most lines that are examined to distinguish a moved record from a gap.
 const LOOK_AHEAD: usize = 16;
 /// The first version whose records end with checksums.
 const SEALED_SINCE: u32 = 2;
 
-/// A fragment of a log.
+/// A part of a log.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
-    /// An event. Two are given though no record tells them, at an empty range of bytes, because what stands around them
-    /// does: [`Kind::RecordsLost`] where numbers are missing, and [`Kind::LaneResumed`] where steps go back
-    /// behind something that is missing.
+    /// An event. Two kinds are also inferred from the surrounding records, without a record of their own and with an
+    /// empty range of bytes: [`Kind::RecordsLost`] if record numbers are missing, and [`Kind::LaneResumed`] if steps
+    /// go back after something that is missing.
     Event {
         /// What happened.
         event: RunEvent,
@@ -47,10 +47,10 @@ pub enum Entry {
         /// Its kind.
         kind: String,
     },
-    /// Bytes that are no record, or one that contradicts those before it.
+    /// Bytes that are not a record, or a record that contradicts earlier ones.
     Bad(BadRecord),
-    /// The file at this path is no longer the one that was read: another, or shorter than what was read. Whatever
-    /// was learnt of it is void; nothing more comes.
+    /// The file at this path is no longer the one that was read: it is another file, or shorter than what was read.
+    /// Everything read from it is void; no more entries follow.
     Replaced {
         /// What was expected and what was found.
         reason: String,
@@ -60,7 +60,7 @@ pub enum Entry {
 /// Bytes that were skipped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadRecord {
-    /// The line that they begin in, from 1.
+    /// The line in which they begin, from 1.
     pub line: u64,
     /// The bytes.
     pub bytes: Range<u64>,
@@ -68,12 +68,12 @@ pub struct BadRecord {
     pub reason: String,
 }
 
-/// A place between two records, from which another reader can go on.
+/// A place between two records, from which another reader can continue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     offset: u64,
     line: u64,
-    /// The checksum of the record that ends here, where it has one.
+    /// The checksum of the record that ends here, if it has one.
     checksum: Option<u32>,
     framing: Framing,
     numbering: Numbering,
@@ -83,17 +83,17 @@ pub struct Position {
 /// Whether the records of a log have checksums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Framing {
-    /// No record told it yet.
+    /// No record has shown it yet.
     #[default]
     Unknown,
-    /// They have none: format 1.
+    /// They have none (format 1).
     Bare,
-    /// One had; one without is bad.
+    /// One had one; a record without is bad.
     Sealed,
 }
 
 impl Position {
-    /// Bytes of the whole records before it.
+    /// The number of bytes before it, all of complete records.
     pub fn offset(&self) -> u64 {
         self.offset
     }
@@ -103,7 +103,7 @@ impl Position {
         End { offset: self.offset, checksum: self.checksum }
     }
 
-    /// Lines before it.
+    /// The number of lines before it.
     pub fn line(&self) -> u64 {
         self.line
     }
@@ -126,29 +126,29 @@ pub struct LogReader<R> {
     /// The file, for messages.
     path: PathBuf,
     position: Position,
-    /// Bytes read from the source and not consumed; begins at `position` unless a long line is being skipped.
+    /// Bytes read from the source and not consumed yet; begins at `position` unless a long line is being skipped.
     buffer: Vec<u8>,
     /// Where the next line starts in `buffer`.
     start: usize,
-    /// Where the search for its end goes on.
+    /// Where the search for its end continues.
     searched: usize,
-    /// Bytes of a line longer than [`MAX_LINE`] that were thrown away.
+    /// Bytes of a line longer than [`MAX_LINE`] that were discarded.
     skipped: u64,
-    /// Parts of the line at `start` that were not handed out yet.
+    /// Fragments of the line at `start` that were not returned yet.
     fragments: VecDeque<Fragment>,
-    /// Whether the last look for more found nothing.
+    /// Whether the last check for more found nothing.
     ended: bool,
-    /// Looks again, behind the end of what was read; none where the source is no file.
+    /// Checks for more after the end of what was read; none if the source is not a file.
     look: Option<LookAgain<R>>,
     seen: Seen,
 }
 
 type LookAgain<R> = fn(&mut LogReader<R>) -> io::Result<Look<()>>;
 
-/// A record, or what stands in the place of one: a line or, where that is damaged, a fragment of it.
+/// A record, or what is found in place of one: a line or, if that is damaged, a fragment of it.
 #[derive(Clone, Debug)]
 struct Fragment {
-    /// Bytes in the buffer, the newline included.
+    /// Bytes in the buffer, including the newline.
     length: usize,
     /// Whether a newline ends it.
     ends_line: bool,
@@ -157,33 +157,33 @@ struct Fragment {
 
 #[derive(Clone, Debug)]
 enum Found {
-    /// A record whose checksum is right.
+    /// A record with a correct checksum.
     Sealed(u32),
-    /// A line without one.
+    /// A line without a checksum.
     Bare,
-    /// No record, and why.
+    /// Not a record, and why.
     Bad(String),
 }
 
 impl LogReader<File> {
-    /// Opens a log from its beginning.
+    /// Opens a log at its beginning.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// If it cannot be opened.
     pub fn open(path: &Path) -> Result<LogReader<File>, RunLogError> {
         LogReader::open_at(path, Position::default())
     }
 
-    /// Opens a log from where another reader stopped.
+    /// Opens a log where another reader stopped.
     ///
     /// # Errors
-    /// Where it cannot be opened, or what was read is no longer there.
+    /// If it cannot be opened, or what was read is no longer there.
     pub fn open_at(path: &Path, position: Position) -> Result<LogReader<File>, RunLogError> {
         let (file, seen) = Seen::open(path, position.end())?;
         Ok(LogReader { position, seen, look: Some(LogReader::look_again), ..LogReader::new(file, path) })
     }
 
-    /// Checks the path for more to read, and goes on with it.
+    /// Checks the path for more to read, and continues with that.
     fn look_again(&mut self) -> io::Result<Look<()>> {
         let (end, torn) = (self.position.end(), self.torn_bytes());
         Ok(match self.seen.look_again(&self.path, end, torn)? {
@@ -199,7 +199,7 @@ impl LogReader<File> {
 }
 
 impl<R: Read> LogReader<R> {
-    /// Reads from any source; `path` is its name in messages.
+    /// A reader of any source; `path` is its name in messages.
     pub fn new(source: R, path: &Path) -> LogReader<R> {
         LogReader {
             source,
@@ -216,11 +216,11 @@ impl<R: Read> LogReader<R> {
         }
     }
 
-    /// Reads the next whole record, or what stands in the place of one. None means that there is none yet: a
-    /// later call finds what was appended to the source in the meantime.
+    /// Reads the next complete record, or what is found in place of one. None means that there is none yet: a later
+    /// call finds what was appended to the source in the meantime.
     ///
     /// # Errors
-    /// Where the source cannot be read, or is of a newer format.
+    /// If the source cannot be read, or is of a newer format.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, RunLogError> {
         if let Some(look) = self.look.filter(|_| self.ended) {
             match look(self).map_err(RunLogError::io("read", &self.path))? {
@@ -243,24 +243,24 @@ impl<R: Read> LogReader<R> {
         }
     }
 
-    /// The place after the last record read. What follows it when [`LogReader::next_entry`] gives none is torn.
+    /// The place after the last record read. What follows it when [`LogReader::next_entry`] returns none is incomplete.
     pub fn position(&self) -> &Position {
         &self.position
     }
 
-    /// Bytes after [`LogReader::position`] that are no whole line yet.
+    /// The number of bytes after [`LogReader::position`] that are not a complete line yet.
     pub fn torn_bytes(&self) -> u64 {
         self.skipped + (self.buffer.len() - self.start) as u64
     }
 
-    /// Throws away what was read after the position.
+    /// Discards what was read after the position.
     fn forget_torn(&mut self) {
         self.buffer.clear();
         (self.start, self.searched, self.skipped) = (0, 0, 0);
     }
 
-    /// The length of the line at `start`, its newline included, where the buffer holds its end. A line that is
-    /// too long ends, too, where a record may begin behind zeros, which a system that lost power leaves.
+    /// The length of the line at `start`, including its newline, if its end is in the buffer. A line that is too long
+    /// also ends where a record may begin after zeros, which a power failure leaves in a file.
     fn find_line_end(&mut self) -> Option<usize> {
         let newline = memchr(b'\n', &self.buffer[self.searched..]).map(|at| self.searched + at + 1);
         let end = newline.unwrap_or(self.buffer.len());
@@ -278,7 +278,7 @@ impl<R: Read> LogReader<R> {
         self.buffer.drain(..self.start);
         self.start = 0;
         if self.buffer.len() > MAX_LINE || (self.skipped > 0 && self.buffer.len() > 2) {
-            // The last bytes may be the first of those that a too long line ends with.
+            // The last bytes may be the first of the sequence that ends a line that is too long.
             let thrown = self.buffer.len() - 2;
             self.buffer.drain(..thrown);
             self.skipped += thrown as u64;
@@ -289,7 +289,7 @@ impl<R: Read> LogReader<R> {
         Ok(self.buffer.len() > before)
     }
 
-    /// Finds what the line at `start` holds: one record, if all is well.
+    /// Splits the line at `start` into fragments: a single record, if nothing is wrong.
     fn cut_line(&mut self, length: usize) {
         let line = &self.buffer[self.start..self.start + length];
         let (line, ends_line) = line.strip_suffix(b"\n").map_or((line, false), |line| (line, true));
@@ -320,8 +320,8 @@ impl<R: Read> LogReader<R> {
         self.fragments = fragments;
     }
 
-    /// Hands out the next fragment of the line at `start`, or what is missing before it; none for the second copy of the first
-    /// record.
+    /// Returns the next fragment of the line at `start`, or what is missing before it; none for the second copy of the
+    /// first record.
     fn take_fragment(&mut self) -> Result<Option<Entry>, RunLogError> {
         let Some(Fragment { length, ends_line, found }) = self.fragments.front().cloned() else {
             return Ok(None);
@@ -364,7 +364,7 @@ impl<R: Read> LogReader<R> {
         Ok(entry)
     }
 
-    /// Judges a record of so many bytes by those before it, and remembers it unless something is missing before it.
+    /// Checks a record of `length` bytes against earlier ones, and notes it unless something is missing before it.
     fn judge(
         &mut self,
         parsed: Parsed,
@@ -385,7 +385,7 @@ impl<R: Read> LogReader<R> {
         let misplaced =
             |found: u64| format!("expected record {next}, found record {found}, which is out of place");
         match (self.position.numbering.place(number, explained), number) {
-            // The copy of the first record has its number.
+            // The copy of the first record has the same number.
             _ if starts => {}
             (Place::Behind(missing), Some(found)) => {
                 if self.stand_behind(next..found, length).map_err(RunLogError::io("read", &self.path))? {
@@ -404,7 +404,7 @@ impl<R: Read> LogReader<R> {
         self.accept(parsed, number, checksum, length)
     }
 
-    /// The event that tells of missing records, before one of this step and time.
+    /// The event for missing records before a record of this step and time.
     fn missing(&mut self, records: u64, after: Option<(Step, f64)>) -> RunEvent {
         self.position.consistency.lose();
         let first = self.position.consistency.last_step();
@@ -413,7 +413,7 @@ impl<R: Read> LogReader<R> {
         RunEvent { step: last, time: Time::at(at_ms), kind }
     }
 
-    /// Remembers a record of so many bytes that stands in its place.
+    /// Notes a record of `length` bytes that is in its place.
     fn accept(
         &mut self,
         parsed: Parsed,
@@ -434,7 +434,7 @@ impl<R: Read> LogReader<R> {
             return Ok(Judged::Missing(resumed));
         }
         let accepted = consistency.accept(&mut event, checksum, end);
-        // A `lane_started` that does not fit is of another log, and so is its number.
+        // A `lane_started` that does not fit belongs to another log, and so does its number.
         if accepted == Ok(Accepted::New) || !matches!(event.kind, Kind::LaneStarted(_)) {
             numbering.take(number);
         }
@@ -445,8 +445,8 @@ impl<R: Read> LogReader<R> {
         })
     }
 
-    /// Whether records of these numbers stand behind the fragment at `start`: then it was moved there before its time. Looks
-    /// at the next record that is not late, and waits for none.
+    /// Whether records with these numbers follow the fragment at `start`, which means that it was moved to too early a
+    /// place. Examines the next record that is not late, and does not wait for one.
     fn stand_behind(&mut self, missing: Range<u64>, length: usize) -> io::Result<bool> {
         let mut from = length;
         for _ in 0..LOOK_AHEAD {
@@ -469,7 +469,7 @@ impl<R: Read> LogReader<R> {
         Ok(false)
     }
 
-    /// Parses a record, whose checksum is right or which has none, by its line and its event.
+    /// Parses a record with a correct checksum, or without one, from its line and the body of its event.
     fn parse(&self, line: &[u8], body: &[u8], sealed: bool) -> Result<Parsed, RunLogError> {
         let begins = self.position.framing == Framing::Unknown;
         if (begins || sealed)
@@ -487,7 +487,7 @@ impl<R: Read> LogReader<R> {
             }
             Ok(event) => Ok(Parsed::Event(event)),
             Err(error) => {
-                // Values cannot be understood before anything was declared.
+                // Values cannot be interpreted before anything was declared.
                 let begins = self.position.consistency.begins() && record::begins_with_a_kind(body);
                 let bad = || match begins {
                     true => Parsed::Bad("expected `lane_started` first, found another event".to_owned()),
@@ -499,7 +499,7 @@ impl<R: Read> LogReader<R> {
     }
 }
 
-/// A bad line as the records in it and what stands between them.
+/// Splits a bad line into the records in it and the bytes between them.
 fn apart(line: &[u8], records: &[Range<usize>], reason: &str) -> VecDeque<Fragment> {
     let mut fragments = VecDeque::new();
     let mut push = |length: usize, found| {
@@ -522,7 +522,7 @@ fn too_long(length: u64) -> String {
     format!("expected a line of at most {MAX_LINE} bytes, found {length}")
 }
 
-/// Says what is wrong with bytes that are no record.
+/// Describes what is wrong with bytes that are not a record.
 fn between(bytes: &[u8], behind_record: bool, reason: &str) -> String {
     let zeros = bytes.iter().filter(|&&byte| byte == 0).count();
     match bytes {
@@ -532,11 +532,11 @@ fn between(bytes: &[u8], behind_record: bool, reason: &str) -> String {
     }
 }
 
-/// What a record is by those before it.
+/// What a record turns out to be, given earlier ones.
 enum Judged {
     /// A record in its place, or a bad one.
     Is(Parsed),
-    /// Not to be handed out yet: this is missing before it.
+    /// Not to be returned yet: this is missing before it.
     Missing(RunEvent),
     /// The second copy of the first record.
     Repeated,

@@ -1,4 +1,4 @@
-//! Reads records again by their places, as writing or reading gave them, without what stands before them.
+//! Reads records again by their places, as returned when they were written or read, without reading what precedes them.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Take};
@@ -11,10 +11,10 @@ use crate::event::{Declared, Kind, RunEvent, Values};
 use crate::metric::Shape;
 use crate::units::Step;
 
-/// Reads one record again, by the bytes that writing or reading it gave.
+/// Reads one record again, by the range of bytes returned when it was written or read.
 ///
 /// # Errors
-/// Where it cannot be read or is no longer there.
+/// If it cannot be read or is no longer there.
 pub fn read_record(path: &Path, bytes: Range<u64>, declared: &Declared) -> Result<RunEvent, RunLogError> {
     let mut found = None;
     read_records(path, bytes.clone(), &mut declared.clone(), |event, _| {
@@ -25,11 +25,11 @@ pub fn read_record(path: &Path, bytes: Range<u64>, declared: &Declared) -> Resul
     })
 }
 
-/// Reads the whole records in a range of bytes, one after the other, and hands each over with the byte that it begins
-/// at; the first of a log, which is written twice, once.
+/// Reads the complete records in a range of bytes in order, and passes each to `each` with the byte at which it
+/// begins; the first of a log, which is written twice, only once.
 ///
 /// # Errors
-/// Where they cannot be read or are no longer there; those before were handed over.
+/// If they cannot be read or are no longer there; earlier ones have been passed on.
 pub fn read_records(
     path: &Path,
     bytes: Range<u64>,
@@ -46,10 +46,10 @@ pub fn read_records(
     Ok(())
 }
 
-/// Parses whole records, one after the other, and hands each over; the first of a log, which is written twice, once.
+/// Parses complete records in order, and passes each to `each`; the first of a log, which is written twice, only once.
 ///
 /// # Errors
-/// Where one is none, in words; those before were handed over.
+/// If a line is not a record, with the reason; earlier ones have been passed on.
 pub fn parse_records(
     bytes: &[u8],
     declared: &mut Declared,
@@ -63,12 +63,12 @@ pub fn parse_records(
     Ok(())
 }
 
-/// What was measured over axes at the last step that is not after `step`, looked for from a byte at which a record begins;
-/// none where there is none up to the end of the log or to where steps were made again. A record that stands before its
-/// time is passed over.
+/// What was measured over axes at the last step that is not after `step`, searched from a byte at which a record
+/// begins up to the end of the log or to where steps are repeated; none if nothing was found. A record that comes too
+/// early is skipped.
 ///
 /// # Errors
-/// Where the log cannot be read.
+/// If the log cannot be read.
 pub fn find_step(
     path: &Path,
     from: u64,
@@ -79,7 +79,7 @@ pub fn find_step(
     let (mut found, mut beyond) = (None::<(Step, Values)>, 0);
     let mut declared = declared.clone();
     while let Some((_, record, true)) = lines.next()? {
-        // What is damaged was told when the log was folded.
+        // Damage was reported when the log was folded.
         let Ok(RunEvent { step: at, kind, .. }) = record::parse_line(record, &mut declared) else { continue };
         let last = found.as_ref().map(|(last, _)| *last);
         match kind {
@@ -135,7 +135,7 @@ impl Lines {
     }
 }
 
-/// Lets the first event of a log, which is written twice, pass once.
+/// Passes on the first event of a log, which is written twice, only once.
 #[derive(Default)]
 struct Once {
     started: bool,

@@ -1,5 +1,5 @@
-//! The end of a log: its last records of each kind, found without reading it whole. What a return to an earlier state
-//! supersedes is decided by the steps alone here, since the reader of the whole log is what knows the places.
+//! The end of a log: its last records of each kind, found without reading the whole log. What a return to an earlier
+//! state supersedes is decided here by steps only, since only the reader of the whole log knows the places.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -13,9 +13,9 @@ use crate::event::wire::Float;
 use crate::event::{Mode, Outcome, Split, Time};
 use crate::units::Step;
 
-/// Bytes of a log's end that are looked at first; four times as many each time that they do not suffice.
+/// The number of bytes at a log's end that are read first; four times as many whenever they do not suffice.
 pub(super) const FIRST_LOOK: u64 = 128 << 10;
-/// Bytes of a log's end that are looked at at most.
+/// The most bytes at a log's end that are read.
 const LAST_LOOK: u64 = 32 << 20;
 
 /// What the last records of a log say.
@@ -26,10 +26,10 @@ pub(super) struct Last {
     pub(super) figures: Figures,
     /// The lane's end.
     pub(super) finished: Option<(Step, Outcome)>,
-    /// Whether the last record of all says that the lane paused.
+    /// Whether the very last record says that the lane paused.
     pub(super) paused: bool,
     pub(super) at_ms: f64,
-    /// Records that the part of the log that was looked at says are lost.
+    /// The number of lost records according to the part of the log that was read.
     pub(super) lost_records: u64,
 }
 
@@ -57,11 +57,11 @@ impl Figures {
     }
 }
 
-/// A record of which only what a summary needs is read; a record of another kind leaves all of it empty.
+/// The parts of a record that a summary needs; a record of another kind leaves all of them empty.
 #[derive(Deserialize)]
 struct Glance {
     measured: Option<Measured>,
-    /// The first three are of earlier formats.
+    /// The first three are kinds of earlier formats.
     step_finished: Option<StepFinished>,
     histograms_taken: Option<Moment>,
     evaluation_finished: Option<EvaluationFinished>,
@@ -119,7 +119,7 @@ struct LaneFinished {
 }
 
 impl Glance {
-    /// What was measured, whatever the format.
+    /// What was measured, in any format.
     fn measured(&mut self) -> Option<Measured> {
         let of_step = |StepFinished { step, loss, error, time }: StepFinished| {
             let values = Figures { loss, error, ..Figures::default() };
@@ -141,7 +141,7 @@ impl Glance {
     }
 }
 
-/// Reads back from the end of a log until the last step and evaluations are found.
+/// Reads backwards from the end of a log until the last step and evaluations are found.
 pub(super) fn look(log: &Path) -> io::Result<(Last, SystemTime)> {
     let mut file = open(log)?;
     let metadata = file.metadata()?;
@@ -164,7 +164,7 @@ pub(super) fn look(log: &Path) -> io::Result<(Last, SystemTime)> {
     }
 }
 
-/// The last whole records of each kind in the end of a log, which begins in the middle of one unless `whole`.
+/// The last complete records of each kind in the end of a log, which begins in the middle of a record unless `whole`.
 fn last_records(tail: &[u8], whole: bool) -> Last {
     let mut last = Last::default();
     let Some(end) = tail.iter().rposition(|&byte| byte == b'\n') else { return last };
@@ -176,7 +176,7 @@ fn last_records(tail: &[u8], whole: bool) -> Last {
         Frame::Bare => !sealed,
         Frame::Damaged { .. } => false,
     };
-    // What stands before a step and is of a later one was made again, whether or not `lane_resumed` is there to tell.
+    // A record before a step but of a later step was repeated, even if the `lane_resumed` is missing.
     let (mut latest, mut resumed) = (true, None::<Step>);
     for line in lines().filter(is_sound) {
         let Ok(mut glance) = serde_json::from_slice::<Glance>(line) else { continue };
@@ -193,7 +193,7 @@ fn last_records(tail: &[u8], whole: bool) -> Last {
                 }
                 last.figures.fill(values);
             }
-            // A step that an evaluation may still follow is one that is not made again.
+            // Records of the same step still count: an evaluation may follow its step.
             resumed = Some(resumed.map_or(step, |resumed| resumed.min(step)));
         }
         if let Some(LaneFinished { step, outcome, time }) = glance.lane_finished {
