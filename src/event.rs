@@ -1,7 +1,7 @@
 //! Everything that can happen in a lane, as one closed enum in one envelope: the type that the trainer emits, the log
-//! stores and the state folds. Serialised, an event is one object with one key, its kind; under it stand the step, what
-//! the kind has, and the time. Whatever depends on the clock or the machine's speed stands in `time`, so that logs
-//! without it are equal where runs are.
+//! stores and the state folds. Serialised, an event is an object with one key, its kind; its value has the step, the
+//! fields of the kind, and the time. Everything that depends on the clock or the machine's speed is in `time`, so
+//! that logs of equal runs are equal without it.
 
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
@@ -40,12 +40,12 @@ pub struct RunEvent {
 }
 
 impl RunEvent {
-    /// Something that happened after a step, so many milliseconds since the run started.
+    /// An event after a step, at a time in milliseconds since the run started.
     pub fn new(step: Step, at_ms: f64, kind: Kind) -> RunEvent {
         RunEvent { step, time: Time::at(at_ms), kind }
     }
 
-    /// What still counts of the events before this one, where the lane goes back with it.
+    /// Which of the earlier events still count, if the lane goes back with this one.
     pub fn rewind(&self) -> Option<Rewind> {
         match &self.kind {
             Kind::LaneResumed(resumed) => Some(Rewind { step: self.step, from: resumed.from }),
@@ -53,7 +53,7 @@ impl RunEvent {
         }
     }
 
-    /// The order or the note that was taken, where it is one; of a note as much as is shown.
+    /// The order or note that was taken, if it is one; a note is cut to the length that is shown.
     pub fn as_taken(&self) -> Option<Taken> {
         let step = self.step;
         match &self.kind {
@@ -69,27 +69,27 @@ impl RunEvent {
 pub enum Kind {
     /// The lane exists; always the first event.
     LaneStarted(Box<LaneStarted>),
-    /// There are metrics, or axes, that were not declared before.
+    /// New metrics or axes were declared.
     MetricsDeclared(MetricsDeclared),
-    /// Metrics have values at the step.
+    /// Metrics were measured at the step.
     Measured(Values),
     /// Weights were written.
     CheckpointWritten(CheckpointWritten),
-    /// The first NaN or infinity of the lane showed.
+    /// The first NaN or infinity of the lane occurred.
     NonFiniteFound(NonFiniteFound),
     /// Training paused, on an order.
     Paused,
-    /// Training goes on after a pause.
+    /// Training continues after a pause.
     Resumed,
-    /// An order was carried out that changes what the lane does from here on.
+    /// An order was carried out that affects the lane from here on.
     OrderTaken(OrderTaken),
-    /// Somebody said something of the lane at this step.
+    /// A note was made at this step.
     NoteTaken(NoteTaken),
-    /// The lane goes on from an earlier state, in another process than before; the step is that state's.
+    /// The lane was resumed from an earlier state, by another process; the step is that of the state.
     LaneResumed(LaneResumed),
-    /// Records could not be kept; the step is that of the last of them.
+    /// Records were lost; the step is that of the last of them.
     RecordsLost(RecordsLost),
-    /// How the lane ended; followed by nothing, unless it is resumed. A log without it is of a lane that runs or
+    /// The lane ended; nothing follows, unless it is resumed. A log without it belongs to a lane that is running or
     /// crashed.
     LaneFinished(LaneFinished),
 }
@@ -130,7 +130,7 @@ impl Kind {
     }
 }
 
-/// When something happened and, of a step, how long its parts took.
+/// When something happened and, for a step, how long its parts took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Time {
     /// Milliseconds since the run started.
@@ -139,7 +139,7 @@ pub struct Time {
     /// Milliseconds of the whole step: batch, forward, backward, update, statistics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_ms: Option<f64>,
-    /// Milliseconds of it that went to statistics outside the operations themselves.
+    /// Milliseconds of the step that were spent on statistics outside the operations themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statistics_ms: Option<f64>,
 }
@@ -151,7 +151,7 @@ impl Time {
     }
 }
 
-/// A lane began: all that is known of it before the first step. All but its name may be left out by other programs.
+/// A lane started: everything known of it before the first step. Other programs may omit everything but its name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LaneStarted {
     /// [`FORMAT_VERSION`] of the writer.
@@ -161,14 +161,14 @@ pub struct LaneStarted {
     /// Its layers and blocks.
     #[serde(flatten)]
     pub structure: Structure,
-    /// The layers whose metrics are recorded, ascending: what runs over layers has a value for each of these. None where
-    /// it is every layer.
+    /// The layers whose metrics are recorded, ascending: a metric over layers has a value for each of these. None if
+    /// all layers are recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded: Option<Vec<LayerIdx>>,
     /// What is measured.
     #[serde(flatten)]
     pub declared: MetricsDeclared,
-    /// The updates that are to be made.
+    /// The planned updates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
     /// Where it comes from.
@@ -177,12 +177,12 @@ pub struct LaneStarted {
 }
 
 impl LaneStarted {
-    /// The experiment that the lane is of, where it is of one.
+    /// The lane's experiment, if it has one.
     pub fn experiment(&self) -> Option<&Experiment> {
         self.provenance.as_ref().map(|provenance| &provenance.experiment)
     }
 
-    /// The layers that are recorded: how many.
+    /// The number of layers that are recorded.
     pub fn recorded_layers(&self) -> usize {
         self.recorded.as_ref().map_or(self.structure.layers.len(), Vec::len)
     }
@@ -197,11 +197,11 @@ pub struct Provenance {
     pub input: ImageShape,
     /// The number of classes.
     pub classes: usize,
-    /// Training images.
+    /// The number of training images.
     pub train_images: usize,
-    /// Test images.
+    /// The number of test images.
     pub test_images: usize,
-    /// SHA-256, in hex, of the initial weights that a plain and an option-A network of one shape share.
+    /// SHA-256, in hex, of the initial weights that a plain and an option-A network of the same shape share.
     pub initial_weights: String,
     /// SHA-256, in hex, of the order in which images are drawn.
     pub batch_order: String,
@@ -210,13 +210,13 @@ pub struct Provenance {
     pub data_set: Option<String>,
 }
 
-/// Metrics and axes that a lane has from here on.
+/// Metrics and axes that a lane declares.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MetricsDeclared {
     /// What is measured.
     #[serde(default)]
     pub metrics: Vec<Metric>,
-    /// The axes of these that are neither of layers nor of blocks.
+    /// Their axes other than layers and blocks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub axes: Vec<Axis>,
 }
@@ -224,14 +224,14 @@ pub struct MetricsDeclared {
 /// Weights were written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointWritten {
-    /// The network's file, relative to the run's folder; the optimiser's lies beside it.
+    /// The network's file, relative to the run's folder; the optimiser's is beside it.
     pub file: String,
     /// The checksums of both files; none in logs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksums: Option<Checksums>,
 }
 
-/// The CRC-32 (IEEE 802.3) of each file of a checkpoint, which no flipped bit leaves as it was.
+/// The CRC-32 (IEEE 802.3) of each file of a checkpoint, which detects any flipped bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checksums {
     /// Of the network's file.
@@ -257,47 +257,47 @@ pub enum Pass {
 /// The first NaN or infinity of a lane; the step in which it arose counts from 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NonFiniteFound {
-    /// The first layer it showed in, in the order of the pass; none where only the loss is not finite.
+    /// The first layer in which it occurred, in the order of the pass; none if only the loss is not finite.
     pub layer: Option<LayerIdx>,
-    /// The pass it arose in.
+    /// The pass in which it arose.
     pub pass: Pass,
 }
 
-/// An order was carried out: a changed learning rate, steps to be made before the next pause, an end. Pauses have events of
-/// their own, and so have notes.
+/// An order was carried out: a change of the learning rate, a number of steps before the next pause, or a stop.
+/// Pauses and notes have events of their own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderTaken {
     /// What was ordered.
     pub order: Order,
 }
 
-/// A text at a step, of a person or of another program.
+/// A text at a step, by a person or another program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NoteTaken {
-    /// The text as it was given; it may hold what a terminal would obey, and be longer than notes taken here.
+    /// The text as given; it may contain control characters, and be longer than notes that are accepted here.
     pub text: String,
 }
 
-/// A lane goes on from an earlier state. What its log holds between the record of that state's checkpoint and this one
-/// is superseded: it is made again. See [`RunEvent::rewind`].
+/// A lane was resumed from an earlier state. Everything in its log between the record of that state's checkpoint and
+/// this record is superseded: it is repeated. See [`RunEvent::rewind`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LaneResumed {
-    /// The checkpoint's file, as its own record names it; none where the lane begins again from its initial weights,
-    /// and everything after [`LaneStarted`] is superseded.
+    /// The checkpoint's file, as in its own record; none if the lane restarts from its initial weights, and everything
+    /// after [`LaneStarted`] is superseded.
     pub checkpoint: Option<String>,
-    /// What was another than when the lane was started, in words: the user asked for it to go on all the same.
+    /// What has changed since the lane was started, in words, if the user asked to resume it anyway.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
-    /// The byte of the log from which on it is superseded, as the reader of the log found it; not in the record, since
-    /// bytes are not the same in two runs.
+    /// The byte from which on the log is superseded, as found by the reader of the log; not in the record, since bytes
+    /// differ between runs.
     #[serde(skip)]
     pub from: Option<u64>,
 }
 
-/// Records that a full disk or another failure kept out of the log.
+/// Records are missing from the log because of a full disk or another failure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordsLost {
-    /// How many.
+    /// Their number.
     pub records: u64,
     /// The step of the first.
     pub first: Step,
@@ -313,7 +313,7 @@ pub enum Outcome {
     Stopped,
     /// Its loss or weights were no longer finite.
     Diverged,
-    /// It could not go on.
+    /// It failed.
     Failed {
         /// Why.
         reason: String,
@@ -335,7 +335,7 @@ impl Serialize for RunEvent {
     }
 }
 
-/// What stands under an event's kind.
+/// The value of an event's kind when serialised.
 struct Body<'a>(&'a RunEvent);
 
 impl Serialize for Body<'_> {

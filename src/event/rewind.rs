@@ -1,15 +1,15 @@
-//! What still counts of a lane that went on from an earlier state. The reader of the log decides it, once: whoever keeps
-//! something of the lane keeps what [`Rewind::keeps`] says.
+//! What still counts of a lane that was resumed from an earlier state. The reader of the log decides this, once; all
+//! state that is kept of a lane follows [`Rewind::keeps`].
 
 use crate::units::Step;
 
 /// A return to an earlier state of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rewind {
-    /// The updates made in that state: later steps are made again.
+    /// The updates made in that state; later steps are repeated.
     pub step: Step,
-    /// The byte of the lane's log from which on nothing counts: the end of that state's own record. None where the log
-    /// does not have it, because the record of the checkpoint is damaged; then the steps decide.
+    /// The byte of the lane's log from which on nothing counts: the end of the record of that state's checkpoint.
+    /// None if that record is damaged; then the steps decide.
     pub from: Option<u64>,
 }
 
@@ -22,7 +22,7 @@ impl Rewind {
         }
     }
 
-    /// The first step that is made again.
+    /// The first step that is repeated.
     pub fn next(self) -> Step {
         Step(self.step.0.saturating_add(1))
     }
