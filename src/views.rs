@@ -32,10 +32,10 @@ pub use snapshot::{Format, snapshot};
 
 /// A view of the state.
 pub trait View: Sync {
-    /// Which one it is.
+    /// Its kind.
     fn kind(&self) -> ViewKind;
 
-    /// Whether it shows the finding that was gone to; otherwise the status line does.
+    /// Whether it shows the selected finding; otherwise the status line does.
     fn shows_finding(&self) -> bool {
         false
     }
@@ -43,7 +43,7 @@ pub trait View: Sync {
     /// What it shows, in one line.
     fn title(&self) -> &'static str;
 
-    /// What it draws from, besides what the state always has in memory.
+    /// The data it draws besides what the state always has in memory.
     fn wants(&self, app: &App) -> Vec<Wanted> {
         let _ = app;
         vec![Wanted::Cursor]

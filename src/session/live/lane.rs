@@ -17,7 +17,7 @@ use crate::runlog::RunFolder;
 use crate::trainer::{Drawn, Resumed, Sink, Task, read_resumable, train};
 use crate::units::{LaneIdx, Step};
 
-/// Trains a lane to its end. Whatever happens in it, its last event says how it ended.
+/// Trains a lane to its end. In any case, even after a panic, its last event says how it ended.
 pub(super) fn run(setup: &Arc<Setup>, lane: LaneIdx, order: BatchOrder, mut sink: LaneSink) -> Outcome {
     let trained = catch_unwind(AssertUnwindSafe(|| build_and_train(setup, lane, order, &mut sink)));
     let failed = match trained {
@@ -66,7 +66,7 @@ fn build_and_train(
     })
 }
 
-/// The lane's network: as the last checkpoint has it that can be gone on from, else in its initial state.
+/// The lane's network: restored from the last usable checkpoint, or else in its initial state.
 fn build_or_restore(
     setup: &Setup,
     lane: LaneIdx,
@@ -93,7 +93,9 @@ fn build_or_restore(
         match restore(&mut *network, setup, &described.name, saved) {
             Ok(()) => {
                 if saved.checksums.is_none() {
-                    sink.warn(format!("the checkpoint of step {step} is unverified: an earlier version wrote it, without checksums"));
+                    sink.warn(format!(
+                        "the checkpoint of step {step} is unverified: an earlier version wrote it, without checksums"
+                    ));
                 }
                 let (checkpoint, evaluated) = (Some(saved.file.clone()), saved.evaluated.clone());
                 return Ok((network, resumed(step, checkpoint, evaluated, saved.rewind())));
@@ -104,7 +106,7 @@ fn build_or_restore(
     Ok((build()?, resumed(Step(0), None, Vec::new(), resumption.to_beginning())))
 }
 
-/// Takes a checkpoint's weights and optimiser back.
+/// Restores the weights and the optimiser's state from a checkpoint.
 fn restore(network: &mut dyn Network, setup: &Setup, lane: &str, saved: &Saved) -> Result<(), String> {
     let outside = || format!("expected a file in {}, found `{}`", RunFolder::CHECKPOINTS, saved.file);
     let path = setup.folder.checkpoint(&saved.file).ok_or_else(outside)?;
@@ -114,7 +116,7 @@ fn restore(network: &mut dyn Network, setup: &Setup, lane: &str, saved: &Saved) 
     loaded.map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// What a panic was called with.
+/// The message of a panic.
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")

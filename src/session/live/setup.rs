@@ -1,4 +1,4 @@
-//! All that a live run needs before it can start.
+//! Everything that a live run needs before it can start.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,42 +16,42 @@ use crate::runlog::{LaneSummary, Manifest, RunFolder, RunLock, RunLogError, Stat
 use crate::session::threads;
 use crate::units::LaneIdx;
 
-/// Events that the channel holds: seconds of several fast lanes.
+/// The default capacity of the channel in events: several seconds of several fast lanes.
 pub const CAPACITY: usize = 1024;
 
 /// Builds the network of a lane, in the lane's thread; the last argument is the threads that a step may use.
 pub type Build =
     dyn Fn(&Lane, &Experiment, &Dataset, usize) -> Result<Box<dyn Network>, ModelError> + Send + Sync;
 
-/// All that a live run needs.
+/// Everything that a live run needs.
 pub struct Setup {
-    /// What is trained.
+    /// The experiment.
     pub experiment: Experiment,
-    /// On what.
+    /// The data.
     pub dataset: Arc<Dataset>,
     /// Where logs and checkpoints go.
     pub folder: RunFolder,
-    /// Threads that compute, at least 1: split between the lanes that train, or where those are more, lanes
-    /// that compute at once.
+    /// The number of threads to compute with, at least 1. They are split between the lanes that train; if there are
+    /// more lanes than threads, the lanes take turns.
     pub threads: usize,
-    /// Makes the networks.
+    /// Builds the networks.
     pub build: Box<Build>,
     /// Milliseconds since the run started.
     pub clock: Box<dyn Fn() -> f64 + Send + Sync>,
-    /// Events that the channel holds, at least 1.
+    /// The capacity of the channel in events, at least 1.
     pub capacity: usize,
-    /// What is to be told of a run that goes on, as far as it is no error.
+    /// Remarks about a resumed run that are not errors.
     pub notes: Vec<String>,
-    /// What is another than when the run was begun, in words.
+    /// What has changed since the run was started, in words.
     pub(super) changes: Vec<String>,
-    /// What is left of each lane's earlier part; empty for a new run.
+    /// The state of each lane to resume; empty for a new run.
     pub(super) resumed: Vec<Resumption>,
-    /// The run's lock, where it is held already.
+    /// The run's lock, if it is held already.
     pub(super) lock: Option<RunLock>,
 }
 
 impl Setup {
-    /// A run of compiled networks from now on.
+    /// A new run of compiled networks, whose clock starts now.
     pub fn new(experiment: Experiment, dataset: Arc<Dataset>, folder: RunFolder, threads: usize) -> Setup {
         let started = Instant::now();
         Setup {
@@ -73,20 +73,20 @@ impl Setup {
         }
     }
 
-    /// A run that goes on in its own folder, each lane that has something left to do from its last checkpoint, and the run
-    /// as it was folded up to there. Its clock goes on too, from the last event. Another experiment or other data than it
-    /// was begun with are accepted where `force` says so, and its lanes are the same networks.
+    /// Resumes a run in its own folder, each lane that has something left to do from its last checkpoint; also
+    /// returns the run as folded so far. Its clock continues from the last event. If the experiment or data have
+    /// changed, that is accepted only with `force`, and only if the lanes are still the same networks.
     ///
     /// # Errors
-    /// A run that another process trains; logs or the experiment of the run that cannot be read, or are of an older
-    /// format, in which nothing can be said of a lane that goes on; an experiment or data that are not accepted.
+    /// If another process trains the run; if its logs or experiment cannot be read or are of an older format, which
+    /// has no records for resumed lanes; if the experiment or data are not accepted.
     pub fn resume(
         dataset: Arc<Dataset>,
         folder: RunFolder,
         threads: usize,
         force: bool,
     ) -> Result<(Setup, Opened), SessionError> {
-        // First of all, since what is read must not change any more.
+        // Locked first, since what is read must not change any more.
         let lock = Some(lock(&folder)?);
         let found = folder.manifest().version;
         if found != FORMAT_VERSION {
@@ -117,7 +117,7 @@ impl Setup {
         !self.resumed.is_empty() && self.resumed.iter().all(|lane| lane.outcome.is_some())
     }
 
-    /// Each lane as an earlier part of the run left it, or as it begins.
+    /// The summary of each lane before training: as an earlier part of the run left it, or new.
     pub(super) fn summaries(&self) -> Vec<LaneSummary> {
         let steps = self.experiment.training.steps;
         let lanes = self.experiment.lanes.iter().enumerate();
@@ -129,7 +129,7 @@ impl Setup {
         lanes.map(summary).collect()
     }
 
-    /// The threads that a step of a lane may use. Lanes that have nothing left to do take none.
+    /// The number of threads that a step of a lane may use. Lanes that have nothing left to do take none.
     pub(super) fn threads_of(&self, lane: LaneIdx) -> usize {
         let trains = |lane: &usize| self.resumed.get(*lane).is_none_or(|lane| lane.outcome.is_none());
         let lanes = (0..self.experiment.lanes.len()).filter(trains).count();
@@ -137,8 +137,8 @@ impl Setup {
     }
 }
 
-/// Leaves lanes ended that were stopped alone, as long as another one has something left to do: the run then stays what
-/// it was. Gives what is to be told of it.
+/// Keeps lanes ended that were stopped individually, as long as another one has something left to do, so that the run
+/// is continued as it was. Returns remarks about them.
 fn keep_stopped(resumed: &mut [Resumption]) -> Vec<String> {
     let is_alone = |lane: &Resumption| lane.outcome.is_none() && lane.orders.is_stopped_alone();
     if !resumed.iter().any(|lane| lane.outcome.is_none() && !is_alone(lane)) {
@@ -156,7 +156,7 @@ fn keep_stopped(resumed: &mut [Resumption]) -> Vec<String> {
     stopped.map(note).collect()
 }
 
-/// The run as it was folded, and where each lane can go on.
+/// The run as folded, and from where each lane can be resumed.
 fn find_all(folder: &RunFolder, lanes: usize) -> Result<(Opened, Vec<Resumption>), RunLogError> {
     let (opened, mut resumed) = reading::open_to_resume(&[folder.reach().to_owned()])?;
     let logs = opened.replay.lanes().iter().map(|lane| lane.log.clone());

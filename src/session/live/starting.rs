@@ -1,4 +1,4 @@
-//! Starts a run: its lock, its status, a thread a lane, and the channel by which it takes orders.
+//! Starts a run: its lock, its status, a thread per lane, and the channel by which it takes orders.
 
 use std::io;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use crate::session::control::Asked;
 use crate::session::permits::Permits;
 use crate::units::LaneIdx;
 
-/// Warnings that wait to be taken.
+/// The most warnings waiting to be read.
 const WARNINGS: usize = 256;
 
 /// Starts a thread for each lane of the experiment.
 ///
 /// # Errors
-/// A batch larger than the training split, a run that another process trains, logs that cannot be created, no threads.
-/// Lanes that were started before the error are stopped.
+/// If the batch is larger than the training split, another process trains the run, or logs or threads cannot be
+/// created. Lanes that were started before the error are stopped.
 pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
     let lock = match setup.lock.take() {
         Some(lock) if lock.is_in_place() => lock,
@@ -47,7 +47,7 @@ pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
     let wires = Wires { events: events_in, warnings: warnings_in, wakeups: wakeups_in };
     let setup = Arc::new(setup);
     let board = Board::new(setup.summaries());
-    // At once, because what an earlier part of the run said of itself is no longer true.
+    // At once, because the status written by an earlier part of the run is out of date.
     status::tell(&setup.folder, setup.summaries(), Duration::ZERO, false);
     let mut live = Live {
         folder: setup.folder.clone(),
@@ -87,7 +87,7 @@ pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
     Ok(live)
 }
 
-/// The lock of the run, which is held as long as it trains.
+/// Takes the lock of the run, which is held as long as it trains.
 pub(super) fn lock(folder: &RunFolder) -> Result<RunLock, SessionError> {
     let path = folder.path();
     let folder = || path.display().to_string();
@@ -131,7 +131,7 @@ impl Live {
             return Ok(lane(name, log, progress, None, Some(outcome)));
         }
         let writer = match position {
-            // Only what is torn at its end is cut.
+            // Only an incomplete record at its end is cut off.
             Some(whole) => setup.folder.reopen_log(index, whole.offset(), whole.next_number())?,
             None => setup.folder.create_log(index)?,
         };
@@ -152,7 +152,7 @@ impl Live {
         Ok(lane(name, log, progress, Some(thread), None))
     }
 
-    /// Lets the run's owner give it orders from elsewhere; training goes on where that cannot be.
+    /// Lets the run's owner give it orders from other processes; if that fails, training continues without.
     fn open_control(&mut self, folder: &RunFolder) -> Option<Control> {
         let (orders, run) = (self.orders.clone(), folder.id().to_owned());
         let obey = move |asked: Asked| {
