@@ -279,7 +279,7 @@ fn check_prints_an_experiment_that_checks_again() {
 fn a_batch_larger_than_the_data_is_told_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let error = refused(folder.path(), &["check", "--set", "training.batch=1000000"], 2);
-    assert!(error.contains("--set training.batch=1000000: training.batch: expected at most the"), "{error}");
+    assert!(error.contains("--set training.batch=1000000: training.batch: expected at most 4000"), "{error}");
 }
 
 #[test]

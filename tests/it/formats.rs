@@ -1,5 +1,5 @@
 //! Logs of earlier formats can still be opened, and show what the version that wrote them showed: its frames are stored
-//! beside them.
+//! beside them, with the words of today.
 
 use std::fs;
 use std::path::{Path, PathBuf};

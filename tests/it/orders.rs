@@ -190,7 +190,7 @@ fn a_lane_that_was_stopped_alone_stays_so_while_others_have_something_left_to_do
     let log = fs::read(folder.log(LaneIdx(0)).unwrap()).unwrap();
     let (again, _) = Setup::resume(Arc::new(dataset()), folder.clone(), 2, false).unwrap();
     let [note] = again.notes.as_slice() else { panic!("{:?}", again.notes) };
-    assert!(note.starts_with("lane a was stopped alone and stays so"), "{note}");
+    assert!(note.starts_with("lane a was stopped individually and stays stopped"), "{note}");
     drop(again);
     let mut live = resume(&folder);
     assert_eq!(live.orders().send(&Order::Pause.for_lane("a")).unwrap_err().to_string(), "lane a is over");
