@@ -25,9 +25,9 @@ pub struct Bounds {
 impl Bounds {
     /// For single numbers. Each frame goes over all rows of a curve, so there are only a few times as many as the
     /// widest screen can show.
-    pub const SCALARS: Bounds = Bounds { exact: 8_192, merged: 8_192 };
-    /// For a number for each layer or block: 20 metrics of 57 layers take at most 20 x 57 x 1,024 x 24 bytes, 28 MB.
-    pub const COLUMNS: Bounds = Bounds { exact: 4_096, merged: 1_024 };
+    pub const SCALARS: Bounds = Bounds { exact: 8_192, merged: 4_096 };
+    /// For a number for each layer or block: 20 metrics of 57 layers take at most 20 x 57 x 4,096 x 4 bytes, 19 MB.
+    pub const COLUMNS: Bounds = Bounds { exact: 4_096, merged: 512 };
     /// For histograms, which are added up when merged.
     pub const HISTOGRAMS: Bounds = Bounds { exact: 256, merged: 256 };
 }

@@ -8,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use std::{io, thread};
 
 use crate::app::{App, FOLD_VERSION, HistoryKey, Lane, LaneLabel};
-use crate::event::{Kind, LaneStarted, RunEvent};
+use crate::event::LaneStarted;
 use crate::history::History;
-use crate::runlog::{Entry, Index, IndexHead, LogReader, RunLogError, write_index};
+use crate::runlog::{Index, IndexHead, RunLogError, first_event, write_index};
 
 mod effective;
 mod index_writer;
@@ -154,7 +154,7 @@ impl Folded {
     /// The lane as stored in its index; if no index fits, one of which nothing has been folded.
     fn restore(mut source: ReplayLane) -> Folded {
         let restored = Index::open(&source.log, &maker()).and_then(|index| {
-            let started = first_event(&source.log)?;
+            let started = first_event(&source.log).ok()??;
             let report: Report = section(&index, REPORT)?;
             let resumption: Resumption = section(&index, RESUMPTION)?;
             let lane = lane_of(&source, started, &index)?;
@@ -241,20 +241,6 @@ fn section<T: serde::de::DeserializeOwned>(index: &Index, name: &str) -> Option<
 fn lane_of(source: &ReplayLane, started: LaneStarted, index: &Index) -> Option<Lane> {
     let declared = index.head().position.declared().clone();
     Lane::from_sections(source.idx(), label(source), started, declared, &|name| index.section(name))
-}
-
-/// The first event of a log.
-fn first_event(log: &Path) -> Option<LaneStarted> {
-    let mut reader = LogReader::open(log).ok()?;
-    loop {
-        match reader.next_entry().ok()?? {
-            Entry::Event { event: RunEvent { kind: Kind::LaneStarted(started), .. }, .. } => {
-                return Some(*started);
-            }
-            Entry::Event { .. } => return None,
-            _ => {}
-        }
-    }
 }
 
 /// Identifies the writer of these indexes: another version may fold differently.

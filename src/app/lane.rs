@@ -9,7 +9,7 @@ use crate::units::{LaneIdx, Step};
 
 /// The version of what is folded and how it is saved. Must be raised whenever either changes, so that older indexes are
 /// rejected.
-pub const FOLD_VERSION: u32 = 7;
+pub const FOLD_VERSION: u32 = 9;
 
 /// The section of rules and findings.
 const HEALTH: &str = "health";
@@ -73,9 +73,8 @@ impl Lane {
         Some(sections)
     }
 
-    /// A lane from its sections, the first event of its log and what it has declared. Histories of single numbers with
-    /// known names are read at once, others stay in the index. None if the sections are not those of a lane, or were
-    /// folded by another version.
+    /// A lane from its sections, the first event of its log and what the log has declared. Histories stay in the index. None
+    /// if the sections are not those of a lane, or were folded by another version.
     pub fn from_sections(
         idx: LaneIdx,
         label: LaneLabel,

@@ -6,11 +6,11 @@
 //! the sections one after the other, each with its CRC-32 in the table. Written to a temporary file that is then renamed.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
+use rustix::buffer::spare_capacity;
 use serde::{Deserialize, Serialize};
 
 use super::Position;
@@ -51,7 +51,7 @@ struct Place {
 /// An index that fits its log.
 #[derive(Debug)]
 pub struct Index {
-    file: Mutex<File>,
+    file: File,
     head: IndexHead,
     sections: Vec<(String, Range<u64>, u32)>,
 }
@@ -66,16 +66,15 @@ impl Index {
     pub fn open(log: &Path, maker: &str) -> Option<Index> {
         let path = index_of(log);
         let metadata = path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
-        let mut file = File::open(&path).ok()?;
-        let mut start = [0; 16];
-        file.read_exact(&mut start).ok()?;
+        let file = File::open(&path).ok()?;
+        let start = read_range(&file, 0..16).ok()?;
         let (magic, rest) = start.split_first_chunk()?;
         let (length, crc) = rest.split_first_chunk()?;
         let length = u64::from(u32::from_ne_bytes(*length));
         if u64::from_ne_bytes(*magic) != MAGIC || length > MOST_TABLE {
             return None;
         }
-        let table = read_exactly(&mut file, length).ok()?;
+        let table = read_range(&file, 16..16 + length).ok()?;
         if crc32fast::hash(&table).to_ne_bytes() != crc {
             return None;
         }
@@ -90,7 +89,7 @@ impl Index {
         let fits = head.maker == maker
             && end == metadata.len()
             && anchors_of(log, head.position.offset()).ok()? == anchors;
-        fits.then(|| Index { file: Mutex::new(file), head, sections: places })
+        fits.then(|| Index { file, head, sections: places })
     }
 
     /// Its header.
@@ -101,9 +100,7 @@ impl Index {
     /// The bytes of a section; none if it is missing or damaged.
     pub fn section(&self, name: &str) -> Option<Vec<u8>> {
         let (_, place, crc) = self.sections.iter().find(|(own, ..)| own == name)?;
-        let mut file = self.file.lock().ok()?;
-        file.seek(SeekFrom::Start(place.start)).ok()?;
-        let bytes = read_exactly(&mut file, place.end - place.start).ok()?;
+        let bytes = read_range(&self.file, place.clone()).ok()?;
         (crc32fast::hash(&bytes) == *crc).then_some(bytes)
     }
 }
@@ -141,21 +138,32 @@ pub fn write_index(log: &Path, head: IndexHead, sections: &[(String, Vec<u8>)]) 
 
 /// CRC-32 of the first bytes of a log, and of the last ones before `end`: both stay unchanged while a log grows.
 fn anchors_of(log: &Path, end: u64) -> io::Result<[u32; 2]> {
-    let mut file = File::open(log)?;
-    let mut anchor = |start: u64| {
-        file.seek(SeekFrom::Start(start))?;
-        Ok(crc32fast::hash(&read_exactly(&mut file, ANCHOR.min(end - start))?))
+    let file = File::open(log)?;
+    let anchor = |start: u64| {
+        let bytes = read_range(&file, start..start + ANCHOR.min(end - start))?;
+        Ok(crc32fast::hash(&bytes))
     };
     let first: io::Result<u32> = anchor(0);
     Ok([first?, anchor(end.saturating_sub(ANCHOR))?])
 }
 
-fn read_exactly(file: &mut File, length: u64) -> io::Result<Vec<u8>> {
+/// The bytes in a range of a file, into memory that is not written twice.
+fn read_range(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
     // No more than the file has, whatever a damaged table says.
-    if length > file.metadata()?.len() {
+    if range.end > file.metadata()?.len() {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-    file.read_exact(&mut bytes)?;
+    let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        let at = range.start + bytes.len() as u64;
+        match rustix::io::pread(file, spare_capacity(&mut bytes), at) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if error != rustix::io::Errno::INTR => return Err(error.into()),
+            _ => {}
+        }
+    }
+    // The allocator may have given more room than was asked for.
+    bytes.truncate(length);
     Ok(bytes)
 }

@@ -6,8 +6,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::reader::MAX_LINE;
+use super::step_parser::step_of;
 use super::{RunLogError, record};
-use crate::event::{Declared, Kind, RunEvent, Values};
+use crate::event::{Declared, Kind, LaneStarted, RunEvent, Values};
 use crate::metric::Shape;
 use crate::units::Step;
 
@@ -63,6 +64,23 @@ pub fn parse_records(
     Ok(())
 }
 
+/// The start of the lane, with which its log begins, without reading on; none if both copies of the record are damaged.
+///
+/// # Errors
+/// If the log cannot be read.
+pub fn first_event(path: &Path) -> Result<Option<LaneStarted>, RunLogError> {
+    let mut lines = Lines::open(path, 0..u64::MAX)?;
+    for _ in 0..2 {
+        let Some((_, record, true)) = lines.next()? else { break };
+        if let Ok(RunEvent { kind: Kind::LaneStarted(started), .. }) =
+            record::parse_line(record, &mut Declared::default())
+        {
+            return Ok(Some(*started));
+        }
+    }
+    Ok(None)
+}
+
 /// What was measured over axes at the last step that is not after `step`, searched from a byte at which a record
 /// begins up to the end of the log or to where steps are repeated; none if nothing was found. A record that comes too
 /// early is skipped.
@@ -79,24 +97,31 @@ pub fn find_step(
     let (mut found, mut beyond) = (None::<(Step, Values)>, 0);
     let mut declared = declared.clone();
     while let Some((_, record, true)) = lines.next()? {
-        // Damage was reported when the log was folded.
-        let Ok(RunEvent { step: at, kind, .. }) = record::parse_line(record, &mut declared) else { continue };
         let last = found.as_ref().map(|(last, _)| *last);
-        match kind {
-            Kind::Measured(_) if at > step => {
-                beyond += 1;
-                if beyond > 1 || last == Some(step) {
-                    break;
+        // What is behind the step need not be read.
+        let mut behind = step_of(record).is_some_and(|at| at > step);
+        if !behind {
+            // Damage was reported when the log was folded.
+            let Ok(RunEvent { step: at, kind, .. }) = record::parse_line(record, &mut declared) else {
+                continue;
+            };
+            match kind {
+                Kind::Measured(_) if at > step => behind = true,
+                Kind::Measured(_) if last.is_some_and(|last| at < last) => break,
+                Kind::Measured(values)
+                    if values.iter().any(|(metric, _)| metric.shape() == Shape::Numbers) =>
+                {
+                    let same = found.take().filter(|(last, _)| *last == at);
+                    let before = same.map(|(_, values)| values).unwrap_or_default();
+                    found = Some((at, before.and(values)));
                 }
+                Kind::LaneResumed(_) => break,
+                _ => {}
             }
-            Kind::Measured(_) if last.is_some_and(|last| at < last) => break,
-            Kind::Measured(values) if values.iter().any(|(metric, _)| metric.shape() == Shape::Numbers) => {
-                let same = found.take().filter(|(last, _)| *last == at);
-                let before = same.map(|(_, values)| values).unwrap_or_default();
-                found = Some((at, before.and(values)));
-            }
-            Kind::LaneResumed(_) => break,
-            _ => {}
+        }
+        beyond += u32::from(behind);
+        if behind && (beyond > 1 || last == Some(step)) {
+            break;
         }
     }
     Ok(found)

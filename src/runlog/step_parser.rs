@@ -21,6 +21,15 @@ pub(super) fn parse(body: &[u8], declared: &Declared) -> Option<RunEvent> {
     ends.then_some(RunEvent { step, time, kind: Kind::Measured(values) })
 }
 
+/// The step of a record of measurements, without reading the rest of it; none if it is not in the written form.
+pub(super) fn step_of(record: &[u8]) -> Option<Step> {
+    let mut rest = Cursor { bytes: record, at: 0 };
+    if !rest.take(b"{\"measured\":{\"step\":") {
+        rest.expect(b"{\"step_finished\":{\"step\":")?;
+    }
+    rest.integer().map(Step)
+}
+
 /// A place in a record.
 struct Cursor<'a> {
     bytes: &'a [u8],

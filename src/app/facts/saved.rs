@@ -74,9 +74,8 @@ impl LaneFacts {
         Some(sections)
     }
 
-    /// The facts from their sections, the first event of the lane's log and what the log has declared. Histories of
-    /// single numbers with known names are read at once, others stay in the index. None if the sections are not those
-    /// of a lane, or were folded by another version.
+    /// The facts from their sections, the first event of the lane's log and what the log has declared. Histories stay in
+    /// the index. None if the sections are not those of a lane, or were folded by another version.
     pub(in crate::app) fn from_sections(
         idx: LaneIdx,
         label: LaneLabel,
@@ -100,13 +99,6 @@ impl LaneFacts {
         lane.last_checkpoint = outline.last_checkpoint;
         lane.lost_records = outline.lost_records;
         lane.orders = outline.orders;
-        let scalars = |key: &HistoryKey| {
-            crate::metric::known::ALL.contains(&key.metric) && key.metric.shape() == Shape::Scalar
-        };
-        let scalars: Vec<HistoryKey> = lane.histories.keys().filter(scalars).collect();
-        for key in scalars {
-            lane.supply(key, lane.history_from(key, &read(&lane.section_of(key)?)?)?);
-        }
         Some(lane)
     }
 
