@@ -134,7 +134,7 @@ impl App {
     }
 
     /// Whether a lane is to be drawn.
-    pub fn is_visible(&self, idx: LaneIdx) -> bool {
+    pub(crate) fn is_visible(&self, idx: LaneIdx) -> bool {
         self.hidden.get(idx.0).is_some_and(|hidden| !hidden)
     }
 

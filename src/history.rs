@@ -473,11 +473,6 @@ impl History {
         self.len() == 0
     }
 
-    /// Whether every row is of one record.
-    pub fn is_exact(&self) -> bool {
-        self.level == 0
-    }
-
     fn span(&self, at: usize) -> Option<Span> {
         match &self.rows {
             Rows::Exact { moments, .. } => moments.get(at).map(|moment| Span::of(moment.step, moment.at_ms)),

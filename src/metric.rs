@@ -17,7 +17,7 @@ pub const LAYER: &str = "layer";
 /// The axis of blocks.
 pub const BLOCK: &str = "block";
 /// The axis of a histogram's bins; always the last one.
-pub const BIN: &str = "bin";
+pub(crate) const BIN: &str = "bin";
 
 /// The most different metrics in a process. Their declarations are never freed, so a log made to exhaust the memory is
 /// refused.

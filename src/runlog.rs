@@ -48,12 +48,12 @@ pub use lock::{RunLock, is_locked};
 pub use manifest::{Manifest, ManifestLane};
 pub use notes::{MOST_TAGS, NOTE_LENGTH, Notes, TAG_LENGTH};
 pub use process::ProcessStart;
-pub use reader::{BadRecord, Entry, LogReader, MAX_LINE, Position};
+pub use reader::{BadRecord, Entry, LogReader, Position};
 pub use reread::{find_step, first_event, parse_records, read_record, read_records};
 pub use resolve::resolve;
 pub use status::{Exit, Status};
 pub use summary::{LaneSummary, RunSummary, State};
-pub use trash::{Discarded, TRASH, discard, restore, run_path};
+pub use trash::{Discarded, discard, restore, run_path};
 pub use writer::LogWriter;
 
 /// Why a run could not be written, found or read. Messages include their cause, so no field is a `source`: a printed

@@ -331,7 +331,7 @@ impl RunsList {
     }
 
     /// The most runs whose curves are averaged.
-    pub const MOST_BANDED: usize = crate::reading::curves::MOST_RUNS;
+    pub(crate) const MOST_BANDED: usize = crate::reading::curves::MOST_RUNS;
 
     /// The mean curves of [`RunsList::band_runs`], as far as they have been read.
     pub fn bands(&self) -> &[LaneBand] {

@@ -207,7 +207,7 @@ impl Theme {
     }
 
     /// The character of a lane: in legends, and for its points if dots cannot be coloured.
-    pub fn lane_mark(&self, lane: usize) -> char {
+    pub(crate) fn lane_mark(&self, lane: usize) -> char {
         let marks = if self.is_ascii() { ASCII_MARKS } else { UNICODE_MARKS };
         marks[lane % marks.len()]
     }

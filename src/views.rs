@@ -25,7 +25,7 @@ mod layer;
 mod shortcut;
 mod findings;
 
-pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_in, binding_of};
+pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
 pub use chrome::{LEAST_SIZE, Mode, Status, click, draw};
 pub use orders::{OrderDialog, Typed, Typing};
 pub use snapshot::{Format, snapshot};

@@ -7,7 +7,7 @@ use crate::metric::Scale;
 use crate::units::Step;
 
 /// The number of steps over which a lead averages training errors.
-pub const LEAD_STEPS: u64 = 20;
+pub(crate) const LEAD_STEPS: u64 = 20;
 
 /// How far one lane is ahead of another in training error, regardless of the smoothing of curves.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,9 +7,7 @@ use super::order_history::OrderHistory;
 use super::pace::Pace;
 use super::rows::LayerKey;
 use super::step_offsets::StepOffsets;
-use crate::event::{
-    Declared, Kind, LaneResumed, LaneStarted, NonFiniteFound, Outcome, Rewind, RunEvent, Value, Values,
-};
+use crate::event::{Declared, Kind, LaneStarted, NonFiniteFound, Outcome, Rewind, RunEvent, Value, Values};
 use crate::experiment::Experiment;
 use crate::history::{Bounds, History};
 use crate::metric::Shape;
@@ -97,7 +95,6 @@ pub struct LaneFacts {
     keeps_layers: bool,
     pace: Pace,
     first_non_finite: Option<(Step, NonFiniteFound)>,
-    last_checkpoint: Option<Step>,
     lost_records: u64,
     orders: OrderHistory,
 }
@@ -121,7 +118,6 @@ impl LaneFacts {
             keeps_layers: true,
             pace: Pace::default(),
             first_non_finite: None,
-            last_checkpoint: None,
             lost_records: 0,
             orders: OrderHistory::default(),
         }
@@ -140,7 +136,6 @@ impl LaneFacts {
                 }
             }
             Kind::Measured(values) => self.measure(event, values, offset),
-            Kind::CheckpointWritten(_) => self.last_checkpoint = Some(event.step),
             Kind::NonFiniteFound(found) => {
                 self.first_non_finite.get_or_insert_with(|| (event.step, found.clone()));
             }
@@ -152,11 +147,11 @@ impl LaneFacts {
                 self.state = LaneState::Running;
                 self.pace.go_on(event.step, at_ms);
             }
-            // Folded below.
-            Kind::OrderTaken(_) | Kind::NoteTaken(_) => {}
-            Kind::LaneResumed(resumed) => {
+            // Orders are folded below; a checkpoint changes nothing here.
+            Kind::OrderTaken(_) | Kind::NoteTaken(_) | Kind::CheckpointWritten(_) => {}
+            Kind::LaneResumed(_) => {
                 if let Some(rewind) = event.rewind() {
-                    self.resume(resumed, event, rewind);
+                    self.resume(rewind, event.time.at_ms);
                 }
             }
             Kind::RecordsLost(lost) => self.lost_records = self.lost_records.saturating_add(lost.records),
@@ -202,18 +197,17 @@ impl LaneFacts {
     }
 
     /// Returns to an earlier state: what came after it is repeated.
-    fn resume(&mut self, resumed: &LaneResumed, event: &RunEvent, rewind: Rewind) {
+    fn resume(&mut self, rewind: Rewind, at_ms: f64) {
         let next = rewind.next();
         self.steps.rewind(next);
         self.histories.rewind(next);
         self.offsets.rewind(next);
         self.exact = None;
         self.first_non_finite.take_if(|(found, _)| *found >= next);
-        self.last_checkpoint = resumed.checkpoint.as_ref().map(|_| rewind.step);
         self.last_step = rewind.step;
         self.state = LaneState::Running;
         let since = self.steps.last().map_or(self.pace.started_ms(), |row| row.span.at_ms);
-        self.pace.go_on_from(rewind.step, since, event.time.at_ms);
+        self.pace.go_on_from(rewind.step, since, at_ms);
     }
 
     fn measure(&mut self, event: &RunEvent, values: &Values, offset: Option<u64>) {
@@ -334,11 +328,6 @@ impl LaneFacts {
         self.first_non_finite.as_ref()
     }
 
-    /// The step of the last checkpoint.
-    pub fn last_checkpoint(&self) -> Option<Step> {
-        self.last_checkpoint
-    }
-
     /// The number of records missing from its log.
     pub fn lost_records(&self) -> u64 {
         self.lost_records
@@ -350,7 +339,7 @@ impl LaneFacts {
     }
 
     /// The layer in a row; none if the network is not that deep or is unknown.
-    pub fn layer_at(&self, key: LayerKey) -> Option<LayerIdx> {
+    pub(crate) fn layer_at(&self, key: LayerKey) -> Option<LayerIdx> {
         key.in_structure(self.structure()?)
     }
 

@@ -25,7 +25,7 @@ mod saved;
 pub(super) use saved::SavedHealth;
 
 /// The most findings a lane keeps; later ones are only counted.
-pub const FINDINGS_PER_LANE: usize = 256;
+pub(crate) const FINDINGS_PER_LANE: usize = 256;
 
 /// The last checkpoints at which the state of the rules is kept, for a lane that goes back to one.
 const MARKS: usize = 8;

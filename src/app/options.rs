@@ -73,7 +73,7 @@ pub struct Smoothing(usize);
 
 impl Smoothing {
     /// The decays of the levels; the first is off.
-    pub const DECAYS: &'static [f64] = &[0.0, 0.6, 0.9, 0.97, 0.99];
+    pub(crate) const DECAYS: &'static [f64] = &[0.0, 0.6, 0.9, 0.97, 0.99];
 
     /// The decay per step; 0 is off.
     pub fn decay(self) -> f64 {
@@ -178,7 +178,7 @@ pub struct Playback {
 
 impl Playback {
     /// The slowest and the fastest speed.
-    pub const SPEEDS: std::ops::RangeInclusive<u32> = 1..=4_096;
+    pub(crate) const SPEEDS: std::ops::RangeInclusive<u32> = 1..=4_096;
 }
 
 impl Default for Playback {

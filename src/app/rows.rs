@@ -43,7 +43,7 @@ fn layers_of(structure: &Structure) -> impl Iterator<Item = LayerIdx> + use<> {
 }
 
 /// The block of a layer; for a layer before all blocks the first, for one after them the last.
-pub fn block_of(structure: &Structure, layer: LayerIdx) -> Option<BlockIdx> {
+pub(crate) fn block_of(structure: &Structure, layer: LayerIdx) -> Option<BlockIdx> {
     let own = structure.layer(layer)?.block;
     let last = structure.blocks.len().checked_sub(1)?;
     Some(own.unwrap_or(BlockIdx(if layer.0 == 0 { 0 } else { last })))

@@ -27,7 +27,7 @@ impl Ema {
     }
 
     /// Adds the mean of `count` values and returns the new average.
-    pub fn push_many(&mut self, mean: f64, count: u64) -> f64 {
+    pub(crate) fn push_many(&mut self, mean: f64, count: u64) -> f64 {
         if mean.is_finite() && count > 0 {
             // Raising to a power is slow, and nearly every bucket is a single point.
             let kept = if count == 1 { self.decay } else { self.decay.powf(count as f64) };

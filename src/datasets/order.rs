@@ -34,7 +34,7 @@ impl BatchOrder {
     }
 
     /// Steps per epoch.
-    pub fn steps_per_epoch(&self) -> u64 {
+    pub(crate) fn steps_per_epoch(&self) -> u64 {
         (self.permutation.len() / self.batch) as u64
     }
 

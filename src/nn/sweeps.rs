@@ -14,9 +14,12 @@ mod forward;
 mod shortcut;
 
 pub use backward::{Backward, Towards, backward, scratch};
-pub use ends::{pool, unpool};
+pub use ends::pool;
+pub(crate) use ends::unpool;
 pub use forward::forward;
-pub use shortcut::{form, reduce, subsample, subsample_gradient};
+pub(crate) use shortcut::subsample;
+pub(crate) use shortcut::subsample_gradient;
+pub use shortcut::{form, reduce};
 
 /// A share of an activation that a sweep reads.
 #[derive(Debug)]

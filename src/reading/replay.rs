@@ -94,7 +94,7 @@ impl Replay {
     }
 
     /// The lanes, to be read separately.
-    pub fn into_lanes(self) -> Vec<ReplayLane> {
+    pub(crate) fn into_lanes(self) -> Vec<ReplayLane> {
         self.lanes
     }
 
@@ -133,7 +133,7 @@ impl Replay {
 
 impl ReplayLane {
     /// A lane by its log, from the beginning.
-    pub fn of_log(idx: LaneIdx, run: String, name: String, log: &Path) -> ReplayLane {
+    pub(crate) fn of_log(idx: LaneIdx, run: String, name: String, log: &Path) -> ReplayLane {
         let log = log.to_owned();
         ReplayLane { run, name, log, idx, reader: None, finished: false, report: Report::default() }
     }

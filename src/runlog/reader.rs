@@ -19,7 +19,7 @@ use crate::event::{Declared, FORMAT_VERSION, Kind, RecordsLost, RunEvent, Time};
 use crate::units::Step;
 
 /// The longest line that is kept in memory; a longer one is a bad record.
-pub const MAX_LINE: usize = 16 << 20;
+pub(crate) const MAX_LINE: usize = 16 << 20;
 /// Bytes read from the source at once: dozens of records of a deep network, and little compared to what is read of
 /// them.
 const CHUNK: usize = 1 << 20;

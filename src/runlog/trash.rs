@@ -11,7 +11,7 @@ use super::manifest::is_file_name;
 use super::status::Status;
 
 /// The folder of deleted runs, in the folder of runs.
-pub const TRASH: &str = ".trash";
+pub(crate) const TRASH: &str = ".trash";
 /// The most names tried in the trash for runs of one id.
 const ATTEMPTS: u32 = 1_000;
 

@@ -109,7 +109,7 @@ impl LogWriter {
     }
 
     /// Sets the least number of the next record.
-    pub fn numbered_from(self, next: u64) -> LogWriter {
+    pub(crate) fn numbered_from(self, next: u64) -> LogWriter {
         LogWriter { next: self.next.max(next), ..self }
     }
 

@@ -35,9 +35,9 @@ pub use value::Field;
 use value::Value;
 
 /// The most bytes of a filter.
-pub const LENGTH: usize = 1_000;
+pub(crate) const LENGTH: usize = 1_000;
 /// The deepest nesting of parentheses and negations.
-pub const DEPTH: usize = 32;
+pub(crate) const DEPTH: usize = 32;
 
 /// Selects runs; the empty filter selects all.
 #[derive(Clone, Debug, Default, PartialEq)]

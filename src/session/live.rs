@@ -31,7 +31,7 @@ mod control;
 
 pub use error::SessionError;
 pub use orders::{OrderError, OrderSender};
-pub use setup::{Build, CAPACITY, Setup};
+pub use setup::{Build, Setup};
 pub use starting::start;
 
 use lane_sink::{Progress, Wires};

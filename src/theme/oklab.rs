@@ -19,7 +19,7 @@ pub struct Rgb(pub u8, pub u8, pub u8);
 
 impl Rgb {
     /// The colour of a lightness (0 to 1), chroma (0 to about 0.3) and hue (degrees) in Oklab, clipped to sRGB.
-    pub fn from_lightness_chroma_hue(lightness: f64, chroma: f64, hue: f64) -> Rgb {
+    pub(crate) fn from_lightness_chroma_hue(lightness: f64, chroma: f64, hue: f64) -> Rgb {
         let (a, b) = (chroma * hue.to_radians().cos(), chroma * hue.to_radians().sin());
         let l = (lightness + 0.396_337_777_4 * a + 0.215_803_757_3 * b).powi(3);
         let m = (lightness - 0.105_561_345_8 * a - 0.063_854_172_8 * b).powi(3);
@@ -32,7 +32,7 @@ impl Rgb {
     }
 
     /// Lightness and the two opponent axes.
-    pub fn oklab(self) -> [f64; 3] {
+    pub(crate) fn oklab(self) -> [f64; 3] {
         let (r, g, b) = (decode(self.0), decode(self.1), decode(self.2));
         let l = (0.412_221_470_8 * r + 0.536_332_536_3 * g + 0.051_445_992_9 * b).cbrt();
         let m = (0.211_903_498_2 * r + 0.680_699_545_1 * g + 0.107_396_956_6 * b).cbrt();
@@ -68,7 +68,7 @@ impl Rgb {
 
     /// The nearest of xterm's colours 16 to 255, which terminal themes cannot change. Cached, because all cells of a
     /// screen use a few colours.
-    pub fn nearest_indexed(self) -> u8 {
+    pub(crate) fn nearest_indexed(self) -> u8 {
         static KNOWN: LazyLock<Mutex<HashMap<Rgb, u8>>> = LazyLock::new(Mutex::default);
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() == KNOWN_COLOURS {

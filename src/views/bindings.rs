@@ -127,7 +127,10 @@ pub fn binding_of(key: Key) -> Option<(&'static Binding, Command)> {
 }
 
 /// The command of a key in a table.
-pub fn binding_in<C: Copy>(bindings: &'static [Binding<C>], key: Key) -> Option<(&'static Binding<C>, C)> {
+pub(crate) fn binding_in<C: Copy>(
+    bindings: &'static [Binding<C>],
+    key: Key,
+) -> Option<(&'static Binding<C>, C)> {
     bindings.iter().find_map(|binding| {
         let (_, command) = binding.keys.iter().find(|(bound, _)| *bound == key)?;
         Some((binding, *command))

@@ -83,14 +83,6 @@ impl ColorScale {
         self.axis
     }
 
-    /// The cell of one value; values beyond the ends are shown as the ends.
-    pub fn cell_of(self, value: f64, theme: &Theme) -> HeatCell {
-        match self.axis.position(value) {
-            Some(place) if value.is_finite() => self.level(place, theme),
-            _ => theme.heat_non_finite(),
-        }
-    }
-
     /// The cell of many values: a mark if one is not finite, else the value farthest from the middle; none without
     /// values.
     pub fn cell(self, extent: Extent, theme: &Theme) -> Option<HeatCell> {
@@ -222,7 +214,7 @@ mod tests {
             let scale = ColorScale::fit(values.map(Extent::of), false).about_zero();
             assert_eq!(scale.axis().position(0.0), Some(0.5), "{values:?}");
             let theme = Theme::default();
-            assert_eq!(scale.cell_of(0.0, &theme), theme.signed_heat(0.5));
+            assert_eq!(scale.level(scale.axis.position(0.0).unwrap(), &theme), theme.signed_heat(0.5));
         }
     }
 }

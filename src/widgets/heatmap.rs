@@ -85,7 +85,7 @@ pub struct Heatmap<'a> {
 
 impl Heatmap<'_> {
     /// The area of the matrix itself.
-    pub fn plot(&self, area: Rect) -> Rect {
+    pub(crate) fn plot(&self, area: Rect) -> Rect {
         let labels =
             if area.width > self.label_width + 4 && self.label_width > 0 { self.label_width + 1 } else { 0 };
         let below = u16::from(area.height >= 3);

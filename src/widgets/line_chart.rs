@@ -78,7 +78,7 @@ struct Layout {
 
 impl LineChart<'_> {
     /// The part of an area that the plot takes, for mouse clicks and for choosing the number of buckets.
-    pub fn plot(&self, area: Rect) -> Rect {
+    pub(crate) fn plot(&self, area: Rect) -> Rect {
         self.layout(area, self.axis()).plot
     }
 

@@ -165,6 +165,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crossterm", &["tui", "cli"]),
     ("dfdx", &["nn", "model"]),
     ("directories", &["paths"]),
+    ("fast_float2", &["runlog"]),
     ("flate2", &["datasets"]),
     ("indicatif", &["headless"]),
     ("memchr", &["runlog"]),

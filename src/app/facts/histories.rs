@@ -215,7 +215,7 @@ impl LaneFacts {
     }
 
     /// Whether a history is only in the index and not loaded yet.
-    pub fn is_saved(&self, key: HistoryKey) -> bool {
+    pub(crate) fn is_saved(&self, key: HistoryKey) -> bool {
         self.histories.is_saved(key)
     }
 
@@ -225,7 +225,7 @@ impl LaneFacts {
     }
 
     /// The width and the bounds of a history.
-    pub fn bounds_of(&self, key: HistoryKey) -> (usize, Bounds) {
+    pub(crate) fn bounds_of(&self, key: HistoryKey) -> (usize, Bounds) {
         let width = self.declared().width(key.metric).unwrap_or(0);
         match key.metric.shape() {
             Shape::Scalar => (1, Bounds::SCALARS),
@@ -258,7 +258,7 @@ impl LaneFacts {
 
     /// The byte of the log from which to look for what was measured at `step`, if histories are merged or pending and
     /// it was not found yet: it is in the last such record not after `step`, at this byte or later.
-    pub fn wanted_at(&self, step: Step) -> Option<u64> {
+    pub(crate) fn wanted_at(&self, step: Step) -> Option<u64> {
         let merged = self.recorded > Bounds::COLUMNS.exact as u64
             || self.histories.all_saved().any(|key| key.metric.shape() == Shape::Numbers);
         (merged && self.record_at(step).is_none()).then(|| self.offsets.before(step)).flatten()
@@ -275,18 +275,18 @@ impl LaneFacts {
     }
 
     /// Supplies what was measured at `step`, with the step of its record.
-    pub fn set_exact(&mut self, step: Step, found: (Step, Values)) {
+    pub(crate) fn set_exact(&mut self, step: Step, found: (Step, Values)) {
         self.exact = Some((step, found));
     }
 
     /// The layer at a place among those that are recorded.
-    pub fn recorded_layer(&self, place: usize) -> LayerIdx {
+    pub(crate) fn recorded_layer(&self, place: usize) -> LayerIdx {
         let recorded = self.started().and_then(|started| started.recorded.as_ref());
         recorded.and_then(|layers| layers.get(place).copied()).unwrap_or(LayerIdx(place))
     }
 
     /// The place of a layer among those that are recorded; none if it is not.
-    pub fn place_of(&self, layer: LayerIdx) -> Option<usize> {
+    pub(crate) fn place_of(&self, layer: LayerIdx) -> Option<usize> {
         self.column_of(LAYER, layer.0)
     }
 

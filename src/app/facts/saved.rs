@@ -28,7 +28,6 @@ struct Outline {
     recorded: u64,
     pace: Pace,
     first_non_finite: Option<(Step, NonFiniteFound)>,
-    last_checkpoint: Option<Step>,
     lost_records: u64,
     orders: OrderHistory,
 }
@@ -59,7 +58,6 @@ impl LaneFacts {
             recorded: self.recorded,
             pace: self.pace.clone(),
             first_non_finite: self.first_non_finite.clone(),
-            last_checkpoint: self.last_checkpoint,
             lost_records: self.lost_records,
             orders: self.orders.clone(),
         };
@@ -96,7 +94,6 @@ impl LaneFacts {
         lane.recorded = outline.recorded;
         lane.pace = outline.pace;
         lane.first_non_finite = outline.first_non_finite;
-        lane.last_checkpoint = outline.last_checkpoint;
         lane.lost_records = outline.lost_records;
         lane.orders = outline.orders;
         Some(lane)

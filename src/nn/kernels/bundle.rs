@@ -59,7 +59,7 @@ pub fn bundles(images: usize) -> usize {
 }
 
 /// The number of images in a bundle; the last bundle of a batch may not be full.
-pub fn images_of(bundle: usize, images: usize) -> usize {
+pub(crate) fn images_of(bundle: usize, images: usize) -> usize {
     images.saturating_sub(bundle * IMAGES).min(IMAGES)
 }
 
@@ -86,7 +86,7 @@ pub fn shares(images: usize) -> impl ExactSizeIterator<Item = BatchShare> {
 
 /// Writes NHWC images as bundles. Unused elements repeat the last image, so that values computed there are as finite as
 /// the rest.
-pub fn interleave(images: &[f32], image: usize, to: &mut [f32]) {
+pub(crate) fn interleave(images: &[f32], image: usize, to: &mut [f32]) {
     let count = images.len() / image;
     assert!(count > 0 && images.len() == count * image, "whole images of {image} numbers");
     assert_eq!(to.len(), bundles(count) * image * IMAGES, "bundles of {count} images");

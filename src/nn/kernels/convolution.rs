@@ -14,13 +14,13 @@ mod rows;
 mod spread;
 mod weights;
 
-pub use fold::fold_weight_gradient;
+pub(crate) use fold::fold_weight_gradient;
 pub use pack::{pack, pack_turned};
 pub use rows::{forward_row, input_gradient_row};
 pub use weights::weight_gradient_rows;
 
 /// Output channels of a tile; all channels but those of images are multiples of it.
-pub const CHANNEL_BLOCK: usize = 4;
+pub(crate) const CHANNEL_BLOCK: usize = 4;
 
 /// The most input channels of a convolution.
 const MOST_INPUTS: usize = 1024;

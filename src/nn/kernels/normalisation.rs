@@ -22,7 +22,7 @@ const PIXELS: usize = 4;
 /// Added to the variance under the root.
 pub const EPSILON: f32 = 1e-5;
 /// The share of the batch's statistics in an update of the running ones.
-pub const MOMENTUM: f32 = 0.1;
+pub(crate) const MOMENTUM: f32 = 0.1;
 
 /// The map from a response to an output: `scale * response + shift`, with one number each per channel.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 use super::bundle::{IMAGES, Shape};
 
 /// Adds a row to the sums of each channel, `[channels][IMAGES]`.
-pub fn add_row(shape: Shape, row: &[f32], sums: &mut [f32]) {
+pub(crate) fn add_row(shape: Shape, row: &[f32], sums: &mut [f32]) {
     assert_eq!((row.len(), sums.len()), (shape.row(), shape.channels * IMAGES), "a row of {shape:?}");
     for pixel in row.chunks_exact(shape.channels * IMAGES) {
         sums.iter_mut().zip(pixel).for_each(|(sum, x)| *sum += x);
@@ -20,7 +20,7 @@ pub fn means(shape: Shape, sums: &[f32], to: &mut [f32]) {
 
 /// Writes the gradient to one pixel, `[channels][IMAGES]`, which is the same for all pixels of an image, from the
 /// gradient to the means of a bundle's first images; zero in unused elements.
-pub fn pixel_gradient(shape: Shape, of_means: &[f32], pixel: &mut [f32]) {
+pub(crate) fn pixel_gradient(shape: Shape, of_means: &[f32], pixel: &mut [f32]) {
     let scale = 1.0 / shape.area() as f32;
     for (channel, elements) in pixel.chunks_exact_mut(IMAGES).enumerate() {
         for (element, to) in elements.iter_mut().enumerate() {

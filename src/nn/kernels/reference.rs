@@ -84,7 +84,7 @@ fn pixels(size: Size) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// Mean and biased variance of each channel.
-pub fn channel_statistics(channels: usize, x: &[f32]) -> (Vec<f64>, Vec<f64>) {
+pub(crate) fn channel_statistics(channels: usize, x: &[f32]) -> (Vec<f64>, Vec<f64>) {
     let count = (x.len() / channels) as f64;
     let of = |channel: usize| x.iter().skip(channel).step_by(channels).map(|&v| f64::from(v));
     let mean: Vec<f64> = (0..channels).map(|c| of(c).sum::<f64>() / count).collect();

@@ -33,7 +33,7 @@ impl Aligned {
     }
 
     /// Sets the length in numbers, whose values are arbitrary.
-    pub fn resized(mut self, length: usize) -> Aligned {
+    pub(crate) fn resized(mut self, length: usize) -> Aligned {
         self.grow(length);
         self
     }
@@ -69,7 +69,10 @@ thread_local! {
 /// Calls `work` with slices of these lengths, each aligned to cache lines; their initial content is arbitrary.
 ///
 /// `work` must not call this function again.
-pub fn with_scratch<const N: usize, R>(lengths: [usize; N], work: impl FnOnce([&mut [f32]; N]) -> R) -> R {
+pub(crate) fn with_scratch<const N: usize, R>(
+    lengths: [usize; N],
+    work: impl FnOnce([&mut [f32]; N]) -> R,
+) -> R {
     SCRATCH.with_borrow_mut(|scratch| {
         scratch.grow(lengths.iter().map(|length| length.next_multiple_of(IMAGES)).sum());
         let mut rest: &mut [f32] = scratch;

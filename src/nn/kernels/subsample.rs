@@ -16,7 +16,7 @@ pub fn forward_row(input: Shape, channels: usize, x: &[f32], y: &mut [f32]) {
 }
 
 /// Adds a row of the output's gradient to the row of the input's at twice its height.
-pub fn add_gradient_row(input: Shape, channels: usize, dy: &[f32], dx: &mut [f32]) {
+pub(crate) fn add_gradient_row(input: Shape, channels: usize, dy: &[f32], dx: &mut [f32]) {
     let before = (channels - input.channels) / 2 * IMAGES;
     let pixels = dx.chunks_exact_mut(2 * input.channels * IMAGES).zip(dy.chunks_exact(channels * IMAGES));
     for (dx, dy) in pixels {

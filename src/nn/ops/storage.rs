@@ -54,7 +54,7 @@ pub fn zeros<S: Shape>(device: &Cpu, shape: S) -> Result<Tensor<S, f32, Cpu>, Cp
 
 /// Takes the gradient with respect to a tensor out of the map. To be called in the backward operation of the tensor's
 /// producer, when the gradient is final.
-pub fn take_gradient<S: Shape>(
+pub(crate) fn take_gradient<S: Shape>(
     gradients: &mut Gradients<f32, Cpu>,
     tensor: &Tensor<S, f32, Cpu>,
 ) -> Result<Vec<f32>, CpuError> {

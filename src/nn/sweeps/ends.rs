@@ -36,7 +36,7 @@ pub fn pool(set: InstructionSet, shape: Shape, share: &BatchShare, mut source: S
 
 /// Writes the gradient to the pooled activations, propagated back through ReLU, from the gradient to the means of a
 /// share's images.
-pub fn unpool(
+pub(crate) fn unpool(
     set: InstructionSet,
     shape: Shape,
     share: &BatchShare,

@@ -36,7 +36,7 @@ pub fn reduce(
 }
 
 /// Writes a share of a zero-padding shortcut.
-pub fn subsample(input: Shape, output: Shape, share: &BatchShare, x: &[f32], y: &mut [f32]) {
+pub(crate) fn subsample(input: Shape, output: Shape, share: &BatchShare, x: &[f32], y: &mut [f32]) {
     for (bundle, _) in bundles_of(share) {
         for row in 0..output.height {
             let (from, to) = (place(input, bundle, 2 * row), place(output, bundle, row));
@@ -46,7 +46,13 @@ pub fn subsample(input: Shape, output: Shape, share: &BatchShare, x: &[f32], y: 
 }
 
 /// Writes the gradient to the input of a share of a zero-padding shortcut.
-pub fn subsample_gradient(input: Shape, output: Shape, share: &BatchShare, dy: &[f32], dx: &mut [f32]) {
+pub(crate) fn subsample_gradient(
+    input: Shape,
+    output: Shape,
+    share: &BatchShare,
+    dy: &[f32],
+    dx: &mut [f32],
+) {
     for (bundle, _) in bundles_of(share) {
         for row in 0..input.height {
             let to = &mut dx[place(input, bundle, row)];

@@ -27,7 +27,8 @@ impl Filter {
     }
 
     /// Whether the filter matches one lane of the run.
-    pub fn matches_lane(&self, run: &impl Subject, lane: usize) -> bool {
+    #[cfg(test)]
+    pub(super) fn matches_lane(&self, run: &impl Subject, lane: usize) -> bool {
         self.0.as_ref().is_none_or(|expression| expression.holds(run, Some(lane)))
     }
 }

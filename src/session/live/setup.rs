@@ -17,7 +17,7 @@ use crate::session::threads;
 use crate::units::LaneIdx;
 
 /// The default capacity of the channel in events: several seconds of several fast lanes.
-pub const CAPACITY: usize = 1024;
+pub(crate) const CAPACITY: usize = 1024;
 
 /// Builds the network of a lane, in the lane's thread; the last argument is the threads that a step may use.
 pub type Build =

@@ -9,7 +9,12 @@ use crate::nn::kernels::vector::Vector;
 
 /// Sums the elements that [`weight_gradient_rows`](super::weight_gradient_rows) has added to, into
 /// `[kernel][kernel][inputs][outputs]`.
-pub fn fold_weight_gradient(set: InstructionSet, geometry: Geometry, elements: &[f32], gradient: &mut [f32]) {
+pub(crate) fn fold_weight_gradient(
+    set: InstructionSet,
+    geometry: Geometry,
+    elements: &[f32],
+    gradient: &mut [f32],
+) {
     assert_eq!(elements.len(), geometry.weights() * IMAGES, "one vector per weight");
     assert_eq!(gradient.len(), geometry.weights(), "one number per weight");
     set.run(Fold { geometry, elements, gradient });
