@@ -104,10 +104,11 @@ impl App {
         }
     }
 
-    /// Drops the histories of all layers and keeps none from now on: they are most of the state's memory, and only
-    /// views read them. The lanes' state, losses and findings are kept as before.
-    pub fn forget_layers(&mut self) {
-        self.lanes.iter_mut().for_each(|lane| lane.forget_layers());
+    /// Keeps the histories of a lane in memory from now on, because more of its events are to be folded.
+    pub fn own(&mut self, lane: LaneIdx) {
+        if let Some(lane) = self.lanes.get_mut(lane.0) {
+            lane.own();
+        }
     }
 
     /// Carries out a user's action.

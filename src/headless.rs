@@ -54,10 +54,14 @@ impl Reporter {
         Reporter::new(app, face)
     }
 
-    fn new(mut app: App, face: Face) -> Reporter {
-        app.forget_layers();
+    fn new(app: App, face: Face) -> Reporter {
         let told = app.lanes().iter().map(|lane| lane.health().findings().len()).collect();
         Reporter { app, told, face }
+    }
+
+    /// The folded state.
+    pub fn app(&self) -> &App {
+        &self.app
     }
 
     /// The folded state, from which another reporter can continue.
@@ -65,9 +69,9 @@ impl Reporter {
         self.app
     }
 
-    /// Reports an event.
-    pub fn event(&mut self, lane: LaneIdx, event: &RunEvent) {
-        self.app.apply(lane, event);
+    /// Reports an event, whose record begins at this byte of the lane's log, if that is known.
+    pub fn event(&mut self, lane: LaneIdx, event: &RunEvent, offset: Option<u64>) {
+        self.app.apply_at(lane, event, offset);
         match &mut self.face {
             Face::Lines(lines) => lines.event(lane, event, self.app.lane(lane)),
             Face::Bars(bars) => bars.event(lane, event, self.app.lane(lane)),

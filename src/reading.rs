@@ -201,15 +201,24 @@ impl Folded {
 
     /// Saves what was folded in the lane's index; returns the bytes written, or none if the lane has not started.
     fn save(&self) -> io::Result<Option<u64>> {
-        let (Some(mut sections), Some(position)) = (self.lane.to_sections(), self.source.position()) else {
-            return Ok(None);
-        };
-        let report = postcard::to_stdvec(self.source.report()).map_err(io::Error::other)?;
-        let resumption = postcard::to_stdvec(&self.resumption).map_err(io::Error::other)?;
-        sections.extend([(REPORT.to_owned(), report), (RESUMPTION.to_owned(), resumption)]);
-        let head = IndexHead { maker: maker(), position };
-        write_index(&self.source.log, head, &sections).map(Some)
+        let Some(sections) = self.lane.to_sections() else { return Ok(None) };
+        save(sections, &self.source, &self.resumption)
     }
+}
+
+/// Writes the index of a lane from its sections, up to where its source has been read; returns the bytes written, or none
+/// if there is no log.
+fn save(
+    mut sections: Vec<(String, Vec<u8>)>,
+    source: &ReplayLane,
+    resumption: &Resumption,
+) -> io::Result<Option<u64>> {
+    let Some(position) = source.position() else { return Ok(None) };
+    let report = postcard::to_stdvec(source.report()).map_err(io::Error::other)?;
+    let resumption = postcard::to_stdvec(resumption).map_err(io::Error::other)?;
+    sections.extend([(REPORT.to_owned(), report), (RESUMPTION.to_owned(), resumption)]);
+    let head = IndexHead { maker: maker(), position };
+    write_index(&source.log, head, &sections).map(Some)
 }
 
 /// Loads every history, so that more can be folded; false if one cannot be read.

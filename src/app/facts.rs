@@ -91,8 +91,6 @@ pub struct LaneFacts {
     offsets: StepOffsets,
     /// The values at a step of the cursor, read again from the log because histories are merged there.
     exact: Option<(Step, (Step, Values))>,
-    /// Whether histories other than those of single numbers are kept.
-    keeps_layers: bool,
     pace: Pace,
     first_non_finite: Option<(Step, NonFiniteFound)>,
     lost_records: u64,
@@ -115,7 +113,6 @@ impl LaneFacts {
             recorded: 0,
             offsets: StepOffsets::default(),
             exact: None,
-            keeps_layers: true,
             pace: Pace::default(),
             first_non_finite: None,
             lost_records: 0,
@@ -167,12 +164,6 @@ impl LaneFacts {
         self.orders.apply(event, offset);
     }
 
-    /// Drops the histories of everything but single numbers, and keeps none from now on.
-    pub(super) fn forget_layers(&mut self) {
-        self.histories.forget_layers();
-        self.keeps_layers = false;
-    }
-
     /// Notes that no more events will come: a lane that has not ended has crashed.
     pub fn source_ended(&mut self) {
         if !self.state.is_over() {
@@ -184,8 +175,7 @@ impl LaneFacts {
     /// folded before is void.
     fn start(&mut self, started: &LaneStarted, event: &RunEvent) {
         if self.started.is_some() {
-            let keeps_layers = self.keeps_layers;
-            *self = LaneFacts { keeps_layers, ..LaneFacts::new(self.idx, self.label.clone()) };
+            *self = LaneFacts::new(self.idx, self.label.clone());
             self.elapsed_ms = event.time.at_ms;
         }
         self.pace.start(event.time.at_ms);
@@ -225,9 +215,6 @@ impl LaneFacts {
         let (mut place, mut over_axes) = (0, false);
         for (metric, value) in values.iter() {
             over_axes |= metric.shape() == Shape::Numbers;
-            if metric.shape() != Shape::Scalar && !self.keeps_layers {
-                continue;
-            }
             let Some(found) = self.declared.place(metric.name().as_bytes(), place) else { continue };
             place = found + 1;
             match value {

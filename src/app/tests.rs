@@ -30,27 +30,6 @@ fn a_complete_run_is_folded_into_figures_and_histories() {
 }
 
 #[test]
-fn without_the_histories_of_layers_a_lane_finds_the_same() {
-    let deep = Specimen { steps: 600, ..Specimen::new("plain", 56, Shortcut::None) };
-    let whole = specimen::app_of(std::slice::from_ref(&deep));
-    let mut app = App::new(vec![whole.lanes()[0].label().clone()]);
-    for (at, event) in deep.events().iter().enumerate() {
-        if at == 100 {
-            app.forget_layers();
-        }
-        app.apply(LaneIdx(0), event);
-    }
-    let (lane, whole) = (&app.lanes()[0], &whole.lanes()[0]);
-    assert!(
-        lane.history(known::WEIGHT_GRADIENT_NORM).is_none()
-            && lane.histograms(known::WEIGHTS, LayerIdx(3)).is_none()
-    );
-    assert!(!whole.health().findings().is_empty());
-    assert_eq!(lane.health().findings(), whole.health().findings());
-    assert_eq!((lane.loss(), lane.state()), (whole.loss(), whole.state()));
-}
-
-#[test]
 fn a_source_that_ends_early_leaves_a_crashed_lane() {
     let broken = Specimen { breaks_off_at: Some(150), ..Specimen::new("plain", 8, Shortcut::None) };
     let mut app = specimen::app_of(&[broken, Specimen::new("residual", 8, Shortcut::Identity)]);

@@ -7,7 +7,7 @@ use crossbeam_channel::Select;
 
 use crate::app::{App, Need};
 use crate::order::LaneOrder;
-use crate::reading::Library;
+use crate::reading::{IndexWriter, Library};
 use crate::session::live::Live;
 use crate::tui::Source;
 use crate::views::Mode;
@@ -20,6 +20,7 @@ const KEPT: usize = 64;
 /// A live run shown on the dashboard.
 pub(super) struct LiveSource<'a> {
     live: &'a mut Live,
+    indexes: &'a mut IndexWriter,
     library: Library,
     problems: VecDeque<String>,
     warnings: Vec<String>,
@@ -27,9 +28,13 @@ pub(super) struct LiveSource<'a> {
 
 impl<'a> LiveSource<'a> {
     /// The source of a run, with notes to be shown first.
-    pub(super) fn new(live: &'a mut Live, notes: Vec<String>) -> LiveSource<'a> {
+    pub(super) fn new(
+        live: &'a mut Live,
+        indexes: &'a mut IndexWriter,
+        notes: Vec<String>,
+    ) -> LiveSource<'a> {
         let library = Library::of_logs(live.logs().map(Path::to_owned));
-        LiveSource { live, library, problems: notes.into(), warnings: Vec::new() }
+        LiveSource { live, indexes, library, problems: notes.into(), warnings: Vec::new() }
     }
 
     /// The first warnings of the run, in order.
@@ -57,6 +62,7 @@ impl Source for LiveSource<'_> {
             app.apply_at(lane, event, offset);
             news = true;
         });
+        self.indexes.offer(app, |lane| self.live.delivered(lane));
         let names: Vec<String> = self.live.lanes().map(str::to_owned).collect();
         let of_lanes = self.live.take_warnings().into_iter().map(|warning| {
             let name = names.get(warning.lane.0).map(String::as_str).unwrap_or_default();

@@ -249,7 +249,7 @@ fn command_line() -> Vec<String> {
 fn dashboard(args: &TrainOptions, mut started: Started, waiting: Option<Waiting>) -> Result<(), Failure> {
     let theme = tui::detect(args.appearance.into());
     let notes = std::mem::take(&mut started.notes);
-    let mut source = LiveSource::new(&mut started.live, notes);
+    let mut source = LiveSource::new(&mut started.live, &mut started.index_writer, notes);
     let Parting { ending, reports } = tui::run_beside(&mut started.app, &mut source, theme);
     never_wait_for_terminal();
     // On the dashboard they were shown only briefly.
@@ -300,13 +300,13 @@ fn leave_terminal(folder: &RunFolder, waiting: Option<Waiting>) {
 
 /// Reports the run's events until it ends.
 fn headless(started: Started) -> Result<(), Failure> {
-    let Started { mut live, app, folder, index_writer, at, stopper, .. } = started;
+    let Started { mut live, app, folder, mut index_writer, at, stopper, .. } = started;
     let on_terminal = io::stdout().is_terminal();
     let lines = |app| Reporter::lines(app, at, standard_output());
     let mut reporter = if on_terminal { Reporter::bars(app) } else { lines(app) };
     reporter.say(None, &format!("run {} in {}", folder.id(), folder.path().display()));
     let ending = loop {
-        match headless::watch(&mut live, &mut reporter, &stopper) {
+        match headless::watch(&mut live, &mut reporter, &mut index_writer, &stopper) {
             // Lines that go into a file continue there.
             headless::Ending::HungUp if !on_terminal => {}
             headless::Ending::HungUp => {
@@ -320,7 +320,7 @@ fn headless(started: Started) -> Result<(), Failure> {
         }
     };
     reporter.say(None, &format!("`skiplane review {}` opens the run again", folder.id()));
-    outcome(live, index_writer, ending)
+    outcome(live, reporter.into_app(), index_writer, ending)
 }
 
 /// A duplicate of standard output, without its lock: a writer that blocks on it does not block others.
@@ -333,13 +333,18 @@ fn standard_output() -> Box<dyn Write + Send> {
 
 /// Prints where the run is, after the dashboard has left the screen.
 fn end(started: Started, ending: headless::Ending) -> Result<(), Failure> {
-    let Started { live, folder, index_writer, .. } = started;
+    let Started { live, app, folder, index_writer, .. } = started;
     let _ = tell(&mut io::stdout(), &format!("run {0}; `skiplane review {0}` opens it again", folder.id()));
-    outcome(live, index_writer, ending)
+    outcome(live, app, index_writer, ending)
 }
 
 /// A failed lane makes the whole command fail, and so does an incomplete log; a diverged lane is a result.
-fn outcome(mut live: Live, index_writer: IndexWriter, ending: headless::Ending) -> Result<(), Failure> {
+fn outcome(
+    mut live: Live,
+    mut app: App,
+    index_writer: IndexWriter,
+    ending: headless::Ending,
+) -> Result<(), Failure> {
     let names: Vec<String> = live.lanes().map(str::to_owned).collect();
     let failed = names.iter().zip(live.join()).find_map(|(name, outcome)| match outcome {
         Outcome::Failed { reason } => Some(anyhow::anyhow!("lane {name} failed: {reason}")),
@@ -349,7 +354,8 @@ fn outcome(mut live: Live, index_writer: IndexWriter, ending: headless::Ending) 
     let failed =
         failed.or_else(|| missing.map(|(lane, what)| anyhow::anyhow!("lane {}: {what}", names[lane.0])));
     // The lanes have ended, and their logs are complete.
-    index_writer.finish();
+    live.drain_placed(|lane, event, offset| app.apply_at(lane, event, offset));
+    index_writer.finish(&app, |lane| live.delivered(lane));
     match (failed, ending) {
         (Some(error), _) => Err(Failure::Failed(error)),
         (None, headless::Ending::Interrupted) => Err(Failure::Interrupted),

@@ -11,6 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use super::Reporter;
+use crate::reading::IndexWriter;
 use crate::session::live::Live;
 
 /// The longest wait for events, so that signals are noticed soon.
@@ -83,8 +84,13 @@ impl Stopper {
     }
 }
 
-/// Reports the events of a run until all its lanes have ended, or the terminal is gone.
-pub fn watch(live: &mut Live, reporter: &mut Reporter, stopper: &Stopper) -> Ending {
+/// Reports the events of a run, and has its indexes written, until all its lanes have ended, or the terminal is gone.
+pub fn watch(
+    live: &mut Live,
+    reporter: &mut Reporter,
+    indexes: &mut IndexWriter,
+    stopper: &Stopper,
+) -> Ending {
     let mut ending = Ending::Finished;
     loop {
         // After a signal or a timeout, everything is checked.
@@ -95,7 +101,8 @@ pub fn watch(live: &mut Live, reporter: &mut Reporter, stopper: &Stopper) -> End
             live.stop();
         }
         let finished = live.is_finished();
-        live.drain(|lane, event| reporter.event(lane, event));
+        live.drain_placed(|lane, event, offset| reporter.event(lane, event, offset));
+        indexes.offer(reporter.app(), |lane| live.delivered(lane));
         for problem in live.take_problems() {
             reporter.say(None, &format!("warning: {problem}"));
         }

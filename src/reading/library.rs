@@ -72,6 +72,7 @@ impl Library {
             .collect();
         if !needs.is_empty() {
             self.answer(app, &needs);
+            app.own(idx);
         }
     }
 }

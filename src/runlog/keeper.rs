@@ -394,7 +394,7 @@ mod tests {
 
     fn steps(bytes: &[u8]) -> Vec<u64> {
         let mut steps = Vec::new();
-        parse_records(bytes, &mut Declared::default(), |event| steps.push(event.step.0)).unwrap();
+        parse_records(bytes, &mut Declared::default(), |event, _| steps.push(event.step.0)).unwrap();
         steps
     }
 
@@ -450,7 +450,7 @@ mod tests {
         assert_eq!(steps(&keeper.store.bytes), [1, 2, 3, 8, 9]);
         assert_eq!(place.end, keeper.store.length());
         let mut lost = Vec::new();
-        parse_records(&keeper.store.bytes, &mut Declared::default(), |event| {
+        parse_records(&keeper.store.bytes, &mut Declared::default(), |event, _| {
             lost.extend(matches!(event.kind, Kind::RecordsLost(_)).then_some(event))
         })
         .unwrap();
@@ -489,7 +489,7 @@ mod tests {
         keeper.settle(Duration::ZERO);
         let mut found = Vec::new();
         let mut declared = Declared::default();
-        parse_records(&keeper.store.bytes, &mut declared, |event| found.push(event.kind.name())).unwrap();
+        parse_records(&keeper.store.bytes, &mut declared, |event, _| found.push(event.kind.name())).unwrap();
         let lost = "records_lost";
         let expected =
             ["lane_resumed", lost, "order_taken", lost, "checkpoint_written", lost, "lane_finished"];

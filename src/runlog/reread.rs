@@ -54,12 +54,13 @@ pub fn read_records(
 pub fn parse_records(
     bytes: &[u8],
     declared: &mut Declared,
-    mut each: impl FnMut(RunEvent),
+    mut each: impl FnMut(RunEvent, u64),
 ) -> Result<(), String> {
-    let mut once = Once::default();
+    let (mut once, mut at) = (Once::default(), 0);
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        once.pass(record::parse_line(line, declared)?, &mut each);
+        let record = line.strip_suffix(b"\n").unwrap_or(line);
+        once.pass(record::parse_line(record, declared)?, |event| each(event, at));
+        at += line.len() as u64;
     }
     Ok(())
 }

@@ -81,6 +81,8 @@ struct LiveLane {
     applied: u64,
     /// The number of dropped events already read from the log.
     dropped: u64,
+    /// Whether the events that were delivered are those of the log.
+    is_log: bool,
     /// What the delivered events declared.
     declared: Declared,
 }
@@ -122,6 +124,12 @@ impl Live {
     pub fn missing(&self) -> Vec<(LaneIdx, String)> {
         let lanes = self.lanes.iter().enumerate();
         lanes.filter_map(|(index, lane)| Some((LaneIdx(index), lane.progress.missing()?))).collect()
+    }
+
+    /// The bytes of a lane's log whose events were delivered; none if others were delivered, too, because the log lacks
+    /// them, or if some could not be read.
+    pub fn delivered(&self, lane: LaneIdx) -> Option<u64> {
+        self.lanes.get(lane.0).filter(|lane| lane.is_log).map(|lane| lane.applied)
     }
 
     /// The number of events that found the channel full and were read from the log.

@@ -24,7 +24,8 @@ fn read_back(events: &[RunEvent]) -> Vec<RunEvent> {
     let mut declared = Declared::default();
     let mut read = Vec::new();
     let lines: Vec<String> = events.iter().map(|e| serde_json::to_string(e).unwrap() + "\n").collect();
-    parse_records(lines.concat().as_bytes(), &mut declared, |event| read.push(event)).expect("just written");
+    parse_records(lines.concat().as_bytes(), &mut declared, |event, _| read.push(event))
+        .expect("just written");
     read
 }
 

@@ -107,7 +107,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     // 8: street
     ("paths", &["printable"]),
-    ("headless", &["app", "event", "metric", "session", "printable", "units"]),
+    ("headless", &["app", "event", "metric", "reading", "session", "printable", "units"]),
     (
         "tui",
         &[

@@ -41,7 +41,7 @@ fn told(pipe: Pipe, events: &[(usize, RunEvent)]) -> String {
     let labels = vec![label("plain"), label("resi\u{1b}[31mdual")];
     let mut reporter = Reporter::lines(App::new(labels), started, Box::new(pipe.clone()));
     for (lane, event) in events {
-        reporter.event(LaneIdx(*lane), event);
+        reporter.event(LaneIdx(*lane), event, None);
     }
     // Dropping waits for the last line.
     drop(reporter);

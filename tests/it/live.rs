@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use skiplane::app::{App, LaneLabel};
 use skiplane::datasets::BatchOrder;
 use skiplane::event::{Kind, Outcome, RunEvent};
 use skiplane::experiment::Experiment;
 use skiplane::metric::known;
 use skiplane::model::{Network, shared_weights_hash};
 use skiplane::order::Order;
+use skiplane::reading;
 use skiplane::runlog::{Entry, LogWriter, NewRun, RunFolder, State, Status, summarize};
 use skiplane::session::live::{Live, SessionError, Setup, start};
 use skiplane::trainer::{Batches, Drawn, Place, Sink, Task, train};
@@ -87,6 +89,33 @@ fn logged(folder: &RunFolder, lane: LaneIdx) -> Vec<RunEvent> {
     }
     assert_eq!(reader.torn_bytes(), 0);
     events
+}
+
+/// Otherwise an index that is written from the live fold would not be that of the log.
+#[test]
+fn what_is_folded_live_is_byte_for_byte_what_the_log_is_folded_to() {
+    for capacity in [1, 64] {
+        let root = tempfile::tempdir().unwrap();
+        let experiment = experiment(&["a", "b"], 120);
+        let (setup, _) = setup(root.path(), &experiment, capacity);
+        let folder = setup.folder.clone();
+        let label = |lane: &str| LaneLabel { run: folder.id().to_owned(), lane: lane.to_owned() };
+        let mut app = App::new(vec![label("a"), label("b")]);
+        let mut live = start(setup).unwrap();
+        for _ in 0..10 {
+            live.drain_placed(|lane, event, offset| app.apply_at(lane, event, offset));
+        }
+        live.join();
+        while !live.is_finished() {
+            live.drain_placed(|lane, event, offset| app.apply_at(lane, event, offset));
+        }
+        let opened = reading::open(&[folder.path().to_owned()]).unwrap();
+        for (index, lane) in app.lanes().iter().enumerate() {
+            let length = fs::metadata(folder.log(LaneIdx(index)).unwrap()).unwrap().len();
+            assert_eq!(live.delivered(LaneIdx(index)), Some(length));
+            assert!(lane.to_sections() == opened.app.lanes()[index].to_sections(), "channel of {capacity}");
+        }
+    }
 }
 
 #[test]

@@ -100,21 +100,6 @@ impl Histories {
         }
     }
 
-    /// Empties all histories but those of single numbers.
-    pub(super) fn forget_layers(&mut self) {
-        for OfMetric { metric, slots } in &mut self.0 {
-            if metric.shape() != Shape::Scalar {
-                for slot in slots {
-                    let width = match slot {
-                        Slot::Here { history, .. } => history.width(),
-                        Slot::Saved => 0,
-                    };
-                    *slot = Slot::Here { history: empty(*metric, width), saved: false };
-                }
-            }
-        }
-    }
-
     fn slot(&self, key: HistoryKey) -> Option<&Slot> {
         self.0.iter().find(|of| of.metric == key.metric)?.slots.get(key.slot)
     }
@@ -145,6 +130,15 @@ impl Histories {
         let of = self.0.iter_mut().find(|of| of.metric == key.metric);
         if let Some(slot @ Slot::Saved) = of.and_then(|of| of.slots.get_mut(key.slot)) {
             *slot = Slot::Here { history, saved: true };
+        }
+    }
+
+    /// Keeps what is in memory from now on, because it is to be folded further.
+    pub(super) fn own(&mut self) {
+        for slot in self.0.iter_mut().flat_map(|of| &mut of.slots) {
+            if let Slot::Here { saved, .. } = slot {
+                *saved = false;
+            }
         }
     }
 
@@ -237,6 +231,11 @@ impl LaneFacts {
     /// Supplies a history that is only in the index.
     pub fn supply(&mut self, key: HistoryKey, history: History) {
         self.histories.supply(key, history);
+    }
+
+    /// Keeps the histories in memory from now on, because they are to be folded further.
+    pub(in crate::app) fn own(&mut self) {
+        self.histories.own();
     }
 
     /// Drops the histories that can be loaded again when they are needed, except for these.

@@ -24,6 +24,7 @@ impl Live {
             // Otherwise it, or a later one, was read from the log before it arrived.
             if bytes.start >= place.applied {
                 place.applied = bytes.end;
+                place.is_log &= !bytes.is_empty();
                 // Contradictory declarations are never written.
                 let _ = place.declared.note(&event);
                 apply(lane, &event, Some(bytes.start));
@@ -54,22 +55,21 @@ impl Live {
         let gap = place.applied..end;
         place.applied = end;
         let (filled, declared) = (&mut self.filled, &mut place.declared);
-        let mut each = |event, offset: Option<u64>| {
+        let mut each = |event, offset| {
             *filled += 1;
-            apply(lane, &event, offset);
+            apply(lane, &event, Some(offset));
         };
         let (written, held) = place.progress.held().part_of(&gap);
         let read = match gap.start {
             // The first record is there twice.
-            0 => read_beginning(&place.log, written, declared, |event, offset| each(event, Some(offset))),
-            start => {
-                read_records(&place.log, start..written, declared, |event, offset| each(event, Some(offset)))
-            }
+            0 => read_beginning(&place.log, written, declared, &mut each),
+            start => read_records(&place.log, start..written, declared, &mut each),
         };
         let read = read
             .map_err(|error| error.to_string())
-            .and_then(|()| parse_records(&held, declared, |event| each(event, None)));
+            .and_then(|()| parse_records(&held, declared, |event, at| each(event, written + at)));
         if let Err(error) = read {
+            place.is_log = false;
             let problem = format!("events are missing on screen, though not in the log: {error}");
             let _ = self.wires.warnings.try_send(Warning { lane, problem });
         }

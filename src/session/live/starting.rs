@@ -123,6 +123,7 @@ impl Live {
             thread,
             outcome,
             applied: earlier,
+            is_log: true,
             dropped: 0,
             declared: position.map(|position| position.declared().clone()).unwrap_or_default(),
         };
