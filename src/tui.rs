@@ -27,7 +27,7 @@ mod source;
 
 pub use abilities::{Appearance, describe, detect};
 pub use modes::Modes;
-pub use source::{Followed, Saved, Source};
+pub use source::{Followed, Mode, Saved, Source};
 pub use stock::{RunsStock, Stock};
 
 /// How the dashboard ended.

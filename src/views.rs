@@ -26,7 +26,7 @@ mod shortcut;
 mod findings;
 
 pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
-pub use chrome::{LEAST_SIZE, Mode, Status, click, draw};
+pub use chrome::{LEAST_SIZE, Status, click, draw};
 pub use orders::{OrderDialog, Typed, Typing};
 pub use snapshot::{Format, snapshot};
 

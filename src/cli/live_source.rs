@@ -9,8 +9,7 @@ use crate::app::{App, Need};
 use crate::order::LaneOrder;
 use crate::reading::{IndexWriter, Library};
 use crate::session::live::Live;
-use crate::tui::Source;
-use crate::views::Mode;
+use crate::tui::{Mode, Source};
 
 /// The most warnings waiting to be shown; more are dropped.
 const WAITING: usize = 16;

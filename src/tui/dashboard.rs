@@ -12,11 +12,11 @@ use super::Ending;
 use super::input::{Input, key_of};
 use super::pacer::{Cost, FRAME, Pacer, Playhead};
 use super::screen::Screen;
-use super::source::Source;
+use super::source::{Mode, Source};
 use crate::app::{Action, App, ViewKind};
 use crate::order::Order;
 use crate::theme::Theme;
-use crate::views::{self, Command, Key, Mode, OrderDialog, Status, binding_of};
+use crate::views::{self, Command, Key, OrderDialog, Status, binding_of};
 
 mod orders;
 
@@ -151,7 +151,6 @@ impl<'a> Dashboard<'a> {
         self.pacer.drawn(now);
         let cost = self.cost.text(self.source.conflated());
         let status = Status {
-            mode: self.source.mode(),
             notice: self.notice.as_ref().map(|(text, _)| text.as_str()),
             cost: cost.as_deref(),
             asks_to_quit: self.asks_to_quit,

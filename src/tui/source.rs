@@ -12,7 +12,17 @@ use crate::reading::replay::Replay;
 use crate::session::changes::Changes;
 use crate::session::control;
 use crate::session::presence::Presence;
-use crate::views::Mode;
+
+/// The kind of run that a source is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A run that trains in this process.
+    Live,
+    /// A run that another process trains.
+    Followed,
+    /// Saved runs.
+    Saved,
+}
 
 /// A stream of events that the loop can wait for, along with the user's input.
 pub trait Source {

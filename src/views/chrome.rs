@@ -17,23 +17,9 @@ pub const LEAST_SIZE: (u16, u16) = (36, 10);
 /// The least height at which the timeline has a row.
 const TIMELINE_HEIGHT: u16 = 18;
 
-/// The kind of source of the events, as shown on screen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// A run that trains in this process.
-    Live,
-    /// A run that another process trains.
-    Followed,
-    /// Saved runs.
-    #[default]
-    Saved,
-}
-
 /// What the frame shows besides the state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Status<'a> {
-    /// The kind of source of the events.
-    pub mode: Mode,
     /// A notice from outside the state: a requested checkpoint, an error.
     pub notice: Option<&'a str>,
     /// The cost of drawing.

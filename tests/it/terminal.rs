@@ -5,8 +5,7 @@ use portable_pty::CommandBuilder;
 use skiplane::app::App;
 use skiplane::app::specimen;
 use skiplane::theme::Theme;
-use skiplane::tui::{self, Source};
-use skiplane::views::Mode;
+use skiplane::tui::{self, Mode, Source};
 
 use crate::pseudo_terminal::{Terminal, parser};
 

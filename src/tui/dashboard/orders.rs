@@ -3,8 +3,9 @@
 use super::{Dashboard, PAUSING};
 use crate::app::{Action, LaneState};
 use crate::order::{LaneOrder, Note, Order};
+use crate::tui::Mode;
 use crate::tui::input::edit_of;
-use crate::views::{Key, Mode, OrderDialog, Typed, Typing};
+use crate::views::{Key, OrderDialog, Typed, Typing};
 
 /// The longest line that can be typed, in bytes.
 const LONGEST_LINE: usize = Note::MOST_BYTES;
