@@ -14,7 +14,7 @@ pub(crate) const LEAD_STEPS: u64 = 20;
 pub struct Lead {
     /// The first lane's error minus the second's, as a share of the images: the mean over `over`.
     pub apart: f32,
-    /// The first and last step of the mean: the last [`LEAD_STEPS`] that both lanes have made.
+    /// The first and last step of the mean: the last steps that both lanes have made.
     pub over: (Step, Step),
     /// Whether it is more than chance: beyond two standard errors, at their largest, of that number of images.
     pub is_clear: bool,

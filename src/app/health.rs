@@ -221,7 +221,7 @@ impl Health {
         self.findings.iter().filter(move |finding| finding.is_open_at(step))
     }
 
-    /// The number of findings beyond [`FINDINGS_PER_LANE`].
+    /// The number of findings beyond the most that a lane keeps.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
