@@ -101,7 +101,7 @@ impl<const SIDE: usize, const C: usize, const HALF: usize, const DOUBLE: usize>
 {
     /// Does not compile unless the side is halved and the channels are doubled; evaluated for every network that is
     /// built.
-    pub(crate) const FITS: () = {
+    pub const FITS: () = {
         assert!(HALF * 2 == SIDE, "a halving stage halves the side");
         assert!(C * 2 == DOUBLE, "a halving stage doubles the channels");
     };
