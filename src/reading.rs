@@ -62,7 +62,7 @@ struct Folded {
 /// # Errors
 /// If a folder holds no run, or a log cannot be read or is of a newer format.
 pub fn open(folders: &[PathBuf]) -> Result<Opened, RunLogError> {
-    open_to_resume(folders).map(|(opened, _)| opened)
+    open_all(folders).map(|(opened, _)| opened)
 }
 
 /// As [`open`], and also returns from where each lane can be resumed.
@@ -70,12 +70,21 @@ pub fn open(folders: &[PathBuf]) -> Result<Opened, RunLogError> {
 /// # Errors
 /// As [`open`].
 pub fn open_to_resume(folders: &[PathBuf]) -> Result<(Opened, Vec<Resumption>), RunLogError> {
+    let (opened, mut resumptions) = open_all(folders)?;
+    let lanes = opened.app.lanes().iter().zip(opened.replay.lanes());
+    for (resumption, (lane, source)) in resumptions.iter_mut().zip(lanes) {
+        resumption.started = lane.started().cloned().map(Box::new);
+        resumption.position = source.position();
+    }
+    Ok((opened, resumptions))
+}
+
+fn open_all(folders: &[PathBuf]) -> Result<(Opened, Vec<Resumption>), RunLogError> {
     let sources = Replay::open(folders)?.into_lanes();
     let (mut lanes, mut sources_read, mut volumes) = (Vec::new(), Vec::new(), Vec::new());
     let mut resumptions = Vec::new();
     for folded in side_by_side(sources, |source| Folded::open(source, true)) {
-        let Folded { lane, mut resumption, source, index, .. } = folded?;
-        resumption.position = source.position();
+        let Folded { lane, resumption, source, index, .. } = folded?;
         resumptions.push(resumption);
         volumes.push(Volume { log: source.log.clone(), index });
         lanes.push(lane);
@@ -162,8 +171,7 @@ impl Folded {
             Some((lane, resumption, index))
         });
         match restored {
-            Some((lane, mut resumption, index)) => {
-                resumption.started = lane.started().cloned().map(Box::new);
+            Some((lane, resumption, index)) => {
                 Folded { lane, resumption, source, index: Some(index), unkept: 0 }
             }
             None => Folded::new(source),

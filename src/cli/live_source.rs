@@ -57,7 +57,7 @@ impl Source for LiveSource<'_> {
 
     fn drain(&mut self, app: &mut App) -> bool {
         let mut news = false;
-        self.live.drain_placed(|lane, event, offset| {
+        self.live.drain(|lane, event, offset| {
             app.apply_at(lane, event, offset);
             news = true;
         });

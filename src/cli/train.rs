@@ -354,7 +354,7 @@ fn outcome(
     let failed =
         failed.or_else(|| missing.map(|(lane, what)| anyhow::anyhow!("lane {}: {what}", names[lane.0])));
     // The lanes have ended, and their logs are complete.
-    live.drain_placed(|lane, event, offset| app.apply_at(lane, event, offset));
+    live.drain(|lane, event, offset| app.apply_at(lane, event, offset));
     index_writer.finish(&app, |lane| live.delivered(lane));
     match (failed, ending) {
         (Some(error), _) => Err(Failure::Failed(error)),

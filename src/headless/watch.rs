@@ -101,7 +101,7 @@ pub fn watch(
             live.stop();
         }
         let finished = live.is_finished();
-        live.drain_placed(|lane, event, offset| reporter.event(lane, event, offset));
+        live.drain(|lane, event, offset| reporter.event(lane, event, offset));
         indexes.offer(reporter.app(), |lane| live.delivered(lane));
         for problem in live.take_problems() {
             reporter.say(None, &format!("warning: {problem}"));

@@ -149,6 +149,7 @@ mod tests {
     #[test]
     fn what_came_after_the_checkpoint_does_not_count() {
         assert_eq!(counted(&["1", "2", "c2", "3", "p3", "r2", "3", "4"]), [0, 1, 2, 6, 7]);
+        assert_eq!(counted(&["1", "c1", "r1", "2"]), [0, 1, 3]);
         assert_eq!(counted(&["1", "c1", "p1", "r1", "2"]), [0, 1, 4]);
         assert_eq!(counted(&["1", "2", "r0", "1"]), [3]);
     }
@@ -168,6 +169,8 @@ mod tests {
 
     #[test]
     fn a_damaged_record_of_a_checkpoint_leaves_it_to_the_steps() {
+        assert_eq!(counted(&["1", "2", "3", "r2", "3", "4"]), [0, 1, 4, 5]);
+        assert_eq!(counted(&["1", "2", "r2", "3"]), [0, 1, 3]);
         assert_eq!(counted(&["1", "2", "!c2", "3", "r2", "3", "4"]), [0, 1, 5, 6]);
         assert_eq!(
             counted(&["1", "c1", "2", "!c2", "3", "r2", "3", "4", "c4", "p4", "r4"]),

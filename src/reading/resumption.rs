@@ -23,12 +23,14 @@ pub struct Resumption {
     pub summary: LaneSummary,
     /// The orders of its log.
     pub orders: TakenOrders,
-    /// How it was started; none if its log has no readable beginning.
+    /// How it was started; none if its log has no readable beginning. It is in the log, not in the index.
     #[serde(skip)]
     pub started: Option<Box<LaneStarted>>,
     /// Up to where its log was read; none if it has no log.
     #[serde(skip)]
     pub position: Option<Position>,
+    /// Whether another program trained it.
+    is_foreign: bool,
     /// The state in which it began.
     beginning: Saved,
     /// The last step that something was measured at, and the passes of its evaluation.
@@ -88,6 +90,7 @@ impl Resumption {
             orders: TakenOrders::default(),
             started: None,
             position: None,
+            is_foreign: false,
             beginning,
             measured: Step(0),
             evaluated: Vec::new(),
@@ -109,11 +112,11 @@ impl Resumption {
     pub(super) fn note(&mut self, event: &RunEvent, bytes: &Range<u64>) {
         if let Kind::LaneStarted(started) = &event.kind {
             *self = Resumption::new(&started.lane, started.steps.unwrap_or(0));
-            self.started = Some(started.clone());
+            self.is_foreign = started.provenance.is_none();
             self.summary.note(event);
             (self.beginning.bytes, self.beginning.summary) = (bytes.clone(), self.summary.clone());
         }
-        if self.started.as_ref().is_some_and(|started| started.provenance.is_none()) {
+        if self.is_foreign {
             return;
         }
         self.at_ms = self.at_ms.max(event.time.at_ms);

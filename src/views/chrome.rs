@@ -139,6 +139,7 @@ fn draw_too_small(area: Rect, buffer: &mut Buffer, theme: &Theme) {
 /// A tab: its view, its text and the columns it takes.
 struct Tab {
     view: ViewKind,
+    is_open: bool,
     text: String,
     columns: std::ops::Range<u16>,
 }
@@ -150,10 +151,10 @@ fn tabs(app: &App, width: u16) -> Vec<Tab> {
         let mut x = 0;
         let mut tabs = Vec::new();
         for (at, view) in super::ALL.iter().map(|view| view.kind()).enumerate() {
-            let named = full || Some(view) == open;
-            let text = if named { format!(" {} {view} ", at + 1) } else { format!(" {} ", at + 1) };
+            let is_open = Some(view) == open;
+            let text = if full || is_open { format!(" {} {view} ", at + 1) } else { format!(" {} ", at + 1) };
             let end = x + widgets::width(&text) as u16;
-            tabs.push(Tab { view, text, columns: x..end });
+            tabs.push(Tab { view, is_open, text, columns: x..end });
             x = end;
         }
         (tabs, x)
@@ -164,10 +165,8 @@ fn tabs(app: &App, width: u16) -> Vec<Tab> {
 
 fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let mut end = area.x;
-    let open = shown(app).map(|view| view.kind());
     for tab in tabs(app, area.width) {
-        let selected = Some(tab.view) == open;
-        let style = if selected { theme.selected_tab() } else { theme.muted() };
+        let style = if tab.is_open { theme.selected_tab() } else { theme.muted() };
         end = put(buffer, area, area.x + tab.columns.start, area.y, &tab.text, style);
     }
     let mut runs: Vec<&str> = app.lanes().iter().map(|lane| lane.label().run.as_str()).collect();

@@ -165,7 +165,7 @@ fn a_run_that_was_cut_off_goes_on_as_if_it_never_was() {
     assert_eq!(live.join(), [Outcome::Completed, Outcome::Completed]);
     assert_eq!(logs.each_ref().map(|log| without_times(log)), whole);
     let mut seen = [Vec::new(), Vec::new()];
-    live.drain(|lane, event| seen[lane.0].push(event.clone()));
+    live.drain(|lane, event, _| seen[lane.0].push(event.clone()));
     assert!(live.is_finished());
     assert_eq!(seen, [0, 1].map(|lane| events(&folder, lane).split_off(earlier[lane])));
     // The log is only appended to, after the torn record is removed.

@@ -67,7 +67,7 @@ pub(crate) fn setup(
 }
 
 fn drain(live: &mut Live, seen: &mut Seen) {
-    live.drain(|lane, event| seen.entry(lane).or_default().push(event.clone()));
+    live.drain(|lane, event, _| seen.entry(lane).or_default().push(event.clone()));
 }
 
 /// Drains until nothing more comes, or until `enough`.
@@ -103,11 +103,11 @@ fn what_is_folded_live_is_byte_for_byte_what_the_log_is_folded_to() {
         let mut app = App::new(vec![label("a"), label("b")]);
         let mut live = start(setup).unwrap();
         for _ in 0..10 {
-            live.drain_placed(|lane, event, offset| app.apply_at(lane, event, offset));
+            live.drain(|lane, event, offset| app.apply_at(lane, event, offset));
         }
         live.join();
         while !live.is_finished() {
-            live.drain_placed(|lane, event, offset| app.apply_at(lane, event, offset));
+            live.drain(|lane, event, offset| app.apply_at(lane, event, offset));
         }
         let opened = reading::open(&[folder.path().to_owned()]).unwrap();
         for (index, lane) in app.lanes().iter().enumerate() {

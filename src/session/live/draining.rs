@@ -8,13 +8,9 @@ use crate::runlog::{Entry, LogReader, RunLogError, parse_records, read_records};
 use crate::units::LaneIdx;
 
 impl Live {
-    /// Delivers every event since the last call, without blocking: all of each lane, in order.
-    pub fn drain(&mut self, mut apply: impl FnMut(LaneIdx, &RunEvent)) {
-        self.drain_placed(|lane, event, _| apply(lane, event));
-    }
-
-    /// As [`Live::drain`], with the byte of the lane's log at which an event's record begins, where it has one.
-    pub fn drain_placed(&mut self, mut apply: impl FnMut(LaneIdx, &RunEvent, Option<u64>)) {
+    /// Delivers every event since the last call, without blocking: all of each lane, in order, each with the byte of the
+    /// lane's log at which its record begins, if it has one.
+    pub fn drain(&mut self, mut apply: impl FnMut(LaneIdx, &RunEvent, Option<u64>)) {
         let _ = self.wakeups.try_recv();
         // Events that arrive meanwhile signal again; this bound lets the caller draw in between.
         for _ in 0..self.events.len() {
