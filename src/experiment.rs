@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+mod keys;
 mod parse;
 mod pattern;
 mod settings;
 
+pub use keys::{Allowed, Key, Setting, Settings};
 pub use parse::{Checked, ExperimentError, Places, check, parse};
 pub use pattern::matches;
 pub use settings::Change;

@@ -1,0 +1,161 @@
+//! Keys that an architecture or a data set declares for its table of a file, and their values. The parser checks them
+//! by their declarations, so that a new architecture or data set needs no line of the parser.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A key of a lane or of `[data]`, as an architecture or a data set declares it.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Its name in a file.
+    pub name: &'static str,
+    /// One line on what it means.
+    pub about: &'static str,
+    /// The values it may have.
+    pub allowed: Allowed,
+    /// Its value where a file has none; none if it is required.
+    pub default: Option<Setting>,
+}
+
+/// The values that a key may have.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Allowed {
+    /// One of these words.
+    Words(Vec<&'static str>),
+    /// One of these whole numbers, ascending: what is compiled in.
+    Compiled(Vec<usize>),
+    /// `step * n + offset` for n from 1, up to `most`: a depth in weight layers.
+    Depth {
+        /// Weight layers that one more block in each stage adds.
+        step: usize,
+        /// Weight layers outside the stages.
+        offset: usize,
+        /// The greatest depth.
+        most: usize,
+    },
+    /// A whole number within these bounds, both allowed.
+    Whole {
+        /// The least.
+        least: usize,
+        /// The greatest.
+        most: usize,
+    },
+    /// A finite number within these bounds, both allowed.
+    Number {
+        /// The least.
+        least: f64,
+        /// The greatest.
+        most: f64,
+    },
+    /// `true` or `false`.
+    Flag,
+    /// Any text that is not empty, such as the name of a column.
+    Text,
+}
+
+/// The value of a key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Setting {
+    /// Of [`Allowed::Flag`].
+    Flag(bool),
+    /// Of [`Allowed::Compiled`], [`Allowed::Depth`] and [`Allowed::Whole`].
+    Whole(usize),
+    /// Of [`Allowed::Number`].
+    Number(f64),
+    /// Of [`Allowed::Words`] and [`Allowed::Text`].
+    Word(String),
+}
+
+/// The values of declared keys, by name. In a checked experiment every declared key has one, with a default filled in
+/// where the file has none, unless it has no default and is optional.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Settings(BTreeMap<String, Setting>);
+
+impl Settings {
+    /// Sets a key.
+    pub fn set(&mut self, key: &str, value: Setting) {
+        self.0.insert(key.to_owned(), value);
+    }
+
+    /// The same settings with a key set.
+    pub fn with(mut self, key: &str, value: Setting) -> Settings {
+        self.set(key, value);
+        self
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&Setting> {
+        self.0.get(key)
+    }
+
+    /// A whole number; none if the key is missing or something else.
+    pub fn whole(&self, key: &str) -> Option<usize> {
+        match self.0.get(key) {
+            Some(Setting::Whole(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// A number, whole or not; none if the key is missing or something else.
+    pub fn number(&self, key: &str) -> Option<f64> {
+        match self.0.get(key) {
+            Some(Setting::Number(number)) => Some(*number),
+            Some(Setting::Whole(number)) => Some(*number as f64),
+            _ => None,
+        }
+    }
+
+    /// A word; none if the key is missing or something else.
+    pub fn word(&self, key: &str) -> Option<&str> {
+        match self.0.get(key) {
+            Some(Setting::Word(word)) => Some(word),
+            _ => None,
+        }
+    }
+
+    /// Whether a flag is set; false if the key is missing or something else.
+    pub fn flag(&self, key: &str) -> bool {
+        matches!(self.0.get(key), Some(Setting::Flag(true)))
+    }
+
+    /// All keys with their values, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Setting)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// Fills in the defaults of declared keys that have no value.
+    pub fn complete(&mut self, keys: &[Key]) {
+        for Key { name, default, .. } in keys {
+            if let Some(default) = default.as_ref().filter(|_| !self.0.contains_key(*name)) {
+                self.set(name, default.clone());
+            }
+        }
+    }
+}
+
+impl From<usize> for Setting {
+    fn from(number: usize) -> Setting {
+        Setting::Whole(number)
+    }
+}
+
+impl From<f64> for Setting {
+    fn from(number: f64) -> Setting {
+        Setting::Number(number)
+    }
+}
+
+impl From<bool> for Setting {
+    fn from(flag: bool) -> Setting {
+        Setting::Flag(flag)
+    }
+}
+
+impl From<&str> for Setting {
+    fn from(word: &str) -> Setting {
+        Setting::Word(word.to_owned())
+    }
+}
