@@ -2,8 +2,10 @@
 //! by their declarations, so that a new architecture or data set needs no line of the parser.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A key of a lane or of `[data]`, as an architecture or a data set declares it.
 #[derive(Clone, Debug)]
@@ -14,8 +16,41 @@ pub struct Key {
     pub about: &'static str,
     /// The values it may have.
     pub allowed: Allowed,
-    /// Its value where a file has none; none if it is required.
-    pub default: Option<Setting>,
+    /// What it means if a file lacks it.
+    pub absence: Absence,
+}
+
+/// What it means that a file lacks a key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Absence {
+    /// A problem: the key is required.
+    Refused,
+    /// This value.
+    Default(Setting),
+    /// That there is no value.
+    Left,
+}
+
+impl Key {
+    /// A key that every file must have.
+    pub fn required(name: &'static str, about: &'static str, allowed: Allowed) -> Key {
+        Key { name, about, allowed, absence: Absence::Refused }
+    }
+
+    /// A key that may be missing, which means a default.
+    pub fn with_default(
+        name: &'static str,
+        about: &'static str,
+        allowed: Allowed,
+        default: impl Into<Setting>,
+    ) -> Key {
+        Key { name, about, allowed, absence: Absence::Default(default.into()) }
+    }
+
+    /// A key that may be missing, and then has no value.
+    pub fn optional(name: &'static str, about: &'static str, allowed: Allowed) -> Key {
+        Key { name, about, allowed, absence: Absence::Left }
+    }
 }
 
 /// The values that a key may have.
@@ -25,7 +60,7 @@ pub enum Allowed {
     Words(Vec<&'static str>),
     /// One of these whole numbers, ascending: what is compiled in.
     Compiled(Vec<usize>),
-    /// `step * n + offset` for n from 1, up to `most`: a depth in weight layers.
+    /// `step * n + offset` for n from 1, up to `most`: a depth in weight layers. The step is at least 1.
     Depth {
         /// Weight layers that one more block in each stage adds.
         step: usize,
@@ -70,7 +105,7 @@ pub enum Setting {
 
 /// The values of declared keys, by name. In a checked experiment every declared key has one, with a default filled in
 /// where the file has none, unless it has no default and is optional.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Settings(BTreeMap<String, Setting>);
 
@@ -128,10 +163,43 @@ impl Settings {
 
     /// Fills in the defaults of declared keys that have no value.
     pub fn complete(&mut self, keys: &[Key]) {
-        for Key { name, default, .. } in keys {
-            if let Some(default) = default.as_ref().filter(|_| !self.0.contains_key(*name)) {
+        for Key { name, absence, .. } in keys {
+            if let Absence::Default(default) = absence
+                && !self.0.contains_key(*name)
+            {
                 self.set(name, default.clone());
             }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Settings {
+    /// Leaves out what cannot be a setting: a field that only a newer version knows must not make a log unreadable.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Settings, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Found {
+            Setting(Setting),
+            Other(IgnoredAny),
+        }
+        let found = BTreeMap::<String, Found>::deserialize(deserializer)?;
+        let settings = found.into_iter().filter_map(|(key, found)| match found {
+            Found::Setting(setting) => Some((key, setting)),
+            Found::Other(IgnoredAny) => None,
+        });
+        Ok(Settings(settings.collect()))
+    }
+}
+
+impl fmt::Display for Setting {
+    /// As in a file, but words without quotes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Setting::Flag(flag) => flag.fmt(f),
+            Setting::Whole(number) => number.fmt(f),
+            // Like TOML, so that 1.0 is not taken for a whole number.
+            Setting::Number(number) => write!(f, "{number:?}"),
+            Setting::Word(word) => f.write_str(word),
         }
     }
 }
