@@ -17,7 +17,6 @@ use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
 use serde::Serialize;
 use skiplane::app::specimen::{Specimen, topology};
 use skiplane::event::*;
-use skiplane::experiment::Shortcut;
 use skiplane::metric::{Metric, known};
 use skiplane::runlog::{NewRun, RunFolder};
 use skiplane::topology::Topology;
@@ -295,15 +294,15 @@ fn steps(log: Log) -> u64 {
 
 /// Makes a run in a folder of runs and returns its path.
 fn make(log: Log, runs: &Path) -> anyhow::Result<PathBuf> {
-    let lanes: &[(&str, usize, Shortcut)] = match log {
-        Log::Million => &[("plain", 14, Shortcut::None)],
-        Log::Gigabyte => &[("plain", 110, Shortcut::None), ("residual", 110, Shortcut::Identity)],
+    let lanes: &[(&str, usize, &str)] = match log {
+        Log::Million => &[("plain", 14, "none")],
+        Log::Gigabyte => &[("plain", 110, "none"), ("residual", 110, "identity")],
     };
     let specimens: Vec<Specimen> = lanes
         .iter()
         .map(|(name, depth, shortcut)| Specimen {
             steps: steps(log),
-            ..Specimen::new(name, *depth, *shortcut)
+            ..Specimen::new(name, *depth, shortcut)
         })
         .collect();
     let experiment = skiplane::app::specimen::experiment(steps(log), &specimens.iter().collect::<Vec<_>>());
@@ -317,7 +316,7 @@ fn make(log: Log, runs: &Path) -> anyhow::Result<PathBuf> {
     };
     let folder = RunFolder::create(runs, run)?;
     for (lane, (specimen, (_, depth, shortcut))) in specimens.iter().zip(lanes).enumerate() {
-        let topology = topology(*depth, 8, *shortcut);
+        let topology = topology(*depth, 8, shortcut);
         write_lane(&folder, LaneIdx(lane), specimen, &topology, log)?;
     }
     Ok(folder.path().to_owned())

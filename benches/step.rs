@@ -11,7 +11,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use skiplane::datasets::Batch;
-use skiplane::experiment::{Lane, Optimizer, Shortcut};
+use skiplane::experiment::{Lane, Optimizer, Settings};
 use skiplane::model::{self, Network, Wanted};
 use skiplane::nn::kernels::InstructionSet;
 use skiplane::topology::{LayerKind, Topology};
@@ -52,7 +52,7 @@ struct Arguments {
     threads: NonZeroUsize,
     /// Shortcuts of a network that is measured; may be given several times.
     #[arg(long, value_name = "KIND", default_values = ["none", "identity"], value_parser = shortcuts())]
-    shortcut: Vec<Shortcut>,
+    shortcut: Vec<&'static str>,
     /// What is read in every step of a network; may be given several times.
     #[arg(long, value_name = "WHICH", value_enum, default_values_t = [Statistics::On, Statistics::Off])]
     statistics: Vec<Statistics>,
@@ -70,12 +70,12 @@ struct Arguments {
     bench: bool,
 }
 
-fn shortcuts() -> impl TypedValueParser<Value = Shortcut> {
-    let names = Shortcut::ALL.iter().map(|&(name, _)| name);
-    PossibleValuesParser::new(names).try_map(|given| {
-        let found = Shortcut::ALL.iter().find(|&&(name, _)| name == given);
-        found.map(|&(_, shortcut)| shortcut).ok_or("no shortcut of this name")
-    })
+/// What blocks may add to their residual branch.
+const SHORTCUTS: [&str; 3] = ["none", "identity", "projection"];
+
+fn shortcuts() -> impl TypedValueParser<Value = &'static str> {
+    PossibleValuesParser::new(SHORTCUTS)
+        .try_map(|given| SHORTCUTS.into_iter().find(|&name| name == given).ok_or("no shortcut of this name"))
 }
 
 /// What is read in a step.
@@ -119,7 +119,7 @@ impl Sweep {
 /// A network, what it is trained on, and the milliseconds of its steps for each choice of statistics.
 struct Subject {
     depth: usize,
-    shortcut: Shortcut,
+    shortcut: &'static str,
     network: Box<dyn Network>,
     batch: Batch,
     milliseconds: Vec<Vec<f64>>,
@@ -173,12 +173,15 @@ fn subject(
     arguments: &Arguments,
     depth: usize,
     images: usize,
-    shortcut: Shortcut,
+    shortcut: &'static str,
 ) -> anyhow::Result<Subject> {
     let &Arguments { width, side, channels, .. } = arguments;
     let input = ImageShape { channels, height: side, width: side };
-    let name = shortcut.name().to_owned();
-    let lane = Lane { name, architecture: "resnet".to_owned(), depth, width, shortcut };
+    let settings = Settings::default()
+        .with("depth", depth.into())
+        .with("width", width.into())
+        .with("shortcut", shortcut.into());
+    let lane = Lane { name: shortcut.to_owned(), architecture: "resnet".to_owned(), settings };
     let network = model::build(&lane, input, CLASSES, 0, &OPTIMIZER, arguments.threads.get())?;
     let batch = Batch {
         images: (0..images * input.len()).map(|i| ((i * 7919) % 1000) as f32 / 250.0 - 2.0).collect(),
@@ -211,7 +214,7 @@ fn take_turns(subjects: &mut [Subject], arguments: &Arguments) -> anyhow::Result
                 "expected a finite loss, found {} with {} layers and shortcut {}: such steps leave out the update",
                 step.loss,
                 subject.depth,
-                subject.shortcut.name()
+                subject.shortcut
             );
             if turn >= WARM_UP {
                 subject.milliseconds[choice].push(milliseconds);
@@ -244,7 +247,7 @@ fn measurements<'a>(
             channels: arguments.channels,
             batch: images,
             threads: arguments.threads.get(),
-            shortcut: subject.shortcut.name(),
+            shortcut: subject.shortcut,
             statistics,
             instruction_set: InstructionSet::detect().name(),
             milliseconds: milliseconds.clone(),

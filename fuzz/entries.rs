@@ -9,7 +9,7 @@ use skiplane::app::specimen::Specimen;
 use skiplane::app::{Action, Answer, App, Lane, LaneLabel, Need};
 use skiplane::datasets;
 use skiplane::event::{Checksums, Declared, Kind};
-use skiplane::experiment::{self, Available, Data, Shortcut};
+use skiplane::experiment::{self, Available, Data};
 use skiplane::model::{self, NamedTensor, TensorData};
 use skiplane::runlog::{Entry, LogReader, Manifest, Notes, RunFolder, Status, parse_records};
 use skiplane::runs_list::Filter;
@@ -118,7 +118,7 @@ pub(crate) fn index(bytes: &[u8]) {
 
 /// As [`index`]; returns whether the sections were accepted.
 pub(crate) fn index_is_taken(bytes: &[u8]) -> bool {
-    let specimen = Specimen { steps: 12, ..Specimen::new("plain", 8, Shortcut::None) };
+    let specimen = Specimen { steps: 12, ..Specimen::new("plain", 8, "none") };
     let events = specimen.events();
     let Some(first) = events.first() else { return false };
     let mut declared = Declared::default();
@@ -254,15 +254,7 @@ pub(crate) fn checkpoint(bytes: &[u8]) {
 }
 
 fn load(name: &str, folder: &Path) {
-    let data = Data {
-        name: name.to_owned(),
-        path: Some(folder.to_owned()),
-        train_images: None,
-        test_images: None,
-        crop: false,
-        flip: false,
-        transpose: false,
-    };
+    let data = Data { path: Some(folder.to_owned()), ..Data::named(name) };
     if let Ok(dataset) = datasets::load(&data, 0) {
         assert_eq!(dataset.train.pixels.len(), dataset.train.len() * dataset.shape.len());
         assert!(dataset.train.labels.iter().all(|&label| usize::from(label) < dataset.classes.len()));

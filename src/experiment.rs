@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+mod available;
 mod keys;
 mod parse;
 mod pattern;
 mod settings;
 
-pub use keys::{Allowed, Key, Setting, Settings};
+pub use available::{ArchitectureEntry, Available, CheckSettings, DataKind, DatasetEntry, Path};
+pub use keys::{Absence, Allowed, Key, Setting, Settings};
 pub use parse::{Checked, ExperimentError, Places, check, parse};
 pub use pattern::matches;
 pub use settings::Change;
@@ -43,12 +45,12 @@ impl Experiment {
     }
 }
 
-/// The data set and how its images are drawn.
+/// The data set and how its examples are drawn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Data {
     /// A name of the data set registry: `glyphs`, `cifar10`, `cifar100`, `idx`.
     pub name: String,
-    /// The folder of a data set that is read from files.
+    /// The folder or the file of a data set that is not generated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// The number of training images of a generated data set, or the limit for one read from files.
@@ -63,6 +65,25 @@ pub struct Data {
     pub flip: bool,
     /// Swaps rows and columns, for EMNIST, which is stored transposed.
     pub transpose: bool,
+    /// The keys that the data set declares.
+    #[serde(flatten)]
+    pub settings: Settings,
+}
+
+impl Data {
+    /// A data set with nothing but a name.
+    pub fn named(name: &str) -> Data {
+        Data {
+            name: name.to_owned(),
+            path: None,
+            train_images: None,
+            test_images: None,
+            crop: false,
+            flip: false,
+            transpose: false,
+            settings: Settings::default(),
+        }
+    }
 }
 
 /// How the lanes are trained.
@@ -179,74 +200,7 @@ pub struct Lane {
     pub name: String,
     /// A name of the architecture registry.
     pub architecture: String,
-    /// Weight layers.
-    pub depth: usize,
-    /// Channels of the first stage.
-    pub width: usize,
-    /// What its blocks add to their residual branch.
-    pub shortcut: Shortcut,
-}
-
-/// The kind of shortcut of a whole network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Shortcut {
-    /// A plain network.
-    None,
-    /// Identity; subsampled and zero-padded where the shape changes (option A).
-    Identity,
-    /// Identity; a 1x1 convolution where the shape changes (option B).
-    Projection,
-}
-
-impl Shortcut {
-    /// All kinds, as they are spelled in a file.
-    pub const ALL: &'static [(&'static str, Shortcut)] =
-        &[("none", Shortcut::None), ("identity", Shortcut::Identity), ("projection", Shortcut::Projection)];
-
-    /// As it is spelled in a file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Shortcut::None => "none",
-            Shortcut::Identity => "identity",
-            Shortcut::Projection => "projection",
-        }
-    }
-}
-
-/// What this build can train. The floors above pass it to the parser, which need not know them.
-#[derive(Clone, Debug, Default)]
-pub struct Available {
-    /// The registered data sets.
-    pub datasets: Vec<DatasetEntry>,
-    /// The registered architectures.
-    pub architectures: Vec<ArchitectureEntry>,
-}
-
-/// What the parser needs to know about a data set.
-#[derive(Clone, Debug)]
-pub struct DatasetEntry {
-    /// Its name in a file.
-    pub name: &'static str,
-    /// One line on what it is.
-    pub summary: &'static str,
-    /// Whether it is read from a folder, so that `path` is required; otherwise `path` is an error.
-    pub from_folder: bool,
-}
-
-/// What the parser needs to know about an architecture.
-#[derive(Clone, Debug)]
-pub struct ArchitectureEntry {
-    /// Its name in a file.
-    pub name: &'static str,
-    /// One line on what it is.
-    pub summary: &'static str,
-    /// The compiled widths, ascending.
-    pub widths: Vec<usize>,
-    /// The shortcuts it supports.
-    pub shortcuts: Vec<Shortcut>,
-    /// Valid depths are `depth_step * n + depth_offset` for n from 1.
-    pub depth_step: usize,
-    /// See `depth_step`.
-    pub depth_offset: usize,
+    /// The keys that the architecture declares, such as `depth`.
+    #[serde(flatten)]
+    pub settings: Settings,
 }

@@ -130,7 +130,7 @@ pub enum TensorData {
     I64(Vec<i64>),
 }
 
-/// Every architecture with its compiled widths, for the parser of experiments.
+/// Every architecture with the keys it declares, for the parser of experiments.
 pub fn available() -> Vec<ArchitectureEntry> {
     architectures::ALL.iter().map(|architecture| (architecture.entry)()).collect()
 }

@@ -100,7 +100,6 @@ mod tests {
     use crate::app::specimen::Specimen;
     use crate::app::{App, LaneLabel};
     use crate::event::{Kind, RunEvent, Time, Values};
-    use crate::experiment::Shortcut;
     use crate::metric::known;
     use crate::units::LaneIdx;
 
@@ -123,7 +122,7 @@ mod tests {
     fn lanes(steps: [u64; 2], error: impl Fn(usize, u64) -> f32) -> App {
         let label = |name: &str| LaneLabel { run: "r".to_owned(), lane: name.to_owned() };
         let mut app = App::new(vec![label("plain"), label("residual")]);
-        for (lane, shortcut) in [(0, Shortcut::None), (1, Shortcut::Identity)] {
+        for (lane, shortcut) in [(0, "none"), (1, "identity")] {
             let mut first = Specimen::new("plain", 20, shortcut).events().swap_remove(0);
             if let Kind::LaneStarted(started) = &mut first.kind
                 && let Some(provenance) = &mut started.provenance

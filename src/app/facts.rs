@@ -273,8 +273,11 @@ impl LaneFacts {
     /// Whether the two networks differ at most in their shortcuts.
     pub(super) fn is_twin_of(&self, other: &LaneFacts) -> bool {
         let (Some(this), Some(that)) = (self.configuration(), other.configuration()) else { return false };
-        this.shortcut != that.shortcut
-            && (&this.architecture, this.depth, this.width) == (&that.architecture, that.depth, that.width)
+        let [others, those] =
+            [this, that].map(|lane| lane.settings.iter().filter(|(key, _)| *key != "shortcut"));
+        this.settings.get("shortcut") != that.settings.get("shortcut")
+            && this.architecture == that.architecture
+            && others.eq(those)
     }
 
     /// What it measures.

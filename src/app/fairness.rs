@@ -1,9 +1,11 @@
 //! Whether two lanes may be compared: what was equal between them and what was not. Knows only what lanes logged when
 //! they started, and which learning rates were ordered later.
 
+use std::collections::BTreeSet;
+
 use super::order_history::OrderHistory;
 use crate::event::{LaneStarted, Provenance};
-use crate::experiment::{Data, Experiment, Lane, Recording, Training};
+use crate::experiment::{Data, Experiment, Lane, Recording, Setting, Settings, Training};
 use crate::order::Order;
 
 /// Something that must be equal in two lanes for a fair comparison.
@@ -23,7 +25,7 @@ pub struct Check {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The dotted key as in the file, `lane.` for the lane's own.
-    pub key: &'static str,
+    pub key: String,
     /// The values of both lanes.
     pub values: [String; 2],
 }
@@ -52,8 +54,8 @@ impl Fairness {
         if a != b {
             let shown =
                 |rates: &[String]| if rates.is_empty() { "none".to_owned() } else { rates.join(", ") };
-            self.differences
-                .push(Difference { key: "training.ordered_rates", values: [shown(&a), shown(&b)] });
+            let key = "training.ordered_rates".to_owned();
+            self.differences.push(Difference { key, values: [shown(&a), shown(&b)] });
             for check in self.checks.iter_mut().filter(|check| check.name == "training") {
                 (check.equal, check.values) = (false, ["see below", "see below"].map(str::to_owned));
             }
@@ -76,12 +78,14 @@ impl Fairness {
 pub fn compare(a: &LaneStarted, b: &LaneStarted) -> Option<Fairness> {
     let (name_a, a) = (&a.lane, a.provenance.as_ref()?);
     let (name_b, b) = (&b.lane, b.provenance.as_ref()?);
-    let differences: Vec<Difference> = entries(name_a, a)
-        .into_iter()
-        .zip(entries(name_b, b))
+    let entries = entries(a).into_iter().zip(entries(b));
+    let mut differences: Vec<Difference> = entries
         .filter(|((_, x), (_, y))| x != y)
-        .map(|((key, x), (_, y))| Difference { key, values: [x, y] })
+        .map(|((key, x), (_, y))| Difference { key: key.to_owned(), values: [x, y] })
         .collect();
+    let [data_a, data_b] = [a, b].map(|lane| &lane.experiment.data.settings);
+    differences.extend(differing("data", data_a, data_b));
+    differences.extend(own_differences(name_a, &a.experiment, name_b, &b.experiment));
     let equal_under = |prefix: &str| !differences.iter().any(|d| d.key.starts_with(prefix));
     let hash = |name, reason, x: &str, y: &str| Check {
         name,
@@ -105,11 +109,40 @@ pub fn compare(a: &LaneStarted, b: &LaneStarted) -> Option<Fairness> {
     Some(Fairness { checks, differences })
 }
 
-/// Every entry in which two lanes could differ. The patterns name all fields, so that a new one cannot be forgotten
-/// here.
-fn entries(lane_name: &str, lane: &Provenance) -> Vec<(&'static str, String)> {
-    let Experiment { question: _, seed, data, training, statistics, lanes } = &lane.experiment;
-    let Data { name, path, train_images, test_images, crop, flip, transpose } = data;
+/// The differences between the lanes' own tables, except their names.
+fn own_differences<'e>(name_a: &str, a: &'e Experiment, name_b: &str, b: &'e Experiment) -> Vec<Difference> {
+    let own = |of: &'e Experiment, name: &str| of.lanes.iter().find(|own| own.name == name);
+    let (Some(a), Some(b)) = (own(a, name_a), own(b, name_b)) else { return Vec::new() };
+    let Lane { name: _, architecture, settings } = a;
+    let mut differences = Vec::new();
+    if *architecture != b.architecture {
+        let values = [architecture, &b.architecture].map(String::clone);
+        differences.push(Difference { key: "lane.architecture".to_owned(), values });
+    }
+    differences.extend(differing("lane", settings, &b.settings));
+    differences
+}
+
+/// The settings of a table in which two lanes differ, over the keys of both: those of residual networks first, then by
+/// name.
+fn differing(table: &str, a: &Settings, b: &Settings) -> Vec<Difference> {
+    const FIRST: [&str; 3] = ["depth", "width", "shortcut"];
+    let keys: BTreeSet<&str> = a.iter().chain(b.iter()).map(|(key, _)| key).collect();
+    let others = keys.iter().filter(|key| !FIRST.contains(*key));
+    let difference = |key: &&str| {
+        let values = [a, b].map(|of| of.get(key));
+        let shown = |value: Option<&Setting>| value.map_or("not given".to_owned(), Setting::to_string);
+        (values[0] != values[1])
+            .then(|| Difference { key: format!("{table}.{key}"), values: values.map(shown) })
+    };
+    FIRST.iter().chain(others).filter_map(difference).collect()
+}
+
+/// Every entry in which two lanes could differ, but for declared settings and the lanes' own tables. The patterns name
+/// all fields, so that a new one cannot be forgotten here.
+fn entries(lane: &Provenance) -> Vec<(&'static str, String)> {
+    let Experiment { question: _, seed, data, training, statistics, lanes: _ } = &lane.experiment;
+    let Data { name, path, train_images, test_images, crop, flip, transpose, settings: _ } = data;
     let mut entries = vec![
         ("seed", seed.to_string()),
         ("data.name", name.clone()),
@@ -136,15 +169,6 @@ fn entries(lane_name: &str, lane: &Provenance) -> Vec<(&'static str, String)> {
         ("statistics.histograms_every", histograms_every.to_string()),
         ("statistics.layers", if layers.is_empty() { "all".to_owned() } else { layers.join(" ") }),
     ]);
-    if let Some(own) = lanes.iter().find(|own| own.name == lane_name) {
-        let Lane { name: _, architecture, depth, width, shortcut } = own;
-        entries.extend([
-            ("lane.architecture", architecture.clone()),
-            ("lane.depth", depth.to_string()),
-            ("lane.width", width.to_string()),
-            ("lane.shortcut", shortcut.name().to_owned()),
-        ]);
-    }
     entries
 }
 
@@ -195,12 +219,45 @@ mod tests {
         }
     }
 
+    /// The settings of the second lane.
+    fn settings_of(started: &mut LaneStarted) -> &mut Settings {
+        &mut started.provenance.as_mut().expect("of an experiment").experiment.lanes[1].settings
+    }
+
     #[test]
     fn another_depth_is_fair_but_not_the_shortcut_only() {
         let [a, mut b] = started();
-        b.provenance.as_mut().expect("of an experiment").experiment.lanes[1].depth = 56;
+        settings_of(&mut b).set("depth", Setting::Whole(56));
         let fairness = compare(&a, &b).expect("both tell");
         assert!(fairness.is_fair() && !fairness.differs_in_shortcut_only());
         assert_eq!(fairness.differences[0].key, "lane.depth");
+    }
+
+    #[test]
+    fn settings_are_compared_over_the_keys_of_both_lanes() {
+        let [a, mut b] = started();
+        let provenance = b.provenance.as_mut().expect("of an experiment");
+        provenance.experiment.data.settings.set("target", "price".into());
+        let own = &mut provenance.experiment.lanes[1];
+        own.architecture = "mlp".to_owned();
+        own.settings = Settings::default().with("hidden", Setting::Whole(64)).with("dropout", 0.5.into());
+        let fairness = compare(&a, &b).expect("both tell");
+        let found: Vec<(&str, [&str; 2])> = fairness
+            .differences
+            .iter()
+            .map(|Difference { key, values }| (key.as_str(), values.each_ref().map(String::as_str)))
+            .collect();
+        let expected = [
+            ("data.target", ["not given", "price"]),
+            ("lane.architecture", ["resnet", "mlp"]),
+            ("lane.depth", ["20", "not given"]),
+            ("lane.width", ["8", "not given"]),
+            // Not the same as a network that has none.
+            ("lane.shortcut", ["none", "not given"]),
+            ("lane.dropout", ["not given", "0.5"]),
+            ("lane.hidden", ["not given", "64"]),
+        ];
+        assert_eq!(found, expected);
+        assert!(!fairness.is_fair(), "the data differs");
     }
 }

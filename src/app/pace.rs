@@ -149,13 +149,12 @@ mod tests {
     use crate::app::specimen::Specimen;
     use crate::app::{Lane, LaneLabel};
     use crate::event::*;
-    use crate::experiment::Shortcut;
     use crate::metric::known;
     use crate::units::{LaneIdx, Step};
 
     /// A lane that evaluates every 100 steps, for 3 s, and takes histograms every 40.
     fn started() -> Lane {
-        let events = Specimen { steps: 1000, ..Specimen::new("plain", 8, Shortcut::None) }.events();
+        let events = Specimen { steps: 1000, ..Specimen::new("plain", 8, "none") }.events();
         let mut first = events.into_iter().next().unwrap();
         let Kind::LaneStarted(started) = &mut first.kind else { panic!() };
         let experiment = &mut started.provenance.as_mut().unwrap().experiment;

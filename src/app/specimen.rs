@@ -6,7 +6,9 @@ mod values;
 
 use super::{App, LaneLabel};
 use crate::event::*;
-use crate::experiment::{Data, Experiment, Lane, Optimizer, Recording, Schedule, Shortcut, Training};
+use crate::experiment::{
+    Data, Experiment, Lane, Optimizer, Recording, Schedule, Setting, Settings, Training,
+};
 use crate::metric::known;
 use crate::structure::Structure;
 use crate::units::{LaneIdx, LayerIdx, Step};
@@ -20,8 +22,8 @@ pub struct Specimen {
     pub name: String,
     /// Weight layers, 6n+2.
     pub depth: usize,
-    /// Its shortcut.
-    pub shortcut: Shortcut,
+    /// Its shortcut: `none`, `identity` or `projection`.
+    pub shortcut: &'static str,
     /// Planned updates.
     pub steps: u64,
     /// Updates before its events stop without an end; none for a complete lane.
@@ -34,7 +36,7 @@ pub struct Specimen {
 
 impl Specimen {
     /// A complete lane of 300 steps.
-    pub fn new(name: &str, depth: usize, shortcut: Shortcut) -> Specimen {
+    pub fn new(name: &str, depth: usize, shortcut: &'static str) -> Specimen {
         Specimen {
             name: name.to_owned(),
             depth,
@@ -139,15 +141,7 @@ pub fn experiment(steps: u64, lanes: &[&Specimen]) -> Experiment {
     Experiment {
         question: "Does depth hurt a plain network, and does a shortcut mend it?".to_owned(),
         seed: 0,
-        data: Data {
-            name: "glyphs".to_owned(),
-            path: None,
-            train_images: Some(4_000),
-            test_images: Some(1_000),
-            crop: false,
-            flip: false,
-            transpose: false,
-        },
+        data: Data { train_images: Some(4_000), test_images: Some(1_000), ..Data::named("glyphs") },
         training: Training {
             steps,
             batch: BATCH,
@@ -163,9 +157,10 @@ pub fn experiment(steps: u64, lanes: &[&Specimen]) -> Experiment {
             .map(|lane| Lane {
                 name: lane.name.clone(),
                 architecture: "resnet".to_owned(),
-                depth: lane.depth,
-                width: 8,
-                shortcut: lane.shortcut,
+                settings: Settings::default()
+                    .with("depth", lane.depth.into())
+                    .with("width", Setting::Whole(8))
+                    .with("shortcut", lane.shortcut.into()),
             })
             .collect(),
     }
@@ -202,7 +197,7 @@ pub fn app_with(specimens: &[Specimen], mut change: impl FnMut(&mut RunEvent)) -
 
 /// Plain-20 beside residual-20, complete.
 pub fn plain_beside_residual() -> App {
-    app_of(&[Specimen::new("plain", 20, Shortcut::None), Specimen::new("residual", 20, Shortcut::Identity)])
+    app_of(&[Specimen::new("plain", 20, "none"), Specimen::new("residual", 20, "identity")])
 }
 
 /// Plain-56 beside residual-56 in the middle of training: two thirds of the steps are made.
@@ -212,13 +207,13 @@ pub fn deep_in_the_middle() -> App {
         breaks_off_at: Some(400),
         ..Specimen::new(name, 56, shortcut)
     };
-    app_of(&[half("plain", Shortcut::None), half("residual", Shortcut::Identity)])
+    app_of(&[half("plain", "none"), half("residual", "identity")])
 }
 
 /// A plain lane that diverges in its backward pass at step 120, beside a residual one with projections.
 pub fn one_diverged() -> App {
     app_of(&[
-        Specimen { diverges_at: Some(120), ..Specimen::new("plain", 20, Shortcut::None) },
-        Specimen::new("residual-B", 20, Shortcut::Projection),
+        Specimen { diverges_at: Some(120), ..Specimen::new("plain", 20, "none") },
+        Specimen::new("residual-B", 20, "projection"),
     ])
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::source::Source;
 use super::{Dataset, DatasetError, Images, files};
-use crate::experiment::{Data, DatasetEntry};
+use crate::experiment::{self, Data, DataKind, DatasetEntry};
 use crate::printable::grouped;
 use crate::units::ImageShape;
 
@@ -46,15 +46,7 @@ impl Format {
     /// What an experiment says of the data set in a folder.
     #[cfg(test)]
     pub(super) fn data_in(&self, folder: &Path) -> Data {
-        Data {
-            name: self.name.to_owned(),
-            path: Some(folder.to_owned()),
-            train_images: None,
-            test_images: None,
-            crop: false,
-            flip: false,
-            transpose: false,
-        }
+        Data { path: Some(folder.to_owned()), ..Data::named(self.name) }
     }
 
     fn remedy(&self) -> String {
@@ -64,7 +56,13 @@ impl Format {
 
 impl Source for Format {
     fn entry(&self) -> DatasetEntry {
-        DatasetEntry { name: self.name, summary: self.summary, from_folder: true }
+        DatasetEntry {
+            name: self.name,
+            summary: self.summary,
+            kind: DataKind::Images,
+            path: experiment::Path::Folder,
+            keys: Vec::new(),
+        }
     }
 
     /// Reads the folder that the experiment names, or the archive's folder inside it. Files may contain any number of

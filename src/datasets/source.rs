@@ -5,7 +5,7 @@ use crate::experiment::{Data, DatasetEntry};
 
 /// A registered data set.
 pub(super) trait Source: Sync {
-    /// Its name, what it is, and whether it is read from a folder.
+    /// Its name, what it is, what it is read from, and the keys that only it has.
     fn entry(&self) -> DatasetEntry;
 
     /// The bytes that its images will take if it is generated; `u64::MAX` on overflow.

@@ -3,7 +3,6 @@
 //! sets nor networks.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::{Available, Data, Experiment, Recording, Training};
 use node::{Node, Table, Value};
@@ -15,6 +14,8 @@ mod node;
 mod overrides;
 mod section;
 mod training;
+mod declared;
+mod data;
 mod lanes;
 
 pub use problem::ExperimentError;
@@ -130,7 +131,7 @@ fn experiment(root: &Table, available: &Available, problems: &Problems) -> Exper
         below.or_else(|| missing.then(|| Section::new(section.key(key), &empty, Origin::File, problems)))
     };
     let data = below("data").map(|data| {
-        let read = data_set(&data, available);
+        let read = data::data_set(&data, &available.datasets);
         data.finish();
         read
     });
@@ -147,68 +148,20 @@ fn experiment(root: &Table, available: &Available, problems: &Problems) -> Exper
         statistics.finish();
         Recording { every, histograms_every, layers }
     });
-    let lanes = lanes::lanes(&section, &available.architectures, problems);
+    let kind = data.as_ref().and_then(|data| available.data_set(&data.name)).map(|entry| entry.kind);
+    let lanes = lanes::lanes(&section, &available.architectures, kind, problems);
     section.finish();
     Experiment {
         question,
         seed,
-        data: data.unwrap_or_else(nothing),
+        // What is not a table has been reported.
+        data: data.unwrap_or_else(|| Data::named("")),
         training: training.unwrap_or_else(|| {
             // It is not a table, which has been reported; its missing keys are not problems of their own.
             training::training(&Section::new(String::new(), &empty, Origin::File, &Problems::default()))
         }),
         statistics: statistics.unwrap_or(Recording { every: 1, histograms_every: 20, layers: Vec::new() }),
         lanes,
-    }
-}
-
-/// Stands in for the data if `data` is not a table, which has been reported.
-fn nothing() -> Data {
-    Data {
-        name: String::new(),
-        path: None,
-        train_images: None,
-        test_images: None,
-        crop: false,
-        flip: false,
-        transpose: false,
-    }
-}
-
-fn data_set(section: &Section<'_>, available: &Available) -> Data {
-    let names: Vec<&str> = available.datasets.iter().map(|entry| entry.name).collect();
-    let entry = section.choice("name", &names).and_then(|found| available.datasets.get(found));
-    let path = section.node("path").and_then(|node| match &node.value {
-        Value::Text(path) if !path.is_empty() && !path.contains('\0') => Some(PathBuf::from(path)),
-        _ => {
-            section.wrong("path", node, "the path of a folder in quotes");
-            None
-        }
-    });
-    if let Some(entry) = entry {
-        if entry.from_folder && section.node("path").is_none() {
-            section.missing("path", &format!("the folder that holds `{}`", entry.name));
-        }
-        if !entry.from_folder && section.node("path").is_some() {
-            let others: Vec<&str> =
-                available.datasets.iter().filter(|e| e.from_folder).map(|e| e.name).collect();
-            let others = if others.is_empty() {
-                String::new()
-            } else {
-                format!("; it is for {}", problem::either(&others))
-            };
-            section
-                .note("path", format!("expected no path for `{}`, which reads no files{others}", entry.name));
-        }
-    }
-    Data {
-        name: entry.map(|entry| entry.name).unwrap_or_default().to_owned(),
-        path,
-        train_images: section.optional_size("train_images", 2),
-        test_images: section.optional_size("test_images", 1),
-        crop: section.flag("crop"),
-        flip: section.flag("flip"),
-        transpose: section.flag("transpose"),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Errors of lanes, and of states that are restored.
 
-use crate::experiment::Shortcut;
 use crate::units::ImageShape;
 
 /// Why a network cannot be described, built or loaded.
@@ -45,12 +44,12 @@ pub enum ModelError {
         compiled: Vec<ImageShape>,
     },
     /// The architecture has no such shortcut.
-    #[error("expected a shortcut of the architecture {architecture}, found {:?}", found.name())]
+    #[error("expected a shortcut of the architecture {architecture}, found {found:?}")]
     Shortcut {
         /// The architecture's name.
         architecture: &'static str,
         /// The lane's.
-        found: Shortcut,
+        found: String,
     },
     /// The number of classes is not valid.
     #[error("expected 2 to 256 classes, found {found}")]

@@ -260,28 +260,21 @@ fn create_exclusively(root: &Path, id: &str) -> Result<(String, PathBuf), RunLog
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::experiment::{Data, Lane, Optimizer, Recording, Schedule, Shortcut, Training};
+    use crate::experiment::{Data, Lane, Optimizer, Recording, Schedule, Setting, Settings, Training};
 
     pub(in crate::runlog) fn experiment() -> Experiment {
-        let lane = |name: &str, shortcut| Lane {
+        let lane = |name: &str, shortcut: &str| Lane {
             name: name.to_owned(),
             architecture: "resnet".to_owned(),
-            depth: 8,
-            width: 4,
-            shortcut,
+            settings: Settings::default()
+                .with("depth", Setting::Whole(8))
+                .with("width", Setting::Whole(4))
+                .with("shortcut", shortcut.into()),
         };
         Experiment {
             question: "does it?".to_owned(),
             seed: 7,
-            data: Data {
-                name: "glyphs".to_owned(),
-                path: None,
-                train_images: Some(512),
-                test_images: None,
-                crop: false,
-                flip: false,
-                transpose: false,
-            },
+            data: Data { train_images: Some(512), ..Data::named("glyphs") },
             training: Training {
                 steps: 60,
                 batch: 32,
@@ -292,7 +285,7 @@ pub(super) mod tests {
                 schedule: Schedule::Steps { at: vec![30, 45], factor: 0.1, warmup: 0 },
             },
             statistics: Recording { every: 1, histograms_every: 20, layers: Vec::new() },
-            lanes: vec![lane("plain", Shortcut::None), lane("residual", Shortcut::Identity)],
+            lanes: vec![lane("plain", "none"), lane("residual", "identity")],
         }
     }
 

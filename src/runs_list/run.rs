@@ -220,9 +220,11 @@ fn of_lane(run: &Run, key: Key, index: usize) -> Field<'_> {
         Key::Error => lane.error.map_or(Field::Missing, Field::Single),
         Key::Train => lane.train_error.map_or(Field::Missing, Field::Single),
         Key::Test => lane.test_error.map_or(Field::Missing, Field::Single),
-        Key::Depth => number(setting.map(|lane| lane.depth as f64)),
-        Key::Width => number(setting.map(|lane| lane.width as f64)),
-        Key::Shortcut => setting.map_or(Field::Missing, |lane| Field::Text(lane.shortcut.name())),
+        Key::Depth => number(setting.and_then(|lane| lane.settings.number("depth"))),
+        Key::Width => number(setting.and_then(|lane| lane.settings.number("width"))),
+        Key::Shortcut => {
+            setting.and_then(|lane| lane.settings.word("shortcut")).map_or(Field::Missing, Field::Text)
+        }
         Key::Architecture => setting.map_or(Field::Missing, |lane| Field::Text(&lane.architecture)),
         _ => Field::Missing,
     }

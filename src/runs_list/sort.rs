@@ -130,7 +130,8 @@ fn value(run: &Run, sort: Sort) -> Option<Value<'_>> {
         SortKey::Seed => known.map(|known| known.summary.manifest.seed as f64),
         SortKey::Duration => run.duration_ms(),
         SortKey::Depth => {
-            let depths = (0..run.lanes().len()).filter_map(|lane| Some(run.lane_setting(lane)?.depth as f64));
+            let depths =
+                (0..run.lanes().len()).filter_map(|lane| run.lane_setting(lane)?.settings.number("depth"));
             depths.reduce(|a, b| if sort.descending { a.max(b) } else { a.min(b) })
         }
         SortKey::Step => lanes(|lane| Some(lane.step.0 as f64)),

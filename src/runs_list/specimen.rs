@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::RunsList;
-use crate::experiment::{Data, Experiment, Lane, Optimizer, Recording, Schedule, Shortcut, Training};
+use crate::experiment::{
+    Data, Experiment, Lane, Optimizer, Recording, Schedule, Setting, Settings, Training,
+};
 use crate::history::{History, Point};
 use crate::reading::curves::{LaneCurves, MOST_POINTS, RunCurves};
 use crate::runlog::{Known, LaneSummary, Listed, Manifest, ManifestLane, Notes, RunSummary, State};
@@ -51,9 +53,13 @@ impl Made {
     }
 
     /// With one more lane; its errors follow from its loss.
-    pub fn lane(&mut self, name: &str, depth: usize, shortcut: Shortcut, state: State, loss: Option<f32>) {
+    pub fn lane(&mut self, name: &str, depth: usize, shortcut: &str, state: State, loss: Option<f32>) {
         let architecture = "resnet".to_owned();
-        let lane = Lane { name: name.to_owned(), architecture, depth, width: 8, shortcut };
+        let settings = Settings::default()
+            .with("depth", depth.into())
+            .with("width", Setting::Whole(8))
+            .with("shortcut", shortcut.into());
+        let lane = Lane { name: name.to_owned(), architecture, settings };
         let step = match state {
             State::Finished => 600,
             _ if loss.is_none() => 0,
@@ -80,8 +86,8 @@ impl Made {
 
     /// With a plain lane and a residual one, both of 56 layers.
     pub fn pair(mut self, state: State, plain: f32, residual: f32) -> Made {
-        self.lane("plain", 56, Shortcut::None, state, Some(plain));
-        self.lane("residual", 56, Shortcut::Identity, state, Some(residual));
+        self.lane("plain", 56, "none", state, Some(plain));
+        self.lane("residual", 56, "identity", state, Some(residual));
         self
     }
 
@@ -131,15 +137,7 @@ fn experiment(seed: u64, batch: usize, lanes: Vec<Lane>) -> Experiment {
     Experiment {
         question: "Does depth hurt a plain network, and does a shortcut mend it?".to_owned(),
         seed,
-        data: Data {
-            name: "glyphs".to_owned(),
-            path: None,
-            train_images: Some(4_000),
-            test_images: Some(1_000),
-            crop: false,
-            flip: false,
-            transpose: false,
-        },
+        data: Data { train_images: Some(4_000), test_images: Some(1_000), ..Data::named("glyphs") },
         training: Training {
             steps: 600,
             batch,
@@ -157,14 +155,14 @@ fn experiment(seed: u64, batch: usize, lanes: Vec<Lane>) -> Experiment {
 /// Twelve runs in every state, among them three seeds of one configuration and one with another batch.
 pub fn runs() -> Vec<Listed> {
     let mut tall = Made::new("20261122-231500-tall");
-    tall.lane("110 層", 110, Shortcut::Projection, State::Crashed, Some(1.204));
+    tall.lane("110 層", 110, "projection", State::Crashed, Some(1.204));
     let mut diverged = Made::new("20261123-081200-too-fast").note("rate of 0.5", &[]);
-    diverged.lane("plain", 20, Shortcut::None, State::Diverged, Some(f32::NAN));
-    diverged.lane("residual", 20, Shortcut::Identity, State::Finished, Some(0.311));
+    diverged.lane("plain", 20, "none", State::Diverged, Some(f32::NAN));
+    diverged.lane("residual", 20, "identity", State::Finished, Some(0.311));
     let mut failed = Made::new("20261123-093000-full-disk");
-    failed.lane("plain", 8, Shortcut::None, State::Failed, Some(1.9));
+    failed.lane("plain", 8, "none", State::Failed, Some(1.9));
     let mut empty = Made::new("20261123-150100-quick");
-    empty.lane("plain", 14, Shortcut::None, State::Running, None);
+    empty.lane("plain", 14, "none", State::Running, None);
     vec![
         tall.listed(),
         Made::new("20261123-070000-depth")

@@ -2,7 +2,6 @@ use proptest::prelude::*;
 
 use super::specimen::{self, Made, list};
 use super::*;
-use crate::experiment::Shortcut;
 use crate::runlog::State;
 
 fn ids(list: &RunsList) -> Vec<&str> {
@@ -387,7 +386,7 @@ proptest! {
 #[test]
 fn a_lane_whose_setting_is_unknown_still_stands_in_the_table() {
     let mut made = Made::new("20261123-140500-old");
-    made.lane("plain", 8, Shortcut::None, State::Finished, Some(1.0));
+    made.lane("plain", 8, "none", State::Finished, Some(1.0));
     let mut listed = made.listed();
     if let Ok(known) = &mut listed.known {
         known.experiment = None;

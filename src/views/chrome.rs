@@ -333,7 +333,6 @@ mod tests {
     use super::*;
     use crate::app::specimen::{self, Specimen};
     use crate::event::{Kind, RunEvent};
-    use crate::experiment::Shortcut;
     use crate::units::{LaneIdx, Step};
     use crate::views::{Format, snapshot};
 
@@ -353,7 +352,7 @@ mod tests {
 
     #[test]
     fn the_status_line_says_that_a_run_is_paused_or_over_and_how_it_ended() {
-        let alone = Specimen { breaks_off_at: Some(100), ..Specimen::new("plain", 8, Shortcut::None) };
+        let alone = Specimen { breaks_off_at: Some(100), ..Specimen::new("plain", 8, "none") };
         let mut app = specimen::app_of(std::slice::from_ref(&alone));
         assert!(status_line(&app).starts_with("step 100/300 latest"), "{}", status_line(&app));
         app.apply(LaneIdx(0), &RunEvent::new(Step(100), 0.0, Kind::Paused));

@@ -234,7 +234,6 @@ fn draw_detail(app: &App, finding: &Finding, area: Rect, buffer: &mut Buffer, th
 mod tests {
     use super::*;
     use crate::app::specimen::{self, Specimen};
-    use crate::experiment::Shortcut;
     use crate::views::{Format, snapshot};
 
     /// Eight lanes, of which the plain ones have a plateau.
@@ -244,7 +243,7 @@ mod tests {
                 steps: 600,
                 ..Specimen::new(&format!("{kind}-{depth}"), depth, shortcut)
             };
-            [of("plain", Shortcut::None), of("residual", Shortcut::Identity)]
+            [of("plain", "none"), of("residual", "identity")]
         });
         let mut app = specimen::app_of(&lanes.collect::<Vec<_>>());
         app.act(Action::SelectView(Findings.kind()));

@@ -125,7 +125,6 @@ mod tests {
     use super::*;
     use crate::app::specimen::{self, Specimen};
     use crate::app::{Action, LaneLabel};
-    use crate::experiment::Shortcut;
     use crate::units::LaneIdx;
     use proptest::prelude::*;
 
@@ -154,12 +153,12 @@ mod tests {
         let lane =
             |name: &str, depth, shortcut| Specimen { steps: 1, ..Specimen::new(name, depth, shortcut) };
         let mut app = specimen::app_of(&[
-            lane("plain-8", 8, Shortcut::None),
-            lane("plain-14", 14, Shortcut::None),
-            lane("plain-20", 20, Shortcut::None),
-            lane("residual-8", 8, Shortcut::Identity),
-            lane("residual-14", 14, Shortcut::Identity),
-            lane("residual-20", 20, Shortcut::Identity),
+            lane("plain-8", 8, "none"),
+            lane("plain-14", 14, "none"),
+            lane("plain-20", 20, "none"),
+            lane("residual-8", 8, "identity"),
+            lane("residual-14", 14, "identity"),
+            lane("residual-20", 20, "identity"),
         ]);
         let names =
             |app: &App, room| in_sight(app, room).into_iter().map(|lane| name(app, lane)).collect::<Vec<_>>();

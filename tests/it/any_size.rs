@@ -6,7 +6,6 @@ use ratatui::layout::{Position, Rect};
 
 use skiplane::app::specimen::{self, Specimen};
 use skiplane::app::{Action, App, LaneLabel};
-use skiplane::experiment::Shortcut;
 use skiplane::theme::{Background, Characters, Colors, Theme};
 use skiplane::units::{LaneIdx, Step};
 use skiplane::views;
@@ -16,15 +15,15 @@ fn states() -> Vec<App> {
     let label = |lane: &str| LaneLabel { run: "run".to_owned(), lane: lane.to_owned() };
     let waiting = App::new(vec![label("plain"), label("residual\u{1b}[31m")]);
     let short = |name: &str, depth, shortcut| Specimen { steps: 12, ..Specimen::new(name, depth, shortcut) };
-    let single = specimen::app_of(&[short("plain", 8, Shortcut::None)]);
+    let single = specimen::app_of(&[short("plain", 8, "none")]);
     let four = specimen::app_of(&[
-        short("a", 8, Shortcut::None),
-        short("層層層", 14, Shortcut::Identity),
-        short("c", 20, Shortcut::Projection),
-        Specimen { diverges_at: Some(5), ..short("d", 8, Shortcut::None) },
+        short("a", 8, "none"),
+        short("層層層", 14, "identity"),
+        short("c", 20, "projection"),
+        Specimen { diverges_at: Some(5), ..short("d", 8, "none") },
     ]);
     let mut started = App::new(vec![label("plain"), label("residual")]);
-    let first = short("plain", 8, Shortcut::None).events().swap_remove(0);
+    let first = short("plain", 8, "none").events().swap_remove(0);
     started.apply(LaneIdx(0), &first);
     vec![App::new(Vec::new()), waiting, started, single, four, specimen::one_diverged()]
 }

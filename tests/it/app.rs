@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use skiplane::app::{Action, App, LaneLabel, specimen::Specimen};
 use skiplane::event::*;
-use skiplane::experiment::Shortcut;
 use skiplane::metric::{Metric, known};
 use skiplane::runlog::parse_records;
 use skiplane::units::{LaneIdx, LayerIdx, Step};
@@ -99,7 +98,7 @@ proptest! {
 
     #[test]
     fn folding_events_and_their_json_is_the_same(later in proptest::collection::vec(any_event(), 0..80)) {
-        let mut started = Specimen::new("plain", 8, Shortcut::None).events().swap_remove(0);
+        let mut started = Specimen::new("plain", 8, "none").events().swap_remove(0);
         let Kind::LaneStarted(lane) = &mut started.kind else { unreachable!() };
         lane.declared.metrics = known::ALL.to_vec();
         let mut events = vec![started];
@@ -113,7 +112,7 @@ proptest! {
         actions in proptest::collection::vec(any_action(), 0..60),
         started in any::<bool>(),
     ) {
-        let first = Specimen::new("plain", 8, Shortcut::None).events().swap_remove(0);
+        let first = Specimen::new("plain", 8, "none").events().swap_remove(0);
         let mut app = fold(started.then_some(first).iter().chain(&later));
         for action in actions {
             app.act(action);
@@ -154,9 +153,9 @@ fn any_action() -> impl Strategy<Value = Action> {
 
 #[test]
 fn whole_specimens_obey_the_law() {
-    let mut diverges = Specimen::new("plain", 20, Shortcut::None);
+    let mut diverges = Specimen::new("plain", 20, "none");
     diverges.diverges_at = Some(120);
-    let projection = Specimen::new("residual", 20, Shortcut::Projection);
+    let projection = Specimen::new("residual", 20, "projection");
     for specimen in [diverges, projection] {
         assert_law(&specimen.events()).expect("the same state");
     }
@@ -164,7 +163,7 @@ fn whole_specimens_obey_the_law() {
 
 #[test]
 fn a_run_that_goes_on_from_a_checkpoint_shows_no_trace_of_the_steps_taken_back() {
-    let whole = Specimen::new("plain", 20, Shortcut::None).events();
+    let whole = Specimen::new("plain", 20, "none").events();
     let upto = |step: u64| whole.iter().filter(move |e| e.step <= Step(step)).cloned();
     let after = |step: u64| whole.iter().filter(move |e| e.step > Step(step)).cloned();
     let resumed: Vec<RunEvent> = upto(130).chain(after(100)).collect();

@@ -108,9 +108,8 @@ fn every_target_has_an_entry_and_the_other_way_round() {
 #[ignore = "writes into the sources"]
 fn write_the_seed_of_the_index() {
     use skiplane::app::specimen::{Specimen, app_of};
-    use skiplane::experiment::Shortcut;
 
-    let lane = Specimen { steps: 12, ..Specimen::new("plain", 8, Shortcut::None) };
+    let lane = Specimen { steps: 12, ..Specimen::new("plain", 8, "none") };
     let app = app_of(&[lane]);
     let mut bytes = Vec::new();
     for (name, part) in app.lanes()[0].to_sections().unwrap() {

@@ -9,7 +9,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use skiplane::datasets;
 use skiplane::event::{Kind, Outcome, RunEvent};
-use skiplane::experiment::{Data, Experiment, Shortcut};
+use skiplane::experiment::{Data, Experiment};
 use skiplane::metric::known;
 use skiplane::reading::effective;
 use skiplane::runlog::{Entry, RunFolder};
@@ -18,21 +18,13 @@ use skiplane::trainer::read_checkpoint;
 use skiplane::units::{LaneIdx, Step};
 
 fn data(name: &str, path: Option<&Path>) -> Data {
-    Data {
-        name: name.to_owned(),
-        path: path.map(Path::to_owned),
-        train_images: None,
-        test_images: None,
-        crop: false,
-        flip: false,
-        transpose: false,
-    }
+    Data { path: path.map(Path::to_owned), ..Data::named(name) }
 }
 
 /// A plain and a residual network of 8 layers for a few steps.
 fn experiment(data: Data) -> Experiment {
     let mut experiment = crate::runlog::experiment(&["plain", "residual"]);
-    experiment.lanes[0].shortcut = Shortcut::None;
+    experiment.lanes[0].settings.set("shortcut", "none".into());
     experiment.data = data;
     let training = &mut experiment.training;
     (training.steps, training.batch, training.evaluate_every, training.evaluate_images) = (4, 8, 2, 8);

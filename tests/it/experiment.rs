@@ -11,28 +11,30 @@ use skiplane::experiment::*;
 use skiplane::{datasets, model};
 
 fn available() -> Available {
-    let dataset = |name, from_folder| DatasetEntry { name, summary: "", from_folder };
+    let dataset =
+        |name, path| DatasetEntry { name, summary: "", kind: DataKind::Images, path, keys: Vec::new() };
+    let (none, folder) = (skiplane::experiment::Path::None, skiplane::experiment::Path::Folder);
     Available {
-        datasets: vec![dataset("glyphs", false), dataset("cifar10", true), dataset("idx", true)],
+        datasets: vec![dataset("glyphs", none), dataset("cifar10", folder), dataset("idx", folder)],
         architectures: vec![
-            ArchitectureEntry {
-                name: "resnet",
-                summary: "",
-                widths: vec![4, 8, 16, 32],
-                shortcuts: vec![Shortcut::None, Shortcut::Identity, Shortcut::Projection],
-                depth_step: 6,
-                depth_offset: 2,
-            },
-            ArchitectureEntry {
-                name: "stack",
-                summary: "",
-                widths: vec![4],
-                shortcuts: vec![Shortcut::None],
-                depth_step: 1,
-                depth_offset: 0,
-            },
+            architecture("resnet", (6, 2), &[4, 8, 16, 32], &["none", "identity", "projection"]),
+            architecture("stack", (1, 0), &[4], &["none"]),
         ],
     }
+}
+
+fn architecture(
+    name: &'static str,
+    (step, offset): (usize, usize),
+    widths: &[usize],
+    shortcuts: &[&'static str],
+) -> ArchitectureEntry {
+    let keys = vec![
+        Key::required("depth", "", Allowed::Depth { step, offset, most: 2_000 }),
+        Key::required("width", "", Allowed::Compiled(widths.to_vec())),
+        Key::required("shortcut", "", Allowed::Words(shortcuts.to_vec())),
+    ];
+    ArchitectureEntry { name, summary: "", data: DataKind::Images, keys, check: |_| Ok(()) }
 }
 
 const GOOD: &str = r#"question = "?"
@@ -92,7 +94,7 @@ fn defaults_are_filled_in() {
     assert_eq!(experiment.training.schedule, Schedule::Steps { at: vec![30, 60], factor: 0.1, warmup: 0 });
     assert_eq!(experiment.statistics, Recording { every: 2, histograms_every: 20, layers: Vec::new() });
     assert_eq!((experiment.training.evaluate_every, experiment.training.checkpoint_every), (50, 0));
-    assert_eq!(experiment.lanes[1].shortcut, Shortcut::Identity);
+    assert_eq!(experiment.lanes[1].settings.word("shortcut"), Some("identity"));
     let adam = GOOD.replace(r#""sgd", learning_rate = 0.05"#, r#""adamw", learning_rate = 1"#);
     assert_eq!(
         parsed(&adam).unwrap().training.optimizer,
@@ -337,15 +339,19 @@ fn overrides_win_and_are_named_where_they_are_wrong() {
     assert_eq!((experiment.training.batch, experiment.data.train_images), (16, Some(64)));
     assert_eq!(experiment.training.optimizer.learning_rate(), 1e-3);
     assert_eq!(experiment.question, "bare words");
+    let size =
+        |experiment: &Experiment, lane: usize, key| experiment.lanes[lane].settings.whole(key).unwrap();
     assert_eq!(
-        (experiment.lanes[0].depth, experiment.lanes[1].depth, experiment.lanes[1].width),
+        (size(&experiment, 0, "depth"), size(&experiment, 1, "depth"), size(&experiment, 1, "width")),
         (8, 20, 16)
     );
     let layers = |given: &str| overridden(&[given]).unwrap().statistics.layers;
     assert_eq!(layers("statistics.layers=[\"layer2.*\", \"fc\"]"), ["layer2.*", "fc"]);
     assert_eq!(layers("statistics.every=1"), Vec::<String>::new());
-    assert_eq!(overridden(&["lane.*.depth=14", "lane.0.depth=8"]).unwrap().lanes[1].depth, 14);
-    assert_eq!(overridden(&["lane.plain.depth=14", "lane.plain.depth=8"]).unwrap().lanes[0].depth, 8);
+    let experiment = overridden(&["lane.*.depth=14", "lane.0.depth=8"]).unwrap();
+    assert_eq!(size(&experiment, 1, "depth"), 14);
+    let experiment = overridden(&["lane.plain.depth=14", "lane.plain.depth=8"]).unwrap();
+    assert_eq!(size(&experiment, 0, "depth"), 8);
     let wrong = [
         ("training.batch=1", "--set training.batch=1: training.batch: expected a whole number of at least 2"),
         ("lane.plain.depth=9", "--set lane.plain.depth=9: lane.plain.depth: expected 6n+2"),
@@ -471,16 +477,21 @@ fn any_data() -> impl Strategy<Value = Data> {
             crop,
             flip,
             transpose,
+            settings: Settings::default(),
         },
     )
 }
 
 fn any_experiment() -> impl Strategy<Value = Experiment> {
-    let shortcut = proptest::sample::select(vec![Shortcut::None, Shortcut::Identity, Shortcut::Projection]);
-    let width = proptest::sample::select(vec![4, 8, 16, 32]);
+    let shortcut = proptest::sample::select(vec!["none", "identity", "projection"]);
+    let width = proptest::sample::select(vec![4usize, 8, 16, 32]);
     let lane =
         ("[a-z0-9][a-z0-9_.-]{0,20}", 1..300usize, width, shortcut).prop_map(|(name, n, width, shortcut)| {
-            Lane { name, architecture: "resnet".to_owned(), depth: 6 * n + 2, width, shortcut }
+            let settings = Settings::default()
+                .with("depth", (6 * n + 2).into())
+                .with("width", width.into())
+                .with("shortcut", shortcut.into());
+            Lane { name, architecture: "resnet".to_owned(), settings }
         });
     let lanes = vec(lane, 1..6).prop_map(|mut lanes| {
         for (index, lane) in lanes.iter_mut().enumerate() {

@@ -11,7 +11,6 @@ use ratatui::style::{Color, Modifier};
 use skiplane::app::specimen::{self, Specimen};
 use skiplane::app::{Action, App, LaneLabel};
 use skiplane::event::{Kind, Value};
-use skiplane::experiment::Shortcut;
 use skiplane::metric::known;
 use skiplane::theme::{Background, Characters, Colors, Theme};
 use skiplane::units::Step;
@@ -117,7 +116,7 @@ fn diverged() -> App {
         diverges_at: Some(90),
         ..Specimen::new(name, 56, shortcut)
     };
-    specimen::app_with(&[lane("plain", Shortcut::None), lane("residual", Shortcut::Identity)], |event| {
+    specimen::app_with(&[lane("plain", "none"), lane("residual", "identity")], |event| {
         let growth = 10f32.powf(event.step.0 as f32 / 6.0);
         let Kind::Measured(values) = &mut event.kind else { return };
         let Some(loss) = values.number(known::LOSS) else { return };
@@ -136,8 +135,7 @@ fn diverged() -> App {
 #[test]
 fn golden_frames_of_unusual_runs() {
     let one_step = |name: &str, shortcut| Specimen { steps: 1, ..Specimen::new(name, 20, shortcut) };
-    let one_step =
-        specimen::app_of(&[one_step("plain", Shortcut::None), one_step("residual", Shortcut::Identity)]);
+    let one_step = specimen::app_of(&[one_step("plain", "none"), one_step("residual", "identity")]);
     let scenes = [
         (
             "diverged",

@@ -11,6 +11,7 @@ mod app;
 mod browser;
 mod end_to_end;
 mod experiment;
+mod declared_keys;
 mod failing_disk;
 mod fakes;
 mod floors;

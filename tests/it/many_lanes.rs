@@ -5,7 +5,6 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use skiplane::app::specimen::{self, Specimen};
 use skiplane::app::{Action, App};
-use skiplane::experiment::Shortcut;
 use skiplane::metric::{Scale, known};
 use skiplane::theme::{Background, Characters, Colors, Theme};
 use skiplane::views::{self, Status};
@@ -17,14 +16,14 @@ pub(crate) fn eight_lanes() -> App {
         steps: 40,
         ..Specimen::new(&format!("{kind}-{depth}"), depth, shortcut)
     };
-    let plain = [8, 14, 20, 26].map(|depth| lane("plain", depth, Shortcut::None));
-    let residual = [8, 14, 20, 26].map(|depth| lane("residual", depth, Shortcut::Identity));
+    let plain = [8, 14, 20, 26].map(|depth| lane("plain", depth, "none"));
+    let residual = [8, 14, 20, 26].map(|depth| lane("residual", depth, "identity"));
     specimen::app_of(&[plain, residual].concat())
 }
 
 /// This many equally deep networks.
 fn equally_deep(lanes: usize) -> App {
-    let lane = |at| Specimen { steps: 40, ..Specimen::new(&format!("lane-{at}"), 20, Shortcut::Identity) };
+    let lane = |at| Specimen { steps: 40, ..Specimen::new(&format!("lane-{at}"), 20, "identity") };
     specimen::app_of(&(0..lanes).map(lane).collect::<Vec<_>>())
 }
 

@@ -1,7 +1,7 @@
 //! Networks through their public interface: against the PyTorch reference, and against naive computations.
 
 use skiplane::datasets::Batch;
-use skiplane::experiment::{Lane, Optimizer, Shortcut};
+use skiplane::experiment::{Lane, Optimizer, Settings};
 use skiplane::model::{self, NamedTensor, Network, TensorData};
 use skiplane::units::ImageShape;
 
@@ -10,18 +10,25 @@ mod naive;
 mod statistics;
 mod shapes;
 
+/// What blocks may add to their residual branch.
+const SHORTCUTS: [&str; 3] = ["none", "identity", "projection"];
+
 /// Images of the reference: RGB, 16x16.
 const RGB16: ImageShape = ImageShape { channels: 3, height: 16, width: 16 };
 
-fn lane(depth: usize, width: usize, shortcut: Shortcut) -> Lane {
-    Lane { name: "lane".into(), architecture: "resnet".into(), depth, width, shortcut }
+fn lane(depth: usize, width: usize, shortcut: &'static str) -> Lane {
+    let settings = Settings::default()
+        .with("depth", depth.into())
+        .with("width", width.into())
+        .with("shortcut", shortcut.into());
+    Lane { name: "lane".into(), architecture: "resnet".into(), settings }
 }
 
 fn sgd(momentum: f64, weight_decay: f64) -> Optimizer {
     Optimizer::Sgd { learning_rate: 0.1, momentum, weight_decay }
 }
 
-fn network(depth: usize, width: usize, shortcut: Shortcut, optimizer: &Optimizer) -> Box<dyn Network> {
+fn network(depth: usize, width: usize, shortcut: &'static str, optimizer: &Optimizer) -> Box<dyn Network> {
     model::build(&lane(depth, width, shortcut), RGB16, 10, 0, optimizer, 1).unwrap()
 }
 

@@ -7,7 +7,6 @@ use proptest::prelude::*;
 use skiplane::app::specimen::{self, Specimen};
 use skiplane::app::{Action, App, Lane, LaneLabel, ViewKind};
 use skiplane::event::*;
-use skiplane::experiment::Shortcut;
 use skiplane::history::Row;
 use skiplane::metric::known;
 use skiplane::order::{Order, Taken};
@@ -19,7 +18,7 @@ use skiplane::views::{self, Format};
 
 use crate::replay::new_run;
 
-const LANES: [(&str, Shortcut); 2] = [("plain", Shortcut::None), ("residual", Shortcut::Identity)];
+const LANES: [(&str, &str); 2] = [("plain", "none"), ("residual", "identity")];
 
 /// A lane with more steps than its histories keep exactly.
 fn long_lane(lane: usize, steps: u64) -> Vec<RunEvent> {
@@ -321,7 +320,7 @@ fn a_folder_that_cannot_be_written_to_is_opened_all_the_same() {
 
 #[test]
 fn the_specimens_of_the_screens_survive_being_kept() {
-    let specimen = Specimen { diverges_at: Some(90), ..Specimen::new("plain", 14, Shortcut::None) };
+    let specimen = Specimen { diverges_at: Some(90), ..Specimen::new("plain", 14, "none") };
     let (_root, folder) = run(|_| specimen.events());
     let expected = folded(&folder);
     reading::write_indexes(folder.path()).unwrap();

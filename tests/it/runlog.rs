@@ -8,7 +8,9 @@ use std::path::Path;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use skiplane::event::*;
-use skiplane::experiment::{Data, Experiment, Lane, Optimizer, Recording, Schedule, Shortcut, Training};
+use skiplane::experiment::{
+    Data, Experiment, Lane, Optimizer, Recording, Schedule, Setting, Settings, Training,
+};
 use skiplane::metric::{Metric, Shape, known};
 use skiplane::order::{Order, Positive, RateChange};
 use skiplane::runlog::{Entry, LogReader, LogWriter, RunLogError, read_record};
@@ -53,22 +55,15 @@ pub(crate) fn experiment(lanes: &[&str]) -> Experiment {
     let lane = |name: &&str| Lane {
         name: (*name).to_owned(),
         architecture: "resnet".to_owned(),
-        depth: 8,
-        width: 4,
-        shortcut: Shortcut::Identity,
+        settings: Settings::default()
+            .with("depth", Setting::Whole(8))
+            .with("width", Setting::Whole(4))
+            .with("shortcut", "identity".into()),
     };
     Experiment {
         question: "does it, \"really\"?".to_owned(),
         seed: 3,
-        data: Data {
-            name: "glyphs".to_owned(),
-            path: None,
-            train_images: None,
-            test_images: None,
-            crop: false,
-            flip: true,
-            transpose: false,
-        },
+        data: Data { flip: true, ..Data::named("glyphs") },
         training: Training {
             steps: 6,
             batch: 8,

@@ -3,7 +3,6 @@
 use super::*;
 use crate::app::{App, LaneLabel, specimen};
 use crate::event::{NonFiniteFound, Pass};
-use crate::experiment::Shortcut;
 use crate::metric::{Metric, known};
 
 /// A plain-20 lane of 300 planned steps that tests feed step by step.
@@ -15,7 +14,7 @@ struct Bench {
 impl Bench {
     fn new() -> Bench {
         let mut app = App::new(vec![LaneLabel { run: "r".to_owned(), lane: "plain".to_owned() }]);
-        let first = specimen::Specimen::new("plain", 20, Shortcut::None).events().swap_remove(0);
+        let first = specimen::Specimen::new("plain", 20, "none").events().swap_remove(0);
         app.apply(LaneIdx(0), &first);
         Bench { app, step: 0 }
     }
@@ -81,7 +80,7 @@ fn no_rule_is_forgotten() {
 
 #[test]
 fn a_healthy_residual_lane_has_no_findings() {
-    let app = specimen::app_of(&[specimen::Specimen::new("residual", 56, Shortcut::Identity)]);
+    let app = specimen::app_of(&[specimen::Specimen::new("residual", 56, "identity")]);
     assert_eq!(app.findings(), Vec::<&Finding>::new());
 }
 
@@ -326,7 +325,7 @@ fn overfitting_needs_both_a_rising_test_and_a_falling_training_loss() {
 
 /// Feeds a bench whose log records only these layers.
 fn recording(layers: &[usize]) -> Bench {
-    let mut first = specimen::Specimen::new("plain", 20, Shortcut::None).events().swap_remove(0);
+    let mut first = specimen::Specimen::new("plain", 20, "none").events().swap_remove(0);
     if let Kind::LaneStarted(started) = &mut first.kind {
         started.recorded = Some(layers.iter().copied().map(LayerIdx).collect());
     }

@@ -1,11 +1,10 @@
 //! The shapes of synthetic networks: those of He et al. 2015, section 4.2, on gray 16x16 images.
 
-use crate::experiment::Shortcut;
 use crate::topology::{Block, Layer, LayerKind, ShortcutKind, Topology};
 use crate::units::{BlockIdx, ImageShape, LayerIdx};
 
 /// The network of `depth` = 6n+2 weight layers with `width` channels in its first stage.
-pub fn topology(depth: usize, width: usize, shortcut: Shortcut) -> Topology {
+pub fn topology(depth: usize, width: usize, shortcut: &str) -> Topology {
     let blocks_per_stage = depth.saturating_sub(2) / 6;
     let input = ImageShape { channels: 1, height: 16, width: 16 };
     let mut t = Topology { input, classes: 10, layers: Vec::new(), blocks: Vec::new() };
@@ -32,10 +31,10 @@ pub fn topology(depth: usize, width: usize, shortcut: Shortcut) -> Topology {
                 push(&mut t, name, LayerKind::Convolution, Some(idx), depth_so_far, channels, 3, shape);
             }
             let kind = match (shortcut, changes) {
-                (Shortcut::None, _) => ShortcutKind::None,
+                ("none", _) => ShortcutKind::None,
                 (_, false) => ShortcutKind::Identity,
-                (Shortcut::Identity, true) => ShortcutKind::ZeroPadding,
-                (Shortcut::Projection, true) => ShortcutKind::Projection,
+                ("projection", true) => ShortcutKind::Projection,
+                (_, true) => ShortcutKind::ZeroPadding,
             };
             if kind == ShortcutKind::Projection {
                 let name = format!("{name}.shortcut.0");

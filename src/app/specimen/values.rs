@@ -3,7 +3,6 @@
 
 use super::{BATCH, Specimen};
 use crate::event::*;
-use crate::experiment::Shortcut;
 use crate::metric::{Metric, Shape, known};
 use crate::topology::Topology;
 use crate::units::Step;
@@ -45,7 +44,7 @@ pub(super) fn step(specimen: &Specimen, topology: &Topology, step: u64) -> RunEv
         let len = if metric.is_of_layers() { topology.layers.len() } else { topology.blocks.len() };
         (0..len).map(|at| value(specimen, topology, metric, step, at) as f32).collect::<Vec<f32>>()
     };
-    let has_blocks = specimen.shortcut != Shortcut::None;
+    let has_blocks = specimen.shortcut != "none";
     let recorded = MADE.iter().copied().filter(|metric| has_blocks || metric.is_of_layers());
     let values = Values::default()
         .with(known::LOSS, loss as f32)
@@ -119,7 +118,7 @@ fn progress(specimen: &Specimen, step: u64) -> f64 {
 /// How much depth hurts: 0 for any residual network and for shallow plain ones, 1 for plain-56.
 fn trouble(specimen: &Specimen) -> f64 {
     match specimen.shortcut {
-        Shortcut::None => ((specimen.depth as f64 - 8.0) / 48.0).clamp(0.0, 1.0),
+        "none" => ((specimen.depth as f64 - 8.0) / 48.0).clamp(0.0, 1.0),
         _ => 0.0,
     }
 }
@@ -149,7 +148,7 @@ fn learning_rate(specimen: &Specimen, step: u64) -> f64 {
 /// A layer's or block's statistic.
 fn value(specimen: &Specimen, topology: &Topology, statistic: Metric, step: u64, at: usize) -> f64 {
     let p = progress(specimen, step);
-    let plain = specimen.shortcut == Shortcut::None;
+    let plain = specimen.shortcut == "none";
     let depth = topology.layers.get(at).map_or(1.0, |layer| layer.depth as f64);
     let from_head = topology.layers.last().map_or(1.0, |layer| layer.depth as f64) - depth;
     // Noise depends on the metric's place, so that adding one keeps the noise of the others.
@@ -192,7 +191,8 @@ fn value(specimen: &Specimen, topology: &Topology, statistic: Metric, step: u64,
 
 /// Noise of about mean 0 and standard deviation 1, from a hash of what it is for.
 fn noise(specimen: &Specimen, what: &[u64]) -> f64 {
-    let mut state = specimen.seed ^ ((specimen.depth as u64) << 32) ^ specimen.shortcut as u64;
+    let shortcut = ["none", "identity", "projection"].iter().position(|known| *known == specimen.shortcut);
+    let mut state = specimen.seed ^ ((specimen.depth as u64) << 32) ^ shortcut.unwrap_or(0) as u64;
     for part in what {
         state = mix(state ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     }

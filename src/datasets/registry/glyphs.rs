@@ -32,7 +32,7 @@ use rand_xoshiro::rand_core::Rng;
 
 use crate::datasets::source::Source;
 use crate::datasets::{Dataset, DatasetError, Images};
-use crate::experiment::{Data, DatasetEntry};
+use crate::experiment::{Data, DataKind, DatasetEntry, Path};
 use crate::random::{between, stream};
 use crate::units::ImageShape;
 
@@ -60,7 +60,9 @@ impl Source for Glyphs {
         DatasetEntry {
             name: "glyphs",
             summary: "ten classes of pen strokes, 16x16 gray, generated from the seed; needs no files",
-            from_folder: false,
+            kind: DataKind::Images,
+            path: Path::None,
+            keys: Vec::new(),
         }
     }
 
@@ -181,15 +183,7 @@ mod tests {
     use crate::random::hex;
 
     fn glyphs(seed: u64, train: usize, test: usize) -> Dataset {
-        let data = Data {
-            name: "glyphs".into(),
-            path: None,
-            train_images: Some(train),
-            test_images: Some(test),
-            crop: false,
-            flip: false,
-            transpose: false,
-        };
+        let data = Data { train_images: Some(train), test_images: Some(test), ..Data::named("glyphs") };
         Glyphs.load(&data, seed).unwrap()
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::datasets::idx_format::{self, Kind, Values};
 use crate::datasets::source::Source;
 use crate::datasets::{Dataset, DatasetError, Images, files, idx_folder};
-use crate::experiment::{Data, DatasetEntry};
+use crate::experiment::{self, Data, DataKind, DatasetEntry};
 use crate::units::ImageShape;
 
 /// The fewest classes: a small excerpt of MNIST may lack a digit.
@@ -22,7 +22,9 @@ impl Source for Idx {
         DatasetEntry {
             name: "idx",
             summary: "MNIST, Fashion-MNIST, EMNIST and others in their format, gzip-compressed or not, from a folder",
-            from_folder: true,
+            kind: DataKind::Images,
+            path: experiment::Path::Folder,
+            keys: Vec::new(),
         }
     }
 
@@ -199,15 +201,7 @@ mod tests {
         for (name, bytes) in names.iter().zip(files) {
             fs::write(folder.path().join(name), bytes).unwrap();
         }
-        let data = Data {
-            name: "idx".into(),
-            path: Some(folder.path().to_owned()),
-            train_images: None,
-            test_images: None,
-            crop: false,
-            flip: false,
-            transpose,
-        };
+        let data = Data { path: Some(folder.path().to_owned()), transpose, ..Data::named("idx") };
         Idx.load(&data, 0).map_err(|error| error.to_string())
     }
 

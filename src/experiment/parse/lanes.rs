@@ -1,21 +1,22 @@
-//! The tables `[[lane]]`: checks that names are safe as file names, and that this build has the networks.
+//! The tables `[[lane]]`: checks that names are safe as file names, and that this build has the architectures. What else
+//! a lane may have is declared by its architecture.
 
+use super::declared;
 use super::node::{Node, Value};
-use super::problem::Problems;
+use super::problem::{Problems, either};
 use super::section::Section;
-use crate::experiment::{ArchitectureEntry, Lane, Shortcut};
+use crate::experiment::{ArchitectureEntry, DataKind, Lane, Settings};
 
 /// The most lanes: each is a thread, a network and a column on screen.
 const MOST_LANES: usize = 32;
-/// The greatest depth; the deepest network of the literature has 1202 layers.
-const GREATEST_DEPTH: usize = 2_000;
 /// The longest name.
 const NAME_LENGTH: usize = 64;
 
-/// Reads all lanes.
+/// Reads all lanes, for a data set whose examples are of a kind; none if it is unknown.
 pub(super) fn lanes(
     root: &Section<'_>,
     architectures: &[ArchitectureEntry],
+    kind: Option<DataKind>,
     problems: &Problems,
 ) -> Vec<Lane> {
     let Some(node) = root.node("lane") else {
@@ -40,7 +41,7 @@ pub(super) fn lanes(
             _ => index.to_string(),
         };
         let section = Section::new(format!("lane.{label}"), table, item.origin, problems);
-        let lane = lane(&section, architectures);
+        let lane = lane(&section, architectures, kind);
         if let Some(other) = lanes.iter().find(|other| other.name.eq_ignore_ascii_case(&lane.name))
             && is_name(&lane.name)
         {
@@ -54,7 +55,7 @@ pub(super) fn lanes(
     lanes
 }
 
-fn lane(section: &Section<'_>, architectures: &[ArchitectureEntry]) -> Lane {
+fn lane(section: &Section<'_>, architectures: &[ArchitectureEntry], kind: Option<DataKind>) -> Lane {
     let name = section.text("name", None);
     if let Some(node) = section.node("name").filter(|node| matches!(node.value, Value::Text(_)))
         && !is_name(&name)
@@ -66,67 +67,36 @@ fn lane(section: &Section<'_>, architectures: &[ArchitectureEntry]) -> Lane {
     }
     let names: Vec<&str> = architectures.iter().map(|entry| entry.name).collect();
     let entry = section.choice("architecture", &names).and_then(|found| architectures.get(found));
-    let depth = section.size("depth", 1, None);
-    let width = section.size("width", 1, None);
-    let spelled: Vec<&str> = match entry {
-        Some(entry) => entry.shortcuts.iter().map(|shortcut| shortcut.name()).collect(),
-        None => Shortcut::ALL.iter().map(|(name, _)| *name).collect(),
+    let Some(entry) = entry else {
+        declared::accept(section, architectures.iter().flat_map(|entry| &entry.keys));
+        return Lane { name, architecture: String::new(), settings: Settings::default() };
     };
-    let shortcut = section.choice("shortcut", &spelled).and_then(|found| spelled.get(found));
-    if let Some(entry) = entry {
-        check_depth(section, depth, entry);
-        check_width(section, width, entry);
+    if let Some(kind) = kind.filter(|&kind| kind != entry.data) {
+        section.note("architecture", unfit(entry, architectures, kind));
     }
-    Lane {
-        name,
-        architecture: entry.map(|entry| entry.name).unwrap_or_default().to_owned(),
-        depth,
-        width,
-        shortcut: Shortcut::ALL
-            .iter()
-            .find(|(name, _)| Some(name) == shortcut)
-            .map_or(Shortcut::None, |(_, shortcut)| *shortcut),
+    let settings = declared::settings(section, entry.name, &entry.keys);
+    if let Some(Err((key, message))) = settings.as_ref().map(entry.check) {
+        section.note(key, message);
     }
+    Lane { name, architecture: entry.name.to_owned(), settings: settings.unwrap_or_default() }
 }
 
-/// Whether a value is a positive integer, so that its range is worth checking.
-fn is_integer(section: &Section<'_>, key: &'static str) -> bool {
-    matches!(section.node(key), Some(Node { value: Value::Integer(1..), .. }))
-}
-
-fn check_depth(section: &Section<'_>, depth: usize, entry: &ArchitectureEntry) {
-    let (step, offset) = (entry.depth_step.max(1), entry.depth_offset);
-    let greatest = offset + (GREATEST_DEPTH - offset) / step * step;
-    let least = offset + step;
-    let fits = (least..=greatest).contains(&depth) && (depth - offset).is_multiple_of(step);
-    if fits || !is_integer(section, "depth") {
-        return;
+/// Says that an architecture takes other examples than those of the data set, and which one takes them.
+fn unfit(entry: &ArchitectureEntry, architectures: &[ArchitectureEntry], kind: DataKind) -> String {
+    let fitting: Vec<&str> =
+        architectures.iter().filter(|other| other.data == kind).map(|other| other.name).collect();
+    let (takes, given, name) = (entry.data.name(), kind.name(), entry.name);
+    let found = format!("found `{name}`, which takes {takes}");
+    if fitting.is_empty() {
+        return format!(
+            "expected an architecture for {given}, the examples of the data set, which this build lacks, {found}; \
+             choose a data set of {takes}"
+        );
     }
-    let below = offset + depth.saturating_sub(offset) / step * step;
-    let near = if depth < least {
-        format!("the nearest is {least}")
-    } else if depth > greatest {
-        format!("the nearest is {greatest}")
-    } else {
-        format!("the nearest are {below} and {}", below + step)
-    };
-    let message = format!(
-        "expected {step}n+{offset} layers for `{}`, {least} to {greatest}, found {depth}; {near}",
-        entry.name
-    );
-    section.note("depth", message);
-}
-
-fn check_width(section: &Section<'_>, width: usize, entry: &ArchitectureEntry) {
-    if entry.widths.contains(&width) || !is_integer(section, "width") {
-        return;
-    }
-    let widths: Vec<String> = entry.widths.iter().map(usize::to_string).collect();
-    let near = entry.widths.iter().min_by_key(|known| known.abs_diff(width));
-    let near = near.map(|near| format!("; the nearest is {near}")).unwrap_or_default();
-    let message =
-        format!("expected a width that is compiled in ({}), found {width}{near}", widths.join(", "));
-    section.note("width", message);
+    format!(
+        "expected an architecture for {given}, the examples of the data set: {}, {found}",
+        either(&fitting)
+    )
 }
 
 /// Whether a name is safe as a file name on any system, and in any terminal.

@@ -2,7 +2,7 @@
 //! blocks whose channels double and whose side halves from stage to stage, global average pooling and a
 //! linear head. Plain and residual ones differ only in the shortcuts.
 
-use crate::experiment::{ArchitectureEntry, Lane, Optimizer, Shortcut};
+use crate::experiment::{Allowed, ArchitectureEntry, DataKind, Key, Lane, Optimizer};
 use crate::model::architectures::Architecture;
 use crate::model::builder::Builder;
 use crate::model::trained::Trained;
@@ -20,8 +20,12 @@ pub(super) const ARCHITECTURE: Architecture = Architecture { entry, topology, bu
 const DEPTH_STEP: usize = 6;
 /// Weight layers outside the stages: stem and head.
 const DEPTH_OFFSET: usize = 2;
+/// The greatest depth; the deepest network of the literature has 1202 layers.
+const MOST_DEPTH: usize = 2_000;
 /// Base widths that are compiled in, ascending.
 const WIDTHS: [usize; 4] = [4, 8, 16, 32];
+/// What the blocks of a network may add to their residual branch.
+const SHORTCUTS: [&str; 3] = ["none", "identity", "projection"];
 /// Sides of square input images that are compiled in.
 const SIDES: [usize; 2] = [16, 32];
 /// Channels of input images that are compiled in.
@@ -31,19 +35,42 @@ fn entry() -> ArchitectureEntry {
     ArchitectureEntry {
         name: "resnet",
         summary: "6n+2 layers in three stages, for small images (He et al. 2015, section 4.2)",
-        widths: WIDTHS.to_vec(),
-        shortcuts: Shortcut::ALL.iter().map(|&(_, shortcut)| shortcut).collect(),
-        depth_step: DEPTH_STEP,
-        depth_offset: DEPTH_OFFSET,
+        data: DataKind::Images,
+        keys: keys(),
+        check: |_| Ok(()),
     }
 }
 
+fn keys() -> Vec<Key> {
+    let depth = Allowed::Depth { step: DEPTH_STEP, offset: DEPTH_OFFSET, most: MOST_DEPTH };
+    vec![
+        Key::required("depth", "weight layers", depth),
+        Key::required("width", "channels of the first stage", Allowed::Compiled(WIDTHS.to_vec())),
+        Key::required(
+            "shortcut",
+            "what blocks add to their residual branch: nothing, or their input; where the shape changes, zero-padded \
+             (identity, option A) or through a 1x1 convolution (projection, option B)",
+            Allowed::Words(SHORTCUTS.to_vec()),
+        ),
+    ]
+}
+
+/// A whole number of a lane; 0, which is never valid, if it has none.
+fn whole(lane: &Lane, key: &str) -> usize {
+    lane.settings.whole(key).unwrap_or(0)
+}
+
 fn topology(lane: &Lane, input: ImageShape, classes: usize) -> Result<Topology, ModelError> {
-    if lane.depth < DEPTH_STEP + DEPTH_OFFSET || !(lane.depth - DEPTH_OFFSET).is_multiple_of(DEPTH_STEP) {
-        return Err(ModelError::Depth { found: lane.depth, step: DEPTH_STEP, offset: DEPTH_OFFSET });
+    let (depth, width) = (whole(lane, "depth"), whole(lane, "width"));
+    if depth < DEPTH_STEP + DEPTH_OFFSET || !(depth - DEPTH_OFFSET).is_multiple_of(DEPTH_STEP) {
+        return Err(ModelError::Depth { found: depth, step: DEPTH_STEP, offset: DEPTH_OFFSET });
     }
-    if !WIDTHS.contains(&lane.width) {
-        return Err(ModelError::Width { found: lane.width, compiled: WIDTHS.to_vec() });
+    if !WIDTHS.contains(&width) {
+        return Err(ModelError::Width { found: width, compiled: WIDTHS.to_vec() });
+    }
+    let shortcut = lane.settings.word("shortcut").unwrap_or_default();
+    if !SHORTCUTS.contains(&shortcut) {
+        return Err(ModelError::Shortcut { architecture: "resnet", found: shortcut.to_owned() });
     }
     if !compiled_inputs().contains(&input) {
         return Err(ModelError::Input { found: input, compiled: compiled_inputs() });
@@ -67,7 +94,7 @@ fn build(
     threads: usize,
 ) -> Result<Box<dyn Network>, ModelError> {
     let ImageShape { channels, height, .. } = topology.input;
-    let compiled = body::compiled(channels, height, lane.width)
+    let compiled = body::compiled(channels, height, whole(lane, "width"))
         .ok_or_else(|| ModelError::Input { found: topology.input, compiled: compiled_inputs() })?;
     Ok(Box::new(Trained::new(compiled, Builder::new(topology, seed), optimizer, threads)))
 }
@@ -77,7 +104,7 @@ mod tests {
     use super::{CHANNELS, SIDES, WIDTHS, body, topology};
     use crate::datasets::Batch;
     use crate::event::Mode;
-    use crate::experiment::{Lane, Optimizer, Shortcut};
+    use crate::experiment::{Lane, Optimizer, Settings};
     use crate::model::builder::Builder;
     use crate::model::trained::Trained;
     use crate::model::{Memory, Network, Wanted};
@@ -86,8 +113,12 @@ mod tests {
     const SGD: Optimizer = Optimizer::Sgd { learning_rate: 0.05, momentum: 0.9, weight_decay: 1e-4 };
 
     /// The bytes that a network takes from its pool in a few steps and evaluations, and the estimate.
-    fn pool(shortcut: Shortcut, depth: usize, width: usize, side: usize, images: usize) -> (u64, u64) {
-        let lane = Lane { name: "lane".into(), architecture: "resnet".into(), depth, width, shortcut };
+    fn pool(shortcut: &str, depth: usize, width: usize, side: usize, images: usize) -> (u64, u64) {
+        let settings = Settings::default()
+            .with("depth", depth.into())
+            .with("width", width.into())
+            .with("shortcut", shortcut.into());
+        let lane = Lane { name: "lane".into(), architecture: "resnet".into(), settings };
         let input = ImageShape { channels: 1, height: side, width: side };
         let topology = topology(&lane, input, 10).unwrap();
         let reckoned = Memory::of(&topology, images, &SGD, 1).pool();
@@ -109,7 +140,7 @@ mod tests {
     /// deeper networks.
     #[test]
     fn the_memory_that_is_reckoned_is_what_a_network_takes() {
-        for shortcut in [Shortcut::None, Shortcut::Identity, Shortcut::Projection] {
+        for shortcut in super::SHORTCUTS {
             for (depth, width, side, images) in [
                 (8, 8, 16, 32),
                 (8, 4, 32, 128),
@@ -121,7 +152,7 @@ mod tests {
             ] {
                 let (taken, reckoned) = pool(shortcut, depth, width, side, images);
                 let ratio = reckoned as f64 / taken as f64;
-                let network = format!("{shortcut:?} {depth} {width} {side} {images}");
+                let network = format!("{shortcut} {depth} {width} {side} {images}");
                 assert!((0.94..1.12).contains(&ratio), "{network}: {reckoned} for {taken}, {ratio:.3}");
             }
         }
@@ -129,10 +160,10 @@ mod tests {
 
     #[test]
     fn each_block_takes_the_memory_that_is_reckoned_for_it() {
-        for shortcut in [Shortcut::None, Shortcut::Identity, Shortcut::Projection] {
+        for shortcut in super::SHORTCUTS {
             let [few, many] = [20, 38].map(|depth| pool(shortcut, depth, 4, 16, 32));
             let (taken, reckoned) = (many.0 - few.0, many.1 - few.1);
-            assert_eq!(taken, reckoned, "{shortcut:?}: {few:?} {many:?}");
+            assert_eq!(taken, reckoned, "{shortcut}: {few:?} {many:?}");
         }
     }
 

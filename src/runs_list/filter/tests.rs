@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::experiment::Shortcut;
+use crate::experiment::Settings;
 use crate::runlog::State;
 use crate::runs_list::run::{At, Run};
 use crate::runs_list::specimen::{self, Made};
@@ -17,8 +17,8 @@ fn error(text: &str) -> FilterError {
 /// A plain lane of 56 layers with a loss of 2, a residual one of 20 with a loss of 0.25.
 fn run() -> Run {
     let mut made = Made::new("20261123-140500-depth");
-    made.lane("plain", 56, Shortcut::None, State::Finished, Some(2.0));
-    made.lane("residual", 20, Shortcut::Identity, State::Crashed, Some(0.25));
+    made.lane("plain", 56, "none", State::Finished, Some(2.0));
+    made.lane("residual", 20, "identity", State::Crashed, Some(0.25));
     Run::new(made.note("looks Good", &["baseline", "paper"]).listed())
 }
 
@@ -98,9 +98,24 @@ fn what_a_run_lacks_fails_all_but_unequal() {
 }
 
 #[test]
+fn a_lane_lacks_the_keys_that_its_architecture_does_not_have() {
+    let mut made = Made::new("20261123-140500-depth");
+    made.lane("mlp", 8, "none", State::Finished, Some(2.0));
+    let mut listed = made.listed();
+    let known = listed.known.as_mut().unwrap();
+    known.experiment.as_mut().unwrap().lanes[0].settings = Settings::default();
+    let run = Run::new(listed);
+    let at = At { run: &run, now_ms: 0 };
+    for lacking in ["depth>0", "width<100", "shortcut=none"] {
+        assert!(!filter(lacking).matches(&at), "{lacking}");
+    }
+    assert!(filter("depth!=8 shortcut!=none lane=mlp").matches(&at));
+}
+
+#[test]
 fn not_a_number_is_found_by_its_name_alone() {
     let mut made = Made::new("20261123-140500-depth");
-    made.lane("plain", 56, Shortcut::None, State::Diverged, Some(f32::NAN));
+    made.lane("plain", 56, "none", State::Diverged, Some(f32::NAN));
     let run = Run::new(made.listed());
     let at = At { run: &run, now_ms: 0 };
     assert!(filter("loss=nan").matches(&at) && !filter("loss!=nan").matches(&at));

@@ -11,7 +11,6 @@ use super::*;
 use crate::app::specimen::{self, Specimen};
 use crate::app::{LaneLabel, LaneState};
 use crate::event::{Kind, RunEvent};
-use crate::experiment::Shortcut;
 use crate::order::LaneOrder;
 use crate::theme::{Background, Characters, Colors};
 use crate::tui::Saved;
@@ -155,7 +154,7 @@ fn leaving_a_live_run_asks_first() {
     let mut app = App::new(vec![LaneLabel { run: "run".into(), lane: "plain".into() }]);
     let (events, receiver) = unbounded();
     let (orders, ordered) = unbounded();
-    let specimen = Specimen { breaks_off_at: Some(30), ..Specimen::new("plain", 20, Shortcut::None) };
+    let specimen = Specimen { breaks_off_at: Some(30), ..Specimen::new("plain", 20, "none") };
     specimen.events().into_iter().for_each(|event| events.send((LaneIdx(0), event)).unwrap());
     let mut source = Live { events: receiver, orders, ended: false };
     let mut screen = Memory::new(80, 24);
@@ -173,10 +172,8 @@ fn leaving_a_live_run_asks_first() {
 
 #[test]
 fn that_it_pauses_is_said_until_it_has_paused() {
-    let mut app = specimen::app_of(&[Specimen {
-        breaks_off_at: Some(30),
-        ..Specimen::new("plain", 8, Shortcut::None)
-    }]);
+    let mut app =
+        specimen::app_of(&[Specimen { breaks_off_at: Some(30), ..Specimen::new("plain", 8, "none") }]);
     let (events, receiver) = unbounded();
     let (orders, _ordered) = unbounded();
     let mut source = Live { events: receiver, orders, ended: false };
@@ -197,7 +194,7 @@ fn all_that_is_pending_is_drawn_once_and_the_end_is_noticed() {
     let mut app = App::new(vec![LaneLabel { run: "run".into(), lane: "plain".into() }]);
     let (events, receiver) = unbounded();
     let (orders, _ordered) = unbounded();
-    let specimen = Specimen { breaks_off_at: Some(200), ..Specimen::new("plain", 20, Shortcut::None) };
+    let specimen = Specimen { breaks_off_at: Some(200), ..Specimen::new("plain", 20, "none") };
     specimen.events().into_iter().for_each(|event| events.send((LaneIdx(0), event)).unwrap());
     drop(events);
     let mut source = Live { events: receiver, orders, ended: false };

@@ -2,6 +2,7 @@
 
 use ratatui::style::Style;
 
+use crate::experiment::Lane;
 use crate::printable::{percent, printable};
 use crate::runlog::State;
 use crate::runs_list::{Figures, Group, Run};
@@ -115,17 +116,34 @@ pub(super) fn networks(run: &Run, theme: &Theme) -> String {
         });
         seen.join(&separator)
     };
-    let sizes = distinct(settings.iter().map(|lane| format!("{}x{}", lane.depth, lane.width)).collect());
-    let shortcuts = distinct(settings.iter().map(|lane| lane.shortcut.name().to_owned()).collect());
-    format!("{sizes} {shortcuts}")
+    let sizes = distinct(settings.iter().filter_map(|lane| size(lane)).collect());
+    let shortcuts = distinct(settings.iter().filter_map(|lane| shortcut(lane)).collect());
+    match (sizes.as_str(), shortcuts.as_str()) {
+        ("", "") => distinct(settings.iter().map(|lane| printable(&lane.architecture)).collect()),
+        (one, "") | ("", one) => one.to_owned(),
+        (sizes, shortcuts) => format!("{sizes} {shortcuts}"),
+    }
 }
 
-/// A lane's network: `resnet 56x8 identity`.
+/// A lane's network: `56x8 identity resnet`.
 pub(super) fn network(run: &Run, lane: usize) -> String {
     run.lane_setting(lane).map_or_else(dash, |lane| {
-        let architecture = printable(&lane.architecture);
-        format!("{}x{} {} {architecture}", lane.depth, lane.width, lane.shortcut.name())
+        let parts = [size(lane), shortcut(lane), Some(printable(&lane.architecture))];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
     })
+}
+
+/// A lane's depth and width, as far as it has them.
+fn size(lane: &Lane) -> Option<String> {
+    match (lane.settings.whole("depth"), lane.settings.whole("width")) {
+        (Some(depth), Some(width)) => Some(format!("{depth}x{width}")),
+        (Some(depth), None) => Some(depth.to_string()),
+        (None, width) => width.map(|width| format!("x{width}")),
+    }
+}
+
+fn shortcut(lane: &Lane) -> Option<String> {
+    lane.settings.word("shortcut").map(printable)
 }
 
 /// A time in UTC, with its year or without: `2026-11-23 14:05`.

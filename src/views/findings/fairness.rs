@@ -63,7 +63,7 @@ pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) 
         .differences
         .iter()
         .map(|difference| {
-            let mut row = vec![(difference.key.to_owned(), theme.text())];
+            let mut row = vec![(printable(&difference.key), theme.text())];
             row.extend(difference.values.iter().zip(styles).map(|(value, style)| (printable(value), style)));
             row
         })

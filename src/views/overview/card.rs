@@ -8,7 +8,6 @@ use ratatui::text::{Line, Span};
 use super::lanes;
 use crate::app::health::Finding;
 use crate::app::{App, Lane, LaneState};
-use crate::experiment::Shortcut;
 use crate::history::History;
 use crate::metric::{Metric, known};
 use crate::printable::{percent, printable};
@@ -86,12 +85,13 @@ fn title<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Vec<Span<'a>>
     let parameters =
         lane.structure().and_then(|all| Some(format!(", {} parameters", grouped(all.parameters()?))));
     let network = lane.configuration().map(|lane| {
-        let shortcut = match lane.shortcut {
-            Shortcut::None => "no shortcuts",
-            Shortcut::Identity => "identity shortcuts",
-            Shortcut::Projection => "projection shortcuts",
+        let depth = lane.settings.whole("depth").map(|depth| format!("-{depth}")).unwrap_or_default();
+        let shortcut = match lane.settings.word("shortcut") {
+            None => String::new(),
+            Some("none") => ", no shortcuts".to_owned(),
+            Some(kind) => format!(", {} shortcuts", printable(kind)),
         };
-        format!("{}-{}, {shortcut}", printable(&lane.architecture), lane.depth)
+        format!("{}{depth}{shortcut}", printable(&lane.architecture))
     });
     let network = network.unwrap_or_default();
     let whole = format!("{network}{}", parameters.unwrap_or_default());

@@ -318,12 +318,11 @@ mod tests {
     use super::*;
     use crate::app::specimen::{self, Specimen};
     use crate::event::{Kind, Value};
-    use crate::experiment::Shortcut;
 
     /// The top of the loss axis of a run with this many steps whose evaluations have this loss.
     fn top(steps: u64, evaluated: f32) -> f64 {
         let lane = |name: &str, shortcut| Specimen { steps, ..Specimen::new(name, 8, shortcut) };
-        let lanes = [lane("plain", Shortcut::None), lane("residual", Shortcut::Identity)];
+        let lanes = [lane("plain", "none"), lane("residual", "identity")];
         let app = specimen::app_with(&lanes, |event| {
             let Kind::Measured(values) = &mut event.kind else { return };
             for metric in [known::TRAIN_LOSS, known::TEST_LOSS] {

@@ -8,7 +8,9 @@ use ratatui::text::{Line, Span};
 
 use super::lanes;
 use crate::app::comparison::{Lead, lead};
-use crate::app::{App, Lane, fairness};
+use crate::app::fairness::{self, Difference};
+use crate::app::{App, Lane};
+use crate::printable::printable;
 use crate::theme::{Glyph, Theme};
 use crate::widgets;
 
@@ -81,7 +83,8 @@ fn fairness_of(a: &Lane, b: &Lane, theme: &Theme) -> Option<(Vec<String>, Style)
     let fairness = fairness::compare(a.started()?, b.started()?)?.with_orders(a.orders(), b.orders());
     let (glyph, style) =
         if fairness.is_fair() { (Glyph::Check, theme.good()) } else { (Glyph::Warning, theme.warning()) };
-    let keys: Vec<&str> = fairness.differences.iter().map(|d| d.key.trim_start_matches("lane.")).collect();
+    let key = |difference: &Difference| printable(difference.key.trim_start_matches("lane."));
+    let keys: Vec<String> = fairness.differences.iter().map(key).collect();
     let unequal: Vec<&str> = fairness.checks.iter().filter(|c| !c.equal).map(|c| c.name).collect();
     let (long, brief) = match (fairness.is_fair(), fairness.differs_in_shortcut_only()) {
         (_, true) => ("they differ in the shortcut only".to_owned(), "fair"),
@@ -96,7 +99,6 @@ fn fairness_of(a: &Lane, b: &Lane, theme: &Theme) -> Option<(Vec<String>, Style)
 mod tests {
     use crate::app::specimen::{self, Specimen};
     use crate::app::{Action, App};
-    use crate::experiment::Shortcut;
     use crate::theme::Theme;
     use crate::units::Step;
     use crate::views::{Format, snapshot};
@@ -131,8 +133,7 @@ mod tests {
         assert!(headline(&app, 120).contains("leads"), "{}", headline(&app, 120));
         let dead =
             |name, shortcut, at| Specimen { diverges_at: Some(at), ..Specimen::new(name, 8, shortcut) };
-        let app =
-            specimen::app_of(&[dead("plain", Shortcut::None, 9), dead("residual", Shortcut::Identity, 7)]);
+        let app = specimen::app_of(&[dead("plain", "none", 9), dead("residual", "identity", 7)]);
         assert_eq!(headline(&app, 120), "✗ plain diverged at step 9, residual at step 7: nothing to compare");
     }
 }

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 
 use skiplane::datasets::Batch;
-use skiplane::experiment::Shortcut;
 use skiplane::model::{NamedTensor, Network};
 use skiplane::nn::kernels::reference::{BatchNorm, Convolution, Size};
 
@@ -164,7 +163,7 @@ struct BlockPass {
 }
 
 /// Forward and backward pass of a network of depth 8 and base width 4, with its current weights.
-pub(super) fn step(network: &dyn Network, batch: &Batch, shortcut: Shortcut) -> Naive {
+pub(super) fn step(network: &dyn Network, batch: &Batch, shortcut: &'static str) -> Naive {
     let state = network.state().into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
     let parameters = Parameters(state);
     let images = batch.labels.len();
@@ -177,11 +176,11 @@ pub(super) fn step(network: &dyn Network, batch: &Batch, shortcut: Shortcut) -> 
         let name = |part: &str| format!("layer{stage}.0.{part}");
         let stride = if stage == 1 { 1 } else { 2 };
         let channels = x.len() / size.pixels();
-        let projection = (shortcut == Shortcut::Projection && stage > 1)
+        let projection = (shortcut == "projection" && stage > 1)
             .then(|| parameters.pass([&name("downsample.0"), &name("downsample.1")], 2, size, &x, None));
-        let padded = shortcut == Shortcut::Identity && stage > 1;
+        let padded = shortcut == "identity" && stage > 1;
         let h = match (&projection, shortcut) {
-            (_, Shortcut::None) => None,
+            (_, "none") => None,
             (Some(projection), _) => Some(projection.y.clone()),
             _ if padded => Some(zero_padding(size, &x, channels)),
             _ => Some(x.clone()),

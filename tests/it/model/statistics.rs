@@ -3,7 +3,7 @@
 
 use skiplane::datasets::Batch;
 use skiplane::event::{Histogram, Pass};
-use skiplane::experiment::{Optimizer, Shortcut};
+use skiplane::experiment::Optimizer;
 use skiplane::metric::{Metric, known};
 use skiplane::model::{NamedTensor, Network, NonFinite, StepResult, TensorData, Wanted};
 use skiplane::units::LayerIdx;
@@ -86,7 +86,7 @@ fn assert_close(what: &str, ours: f32, naive: f64, scale: f64) {
 
 #[test]
 fn every_statistic_is_that_of_a_naive_computation() {
-    for shortcut in [Shortcut::None, Shortcut::Identity, Shortcut::Projection] {
+    for shortcut in ["none", "identity", "projection"] {
         let mut network = network(8, 4, shortcut, &sgd(0.9, 1e-4));
         let batch = noise(5, RGB16, 10);
         // A first step, so that scales, shifts and momentum differ from their initial values.
@@ -107,7 +107,7 @@ fn every_statistic_is_that_of_a_naive_computation() {
     }
 }
 
-fn assert_layers(shortcut: Shortcut, network: &dyn Network, step: &StepResult, naive: &Naive) {
+fn assert_layers(shortcut: &'static str, network: &dyn Network, step: &StepResult, naive: &Naive) {
     let state = network.state();
     for &statistic in known::ALL.iter().filter(|s| s.is_of_layers()) {
         let ours = column(step, statistic);
@@ -130,8 +130,8 @@ fn turned(tensor: &NamedTensor) -> Vec<f32> {
     (0..values.len()).map(at).collect()
 }
 
-fn assert_branches(shortcut: Shortcut, step: &StepResult, naive: &Naive) {
-    if shortcut == Shortcut::None {
+fn assert_branches(shortcut: &'static str, step: &StepResult, naive: &Naive) {
+    if shortcut == "none" {
         assert!(step.statistics.numbers(known::BRANCH_RATIO).is_none());
         return;
     }
@@ -194,7 +194,7 @@ fn the_first_layer_of_the_forward_pass_that_is_not_finite_is_named_and_the_weigh
     for (layer, index) in layers {
         for value in [f32::NAN, f32::INFINITY] {
             for wanted in [Wanted::default(), ALL] {
-                let mut network = network(8, 4, Shortcut::Projection, &sgd(0.9, 1e-4));
+                let mut network = network(8, 4, "projection", &sgd(0.9, 1e-4));
                 spoil(&mut *network, &format!("{layer}.weight"), value);
                 let before = (network.optimizer_state(), without_the_spoilt(&*network, value));
                 let step = network.train_step(&noise(4, RGB16, 10), 0.05, wanted);
@@ -214,7 +214,7 @@ fn the_first_layer_of_the_forward_pass_that_is_not_finite_is_named_and_the_weigh
 
 #[test]
 fn a_loss_that_overflows_over_finite_logits_is_of_no_layer() {
-    let mut network = network(8, 4, Shortcut::None, &sgd(0.9, 1e-4));
+    let mut network = network(8, 4, "none", &sgd(0.9, 1e-4));
     spoil(&mut *network, "fc.bias", 3e38);
     let step = network.train_step(&noise(4, RGB16, 10), 0.05, ALL);
     assert!(!step.loss.is_finite());
@@ -223,14 +223,14 @@ fn a_loss_that_overflows_over_finite_logits_is_of_no_layer() {
 
 #[test]
 fn an_update_that_breaks_the_weights_is_named() {
-    let mut network = network(8, 4, Shortcut::None, &sgd(0.0, 0.0));
+    let mut network = network(8, 4, "none", &sgd(0.0, 0.0));
     let step = network.train_step(&noise(4, RGB16, 10), f64::from(f32::MAX) * 1e3, Wanted::default());
     assert_eq!(found(&step), Some((Some(LayerIdx(0)), Pass::Update)));
 }
 
 #[test]
 fn a_gradient_that_overflows_is_named_in_the_order_of_the_backward_pass() {
-    let mut network = network(8, 4, Shortcut::None, &sgd(0.9, 0.0));
+    let mut network = network(8, 4, "none", &sgd(0.9, 0.0));
     // A huge gradient comes down to a convolution with tiny outputs, which batch norm has scaled up.
     spoil(&mut *network, "fc.weight", 1e38);
     let mut state = network.state();
@@ -288,13 +288,13 @@ fn optimisers_follow_pytorchs_formulas() {
         Optimizer::Adam { learning_rate: 0.01, betas, epsilon: 1e-8, weight_decay: 0.1 },
         Optimizer::AdamW { learning_rate: 0.01, betas, epsilon: 1e-8, weight_decay: 0.1 },
     ] {
-        let mut network = network(8, 4, Shortcut::Identity, &optimizer);
+        let mut network = network(8, 4, "identity", &optimizer);
         let batch: Batch = noise(4, RGB16, 10);
         let mut expected: Vec<f64> = Vec::new();
         let mut memory = [Vec::new(), Vec::new()];
         for step in 1..=3 {
             // The first layer's gradient, from the network in its current state.
-            let layer = naive::step(&*network, &batch, Shortcut::Identity).layers.swap_remove(0);
+            let layer = naive::step(&*network, &batch, "identity").layers.swap_remove(0);
             if expected.is_empty() {
                 expected = layer.weights.iter().map(|&w| f64::from(w)).collect();
                 memory = [vec![0.0; expected.len()], vec![0.0; expected.len()]];

@@ -1,21 +1,22 @@
 //! The network of He et al. 2015, section 4.2, as a topology: which layers and blocks a lane has, with the
 //! names of the PyTorch reference, their parameters and multiply-adds. Knows nothing of tensors.
 
-use crate::experiment::{Lane, Shortcut};
+use crate::experiment::Lane;
 use crate::topology::{Block, Layer, LayerKind, ShortcutKind, Topology};
 use crate::units::{BlockIdx, ImageShape, LayerIdx};
 
 /// The number of stages; each but the first halves the side and doubles the channels.
 const STAGES: usize = 3;
 
-/// Describes a lane with checked depth, width and input.
+/// Describes a lane with checked settings and input.
 pub(super) fn topology(lane: &Lane, input: ImageShape, classes: usize) -> Topology {
     let mut draft = Draft { layers: Vec::new(), blocks: Vec::new(), shape: input, depth: 0 };
-    draft.stem(lane.width);
-    let blocks_a_stage = (lane.depth - super::DEPTH_OFFSET) / super::DEPTH_STEP;
+    draft.stem(super::whole(lane, "width"));
+    let blocks_a_stage = (super::whole(lane, "depth") - super::DEPTH_OFFSET) / super::DEPTH_STEP;
+    let shortcut = lane.settings.word("shortcut").unwrap_or_default();
     for stage in 1..=STAGES {
         for place in 0..blocks_a_stage {
-            draft.block(stage, place, lane.shortcut);
+            draft.block(stage, place, shortcut);
         }
     }
     draft.head(classes);
@@ -44,7 +45,7 @@ impl Draft {
         );
     }
 
-    fn block(&mut self, stage: usize, place: usize, shortcut: Shortcut) {
+    fn block(&mut self, stage: usize, place: usize, shortcut: &str) {
         let name = format!("layer{stage}.{place}");
         let block = Some(BlockIdx(self.blocks.len()));
         let input = self.shape;
@@ -57,10 +58,10 @@ impl Draft {
         let second = self.convolution(format!("{name}.conv2"), LayerKind::Convolution, block, 3, output);
         let mut layers = vec![first, second];
         let shortcut = match shortcut {
-            Shortcut::None => ShortcutKind::None,
-            Shortcut::Identity if changes => ShortcutKind::ZeroPadding,
-            Shortcut::Projection if changes => ShortcutKind::Projection,
-            Shortcut::Identity | Shortcut::Projection => ShortcutKind::Identity,
+            "identity" if changes => ShortcutKind::ZeroPadding,
+            "projection" if changes => ShortcutKind::Projection,
+            "identity" | "projection" => ShortcutKind::Identity,
+            _ => ShortcutKind::None,
         };
         if shortcut == ShortcutKind::Projection {
             self.shape = input;
@@ -115,13 +116,17 @@ fn halved(shape: ImageShape) -> ImageShape {
 #[cfg(test)]
 mod tests {
     use super::topology;
-    use crate::experiment::{Lane, Shortcut};
+    use crate::experiment::{Lane, Setting, Settings};
     use crate::units::{ImageShape, LayerIdx};
 
     const RGB32: ImageShape = ImageShape { channels: 3, height: 32, width: 32 };
 
-    fn lane(depth: usize, shortcut: Shortcut) -> Lane {
-        Lane { name: "lane".into(), architecture: "resnet".into(), depth, width: 16, shortcut }
+    fn lane(depth: usize, shortcut: &str) -> Lane {
+        let settings = Settings::default()
+            .with("depth", depth.into())
+            .with("width", Setting::Whole(16))
+            .with("shortcut", shortcut.into());
+        Lane { name: "lane".into(), architecture: "resnet".into(), settings }
     }
 
     #[test]
@@ -138,19 +143,19 @@ mod tests {
         for &(depth, option_a, option_b, hundred, multiply_adds) in known {
             let n = (depth as u64 - 2) / 6;
             assert_eq!(option_a, 97_216 * n - 21_926);
-            for shortcut in [Shortcut::None, Shortcut::Identity] {
+            for shortcut in ["none", "identity"] {
                 let found = topology(&lane(depth, shortcut), RGB32, 10);
                 assert_eq!(found.parameters(), option_a, "depth {depth} {shortcut:?}");
                 assert_eq!(found.multiply_adds(), multiply_adds, "depth {depth} {shortcut:?}");
             }
-            assert_eq!(topology(&lane(depth, Shortcut::Projection), RGB32, 10).parameters(), option_b);
-            assert_eq!(topology(&lane(depth, Shortcut::Identity), RGB32, 100).parameters(), hundred);
+            assert_eq!(topology(&lane(depth, "projection"), RGB32, 10).parameters(), option_b);
+            assert_eq!(topology(&lane(depth, "identity"), RGB32, 100).parameters(), hundred);
         }
     }
 
     #[test]
     fn layers_stand_in_order_and_are_counted_as_the_depth() {
-        let found = topology(&lane(20, Shortcut::Projection), RGB32, 10);
+        let found = topology(&lane(20, "projection"), RGB32, 10);
         assert_eq!(found.layers.len(), 22);
         assert_eq!(found.blocks.len(), 9);
         assert_eq!(found.layers.last().map(|head| (head.name.as_str(), head.depth)), Some(("fc", 20)));
