@@ -43,6 +43,20 @@ impl Experiment {
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string(self)
     }
+
+    /// The same experiment with the defaults filled in of keys that its data set and its architectures declare and that
+    /// it lacks: those declared since it was checked.
+    pub fn completed(mut self, available: &Available) -> Experiment {
+        if let Some(entry) = available.data_set(&self.data.name) {
+            self.data.settings.complete(&entry.keys);
+        }
+        for Lane { architecture, settings, .. } in &mut self.lanes {
+            if let Some(entry) = available.architecture(architecture) {
+                settings.complete(&entry.keys);
+            }
+        }
+        self
+    }
 }
 
 /// The data set and how its examples are drawn.

@@ -2,7 +2,7 @@
 
 use crate::datasets::Dataset;
 use crate::event::LaneStarted;
-use crate::experiment::{Change, Experiment};
+use crate::experiment::{Available, Change, Experiment};
 use crate::printable::printable;
 use crate::reading::Resumption;
 use crate::runlog::Manifest;
@@ -24,12 +24,14 @@ pub(super) struct Drift {
 }
 
 impl Drift {
-    /// Compares the current experiment and data with what the lanes' logs say.
+    /// Compares the current experiment and data with what the lanes' logs say. A key that has been declared since, with
+    /// a default, counts as having had that default.
     pub(super) fn find(
         manifest: &Manifest,
         resumed: &[Resumption],
         experiment: &Experiment,
         dataset: &Dataset,
+        available: &Available,
     ) -> Drift {
         let mut drift = Drift { changes: Vec::new(), same_networks: true, notes: Vec::new() };
         let before: Vec<&str> = manifest.lanes.iter().map(|lane| lane.name.as_str()).collect();
@@ -38,16 +40,23 @@ impl Drift {
             drift.add(format!("the lanes {}, were {}", now.join(", "), before.join(", ")), false);
         }
         for started in resumed.iter().filter_map(|lane| lane.started.as_deref()) {
-            drift.compare(started, experiment, dataset);
+            drift.compare(started, experiment, dataset, available);
         }
         drift
     }
 
-    fn compare(&mut self, started: &LaneStarted, experiment: &Experiment, dataset: &Dataset) {
+    fn compare(
+        &mut self,
+        started: &LaneStarted,
+        experiment: &Experiment,
+        dataset: &Dataset,
+        available: &Available,
+    ) {
         let Some(before) = &started.provenance else {
             return self.add("a lane without an experiment".to_owned(), false);
         };
-        for change in before.experiment.changes(experiment).iter().filter(|change| change.key != PATH) {
+        let earlier = before.experiment.clone().completed(available);
+        for change in earlier.changes(experiment).iter().filter(|change| change.key != PATH) {
             self.add(text(change), !change.key.starts_with("lane.") && change.key != LAYERS);
         }
         let data_set = before.data_set.as_deref();
@@ -91,5 +100,72 @@ fn text(Change { key, before, now }: &Change) -> String {
         (None, Some(now)) => format!("{key} = {now}, was not given"),
         (Some(before), None) => format!("no {key}, was {before}"),
         (None, None) => key.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::specimen::Specimen;
+    use crate::datasets::Images;
+    use crate::event::Kind;
+    use crate::experiment::{Allowed, ArchitectureEntry, DataKind, DatasetEntry, Key, Path, Setting};
+
+    /// What this build can train, after a key with a default was added to the architecture and one to the data set.
+    fn available() -> Available {
+        let whole = Allowed::Whole { least: 1, most: 9 };
+        let datasets = vec![DatasetEntry {
+            name: "glyphs",
+            summary: "",
+            kind: DataKind::Images,
+            path: Path::None,
+            keys: vec![Key::with_default("pens", "", whole.clone(), Setting::Whole(1))],
+        }];
+        let keys = vec![
+            Key::with_default("paths", "", whole, Setting::Whole(1)),
+            Key::optional("label", "", Allowed::Text),
+        ];
+        let data = DataKind::Images;
+        let architectures =
+            vec![ArchitectureEntry { name: "resnet", summary: "", data, keys, check: |_| Ok(()) }];
+        Available { datasets, architectures }
+    }
+
+    /// The changes of an experiment that lacked these keys when it was started.
+    fn changes(change: impl FnOnce(&mut Experiment)) -> Drift {
+        let first = Specimen::new("plain", 8, "none").events().swap_remove(0);
+        let Kind::LaneStarted(started) = first.kind else { panic!("expected a start") };
+        let provenance = started.provenance.as_ref().expect("of an experiment");
+        let mut now = provenance.experiment.clone().completed(&available());
+        change(&mut now);
+        let classes = (0..provenance.classes).map(|class| class.to_string()).collect();
+        let dataset = Dataset::new(provenance.input, classes, Images::default(), Images::default());
+        let mut drift = Drift { changes: Vec::new(), same_networks: true, notes: Vec::new() };
+        drift.compare(&started, &now, &dataset, &available());
+        drift
+    }
+
+    #[test]
+    fn a_key_declared_since_counts_as_having_had_its_default() {
+        let drift = changes(|now| {
+            assert_eq!(now.data.settings.whole("pens"), Some(1));
+            assert_eq!(now.lanes[0].settings.whole("paths"), Some(1));
+            assert_eq!(now.lanes[0].settings.get("label"), None);
+        });
+        assert_eq!((drift.changes.as_slice(), drift.same_networks), ([].as_slice(), true));
+    }
+
+    #[test]
+    fn another_value_than_the_default_is_a_change() {
+        let drift = changes(|now| now.data.settings.set("pens", Setting::Whole(2)));
+        assert_eq!(
+            (drift.changes.as_slice(), drift.same_networks),
+            (["data.pens = 2, was 1".to_owned()].as_slice(), true)
+        );
+        let drift = changes(|now| now.lanes[0].settings.set("paths", Setting::Whole(2)));
+        assert_eq!(drift.changes, ["lane.plain.paths = 2, was 1"]);
+        assert!(!drift.same_networks);
+        let drift = changes(|now| now.lanes[0].settings.set("label", "new".into()));
+        assert_eq!(drift.changes, ["lane.plain.label = new, was not given"]);
     }
 }

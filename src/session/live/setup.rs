@@ -6,9 +6,9 @@ use std::time::Instant;
 use super::SessionError;
 use super::drift::Drift;
 use super::starting::lock;
-use crate::datasets::Dataset;
+use crate::datasets::{self, Dataset};
 use crate::event::{FORMAT_VERSION, Outcome};
-use crate::experiment::{Experiment, Lane};
+use crate::experiment::{Available, Experiment, Lane};
 use crate::model::{self, ModelError, Network};
 use crate::printable::printable;
 use crate::reading::{self, Opened, Resumption};
@@ -95,10 +95,11 @@ impl Setup {
                 format!("expected log format {FORMAT_VERSION}, found {found}; such a run cannot be resumed");
             return Err(RunLogError::Malformed { path, reason }.into());
         }
-        let experiment = folder.experiment()?;
+        let available = Available { datasets: datasets::available(), architectures: model::available() };
+        let experiment = folder.experiment()?.completed(&available);
         let (opened, mut resumed) = find_all(&folder, experiment.lanes.len())?;
         let Drift { changes, same_networks, mut notes } =
-            Drift::find(folder.manifest(), &resumed, &experiment, &dataset);
+            Drift::find(folder.manifest(), &resumed, &experiment, &dataset, &available);
         let accepted = changes.is_empty() || force && same_networks;
         if !accepted {
             let folder = folder.path().display().to_string();
