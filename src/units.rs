@@ -76,3 +76,93 @@ impl fmt::Display for ImageShape {
         write!(f, "{}x{}x{}", self.channels, self.height, self.width)
     }
 }
+
+/// The form and size of an example, as a network takes it. Serialised without the name of the form, so that an image is
+/// written as an [`ImageShape`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum InputShape {
+    /// An image.
+    Image(ImageShape),
+    /// Tokens, one after another.
+    Sequence {
+        /// Tokens per example.
+        context: usize,
+        /// The number of different tokens.
+        vocabulary: usize,
+    },
+    /// Numbers without an order.
+    Vector {
+        /// Numbers per example.
+        features: usize,
+    },
+}
+
+impl InputShape {
+    /// The shape of an image; none if the example is something else.
+    pub fn image(self) -> Option<ImageShape> {
+        match self {
+            InputShape::Image(shape) => Some(shape),
+            InputShape::Sequence { .. } | InputShape::Vector { .. } => None,
+        }
+    }
+
+    /// The number of values in one example: those of its pixels, its features or its tokens.
+    pub fn len(self) -> usize {
+        match self {
+            InputShape::Image(shape) => shape.len(),
+            InputShape::Sequence { context, .. } => context,
+            InputShape::Vector { features } => features,
+        }
+    }
+
+    /// Whether an example holds no values.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl From<ImageShape> for InputShape {
+    fn from(shape: ImageShape) -> InputShape {
+        InputShape::Image(shape)
+    }
+}
+
+impl fmt::Display for InputShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InputShape::Image(shape) => shape.fmt(f),
+            InputShape::Sequence { context, vocabulary } => write!(f, "{context} tokens of {vocabulary}"),
+            InputShape::Vector { features: 1 } => f.write_str("1 feature"),
+            InputShape::Vector { features } => write!(f, "{features} features"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ImageShape, InputShape};
+
+    /// Every form, as logs have it and as people read it.
+    #[test]
+    fn every_form_is_read_as_it_was_written() {
+        let image = ImageShape { channels: 3, height: 32, width: 16 };
+        let forms = [
+            (InputShape::from(image), "channels = 3\nheight = 32\nwidth = 16\n", "3x32x16", 1536),
+            (InputShape::Vector { features: 12 }, "features = 12\n", "12 features", 12),
+            (
+                InputShape::Sequence { context: 20, vocabulary: 18 },
+                "context = 20\nvocabulary = 18\n",
+                "20 tokens of 18",
+                20,
+            ),
+        ];
+        for (shape, written, shown, len) in forms {
+            assert_eq!(toml::to_string(&shape).unwrap(), written);
+            assert_eq!(toml::from_str::<InputShape>(written).unwrap(), shape);
+            assert_eq!((shape.to_string().as_str(), shape.len(), shape.is_empty()), (shown, len, false));
+        }
+        assert_eq!(toml::to_string(&image).unwrap(), forms[0].1, "an image is written as it always was");
+        assert_eq!((forms[0].0.image(), forms[1].0.image(), forms[2].0.image()), (Some(image), None, None));
+    }
+}
