@@ -10,7 +10,7 @@ use anyhow::ensure;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
-use skiplane::datasets::Batch;
+use skiplane::datasets::{Batch, Inputs};
 use skiplane::experiment::{Lane, Optimizer, Settings};
 use skiplane::model::{self, Network, Wanted};
 use skiplane::nn::kernels::InstructionSet;
@@ -184,8 +184,10 @@ fn subject(
     let lane = Lane { name: shortcut.to_owned(), architecture: "resnet".to_owned(), settings };
     let network = model::build(&lane, input, CLASSES, 0, &OPTIMIZER, arguments.threads.get())?;
     let batch = Batch {
-        images: (0..images * input.len()).map(|i| ((i * 7919) % 1000) as f32 / 250.0 - 2.0).collect(),
-        labels: (0..images).map(|image| (image % CLASSES) as u8).collect(),
+        inputs: Inputs::Numbers(
+            (0..images * input.len()).map(|i| ((i * 7919) % 1000) as f32 / 250.0 - 2.0).collect(),
+        ),
+        labels: (0..images).map(|image| (image % CLASSES) as u16).collect(),
     };
     let milliseconds = vec![Vec::new(); arguments.statistics.len()];
     Ok(Subject { depth, shortcut, network, batch, milliseconds })

@@ -256,7 +256,7 @@ pub(crate) fn checkpoint(bytes: &[u8]) {
 fn load(name: &str, folder: &Path) {
     let data = Data { path: Some(folder.to_owned()), ..Data::named(name) };
     if let Ok(dataset) = datasets::load(&data, 0) {
-        assert_eq!(dataset.train.pixels.len(), dataset.train.len() * dataset.shape.len());
+        assert_eq!(dataset.train.pixels().len(), dataset.train.len() * dataset.shape.len());
         assert!(dataset.train.labels.iter().all(|&label| usize::from(label) < dataset.classes.len()));
     }
 }

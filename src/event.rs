@@ -10,7 +10,7 @@ use crate::experiment::Experiment;
 use crate::metric::{Axis, Metric};
 use crate::order::{Note, Order, Taken};
 use crate::structure::Structure;
-use crate::units::{ImageShape, LayerIdx, Step};
+use crate::units::{InputShape, LayerIdx, Step};
 
 mod declared;
 mod evaluation;
@@ -193,17 +193,17 @@ impl LaneStarted {
 pub struct Provenance {
     /// The whole experiment as resolved.
     pub experiment: Experiment,
-    /// The shape of an input image.
-    pub input: ImageShape,
+    /// The form and size of an example.
+    pub input: InputShape,
     /// The number of classes.
     pub classes: usize,
-    /// The number of training images.
+    /// The number of training examples.
     pub train_images: usize,
-    /// The number of test images.
+    /// The number of test examples.
     pub test_images: usize,
     /// SHA-256, in hex, of the initial weights that a plain and an option-A network of the same shape share.
     pub initial_weights: String,
-    /// SHA-256, in hex, of the order in which images are drawn.
+    /// SHA-256, in hex, of the order in which examples are drawn.
     pub batch_order: String,
     /// SHA-256, in hex, of the data set; none in logs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,7 @@ use crate::event::{Mode, Pass, Values};
 use crate::experiment::{ArchitectureEntry, Lane, Optimizer};
 use crate::metric::Metric;
 use crate::topology::Topology;
-use crate::units::{ImageShape, LayerIdx};
+use crate::units::{InputShape, LayerIdx};
 
 mod error;
 mod parameter;
@@ -78,10 +78,12 @@ pub struct Wanted {
 /// The result of a training step.
 #[derive(Clone, Debug, Default)]
 pub struct StepResult {
-    /// Mean cross-entropy of the batch before the update, in nats.
+    /// Mean cross-entropy of all that is labelled in the batch, before the update, in nats.
     pub loss: f32,
-    /// Images of the batch classified wrongly before the update.
+    /// Labelled images, vectors or positions of the batch that were classified wrongly before the update.
     pub wrong: usize,
+    /// Those that are labelled.
+    pub labelled: usize,
     /// The values of [`Network::metrics`], if wanted.
     pub statistics: Values,
     /// The histograms of every layer, if wanted: values of [`HISTOGRAMS`].
@@ -104,10 +106,12 @@ pub struct NonFinite {
 /// The result of an evaluation of a batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Evaluation {
-    /// Sum over the batch of the cross-entropy, in nats.
+    /// Sum of the cross-entropy over all that is labelled in the batch, in nats.
     pub loss_sum: f64,
-    /// Images classified wrongly.
+    /// Labelled images, vectors or positions that were classified wrongly.
     pub wrong: usize,
+    /// Those that are labelled.
+    pub labelled: usize,
 }
 
 /// A tensor with its name, as in a checkpoint.
@@ -138,9 +142,9 @@ pub fn available() -> Vec<ArchitectureEntry> {
 /// Describes a lane's network without building it.
 ///
 /// # Errors
-/// If the lane's architecture, depth, width, shortcut or the images' shape is not compiled in; says what is.
-pub fn topology(lane: &Lane, input: ImageShape, classes: usize) -> Result<Topology, ModelError> {
-    (architectures::find(&lane.architecture)?.topology)(lane, input, classes)
+/// If the lane's architecture, depth, width, shortcut or the examples' shape is not compiled in; says what is.
+pub fn topology(lane: &Lane, input: impl Into<InputShape>, classes: usize) -> Result<Topology, ModelError> {
+    (architectures::find(&lane.architecture)?.topology)(lane, input.into(), classes)
 }
 
 /// Builds the network of a lane with weights drawn from `seed` and an optimiser that has made no step.
@@ -153,7 +157,7 @@ pub fn topology(lane: &Lane, input: ImageShape, classes: usize) -> Result<Topolo
 /// As [`topology`].
 pub fn build(
     lane: &Lane,
-    input: ImageShape,
+    input: impl Into<InputShape>,
     classes: usize,
     seed: u64,
     optimizer: &Optimizer,
@@ -161,7 +165,7 @@ pub fn build(
 ) -> Result<Box<dyn Network>, ModelError> {
     start_no_threads();
     let architecture = architectures::find(&lane.architecture)?;
-    let topology = (architecture.topology)(lane, input, classes)?;
+    let topology = (architecture.topology)(lane, input.into(), classes)?;
     (architecture.build)(lane, topology, seed, optimizer, threads)
 }
 

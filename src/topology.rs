@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::{BlockIdx, ImageShape, LayerIdx};
+use crate::units::{BlockIdx, ImageShape, InputShape, LayerIdx};
 
 /// What a block adds to its residual branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -93,8 +93,8 @@ pub struct Block {
 /// The whole network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topology {
-    /// The shape of an input image.
-    pub input: ImageShape,
+    /// The form and size of an example.
+    pub input: InputShape,
     /// The number of classes.
     pub classes: usize,
     /// Weight layers from the input to the logits.

@@ -58,7 +58,7 @@ pub struct Task<'a> {
     pub lane: &'a str,
     /// The experiment.
     pub experiment: &'a Experiment,
-    /// The images.
+    /// The data set.
     pub dataset: &'a Dataset,
     /// The order in which they are drawn, the same for every lane.
     pub order: &'a BatchOrder,

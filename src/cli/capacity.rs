@@ -8,15 +8,15 @@ use super::table::bytes;
 use crate::datasets;
 use crate::experiment::Checked;
 
-/// Checks the images of a data set before they are generated.
-pub(super) fn check_images(checked: &Checked) -> Result<(), Failure> {
+/// Checks the examples of a data set before they are generated.
+pub(super) fn check_examples(checked: &Checked) -> Result<(), Failure> {
     let data = &checked.experiment.data;
     let key = if data.train_images >= data.test_images { "data.train_images" } else { "data.test_images" };
     let needed = datasets::generated_bytes(data);
-    refuse(checked, key, "the images", "fewer images", needed, available())
+    refuse(checked, key, "the examples", "fewer examples", needed, available())
 }
 
-/// Checks a whole run, with its images already in memory.
+/// Checks a whole run, with its examples already in memory.
 pub(super) fn check_run(checked: &Checked, run: &RunMemory) -> Result<(), Failure> {
     let lanes = run.lanes.iter().sum::<u64>();
     let (key, remedy) = if run.histories > lanes {

@@ -13,6 +13,7 @@ use crate::experiment::{self, Checked, Experiment};
 use crate::model;
 use crate::printable::{escaped_json, grouped, printable};
 use crate::topology::Topology;
+use crate::units::InputShape;
 use memory::RunMemory;
 
 pub(super) mod memory;
@@ -52,10 +53,10 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> 
     writeln!(out)?;
     writeln!(
         out,
-        "# {} training and {} test images of {} (channels x height x width) in {} classes; {} steps are {:.2} epochs",
+        "# {} training and {} test {} in {} classes; {} steps are {:.2} epochs",
         grouped(dataset.train.len() as u64),
         grouped(dataset.test.len() as u64),
-        dataset.shape,
+        examples_of(dataset.shape),
         dataset.classes.len(),
         experiment.training.steps,
         epochs(experiment, dataset.train.len())
@@ -65,10 +66,19 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> 
     Ok(())
 }
 
+/// What the examples of a shape are called, with the shape.
+fn examples_of(shape: InputShape) -> String {
+    match shape {
+        InputShape::Image(shape) => format!("images of {shape} (channels x height x width)"),
+        InputShape::Sequence { .. } => format!("sequences of {shape}"),
+        InputShape::Vector { .. } => format!("vectors of {shape}"),
+    }
+}
+
 /// The network of each lane, or the place of the lane that this build does not support.
 pub(super) fn topologies(
     checked: &Checked,
-    shape: crate::units::ImageShape,
+    shape: InputShape,
     classes: usize,
 ) -> Result<Vec<Topology>, Failure> {
     let lanes = checked.experiment.lanes.iter().enumerate();
@@ -120,18 +130,18 @@ fn some_names(topology: &Topology) -> String {
     }
 }
 
-fn epochs(experiment: &Experiment, images: usize) -> f64 {
-    experiment.training.steps as f64 * experiment.training.batch as f64 / images.max(1) as f64
+fn epochs(experiment: &Experiment, examples: usize) -> f64 {
+    experiment.training.steps as f64 * experiment.training.batch as f64 / examples.max(1) as f64
 }
 
 fn write_memory(memory: &RunMemory, out: &mut dyn Write) -> std::io::Result<()> {
     let lanes: u64 = memory.lanes.iter().sum();
     writeln!(
         out,
-        "# memory of the whole run: {} ({} for the program, {} for the images, {} for the lanes, {} for histories); the dashboard adds up to {}",
+        "# memory of the whole run: {} ({} for the program, {} for the examples, {} for the lanes, {} for histories); the dashboard adds up to {}",
         bytes(memory.total()),
         bytes(memory.program),
-        bytes(memory.images),
+        bytes(memory.examples),
         bytes(lanes),
         bytes(memory.histories),
         bytes(memory.histories)

@@ -106,7 +106,7 @@ fn from_anywhere(path: &Path) -> PathBuf {
 /// Loads the data of an experiment and checks that there is enough of it.
 pub(super) fn load_data(checked: &Checked) -> Result<Dataset, Failure> {
     let experiment = &checked.experiment;
-    capacity::check_images(checked)?;
+    capacity::check_examples(checked)?;
     let dataset = datasets::load(&experiment.data, experiment.seed).map_err(|error| {
         let place = checked.places.of("data.path");
         Failure::Input(anyhow::Error::from(error).context(format!("{place}: data.path")))

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::source::Source;
-use super::{Dataset, DatasetError, Images, files};
+use super::{Dataset, DatasetError, Examples, files};
 use crate::experiment::{self, Data, DataKind, DatasetEntry};
 use crate::printable::grouped;
 use crate::units::ImageShape;
@@ -69,19 +69,27 @@ impl Source for Format {
     /// whole records.
     fn load(&self, data: &Data, _seed: u64) -> Result<Dataset, DatasetError> {
         let folder = find(self, files::folder(data, self.name)?)?;
-        let mut train = read_training_files(self, &folder)?;
-        let mut test = Images::default();
+        let train = read_training_files(self, &folder)?;
+        let mut test = Records::default();
         read_records(self, &folder.join(self.test), &mut test)?;
-        train.truncate(data.train_images, PIXELS);
-        test.truncate(data.test_images, PIXELS);
+        let [mut train, mut test] = [train, test].map(|read| Examples::images(read.pixels, &read.labels));
+        train.truncate(data.train_images);
+        test.truncate(data.test_images);
         let classes = self.classes.iter().map(|&class| class.to_owned()).collect();
         Ok(Dataset::new(SHAPE, classes, train, test))
     }
 }
 
+/// The images of a split's files, with a label each.
+#[derive(Default)]
+struct Records {
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
+}
+
 /// Reads the training files, which follow one another without a gap.
-fn read_training_files(format: &Format, folder: &Path) -> Result<Images, DatasetError> {
-    let mut train = Images::default();
+fn read_training_files(format: &Format, folder: &Path) -> Result<Records, DatasetError> {
+    let mut train = Records::default();
     let mut missing = None;
     for name in format.train {
         let path = folder.join(name);
@@ -128,7 +136,7 @@ fn find(format: &Format, folder: &Path) -> Result<std::path::PathBuf, DatasetErr
 }
 
 /// Adds a file's records. The length is checked before reading, the labels before use.
-fn read_records(format: &Format, path: &Path, into: &mut Images) -> Result<(), DatasetError> {
+fn read_records(format: &Format, path: &Path, into: &mut Records) -> Result<(), DatasetError> {
     let opened = files::open(path)?;
     let record = format.record();
     if opened.len == 0 || opened.len % record as u64 != 0 {

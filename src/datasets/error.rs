@@ -27,16 +27,16 @@ pub enum DatasetError {
     /// A file or folder is missing, unreadable, or not what it should be.
     #[error(transparent)]
     File(#[from] Box<FileError>),
-    /// A data set has too few images for even one batch.
+    /// A data set has too few examples for even one batch.
     #[error(
-        "expected a batch of at most the {images} images of the training split, found {batch}; \
-         lower training.batch to {images} or less, or give the training split more images"
+        "expected a batch of at most the {examples} examples of the training split, found {batch}; \
+         lower training.batch to {examples} or less, or give the training split more examples"
     )]
     BatchTooLarge {
-        /// Images per batch.
+        /// Examples per batch.
         batch: usize,
-        /// Images of the training split.
-        images: usize,
+        /// Examples of the training split.
+        examples: usize,
     },
 }
 

@@ -1,4 +1,4 @@
-//! The order in which training images are drawn: a permutation of the split for each epoch, the same in every
+//! The order in which training examples are drawn: a permutation of the split for each epoch, the same in every
 //! lane of a run.
 
 use sha2::{Digest, Sha256};
@@ -7,8 +7,8 @@ use super::DatasetError;
 use crate::random::{hex, shuffle, stream};
 use crate::units::Step;
 
-/// Which images each step trains on. The permutation of an epoch depends on the seed, the epoch and the
-/// number of images alone, so that the images of any step are known without those before it. Images left over after the
+/// Which examples each step trains on. The permutation of an epoch depends on the seed, the epoch and the
+/// number of examples alone, so that the examples of any step are known without those before it. Examples left over after the
 /// last whole batch of an epoch are skipped.
 #[derive(Clone, Debug)]
 pub struct BatchOrder {
@@ -20,15 +20,15 @@ pub struct BatchOrder {
 }
 
 impl BatchOrder {
-    /// The order for a split of `images` images, at most 2^32, in batches of at least one image.
+    /// The order for a split of `examples` examples, at most 2^32, in batches of at least one.
     ///
     /// # Errors
     /// If a batch is larger than the split.
-    pub fn new(images: usize, batch: usize, seed: u64) -> Result<BatchOrder, DatasetError> {
-        if batch > images || batch == 0 {
-            return Err(DatasetError::BatchTooLarge { batch, images });
+    pub fn new(examples: usize, batch: usize, seed: u64) -> Result<BatchOrder, DatasetError> {
+        if batch > examples || batch == 0 {
+            return Err(DatasetError::BatchTooLarge { batch, examples });
         }
-        let mut order = BatchOrder { batch, seed, epoch: 0, permutation: vec![0; images] };
+        let mut order = BatchOrder { batch, seed, epoch: 0, permutation: vec![0; examples] };
         order.permute(0);
         Ok(order)
     }
@@ -38,7 +38,7 @@ impl BatchOrder {
         (self.permutation.len() / self.batch) as u64
     }
 
-    /// The images of a step; steps count from 1.
+    /// The examples of a step; steps count from 1.
     pub fn indices(&mut self, step: Step) -> &[u32] {
         let before = step.0.saturating_sub(1);
         let epoch = before / self.steps_per_epoch();
@@ -49,7 +49,7 @@ impl BatchOrder {
         &self.permutation[first..][..self.batch]
     }
 
-    /// SHA-256, in hex, of the images of steps 1 to `steps`, each as four bytes, little-endian.
+    /// SHA-256, in hex, of the examples of steps 1 to `steps`, each as four bytes, little-endian.
     pub fn hash(&self, steps: u64) -> String {
         let mut order = self.clone();
         let mut hash = Sha256::new();
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_epoch_draws_no_image_twice_and_drops_the_remainder() {
+    fn an_epoch_draws_no_example_twice_and_drops_the_remainder() {
         let mut order = BatchOrder::new(10, 3, 0).unwrap();
         assert_eq!(order.steps_per_epoch(), 3);
         let first: Vec<u32> = (1..=3).flat_map(|step| order.indices(Step(step)).to_vec()).collect();
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_batch_larger_than_the_split_is_an_error() {
         let message = BatchOrder::new(10, 11, 0).unwrap_err().to_string();
-        assert!(message.contains("at most the 10 images") && message.contains("found 11"), "{message}");
+        assert!(message.contains("at most the 10 examples") && message.contains("found 11"), "{message}");
         assert!(BatchOrder::new(10, 10, 0).is_ok());
     }
 }

@@ -1,27 +1,42 @@
-//! Standardises bytes: the moments of the training split's channels, and a table of the standardised value of every
-//! byte. Knows nothing of images.
+//! Standardises inputs by the moments of the training split: bytes by those of their channel, with a table of the
+//! standardised value of every byte, and features by their own. Tokens are not numbers, and stay as they are.
+
+use super::{Examples, Stored};
+use crate::units::InputShape;
 
 /// The standardised value of every byte.
 type Values = [f32; 256];
 
-/// The standardised values of every channel. Loops over pixels are compiled per number of channels, since they take
-/// several times as long when it is known only at run time.
+/// How the inputs of a data set are standardised. Loops over pixels are compiled per number of channels, since they
+/// take several times as long when it is known only at run time.
 #[derive(Clone, Debug)]
 pub(super) enum Standardisation {
     /// For gray images.
     Gray(Box<[Values; 1]>),
     /// For red, green and blue.
     Colour(Box<[Values; 3]>),
+    /// For vectors, feature by feature.
+    Features(Vec<Feature>),
+    /// For tokens, not at all.
+    Tokens,
 }
 
 impl Standardisation {
-    /// Standardises by the moments of each channel of these pixels.
+    /// Standardises by the moments of these examples.
     ///
     /// # Panics
-    /// If there is neither one channel nor three.
-    pub(super) fn of(pixels: &[u8], channels: usize) -> Standardisation {
-        let (mean, std) = channel_moments(pixels, channels);
-        Standardisation::by(&mean, &std)
+    /// If they are images with neither one channel nor three.
+    pub(super) fn of(examples: &Examples, shape: InputShape) -> Standardisation {
+        match (shape, &examples.inputs) {
+            (InputShape::Image(shape), Stored::Pixels(pixels)) => {
+                let (mean, std) = channel_moments(pixels, shape.channels);
+                Standardisation::by(&mean, &std)
+            }
+            (InputShape::Vector { features }, Stored::Numbers(numbers)) => Standardisation::Features(
+                (0..features).map(|at| Feature::of(numbers, at, features)).collect(),
+            ),
+            _ => Standardisation::Tokens,
+        }
     }
 
     fn by(mean: &[f32], std: &[f32]) -> Standardisation {
@@ -34,6 +49,35 @@ impl Standardisation {
             3 => Standardisation::Colour(Box::new(std::array::from_fn(values))),
             channels => panic!("expected images of one channel or three, found {channels}"),
         }
+    }
+}
+
+/// The moments by which a feature is standardised.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Feature {
+    mean: f64,
+    /// The standard deviation (population); 1 for a constant feature, which is only centred.
+    std: f64,
+}
+
+impl Feature {
+    /// The moments of every `features`-th number from `at` on, in f64.
+    fn of(numbers: &[f32], at: usize, features: usize) -> Feature {
+        let values = || numbers.iter().skip(at).step_by(features).map(|&number| f64::from(number));
+        let Some(first) = values().next() else { return Feature { mean: 0.0, std: 1.0 } };
+        if values().all(|value| value == first) {
+            // The mean as computed may differ in its last bit, which would be divided by almost nothing.
+            return Feature { mean: first, std: 1.0 };
+        }
+        let count = values().count() as f64;
+        let mean = values().sum::<f64>() / count;
+        let variance = values().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+        Feature { mean, std: variance.sqrt() }
+    }
+
+    /// A number of this feature, standardised.
+    pub(super) fn standardised(self, number: f32) -> f32 {
+        ((f64::from(number) - self.mean) / self.std) as f32
     }
 }
 

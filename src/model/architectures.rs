@@ -4,7 +4,7 @@
 use crate::experiment::{ArchitectureEntry, Lane, Optimizer};
 use crate::model::{ModelError, Network};
 use crate::topology::Topology;
-use crate::units::ImageShape;
+use crate::units::InputShape;
 
 mod resnet;
 
@@ -13,7 +13,7 @@ pub(super) struct Architecture {
     /// What the parser of experiments needs to know about it.
     pub(super) entry: fn() -> ArchitectureEntry,
     /// Describes a lane's network without building it.
-    pub(super) topology: fn(&Lane, ImageShape, usize) -> Result<Topology, ModelError>,
+    pub(super) topology: fn(&Lane, InputShape, usize) -> Result<Topology, ModelError>,
     /// Builds a lane's network for a topology described by this architecture.
     pub(super) build: Build,
 }

@@ -1,6 +1,6 @@
 //! Errors of lanes, and of states that are restored.
 
-use crate::units::ImageShape;
+use crate::units::{ImageShape, InputShape};
 
 /// Why a network cannot be described, built or loaded.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -32,14 +32,14 @@ pub enum ModelError {
         /// The registry's.
         compiled: Vec<usize>,
     },
-    /// The images' shape is not compiled in.
+    /// The examples are not images, or of a shape that is not compiled in.
     #[error(
         "expected images of a shape (channels x height x width) that is compiled in ({}), found {found}",
         list(compiled)
     )]
     Input {
         /// The data set's.
-        found: ImageShape,
+        found: InputShape,
         /// The registry's.
         compiled: Vec<ImageShape>,
     },

@@ -72,7 +72,8 @@ impl Memory {
 
 /// The convolutions of a network, in the topology's order.
 pub fn convolutions(topology: &Topology) -> Vec<Geometry> {
-    let (mut current, mut block, mut entrance) = (topology.input, None, topology.input);
+    let input = image(topology);
+    let (mut current, mut block, mut entrance) = (input, None, input);
     let layers = topology.layers.iter().filter(|layer| layer.kind != LayerKind::Head);
     layers
         .map(|layer| {
@@ -87,6 +88,14 @@ pub fn convolutions(topology: &Topology) -> Vec<Geometry> {
             Geometry::new(kernel, input.height / layer.output.height, shape(input), layer.output.channels)
         })
         .collect()
+}
+
+/// The shape of an input image.
+///
+/// # Panics
+/// If the network takes no images.
+fn image(topology: &Topology) -> ImageShape {
+    topology.input.image().expect("a network of convolutions takes images")
 }
 
 fn shape(image: ImageShape) -> Shape {
@@ -119,7 +128,7 @@ fn activations(topology: &Topology, batch: usize) -> u64 {
         input_is_kept = own > 0;
         outputs += own * bundled(output, batch);
     }
-    bundled(topology.input, batch) + responses + outputs
+    bundled(image(topology), batch) + responses + outputs
 }
 
 fn gradients(topology: &Topology, batch: usize) -> u64 {

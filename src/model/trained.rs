@@ -111,11 +111,11 @@ impl Trained {
     fn check(&self, batch: &Batch) {
         let length = batch.labels.len() * self.topology.input.len();
         assert!(
-            length > 0 && batch.images.len() == length,
-            "a batch has one image of {} per label",
+            length > 0 && numbers(batch).len() == length,
+            "a batch has one example of {} per label",
             self.topology.input
         );
-        let known = |&label: &u8| usize::from(label) < self.topology.classes;
+        let known = |&label: &u16| usize::from(label) < self.topology.classes;
         assert!(batch.labels.iter().all(known), "labels are below the number of classes");
     }
 
@@ -124,7 +124,7 @@ impl Trained {
         let (layers, blocks) = (self.topology.layers.len(), self.topology.blocks.len());
         let recorder = Recorder::new(layers, blocks, wanted.scalars, wanted.histograms);
         let context = self.context(Normalisation::Training, Some(recorder.clone()));
-        let logits = self.model.trace(&self.device, &batch.images, &context)?;
+        let logits = self.model.trace(&self.device, numbers(batch), &context)?;
         let classes = self.topology.classes;
         let wrong = values(&logits)
             .chunks_exact(classes)
@@ -203,6 +203,7 @@ impl Network for Trained {
         StepResult {
             loss: passes.loss,
             wrong: passes.wrong,
+            labelled: batch.labels.len(),
             statistics,
             histograms,
             non_finite,
@@ -212,7 +213,7 @@ impl Network for Trained {
 
     fn evaluate(&mut self, batch: &Batch, mode: Mode) -> Evaluation {
         let logits = self.logits(batch, mode);
-        let mut evaluation = Evaluation::default();
+        let mut evaluation = Evaluation { labelled: batch.labels.len(), ..Evaluation::default() };
         for (logits, &label) in logits.chunks_exact(self.topology.classes).zip(&batch.labels) {
             evaluation.loss_sum += cross_entropy(logits, label);
             evaluation.wrong += usize::from(is_wrong(logits, label));
@@ -227,7 +228,7 @@ impl Network for Trained {
             Mode::Batch => Normalisation::Batch,
         };
         let context = self.context(normalisation, None);
-        let logits = self.model.infer(&self.device, &batch.images, &context).expect(INFALLIBLE);
+        let logits = self.model.infer(&self.device, numbers(batch), &context).expect(INFALLIBLE);
         values(&logits).to_vec()
     }
 
@@ -259,15 +260,23 @@ impl Drop for Trained {
     }
 }
 
+/// What the network reads of a batch.
+///
+/// # Panics
+/// If these are tokens.
+fn numbers(batch: &Batch) -> &[f32] {
+    batch.inputs.numbers().expect("expected a batch of numbers, found tokens, which this network cannot read")
+}
+
 /// Whether the first of the largest logits is not the label's; any NaN counts as wrong.
-fn is_wrong(logits: &[f32], label: u8) -> bool {
+fn is_wrong(logits: &[f32], label: u16) -> bool {
     let label = usize::from(label);
     let own = logits[label];
     !logits.iter().enumerate().all(|(class, &z)| own > z || (own == z && class >= label))
 }
 
 /// The cross-entropy of an image, in nats.
-fn cross_entropy(logits: &[f32], label: u8) -> f64 {
+fn cross_entropy(logits: &[f32], label: u16) -> f64 {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|&z| f64::from(z - largest).exp()).sum();
     sum.ln() + f64::from(largest) - f64::from(logits[usize::from(label)])

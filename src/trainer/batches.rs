@@ -10,7 +10,7 @@ pub trait Batches {
     fn next(&mut self, step: Step) -> &Batch;
 }
 
-/// The batches that an experiment draws from its training images, each made on demand.
+/// The batches that an experiment draws from its training examples, each made on demand.
 pub struct Drawn<'a> {
     dataset: &'a Dataset,
     order: BatchOrder,
@@ -19,13 +19,13 @@ pub struct Drawn<'a> {
 }
 
 impl<'a> Drawn<'a> {
-    /// The batches of an experiment; `order` must be for its training images and batch size.
+    /// The batches of an experiment; `order` must be for its training examples and batch size.
     pub fn new(experiment: &Experiment, dataset: &'a Dataset, order: BatchOrder) -> Drawn<'a> {
         let augmentation = Augmentation::of(&experiment.data, experiment.seed);
         Drawn { dataset, order, augmentation, batch: Batch::default() }
     }
 
-    /// Fills a batch with the images of a step, independently of earlier calls.
+    /// Fills a batch with the examples of a step, independently of earlier calls.
     pub fn fill(&mut self, step: Step, into: &mut Batch) {
         self.dataset.training_batch(self.order.indices(step), step, self.augmentation, into);
     }

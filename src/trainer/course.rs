@@ -170,9 +170,8 @@ impl<'a> Course<'a> {
             scalars: is_recorded(recording.every, step),
             histograms: is_recorded(recording.histograms_every, step),
         };
-        let batch = self.batches.next(step);
-        let result = self.network.train_step(batch, rate, wanted);
-        let error = result.wrong as f32 / batch.labels.len().max(1) as f32;
+        let result = self.network.train_step(self.batches.next(step), rate, wanted);
+        let error = result.wrong as f32 / result.labelled.max(1) as f32;
         self.step = step;
         self.tell_step(result, error, rate, begun_ms)
     }

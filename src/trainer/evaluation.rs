@@ -1,8 +1,8 @@
-//! A pass over fixed images without an update.
+//! A pass over fixed examples without an update.
 
 use std::ops::Range;
 
-use crate::datasets::{Batch, Dataset, Images};
+use crate::datasets::{Batch, Dataset, Examples};
 use crate::event::{Mode, Split};
 use crate::experiment::Training;
 use crate::model::Network;
@@ -21,39 +21,40 @@ pub(super) fn passes(step: Step) -> &'static [(Split, Mode)] {
 /// One pass, batch by batch, so that orders can be carried out in between.
 pub(super) struct Pass<'a> {
     dataset: &'a Dataset,
-    images: &'a Images,
+    examples: &'a Examples,
     mode: Mode,
     batch: usize,
-    /// The number of images to evaluate.
+    /// The number of examples to evaluate.
     end: usize,
     done: usize,
     loss_sum: f64,
     wrong: usize,
+    labelled: usize,
 }
 
 impl<'a> Pass<'a> {
     /// The pass over a split: the first `evaluate_images` for training, all for testing. With batch statistics only
     /// whole batches are used, since a remainder would have different ones; unless there is no whole one.
     pub(super) fn new(dataset: &'a Dataset, training: &Training, split: Split, mode: Mode) -> Pass<'a> {
-        let (images, most) = match split {
+        let (examples, most) = match split {
             Split::Train => (&dataset.train, training.evaluate_images),
             Split::Test => (&dataset.test, usize::MAX),
         };
-        let wanted = images.len().min(most);
+        let wanted = examples.len().min(most);
         let batch = training.batch.max(1);
         let end = match mode {
             Mode::Batch if wanted >= batch => wanted - wanted % batch,
             _ => wanted,
         };
-        Pass { dataset, images, mode, batch, end, done: 0, loss_sum: 0.0, wrong: 0 }
+        Pass { dataset, examples, mode, batch, end, done: 0, loss_sum: 0.0, wrong: 0, labelled: 0 }
     }
 
-    /// Whether it has no images, and so no result.
+    /// Whether it has no examples, and so no result.
     pub(super) fn is_empty(&self) -> bool {
         self.end == 0
     }
 
-    /// The images of the next batch; none at the end.
+    /// The examples of the next batch; none at the end.
     fn next_range(&self) -> Option<Range<usize>> {
         (self.done < self.end).then(|| self.done..(self.done + self.batch).min(self.end))
     }
@@ -62,16 +63,19 @@ impl<'a> Pass<'a> {
     pub(super) fn advance(&mut self, network: &mut dyn Network, batch: &mut Batch) -> bool {
         let Some(range) = self.next_range() else { return false };
         self.done = range.end;
-        self.dataset.evaluation_batch(self.images, range, batch);
+        self.dataset.evaluation_batch(self.examples, range, batch);
         let found = network.evaluate(batch, self.mode);
         self.loss_sum += found.loss_sum;
         self.wrong += found.wrong;
+        self.labelled += found.labelled;
         true
     }
 
-    /// The mean loss of the images evaluated so far and the share classified wrongly; none without images.
+    /// The mean loss over all that is labelled in the examples evaluated so far, images or positions of sequences, and
+    /// the share classified wrongly; none without labels.
     pub(super) fn result(&self) -> Option<(f32, f32)> {
-        let images = self.done as f64;
-        (self.done > 0).then(|| ((self.loss_sum / images) as f32, (self.wrong as f64 / images) as f32))
+        let labelled = self.labelled as f64;
+        (self.labelled > 0)
+            .then(|| ((self.loss_sum / labelled) as f32, (self.wrong as f64 / labelled) as f32))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use skiplane::datasets::{Batch, Dataset, Images};
+use skiplane::datasets::{Batch, Dataset, Examples};
 use skiplane::event::{Histogram, Mode, Pass, Value, Values};
 use skiplane::metric::{Metric, known};
 use skiplane::model::{
@@ -14,7 +14,7 @@ use skiplane::units::{ImageShape, LayerIdx};
 /// What a fake network was asked to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Call {
-    Trained { labels: Vec<u8>, learning_rate: f64, wanted: Wanted },
+    Trained { labels: Vec<u16>, learning_rate: f64, wanted: Wanted },
     Evaluated { images: usize, mode: Mode },
 }
 
@@ -55,6 +55,7 @@ impl Network for FakeNetwork {
         StepResult {
             loss: if diverges { f32::NAN } else { 100.0 - self.steps as f32 },
             wrong: 1,
+            labelled: batch.labels.len(),
             statistics: if wanted.scalars {
                 Values::from_iter([(known::WEIGHT_NORM, norms)])
             } else {
@@ -74,7 +75,7 @@ impl Network for FakeNetwork {
     fn evaluate(&mut self, batch: &Batch, mode: Mode) -> Evaluation {
         let images = batch.labels.len();
         self.calls.lock().unwrap().push(Call::Evaluated { images, mode });
-        Evaluation { loss_sum: 0.5 * images as f64, wrong: images / 2 }
+        Evaluation { loss_sum: 0.5 * images as f64, wrong: images / 2, labelled: images }
     }
 
     fn logits(&mut self, batch: &Batch, _mode: Mode) -> Vec<f32> {
@@ -106,9 +107,9 @@ impl Network for FakeNetwork {
 /// 20 training and 10 test images of 16x16 gray pixels.
 pub(crate) fn dataset() -> Dataset {
     let shape = ImageShape { channels: 1, height: 16, width: 16 };
-    let split = |images: usize, seed: usize| Images {
-        pixels: (0..images * 256).map(|at| (at * 31 + seed) as u8).collect(),
-        labels: (0..images).map(|index| (index % 10) as u8).collect(),
+    let split = |images: usize, seed: usize| {
+        let labels: Vec<u8> = (0..images).map(|index| (index % 10) as u8).collect();
+        Examples::images((0..images * 256).map(|at| (at * 31 + seed) as u8).collect(), &labels)
     };
     Dataset::new(shape, (0..10).map(|class| class.to_string()).collect(), split(20, 0), split(10, 7))
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use skiplane::app::{App, LaneLabel};
-use skiplane::datasets::BatchOrder;
+use skiplane::datasets::{BatchOrder, Stored};
 use skiplane::event::{Kind, Outcome, RunEvent};
 use skiplane::experiment::Experiment;
 use skiplane::metric::known;
@@ -186,7 +186,8 @@ fn a_panic_while_a_batch_is_made_fails_the_lanes_at_its_step() {
     let step = (1..).find(|&step| order.indices(Step(step)).contains(&19)).unwrap();
     // The last image is missing.
     let mut broken = dataset();
-    broken.train.pixels.truncate(19 * broken.shape.len());
+    let Stored::Pixels(pixels) = &mut broken.train.inputs else { panic!("these are images") };
+    pixels.truncate(19 * broken.shape.len());
     setup.dataset = Arc::new(broken);
     let outcomes = start(setup).unwrap().join();
     for (lane, outcome) in outcomes.iter().enumerate() {
@@ -490,5 +491,5 @@ fn a_batch_larger_than_the_data_starts_nothing() {
     let (setup, _) = setup(root.path(), &experiment, 64);
     let Err(error) = start(setup) else { panic!("the run was started") };
     assert!(matches!(error, SessionError::Data(_)), "{error}");
-    assert!(error.to_string().contains("at most the 20 images"), "{error}");
+    assert!(error.to_string().contains("at most the 20 examples"), "{error}");
 }

@@ -1,6 +1,6 @@
 //! Networks through their public interface: against the PyTorch reference, and against naive computations.
 
-use skiplane::datasets::Batch;
+use skiplane::datasets::{Batch, Inputs};
 use skiplane::experiment::{Lane, Optimizer, Settings};
 use skiplane::model::{self, NamedTensor, Network, TensorData};
 use skiplane::units::ImageShape;
@@ -40,14 +40,14 @@ fn floats(tensor: &NamedTensor) -> &[f32] {
 }
 
 /// Images without structure, the same in every run.
-fn noise(images: usize, shape: ImageShape, classes: u8) -> Batch {
+fn noise(images: usize, shape: ImageShape, classes: u16) -> Batch {
     let mut state = 1_u64;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1_u64 << 24) as f32
     };
     Batch {
-        images: (0..images * shape.len()).map(|_| 4.0 * next() - 2.0).collect(),
-        labels: (0..images).map(|image| (image % usize::from(classes)) as u8).collect(),
+        inputs: Inputs::Numbers((0..images * shape.len()).map(|_| 4.0 * next() - 2.0).collect()),
+        labels: (0..images).map(|image| (image % usize::from(classes)) as u16).collect(),
     }
 }

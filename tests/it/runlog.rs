@@ -34,7 +34,7 @@ pub(crate) fn topology() -> Topology {
         multiply_adds: 36_864,
     };
     Topology {
-        input: ImageShape { channels: 1, ..output },
+        input: ImageShape { channels: 1, ..output }.into(),
         classes: 10,
         layers: vec![
             layer("conv1", LayerKind::Stem, None, 1),

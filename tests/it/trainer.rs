@@ -190,7 +190,7 @@ fn each_step_trains_on_its_batch_at_its_rate() {
         network.calls.lock().unwrap().iter().filter(|c| matches!(c, Call::Trained { .. })).cloned().collect();
     let expected: Vec<Call> = (1..=4)
         .map(|step| Call::Trained {
-            labels: order.indices(Step(step)).iter().map(|&index| (index % 10) as u8).collect(),
+            labels: order.indices(Step(step)).iter().map(|&index| (index % 10) as u16).collect(),
             learning_rate: if step <= 2 { base } else { base * 0.5 },
             wanted: Wanted { scalars: true, histograms: false },
         })

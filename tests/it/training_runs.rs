@@ -335,7 +335,7 @@ fn a_run_whose_experiment_has_changed_is_refused_and_left_alone_unless_forced() 
         ("learning_rate = 0.05", "learning_rate = 0.5", "training.optimizer.learning_rate = 0.5, was 0.05"),
         ("seed = 3", "seed = 4", "seed = 4, was 3"),
         // The images are drawn from the seed, and now differ.
-        ("seed = 3", "seed = 4", "different images or labels of glyphs"),
+        ("seed = 3", "seed = 4", "different examples or labels of glyphs"),
         ("train_images = 64", "train_images = 48", "data.train_images = 48, was 64"),
         ("depth = 8", "depth = 14", "lane.plain.depth = 14, was 8"),
         ("name = \"residual\"", "name = \"other\"", "the lanes plain, other, were plain, residual"),
@@ -398,7 +398,7 @@ fn a_run_on_files_is_gone_on_with_from_anywhere_and_with_no_other_files() {
     write_cifar(&here.join("files"), 2);
     let refused = skiplane(&elsewhere, &resume);
     let files = here.join("files");
-    let expected = format!("different images or labels of cifar10 in {}\n", files.display());
+    let expected = format!("different examples or labels of cifar10 in {}\n", files.display());
     assert_eq!(refused.status.code(), Some(2));
     assert!(text_of(&refused).contains(&expected), "{}", text_of(&refused));
 
@@ -515,7 +515,7 @@ fn sizes_that_no_memory_holds_are_refused_before_anything_is_made() {
                 let told = text(&output.stderr);
                 assert_eq!(output.status.code(), Some(2), "{told}");
                 let expected = format!("--set {set}: {key}: expected at most the ");
-                assert!(told.contains(&expected) && told.contains("found that the images need "), "{told}");
+                assert!(told.contains(&expected) && told.contains("found that the examples need "), "{told}");
             }
         }
     }

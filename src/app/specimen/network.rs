@@ -7,7 +7,7 @@ use crate::units::{BlockIdx, ImageShape, LayerIdx};
 pub fn topology(depth: usize, width: usize, shortcut: &str) -> Topology {
     let blocks_per_stage = depth.saturating_sub(2) / 6;
     let input = ImageShape { channels: 1, height: 16, width: 16 };
-    let mut t = Topology { input, classes: 10, layers: Vec::new(), blocks: Vec::new() };
+    let mut t = Topology { input: input.into(), classes: 10, layers: Vec::new(), blocks: Vec::new() };
     let mut shape = ImageShape { channels: width, ..input };
     push(&mut t, "conv1".to_owned(), LayerKind::Stem, None, 1, input.channels, 3, shape);
     let mut depth_so_far = 1;

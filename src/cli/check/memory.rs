@@ -1,6 +1,6 @@
 //! Estimates the memory of a run before it starts: what each lane needs, and what they share.
 
-use crate::datasets::{Dataset, Images};
+use crate::datasets::Dataset;
 use crate::event::Histogram;
 use crate::experiment::Experiment;
 use crate::history::{Bounds, History, Span};
@@ -18,13 +18,13 @@ const COPIES: u64 = 3;
 /// The peak memory of a run, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct RunMemory {
-    /// The program without images and lanes.
+    /// The program without examples and lanes.
     pub(super) program: u64,
-    /// The images of the data set.
-    pub(super) images: u64,
+    /// The examples of the data set.
+    pub(super) examples: u64,
     /// What each lane adds if all train together.
     pub(in crate::cli) lanes: Vec<u64>,
-    /// What a run of each lane alone takes, on all threads, including program and images.
+    /// What a run of each lane alone takes, on all threads, including program and examples.
     pub(super) alone: Vec<u64>,
     /// The histories of all layers at the end of the run, at most: kept for the indexes of the logs, and once more
     /// by the dashboard.
@@ -37,15 +37,14 @@ pub(in crate::cli) struct RunMemory {
 const PROGRAM: u64 = 9 << 20;
 
 impl RunMemory {
-    /// What an experiment on these images takes on this many threads. `topologies` are those of its lanes.
+    /// What an experiment on this data set takes on this many threads. `topologies` are those of its lanes.
     pub(in crate::cli) fn of(
         experiment: &Experiment,
         dataset: &Dataset,
         topologies: &[Topology],
         threads: usize,
     ) -> RunMemory {
-        let bytes = |images: &Images| (images.pixels.len() + images.labels.len()) as u64;
-        let images = bytes(&dataset.train) + bytes(&dataset.test);
+        let examples = dataset.train.bytes() + dataset.test.bytes();
         let lane = |topology: &Topology, threads: usize| {
             let (batch, optimizer) = (experiment.training.batch, &experiment.training.optimizer);
             let network = Memory::of(topology, batch, optimizer, threads);
@@ -56,19 +55,19 @@ impl RunMemory {
         let each = topologies.iter().enumerate();
         RunMemory {
             program: PROGRAM,
-            images,
+            examples,
             lanes: each.map(|(index, of)| lane(of, threads::of_lane(threads, count, index))).collect(),
             histories: topologies.iter().map(|of| histories(experiment, of)).sum(),
             alone: topologies
                 .iter()
-                .map(|of| PROGRAM + images + lane(of, threads) + histories(experiment, of))
+                .map(|of| PROGRAM + examples + lane(of, threads) + histories(experiment, of))
                 .collect(),
         }
     }
 
     /// The total with all lanes together, without a dashboard.
     pub(super) fn total(&self) -> u64 {
-        self.program + self.images + self.lanes.iter().sum::<u64>() + self.histories
+        self.program + self.examples + self.lanes.iter().sum::<u64>() + self.histories
     }
 }
 

@@ -61,13 +61,13 @@ mod tests {
         let folder = folder(&records(3, 0), &records(2, 7));
         fs::write(folder.path().join("data_batch_2.bin"), records(1, 5)).unwrap();
         let dataset = load(folder.path()).unwrap();
-        assert_eq!(dataset.shape, ImageShape { channels: 3, height: 32, width: 32 });
+        assert_eq!(dataset.shape.image(), Some(ImageShape { channels: 3, height: 32, width: 32 }));
         assert_eq!(dataset.train.labels, [0, 1, 2, 5]);
         assert_eq!(dataset.test.labels, [7, 8]);
         assert_eq!(dataset.classes.len(), 10);
         for (image, at, channel) in [(0, 0, 0), (1, 0, 1), (2, 1023, 2), (0, 517, 1)] {
             let expected = ((channel * 1024 + at) % 251 + image) as u8;
-            assert_eq!(dataset.train.pixels[image * 3072 + at * 3 + channel], expected);
+            assert_eq!(dataset.train.pixels()[image * 3072 + at * 3 + channel], expected);
         }
     }
 
@@ -83,7 +83,7 @@ mod tests {
         limited.test_images = Some(100);
         let dataset = FORMAT.load(&limited, 0).unwrap();
         assert_eq!((dataset.train.len(), dataset.test.len()), (4, 5));
-        assert_eq!(dataset.train.pixels.len(), 4 * 3072);
+        assert_eq!(dataset.train.pixels().len(), 4 * 3072);
     }
 
     #[test]

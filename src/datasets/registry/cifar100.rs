@@ -56,7 +56,7 @@ mod tests {
         let dataset = load(&[record(19, 99), record(0, 3)].concat(), &record(4, 0)).unwrap();
         assert_eq!((&dataset.train.labels[..], &dataset.test.labels[..]), (&[99, 3][..], &[0][..]));
         // The first pixel's red, green and blue are the first bytes of the planes.
-        assert_eq!(dataset.train.pixels[..3], [0, 85, 170]);
+        assert_eq!(dataset.train.pixels()[..3], [0, 85, 170]);
         assert_eq!(dataset.classes[99], "worm");
     }
 

@@ -31,7 +31,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
 
 use crate::datasets::source::Source;
-use crate::datasets::{Dataset, DatasetError, Images};
+use crate::datasets::{Dataset, DatasetError, Examples};
 use crate::experiment::{Data, DataKind, DatasetEntry, Path};
 use crate::random::{between, stream};
 use crate::units::ImageShape;
@@ -69,8 +69,8 @@ impl Source for Glyphs {
     fn generated_bytes(&self, data: &Data) -> u64 {
         let train = data.train_images.unwrap_or(TRAIN_IMAGES);
         let images = train.saturating_add(data.test_images.unwrap_or(TEST_IMAGES)) as u64;
-        // One byte per pixel and one for the label.
-        images.saturating_mul((SIDE * SIDE + 1) as u64)
+        // One byte per pixel and two for the label.
+        images.saturating_mul((SIDE * SIDE + 2) as u64)
     }
 
     fn load(&self, data: &Data, seed: u64) -> Result<Dataset, DatasetError> {
@@ -89,16 +89,15 @@ fn polyline(class: usize) -> [Point; POINTS] {
     std::array::from_fn(|_| std::array::from_fn(|_| between(&mut random, -0.8, 0.8)))
 }
 
-fn split(classes: &[[Point; POINTS]], seed: u64, purpose: &str, images: usize) -> Images {
-    let mut split =
-        Images { pixels: Vec::with_capacity(images * SIDE * SIDE), labels: Vec::with_capacity(images) };
+fn split(classes: &[[Point; POINTS]], seed: u64, purpose: &str, images: usize) -> Examples {
+    let (mut pixels, mut labels) = (Vec::with_capacity(images * SIDE * SIDE), Vec::with_capacity(images));
     for index in 0..images {
         let label = index % classes.len();
         let mut random = stream(seed, purpose, index as u64);
-        split.labels.push(label as u8);
-        split.pixels.extend(draw(&classes[label], &mut random));
+        labels.push(label as u8);
+        pixels.extend(draw(&classes[label], &mut random));
     }
-    split
+    Examples::images(pixels, &labels)
 }
 
 /// Draws one image of a class.
@@ -190,7 +189,7 @@ mod tests {
     #[test]
     fn the_first_images_are_the_same_for_ever() {
         let dataset = glyphs(0, 64, 64);
-        let hash = |images: &Images| hex(Sha256::new().chain_update(&images.pixels));
+        let hash = |images: &Examples| hex(Sha256::new().chain_update(images.pixels()));
         assert_eq!(hash(&dataset.train), "6ff552d948ec5296befdf8bc63b5ab9265a4b68141d0d682bce436fd526cf9b0");
         assert_eq!(hash(&dataset.test), "200daf2ba9baa5df09d11ed63f2a6fec828788d50c1069d8d06213e50d36ae98");
     }
@@ -199,7 +198,7 @@ mod tests {
     fn an_image_depends_on_no_other() {
         let few = glyphs(3, 20, 10);
         let many = glyphs(3, 50, 0);
-        assert_eq!(few.train.pixels, many.train.pixels[..few.train.pixels.len()]);
+        assert_eq!(few.train.pixels(), &many.train.pixels()[..few.train.pixels().len()]);
     }
 
     #[test]
@@ -207,7 +206,7 @@ mod tests {
         let dataset = glyphs(0, 2000, 1000);
         let other = glyphs(1, 1000, 0);
         let all = [&dataset.train, &dataset.test, &other.train];
-        let distinct: HashSet<&[u8]> = all.iter().flat_map(|split| split.pixels.chunks(256)).collect();
+        let distinct: HashSet<&[u8]> = all.iter().flat_map(|split| split.pixels().chunks(256)).collect();
         assert_eq!(distinct.len(), 4000);
     }
 
@@ -215,7 +214,7 @@ mod tests {
     fn classes_are_balanced_and_look_different() {
         let dataset = glyphs(0, 1000, 0);
         let mut means = [[0.0; 256]; CLASSES];
-        for (image, &label) in dataset.train.pixels.chunks(256).zip(&dataset.train.labels) {
+        for (image, &label) in dataset.train.pixels().chunks(256).zip(&dataset.train.labels) {
             for (mean, &pixel) in means[usize::from(label)].iter_mut().zip(image) {
                 *mean += f64::from(pixel) / 100.0;
             }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::datasets::idx_format::{self, Kind, Values};
 use crate::datasets::source::Source;
-use crate::datasets::{Dataset, DatasetError, Images, files, idx_folder};
+use crate::datasets::{Dataset, DatasetError, Examples, files, idx_folder};
 use crate::experiment::{self, Data, DataKind, DatasetEntry};
 use crate::units::ImageShape;
 
@@ -38,20 +38,22 @@ impl Source for Idx {
             let remedy = "take both splits from one data set";
             return Err(DatasetError::file(&found.test_images, expected, found_size, remedy));
         }
-        let labels = Labels::of(&found.train_labels, &train.images.labels)?;
+        let labels = Labels::of(&found.train_labels, &train.labels)?;
         for (path, split) in [(&found.train_labels, &mut train), (&found.test_labels, &mut test)] {
-            labels.apply(path, &mut split.images.labels)?;
+            labels.apply(path, &mut split.labels)?;
         }
         let shape = ImageShape { channels: 1, height: train.side, width: train.side };
-        train.images.truncate(data.train_images, shape.len());
-        test.images.truncate(data.test_images, shape.len());
-        Ok(Dataset::new(shape, labels.names(), train.images, test.images))
+        let [mut train, mut test] = [train, test].map(|split| Examples::images(split.pixels, &split.labels));
+        train.truncate(data.train_images);
+        test.truncate(data.test_images);
+        Ok(Dataset::new(shape, labels.names(), train, test))
     }
 }
 
-/// A split and the side of its square images.
+/// A split as in its files, and the side of its square images.
 struct Split {
-    images: Images,
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
     side: usize,
 }
 
@@ -67,7 +69,7 @@ fn split(images: &Path, labels: &Path, data: &Data) -> Result<Split, DatasetErro
         ));
     }
     let (pixels, side) = square(images, read, data.transpose)?;
-    Ok(Split { images: Images { pixels, labels: read_labels.bytes }, side })
+    Ok(Split { pixels, labels: read_labels.bytes, side })
 }
 
 /// The pixels as networks take them: 28x28 in a black frame of two pixels, 16x16 and 32x32 as they are.
@@ -212,9 +214,9 @@ mod tests {
         let raw = load(files.each_ref().map(|file| &file[..]), false).unwrap();
         let unpacked = load(packed.each_ref().map(|file| &file[..]), false).unwrap();
         assert_eq!((&raw.train, &raw.test), (&unpacked.train, &unpacked.test));
-        assert_eq!(raw.shape, ImageShape { channels: 1, height: 32, width: 32 });
+        assert_eq!(raw.shape.image(), Some(ImageShape { channels: 1, height: 32, width: 32 }));
         assert_eq!(raw.classes.len(), 10);
-        let image = &raw.train.pixels[1024..2048];
+        let image = &raw.train.pixels()[1024..2048];
         let framed = |row: usize, column: usize| image[row * 32 + column];
         assert_eq!(framed(2, 2), (784 % 251) as u8 + 1);
         assert_eq!(framed(29, 29), (1567 % 251) as u8 + 1);
@@ -229,7 +231,7 @@ mod tests {
             let image = images(1, side);
             let files = [&image[..], &labels(&[0]), &image, &labels(&[0])];
             let [plain, swapped] =
-                [false, true].map(|transpose| load(files, transpose).unwrap().train.pixels);
+                [false, true].map(|transpose| load(files, transpose).unwrap().train.pixels().to_vec());
             let full = side + 2 * frame;
             for row in 0..full {
                 for column in 0..full {
@@ -245,7 +247,7 @@ mod tests {
         let all: Vec<u8> = (1..=26).collect();
         let dataset =
             load([&images(26, 16), &labels(&all), &images(2, 16), &labels(&[1, 26])], false).unwrap();
-        assert_eq!(dataset.train.labels, (0..26).collect::<Vec<u8>>());
+        assert_eq!(dataset.train.labels, (0..26).collect::<Vec<u16>>());
         assert_eq!(dataset.test.labels, [0, 25]);
         assert_eq!(
             (dataset.classes.len(), &dataset.classes[0][..], &dataset.classes[25][..]),

@@ -8,7 +8,7 @@ use crate::model::builder::Builder;
 use crate::model::trained::Trained;
 use crate::model::{ModelError, Network};
 use crate::topology::Topology;
-use crate::units::ImageShape;
+use crate::units::{ImageShape, InputShape};
 
 mod body;
 mod shape;
@@ -60,7 +60,7 @@ fn whole(lane: &Lane, key: &str) -> usize {
     lane.settings.whole(key).unwrap_or(0)
 }
 
-fn topology(lane: &Lane, input: ImageShape, classes: usize) -> Result<Topology, ModelError> {
+fn topology(lane: &Lane, input: InputShape, classes: usize) -> Result<Topology, ModelError> {
     let (depth, width) = (whole(lane, "depth"), whole(lane, "width"));
     if depth < DEPTH_STEP + DEPTH_OFFSET || !(depth - DEPTH_OFFSET).is_multiple_of(DEPTH_STEP) {
         return Err(ModelError::Depth { found: depth, step: DEPTH_STEP, offset: DEPTH_OFFSET });
@@ -72,13 +72,14 @@ fn topology(lane: &Lane, input: ImageShape, classes: usize) -> Result<Topology, 
     if !SHORTCUTS.contains(&shortcut) {
         return Err(ModelError::Shortcut { architecture: "resnet", found: shortcut.to_owned() });
     }
-    if !compiled_inputs().contains(&input) {
-        return Err(ModelError::Input { found: input, compiled: compiled_inputs() });
-    }
+    let compiled = compiled_inputs();
+    let Some(image) = input.image().filter(|image| compiled.contains(image)) else {
+        return Err(ModelError::Input { found: input, compiled });
+    };
     if !(2..=256).contains(&classes) {
         return Err(ModelError::Classes { found: classes });
     }
-    Ok(shape::topology(lane, input, classes))
+    Ok(shape::topology(lane, image, classes))
 }
 
 fn compiled_inputs() -> Vec<ImageShape> {
@@ -93,8 +94,11 @@ fn build(
     optimizer: &Optimizer,
     threads: usize,
 ) -> Result<Box<dyn Network>, ModelError> {
-    let ImageShape { channels, height, .. } = topology.input;
-    let compiled = body::compiled(channels, height, whole(lane, "width"))
+    let image = topology.input.image();
+    let compiled = image
+        .and_then(|ImageShape { channels, height, .. }| {
+            body::compiled(channels, height, whole(lane, "width"))
+        })
         .ok_or_else(|| ModelError::Input { found: topology.input, compiled: compiled_inputs() })?;
     Ok(Box::new(Trained::new(compiled, Builder::new(topology, seed), optimizer, threads)))
 }
@@ -102,7 +106,7 @@ fn build(
 #[cfg(test)]
 mod tests {
     use super::{CHANNELS, SIDES, WIDTHS, body, topology};
-    use crate::datasets::Batch;
+    use crate::datasets::{Batch, Inputs};
     use crate::event::Mode;
     use crate::experiment::{Lane, Optimizer, Settings};
     use crate::model::builder::Builder;
@@ -120,13 +124,15 @@ mod tests {
             .with("shortcut", shortcut.into());
         let lane = Lane { name: "lane".into(), architecture: "resnet".into(), settings };
         let input = ImageShape { channels: 1, height: side, width: side };
-        let topology = topology(&lane, input, 10).unwrap();
+        let topology = topology(&lane, input.into(), 10).unwrap();
         let reckoned = Memory::of(&topology, images, &SGD, 1).pool();
         let make = body::compiled(1, side, width).unwrap();
         let mut network = Trained::new(make, Builder::new(topology, 0), &SGD, 1);
         let batch = |images: usize| Batch {
-            images: (0..images * input.len()).map(|i| (i % 97) as f32 / 50.0 - 1.0).collect(),
-            labels: (0..images).map(|image| (image % 10) as u8).collect(),
+            inputs: Inputs::Numbers(
+                (0..images * input.len()).map(|i| (i % 97) as f32 / 50.0 - 1.0).collect(),
+            ),
+            labels: (0..images).map(|image| (image % 10) as u16).collect(),
         };
         network.evaluate(&batch(images), Mode::Batch);
         for histograms in [true, false, true] {

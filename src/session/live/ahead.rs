@@ -94,7 +94,7 @@ mod tests {
 
     fn label(step: Step, batch: &mut Batch) {
         batch.labels.clear();
-        batch.labels.resize(1000, step.0 as u8);
+        batch.labels.resize(1000, step.0 as u16);
     }
 
     /// Runs `work` with batches that `fill` makes in another thread, and returns once that has ended.
@@ -112,7 +112,7 @@ mod tests {
             let mut buffers = BTreeSet::new();
             for step in 5..=60 {
                 let batch = batches.next(Step(step));
-                assert_eq!(batch.labels, [step as u8; 1000]);
+                assert_eq!(batch.labels, [step as u16; 1000]);
                 buffers.insert(batch.labels.as_ptr() as usize);
             }
             assert_eq!(buffers.len(), 2);
@@ -135,7 +135,7 @@ mod tests {
                 let batch = batches.next(Step(step));
                 assert_eq!(begun.recv_timeout(PATIENCE), Ok(Step(step + 1)));
                 // It still belongs to the step, and is not written to.
-                assert_eq!(batch.labels, [step as u8; 1000]);
+                assert_eq!(batch.labels, [step as u16; 1000]);
             }
         });
     }

@@ -64,13 +64,13 @@ impl Drift {
         if (before.input, before.classes) != now {
             let (shape, classes) = now;
             let before = format!("{} in {} classes", before.input, before.classes);
-            self.add(format!("images of {shape} in {classes} classes, were {before}"), false);
+            self.add(format!("examples of {shape} in {classes} classes, were {before}"), false);
         }
         match data_set {
             Some(hash) if hash != dataset.hash() => {
                 let place = experiment.data.path.as_deref().map(|path| format!(" in {}", path.display()));
                 let (name, place) = (&experiment.data.name, place.unwrap_or_default());
-                self.add(format!("different images or labels of {name}{place}"), true);
+                self.add(format!("different examples or labels of {name}{place}"), true);
             }
             Some(_) => {}
             None => {
@@ -107,7 +107,7 @@ fn text(Change { key, before, now }: &Change) -> String {
 mod tests {
     use super::*;
     use crate::app::specimen::Specimen;
-    use crate::datasets::Images;
+    use crate::datasets::Examples;
     use crate::event::Kind;
     use crate::experiment::{Allowed, ArchitectureEntry, DataKind, DatasetEntry, Key, Path, Setting};
 
@@ -139,7 +139,8 @@ mod tests {
         let mut now = provenance.experiment.clone().completed(&available());
         change(&mut now);
         let classes = (0..provenance.classes).map(|class| class.to_string()).collect();
-        let dataset = Dataset::new(provenance.input, classes, Images::default(), Images::default());
+        let none = Examples::images(Vec::new(), &[]);
+        let dataset = Dataset::new(provenance.input, classes, none.clone(), none);
         let mut drift = Drift { changes: Vec::new(), same_networks: true, notes: Vec::new() };
         drift.compare(&started, &now, &dataset, &available());
         drift

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use skiplane::datasets::Batch;
+use skiplane::datasets::{Batch, Inputs};
 use skiplane::event::Mode;
 use skiplane::model::{NamedTensor, Network, TensorData, Wanted};
 
@@ -47,8 +47,8 @@ impl Golden {
         };
         let TensorData::I64(labels) = &self.0["labels"].data else { panic!("labels are integers") };
         Batch {
-            images: (0..images.len()).map(pixel).collect(),
-            labels: labels.iter().map(|&label| u8::try_from(label).unwrap()).collect(),
+            inputs: Inputs::Numbers((0..images.len()).map(pixel).collect()),
+            labels: labels.iter().map(|&label| u16::try_from(label).unwrap()).collect(),
         }
     }
 

@@ -168,7 +168,7 @@ pub(super) fn step(network: &dyn Network, batch: &Batch, shortcut: &'static str)
     let parameters = Parameters(state);
     let images = batch.labels.len();
     let mut size = Size::new(images, RGB16.height, RGB16.width);
-    let stem = parameters.pass(["conv1", "bn1"], 1, size, &batch.images, None);
+    let stem = parameters.pass(["conv1", "bn1"], 1, size, batch.inputs.numbers().unwrap(), None);
 
     let mut x = stem.y.clone();
     let mut blocks: Vec<BlockPass> = Vec::new();

@@ -1,10 +1,11 @@
 //! Which networks can be built, which start from equal weights, and that states can be restored.
 
+use skiplane::datasets::{Batch, Inputs};
 use skiplane::event::{Mode, Values};
 use skiplane::experiment::Optimizer;
 use skiplane::metric::known;
 use skiplane::model::{self, ModelError, NamedTensor, TensorData, Wanted, shared_weights_hash};
-use skiplane::units::ImageShape;
+use skiplane::units::{ImageShape, InputShape};
 
 use super::{RGB16, SHORTCUTS, floats, lane, network, noise, sgd};
 
@@ -18,7 +19,7 @@ fn every_compiled_shape_makes_a_step() {
                 let classes = [10, 100, 62, 2][index];
                 let mut network =
                     model::build(&lane(8, width, shortcut), shape, classes, 0, &sgd(0.9, 1e-4), 1).unwrap();
-                let batch = noise(2, shape, classes as u8);
+                let batch = noise(2, shape, classes as u16);
                 let step = network.train_step(&batch, 0.01, Wanted { scalars: true, histograms: true });
                 assert!(step.loss.is_finite() && step.non_finite.is_none(), "{shape} width {width}");
                 assert_eq!(
@@ -160,6 +161,13 @@ fn a_state_of_another_network_is_refused_and_changes_nothing() {
 }
 
 #[test]
+#[should_panic(expected = "expected a batch of numbers, found tokens")]
+fn tokens_are_not_taken_for_pixels() {
+    let batch = Batch { inputs: Inputs::Tokens(vec![0; 2 * RGB16.len()]), labels: vec![0; 2] };
+    network(8, 4, "none", &sgd(0.0, 0.0)).evaluate(&batch, Mode::Batch);
+}
+
+#[test]
 fn what_is_not_compiled_in_is_named() {
     let describe = |depth, width, input, classes| {
         model::topology(&lane(depth, width, "none"), input, classes).unwrap_err().to_string()
@@ -172,6 +180,10 @@ fn what_is_not_compiled_in_is_named() {
         describe(20, 8, odd, 10),
         "expected images of a shape (channels x height x width) that is compiled in \
          (1x16x16, 3x16x16, 1x32x32, 3x32x32), found 1x28x28"
+    );
+    let vectors = model::topology(&lane(20, 8, "none"), InputShape::Vector { features: 12 }, 10);
+    assert!(
+        vectors.unwrap_err().to_string().ends_with("(1x16x16, 3x16x16, 1x32x32, 3x32x32), found 12 features")
     );
     assert_eq!(describe(20, 8, RGB16, 1), "expected 2 to 256 classes, found 1");
     let mut unknown = lane(20, 8, "none");

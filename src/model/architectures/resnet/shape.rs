@@ -20,7 +20,7 @@ pub(super) fn topology(lane: &Lane, input: ImageShape, classes: usize) -> Topolo
         }
     }
     draft.head(classes);
-    Topology { input, classes, layers: draft.layers, blocks: draft.blocks }
+    Topology { input: input.into(), classes, layers: draft.layers, blocks: draft.blocks }
 }
 
 /// A topology under construction, from the input on.
