@@ -30,6 +30,15 @@ pub fn below(random: &mut Xoshiro256PlusPlus, count: u64) -> u64 {
     ((u128::from(random.next_u64()) * u128::from(count)) >> 64) as u64
 }
 
+/// An approximately normal number of mean 0 and variance 1, within 3.47, from one draw: the sum of its four 16-bit
+/// parts, which is rounded alike on every machine.
+pub fn normal(random: &mut Xoshiro256PlusPlus) -> f64 {
+    let bits = random.next_u64();
+    let sum: u64 = (0..4).map(|part| (bits >> (16 * part)) & 0xffff).sum();
+    // Four uniform numbers in 0..65536 have a sum of mean 131,070 and standard deviation 65536 / sqrt(3).
+    (sum as f64 - 131_070.0) * (1.732_050_807_568_877_2 / 65_536.0)
+}
+
 /// Shuffles the items (Fisher and Yates), with one draw for each item but one.
 pub fn shuffle<T>(random: &mut Xoshiro256PlusPlus, items: &mut [T]) {
     for last in (1..items.len()).rev() {
@@ -46,7 +55,7 @@ pub fn hex(hash: Sha256) -> String {
 mod tests {
     use rand_xoshiro::rand_core::Rng;
 
-    use super::{between, shuffle, stream};
+    use super::{between, normal, shuffle, stream};
 
     #[test]
     fn a_shuffle_keeps_every_item_and_reaches_every_order() {
@@ -67,6 +76,15 @@ mod tests {
         let mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
         assert!(drawn.iter().all(|x| (-2.0..6.0).contains(x)));
         assert!((mean - 2.0).abs() < 0.15, "the mean is {mean}");
+    }
+
+    #[test]
+    fn noise_has_the_moments_it_says() {
+        let mut random = stream(0, "noise", 0);
+        let drawn: Vec<f64> = (0..20_000).map(|_| normal(&mut random)).collect();
+        let mean = drawn.iter().sum::<f64>() / 20_000.0;
+        let variance = drawn.iter().map(|x| x * x).sum::<f64>() / 20_000.0;
+        assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.03, "mean {mean}, variance {variance}");
     }
 
     #[test]

@@ -28,12 +28,11 @@
 //! All arithmetic is f64, rounded alike on every machine, except for one sine and cosine per image.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::Rng;
 
 use crate::datasets::source::Source;
 use crate::datasets::{Dataset, DatasetError, Examples};
 use crate::experiment::{Data, DataKind, DatasetEntry, Path};
-use crate::random::{between, stream};
+use crate::random::{between, normal, stream};
 use crate::units::ImageShape;
 
 const CLASSES: usize = 10;
@@ -164,14 +163,6 @@ fn pixels_near(from: f64, to: f64) -> std::ops::Range<usize> {
     first.min(SIDE)..end.min(SIDE)
 }
 
-/// An approximately normal number of mean 0 and variance 1 from one draw: the sum of its four 16-bit parts.
-fn normal(random: &mut Xoshiro256PlusPlus) -> f64 {
-    let bits = random.next_u64();
-    let sum: u64 = (0..4).map(|part| (bits >> (16 * part)) & 0xffff).sum();
-    // Four uniform numbers in 0..65536 have a sum of mean 131,070 and standard deviation 65536 / sqrt(3).
-    (sum as f64 - 131_070.0) * (1.732_050_807_568_877_2 / 65_536.0)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -226,14 +217,5 @@ mod tests {
                 assert!((square / 256.0).sqrt() > 6.0, "classes {a} and {b} look alike");
             }
         }
-    }
-
-    #[test]
-    fn noise_has_the_moments_it_says() {
-        let mut random = stream(0, "noise", 0);
-        let drawn: Vec<f64> = (0..20_000).map(|_| normal(&mut random)).collect();
-        let mean = drawn.iter().sum::<f64>() / 20_000.0;
-        let variance = drawn.iter().map(|x| x * x).sum::<f64>() / 20_000.0;
-        assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.03, "mean {mean}, variance {variance}");
     }
 }
