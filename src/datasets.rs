@@ -17,6 +17,7 @@ mod assembly;
 mod order;
 mod error;
 mod files;
+mod generated;
 mod cifar;
 mod idx_folder;
 mod idx_format;

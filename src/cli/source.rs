@@ -108,8 +108,9 @@ pub(super) fn load_data(checked: &Checked) -> Result<Dataset, Failure> {
     let experiment = &checked.experiment;
     capacity::check_examples(checked)?;
     let dataset = datasets::load(&experiment.data, experiment.seed).map_err(|error| {
-        let place = checked.places.of("data.path");
-        Failure::Input(anyhow::Error::from(error).context(format!("{place}: data.path")))
+        let key = error.about();
+        let place = checked.places.of(&key);
+        Failure::Input(anyhow::Error::from(error).context(format!("{place}: {key}")))
     })?;
     checked.places.check_images(experiment, dataset.train.len())?;
     Ok(dataset)

@@ -24,6 +24,24 @@ pub enum DatasetError {
         /// The data set's name.
         name: &'static str,
     },
+    /// A data set that is read from one file was given none.
+    #[error("expected the file of {name}, found none; set data.path to it")]
+    NoFile {
+        /// The data set's name.
+        name: &'static str,
+    },
+    /// Keys of a data set that are valid by themselves don't fit together, or not to its file.
+    #[error("expected {expected}, found {found}; {remedy}")]
+    Key {
+        /// The key to blame, without `data.`.
+        key: &'static str,
+        /// What it should have been.
+        expected: String,
+        /// What was found.
+        found: String,
+        /// What to do.
+        remedy: String,
+    },
     /// A file or folder is missing, unreadable, or not what it should be.
     #[error(transparent)]
     File(#[from] Box<FileError>),
@@ -63,6 +81,28 @@ impl fmt::Display for FileError {
 impl std::error::Error for FileError {}
 
 impl DatasetError {
+    /// The key of an experiment that it is about.
+    pub fn about(&self) -> String {
+        match self {
+            DatasetError::UnknownName { .. } => "data.name".to_owned(),
+            DatasetError::NoFolder { .. } | DatasetError::NoFile { .. } | DatasetError::File(_) => {
+                "data.path".to_owned()
+            }
+            DatasetError::Key { key, .. } => format!("data.{key}"),
+            DatasetError::BatchTooLarge { .. } => "training.batch".to_owned(),
+        }
+    }
+
+    /// Keys that don't fit together.
+    pub(super) fn key(
+        key: &'static str,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> DatasetError {
+        DatasetError::Key { key, expected: expected.into(), found: found.into(), remedy: remedy.into() }
+    }
+
     /// A file or folder that is not what it should be.
     pub(super) fn file(
         path: &Path,

@@ -7,9 +7,24 @@ mod glyphs;
 mod cifar10;
 mod cifar100;
 mod idx;
+mod spirals;
+mod moons;
+mod mnist1d;
+mod recall;
+mod copy;
 
 /// All data sets, in the order in which they are listed to a user.
-pub(super) const SOURCES: &[&dyn Source] = &[&glyphs::Glyphs, &cifar10::FORMAT, &cifar100::FORMAT, &idx::Idx];
+pub(super) const SOURCES: &[&dyn Source] = &[
+    &glyphs::Glyphs,
+    &cifar10::FORMAT,
+    &cifar100::FORMAT,
+    &idx::Idx,
+    &spirals::Spirals,
+    &moons::Moons,
+    &mnist1d::Mnist1d,
+    &recall::Recall,
+    &copy::CopyTask,
+];
 
 #[cfg(test)]
 mod tests {
@@ -17,6 +32,7 @@ mod tests {
     use std::path::Path;
 
     use super::SOURCES;
+    use crate::experiment::{Absence, Allowed, Key, Setting};
 
     #[test]
     fn no_data_set_is_forgotten() {
@@ -29,5 +45,21 @@ mod tests {
             SOURCES.iter().map(|source| source.entry().name.to_owned()).collect();
         assert_eq!(files, registered);
         assert_eq!(registered.len(), SOURCES.len(), "two data sets have one name");
+    }
+
+    #[test]
+    fn every_default_is_allowed() {
+        for Key { name, allowed, absence, .. } in SOURCES.iter().flat_map(|source| source.entry().keys) {
+            match (allowed, absence) {
+                (_, Absence::Left | Absence::Refused) => {}
+                (Allowed::Whole { least, most }, Absence::Default(Setting::Whole(number))) => {
+                    assert!((least..=most).contains(&number), "{name} = {number}");
+                }
+                (Allowed::Number { least, most }, Absence::Default(Setting::Number(number))) => {
+                    assert!((least..=most).contains(&number), "{name} = {number}");
+                }
+                (allowed, absence) => panic!("{name} should be {allowed:?} and is {absence:?}"),
+            }
+        }
     }
 }
