@@ -7,10 +7,11 @@ use std::path::Path;
 
 use skiplane::app::specimen::Specimen;
 use skiplane::app::{Action, Answer, App, Lane, LaneLabel, Need};
-use skiplane::datasets;
+use skiplane::datasets::{self, Batch, Dataset, Examples, Inputs, NO_LABEL};
 use skiplane::event::{Checksums, Declared, Kind};
 use skiplane::experiment::{self, Available, Data};
 use skiplane::model::{self, NamedTensor, TensorData};
+use skiplane::printable::is_printable;
 use skiplane::runlog::{Entry, LogReader, Manifest, Notes, RunFolder, Status, parse_records};
 use skiplane::runs_list::Filter;
 use skiplane::theme::{Background, Characters, Colors, Theme};
@@ -33,6 +34,8 @@ pub(crate) const ALL: &[Named] = &[
     ("filter", filter),
     ("idx", idx),
     ("cifar", cifar),
+    ("csv", csv),
+    ("text", text),
     ("checkpoint", checkpoint),
 ];
 
@@ -228,6 +231,16 @@ pub(crate) fn cifar(bytes: &[u8]) {
     in_folder(&names.map(|name| (name, bytes)), |folder| load("cifar10", folder));
 }
 
+/// A table.
+pub(crate) fn csv(bytes: &[u8]) {
+    in_folder(&[("table.csv", bytes)], |folder| load("csv", &folder.join("table.csv")));
+}
+
+/// A text.
+pub(crate) fn text(bytes: &[u8]) {
+    in_folder(&[("text.txt", bytes)], |folder| load("text", &folder.join("text.txt")));
+}
+
 /// A checkpoint, for both network and optimiser. A valid one with a flipped bit is rejected.
 pub(crate) fn checkpoint(bytes: &[u8]) {
     let names = ["fuzz-00000001.safetensors", "fuzz-00000001.optimizer.safetensors"];
@@ -253,12 +266,37 @@ pub(crate) fn checkpoint(bytes: &[u8]) {
     });
 }
 
-fn load(name: &str, folder: &Path) {
-    let data = Data { path: Some(folder.to_owned()), ..Data::named(name) };
-    if let Ok(dataset) = datasets::load(&data, 0) {
-        assert_eq!(dataset.train.pixels().len(), dataset.train.len() * dataset.shape.len());
-        assert!(dataset.train.labels.iter().all(|&label| usize::from(label) < dataset.classes.len()));
+/// A data set from a folder or a file: what it says of itself is true, and can be printed.
+fn load(name: &str, path: &Path) {
+    let data = Data { path: Some(path.to_owned()), ..Data::named(name) };
+    match datasets::load(&data, 0) {
+        Err(error) => assert!(is_printable(&error.to_string()), "{error}"),
+        Ok(dataset) => {
+            assert!(dataset.classes.iter().all(|class| is_printable(class)));
+            for split in [&dataset.train, &dataset.test] {
+                check_split(&dataset, split);
+            }
+        }
     }
+}
+
+/// Whole examples with valid labels, and a batch of them with nothing that is not finite.
+fn check_split(dataset: &Dataset, split: &Examples) {
+    let is_class = |label: u16| usize::from(label) < dataset.classes.len();
+    assert!(split.labels.iter().all(|&label| is_class(label) || label == NO_LABEL));
+    let (mut batch, examples) = (Batch::default(), split.len().min(9));
+    dataset.evaluation_batch(split, 0..examples, &mut batch);
+    let values = match &batch.inputs {
+        Inputs::Numbers(numbers) => {
+            assert!(numbers.iter().all(|number| number.is_finite()) && !batch.labels.contains(&NO_LABEL));
+            numbers.len()
+        }
+        Inputs::Tokens(tokens) => {
+            assert!(tokens.iter().all(|&token| is_class(token)) && tokens.len() == batch.labels.len());
+            tokens.len()
+        }
+    };
+    assert_eq!(values, examples * dataset.shape.len());
 }
 
 /// Writes files into a temporary folder, which is removed at the end.

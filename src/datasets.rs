@@ -18,6 +18,8 @@ mod order;
 mod error;
 mod files;
 mod generated;
+mod csv_table;
+mod csv_columns;
 mod cifar;
 mod idx_folder;
 mod idx_format;

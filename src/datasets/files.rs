@@ -12,14 +12,20 @@ use crate::printable::grouped;
 /// The longest file that is read, twice that of the largest known data set of these kinds.
 pub(super) const MAX_BYTES: u64 = 1 << 30;
 
-/// A regular file with its length, not larger than [`MAX_BYTES`].
+/// A regular file with its length, which has been checked.
 pub(super) struct Opened {
     pub(super) file: File,
     pub(super) len: u64,
 }
 
-/// Opens a regular file that isn't too long. Nothing else is opened, since opening a pipe could wait forever.
+/// Opens a regular file that isn't longer than [`MAX_BYTES`]. Nothing else is opened, since opening a pipe could wait
+/// forever.
 pub(super) fn open(path: &Path) -> Result<Opened, DatasetError> {
+    open_up_to(path, MAX_BYTES)
+}
+
+/// Opens a regular file of at most this many bytes.
+pub(super) fn open_up_to(path: &Path, most: u64) -> Result<Opened, DatasetError> {
     let unreadable = |error: &io::Error| {
         DatasetError::file(path, "a readable file", describe(error), "check the file and its permissions")
     };
@@ -30,10 +36,10 @@ pub(super) fn open(path: &Path) -> Result<Opened, DatasetError> {
     }
     let file = File::open(path).map_err(|e| unreadable(&e))?;
     let len = file.metadata().map_err(|e| unreadable(&e))?.len();
-    if len > MAX_BYTES {
+    if len > most {
         return Err(DatasetError::file(
             path,
-            format!("at most {} bytes", grouped(MAX_BYTES)),
+            format!("at most {} bytes", grouped(most)),
             format!("{} bytes", grouped(len)),
             "check that it is the right file",
         ));
@@ -53,6 +59,27 @@ pub(super) fn read(path: &Path, opened: Opened) -> Result<Vec<u8>, DatasetError>
     };
     let expected = format!("{} bytes", grouped(opened.len));
     Err(DatasetError::file(path, expected, found, "try again when nothing else writes the file"))
+}
+
+/// Reads the file that an experiment names for a data set, of at most `most` bytes, as text; without the mark that some
+/// programs write at its beginning.
+pub(super) fn text(path: &Path, most: u64) -> Result<String, DatasetError> {
+    let bytes = read(path, open_up_to(path, most)?)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let lines = error.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count();
+        let found = format!("a byte that is not UTF-8 in line {}", grouped(lines as u64 + 1));
+        DatasetError::file(path, "text in UTF-8", found, "convert it, such as with iconv")
+    })?;
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
+}
+
+/// The file that an experiment names for a data set.
+pub(super) fn file<'a>(data: &'a Data, name: &'static str) -> Result<&'a Path, DatasetError> {
+    data.path.as_deref().ok_or(DatasetError::NoFile { name })
 }
 
 /// The folder that an experiment names for a data set of files.

@@ -10,8 +10,10 @@ mod idx;
 mod spirals;
 mod moons;
 mod mnist1d;
+mod csv;
 mod recall;
 mod copy;
+mod text;
 
 /// All data sets, in the order in which they are listed to a user.
 pub(super) const SOURCES: &[&dyn Source] = &[
@@ -22,8 +24,10 @@ pub(super) const SOURCES: &[&dyn Source] = &[
     &spirals::Spirals,
     &moons::Moons,
     &mnist1d::Mnist1d,
+    &csv::Csv,
     &recall::Recall,
     &copy::CopyTask,
+    &text::Text,
 ];
 
 #[cfg(test)]

@@ -75,9 +75,11 @@ impl Feature {
         Feature { mean, std: variance.sqrt() }
     }
 
-    /// A number of this feature, standardised.
+    /// A number of this feature, standardised. One of the test split may be so far from those of training that single
+    /// precision would make it infinite; it becomes the greatest number.
     pub(super) fn standardised(self, number: f32) -> f32 {
-        ((f64::from(number) - self.mean) / self.std) as f32
+        let most = f64::from(f32::MAX);
+        ((f64::from(number) - self.mean) / self.std).clamp(-most, most) as f32
     }
 }
 
@@ -131,5 +133,19 @@ mod tests {
         assert_eq!(standardised([255, 255, 255], &values), [1.5, 2.0, 0.25]);
         assert_eq!(standardised([0, 51, 0], &values), [-0.5, -1.2, -0.75]);
         assert!(matches!(Standardisation::by(&[0.5], &[1.0]), Standardisation::Gray(_)));
+    }
+
+    #[test]
+    fn features_are_standardised_in_double_precision_and_stay_finite() {
+        // Their squares overflow single precision, and so does their sum.
+        let numbers = [3.0e38, 1.0, -3.0e38, 1.0, 3.0e38, 1.0, -3.0e38, 1.0];
+        let great = Feature::of(&numbers, 0, 2);
+        assert_eq!(great, Feature { mean: 0.0, std: f64::from(3.0e38_f32) });
+        assert_eq!(great.standardised(3.0e38), 1.0);
+        let constant = Feature::of(&numbers, 1, 2);
+        assert_eq!(constant, Feature { mean: 1.0, std: 1.0 });
+        let small = Feature::of(&[0.0, 1.0e-45], 0, 1);
+        assert_eq!([small.standardised(3.0e38), small.standardised(-3.0e38)], [f32::MAX, -f32::MAX]);
+        assert_eq!(Feature::of(&[], 0, 1).standardised(2.0), 2.0);
     }
 }

@@ -163,6 +163,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crc32fast", &["runlog", "trainer"]),
     ("crossbeam_channel", &["session", "reading", "tui", "headless", "cli"]),
     ("crossterm", &["tui", "cli"]),
+    ("csv", &["datasets"]),
     ("dfdx", &["nn", "model"]),
     ("directories", &["paths"]),
     ("fast_float2", &["runlog"]),
