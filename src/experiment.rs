@@ -62,15 +62,16 @@ impl Experiment {
 /// The data set and how its examples are drawn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Data {
-    /// A name of the data set registry: `glyphs`, `cifar10`, `cifar100`, `idx`.
+    /// A name of the data set registry, such as `glyphs`.
     pub name: String,
     /// The folder or the file of a data set that is not generated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
-    /// The number of training images of a generated data set, or the limit for one read from files.
+    /// The number of training examples of a generated data set, images or others, or the limit for one read from files.
+    /// Fewer are the first of more, so that this is a budget of labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_images: Option<usize>,
-    /// The same for test images.
+    /// The same for test examples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_images: Option<usize>,
     /// Pads by four pixels and crops at random (He et al. 2015, section 4.2).
@@ -105,11 +106,11 @@ impl Data {
 pub struct Training {
     /// Updates in all, at least 1.
     pub steps: u64,
-    /// Images per step, at least 2.
+    /// Examples per step, at least 2.
     pub batch: usize,
     /// Steps between two evaluations; 0 evaluates at the end only.
     pub evaluate_every: u64,
-    /// The most training images that an evaluation uses.
+    /// The most training examples that an evaluation uses, images or others.
     pub evaluate_images: usize,
     /// Steps between two checkpoints; 0 writes none but the last.
     pub checkpoint_every: u64,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use skiplane::datasets::{Batch, Dataset, Examples};
+use skiplane::datasets::{Batch, Dataset, Examples, NO_LABEL};
 use skiplane::event::{Histogram, Mode, Pass, Value, Values};
 use skiplane::metric::{Metric, known};
 use skiplane::model::{
@@ -15,7 +15,7 @@ use skiplane::units::{ImageShape, LayerIdx};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Call {
     Trained { labels: Vec<u16>, learning_rate: f64, wanted: Wanted },
-    Evaluated { images: usize, mode: Mode },
+    Evaluated { labelled: usize, mode: Mode },
 }
 
 /// A network whose loss falls by one each step from 100.
@@ -55,7 +55,7 @@ impl Network for FakeNetwork {
         StepResult {
             loss: if diverges { f32::NAN } else { 100.0 - self.steps as f32 },
             wrong: 1,
-            labelled: batch.labels.len(),
+            labelled: labelled(batch),
             statistics: if wanted.scalars {
                 Values::from_iter([(known::WEIGHT_NORM, norms)])
             } else {
@@ -73,9 +73,9 @@ impl Network for FakeNetwork {
     }
 
     fn evaluate(&mut self, batch: &Batch, mode: Mode) -> Evaluation {
-        let images = batch.labels.len();
-        self.calls.lock().unwrap().push(Call::Evaluated { images, mode });
-        Evaluation { loss_sum: 0.5 * images as f64, wrong: images / 2, labelled: images }
+        let labelled = labelled(batch);
+        self.calls.lock().unwrap().push(Call::Evaluated { labelled, mode });
+        Evaluation { loss_sum: 0.5 * labelled as f64, wrong: labelled / 2, labelled }
     }
 
     fn logits(&mut self, batch: &Batch, _mode: Mode) -> Vec<f32> {
@@ -102,6 +102,10 @@ impl Network for FakeNetwork {
     fn load_optimizer_state(&mut self, _state: &[NamedTensor]) -> Result<(), ModelError> {
         Ok(())
     }
+}
+
+fn labelled(batch: &Batch) -> usize {
+    batch.labels.iter().filter(|&&label| label != NO_LABEL).count()
 }
 
 /// 20 training and 10 test images of 16x16 gray pixels.

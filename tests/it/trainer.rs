@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
 
-use skiplane::datasets::{BatchOrder, Dataset};
+use skiplane::datasets::{BatchOrder, Dataset, Examples, NO_LABEL};
 use skiplane::event::{Kind, Outcome, Pass, RunEvent, Value};
 use skiplane::experiment::{Experiment, Schedule};
 use skiplane::metric::known;
 use skiplane::model::{TensorData, Wanted};
 use skiplane::order::Order;
 use skiplane::trainer::{Drawn, Place, Resumed, Sink, Task, read_checkpoint, train};
-use skiplane::units::{LayerIdx, Step};
+use skiplane::units::{InputShape, LayerIdx, Step};
 
 use crate::fakes::{Call, FakeNetwork, dataset};
 
@@ -196,6 +196,41 @@ fn each_step_trains_on_its_batch_at_its_rate() {
         })
         .collect();
     assert_eq!(trained, expected);
+}
+
+/// A sequence has several labels, or none at some of its positions.
+#[test]
+fn loss_and_error_are_means_over_what_is_labelled() {
+    let split = |sequences: usize| {
+        let labels = (0..5 * sequences).map(|at| if at % 5 < 3 { NO_LABEL } else { 1 });
+        Examples::sequences(vec![0; 5 * sequences], labels.collect(), 5)
+    };
+    let shape = InputShape::Sequence { context: 5, vocabulary: 2 };
+    let classes = ["a", "b"].map(str::to_owned).to_vec();
+    let sequences = Dataset::new(shape, classes, split(20), split(10));
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = Recorder::default();
+    let mut network = FakeNetwork::new();
+    run_from(Step(0), &mut network, &experiment(), &sequences, &mut sink, folder.path());
+    let measured: Vec<_> = sink
+        .events
+        .iter()
+        .filter_map(|event| match &event.kind {
+            Kind::Measured(values) => Some(values),
+            _ => None,
+        })
+        .collect();
+    let of = |metric| measured.iter().filter_map(|values| values.number(metric)).collect::<Vec<_>>();
+    // One of the two labels of each of four sequences is wrong.
+    assert_eq!(of(known::ERROR), [0.125; 4]);
+    assert_eq!((of(known::TEST_LOSS), of(known::TEST_ERROR)), (vec![0.5], vec![0.5]));
+    let calls = network.calls.lock().unwrap();
+    let evaluated = calls.iter().map(|call| match call {
+        Call::Evaluated { labelled, .. } => *labelled,
+        Call::Trained { .. } => 0,
+    });
+    // Of ten training sequences only whole batches are used with batch statistics.
+    assert_eq!(evaluated.sum::<usize>(), 2 * (10 + 8 + 10));
 }
 
 #[test]
