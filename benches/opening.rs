@@ -15,11 +15,11 @@ use clap::{Parser, ValueEnum};
 use jiff::Timestamp;
 use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
 use serde::Serialize;
-use skiplane::app::specimen::{Specimen, topology};
+use skiplane::app::specimen::{Specimen, structure};
 use skiplane::event::*;
 use skiplane::metric::{Metric, known};
 use skiplane::runlog::{NewRun, RunFolder};
-use skiplane::topology::Topology;
+use skiplane::structure::Structure;
 use skiplane::units::{LaneIdx, Step};
 
 /// What ends a frame: the end of a synchronised update.
@@ -316,8 +316,8 @@ fn make(log: Log, runs: &Path) -> anyhow::Result<PathBuf> {
     };
     let folder = RunFolder::create(runs, run)?;
     for (lane, (specimen, (_, depth, shortcut))) in specimens.iter().zip(lanes).enumerate() {
-        let topology = topology(*depth, 8, shortcut);
-        write_lane(&folder, LaneIdx(lane), specimen, &topology, log)?;
+        let structure = structure(*depth, 8, shortcut);
+        write_lane(&folder, LaneIdx(lane), specimen, &structure, log)?;
     }
     Ok(folder.path().to_owned())
 }
@@ -326,7 +326,7 @@ fn write_lane(
     folder: &RunFolder,
     lane: LaneIdx,
     specimen: &Specimen,
-    topology: &Topology,
+    structure: &Structure,
     log: Log,
 ) -> anyhow::Result<()> {
     let mut writer = folder.create_log(lane)?;
@@ -336,7 +336,7 @@ fn write_lane(
     let mut events = short.events();
     writer.append(&events.remove(0))?;
     let of =
-        |metric: Metric| if metric.is_of_layers() { topology.layers.len() } else { topology.blocks.len() };
+        |metric: Metric| if metric.is_of_layers() { structure.layers.len() } else { structure.blocks.len() };
     let of_layers = || known::ALL.iter().copied().filter(|metric| metric.is_of_layers());
     let of_blocks = || known::ALL.iter().copied().filter(|metric| metric.is_of_blocks());
     let metrics: Vec<Metric> = match log {

@@ -14,7 +14,7 @@ use skiplane::datasets::{Batch, Inputs};
 use skiplane::experiment::{Lane, Optimizer, Settings};
 use skiplane::model::{self, Network, Wanted};
 use skiplane::nn::kernels::InstructionSet;
-use skiplane::topology::{LayerKind, Topology};
+use skiplane::structure::Structure;
 use skiplane::units::ImageShape;
 
 mod peak;
@@ -232,7 +232,7 @@ fn measurements<'a>(
     peak: f64,
 ) -> impl Iterator<Item = Measurement> + 'a {
     let images = subject.batch.labels.len();
-    let multiply_adds = multiply_adds(subject.network.topology()) * images as u64;
+    let multiply_adds = multiply_adds(&subject.network.description().structure) * images as u64;
     let off = arguments.statistics.iter().position(|&statistics| statistics == Statistics::Off);
     arguments.statistics.iter().zip(&subject.milliseconds).map(move |(&statistics, milliseconds)| {
         let median_ms = median(milliseconds.clone());
@@ -263,16 +263,11 @@ fn measurements<'a>(
     })
 }
 
-/// The multiply-adds that a step computes for an image: each layer's forward, for the gradient of its weights and,
-/// but for the first layer, for that of what it reads.
-fn multiply_adds(topology: &Topology) -> u64 {
-    let convolutions = model::convolutions(topology);
-    let of_convolutions = convolutions.iter().enumerate().map(|(index, convolution)| {
-        let passes = if index == 0 { 2 } else { 3 };
-        passes * convolution.computed() as u64
-    });
-    let head = topology.layers.iter().filter(|layer| layer.kind == LayerKind::Head);
-    of_convolutions.sum::<u64>() + head.map(|layer| 3 * layer.multiply_adds).sum::<u64>()
+/// The multiply-adds that a step takes for an image: each layer's forward, for the gradient of its weights and, but for
+/// the first layer, for that of what it reads.
+fn multiply_adds(structure: &Structure) -> u64 {
+    let layers = structure.layers.iter().enumerate();
+    layers.map(|(index, layer)| layer.multiply_adds.unwrap_or(0) * if index == 0 { 2 } else { 3 }).sum()
 }
 
 /// Relates each measurement to those of the other sizes with the same shortcut and statistics.

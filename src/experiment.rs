@@ -12,7 +12,7 @@ mod pattern;
 mod settings;
 
 pub use available::{ArchitectureEntry, Available, CheckSettings, DataKind, DatasetEntry, Path};
-pub use keys::{Absence, Allowed, Key, Setting, Settings};
+pub use keys::{Absence, Allowed, Key, Setting, Settings, Unless};
 pub use parse::{Checked, ExperimentError, Places, check, parse};
 pub use pattern::matches;
 pub use settings::Change;

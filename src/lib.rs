@@ -9,7 +9,6 @@ pub mod printable;
 pub mod disk;
 pub mod units;
 pub mod metric;
-pub mod topology;
 pub mod structure;
 pub mod experiment;
 pub mod order;

@@ -1,5 +1,5 @@
 //! Networks behind one object-safe trait: the trainer drives any compiled shape through [`Network`] and never sees
-//! dfdx. [`build`] finds the compiled shape for a lane; [`topology`] describes it without building.
+//! dfdx. [`build`] finds the compiled shape for a lane; [`describe`] describes it without drawing weights.
 
 use std::sync::Once;
 
@@ -9,33 +9,44 @@ use crate::datasets::Batch;
 use crate::event::{Mode, Pass, Values};
 use crate::experiment::{ArchitectureEntry, Lane, Optimizer};
 use crate::metric::Metric;
-use crate::topology::Topology;
+use crate::structure::Structure;
 use crate::units::{InputShape, LayerIdx};
 
 mod error;
-mod parameter;
-mod entry;
 mod builder;
+pub mod module;
 mod layer;
 mod block;
-pub mod stage;
 mod architectures;
 mod trained;
+mod chance;
 mod measure;
 mod memory;
 mod optimizer;
 mod initialisation;
 mod state;
+#[cfg(test)]
+mod golden;
 
 pub use error::ModelError;
-pub use initialisation::shared_weights_hash;
 pub use measure::HISTOGRAMS;
-pub use memory::{Memory, convolutions};
+pub use memory::Memory;
+
+/// A network as its modules declare it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// The form and size of an example.
+    pub input: InputShape,
+    /// The number of classes.
+    pub classes: usize,
+    /// Its layers and blocks.
+    pub structure: Structure,
+}
 
 /// A network with its optimiser, ready to train. It need not be `Send`: each lane builds its own in its thread.
 pub trait Network {
-    /// Its layers and blocks.
-    fn topology(&self) -> &Topology;
+    /// What it reads and tells apart, its layers and blocks.
+    fn description(&self) -> &Description;
 
     /// The metrics that a step returns for its layers and blocks, in this order.
     fn metrics(&self) -> Vec<Metric>;
@@ -64,6 +75,10 @@ pub trait Network {
     /// Restores the values of [`Network::optimizer_state`], so that training goes on as if never stopped.
     /// On an error nothing is changed.
     fn load_optimizer_state(&mut self, state: &[NamedTensor]) -> Result<(), ModelError>;
+
+    /// SHA-256, in hex, of the tensors of the state that a plain network and one with option-A shortcuts share: all but
+    /// those of shortcuts. Taken before the first step, it shows that two lanes start from the same weights.
+    fn shared_weights_hash(&self) -> String;
 }
 
 /// The statistics that a step should return besides its loss.
@@ -139,22 +154,41 @@ pub fn available() -> Vec<ArchitectureEntry> {
     architectures::ALL.iter().map(|architecture| (architecture.entry)()).collect()
 }
 
-/// Describes a lane's network without building it.
+/// Describes a lane's network.
 ///
 /// # Errors
-/// If the lane's architecture, depth, width, shortcut or the examples' shape is not compiled in; says what is.
-pub fn topology(lane: &Lane, input: impl Into<InputShape>, classes: usize) -> Result<Topology, ModelError> {
-    (architectures::find(&lane.architecture)?.topology)(lane, input.into(), classes)
+/// If the lane's architecture, its settings or the examples' shape are not compiled in; says what is.
+pub fn describe(
+    lane: &Lane,
+    input: impl Into<InputShape>,
+    classes: usize,
+) -> Result<Description, ModelError> {
+    Ok(architectures::build(lane, input.into(), classes, None)?.description)
+}
+
+/// Finds the memory for training a lane's network on batches of `batch` examples, with `threads` threads in a step.
+///
+/// # Errors
+/// As [`describe`].
+pub fn memory(
+    lane: &Lane,
+    input: InputShape,
+    classes: usize,
+    batch: usize,
+    optimizer: &Optimizer,
+    threads: usize,
+) -> Result<Memory, ModelError> {
+    start_no_threads();
+    Ok(Memory::of(architectures::build(lane, input, classes, None)?, batch, optimizer, threads))
 }
 
 /// Builds the network of a lane with weights drawn from `seed` and an optimiser that has made no step.
 ///
-/// Weights are He-normal (He et al. 2015b): standard deviation sqrt(2 / fan-in). Each tensor is drawn from a random
-/// stream of its own, by name, so that networks which differ only in their shortcuts start alike. `threads`, at least
+/// Each tensor is drawn from a random stream of its own, by name, so that networks which differ only in their shortcuts start alike. `threads`, at least
 /// 1, is how many a step of this network may use; results don't depend on it.
 ///
 /// # Errors
-/// As [`topology`].
+/// As [`describe`].
 pub fn build(
     lane: &Lane,
     input: impl Into<InputShape>,
@@ -164,9 +198,8 @@ pub fn build(
     threads: usize,
 ) -> Result<Box<dyn Network>, ModelError> {
     start_no_threads();
-    let architecture = architectures::find(&lane.architecture)?;
-    let topology = (architecture.topology)(lane, input.into(), classes)?;
-    (architecture.build)(lane, topology, seed, optimizer, threads)
+    let built = architectures::build(lane, input.into(), classes, Some(seed))?;
+    Ok(Box::new(trained::Trained::new(built, seed, optimizer, threads)))
 }
 
 /// Keeps dfdx from starting threads. It multiplies the head's matrices with as many as rayon's pool has, and asking for

@@ -1,17 +1,43 @@
 //! The layers and blocks of a lane, as its log names them: all that a reader of the log knows of the network.
-//! Everything but names may be left out. Networks of this program have a more detailed description, [`Topology`].
+//! Everything but names may be left out. Networks of this program leave out nothing.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::topology::{LayerKind, ShortcutKind, Topology};
-use crate::units::{BlockIdx, ImageShape, LayerIdx};
+use crate::units::{BlockIdx, LayerIdx};
 
-/// The kind of a convolution inside a block.
-pub const CONVOLUTION: &str = "convolution";
-/// The kind of the layer of a projection shortcut, which shares the depth of the layer beside it.
-pub const PROJECTION: &str = "projection";
+/// The kinds of this program's layers.
+pub mod kind {
+    /// The first layer.
+    pub const STEM: &str = "stem";
+    /// A convolution of a residual branch.
+    pub const CONVOLUTION: &str = "convolution";
+    /// The 1x1 convolution of a shortcut, which shares the depth of the layer before it.
+    pub const PROJECTION: &str = "projection";
+    /// The 1x1 convolution of a gate, which shares the depth of the layer before it.
+    pub const GATE: &str = "gate";
+    /// The linear layer that gives the logits.
+    pub const HEAD: &str = "head";
+}
+
+/// What blocks of this program add to their residual branch.
+pub mod shortcut {
+    /// The block's input itself.
+    pub const IDENTITY: &str = "identity";
+    /// Every second pixel of the input, with zero channels added equally on both sides (option A).
+    pub const ZERO_PADDING: &str = "zero_padding";
+    /// A 1x1 convolution (option B, or C where the shape stays).
+    pub const PROJECTION: &str = "projection";
+    /// The input times a constant.
+    pub const SCALED: &str = "scaled";
+    /// The input times one minus a gate, where the branch is multiplied by the gate.
+    pub const EXCLUSIVE_GATE: &str = "exclusive_gate";
+    /// The input times one minus a gate.
+    pub const SHORTCUT_GATE: &str = "shortcut_gate";
+    /// The input with numbers dropped at random.
+    pub const DROPOUT: &str = "dropout";
+}
 
 /// A layer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +95,21 @@ pub struct Structure {
     pub blocks: Vec<Block>,
 }
 
+impl Layer {
+    /// The channels or units of its output; 1 if unknown.
+    pub fn units(&self) -> usize {
+        self.output.first().copied().unwrap_or(1)
+    }
+}
+
 impl Structure {
+    /// Multiply-adds of the forward pass for one sample; none where that of any layer is absent. A training step costs
+    /// about three times that.
+    pub fn multiply_adds(&self) -> Option<u64> {
+        let all = self.layers.iter().map(|layer| layer.multiply_adds);
+        all.sum::<Option<u64>>().filter(|_| !self.layers.is_empty())
+    }
+
     /// A layer.
     pub fn layer(&self, at: LayerIdx) -> Option<&Layer> {
         self.layers.get(at.0)
@@ -90,36 +130,6 @@ impl Structure {
     pub fn has_shortcuts(&self) -> bool {
         self.blocks.iter().any(|block| block.shortcut.is_some())
     }
-}
-
-impl From<&Topology> for Structure {
-    fn from(topology: &Topology) -> Structure {
-        let layer = |layer: &crate::topology::Layer| Layer {
-            name: layer.name.clone(),
-            kind: layer.kind.name().to_owned(),
-            stage: layer.block.and_then(|block| topology.blocks.get(block.0)).map(|block| block.stage),
-            block: layer.block,
-            depth: Some(layer.depth),
-            output: dimensions(layer.output, layer.kind),
-            parameters: Some(layer.parameters),
-            multiply_adds: Some(layer.multiply_adds),
-        };
-        let block = |block: &crate::topology::Block| Block {
-            name: block.name.clone(),
-            stage: Some(block.stage),
-            shortcut: (block.shortcut != ShortcutKind::None).then(|| block.shortcut.name().to_owned()),
-            layers: block.layers.clone(),
-        };
-        Structure {
-            layers: topology.layers.iter().map(layer).collect(),
-            blocks: topology.blocks.iter().map(block).collect(),
-        }
-    }
-}
-
-fn dimensions(shape: ImageShape, kind: LayerKind) -> Vec<usize> {
-    let ImageShape { channels, height, width } = shape;
-    if kind == LayerKind::Head { vec![channels] } else { vec![channels, height, width] }
 }
 
 /// The shape of an output, for display: `8x16x16`.

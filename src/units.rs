@@ -26,11 +26,11 @@ index! {
     LaneIdx
 }
 index! {
-    /// A weight layer's place in its network's [`crate::topology::Topology::layers`], from 0 at the input.
+    /// A weight layer's place in its network's [`crate::structure::Structure::layers`], from 0 at the input.
     LayerIdx
 }
 index! {
-    /// A block's place in its network's [`crate::topology::Topology::blocks`], from 0 at the input.
+    /// A block's place in its network's [`crate::structure::Structure::blocks`], from 0 at the input.
     BlockIdx
 }
 

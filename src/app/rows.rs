@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::structure::{PROJECTION, Structure};
+use crate::structure::Structure;
+use crate::structure::kind::PROJECTION;
 use crate::units::{BlockIdx, LayerIdx};
 
 /// A row that layers of several networks share: the depth, and whether it is a projection shortcut, which shares the

@@ -13,7 +13,7 @@ use crate::metric::known;
 use crate::structure::Structure;
 use crate::units::{LaneIdx, LayerIdx, Step};
 
-pub use network::topology;
+pub use network::structure;
 
 /// The lane to make up.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,8 +50,8 @@ impl Specimen {
 
     /// All its events in order.
     pub fn events(&self) -> Vec<RunEvent> {
-        let topology = topology(self.depth, 8, self.shortcut);
-        let started = Kind::LaneStarted(Box::new(self.started(&topology)));
+        let structure = structure(self.depth, 8, self.shortcut);
+        let started = Kind::LaneStarted(Box::new(self.started(&structure)));
         let mut events = vec![RunEvent { step: Step(0), time: Time::at(40.0), kind: started }];
         let last = self.breaks_off_at.unwrap_or(self.steps).min(self.steps);
         self.evaluations(0, &mut events);
@@ -60,9 +60,9 @@ impl Specimen {
                 self.diverge(step, &mut events);
                 return events;
             }
-            events.push(values::step(self, &topology, step));
+            events.push(values::step(self, &structure, step));
             if step % HISTOGRAMS_EVERY == 0 || step == 1 {
-                events.push(values::histograms(self, &topology, step));
+                events.push(values::histograms(self, &structure, step));
             }
             if step % EVALUATE_EVERY == 0 || step == self.steps {
                 self.evaluations(step, &mut events);
@@ -78,11 +78,11 @@ impl Specimen {
         events
     }
 
-    fn started(&self, topology: &crate::topology::Topology) -> LaneStarted {
+    fn started(&self, structure: &Structure) -> LaneStarted {
         let provenance = Provenance {
             experiment: experiment(self.steps, &[self]),
-            input: topology.input,
-            classes: topology.classes,
+            input: network::INPUT.into(),
+            classes: network::CLASSES,
             train_images: 4_000,
             test_images: 1_000,
             initial_weights: "5f0c9a4e17d3b8621f6b0e9d24c7a5830c1e7f92ab64d8350e9b1c7d2f483a6e".to_owned(),
@@ -92,7 +92,7 @@ impl Specimen {
         LaneStarted {
             version: FORMAT_VERSION,
             lane: self.name.clone(),
-            structure: Structure::from(topology),
+            structure: structure.clone(),
             recorded: None,
             declared: MetricsDeclared { metrics: values::metrics(), axes: Vec::new() },
             steps: Some(self.steps),

@@ -10,9 +10,9 @@ use super::source::{Changes, ExperimentArgs, load_data};
 use super::table::{Align, Table, bytes};
 use super::threads::ThreadsArgs;
 use crate::experiment::{self, Checked, Experiment};
-use crate::model;
+use crate::model::{self, Description};
 use crate::printable::{escaped_json, grouped, printable};
-use crate::topology::Topology;
+use crate::structure::Structure;
 use crate::units::InputShape;
 use memory::RunMemory;
 
@@ -45,8 +45,8 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> 
     let (_, checked) = args.experiment.read(&args.changes)?;
     let experiment = &checked.experiment;
     let dataset = load_data(&checked)?;
-    let topologies = topologies(&checked, dataset.shape, dataset.classes.len())?;
-    let memory = RunMemory::of(experiment, &dataset, &topologies, args.threads.count());
+    let networks = networks(&checked, dataset.shape, dataset.classes.len())?;
+    let memory = RunMemory::of(experiment, &dataset, &networks, args.threads.count());
     capacity::check_run(&checked, &memory)?;
     let resolved = experiment.to_toml().map_err(|e| Failure::Failed(e.into()))?;
     out.write_all(escaped_json(&resolved).as_bytes())?;
@@ -62,7 +62,7 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> 
         epochs(experiment, dataset.train.len())
     )?;
     write_memory(&memory, out)?;
-    write_costs(experiment, &topologies, &memory, out)?;
+    write_costs(experiment, &networks, &memory, out)?;
     Ok(())
 }
 
@@ -76,43 +76,44 @@ fn examples_of(shape: InputShape) -> String {
 }
 
 /// The network of each lane, or the place of the lane that this build does not support.
-pub(super) fn topologies(
+pub(super) fn networks(
     checked: &Checked,
     shape: InputShape,
     classes: usize,
-) -> Result<Vec<Topology>, Failure> {
+) -> Result<Vec<Description>, Failure> {
     let lanes = checked.experiment.lanes.iter().enumerate();
-    let topologies = lanes
+    let networks = lanes
         .map(|(index, lane)| {
-            model::topology(lane, shape, classes).map_err(|error| {
+            model::describe(lane, shape, classes).map_err(|error| {
                 let place = checked.places.of(&format!("lane.{index}"));
                 Failure::Input(anyhow::Error::from(error).context(format!("{place}: lane `{}`", lane.name)))
             })
         })
-        .collect::<Result<Vec<Topology>, Failure>>()?;
-    check_patterns(checked, &topologies)?;
-    Ok(topologies)
+        .collect::<Result<Vec<Description>, Failure>>()?;
+    check_patterns(checked, &networks)?;
+    Ok(networks)
 }
 
 /// Checks that every pattern matches a layer of some lane, and that at least one layer of every lane is recorded.
-fn check_patterns(checked: &Checked, topologies: &[Topology]) -> Result<(), Failure> {
+fn check_patterns(checked: &Checked, networks: &[Description]) -> Result<(), Failure> {
     let recording = &checked.experiment.statistics;
     for (index, pattern) in recording.layers.iter().enumerate() {
-        let mut layers = topologies.iter().flat_map(|topology| &topology.layers);
+        let mut layers = networks.iter().flat_map(|network| &network.structure.layers);
         if !layers.any(|layer| experiment::matches(pattern, &layer.name)) {
             let place = checked.places.of(&format!("statistics.layers.{index}"));
             let expected = "expected a pattern that matches a layer of a lane";
-            let (found, names) = (printable(pattern), topologies.first().map(some_names).unwrap_or_default());
+            let names = networks.first().map(|network| some_names(&network.structure)).unwrap_or_default();
+            let found = printable(pattern);
             return Err(Failure::Input(anyhow::anyhow!(
                 "{place}: statistics.layers: {expected}, found `{found}`; layers are named {names}"
             )));
         }
     }
-    for (lane, topology) in checked.experiment.lanes.iter().zip(topologies) {
-        if !topology.layers.iter().any(|layer| recording.records(&layer.name)) {
+    for (lane, Description { structure, .. }) in checked.experiment.lanes.iter().zip(networks) {
+        if !structure.layers.iter().any(|layer| recording.records(&layer.name)) {
             let place = checked.places.of("statistics.layers");
             let expected = format!("expected a pattern that matches a layer of lane `{}`", lane.name);
-            let (found, names) = (printable(&recording.layers.join("`, `")), some_names(topology));
+            let (found, names) = (printable(&recording.layers.join("`, `")), some_names(structure));
             return Err(Failure::Input(anyhow::anyhow!(
                 "{place}: statistics.layers: {expected}, found `{found}`; its layers are named {names}"
             )));
@@ -122,8 +123,8 @@ fn check_patterns(checked: &Checked, topologies: &[Topology]) -> Result<(), Fail
 }
 
 /// The first names of layers, and the last one.
-fn some_names(topology: &Topology) -> String {
-    let names: Vec<String> = topology.layers.iter().map(|layer| format!("`{}`", layer.name)).collect();
+fn some_names(structure: &Structure) -> String {
+    let names: Vec<String> = structure.layers.iter().map(|layer| format!("`{}`", layer.name)).collect();
     match names.as_slice() {
         [first, second, third, .., last] => format!("{first}, {second}, {third} .. {last}"),
         few => few.join(", "),
@@ -150,7 +151,7 @@ fn write_memory(memory: &RunMemory, out: &mut dyn Write) -> std::io::Result<()> 
 
 fn write_costs(
     experiment: &Experiment,
-    topologies: &[Topology],
+    networks: &[Description],
     memory: &RunMemory,
     out: &mut dyn Write,
 ) -> std::io::Result<()> {
@@ -165,13 +166,14 @@ fn write_costs(
     ];
     let batch = experiment.training.batch;
     let mut table = Table::new(&columns);
-    for ((lane, topology), alone) in experiment.lanes.iter().zip(topologies).zip(&memory.alone) {
+    let lanes = experiment.lanes.iter().zip(networks).zip(&memory.alone);
+    for ((lane, Description { structure, .. }), alone) in lanes {
         table.row([
             lane.name.clone(),
-            topology.layers.len().to_string(),
-            topology.blocks.len().to_string(),
-            grouped(topology.parameters()),
-            grouped(PASSES * topology.multiply_adds() * batch as u64),
+            structure.layers.len().to_string(),
+            structure.blocks.len().to_string(),
+            grouped(structure.parameters().unwrap_or(0)),
+            grouped(PASSES * structure.multiply_adds().unwrap_or(0) * batch as u64),
             bytes(*alone),
         ]);
     }

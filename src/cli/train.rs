@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::appearance::AppearanceArgs;
 use super::capacity;
 use super::check::memory::RunMemory;
-use super::check::topologies;
+use super::check::networks;
 use super::detach::{self, Waiting};
 use super::failure::Failure;
 use super::live_source::LiveSource;
@@ -172,8 +172,8 @@ fn wait_for_child(args: &TrainOptions) -> Result<(), Failure> {
 /// Loads the data and checks that the experiment fits it, and that the run fits into memory.
 fn load(checked: &Checked, threads: usize) -> Result<Arc<Dataset>, Failure> {
     let dataset = load_data(checked)?;
-    let topologies = topologies(checked, dataset.shape, dataset.classes.len())?;
-    capacity::check_run(checked, &RunMemory::of(&checked.experiment, &dataset, &topologies, threads))?;
+    let networks = networks(checked, dataset.shape, dataset.classes.len())?;
+    capacity::check_run(checked, &RunMemory::of(&checked.experiment, &dataset, &networks, threads))?;
     Ok(Arc::new(dataset))
 }
 

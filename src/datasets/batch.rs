@@ -28,6 +28,19 @@ impl Default for Inputs {
 }
 
 impl Inputs {
+    /// How many numbers or tokens.
+    pub fn len(&self) -> usize {
+        match self {
+            Inputs::Numbers(numbers) => numbers.len(),
+            Inputs::Tokens(tokens) => tokens.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The numbers; none if these are tokens.
     pub fn numbers(&self) -> Option<&[f32]> {
         match self {

@@ -20,6 +20,17 @@ pub struct Key {
     pub absence: Absence,
 }
 
+/// A step of a depth that holds where another key has a certain word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unless {
+    /// The other key.
+    pub key: &'static str,
+    /// Its word.
+    pub word: &'static str,
+    /// The step.
+    pub step: usize,
+}
+
 /// What it means that a file lacks a key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Absence {
@@ -68,6 +79,8 @@ pub enum Allowed {
         offset: usize,
         /// The greatest depth.
         most: usize,
+        /// Another step where another key asks for other blocks.
+        unless: Option<Unless>,
     },
     /// A whole number within these bounds, both allowed.
     Whole {

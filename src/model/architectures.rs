@@ -1,31 +1,54 @@
-//! The architectures by name: an explicit list, one file per architecture. Knows only what is needed to check, describe
-//! and build a lane.
+//! The architectures by name: an explicit list, one file per architecture. Knows only what is needed to check and build
+//! a lane.
 
-use crate::experiment::{ArchitectureEntry, Lane, Optimizer};
-use crate::model::{ModelError, Network};
-use crate::topology::Topology;
+use dfdx::tensor::Cpu;
+
+use crate::experiment::{ArchitectureEntry, Lane};
+use crate::model::builder::{Builder, Entry};
+use crate::model::trained::Model;
+use crate::model::{Description, ModelError};
 use crate::units::InputShape;
 
 mod resnet;
 
-/// An architecture: three functions, so that a new one is one file and one line of [`ALL`].
+/// An architecture: two functions, so that a new one is one file and one line of [`ALL`].
 pub(super) struct Architecture {
     /// What the parser of experiments needs to know about it.
     pub(super) entry: fn() -> ArchitectureEntry,
-    /// Describes a lane's network without building it.
-    pub(super) topology: fn(&Lane, InputShape, usize) -> Result<Topology, ModelError>,
-    /// Builds a lane's network for a topology described by this architecture.
-    pub(super) build: Build,
+    /// Builds a lane's modules for an input and a number of classes.
+    pub(super) build: fn(&Lane, InputShape, usize, &mut Builder) -> Result<Box<dyn Model>, ModelError>,
 }
 
-/// Builds a network from a lane, its topology, a seed, the optimiser's settings and the threads of a step.
-type Build = fn(&Lane, Topology, u64, &Optimizer, usize) -> Result<Box<dyn Network>, ModelError>;
+/// A network before its first step.
+pub(super) struct Built {
+    pub(super) device: Cpu,
+    pub(super) description: Description,
+    pub(super) entries: Vec<Entry>,
+    pub(super) model: Box<dyn Model>,
+}
 
 /// Every architecture, in the order in which they are listed to a user.
 pub(super) const ALL: &[Architecture] = &[resnet::ARCHITECTURE];
 
+/// Builds a lane's network; without a seed, with weights that are zero.
+pub(super) fn build(
+    lane: &Lane,
+    input: InputShape,
+    classes: usize,
+    seed: Option<u64>,
+) -> Result<Built, ModelError> {
+    let architecture = find(&lane.architecture)?;
+    if !(2..=256).contains(&classes) {
+        return Err(ModelError::Classes { found: classes });
+    }
+    let mut builder = Builder::new(seed);
+    let model = (architecture.build)(lane, input, classes, &mut builder)?;
+    let (device, description, entries) = builder.finish(input, classes);
+    Ok(Built { device, description, entries, model })
+}
+
 /// Finds the architecture that a lane names.
-pub(super) fn find(name: &str) -> Result<&'static Architecture, ModelError> {
+fn find(name: &str) -> Result<&'static Architecture, ModelError> {
     ALL.iter().find(|architecture| (architecture.entry)().name == name).ok_or_else(|| {
         ModelError::UnknownArchitecture {
             found: name.to_owned(),

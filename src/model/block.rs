@@ -1,150 +1,126 @@
-//! Blocks of two convolutions: those that keep the shape, and those that halve the side and double the
-//! channels at the entrance of a stage. What is added to the residual branch is chosen at run time.
-
-use dfdx::tensor::{Cpu, CpuError, Tape};
+//! Residual blocks and their plain counterparts: a branch of convolutions, what is added to it, and what follows the
+//! addition. Which operations stand where, and what is added, is chosen at run time; shapes and channels are types.
 
 use crate::model::builder::Builder;
-use crate::model::entry::{Entry, EntryMut};
-use crate::model::layer::ConvolutionNorm;
-use crate::nn::ops::{self, Context, Features};
-use crate::topology::{Block as Description, ShortcutKind};
+use crate::model::module::{Module, Place, StageBlock};
+use crate::nn::ops::{After, Context, Features, Observed, Scalars, shifted};
 use crate::units::BlockIdx;
+use branch::{Bottleneck, Branch, TwoConvolutions};
+use shortcut::Added;
+pub(super) use style::{Init, Order, Shortcut, Style};
 
-/// A block that keeps the shape: `relu(F(x) + x)`, or `relu(F(x))` in a plain network.
+mod branch;
+mod fixup;
+mod shortcut;
+mod step;
+mod style;
+
+pub(super) use fixup::FixupBlock;
+
+/// A block of two 3x3 convolutions from `SIDE` by `SIDE` pixels of `IN` channels to `TO` by `TO` of `OUT`.
+pub type BasicBlock<const SIDE: usize, const IN: usize, const TO: usize, const OUT: usize> =
+    Block<SIDE, IN, TO, OUT, TwoConvolutions<IN, TO, OUT>>;
+
+/// A block of a 1x1, a 3x3 and a 1x1 convolution, the first two of `INNER` channels (He et al. 2016, appendix).
+pub type BottleneckBlock<
+    const SIDE: usize,
+    const IN: usize,
+    const TO: usize,
+    const INNER: usize,
+    const OUT: usize,
+> = Block<SIDE, IN, TO, OUT, Bottleneck<IN, TO, INNER, OUT>>;
+
+/// A block with any branch.
 #[derive(Debug)]
-pub(super) struct Block<const C: usize> {
+pub struct Block<const SIDE: usize, const IN: usize, const TO: usize, const OUT: usize, B> {
     index: BlockIdx,
-    residual: bool,
-    first: ConvolutionNorm<3, 1, C, C>,
-    second: ConvolutionNorm<3, 1, C, C>,
+    style: Style,
+    /// Whether the shortcut, too, starts behind the first activation (He et al. 2016, appendix).
+    shares_start: bool,
+    /// The probability with which the branch is computed in a step.
+    survival: Option<f64>,
+    branch: B,
+    added: Added<SIDE, IN, TO, OUT>,
 }
 
-impl<const C: usize> Block<C> {
-    /// The block of the topology with that index.
-    pub(super) fn new(index: BlockIdx, block: &Description, builder: &Builder) -> Result<Self, CpuError> {
-        Ok(Block {
-            index,
-            residual: block.shortcut != ShortcutKind::None,
-            first: ConvolutionNorm::new(block.layers[0], builder)?,
-            second: ConvolutionNorm::new(block.layers[1], builder)?,
+impl<const SIDE: usize, const IN: usize, const TO: usize, const OUT: usize, B> StageBlock
+    for Block<SIDE, IN, TO, OUT, B>
+where
+    B: Branch<IN, TO, OUT>,
+{
+    type Style = Style;
+
+    fn new(place: &Place, style: &Style, builder: &mut Builder) -> Self {
+        let changes = SIDE != TO || IN != OUT;
+        let shortcut = style.shortcut.kind(changes);
+        builder.block(&place.name, place.stage, shortcut, |builder, index| {
+            let branch = B::new(&place.name, !changes, style, builder);
+            let added = Added::new(&place.name, style, builder);
+            let branch = branch.with_gain(&place.name, style, builder);
+            let share = place.number as f64 / place.count as f64;
+            Block {
+                index,
+                style: *style,
+                shares_start: style.order.is_pre_activation() && (place.number == 1 || changes),
+                survival: style.survival.map(|last| 1.0 - share * (1.0 - last)),
+                branch,
+                added,
+            }
         })
     }
-
-    /// Computes the block's output.
-    pub(super) fn forward<const H: usize, const W: usize, T: Tape<f32, Cpu> + 'static>(
-        &mut self,
-        x: Features<H, W, C, T>,
-        context: &Context,
-    ) -> Result<Features<H, W, C, T>, CpuError> {
-        let shortcut = self.residual.then(|| x.shared());
-        let inner = self.first.forward::<H, W, H, W, T>(x, true, None, None, context)?;
-        self.second.forward::<H, W, H, W, T>(inner, true, shortcut, Some(self.index), context)
-    }
-
-    /// Lists its tensors in the state dict's order.
-    pub(super) fn entries<'a>(&'a self, into: &mut Vec<Entry<'a>>) {
-        self.first.entries(into);
-        self.second.entries(into);
-    }
-
-    /// Lists its tensors in the state dict's order, mutable.
-    pub(super) fn entries_mut<'a>(&'a mut self, into: &mut Vec<EntryMut<'a>>) {
-        self.first.entries_mut(into);
-        self.second.entries_mut(into);
-    }
 }
 
-/// What a block that changes the shape adds to its residual branch.
-#[derive(Debug)]
-enum Shortcut<const IN: usize, const OUT: usize> {
-    /// Nothing.
-    None,
-    /// Option A.
-    ZeroPadding,
-    /// Option B.
-    Projection(Box<ConvolutionNorm<1, 2, IN, OUT>>),
-}
+impl<const SIDE: usize, const IN: usize, const TO: usize, const OUT: usize, B> Module
+    for Block<SIDE, IN, TO, OUT, B>
+where
+    B: Branch<IN, TO, OUT>,
+{
+    type Input = Features<SIDE, IN>;
+    type Output = Features<TO, OUT>;
 
-/// A block that halves the side and changes the channels: `relu(F(x) + h(x))`, or `relu(F(x))`.
-#[derive(Debug)]
-pub(super) struct Transition<const IN: usize, const OUT: usize> {
-    index: BlockIdx,
-    first: ConvolutionNorm<3, 2, IN, OUT>,
-    second: ConvolutionNorm<3, 1, OUT, OUT>,
-    shortcut: Shortcut<IN, OUT>,
-}
-
-impl<const IN: usize, const OUT: usize> Transition<IN, OUT> {
-    /// The block of the topology with that index.
-    pub(super) fn new(index: BlockIdx, block: &Description, builder: &Builder) -> Result<Self, CpuError> {
-        let shortcut = match (block.shortcut, block.layers.get(2)) {
-            (ShortcutKind::Projection, Some(&layer)) => {
-                Shortcut::Projection(Box::new(ConvolutionNorm::new(layer, builder)?))
+    fn forward(&self, x: Features<SIDE, IN>, context: &Context) -> Features<TO, OUT> {
+        let order = self.style.order;
+        let mut factor = self.style.branch_scale;
+        let is_dropped = match (self.survival, &context.chance) {
+            (Some(survival), Some(chance)) => !chance.survives(self.index, survival),
+            (Some(survival), None) => {
+                // Without chance, the branch counts as much as it does on average.
+                factor *= survival as f32;
+                false
             }
-            (ShortcutKind::None, _) => Shortcut::None,
-            _ => Shortcut::ZeroPadding,
+            (None, _) => false,
         };
-        Ok(Transition {
-            index,
-            first: ConvolutionNorm::new(block.layers[0], builder)?,
-            second: ConvolutionNorm::new(block.layers[1], builder)?,
-            shortcut,
-        })
-    }
-
-    /// Computes the block's output.
-    pub(super) fn forward<
-        const H: usize,
-        const W: usize,
-        const HO: usize,
-        const WO: usize,
-        T: Tape<f32, Cpu> + 'static,
-    >(
-        &mut self,
-        x: Features<H, W, IN, T>,
-        context: &Context,
-    ) -> Result<Features<HO, WO, OUT, T>, CpuError> {
-        let shared = (!matches!(self.shortcut, Shortcut::None)).then(|| x.shared());
-        // The first layer forms the block's input, which the shortcut then finds in memory. The tape records the branch
-        // first and then the shortcut, so that in the backward pass the first layer comes last and adds both gradients.
-        let inner = self.first.forward::<H, W, HO, WO, T>(x, true, None, None, context)?;
-        let (inner, mut tape) = inner.split_tape();
-        let shortcut = match (&mut self.shortcut, shared) {
-            (Shortcut::ZeroPadding, Some(x)) => Some(ops::zero_padding(&x, &mut tape, context)?),
-            (Shortcut::Projection(projection), Some(x)) => {
-                let x = x.with_tape(tape);
-                let h = projection.forward::<H, W, HO, WO, T>(x, false, None, None, context)?;
-                let h = h.formed(context);
-                let (h, back) = h.split_tape();
-                tape = back;
-                Some(h)
-            }
-            _ => None,
+        if is_dropped {
+            return self.without_branch(x, context);
+        }
+        let has_shortcut = self.style.shortcut != Shortcut::None;
+        let (from, start) = if self.shares_start {
+            let start = self.branch.enter(&x, order, context);
+            (has_shortcut.then(|| start.shared()), start)
+        } else {
+            (has_shortcut.then(|| x.shared()), self.branch.enter(&x, order, context))
         };
-        self.second.forward::<HO, WO, HO, WO, T>(
-            inner.with_tape(tape),
-            true,
-            shortcut,
-            Some(self.index),
-            context,
-        )
+        // The first convolution forms the start, which the shortcut then finds in memory. The tape records the branch
+        // first and then the shortcut, so that in the backward pass the first convolution comes last and adds both
+        // gradients.
+        let begun = self.branch.begin(&start, context);
+        let joined = from.map(|from| self.added.forward(&from, self.index, context));
+        self.branch.finish(begun, order, factor, joined, self.index, context)
     }
+}
 
-    /// Lists its tensors in the state dict's order.
-    pub(super) fn entries<'a>(&'a self, into: &mut Vec<Entry<'a>>) {
-        self.first.entries(into);
-        self.second.entries(into);
-        if let Shortcut::Projection(projection) = &self.shortcut {
-            projection.entries(into);
-        }
-    }
-
-    /// Lists its tensors in the state dict's order, mutable.
-    pub(super) fn entries_mut<'a>(&'a mut self, into: &mut Vec<EntryMut<'a>>) {
-        self.first.entries_mut(into);
-        self.second.entries_mut(into);
-        if let Shortcut::Projection(projection) = &mut self.shortcut {
-            projection.entries_mut(into);
-        }
+impl<const SIDE: usize, const IN: usize, const TO: usize, const OUT: usize, B> Block<SIDE, IN, TO, OUT, B>
+where
+    B: Branch<IN, TO, OUT>,
+{
+    /// What is left of the block if its branch is dropped.
+    fn without_branch(&self, x: Features<SIDE, IN>, context: &Context) -> Features<TO, OUT> {
+        let order = self.style.order;
+        let from = if self.shares_start { self.branch.enter(&x, order, context) } else { x };
+        let from = from.formed(context);
+        let shortcut = self.added.forward(&from, self.index, context).shortcut;
+        let observed = Observed { block: Some(self.index), ..Observed::NOTHING };
+        let after = After { relu: !order.ends_with_addition(), observed, ..After::default() };
+        shifted(&shortcut, Scalars::default(), after, context).formed(context)
     }
 }

@@ -1,77 +1,198 @@
-//! Makes the parameters of a network for a topology: names, shapes and initial values.
+//! Builds a network: modules declare their layers, blocks and tensors here, in the order in which they are named in the
+//! state dict, and so describe the network once. Parameters are shared by the module that reads them and the network
+//! that updates and saves them.
+
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use dfdx::shapes::Shape;
-use dfdx::tensor::{Cache, Cpu, CpuError};
+use dfdx::tensor::{Cache, Cpu};
 
-use crate::model::initialisation::he_normal;
-use crate::model::parameter::{Parameter, Role};
-use crate::topology::{Block, Topology};
-use crate::units::{BlockIdx, LayerIdx};
+use crate::model::Description;
+use crate::model::initialisation::normal;
+use crate::nn::ops::{AnyParameter, Parameter, Running};
+use crate::structure::{Block, Layer, Structure, kind};
+use crate::units::{BlockIdx, InputShape, LayerIdx};
 
-/// Builds the parameters of the layers of one network.
-#[derive(Debug)]
+/// The role of a parameter in its layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The weights of a convolution or linear layer: the ones in the layer's statistics.
+    Weight,
+    /// A bias, a gain, or a norm's scale or shift.
+    Other,
+}
+
+/// How a parameter starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Start {
+    /// All values the same.
+    Constant(f32),
+    /// Normal, with mean 0 and this standard deviation.
+    Normal(f64),
+    /// The identity: the weights of a convolution that leaves every channel as it is.
+    Dirac,
+}
+
+impl Start {
+    /// The initialisation of He et al. (1502.01852, equation 10), for layers before ReLU.
+    pub(super) fn he(fan_in: usize) -> Start {
+        Start::Normal((2.0 / fan_in as f64).sqrt())
+    }
+}
+
+/// A tensor of a network.
+pub(super) enum Entry {
+    /// A trained parameter.
+    Parameter(Named),
+    /// A batch norm's running statistics, with its name.
+    Running(String, Rc<RefCell<Running>>, Origin),
+}
+
+/// Whether a tensor belongs to a residual branch, or to what a plain network has no use for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A plain network has it, too.
+    Shared,
+    /// Of a shortcut.
+    Shortcut,
+}
+
+/// A parameter with its name and place.
+pub(super) struct Named {
+    /// Its name in the state dict.
+    pub(super) name: String,
+    /// The layer it belongs to.
+    pub(super) layer: LayerIdx,
+    /// Its role there.
+    pub(super) role: Role,
+    /// Whether a plain network has it, too.
+    pub(super) origin: Origin,
+    /// The tensor.
+    pub(super) parameter: Rc<dyn AnyParameter>,
+}
+
+/// Builds the modules of one network.
 pub struct Builder {
     device: Cpu,
-    topology: Topology,
-    seed: u64,
+    /// Draws the initial weights; without it they are zero, for a network that is only described.
+    seed: Option<u64>,
+    structure: Structure,
+    entries: Vec<Entry>,
+    block: Option<BlockIdx>,
+    origin: Origin,
+    depth: usize,
 }
+
+/// The weights, `[kernel][kernel][channels][channels]`, of a convolution that leaves every channel as it is.
+fn dirac(shape: Vec<usize>) -> Vec<f32> {
+    let [kernel, _, inputs, outputs] = shape[..] else { return vec![0.0; shape.iter().product()] };
+    let middle = (kernel * kernel / 2) * inputs * outputs;
+    let mut weights = vec![0.0; kernel * kernel * inputs * outputs];
+    (0..inputs.min(outputs)).for_each(|channel| weights[middle + channel * outputs + channel] = 1.0);
+    weights
+}
+
+/// Why tensors on the device can be made: its errors are wrong lengths and, unless memory runs out, which aborts,
+/// nothing else.
+const INFALLIBLE: &str = "values fill the shape";
 
 impl Builder {
     /// A builder with its own device, which reuses the memory of tensors.
-    pub fn new(topology: Topology, seed: u64) -> Builder {
+    pub fn new(seed: Option<u64>) -> Builder {
         let device = Cpu::default();
         device.enable_cache();
-        Builder { device, topology, seed }
+        let (structure, entries) = (Structure::default(), Vec::new());
+        Builder { device, seed, structure, entries, block: None, origin: Origin::Shared, depth: 0 }
     }
 
-    /// The network's device and topology, after its layers are built.
-    pub(super) fn finish(self) -> (Cpu, Topology) {
-        (self.device, self.topology)
+    /// What has been built, for a network with this input and these classes.
+    pub(super) fn finish(self, input: InputShape, classes: usize) -> (Cpu, Description, Vec<Entry>) {
+        (self.device, Description { input, classes, structure: self.structure }, self.entries)
     }
 
-    /// The blocks of a stage, counted from 1, with their indices.
-    pub(super) fn blocks(&self, stage: usize) -> impl Iterator<Item = (BlockIdx, &Block)> {
-        let indexed = self.topology.blocks.iter().enumerate();
-        indexed.filter(move |(_, block)| block.stage == stage).map(|(index, block)| (BlockIdx(index), block))
+    /// Declares a weight layer with its output's shape for one example and the multiply-adds of that.
+    pub(super) fn layer(
+        &mut self,
+        name: &str,
+        kind: &str,
+        output: Vec<usize>,
+        multiply_adds: usize,
+    ) -> LayerIdx {
+        // A layer beside others shares their depth.
+        self.depth += usize::from(![kind::PROJECTION, kind::GATE].contains(&kind));
+        let index = LayerIdx(self.structure.layers.len());
+        let block = self.block.and_then(|block| self.structure.blocks.get_mut(block.0));
+        let stage = block.as_ref().and_then(|block| block.stage);
+        if let Some(block) = block {
+            block.layers.push(index);
+        }
+        self.structure.layers.push(Layer {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            stage,
+            block: self.block,
+            depth: Some(self.depth),
+            output,
+            parameters: Some(0),
+            multiply_adds: Some(multiply_adds as u64),
+        });
+        index
     }
 
-    /// A layer's name.
-    pub(super) fn name(&self, layer: LayerIdx) -> &str {
-        &self.topology.layers[layer.0].name
+    /// Declares a block; the layers that `make` declares belong to it.
+    pub(super) fn block<M>(
+        &mut self,
+        name: &str,
+        stage: usize,
+        shortcut: Option<&str>,
+        make: impl FnOnce(&mut Builder, BlockIdx) -> M,
+    ) -> M {
+        let index = BlockIdx(self.structure.blocks.len());
+        let (name, shortcut) = (name.to_owned(), shortcut.map(str::to_owned));
+        self.structure.blocks.push(Block { name, stage: Some(stage), shortcut, layers: Vec::new() });
+        self.block = Some(index);
+        let made = make(self, index);
+        self.block = None;
+        made
     }
 
-    /// The head.
-    pub(super) fn last_layer(&self) -> LayerIdx {
-        LayerIdx(self.topology.layers.len() - 1)
+    /// The tensors that `make` declares are those of a shortcut, which a plain network doesn't have.
+    pub(super) fn of_shortcut<M>(&mut self, make: impl FnOnce(&mut Builder) -> M) -> M {
+        self.origin = Origin::Shortcut;
+        let made = make(self);
+        self.origin = Origin::Shared;
+        made
     }
 
-    /// The number of classes.
-    pub(super) fn classes(&self) -> usize {
-        self.topology.classes
-    }
-
-    /// A parameter with these values.
+    /// A parameter of a layer; drawn values are in memory order (row-major).
     pub(super) fn parameter<S: Shape>(
-        &self,
-        shape: S,
-        values: Vec<f32>,
+        &mut self,
         name: String,
         layer: LayerIdx,
         role: Role,
-    ) -> Result<Parameter<S>, CpuError> {
-        Parameter::new(&self.device, shape, values, name, layer, role)
+        shape: S,
+        start: Start,
+    ) -> Rc<Parameter<S>> {
+        let length = shape.num_elements();
+        let values = match (start, self.seed) {
+            (Start::Normal(deviation), Some(seed)) => normal(seed, &name, length, deviation),
+            (Start::Constant(value), Some(_)) if value != 0.0 => vec![value; length],
+            (Start::Dirac, Some(_)) => dirac(shape.concrete().into()),
+            _ => vec![0.0; length],
+        };
+        let parameter = Rc::new(Parameter::new(&self.device, shape, values).expect(INFALLIBLE));
+        let of_layer = &mut self.structure.layers[layer.0].parameters;
+        *of_layer = of_layer.map(|parameters| parameters + length as u64);
+        let named = Named { name, layer, role, origin: self.origin, parameter: parameter.clone() };
+        self.entries.push(Entry::Parameter(named));
+        parameter
     }
 
-    /// A layer's weights, He-normal, drawn in memory order (row-major).
-    pub(super) fn weights<S: Shape>(
-        &self,
-        shape: S,
-        length: usize,
-        fan_in: usize,
-        name: String,
-        layer: LayerIdx,
-    ) -> Result<Parameter<S>, CpuError> {
-        let values = he_normal(self.seed, &name, length, fan_in);
-        self.parameter(shape, values, name, layer, Role::Weight)
+    /// The running statistics of a batch norm.
+    pub(super) fn running(&mut self, name: &str, channels: usize) -> Rc<RefCell<Running>> {
+        let running = Rc::new(RefCell::new(Running::new(channels)));
+        self.entries.push(Entry::Running(name.to_owned(), running.clone(), self.origin));
+        running
     }
 }

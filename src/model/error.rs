@@ -51,6 +51,14 @@ pub enum ModelError {
         /// The lane's.
         found: String,
     },
+    /// Settings don't fit together.
+    #[error("{message}")]
+    Setting {
+        /// The key to blame.
+        key: &'static str,
+        /// What was expected, what was found and what to do.
+        message: String,
+    },
     /// The number of classes is not valid.
     #[error("expected 2 to 256 classes, found {found}")]
     Classes {

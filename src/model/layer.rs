@@ -1,154 +1,162 @@
-//! The two kinds of weight layers: a convolution with its batch norm, and the linear head.
+//! Layers that blocks are made of: convolutions, batch norm, and the linear head.
+
+use std::rc::Rc;
 
 use dfdx::shapes::{Const, Rank1, Rank4};
-use dfdx::tensor::{Cpu, CpuError, Tape, Tensor};
+use dfdx::tensor::{Cpu, OwnedTape, Tensor};
 
-use crate::model::builder::Builder;
-use crate::model::entry::{Entry, EntryMut};
-use crate::model::parameter::{Parameter, Role};
-use crate::nn::ops::{self, Context, Features, Norm, Running};
-use crate::units::{BlockIdx, LayerIdx};
+use crate::model::builder::{Builder, Role, Start};
+use crate::nn::ops::{self, After, AnyParameter, Context, Features, Norm, Parameter, Response, Scalars};
+use crate::structure::kind;
+use crate::units::LayerIdx;
 
 /// The output of a network: a row of class scores per image.
-pub(super) type Logits<T> = Tensor<(usize, usize), f32, Cpu, T>;
+pub(super) type Logits = Tensor<(usize, usize), f32, Cpu, OwnedTape<f32, Cpu>>;
 
-/// A convolution without bias and the batch norm after it.
+/// A convolution with a square kernel of 1 or 3 that gives `TO` by `TO` pixels. Without a norm behind it, it has a bias.
 #[derive(Debug)]
-pub(super) struct ConvolutionNorm<const KERNEL: usize, const STRIDE: usize, const IN: usize, const OUT: usize>
-{
-    layer: LayerIdx,
-    weights: Parameter<Rank4<KERNEL, KERNEL, IN, OUT>>,
-    gamma: Parameter<Rank1<OUT>>,
-    beta: Parameter<Rank1<OUT>>,
-    running: Running,
-    /// The batch norm's name in the state dict: `layer1.0.bn1`.
-    norm: String,
+pub(super) struct Convolution<const KERNEL: usize, const IN: usize, const TO: usize, const OUT: usize> {
+    /// Its place in the network.
+    pub(super) layer: LayerIdx,
+    weights: Rc<Parameter<Rank4<KERNEL, KERNEL, IN, OUT>>>,
+    bias: Option<Rc<Parameter<Rank1<OUT>>>>,
 }
 
-impl<const KERNEL: usize, const STRIDE: usize, const IN: usize, const OUT: usize>
-    ConvolutionNorm<KERNEL, STRIDE, IN, OUT>
+/// The numbers in a convolution's weights that are summed for one number of its output.
+pub(super) const fn fan_in(kernel: usize, inputs: usize) -> usize {
+    kernel * kernel * inputs
+}
+
+impl<const KERNEL: usize, const IN: usize, const TO: usize, const OUT: usize>
+    Convolution<KERNEL, IN, TO, OUT>
 {
-    /// The layer of the topology with that index; the first layer reads the images.
-    pub(super) fn new(layer: LayerIdx, builder: &Builder) -> Result<Self, CpuError> {
-        let convolution = builder.name(layer);
-        let norm = norm_name(convolution);
-        let name = format!("{convolution}.weight");
-        let (length, fan_in) = (KERNEL * KERNEL * IN * OUT, KERNEL * KERNEL * IN);
-        let other = |part: &str, value: f32| {
-            builder.parameter(
-                Default::default(),
-                vec![value; OUT],
-                format!("{norm}.{part}"),
-                layer,
-                Role::Other,
-            )
-        };
-        Ok(ConvolutionNorm {
-            layer,
-            weights: builder.weights(Default::default(), length, fan_in, name, layer)?,
-            gamma: other("weight", 1.0)?,
-            beta: other("bias", 0.0)?,
-            running: Running::new(OUT),
-            norm,
-        })
+    /// Declares the layer, with weights that start as given.
+    pub(super) fn new(name: &str, kind: &str, has_bias: bool, start: Start, builder: &mut Builder) -> Self {
+        let multiply_adds = fan_in(KERNEL, IN) * OUT * TO * TO;
+        let layer = builder.layer(name, kind, vec![OUT, TO, TO], multiply_adds);
+        let (shape, role) = (Default::default(), Role::Weight);
+        let weights = builder.parameter(format!("{name}.weight"), layer, role, shape, start);
+        let bias = has_bias.then(|| {
+            let (shape, start) = (Default::default(), Start::Constant(0.0));
+            builder.parameter(format!("{name}.bias"), layer, Role::Other, shape, start)
+        });
+        Convolution { layer, weights, bias }
     }
 
-    /// Computes `f(batch_norm(convolution(x)) + shortcut)`, where f is ReLU if `relu`, else the identity. `block` is
-    /// the block that the addition belongs to.
-    pub(super) fn forward<
-        const H: usize,
-        const W: usize,
-        const HO: usize,
-        const WO: usize,
-        T: Tape<f32, Cpu> + 'static,
-    >(
-        &mut self,
-        x: Features<H, W, IN, T>,
-        relu: bool,
-        shortcut: Option<Features<HO, WO, OUT>>,
-        block: Option<BlockIdx>,
+    /// Declares a bias of the layer, which starts as given, for a response whose map the caller computes.
+    pub(super) fn new_bias(
+        &self,
+        name: &str,
+        start: f32,
+        builder: &mut Builder,
+    ) -> Rc<Parameter<Rank1<OUT>>> {
+        let (shape, start) = (Default::default(), Start::Constant(start));
+        builder.parameter(format!("{name}.bias"), self.layer, Role::Other, shape, start)
+    }
+
+    /// The response without bias, of which an output is formed by [`Convolution::mapped`].
+    pub(super) fn response<const SIDE: usize>(
+        &self,
+        x: &Features<SIDE, IN>,
+        response: Response<TO, OUT>,
         context: &Context,
-    ) -> Result<Features<HO, WO, OUT, T>, CpuError> {
-        let norm = Norm {
-            gamma: &self.gamma.tensor,
-            beta: &self.beta.tensor,
-            running: &mut self.running,
-            relu,
-            layer: self.layer,
-            block,
-        };
-        let weights = &self.weights.tensor;
-        ops::convolution::<KERNEL, STRIDE, H, W, IN, HO, WO, OUT, T>(x, weights, shortcut, norm, context)
+    ) -> Features<TO, OUT> {
+        ops::convolution(x, &self.weights, response, context)
     }
 
-    /// Lists its tensors in the state dict's order.
-    pub(super) fn entries<'a>(&'a self, into: &mut Vec<Entry<'a>>) {
-        into.extend([
-            Entry::Parameter(&self.weights),
-            Entry::Parameter(&self.gamma),
-            Entry::Parameter(&self.beta),
-            Entry::Running(&self.norm, &self.running),
-        ]);
+    /// Forms an output of a response: by the norm, or else by the bias and a gain.
+    pub(super) fn mapped(
+        &self,
+        response: &Features<TO, OUT>,
+        norm: Option<&Norm<OUT>>,
+        gain: Option<&Rc<Parameter<Rank1<1>>>>,
+        after: After<TO, OUT>,
+        context: &Context,
+    ) -> Features<TO, OUT> {
+        match norm {
+            Some(norm) => ops::normalised(response, norm, after, context),
+            None => {
+                let gain = gain.map(|gain| Rc::clone(gain) as Rc<dyn AnyParameter>);
+                let before = self.bias.as_ref().map(|bias| Rc::clone(bias) as Rc<dyn AnyParameter>);
+                ops::shifted(response, Scalars { before, gain, after: None }, after, context)
+            }
+        }
     }
 
-    /// Lists its tensors in the state dict's order, mutable.
-    pub(super) fn entries_mut<'a>(&'a mut self, into: &mut Vec<EntryMut<'a>>) {
-        into.extend([
-            EntryMut::Parameter(&mut self.weights),
-            EntryMut::Parameter(&mut self.gamma),
-            EntryMut::Parameter(&mut self.beta),
-            EntryMut::Running(&self.norm, &mut self.running),
-        ]);
+    /// The output without norm and ReLU, in memory: response, bias and gain, to which a shortcut may be added.
+    pub(super) fn raw<const SIDE: usize>(
+        &self,
+        x: &Features<SIDE, IN>,
+        gain: Option<&Rc<Parameter<Rank1<1>>>>,
+        after: After<TO, OUT>,
+        context: &Context,
+    ) -> Features<TO, OUT> {
+        if self.bias.is_none() && gain.is_none() && after.factor == 1.0 {
+            let After { shortcut, observed, .. } = after;
+            return self.response(x, Response { shortcut, observed }, context);
+        }
+        let response = self.response(x, Response::PLAIN, context);
+        self.mapped(&response, None, gain, after, context).formed(context)
     }
+}
+
+/// Declares a batch norm of a layer, whose scale starts as given.
+pub(super) fn batch_norm<const C: usize>(
+    name: &str,
+    layer: LayerIdx,
+    scale: f32,
+    builder: &mut Builder,
+) -> Norm<C> {
+    let mut parameter = |part: &str, value| {
+        let (shape, start) = (Default::default(), Start::Constant(value));
+        builder.parameter(format!("{name}.{part}"), layer, Role::Other, shape, start)
+    };
+    let (gamma, beta) = (parameter("weight", scale), parameter("bias", 0.0));
+    Norm { gamma, beta, running: builder.running(name, C) }
+}
+
+/// Declares a trained number of a layer.
+pub(super) fn scalar(
+    name: String,
+    layer: LayerIdx,
+    start: f32,
+    builder: &mut Builder,
+) -> Rc<Parameter<Rank1<1>>> {
+    builder.parameter(name, layer, Role::Other, Default::default(), Start::Constant(start))
 }
 
 /// The linear layer that gives the logits; the number of classes is known only at run time.
 #[derive(Debug)]
 pub(super) struct Head<const IN: usize> {
-    layer: LayerIdx,
-    weights: Parameter<(usize, Const<IN>)>,
-    bias: Parameter<(usize,)>,
+    /// Its place in the network.
+    pub(super) layer: LayerIdx,
+    weights: Rc<Parameter<(usize, Const<IN>)>>,
+    bias: Rc<Parameter<(usize,)>>,
 }
 
 impl<const IN: usize> Head<IN> {
-    /// The last layer of the topology.
-    pub(super) fn new(builder: &Builder) -> Result<Self, CpuError> {
-        let (layer, classes) = (builder.last_layer(), builder.classes());
-        let name = |part: &str| format!("{}.{part}", builder.name(layer));
-        Ok(Head {
-            layer,
-            weights: builder.weights((classes, Const), classes * IN, IN, name("weight"), layer)?,
-            bias: builder.parameter((classes,), vec![0.0; classes], name("bias"), layer, Role::Other)?,
-        })
+    /// Declares the layer, with weights that start as given.
+    pub(super) fn new(name: &str, classes: usize, start: Start, builder: &mut Builder) -> Self {
+        let layer = builder.layer(name, kind::HEAD, vec![classes], classes * IN);
+        let name = |part: &str| format!("{name}.{part}");
+        let weights = builder.parameter(name("weight"), layer, Role::Weight, (classes, Const), start);
+        let zero = Start::Constant(0.0);
+        Head { layer, weights, bias: builder.parameter(name("bias"), layer, Role::Other, (classes,), zero) }
     }
 
     /// Computes the logits of the mean of each channel over each image.
-    pub(super) fn forward<const H: usize, const W: usize, T: Tape<f32, Cpu> + 'static>(
+    pub(super) fn forward<const SIDE: usize>(
         &self,
-        x: Features<H, W, IN, T>,
+        x: &Features<SIDE, IN>,
         device: &Cpu,
         context: &Context,
-    ) -> Result<Logits<T>, CpuError> {
-        let means = ops::global_average(x, device, context)?;
-        let logits = ops::linear(means, &self.weights.tensor, &self.bias.tensor)?;
-        Ok(ops::observed(logits, self.layer, context))
-    }
-
-    /// Lists its tensors in the state dict's order.
-    pub(super) fn entries<'a>(&'a self, into: &mut Vec<Entry<'a>>) {
-        into.extend([Entry::Parameter(&self.weights), Entry::Parameter(&self.bias)]);
-    }
-
-    /// Lists its tensors in the state dict's order, mutable.
-    pub(super) fn entries_mut<'a>(&'a mut self, into: &mut Vec<EntryMut<'a>>) {
-        into.extend([EntryMut::Parameter(&mut self.weights), EntryMut::Parameter(&mut self.bias)]);
+    ) -> Logits {
+        let means = ops::global_average(x, device, context).expect(INFALLIBLE);
+        let logits = ops::linear(means, &self.weights.tensor(), &self.bias.tensor()).expect(INFALLIBLE);
+        ops::observed(logits, self.layer, context)
     }
 }
 
-/// The name of the batch norm after a convolution: `conv1` has `bn1`, `downsample.0` has `downsample.1`.
-fn norm_name(convolution: &str) -> String {
-    match convolution.rsplit_once("conv") {
-        Some((block, number)) => format!("{block}bn{number}"),
-        None => format!("{}1", convolution.trim_end_matches('0')),
-    }
-}
+/// Why dfdx's operations cannot fail: their errors are wrong lengths and, unless memory runs out, which aborts, nothing
+/// else.
+const INFALLIBLE: &str = "the shapes are those of the types";

@@ -5,13 +5,13 @@ use dfdx::tensor::{Cpu, CpuError, Gradients};
 
 use crate::event::{Histogram, Pass, Value, Values};
 use crate::metric::{Metric, known};
-use crate::model::parameter::{AnyParameter, Role};
+use crate::model::builder::{Named, Role};
 use crate::model::{NonFinite, Wanted};
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::update::{Change, sums};
 use crate::nn::ops::{LayerRecord, Record};
 use crate::statistics::{Moments, Products, Sums, histogram};
-use crate::topology::{Layer, ShortcutKind, Topology};
+use crate::structure::{Layer, Structure};
 use crate::units::LayerIdx;
 
 /// Measurements of a layer's weights in a step.
@@ -39,41 +39,37 @@ impl Weights {
     /// Measures gradients and weights before the update.
     pub(super) fn before(
         set: InstructionSet,
-        topology: &Topology,
-        parameters: &[&mut dyn AnyParameter],
+        structure: &Structure,
+        parameters: &[&Named],
         gradients: &mut Gradients<f32, Cpu>,
         wanted: Wanted,
     ) -> Result<Weights, CpuError> {
-        let mut layers = vec![LayerWeights::default(); topology.layers.len()];
-        for parameter in parameters {
-            let layer = &mut layers[parameter.layer().0];
+        let mut layers = vec![LayerWeights::default(); structure.layers.len()];
+        for Named { layer, role, parameter, .. } in parameters {
+            let layer = &mut layers[layer.0];
             let gradient = parameter.gradient(gradients)?;
             let sums = sums(set, gradient);
             layer.broken_gradient |= !sums.sum.is_finite();
-            if parameter.role() == Role::Weight {
+            if *role == Role::Weight {
                 layer.gradient = sums;
                 if !sums.sum.is_finite() {
                     layer.non_finite = Moments::of(gradient).non_finite;
                 }
                 layer.histograms =
-                    wanted.histograms.then(|| (histogram(gradient), histogram(parameter.values())));
+                    wanted.histograms.then(|| (histogram(gradient), histogram(&parameter.values())));
             }
         }
         Ok(Weights(layers))
     }
 
     /// Adds the changes of each parameter by the update; without an update, the weights are measured as they are.
-    pub(super) fn after(
-        &mut self,
-        set: InstructionSet,
-        parameters: &[&mut dyn AnyParameter],
-        changes: Option<&[Change]>,
-    ) {
-        for (index, parameter) in parameters.iter().enumerate() {
-            let layer = &mut self.0[parameter.layer().0];
-            let change = changes.map_or_else(|| unchanged(set, parameter.values()), |changes| changes[index]);
+    pub(super) fn after(&mut self, set: InstructionSet, parameters: &[&Named], changes: Option<&[Change]>) {
+        for (index, Named { layer, role, parameter, .. }) in parameters.iter().enumerate() {
+            let layer = &mut self.0[layer.0];
+            let change =
+                changes.map_or_else(|| unchanged(set, &parameter.values()), |changes| changes[index]);
             layer.broken_update |= !change.is_finite;
-            if parameter.role() == Role::Weight {
+            if *role == Role::Weight {
                 layer.norm = change.before.sqrt() as f32;
                 layer.update_ratio = (change.change / change.before).sqrt() as f32;
                 layer.largest = change.largest;
@@ -130,7 +126,7 @@ const OF_LAYERS: &[(Metric, OfLayer)] = &[
     (known::ACTIVATION_MIN, |seen| seen.record.output.min),
     (known::ACTIVATION_MAX, |seen| seen.record.output.max),
     (known::ZERO_RATE, |seen| seen.record.output.zero_rate()),
-    (known::DEAD_UNITS, |seen| seen.record.dead_units as f32 / seen.layer.output.channels as f32),
+    (known::DEAD_UNITS, |seen| seen.record.dead_units as f32 / seen.layer.units() as f32),
     (known::ACTIVATION_NON_FINITE, |seen| seen.record.output.non_finite as f32),
     (known::RESPONSE_STD, |seen| seen.record.response.std()),
     (known::OUTPUT_GRADIENT_NORM, |seen| seen.record.output_gradient.norm()),
@@ -151,29 +147,28 @@ const OF_BLOCKS: &[(Metric, OfBlock)] =
     &[(known::BRANCH_RATIO, Products::ratio), (known::BRANCH_COSINE, Products::cosine)];
 
 /// The metrics of a network's steps; those of blocks only if blocks have shortcuts.
-pub(super) fn metrics(topology: &Topology) -> Vec<Metric> {
-    let residual = topology.blocks.iter().any(|block| block.shortcut != ShortcutKind::None);
-    let of_blocks = OF_BLOCKS.iter().filter(|_| residual).map(|(metric, _)| *metric);
+pub(super) fn metrics(structure: &Structure) -> Vec<Metric> {
+    let of_blocks = OF_BLOCKS.iter().filter(|_| structure.has_shortcuts()).map(|(metric, _)| *metric);
     OF_LAYERS.iter().map(|(metric, _)| *metric).chain(of_blocks).collect()
 }
 
 /// The values of [`metrics`].
-pub(super) fn values(record: &Record, weights: &Weights, topology: &Topology) -> Values {
+pub(super) fn values(record: &Record, weights: &Weights, structure: &Structure) -> Values {
     let seen: Vec<Seen<'_>> = record
         .layers
         .iter()
         .zip(&weights.0)
-        .zip(&topology.layers)
+        .zip(&structure.layers)
         .map(|((record, weights), layer)| Seen { record, weights, layer })
         .collect();
     let mut values = Values::default();
     for (metric, of) in OF_LAYERS {
         values.push_new(*metric, Value::Numbers(seen.iter().map(of).collect()));
     }
-    if record.branches.iter().any(Option::is_some) {
+    if structure.has_shortcuts() {
         for (metric, of) in OF_BLOCKS {
-            let branches = record.branches.iter().map(|branch| branch.as_ref().map_or(f32::NAN, of));
-            values.push_new(*metric, Value::Numbers(branches.collect()));
+            let blocks = record.blocks.iter().map(|block| block.terms.as_ref().map_or(f32::NAN, of));
+            values.push_new(*metric, Value::Numbers(blocks.collect()));
         }
     }
     values

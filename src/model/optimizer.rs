@@ -7,7 +7,7 @@
 use dfdx::tensor::{Cpu, CpuError, Gradients};
 
 use crate::experiment;
-use crate::model::parameter::AnyParameter;
+use crate::model::builder::Named;
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::update::{Change, Rule, update};
 
@@ -34,15 +34,15 @@ impl Optimizer {
         &mut self,
         set: InstructionSet,
         learning_rate: f64,
-        parameters: &mut [&mut dyn AnyParameter],
+        parameters: &[&Named],
         gradients: &mut Gradients<f32, Cpu>,
     ) -> Result<Vec<Change>, CpuError> {
         self.updates += 1;
         let rule = rule(&self.settings, learning_rate, self.updates);
-        let all = parameters.iter_mut().zip(&mut self.memory);
-        all.map(|(parameter, [first, second])| {
+        let all = parameters.iter().zip(&mut self.memory);
+        all.map(|(Named { parameter, .. }, [first, second])| {
             let gradient = parameter.gradient(gradients)?;
-            Ok(update(set, rule, parameter.values_mut(), gradient, [first, second]))
+            Ok(update(set, rule, &mut parameter.values_mut(), gradient, [first, second]))
         })
         .collect()
     }

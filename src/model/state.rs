@@ -1,73 +1,67 @@
 //! Converts a network's tensors to named ones in the layout of PyTorch's state dict, and back.
 
-use crate::model::entry::{Entry, EntryMut};
+use crate::model::builder::{Entry, Named};
 use crate::model::optimizer::Optimizer;
-use crate::model::parameter::AnyParameter;
 use crate::model::{ModelError, NamedTensor, TensorData};
 use crate::nn::ops::Running;
 
 /// The parameters among the entries.
-pub(super) fn parameters<'a>(entries: &'a [Entry<'_>]) -> impl Iterator<Item = &'a dyn AnyParameter> {
+pub(super) fn parameters(entries: &[Entry]) -> impl Iterator<Item = &Named> {
     entries.iter().filter_map(|entry| match entry {
-        Entry::Parameter(parameter) => Some(*parameter as &dyn AnyParameter),
+        Entry::Parameter(named) => Some(named),
         Entry::Running(..) => None,
     })
 }
 
-/// The parameters among the entries, mutable.
-pub(super) fn parameters_mut<'a>(
-    entries: &'a mut [EntryMut<'_>],
-) -> impl Iterator<Item = &'a mut dyn AnyParameter> {
-    entries.iter_mut().filter_map(|entry| match entry {
-        EntryMut::Parameter(parameter) => Some(&mut **parameter as &mut dyn AnyParameter),
-        EntryMut::Running(..) => None,
-    })
-}
-
 /// The running statistics of every batch norm.
-pub(super) fn running(entries: &[Entry<'_>]) -> Vec<Running> {
+pub(super) fn running(entries: &[Entry]) -> Vec<Running> {
     entries
         .iter()
         .filter_map(|entry| match entry {
-            Entry::Running(_, running) => Some((*running).clone()),
+            Entry::Running(_, running, _) => Some(running.borrow().clone()),
             Entry::Parameter(_) => None,
         })
         .collect()
 }
 
 /// Restores running statistics that [`running`] returned.
-pub(super) fn restore_running(entries: &mut [EntryMut<'_>], saved: Vec<Running>) {
-    let all = entries.iter_mut().filter_map(|entry| match entry {
-        EntryMut::Running(_, running) => Some(&mut **running),
-        EntryMut::Parameter(_) => None,
+pub(super) fn restore_running(entries: &[Entry], saved: Vec<Running>) {
+    let all = entries.iter().filter_map(|entry| match entry {
+        Entry::Running(_, running, _) => Some(running),
+        Entry::Parameter(_) => None,
     });
-    all.zip(saved).for_each(|(running, saved)| *running = saved);
+    all.zip(saved).for_each(|(running, saved)| *running.borrow_mut() = saved);
 }
 
 /// The state dict.
-pub(super) fn of_model(entries: &[Entry<'_>]) -> Vec<NamedTensor> {
-    let mut state = Vec::new();
-    for entry in entries {
-        match entry {
-            Entry::Parameter(p) => state.push(in_torch_layout(p.name().to_owned(), &p.shape(), p.values())),
-            Entry::Running(norm, running) => {
-                let length = [running.mean.len()];
-                state.push(in_torch_layout(format!("{norm}.running_mean"), &length, &running.mean));
-                state.push(in_torch_layout(format!("{norm}.running_var"), &length, &running.variance));
-                state.push(scalar(format!("{norm}.num_batches_tracked"), running.batches));
-            }
+pub(super) fn of_model(entries: &[Entry]) -> Vec<NamedTensor> {
+    entries.iter().flat_map(of_entry).collect()
+}
+
+/// The tensors of an entry in the state dict.
+pub(super) fn of_entry(entry: &Entry) -> Vec<NamedTensor> {
+    match entry {
+        Entry::Parameter(Named { name, parameter, .. }) => {
+            vec![in_torch_layout(name.clone(), &parameter.shape(), &parameter.values())]
+        }
+        Entry::Running(norm, running, _) => {
+            let running = running.borrow();
+            let length = [running.mean.len()];
+            vec![
+                in_torch_layout(format!("{norm}.running_mean"), &length, &running.mean),
+                in_torch_layout(format!("{norm}.running_var"), &length, &running.variance),
+                scalar(format!("{norm}.num_batches_tracked"), running.batches),
+            ]
         }
     }
-    state
 }
 
 /// The optimiser's state.
-pub(super) fn of_optimizer(optimizer: &Optimizer, entries: &[Entry<'_>]) -> Vec<NamedTensor> {
+pub(super) fn of_optimizer(optimizer: &Optimizer, entries: &[Entry]) -> Vec<NamedTensor> {
     let mut state = vec![scalar("optimizer.updates".to_owned(), optimizer.updates())];
-    for (index, parameter) in parameters(entries).enumerate() {
+    for (index, Named { name, parameter, .. }) in parameters(entries).enumerate() {
         for (kind, values) in optimizer.memory(index) {
-            let name = format!("optimizer.{kind}.{}", parameter.name());
-            state.push(in_torch_layout(name, &parameter.shape(), values));
+            state.push(in_torch_layout(format!("optimizer.{kind}.{name}"), &parameter.shape(), values));
         }
     }
     state
@@ -90,14 +84,14 @@ pub(super) fn check(state: &[NamedTensor], expected: &[NamedTensor]) -> Result<(
 }
 
 /// Loads the entries from a state checked by [`check`].
-pub(super) fn load_model(entries: &mut [EntryMut<'_>], state: &[NamedTensor]) {
+pub(super) fn load_model(entries: &[Entry], state: &[NamedTensor]) {
     for entry in entries {
         match entry {
-            EntryMut::Parameter(parameter) => {
-                let (name, shape) = (parameter.name().to_owned(), parameter.shape());
-                fill(state, &name, &shape, parameter.values_mut());
+            Entry::Parameter(Named { name, parameter, .. }) => {
+                fill(state, name, &parameter.shape(), &mut parameter.values_mut());
             }
-            EntryMut::Running(norm, running) => {
+            Entry::Running(norm, running, _) => {
+                let mut running = running.borrow_mut();
                 let length = [running.mean.len()];
                 fill(state, &format!("{norm}.running_mean"), &length, &mut running.mean);
                 fill(state, &format!("{norm}.running_var"), &length, &mut running.variance);
@@ -110,13 +104,13 @@ pub(super) fn load_model(entries: &mut [EntryMut<'_>], state: &[NamedTensor]) {
 }
 
 /// Loads the optimiser from a state checked by [`check`].
-pub(super) fn load_optimizer(optimizer: &mut Optimizer, entries: &[Entry<'_>], state: &[NamedTensor]) {
+pub(super) fn load_optimizer(optimizer: &mut Optimizer, entries: &[Entry], state: &[NamedTensor]) {
     if let Some(updates) = find_scalar(state, "optimizer.updates") {
         optimizer.set_updates(updates);
     }
-    for (index, parameter) in parameters(entries).enumerate() {
+    for (index, Named { name, parameter, .. }) in parameters(entries).enumerate() {
         for (kind, values) in optimizer.memory_mut(index) {
-            fill(state, &format!("optimizer.{kind}.{}", parameter.name()), &parameter.shape(), values);
+            fill(state, &format!("optimizer.{kind}.{name}"), &parameter.shape(), values);
         }
     }
 }

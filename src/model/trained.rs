@@ -1,56 +1,35 @@
-//! A model with its optimiser: training steps and evaluations, for any architecture.
+//! A network with its optimiser: training steps and evaluations, for any architecture.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use dfdx::losses::cross_entropy_with_logits_loss;
-use dfdx::tensor::{Cache, Cpu, CpuError, Gradients, NoneTape, OwnedTape};
+use dfdx::tensor::{Cache, Cpu, CpuError, Gradients};
 use dfdx::tensor_ops::Backward;
 
 use crate::datasets::Batch;
 use crate::event::Mode;
 use crate::experiment;
 use crate::metric::Metric;
-use crate::model::builder::Builder;
-use crate::model::entry::{Entry, EntryMut};
+use crate::model::architectures::Built;
+use crate::model::builder::{Entry, Named};
+use crate::model::chance::OfStep;
+use crate::model::initialisation::shared_weights_hash;
 use crate::model::layer::Logits;
 use crate::model::measure::{self, Weights};
 use crate::model::optimizer::Optimizer;
-use crate::model::parameter::AnyParameter;
-use crate::model::{Evaluation, ModelError, NamedTensor, Network, StepResult, Wanted, state};
+use crate::model::{Description, Evaluation, ModelError, NamedTensor, Network, StepResult, Wanted, state};
 use crate::nn::kernels::InstructionSet;
+use crate::nn::kernels::bundle;
 use crate::nn::ops::storage::{values, values_mut, zeros};
-use crate::nn::ops::{Buffers, Context, Normalisation, Record, Recorder};
+use crate::nn::ops::{Buffers, Chance, Context, Normalisation, Record, Recorder, Tape};
 use crate::nn::thread_pool::ThreadPool;
-use crate::topology::Topology;
 
-/// An architecture's compiled network, without optimiser.
+/// An architecture's modules, without parameters and optimiser.
 pub(super) trait Model {
-    /// Computes the logits of images, NHWC, and records the operations on a tape.
-    fn trace(
-        &mut self,
-        device: &Cpu,
-        pixels: &[f32],
-        context: &Context,
-    ) -> Result<Logits<OwnedTape<f32, Cpu>>, CpuError>;
-
-    /// Computes the logits of images, NHWC.
-    fn infer(
-        &mut self,
-        device: &Cpu,
-        pixels: &[f32],
-        context: &Context,
-    ) -> Result<Logits<NoneTape>, CpuError>;
-
-    /// Its tensors in the state dict's order.
-    fn entries(&self) -> Vec<Entry<'_>>;
-
-    /// Its tensors in the state dict's order, mutable.
-    fn entries_mut(&mut self) -> Vec<EntryMut<'_>>;
+    /// Computes the logits of a batch; the tape of the context, if it has one, goes on as that of the logits.
+    fn forward(&self, batch: &Batch, device: &Cpu, context: &Context) -> Logits;
 }
-
-/// Constructs a compiled network.
-pub(super) type Make = fn(&Builder) -> Result<Box<dyn Model>, CpuError>;
 
 /// Why operations on the device cannot fail: its errors are wrong lengths and, unless memory runs out, which
 /// aborts, nothing else.
@@ -59,85 +38,150 @@ const INFALLIBLE: &str = "shapes are types, and lengths are checked where batche
 /// Steps after which the device's unused buffers, such as those of other batch sizes, are released.
 const STEPS_BETWEEN_CLEANINGS: u64 = 256;
 
-/// A model with its optimiser.
+/// A network with its optimiser.
 pub(super) struct Trained {
     model: Box<dyn Model>,
+    entries: Vec<Entry>,
+    description: Description,
     optimizer: Optimizer,
-    topology: Topology,
     device: Cpu,
     instructions: InstructionSet,
     workers: Rc<ThreadPool>,
     /// The memory of activations, of their gradients and of weights as the kernels read them.
     pub(super) buffers: Buffers,
+    /// What is decided at random in the step after so many updates.
+    pub(super) chance: Box<dyn Fn(i64) -> Rc<dyn Chance>>,
     steps: u64,
 }
 
+/// The bytes that a step takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counts {
+    /// Of the pool of buffers, at the end of the forward pass.
+    pub(super) forward: u64,
+    /// What the backward pass takes of it besides.
+    pub(super) backward: u64,
+    /// The most working memory of a thread.
+    pub(super) scratch: u64,
+    /// How many threads can work at a time.
+    pub(super) shares: usize,
+}
+
 impl Trained {
-    /// A network before its first step. `threads`, at least 1, is how many a step may use; results don't depend on it.
-    pub(super) fn new(
-        make: Make,
-        builder: Builder,
-        settings: &experiment::Optimizer,
-        threads: usize,
-    ) -> Trained {
-        let model = make(&builder).expect(INFALLIBLE);
-        let (device, topology) = builder.finish();
-        let lengths: Vec<usize> = state::parameters(&model.entries()).map(|p| p.values().len()).collect();
+    /// A network before its first step. `seed` is that of random decisions in training; `threads`, at least 1, is how
+    /// many a step may use; results don't depend on it.
+    pub(super) fn new(built: Built, seed: u64, settings: &experiment::Optimizer, threads: usize) -> Trained {
+        let Built { device, description, entries, model } = built;
+        let lengths: Vec<usize> =
+            state::parameters(&entries).map(|named| named.parameter.values().len()).collect();
         let optimizer = Optimizer::new(settings, &lengths);
-        let (instructions, workers) = (InstructionSet::detect(), Rc::new(ThreadPool::new(threads)));
         Trained {
             model,
+            entries,
+            description,
             optimizer,
-            topology,
             device,
-            instructions,
-            workers,
+            instructions: InstructionSet::detect(),
+            workers: Rc::new(ThreadPool::new(threads)),
             buffers: Buffers::default(),
+            chance: Box::new(move |updates| Rc::new(OfStep { seed, updates })),
             steps: 0,
         }
     }
 
-    /// The context of a pass, with this network's threads and memory.
-    fn context(&self, normalisation: Normalisation, recorder: Option<Recorder>) -> Context {
+    /// The context of an evaluation, with this network's threads and memory.
+    fn context(&self, normalisation: Normalisation) -> Context {
         Context {
             instructions: self.instructions,
             normalisation,
-            recorder,
+            recorder: None,
             workers: Rc::clone(&self.workers),
             buffers: self.buffers.clone(),
+            tape: Tape::default(),
+            chance: None,
         }
     }
 
+    /// The context of a training step.
+    fn training(&self, recorder: Option<Recorder>) -> Context {
+        let chance = Some((self.chance)(self.optimizer.updates()));
+        Context { recorder, chance, tape: Tape::recording(), ..self.context(Normalisation::Training) }
+    }
+
     fn check(&self, batch: &Batch) {
-        let length = batch.labels.len() * self.topology.input.len();
+        let length = batch.labels.len() * self.description.input.len();
+        let numbers = batch.inputs.numbers();
+        let numbers =
+            numbers.expect("expected a batch of numbers, found tokens, which this network cannot read");
         assert!(
-            length > 0 && numbers(batch).len() == length,
+            length > 0 && numbers.len() == length,
             "a batch has one example of {} per label",
-            self.topology.input
+            self.description.input
         );
-        let known = |&label: &u16| usize::from(label) < self.topology.classes;
+        let known = |&label: &u16| usize::from(label) < self.description.classes;
         assert!(batch.labels.iter().all(known), "labels are below the number of classes");
     }
 
     /// Computes the loss, its gradients and the measurements of the operations.
-    fn forward_and_backward(&mut self, batch: &Batch, wanted: Wanted) -> Result<Passes, CpuError> {
-        let (layers, blocks) = (self.topology.layers.len(), self.topology.blocks.len());
+    fn forward_and_backward(&self, batch: &Batch, wanted: Wanted) -> Result<Passes, CpuError> {
+        let structure = &self.description.structure;
+        let (layers, blocks) = (structure.layers.len(), structure.blocks.len());
         let recorder = Recorder::new(layers, blocks, wanted.scalars, wanted.histograms);
-        let context = self.context(Normalisation::Training, Some(recorder.clone()));
-        let logits = self.model.trace(&self.device, numbers(batch), &context)?;
-        let classes = self.topology.classes;
+        let logits = self.model.forward(batch, &self.device, &self.training(Some(recorder.clone())));
+        let classes = self.description.classes;
         let wrong = values(&logits)
             .chunks_exact(classes)
             .zip(&batch.labels)
             .filter(|(z, y)| is_wrong(z, **y))
             .count();
+        let (loss, gradients) = self.backward(logits, batch)?;
+        Ok(Passes { loss, wrong, gradients, record: recorder.take() })
+    }
+
+    /// The loss, and its gradients.
+    fn backward(&self, logits: Logits, batch: &Batch) -> Result<(f32, Gradients<f32, Cpu>), CpuError> {
+        let classes = self.description.classes;
         let mut targets = zeros(&self.device, (batch.labels.len(), classes))?;
         let rows = values_mut(&mut targets).chunks_exact_mut(classes);
         rows.zip(&batch.labels).for_each(|(row, &label)| row[usize::from(label)] = 1.0);
         let loss = cross_entropy_with_logits_loss(logits, targets);
         let value = values(&loss)[0];
-        let gradients = loss.try_backward()?;
-        Ok(Passes { loss: value, wrong, gradients, record: recorder.take() })
+        Ok((value, loss.try_backward()?))
+    }
+
+    /// Counts the memory of a training step on a batch, without computing it.
+    pub(super) fn count(&self, examples: usize) -> Counts {
+        let batch = Batch { labels: vec![0; examples], ..Batch::default() };
+        let buffers = Buffers::counting();
+        let context = Context { buffers: buffers.clone(), ..self.training(None) };
+        let logits = self.model.forward(&batch, &self.device, &context);
+        let forward = buffers.bytes() as u64;
+        drop(self.backward(logits, &batch).expect(INFALLIBLE));
+        Counts {
+            forward,
+            backward: buffers.bytes() as u64 - forward,
+            scratch: buffers.scratch_bytes() as u64,
+            shares: bundle::shares(examples).len(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Trained {
+    /// The measurements of the blocks in a training step, without an update.
+    pub(super) fn blocks(&mut self, batch: &Batch) -> Vec<crate::nn::ops::BlockRecord> {
+        let running = state::running(&self.entries);
+        let wanted = Wanted { scalars: true, histograms: false };
+        let passes = self.forward_and_backward(batch, wanted).expect(INFALLIBLE);
+        state::restore_running(&self.entries, running);
+        passes.record.blocks
+    }
+
+    /// The logits of the next training step.
+    pub(super) fn training_logits(&self, batch: &Batch) -> Vec<f32> {
+        let chance = Some((self.chance)(self.optimizer.updates()));
+        let context = Context { chance, ..self.context(Normalisation::Batch) };
+        values(&self.model.forward(batch, &self.device, &context)).to_vec()
     }
 }
 
@@ -150,41 +194,40 @@ struct Passes {
 }
 
 impl Network for Trained {
-    fn topology(&self) -> &Topology {
-        &self.topology
+    fn description(&self) -> &Description {
+        &self.description
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        measure::metrics(&self.topology)
+        measure::metrics(&self.description.structure)
     }
 
     fn train_step(&mut self, batch: &Batch, learning_rate: f64, wanted: Wanted) -> StepResult {
         self.check(batch);
-        let set = self.instructions;
-        let running = state::running(&self.model.entries());
+        let (set, structure) = (self.instructions, &self.description.structure);
+        let running = state::running(&self.entries);
         let mut passes = self.forward_and_backward(batch, wanted).expect(INFALLIBLE);
-        let mut entries = self.model.entries_mut();
-        let mut parameters: Vec<&mut dyn AnyParameter> = state::parameters_mut(&mut entries).collect();
+        let parameters: Vec<&Named> = state::parameters(&self.entries).collect();
 
         let begin = Instant::now();
-        let mut weights = Weights::before(set, &self.topology, &parameters, &mut passes.gradients, wanted)
-            .expect(INFALLIBLE);
+        let mut weights =
+            Weights::before(set, structure, &parameters, &mut passes.gradients, wanted).expect(INFALLIBLE);
         let mut measuring: Duration = begin.elapsed();
 
         let mut non_finite = measure::first_non_finite(&passes.record, passes.loss, &weights);
         let gradients = &mut passes.gradients;
-        let changes = non_finite.is_none().then(|| {
-            self.optimizer.update(set, learning_rate, &mut parameters, gradients).expect(INFALLIBLE)
-        });
+        let changes = non_finite
+            .is_none()
+            .then(|| self.optimizer.update(set, learning_rate, &parameters, gradients).expect(INFALLIBLE));
 
         let begin = Instant::now();
         weights.after(set, &parameters, changes.as_deref());
         if non_finite.is_some() {
-            state::restore_running(&mut entries, running);
+            state::restore_running(&self.entries, running);
         }
         non_finite = non_finite.or_else(|| weights.first_non_finite_after());
         let statistics = if wanted.scalars {
-            measure::values(&passes.record, &weights, &self.topology)
+            measure::values(&passes.record, &weights, structure)
         } else {
             Default::default()
         };
@@ -214,7 +257,7 @@ impl Network for Trained {
     fn evaluate(&mut self, batch: &Batch, mode: Mode) -> Evaluation {
         let logits = self.logits(batch, mode);
         let mut evaluation = Evaluation { labelled: batch.labels.len(), ..Evaluation::default() };
-        for (logits, &label) in logits.chunks_exact(self.topology.classes).zip(&batch.labels) {
+        for (logits, &label) in logits.chunks_exact(self.description.classes).zip(&batch.labels) {
             evaluation.loss_sum += cross_entropy(logits, label);
             evaluation.wrong += usize::from(is_wrong(logits, label));
         }
@@ -227,29 +270,31 @@ impl Network for Trained {
             Mode::Eval => Normalisation::Running,
             Mode::Batch => Normalisation::Batch,
         };
-        let context = self.context(normalisation, None);
-        let logits = self.model.infer(&self.device, numbers(batch), &context).expect(INFALLIBLE);
-        values(&logits).to_vec()
+        values(&self.model.forward(batch, &self.device, &self.context(normalisation))).to_vec()
     }
 
     fn state(&self) -> Vec<NamedTensor> {
-        state::of_model(&self.model.entries())
+        state::of_model(&self.entries)
     }
 
     fn load_state(&mut self, state: &[NamedTensor]) -> Result<(), ModelError> {
         state::check(state, &self.state())?;
-        state::load_model(&mut self.model.entries_mut(), state);
+        state::load_model(&self.entries, state);
         Ok(())
     }
 
     fn optimizer_state(&self) -> Vec<NamedTensor> {
-        state::of_optimizer(&self.optimizer, &self.model.entries())
+        state::of_optimizer(&self.optimizer, &self.entries)
     }
 
     fn load_optimizer_state(&mut self, state: &[NamedTensor]) -> Result<(), ModelError> {
         state::check(state, &self.optimizer_state())?;
-        state::load_optimizer(&mut self.optimizer, &self.model.entries(), state);
+        state::load_optimizer(&mut self.optimizer, &self.entries, state);
         Ok(())
+    }
+
+    fn shared_weights_hash(&self) -> String {
+        shared_weights_hash(&self.entries)
     }
 }
 
@@ -258,14 +303,6 @@ impl Drop for Trained {
         // Otherwise the cache would keep the memory of every tensor dropped after this.
         self.device.disable_cache();
     }
-}
-
-/// What the network reads of a batch.
-///
-/// # Panics
-/// If these are tokens.
-fn numbers(batch: &Batch) -> &[f32] {
-    batch.inputs.numbers().expect("expected a batch of numbers, found tokens, which this network cannot read")
 }
 
 /// Whether the first of the largest logits is not the label's; any NaN counts as wrong.

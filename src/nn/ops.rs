@@ -11,22 +11,31 @@ use crate::nn::kernels::InstructionSet;
 use crate::nn::thread_pool::ThreadPool;
 
 pub mod storage;
-mod activation;
-mod features;
+mod chance;
+mod tape;
+mod parameter;
 mod buffers;
 mod recorder;
+mod activation;
+mod features;
 mod convolution;
+mod map;
 mod shortcut;
 mod pooling;
 mod linear;
 
+pub use activation::Observed;
 pub use buffers::Buffers;
-pub use convolution::{Norm, Running, convolution};
+pub use chance::Chance;
+pub use convolution::{Response, convolution};
 pub use features::Features;
 pub use linear::{linear, observed};
+pub use map::{After, Norm, Running, Scalars, normalised, shifted};
+pub use parameter::{AnyParameter, Parameter};
 pub use pooling::global_average;
-pub use recorder::{LayerRecord, Record, Recorder};
-pub use shortcut::zero_padding;
+pub use recorder::{BlockRecord, LayerRecord, Record, Recorder};
+pub use shortcut::{gated, masked, zero_padding};
+pub use tape::Tape;
 
 /// The context of a pass through the network. Clones share all of it.
 #[derive(Clone)]
@@ -41,6 +50,10 @@ pub struct Context {
     pub workers: Rc<ThreadPool>,
     /// The memory of activations.
     pub buffers: Buffers,
+    /// Where backward operations are recorded.
+    pub tape: Tape,
+    /// Decides at random; none outside training steps, where the expected value is used.
+    pub chance: Option<Rc<dyn Chance>>,
 }
 
 /// What batch norm normalises by.

@@ -13,10 +13,11 @@ mod ends;
 mod forward;
 mod shortcut;
 
-pub use backward::{Backward, Towards, backward, scratch};
+pub use backward::{Backward, Kept, ToResponse, Towards, backward, scratch};
 pub use ends::pool;
 pub(crate) use ends::unpool;
-pub use forward::forward;
+pub use forward::{Addition, forward};
+pub(crate) use shortcut::spread_in_place;
 pub(crate) use shortcut::subsample;
 pub(crate) use shortcut::subsample_gradient;
 pub use shortcut::{form, reduce};

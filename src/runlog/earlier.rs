@@ -10,8 +10,10 @@ use crate::event::{
 use crate::experiment::Experiment;
 use crate::metric::{Metric, known};
 use crate::structure::Structure;
-use crate::topology::Topology;
 use crate::units::{LayerIdx, Step};
+use topology::Topology;
+
+mod topology;
 
 /// The latest of these formats.
 pub(super) const LAST_VERSION: u32 = 2;
@@ -87,7 +89,7 @@ impl From<Started> for RunEvent {
             steps: Some(old.experiment.training.steps),
             provenance: Some(Provenance {
                 experiment: old.experiment,
-                input: old.topology.input,
+                input: old.topology.input.into(),
                 classes: old.topology.classes,
                 train_images: old.train_images,
                 test_images: old.test_images,

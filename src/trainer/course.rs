@@ -13,10 +13,9 @@ use crate::event::{
 };
 use crate::experiment::{Experiment, Recording};
 use crate::metric::{Metric, known};
-use crate::model::{HISTOGRAMS, Network, StepResult, Wanted};
+use crate::model::{Description, HISTOGRAMS, Network, StepResult, Wanted};
 use crate::order::{Order, Taken};
 use crate::structure::Structure;
-use crate::topology::Topology;
 use crate::units::{LayerIdx, Step};
 
 /// A lane in training.
@@ -49,7 +48,7 @@ impl<'a> Course<'a> {
         let step = resumed.step;
         let rates = Rates::after(&task.experiment.training, &resumed.taken);
         let evaluated = Batch::default();
-        let recorded = recorded_layers(&task.experiment.statistics, network.topology());
+        let recorded = recorded_layers(&task.experiment.statistics, &network.description().structure);
         let again = resumed.again;
         let mut course = Course { network, batches, task, sink, evaluated, recorded, step, rates, again };
         let outcome = course.all_steps().err().unwrap_or(Outcome::Completed);
@@ -121,11 +120,11 @@ impl<'a> Course<'a> {
 
     fn begin(&mut self) {
         let Task { lane, experiment, dataset, order, initial_weights, .. } = self.task;
-        let topology = self.network.topology();
+        let Description { input, classes, structure } = self.network.description().clone();
         let provenance = Provenance {
             experiment: (*experiment).clone(),
-            input: topology.input,
-            classes: topology.classes,
+            input,
+            classes,
             train_images: dataset.train.len(),
             test_images: dataset.test.len(),
             initial_weights: initial_weights.clone(),
@@ -135,7 +134,7 @@ impl<'a> Course<'a> {
         let started = LaneStarted {
             version: FORMAT_VERSION,
             lane: (*lane).to_owned(),
-            structure: Structure::from(topology),
+            structure,
             recorded: self.recorded.clone(),
             declared: MetricsDeclared { metrics: self.metrics(), axes: Vec::new() },
             steps: Some(experiment.training.steps),
@@ -321,8 +320,8 @@ impl<'a> Course<'a> {
 }
 
 /// The layers of a network whose statistics are recorded; none if all are.
-fn recorded_layers(recording: &Recording, topology: &Topology) -> Option<Vec<LayerIdx>> {
-    let layers = topology.layers.iter().enumerate();
+fn recorded_layers(recording: &Recording, structure: &Structure) -> Option<Vec<LayerIdx>> {
+    let layers = structure.layers.iter().enumerate();
     let recorded = layers.filter(|(_, layer)| recording.records(&layer.name)).map(|(at, _)| LayerIdx(at));
     (!recording.layers.is_empty()).then(|| recorded.collect())
 }

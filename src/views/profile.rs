@@ -13,7 +13,7 @@ use crate::history::Row;
 use crate::metric::{Metric, Scale};
 use crate::printable::printable;
 use crate::statistics::slope;
-use crate::structure::{CONVOLUTION, PROJECTION};
+use crate::structure::kind::{CONVOLUTION, PROJECTION};
 use crate::theme::{Glyph, Theme};
 use crate::units::LayerIdx;
 use crate::widgets::{self, Axis, Bucket, Extent, LineChart, Series, SeriesKind};

@@ -12,7 +12,7 @@ use skiplane::runlog::{BadRecord, Entry, LogReader, LogWriter, Position, RunLogE
 use skiplane::units::Step;
 
 use crate::replay::scalars;
-use crate::runlog::{as_written, experiment, lane_started, sealed, shown, topology, written};
+use crate::runlog::{as_written, experiment, lane_started, sealed, shown, written};
 
 fn step(step: u64) -> RunEvent {
     let std = vec![f32::NAN, 1.0 / step as f32, f32::INFINITY, 0.5];
@@ -312,8 +312,24 @@ fn a_damaged_start_costs_nothing_while_its_copy_is_whole() {
 
 /// Lines as the first formats had them, without checksums.
 fn earlier_log(version: u32) -> Vec<String> {
+    let shape = serde_json::json!({"channels": 4, "height": 16, "width": 16});
+    let layer = |name: &str, kind: &str, block: Option<u32>, depth: u32| {
+        serde_json::json!({"name": name, "kind": kind, "block": block, "depth": depth, "output": shape,
+            "parameters": 152, "multiply_adds": 36864})
+    };
+    let topology = serde_json::json!({
+        "input": {"channels": 1, "height": 16, "width": 16},
+        "classes": 10,
+        "layers": [
+            layer("conv1", "stem", None, 1),
+            layer("layer1.0.conv1", "convolution", Some(0), 2),
+            layer("layer1.0.conv2", "convolution", Some(0), 3),
+            layer("linear", "head", None, 4),
+        ],
+        "blocks": [{"name": "layer1.0", "stage": 1, "shortcut": "identity", "layers": [1, 2]}],
+    });
     let started = serde_json::json!({"lane_started": {
-        "version": version, "lane": "plain", "experiment": experiment(&["plain"]), "topology": topology(),
+        "version": version, "lane": "plain", "experiment": experiment(&["plain"]), "topology": topology,
         "train_images": 64, "test_images": 32, "initial_weights": "00ff", "batch_order": "ff00", "time": {"at_ms": 1.5},
     }});
     let step = r#"{"step_finished":{"step":1,"loss":2.5,"error":0.5,"learning_rate":0.1,"statistics":{"activation_std":["NaN",1.0,0.25,0.5]},"time":{"at_ms":10.0,"step_ms":10.0,"statistics_ms":0.25}}}"#;

@@ -42,7 +42,7 @@ fn available() -> Available {
 /// A key for each kind of value.
 fn of_mlp() -> Vec<Key> {
     vec![
-        Key::required("depth", "", Allowed::Depth { step: 2, offset: 1, most: 100 }),
+        Key::required("depth", "", Allowed::Depth { step: 2, offset: 1, most: 100, unless: None }),
         Key::required("hidden", "", Allowed::Compiled(vec![16, 64])),
         Key::with_default("activation", "", Allowed::Words(vec!["relu", "gelu", "none"]), "relu"),
         Key::with_default("dropout", "", Allowed::Number { least: 0.0, most: 0.9 }, 0.0),

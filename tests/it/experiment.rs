@@ -30,7 +30,7 @@ fn architecture(
     shortcuts: &[&'static str],
 ) -> ArchitectureEntry {
     let keys = vec![
-        Key::required("depth", "", Allowed::Depth { step, offset, most: 2_000 }),
+        Key::required("depth", "", Allowed::Depth { step, offset, most: 2_000, unless: None }),
         Key::required("width", "", Allowed::Compiled(widths.to_vec())),
         Key::required("shortcut", "", Allowed::Words(shortcuts.to_vec())),
     ];

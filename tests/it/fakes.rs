@@ -6,9 +6,9 @@ use skiplane::datasets::{Batch, Dataset, Examples, NO_LABEL};
 use skiplane::event::{Histogram, Mode, Pass, Value, Values};
 use skiplane::metric::{Metric, known};
 use skiplane::model::{
-    Evaluation, HISTOGRAMS, ModelError, NamedTensor, Network, NonFinite, StepResult, TensorData, Wanted,
+    Description, Evaluation, HISTOGRAMS, ModelError, NamedTensor, Network, NonFinite, StepResult, TensorData,
+    Wanted,
 };
-use skiplane::topology::Topology;
 use skiplane::units::{ImageShape, LayerIdx};
 
 /// What a fake network was asked to do.
@@ -21,7 +21,7 @@ pub(crate) enum Call {
 /// A network whose loss falls by one each step from 100.
 #[derive(Default)]
 pub(crate) struct FakeNetwork {
-    pub(crate) topology: Option<Topology>,
+    pub(crate) description: Option<Description>,
     pub(crate) calls: Arc<Mutex<Vec<Call>>>,
     pub(crate) steps: u64,
     /// The step whose backward pass is not finite, in the third layer.
@@ -32,13 +32,13 @@ pub(crate) struct FakeNetwork {
 
 impl FakeNetwork {
     pub(crate) fn new() -> FakeNetwork {
-        FakeNetwork { topology: Some(crate::runlog::topology()), ..FakeNetwork::default() }
+        FakeNetwork { description: Some(crate::runlog::description()), ..FakeNetwork::default() }
     }
 }
 
 impl Network for FakeNetwork {
-    fn topology(&self) -> &Topology {
-        self.topology.as_ref().unwrap()
+    fn description(&self) -> &Description {
+        self.description.as_ref().unwrap()
     }
 
     fn metrics(&self) -> Vec<Metric> {
@@ -101,6 +101,10 @@ impl Network for FakeNetwork {
 
     fn load_optimizer_state(&mut self, _state: &[NamedTensor]) -> Result<(), ModelError> {
         Ok(())
+    }
+
+    fn shared_weights_hash(&self) -> String {
+        "0f0f".to_owned()
     }
 }
 

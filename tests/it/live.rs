@@ -12,7 +12,7 @@ use skiplane::datasets::{BatchOrder, Stored};
 use skiplane::event::{Kind, Outcome, RunEvent};
 use skiplane::experiment::Experiment;
 use skiplane::metric::known;
-use skiplane::model::{Network, shared_weights_hash};
+use skiplane::model::Network;
 use skiplane::order::Order;
 use skiplane::reading;
 use skiplane::runlog::{Entry, LogWriter, NewRun, RunFolder, State, Status, summarize};
@@ -273,7 +273,7 @@ fn stop_at(poll: usize, folder: &RunFolder, experiment: &Experiment) -> (usize, 
         experiment,
         dataset: &dataset,
         order: &order,
-        initial_weights: shared_weights_hash(&FakeNetwork::new().state()),
+        initial_weights: FakeNetwork::new().shared_weights_hash(),
         resumed: None,
         folder: folder.path(),
         clock: &|| 7.0,

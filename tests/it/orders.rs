@@ -9,7 +9,7 @@ use skiplane::datasets::{self, BatchOrder};
 use skiplane::event::{Kind, LaneStarted, Outcome, RunEvent};
 use skiplane::experiment::{Experiment, Schedule};
 use skiplane::metric::known;
-use skiplane::model::{self, shared_weights_hash};
+use skiplane::model;
 use skiplane::order::{Note, Order, Taken};
 use skiplane::reading::effective;
 use skiplane::runlog::{Entry, LogReader, LogWriter};
@@ -59,7 +59,7 @@ fn train_lane(folder: &Path, lane: &str, experiment: &Experiment, orders: &[Take
         experiment,
         dataset: &dataset,
         order: &order,
-        initial_weights: shared_weights_hash(&network.state()),
+        initial_weights: network.shared_weights_hash(),
         resumed: None,
         folder,
         clock: &|| 0.0,

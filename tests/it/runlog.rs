@@ -12,42 +12,43 @@ use skiplane::experiment::{
     Data, Experiment, Lane, Optimizer, Recording, Schedule, Setting, Settings, Training,
 };
 use skiplane::metric::{Metric, Shape, known};
+use skiplane::model::Description;
 use skiplane::order::{Order, Positive, RateChange};
 use skiplane::runlog::{Entry, LogReader, LogWriter, RunLogError, read_record};
-use skiplane::structure::Structure;
-use skiplane::topology::{Block, Layer, LayerKind, ShortcutKind, Topology};
+use skiplane::structure::{Block, Layer, Structure, kind, shortcut};
 use skiplane::units::{BlockIdx, ImageShape, LayerIdx, Step};
 
 const LAYERS: usize = 4;
 const BLOCKS: usize = 1;
 
 /// A network of a stem, one block of two convolutions and a head.
-pub(crate) fn topology() -> Topology {
-    let output = ImageShape { channels: 4, height: 16, width: 16 };
-    let layer = |name: &str, kind, block, depth| Layer {
+pub(crate) fn description() -> Description {
+    let layer = |name: &str, kind: &str, block: Option<usize>, depth| Layer {
         name: name.to_owned(),
-        kind,
-        block,
-        depth,
-        output,
-        parameters: 152,
-        multiply_adds: 36_864,
+        kind: kind.to_owned(),
+        stage: block.map(|_| 1),
+        block: block.map(BlockIdx),
+        depth: Some(depth),
+        output: if kind == kind::HEAD { vec![4] } else { vec![4, 16, 16] },
+        parameters: Some(152),
+        multiply_adds: Some(36_864),
     };
-    Topology {
-        input: ImageShape { channels: 1, ..output }.into(),
+    let layers = vec![
+        layer("conv1", kind::STEM, None, 1),
+        layer("layer1.0.conv1", kind::CONVOLUTION, Some(0), 2),
+        layer("layer1.0.conv2", kind::CONVOLUTION, Some(0), 3),
+        layer("linear", kind::HEAD, None, 4),
+    ];
+    let block = Block {
+        name: "layer1.0".to_owned(),
+        stage: Some(1),
+        shortcut: Some(shortcut::IDENTITY.to_owned()),
+        layers: vec![LayerIdx(1), LayerIdx(2)],
+    };
+    Description {
+        input: ImageShape { channels: 1, height: 16, width: 16 }.into(),
         classes: 10,
-        layers: vec![
-            layer("conv1", LayerKind::Stem, None, 1),
-            layer("layer1.0.conv1", LayerKind::Convolution, Some(BlockIdx(0)), 2),
-            layer("layer1.0.conv2", LayerKind::Convolution, Some(BlockIdx(0)), 3),
-            layer("linear", LayerKind::Head, None, 4),
-        ],
-        blocks: vec![Block {
-            name: "layer1.0".to_owned(),
-            stage: 1,
-            shortcut: ShortcutKind::Identity,
-            layers: vec![LayerIdx(1), LayerIdx(2)],
-        }],
+        structure: Structure { layers, blocks: vec![block] },
     }
 }
 
@@ -79,18 +80,19 @@ pub(crate) fn experiment(lanes: &[&str]) -> Experiment {
 }
 
 pub(crate) fn lane_started(lane: &str) -> RunEvent {
-    let (experiment, topology) = (experiment(&[lane]), topology());
+    let experiment = experiment(&[lane]);
+    let Description { input, classes, structure } = description();
     let started = LaneStarted {
         version: FORMAT_VERSION,
         lane: lane.to_owned(),
-        structure: Structure::from(&topology),
+        structure,
         recorded: None,
         declared: MetricsDeclared { metrics: known::ALL.to_vec(), axes: Vec::new() },
         steps: Some(experiment.training.steps),
         provenance: Some(Provenance {
             experiment,
-            input: topology.input,
-            classes: topology.classes,
+            input,
+            classes,
             train_images: 64,
             test_images: 32,
             initial_weights: "00ff".to_owned(),

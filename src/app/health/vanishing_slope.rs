@@ -8,7 +8,7 @@ use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
 use crate::metric::known;
 use crate::statistics::slope_in_decades;
-use crate::structure::CONVOLUTION;
+use crate::structure::kind::CONVOLUTION;
 use crate::units::LayerIdx;
 
 /// Bad if the norm shrinks by more than this many decades per layer toward the input.

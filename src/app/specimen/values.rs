@@ -4,7 +4,7 @@
 use super::{BATCH, Specimen};
 use crate::event::*;
 use crate::metric::{Metric, Shape, known};
-use crate::topology::Topology;
+use crate::structure::Structure;
 use crate::units::Step;
 
 /// The synthetic metrics of layers and blocks.
@@ -38,11 +38,11 @@ pub(super) fn metrics() -> Vec<Metric> {
 }
 
 /// A step's scalars and every layer's statistics.
-pub(super) fn step(specimen: &Specimen, topology: &Topology, step: u64) -> RunEvent {
+pub(super) fn step(specimen: &Specimen, structure: &Structure, step: u64) -> RunEvent {
     let loss = loss(specimen, step) * (1.0 + 0.10 * noise(specimen, &[step, 1]));
     let column = |metric: Metric| {
-        let len = if metric.is_of_layers() { topology.layers.len() } else { topology.blocks.len() };
-        (0..len).map(|at| value(specimen, topology, metric, step, at) as f32).collect::<Vec<f32>>()
+        let len = if metric.is_of_layers() { structure.layers.len() } else { structure.blocks.len() };
+        (0..len).map(|at| value(specimen, structure, metric, step, at) as f32).collect::<Vec<f32>>()
     };
     let has_blocks = specimen.shortcut != "none";
     let recorded = MADE.iter().copied().filter(|metric| has_blocks || metric.is_of_layers());
@@ -71,14 +71,14 @@ pub(super) fn evaluation(specimen: &Specimen, step: u64, split: Split, mode: Mod
 }
 
 /// Histograms of every layer: bell shapes of the layers' standard deviations.
-pub(super) fn histograms(specimen: &Specimen, topology: &Topology, step: u64) -> RunEvent {
+pub(super) fn histograms(specimen: &Specimen, structure: &Structure, step: u64) -> RunEvent {
     let of_layers = |histogram: &dyn Fn(usize) -> Histogram| {
-        Value::Histograms((0..topology.layers.len()).map(histogram).collect())
+        Value::Histograms((0..structure.layers.len()).map(histogram).collect())
     };
-    let of = |metric, at| value(specimen, topology, metric, step, at);
-    let weights = |at: usize| topology.layers[at].parameters as f64;
+    let of = |metric, at| value(specimen, structure, metric, step, at);
+    let weights = |at: usize| structure.layers[at].parameters.unwrap_or(1) as f64;
     let activations = of_layers(&|at| {
-        let images = (topology.layers[at].output.len() * BATCH) as f64;
+        let images = (structure.layers[at].output.iter().product::<usize>() * BATCH) as f64;
         bell(of(known::ACTIVATION_STD, at), images, true)
     });
     let gradients = of_layers(&|at| bell(of(known::WEIGHT_GRADIENT_STD, at), weights(at), false));
@@ -146,11 +146,11 @@ fn learning_rate(specimen: &Specimen, step: u64) -> f64 {
 }
 
 /// A layer's or block's statistic.
-fn value(specimen: &Specimen, topology: &Topology, statistic: Metric, step: u64, at: usize) -> f64 {
+fn value(specimen: &Specimen, structure: &Structure, statistic: Metric, step: u64, at: usize) -> f64 {
     let p = progress(specimen, step);
     let plain = specimen.shortcut == "none";
-    let depth = topology.layers.get(at).map_or(1.0, |layer| layer.depth as f64);
-    let from_head = topology.layers.last().map_or(1.0, |layer| layer.depth as f64) - depth;
+    let depth = structure.layers.get(at).map_or(1.0, |layer| layer.depth.unwrap_or(1) as f64);
+    let from_head = structure.layers.last().map_or(1.0, |layer| layer.depth.unwrap_or(1) as f64) - depth;
     // Noise depends on the metric's place, so that adding one keeps the noise of the others.
     let place = MADE.iter().position(|made| *made == statistic).unwrap_or(MADE.len()) as u64;
     let wobble = |spread: f64| (spread * noise(specimen, &[step, at as u64, place])).exp();
@@ -159,7 +159,7 @@ fn value(specimen: &Specimen, topology: &Topology, statistic: Metric, step: u64,
     let slope = if plain { 0.083 * (-(step as f64) / 12.0).exp() + 0.012 } else { 0.006 };
     let gradient = 0.4 * 10f64.powf(slope * from_head) * (1.0 - 0.6 * p * (1.0 - trouble(specimen)));
     let std = if plain { 0.58 } else { 0.6 + 0.25 * ((depth - 1.0) % 6.0).sqrt() };
-    let parameters = topology.layers.get(at).map_or(1.0, |layer| layer.parameters as f64);
+    let parameters = structure.layers.get(at).map_or(1.0, |layer| layer.parameters.unwrap_or(1) as f64);
     match statistic.name() {
         "activation_mean" => 0.4 * wobble(0.05),
         "activation_std" => std * wobble(0.05),

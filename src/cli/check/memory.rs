@@ -5,9 +5,9 @@ use crate::event::Histogram;
 use crate::experiment::Experiment;
 use crate::history::{Bounds, History, Span};
 use crate::metric::known;
-use crate::model::{HISTOGRAMS, Memory};
+use crate::model::{self, Description, HISTOGRAMS};
 use crate::session::threads;
-use crate::topology::Topology;
+use crate::structure::Structure;
 
 /// Batches of a lane: that of the running step, the one prepared ahead, and that of evaluations.
 const BATCHES: usize = 3;
@@ -37,31 +37,31 @@ pub(in crate::cli) struct RunMemory {
 const PROGRAM: u64 = 9 << 20;
 
 impl RunMemory {
-    /// What an experiment on this data set takes on this many threads. `topologies` are those of its lanes.
+    /// What an experiment on this data set takes on this many threads. `networks` are those of its lanes.
     pub(in crate::cli) fn of(
         experiment: &Experiment,
         dataset: &Dataset,
-        topologies: &[Topology],
+        networks: &[Description],
         threads: usize,
     ) -> RunMemory {
         let examples = dataset.train.bytes() + dataset.test.bytes();
-        let lane = |topology: &Topology, threads: usize| {
-            let (batch, optimizer) = (experiment.training.batch, &experiment.training.optimizer);
-            let network = Memory::of(topology, batch, optimizer, threads);
-            let batches = (BATCHES * batch * topology.input.len() * size_of::<f32>()) as u64;
+        let (batch, optimizer) = (experiment.training.batch, &experiment.training.optimizer);
+        let lane = |index: usize, threads: usize| {
+            let Description { input, classes, .. } = networks[index];
+            let lane = &experiment.lanes[index];
+            // It has been described, so it can be built.
+            let network = model::memory(lane, input, classes, batch, optimizer, threads).unwrap_or_default();
+            let batches = (BATCHES * batch * input.len() * size_of::<f32>()) as u64;
             network.total() + COPIES * network.remembered + batches
         };
-        let count = topologies.len();
-        let each = topologies.iter().enumerate();
+        let count = networks.len();
+        let histories = |index: usize| histories(experiment, &networks[index].structure);
         RunMemory {
             program: PROGRAM,
             examples,
-            lanes: each.map(|(index, of)| lane(of, threads::of_lane(threads, count, index))).collect(),
-            histories: topologies.iter().map(|of| histories(experiment, of)).sum(),
-            alone: topologies
-                .iter()
-                .map(|of| PROGRAM + examples + lane(of, threads) + histories(experiment, of))
-                .collect(),
+            lanes: (0..count).map(|at| lane(at, threads::of_lane(threads, count, at))).collect(),
+            histories: (0..count).map(histories).sum(),
+            alone: (0..count).map(|at| PROGRAM + examples + lane(at, threads) + histories(at)).collect(),
         }
     }
 
@@ -72,7 +72,7 @@ impl RunMemory {
 }
 
 /// The histories of a lane's layers.
-fn histories(experiment: &Experiment, topology: &Topology) -> u64 {
+fn histories(experiment: &Experiment, structure: &Structure) -> u64 {
     let recorded =
         |every: u64| experiment.training.steps.checked_div(every).map_or(0, |recorded| recorded + 1);
     let recording = &experiment.statistics;
@@ -82,5 +82,5 @@ fn histories(experiment: &Experiment, topology: &Topology) -> u64 {
     let metrics = known::ALL.iter().filter(|metric| metric.is_of_layers() || metric.is_of_blocks()).count();
     let of_layer = History::bytes_of(Bounds::COLUMNS, recorded(recording.every)) * metrics
         + HISTOGRAMS.len() * histograms * histogram;
-    (topology.layers.len() * of_layer) as u64
+    (structure.layers.len() * of_layer) as u64
 }

@@ -40,7 +40,9 @@ fn value(section: &Section<'_>, owner: &str, key: &Key, node: &Node) -> Option<S
             return section.choice(name, words).and_then(|found| words.get(found)).map(|&word| word.into());
         }
         (Allowed::Compiled(known), &Value::Integer(found @ 1..)) => compiled(name, known, size(found)),
-        (&Allowed::Depth { step, offset, most }, &Value::Integer(found @ 1..)) => {
+        (&Allowed::Depth { step, offset, most, unless }, &Value::Integer(found @ 1..)) => {
+            let unless = unless.filter(|unless| has_word(section, unless.key, unless.word));
+            let step = unless.map_or(step, |unless| unless.step);
             depth(owner, step.max(1), offset, most, size(found))
         }
         (&Allowed::Whole { least, most }, &Value::Integer(found)) => whole(&key.allowed, least, most, found),
@@ -55,6 +57,11 @@ fn value(section: &Section<'_>, owner: &str, key: &Key, node: &Node) -> Option<S
         (allowed, _) => Err(format!("expected {}, found {}", expected(allowed), node.describe())),
     };
     checked.map_err(|message| section.note(name, message)).ok()
+}
+
+/// Whether a key has a word.
+fn has_word(section: &Section<'_>, key: &'static str, word: &str) -> bool {
+    matches!(section.node(key), Some(Node { value: Value::Text(found), .. }) if found == word)
 }
 
 /// What a key may be, for a message; where it depends on a list or a step, only its type.

@@ -1,7 +1,11 @@
 //! The sums of each channel of a layer's response, gathered element by element while a bundle is computed and folded to
 //! f64 at its end.
 
+use super::InstructionSet;
 use super::bundle::IMAGES;
+use super::dispatch::{Instructions, Kernel};
+use super::vector::Vector;
+use crate::statistics::Sums;
 
 /// Vectors of sums per channel: its origin, the sum of differences from it, and that of their squares. Differences
 /// from a number of the channel itself keep f32 sums exact where the mean is far from zero.
@@ -14,6 +18,57 @@ pub enum Origin {
     First,
     /// The sums continue.
     Kept,
+}
+
+/// Adds a row, `[pixels][channels][IMAGES]`, to the sums of each channel, element by element: [`ROW_MOMENTS`] vectors a
+/// channel. With [`Origin::First`] they start over.
+pub fn sum_row(set: InstructionSet, channels: usize, row: &[f32], moments: &mut [f32], origin: Origin) {
+    assert!(!row.is_empty() && row.len().is_multiple_of(channels * IMAGES), "a row of whole pixels");
+    assert_eq!(moments.len(), channels * ROW_MOMENTS * IMAGES, "sums of each channel");
+    set.run(SumRow { channels, row, moments, origin });
+}
+
+struct SumRow<'a> {
+    channels: usize,
+    row: &'a [f32],
+    moments: &'a mut [f32],
+    origin: Origin,
+}
+
+impl Kernel for SumRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<I: Instructions>(self) {
+        let step = self.channels * IMAGES;
+        let pixels = self.row.len() / step;
+        for channel in 0..self.channels {
+            for element in (0..IMAGES).step_by(I::Vector::ELEMENTS) {
+                let moments =
+                    self.moments.as_mut_ptr().wrapping_add(channel * ROW_MOMENTS * IMAGES + element);
+                let row = self.row.as_ptr().wrapping_add(channel * IMAGES + element);
+                // SAFETY: the caller guarantees the instructions; the row has `pixels` times `step` numbers and the
+                // moments `ROW_MOMENTS` vectors a channel, as `sum_row` has checked.
+                unsafe {
+                    let (first_at, second_at) = (moments.add(IMAGES), moments.add(2 * IMAGES));
+                    let (start, mut first, mut second) = match self.origin {
+                        Origin::First => (I::Vector::load(row), I::Vector::zero(), I::Vector::zero()),
+                        Origin::Kept => {
+                            (I::Vector::load(moments), I::Vector::load(first_at), I::Vector::load(second_at))
+                        }
+                    };
+                    for pixel in 0..pixels {
+                        let distance = I::Vector::load(row.add(pixel * step)).sub(start);
+                        first = first.add(distance);
+                        second = distance.mul_add(distance, second);
+                    }
+                    start.store(moments);
+                    first.store(first_at);
+                    second.store(second_at);
+                }
+            }
+        }
+    }
 }
 
 /// Sum and sum of squares of each channel, in f64.
@@ -58,6 +113,33 @@ impl ChannelSums {
         self.count += other.count;
         self.sum.iter_mut().zip(&other.sum).for_each(|(a, b)| *a += b);
         self.squares.iter_mut().zip(&other.squares).for_each(|(a, b)| *a += b);
+    }
+
+    /// The sums of all shares.
+    pub(crate) fn total(shares: &[ChannelSums]) -> ChannelSums {
+        let channels = shares.first().map_or(0, |share| share.sum.len());
+        let mut total = ChannelSums::none(channels);
+        shares.iter().for_each(|share| total.merge(share));
+        total
+    }
+
+    /// The sums over all channels.
+    pub(crate) fn all(&self) -> Sums {
+        let count = self.count * self.sum.len() as u64;
+        Sums { count, sum: self.sum.iter().sum(), squares: self.squares.iter().sum() }
+    }
+
+    /// The sums over all channels of `scale * x + shift`, with one number each per channel.
+    pub(crate) fn mapped(&self, scale: &[f32], shift: &[f32]) -> Sums {
+        let count = self.count as f64;
+        let mut all = Sums { count: self.count * self.sum.len() as u64, ..Sums::default() };
+        for (channel, (&scale, &shift)) in scale.iter().zip(shift).enumerate() {
+            let (mean, variance) = self.moments(channel);
+            let (scale, mean) = (f64::from(scale), f64::from(scale) * mean + f64::from(shift));
+            all.sum += count * mean;
+            all.squares += count * (mean * mean + variance * scale * scale);
+        }
+        all
     }
 
     /// Mean and variance (divided by the count) of a channel.

@@ -14,7 +14,7 @@ mod spread;
 
 pub use form::{Shape as FormShape, form_row};
 pub use mask::{Passed, mask_row};
-pub use spread::spread_row;
+pub use spread::{spread_in_place, spread_row};
 
 /// Pixels of a strip.
 const PIXELS: usize = 4;
@@ -116,6 +116,14 @@ impl OutputSums {
         (*min, *max) = ([f32::INFINITY; IMAGES], [f32::NEG_INFINITY; IMAGES]);
     }
 
+    /// The sums of all shares; none if nothing was measured.
+    pub(crate) fn total(shares: Vec<OutputSums>) -> Option<OutputSums> {
+        shares.into_iter().reduce(|mut total, sums| {
+            total.merge(&sums);
+            total
+        })
+    }
+
     /// Adds the sums of another share.
     pub fn merge(&mut self, other: &OutputSums) {
         self.moments.merge(&other.moments);
@@ -166,6 +174,14 @@ impl GradientSums {
             *along += total(&elements[1]);
             *elements = [[0.0; IMAGES]; 2];
         }
+    }
+
+    /// The sums of all shares; none without shares.
+    pub(crate) fn total(shares: Vec<GradientSums>) -> Option<GradientSums> {
+        shares.into_iter().reduce(|mut total, sums| {
+            total.merge(&sums);
+            total
+        })
     }
 
     /// Adds the sums of another share.

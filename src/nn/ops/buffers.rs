@@ -1,68 +1,87 @@
 //! The memory of a lane's activations and gradients. A step uses the same buffers as the one before, so that nothing is
-//! allocated after the first.
+//! allocated after the first. A pool may also only count, to find out how much a step would take.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
+use crate::nn::kernels::bundle::IMAGES;
 use crate::nn::kernels::scratch::Aligned;
 
-/// A pool of buffers; clones share it.
+/// Buffers that are free to be taken. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Buffers(Rc<RefCell<Store>>);
 
 #[derive(Debug, Default)]
 struct Store {
-    /// Unused buffers by their capacity.
+    /// By capacity.
     free: BTreeMap<usize, Vec<Aligned>>,
-    /// Bytes of all buffers, used and unused.
+    /// All memory that was ever taken, in bytes.
     bytes: usize,
+    /// The most working memory of one thread, in numbers; only known where memory is only counted.
+    scratch: usize,
+    /// Whether buffers are empty, and only their sizes are counted.
+    only_counts: bool,
 }
 
 impl Buffers {
-    /// A buffer of `length` numbers with arbitrary values: the smallest unused one that is large enough, or a new one.
-    pub fn take(&self, length: usize) -> Buffer {
-        let mut store = self.0.borrow_mut();
-        let fitting = store.free.range(length..).next().map(|(capacity, _)| *capacity);
-        let buffer = match fitting {
-            Some(capacity) => {
-                let buffer = store.free.get_mut(&capacity).and_then(Vec::pop);
-                if store.free.get(&capacity).is_some_and(Vec::is_empty) {
-                    store.free.remove(&capacity);
-                }
-                buffer
-            }
-            None => None,
-        };
-        let memory = match buffer {
-            Some(buffer) => buffer.resized(length),
-            None => {
-                let new = Aligned::zeros(length);
-                store.bytes += new.capacity() * size_of::<f32>();
-                new
-            }
-        };
-        Buffer { memory, home: self.clone() }
+    /// A pool that counts what is taken from it. Its buffers are empty.
+    pub fn counting() -> Buffers {
+        Buffers(Rc::new(RefCell::new(Store { only_counts: true, ..Store::default() })))
     }
 
-    /// The bytes of all buffers.
+    /// Whether its buffers are empty, so that nothing can be computed.
+    pub fn only_counts(&self) -> bool {
+        self.0.borrow().only_counts
+    }
+
+    /// Takes a buffer of a length, whose values are arbitrary: the smallest free one that fits, or new memory.
+    pub(super) fn take(&self, length: usize) -> Buffer {
+        let mut store = self.0.borrow_mut();
+        let free = store.free.range_mut(length..).find(|(_, free)| !free.is_empty());
+        if let Some((&capacity, free)) = free
+            && let Some(memory) = free.pop()
+        {
+            let length = if store.only_counts { 0 } else { length };
+            return Buffer { memory: memory.resized(length), capacity, home: self.clone() };
+        }
+        let capacity = length.next_multiple_of(IMAGES);
+        store.bytes += capacity * size_of::<f32>();
+        let memory = Aligned::zeros(if store.only_counts { 0 } else { length });
+        Buffer { memory, capacity, home: self.clone() }
+    }
+
+    /// Counts the working memory of one thread.
+    pub(super) fn note_scratch(&self, numbers: usize) {
+        let mut store = self.0.borrow_mut();
+        store.scratch = store.scratch.max(numbers);
+    }
+
+    /// All memory that was ever taken, in bytes.
     pub fn bytes(&self) -> usize {
         self.0.borrow().bytes
     }
+
+    /// The most working memory of one thread, in bytes; only where memory is only counted.
+    pub fn scratch_bytes(&self) -> usize {
+        self.0.borrow().scratch * size_of::<f32>()
+    }
 }
 
-/// A buffer that returns to its pool when dropped.
+/// Memory that returns to its pool when it is dropped.
 #[derive(Debug)]
-pub struct Buffer {
+pub(super) struct Buffer {
     memory: Aligned,
+    /// In numbers; more than the memory has where it is only counted.
+    capacity: usize,
     home: Buffers,
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
         let memory = std::mem::take(&mut self.memory);
-        self.home.0.borrow_mut().free.entry(memory.capacity()).or_default().push(memory);
+        self.home.0.borrow_mut().free.entry(self.capacity).or_default().push(memory);
     }
 }
 
@@ -96,5 +115,19 @@ mod tests {
         assert_eq!((large.len(), small.len(), buffers.bytes()), (990, 3, bytes));
         assert_eq!(buffers.take(3).len(), 3);
         assert!(buffers.bytes() > bytes);
+    }
+
+    #[test]
+    fn counting_takes_as_much_as_memory_does() {
+        let take = |buffers: Buffers| {
+            let (a, b) = (buffers.take(100), buffers.take(33));
+            drop(a);
+            let c = buffers.take(90);
+            drop((b, c));
+            let _all = [buffers.take(1), buffers.take(60), buffers.take(200)];
+            buffers.bytes()
+        };
+        assert_eq!(take(Buffers::counting()), take(Buffers::default()));
+        assert!(Buffers::counting().take(100).is_empty());
     }
 }

@@ -2,66 +2,57 @@
 
 use std::rc::Rc;
 
-use dfdx::tensor::{Cpu, NoneTape, Tape};
-
 use super::Context;
 use super::activation::Activation;
 use crate::nn::kernels::bundle::{self, Shape};
-use crate::nn::sweeps::{self, Source};
 
-/// A batch of activations of `H` by `W` pixels of `C` channels, with the tape that led to it.
+/// A batch of activations of `SIDE` by `SIDE` pixels of `C` channels.
 #[derive(Clone, Debug)]
-pub struct Features<const H: usize, const W: usize, const C: usize, T = NoneTape> {
+pub struct Features<const SIDE: usize, const C: usize> {
     pub(super) activation: Rc<Activation>,
-    pub(super) tape: T,
 }
 
-impl<const H: usize, const W: usize, const C: usize> Features<H, W, C> {
+impl<const SIDE: usize, const C: usize> Features<SIDE, C> {
     /// Images, NHWC.
-    pub fn images(pixels: &[f32], context: &Context) -> Features<H, W, C> {
-        let shape = Shape::new(H, W, C);
-        let images = pixels.len() / shape.image();
+    pub fn of_images(pixels: &[f32], images: usize, context: &Context) -> Features<SIDE, C> {
+        let shape = Shape::new(SIDE, SIDE, C);
         let mut bundled = context.buffers.take(bundle::bundles(images) * shape.bundle());
-        bundle::interleave(pixels, shape.image(), &mut bundled);
-        Features::of(Activation::formed(shape, images, bundled, false), NoneTape)
+        if !bundled.is_empty() {
+            bundle::interleave(pixels, shape.image(), &mut bundled);
+        }
+        Features::of(Rc::new(Activation::in_memory(shape, images, bundled, false)))
     }
-}
 
-impl<const H: usize, const W: usize, const C: usize, T> Features<H, W, C, T> {
-    pub(super) fn of(activation: Activation, tape: T) -> Self {
-        debug_assert_eq!(activation.shape, Shape::new(H, W, C));
-        Features { activation: Rc::new(activation), tape }
+    pub(super) fn of(activation: Rc<Activation>) -> Self {
+        debug_assert_eq!(activation.shape, Shape::new(SIDE, SIDE, C));
+        Features { activation }
     }
 
     /// The same activations for a second reader: they are kept in memory after they are formed.
-    pub fn shared(&self) -> Features<H, W, C> {
+    pub fn shared(&self) -> Features<SIDE, C> {
         self.activation.keep.set(true);
-        Features { activation: Rc::clone(&self.activation), tape: NoneTape }
+        self.clone()
     }
 
-    /// The same activations, formed now, to be read only by an addition.
+    /// The same activations, formed now and kept in memory.
     pub fn formed(self, context: &Context) -> Self {
-        let (activation, set) = (&self.activation, context.instructions);
-        activation.keep.set(true);
-        activation.is_only_added.set(true);
-        let (shares, shape) = (activation.shares(), activation.shape);
-        activation.read(context, &shares, |sources| {
-            context.workers.run(shares.iter().zip(sources), |(share, source)| {
-                if let Source::Response(unformed) = source {
-                    sweeps::form(set, shape, share, unformed);
-                }
-            });
-        });
+        self.activation.form_now(context);
         self
     }
 
-    /// The same activations with a tape that starts here.
-    pub fn with_tape<U: Tape<f32, Cpu>>(self, tape: U) -> Features<H, W, C, U> {
-        Features { activation: self.activation, tape }
+    /// The same activations, formed now, to be read only by an addition.
+    pub fn only_added(self, context: &Context) -> Self {
+        self.activation.is_only_added.set(true);
+        self.formed(context)
     }
 
-    /// Splits activations and tape.
-    pub fn split_tape(self) -> (Features<H, W, C>, T) {
-        (Features { activation: self.activation, tape: NoneTape }, self.tape)
+    /// The number of images.
+    pub fn images(&self) -> usize {
+        self.activation.images
+    }
+
+    /// The same activations for a reader that knows their shape by other names; none if it is another shape.
+    pub fn same<const TO: usize, const OUT: usize>(&self) -> Option<Features<TO, OUT>> {
+        (SIDE == TO && C == OUT).then(|| Features::of(Rc::clone(&self.activation)))
     }
 }

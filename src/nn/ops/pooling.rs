@@ -3,21 +3,21 @@
 use std::rc::Rc;
 
 use dfdx::shapes::Const;
-use dfdx::tensor::{Cpu, CpuError, PutTape, Tape, Tensor, TensorFromVec};
+use dfdx::tensor::{Cpu, CpuError, OwnedTape, PutTape, Tensor, TensorFromVec};
 
 use super::storage::take_gradient;
 use super::{Context, Features};
-use crate::nn::kernels::bundle::{IMAGES, bundles};
+use crate::nn::kernels::bundle::IMAGES;
 use crate::nn::sweeps;
 
-/// Computes the mean of each channel over each image: `[batch][H][W][C]` gives `[batch][C]`.
-pub fn global_average<const H: usize, const W: usize, const C: usize, T: Tape<f32, Cpu> + 'static>(
-    x: Features<H, W, C, T>,
+/// Computes the mean of each channel over each image: `[batch][SIDE][SIDE][C]` gives `[batch][C]`. The tape
+/// goes on as the tensor's.
+pub fn global_average<const SIDE: usize, const C: usize>(
+    x: &Features<SIDE, C>,
     device: &Cpu,
     context: &Context,
-) -> Result<Tensor<(usize, Const<C>), f32, Cpu, T>, CpuError> {
-    let (x, mut tape) = x.split_tape();
-    let x = x.activation;
+) -> Result<Tensor<(usize, Const<C>), f32, Cpu, OwnedTape<f32, Cpu>>, CpuError> {
+    let x = Rc::clone(&x.activation);
     let shares = x.shares();
     let mut means = vec![0.0; x.images * C];
     x.read(context, &shares, |sources| {
@@ -29,25 +29,23 @@ pub fn global_average<const H: usize, const W: usize, const C: usize, T: Tape<f3
             share
         });
         let (set, shape) = (context.instructions, x.shape);
-        context.workers.run(
-            shares.iter().zip(sources.into_iter().zip(of_parts)),
-            |(share, (source, means))| {
-                sweeps::pool(set, shape, share, source, means);
-            },
-        );
+        context.run(shares.iter().zip(sources.into_iter().zip(of_parts)), |(share, (source, means))| {
+            sweeps::pool(set, shape, share, source, means);
+        });
     });
     let y = device.try_tensor_from_vec(means, (x.images, Const::<C>))?;
 
     let output = y.clone();
+    let tape = context.tape.clone();
     let context = context.clone();
-    tape.add_backward_op(move |gradients| {
+    tape.record(move |gradients| {
         let dy = take_gradient(gradients, &output)?;
         let x = Rc::clone(&x);
         let shares = x.shares();
-        let gradient = context.buffers.take(bundles(x.images) * x.shape.bundle());
+        let gradient = context.buffers.take(x.len());
         x.take_back(&context, &shares, gradient, |jobs| {
             let (set, shape, dy) = (context.instructions, x.shape, &dy);
-            context.workers.run(shares.iter().zip(jobs), |(share, (gradient, masked))| {
+            context.run(shares.iter().zip(jobs), |(share, (gradient, masked))| {
                 let first = share.bundles.start * IMAGES * C;
                 let end = (share.bundles.end * IMAGES * C).min(dy.len());
                 sweeps::unpool(set, shape, share, &dy[first..end], gradient, masked);
@@ -55,5 +53,5 @@ pub fn global_average<const H: usize, const W: usize, const C: usize, T: Tape<f3
         });
         Ok(())
     });
-    Ok(y.put_tape(tape))
+    Ok(y.put_tape(tape.take()))
 }

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::activation::Layer;
+use super::activation::Observed;
 use super::buffers::Buffer;
 use crate::event::Histogram;
 use crate::nn::kernels::normalisation::{GradientSums, OutputSums};
@@ -32,13 +32,24 @@ pub struct LayerRecord {
     pub broken_backward: bool,
 }
 
+/// The measurements of a block in one step.
+#[derive(Clone, Debug, Default)]
+pub struct BlockRecord {
+    /// Of its output.
+    pub output: Sums,
+    /// Of residual branch and shortcut as they are added; none without a shortcut.
+    pub terms: Option<Products>,
+    /// Of the gradient with respect to its output.
+    pub output_gradient: Sums,
+}
+
 /// The measurements of one step.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Record {
     /// By layer, in the topology's order.
     pub layers: Vec<LayerRecord>,
-    /// Products of residual branch and shortcut by block, if there is a shortcut.
-    pub branches: Vec<Option<Products>>,
+    /// By block, in the topology's order.
+    pub blocks: Vec<BlockRecord>,
     /// The layers in the order in which the forward pass computed them.
     pub order: Vec<LayerIdx>,
     /// Time spent on histograms, which are computed outside the operations.
@@ -67,7 +78,7 @@ impl Recorder {
     pub fn new(layers: usize, blocks: usize, scalars: bool, histograms: bool) -> Recorder {
         let record = Record {
             layers: vec![LayerRecord::default(); layers],
-            branches: vec![None; blocks],
+            blocks: vec![BlockRecord::default(); blocks],
             order: Vec::with_capacity(layers),
             histogram_time: Duration::ZERO,
         };
@@ -76,13 +87,7 @@ impl Recorder {
 
     /// Takes what has been recorded.
     pub fn take(&self) -> Record {
-        let empty = Record {
-            layers: Vec::new(),
-            branches: Vec::new(),
-            order: Vec::new(),
-            histogram_time: Duration::ZERO,
-        };
-        std::mem::replace(&mut self.record.borrow_mut(), empty)
+        self.record.take()
     }
 
     /// Whether the operations should measure what they compute.
@@ -90,45 +95,55 @@ impl Recorder {
         self.scalars
     }
 
-    /// Records the measurements of a formed output and, if a shortcut was added to it, those of the block's branch.
-    /// `values` returns all of its numbers.
+    /// Records the measurements of an output: of `before`, the sums of what a shortcut is added to and ReLU is applied
+    /// to, and of what comes out. `values` returns all of its numbers.
     pub(super) fn output(
         &self,
-        layer: &Layer,
+        of: Observed,
+        before: Sums,
         measured: Option<OutputSums>,
         has_shortcut: bool,
         values: impl Fn() -> Buffer,
     ) {
         let mut record = self.record.borrow_mut();
-        record.order.push(layer.index);
-        let entry = &mut record.layers[layer.index.0];
-        entry.broken_forward = !layer.normalised.squares.is_finite();
-        entry.response = layer.normalised;
-        let mut branch = None;
-        if let Some(OutputSums { moments, products, alive, .. }) = measured {
+        if let Some(measured) = &measured {
+            if let Some(block) = of.block.or(of.terms_of).filter(|_| has_shortcut) {
+                record.blocks[block.0].terms = Some(measured.products);
+            }
+            if let Some(block) = of.block {
+                record.blocks[block.0].output = measured.moments.sums;
+            }
+        }
+        let Some(layer) = of.layer else { return };
+        record.order.push(layer);
+        let entry = &mut record.layers[layer.0];
+        entry.broken_forward = !before.squares.is_finite();
+        entry.response = before;
+        if let Some(OutputSums { moments, alive, .. }) = measured {
             // Non-finite sums give neither the number of non-finite values nor the extremes of the others.
             entry.output = if moments.sums.sum.is_finite() { moments } else { Moments::of(&values()) };
             entry.broken_forward |= entry.output.non_finite > 0;
             entry.dead_units = alive.iter().filter(|alive| !**alive).count();
-            branch = has_shortcut.then_some(products);
         }
         if self.histograms {
-            record.count(layer.index, values);
-        }
-        if let (Some(block), Some(branch)) = (layer.block, branch) {
-            record.branches[block.0] = Some(branch);
+            record.count(layer, values);
         }
     }
 
-    /// Records the gradient with respect to a layer's output.
-    pub(super) fn output_gradient(&self, layer: LayerIdx, gradient: &GradientSums) {
-        let entry = &mut self.record.borrow_mut().layers[layer.0];
+    /// Records the gradient with respect to an output.
+    pub(super) fn output_gradient(&self, of: Observed, gradient: &GradientSums) {
+        let mut record = self.record.borrow_mut();
+        if let Some(block) = of.block {
+            record.blocks[block.0].output_gradient = gradient.sums;
+        }
+        let Some(layer) = of.layer else { return };
+        let entry = &mut record.layers[layer.0];
         entry.output_gradient = gradient.sums;
         let all = gradient.sums.sum + gradient.passed.iter().chain(&gradient.along).sum::<f64>();
         entry.broken_backward = !all.is_finite();
     }
 
-    /// Records the output of a layer without batch norm.
+    /// Records the output of a layer in one of dfdx's tensors.
     pub(super) fn logits(&self, layer: LayerIdx, logits: &[f32], units: usize) {
         let mut record = self.record.borrow_mut();
         record.order.push(layer);
@@ -143,7 +158,7 @@ impl Recorder {
         }
     }
 
-    /// Records the gradient with respect to the output of a layer without batch norm.
+    /// Records the gradient with respect to the output of a layer in one of dfdx's tensors.
     pub(super) fn logits_gradient(&self, layer: LayerIdx, gradient: &[f32]) {
         let entry = &mut self.record.borrow_mut().layers[layer.0];
         entry.output_gradient = Sums::of(gradient);

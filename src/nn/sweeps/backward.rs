@@ -1,5 +1,7 @@
 //! A layer's gradients: to its response, its weights, and its input.
 
+use std::ops::Range;
+
 use super::{Masked, Source, bundles_of, clear_empty_lanes, place};
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::bundle::{BatchShare, IMAGES, Shape};
@@ -7,7 +9,7 @@ use crate::nn::kernels::convolution::{
     Geometry, fold_weight_gradient, input_gradient_row, weight_gradient_rows,
 };
 use crate::nn::kernels::moments::Origin;
-use crate::nn::kernels::normalisation::spread_row;
+use crate::nn::kernels::normalisation::{spread_in_place, spread_row};
 use crate::nn::kernels::rows::{Rows, slot};
 use crate::nn::kernels::scratch::with_scratch;
 
@@ -18,14 +20,40 @@ const PIXELS: usize = 32;
 /// What a layer's gradients are computed from.
 #[derive(Debug)]
 pub struct Backward<'a> {
-    /// The gradient to the layer's output, propagated back through ReLU.
-    pub gradient: &'a [f32],
-    /// The layer's response.
-    pub response: &'a [f32],
-    /// The factors for the response's gradient: scale, slope and constant of each channel.
-    pub spread: [&'a [f32]; 3],
+    /// The gradient to the layer's response, or what it is computed from.
+    pub gradient: ToResponse<'a>,
     /// The layer's input.
     pub source: Source<'a>,
+}
+
+/// What the gradient to a response is computed from, row by row.
+#[derive(Debug)]
+pub enum ToResponse<'a> {
+    /// The gradient to what is formed of the response, propagated back through ReLU. The response's is needed only in
+    /// this sweep.
+    Spread {
+        /// The gradient.
+        gradient: &'a [f32],
+        /// The response.
+        response: &'a [f32],
+        /// Scale, slope and constant of each channel.
+        numbers: [&'a [f32]; 3],
+    },
+    /// As much of the gradient as is known, which is completed in place for others to read.
+    Kept(Kept<'a>),
+}
+
+/// A gradient that is completed in place.
+#[derive(Debug)]
+pub struct Kept<'a> {
+    /// The gradient to what is formed of the response, or the gradient itself.
+    pub gradient: &'a mut [f32],
+    /// Scale, slope and constant of each channel, in the first case.
+    pub numbers: Option<[&'a [f32]; 3]>,
+    /// The gradient of another reader, to be added.
+    pub extra: Option<&'a [f32]>,
+    /// Measures the sum; lets it through everywhere.
+    pub masked: Masked<'a>,
 }
 
 /// The destination of the gradient to a layer's input.
@@ -64,7 +92,7 @@ pub fn backward(
             let mut progress = Progress { bundle, images, spread: 0, formed: 0 };
             for first in (0..output.height).step_by(rows) {
                 let block = first..(first + rows).min(output.height);
-                progress.spread(set, geometry, &job, block.end, response_gradient);
+                progress.spread(set, geometry, &mut job.gradient, block.end, response_gradient);
                 if !in_place {
                     progress.form(set, geometry, &mut job.source, block.end - 1, formed);
                 }
@@ -85,6 +113,9 @@ pub fn backward(
             }
             if let Some(Towards { masked: Some(masked), .. }) = &mut towards {
                 masked.sums.fold(input.area(), images);
+            }
+            if let ToResponse::Kept(kept) = &mut job.gradient {
+                kept.masked.sums.fold(output.area(), images);
             }
         }
         fold_weight_gradient(set, geometry, elements, weight_gradient);
@@ -141,7 +172,7 @@ impl Progress {
         &mut self,
         set: InstructionSet,
         geometry: Geometry,
-        job: &Backward,
+        from: &mut ToResponse,
         last: usize,
         to: &mut [f32],
     ) {
@@ -149,7 +180,15 @@ impl Progress {
         while self.spread <= last.min(output.height - 1) {
             let at = place(output, self.bundle, self.spread);
             let row = slot(output.padded_row(), to, self.spread);
-            spread_row(set, job.spread, &job.gradient[at.clone()], &job.response[at], row);
+            match from {
+                ToResponse::Spread { gradient, response, numbers } => {
+                    spread_row(set, *numbers, &gradient[at.clone()], &response[at], row);
+                }
+                ToResponse::Kept(kept) => {
+                    kept.row(set, at.clone());
+                    copy(output, &kept.gradient[at], row);
+                }
+            }
             clear_empty_lanes(row, self.images);
             self.spread += 1;
         }
@@ -178,6 +217,18 @@ impl Progress {
             }
             self.formed += 1;
         }
+    }
+}
+
+impl Kept<'_> {
+    /// Completes a row.
+    fn row(&mut self, set: InstructionSet, at: Range<usize>) {
+        let row = &mut self.gradient[at.clone()];
+        if let Some(numbers) = self.numbers {
+            spread_in_place(set, numbers, row, &self.masked.response[at.clone()]);
+        }
+        let extra = self.extra.map(|extra| &extra[at.clone()]);
+        self.masked.row(set, at, row, extra);
     }
 }
 

@@ -4,19 +4,37 @@ use super::{Source, Unformed, bundles_of, place};
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::bundle::{BatchShare, IMAGES, Shape};
 use crate::nn::kernels::convolution::{Geometry, forward_row};
-use crate::nn::kernels::moments::{ChannelSums, Origin, ROW_MOMENTS};
-use crate::nn::kernels::normalisation::form_row;
+use crate::nn::kernels::moments::{ChannelSums, Origin, ROW_MOMENTS, sum_row};
+use crate::nn::kernels::normalisation::{FormShape, OutputSums, form_row};
 use crate::nn::kernels::rows::{Rows, slot};
 use crate::nn::kernels::scratch::with_scratch;
 
-/// Computes the responses of a share, `response = source * weights`, and adds their sums to `sums`. `weights` are
-/// packed.
+/// What is added to a response in the sweep that computes it, and the measurements of the sum.
+#[derive(Debug)]
+pub struct Addition<'a> {
+    /// The identity map, for the sum.
+    pub map: FormShape<'a>,
+    /// What is added; nothing if the response is only measured.
+    pub shortcut: Option<&'a [f32]>,
+    /// The sums of each channel of the response itself.
+    pub branch: &'a mut ChannelSums,
+    /// Receives the measurements of the sum, if wanted.
+    pub measured: Option<&'a mut OutputSums>,
+}
+
+/// Computes the responses of a share, `response = source * weights`, to which `addition` may add a shortcut, and adds
+/// the sums of their channels to `sums`. `weights` are packed.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a share of a batch or what is the same for all of them"
+)]
 pub fn forward(
     set: InstructionSet,
     geometry: Geometry,
     share: &BatchShare,
     mut source: Source,
     weights: &[f32],
+    mut addition: Option<Addition>,
     response: &mut [f32],
     sums: &mut ChannelSums,
 ) {
@@ -25,7 +43,9 @@ pub fn forward(
         Source::Response(Unformed { keep: None, .. }) => 3 * input.row(),
         _ => 0,
     };
-    with_scratch([window, output.channels * ROW_MOMENTS * IMAGES], |[window, moments]| {
+    let moments = output.channels * ROW_MOMENTS * IMAGES;
+    let added = if addition.is_some() { [output.row(), moments] } else { [0, 0] };
+    with_scratch([window, moments, added[0], added[1]], |[window, moments, branch, of_sum]| {
         for (bundle, images) in bundles_of(share) {
             let mut formed = 0;
             for row in 0..output.height {
@@ -47,10 +67,28 @@ pub fn forward(
                 };
                 let taps = read.map(|row| row.map(|row| rows.get(row)));
                 let origin = if row == 0 { Origin::First } else { Origin::Kept };
-                let y = &mut response[place(output, bundle, row)];
-                forward_row(set, geometry, taps, weights, y, Some((moments, origin)));
+                let at = place(output, bundle, row);
+                let y = &mut response[at.clone()];
+                match &mut addition {
+                    None => forward_row(set, geometry, taps, weights, y, Some((moments, origin))),
+                    Some(addition) => {
+                        forward_row(set, geometry, taps, weights, branch, Some((moments, origin)));
+                        let shortcut = addition.shortcut.map(|h| &h[at]);
+                        form_row(set, addition.map, branch, shortcut, y, addition.measured.as_deref_mut());
+                        sum_row(set, output.channels, y, of_sum, origin);
+                    }
+                }
             }
-            sums.fold(moments, output.area(), images);
+            match &mut addition {
+                None => sums.fold(moments, output.area(), images),
+                Some(addition) => {
+                    addition.branch.fold(moments, output.area(), images);
+                    sums.fold(of_sum, output.area(), images);
+                    if let Some(measured) = &mut addition.measured {
+                        measured.fold(output.area(), images);
+                    }
+                }
+            }
             if let Source::Response(unformed) = &mut source {
                 // With a kernel of 1 and a stride the last row is not read, but it must still be kept and measured.
                 for row in formed..input.height {

@@ -4,6 +4,7 @@
 use super::{Masked, Unformed, bundles_of, place};
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::bundle::{BatchShare, Shape};
+use crate::nn::kernels::normalisation;
 use crate::nn::kernels::subsample as kernel;
 
 /// Forms an output that is kept.
@@ -35,12 +36,27 @@ pub fn reduce(
     }
 }
 
+/// Turns the gradient to what is formed of some values into that to the values, in place: `scale * gradient + slope *
+/// value + constant`, with one number each per channel.
+pub(crate) fn spread_in_place(
+    set: InstructionSet,
+    shape: Shape,
+    numbers: [&[f32]; 3],
+    gradient: &mut [f32],
+    values: &[f32],
+) {
+    for (gradient, values) in gradient.chunks_exact_mut(shape.row()).zip(values.chunks_exact(shape.row())) {
+        normalisation::spread_in_place(set, numbers, gradient, values);
+    }
+}
+
 /// Writes a share of a zero-padding shortcut.
 pub(crate) fn subsample(input: Shape, output: Shape, share: &BatchShare, x: &[f32], y: &mut [f32]) {
+    let stride = input.height / output.height;
     for (bundle, _) in bundles_of(share) {
         for row in 0..output.height {
-            let (from, to) = (place(input, bundle, 2 * row), place(output, bundle, row));
-            kernel::forward_row(input, output.channels, &x[from], &mut y[to]);
+            let (from, to) = (place(input, bundle, stride * row), place(output, bundle, row));
+            kernel::forward_row(input, stride, output.channels, &x[from], &mut y[to]);
         }
     }
 }
@@ -53,12 +69,14 @@ pub(crate) fn subsample_gradient(
     dy: &[f32],
     dx: &mut [f32],
 ) {
+    let stride = input.height / output.height;
     for (bundle, _) in bundles_of(share) {
         for row in 0..input.height {
             let to = &mut dx[place(input, bundle, row)];
             to.fill(0.0);
-            if row % 2 == 0 {
-                kernel::add_gradient_row(input, output.channels, &dy[place(output, bundle, row / 2)], to);
+            if row.is_multiple_of(stride) {
+                let from = &dy[place(output, bundle, row / stride)];
+                kernel::add_gradient_row(input, stride, output.channels, from, to);
             }
         }
     }

@@ -10,7 +10,7 @@ use super::ahead::Ahead;
 use super::lane_sink::LaneSink;
 use crate::datasets::{Batch, BatchOrder};
 use crate::event::{Kind, LaneFinished, Outcome, Rewind, RunEvent, Time};
-use crate::model::{Network, shared_weights_hash};
+use crate::model::Network;
 use crate::printable::printable;
 use crate::reading::Saved;
 use crate::runlog::RunFolder;
@@ -49,7 +49,7 @@ fn build_and_train(
         experiment: &setup.experiment,
         dataset: &setup.dataset,
         order: &order,
-        initial_weights: shared_weights_hash(&network.state()),
+        initial_weights: network.shared_weights_hash(),
         resumed,
         folder: setup.folder.reach(),
         clock: &*setup.clock,

@@ -4,7 +4,7 @@ use skiplane::datasets::{Batch, Inputs};
 use skiplane::event::{Mode, Values};
 use skiplane::experiment::Optimizer;
 use skiplane::metric::known;
-use skiplane::model::{self, ModelError, NamedTensor, TensorData, Wanted, shared_weights_hash};
+use skiplane::model::{self, ModelError, NamedTensor, TensorData, Wanted};
 use skiplane::units::{ImageShape, InputShape};
 
 use super::{RGB16, SHORTCUTS, floats, lane, network, noise, sgd};
@@ -23,7 +23,7 @@ fn every_compiled_shape_makes_a_step() {
                 let step = network.train_step(&batch, 0.01, Wanted { scalars: true, histograms: true });
                 assert!(step.loss.is_finite() && step.non_finite.is_none(), "{shape} width {width}");
                 assert_eq!(
-                    network.topology().layers.len(),
+                    network.description().structure.layers.len(),
                     step.histograms.histograms(known::WEIGHTS).unwrap().len()
                 );
                 let parameters: usize = network
@@ -33,8 +33,8 @@ fn every_compiled_shape_makes_a_step() {
                     .map(|t| floats(t).len())
                     .sum();
                 assert_eq!(
-                    parameters as u64,
-                    network.topology().parameters(),
+                    Some(parameters as u64),
+                    network.description().structure.parameters(),
                     "{shape} width {width} {shortcut:?}"
                 );
             }
@@ -44,17 +44,19 @@ fn every_compiled_shape_makes_a_step() {
 
 #[test]
 fn networks_that_differ_in_shortcuts_start_from_the_same_weights() {
-    let state = |shortcut| network(20, 8, shortcut, &sgd(0.9, 0.0)).state();
-    let [plain, identity, projection] = ["none", "identity", "projection"].map(state);
+    let networks =
+        ["none", "identity", "projection"].map(|shortcut| network(20, 8, shortcut, &sgd(0.9, 0.0)));
+    let [of_plain, _, of_projection] = networks.each_ref().map(|network| network.shared_weights_hash());
+    let [plain, identity, projection] = networks.map(|network| network.state());
     assert_eq!(plain, identity);
     let shared: Vec<NamedTensor> =
         projection.iter().filter(|tensor| !tensor.name.contains("downsample")).cloned().collect();
     assert_eq!(plain, shared);
     assert_eq!(projection.len(), plain.len() + 2 * 6);
-    assert_eq!(shared_weights_hash(&plain), shared_weights_hash(&projection));
+    assert_eq!(of_plain, of_projection);
 
     let other_seed = model::build(&lane(20, 8, "none"), RGB16, 10, 1, &sgd(0.9, 0.0), 1).unwrap();
-    assert_ne!(shared_weights_hash(&plain), shared_weights_hash(&other_seed.state()));
+    assert_ne!(of_plain, other_seed.shared_weights_hash());
 }
 
 /// The results of three steps: losses, statistics, state and optimiser state.
@@ -170,7 +172,7 @@ fn tokens_are_not_taken_for_pixels() {
 #[test]
 fn what_is_not_compiled_in_is_named() {
     let describe = |depth, width, input, classes| {
-        model::topology(&lane(depth, width, "none"), input, classes).unwrap_err().to_string()
+        model::describe(&lane(depth, width, "none"), input, classes).unwrap_err().to_string()
     };
     assert_eq!(describe(21, 8, RGB16, 10), "expected a depth of 6 n + 2, such as 20, found 21");
     assert_eq!(describe(2, 8, RGB16, 10), "expected a depth of 6 n + 2, such as 8, found 2");
@@ -181,13 +183,13 @@ fn what_is_not_compiled_in_is_named() {
         "expected images of a shape (channels x height x width) that is compiled in \
          (1x16x16, 3x16x16, 1x32x32, 3x32x32), found 1x28x28"
     );
-    let vectors = model::topology(&lane(20, 8, "none"), InputShape::Vector { features: 12 }, 10);
+    let vectors = model::describe(&lane(20, 8, "none"), InputShape::Vector { features: 12 }, 10);
     assert!(
         vectors.unwrap_err().to_string().ends_with("(1x16x16, 3x16x16, 1x32x32, 3x32x32), found 12 features")
     );
     assert_eq!(describe(20, 8, RGB16, 1), "expected 2 to 256 classes, found 1");
     let mut unknown = lane(20, 8, "none");
     unknown.architecture = "resnext".into();
-    let error = model::topology(&unknown, RGB16, 10).unwrap_err().to_string();
+    let error = model::describe(&unknown, RGB16, 10).unwrap_err().to_string();
     assert_eq!(error, r#"expected an architecture (resnet), found "resnext""#);
 }

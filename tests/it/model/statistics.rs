@@ -111,8 +111,10 @@ fn assert_layers(shortcut: &'static str, network: &dyn Network, step: &StepResul
     let state = network.state();
     for &statistic in known::ALL.iter().filter(|s| s.is_of_layers()) {
         let ours = column(step, statistic);
-        assert_eq!(ours.len(), network.topology().layers.len());
-        for ((layer, naive), &ours) in network.topology().layers.iter().zip(&naive.layers).zip(ours) {
+        assert_eq!(ours.len(), network.description().structure.layers.len());
+        for ((layer, naive), &ours) in
+            network.description().structure.layers.iter().zip(&naive.layers).zip(ours)
+        {
             let updated = state.iter().find(|t| t.name == format!("{}.weight", layer.name)).unwrap();
             let value = of_layer(statistic, naive, &turned(updated));
             let what = format!("{shortcut:?} {} {statistic}", layer.name);

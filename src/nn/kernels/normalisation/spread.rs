@@ -21,14 +21,34 @@ pub fn spread_row(
     assert!([0, pixels * IMAGES].contains(&to.len().wrapping_sub(response.len())), "a row to write to");
     assert_eq!([slope.len(), constant.len()], [channels; 2], "one number per channel");
     assert_eq!(gradient.len(), response.len(), "rows of one length");
-    set.run(Spread { channels: [scale, slope, constant], gradient, response, to });
+    let (gradient, step) = (gradient.as_ptr(), to.len() / pixels.max(1));
+    set.run(Spread { channels: [scale, slope, constant], gradient, response, to: to.as_mut_ptr(), step });
+}
+
+/// As [`spread_row`], in the place of the gradient.
+pub fn spread_in_place(
+    set: InstructionSet,
+    [scale, slope, constant]: [&[f32]; 3],
+    gradient: &mut [f32],
+    response: &[f32],
+) {
+    let step = scale.len() * IMAGES;
+    assert!(response.len().is_multiple_of(step), "a row of whole pixels of {} channels", scale.len());
+    assert_eq!([slope.len(), constant.len()], [scale.len(); 2], "one number per channel");
+    assert_eq!(gradient.len(), response.len(), "rows of one length");
+    let to = gradient.as_mut_ptr();
+    set.run(Spread { channels: [scale, slope, constant], gradient: to, response, to, step });
 }
 
 struct Spread<'a> {
     channels: [&'a [f32]; 3],
-    gradient: &'a [f32],
+    /// As many numbers as the response has.
+    gradient: *const f32,
     response: &'a [f32],
-    to: &'a mut [f32],
+    /// Room for each pixel at a multiple of `step`; may be the gradient itself, each number of which is read before its
+    /// place is written.
+    to: *mut f32,
+    step: usize,
 }
 
 impl Kernel for Spread<'_> {
@@ -60,10 +80,10 @@ unsafe fn strip<V: Vector, const COUNT: usize>(spread: &mut Spread<'_>, first: u
     let [scale, slope, constant] = spread.channels;
     let step = scale.len() * IMAGES;
     let from = first * step + element;
-    let g = spread.gradient.as_ptr().wrapping_add(from);
+    let g = spread.gradient.wrapping_add(from);
     let x = spread.response.as_ptr().wrapping_add(from);
-    let to_step = spread.to.len() / (spread.response.len() / step);
-    let to = spread.to.as_mut_ptr().wrapping_add(first * to_step + element);
+    let to_step = spread.step;
+    let to = spread.to.wrapping_add(first * to_step + element);
     // SAFETY: pixel p and channel c are read and written at (p * channels + c) * IMAGES + element, V's elements of them,
     // which all rows have.
     unsafe {

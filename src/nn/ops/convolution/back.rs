@@ -1,22 +1,27 @@
-//! The backward pass through a convolution and its batch norm.
+//! The backward pass through a convolution.
 
-use crate::nn::kernels::bundle::{BatchShare, bundles};
+use std::rc::Rc;
+
+use dfdx::tensor::{Cpu, CpuError, Gradients};
+
+use crate::nn::kernels::bundle::BatchShare;
 use crate::nn::kernels::convolution::{Geometry, pack_turned};
-use crate::nn::kernels::normalisation::GradientSums;
+use crate::nn::kernels::normalisation::{GradientSums, Passed};
 use crate::nn::ops::Context;
-use crate::nn::ops::activation::{Activation, Layer};
-use crate::nn::ops::buffers::Buffer;
-use crate::nn::sweeps::{self, Backward, Towards};
+use crate::nn::ops::activation::{Activation, Observed, Pending, Spread};
+use crate::nn::ops::parameter::AnyParameter;
+use crate::nn::sweeps::{self, Backward, Kept, Masked, ToResponse, Towards};
 
-/// The backward operation of one layer.
+/// The backward operation of one convolution.
 pub(super) struct Pass<'a> {
     pub(super) geometry: Geometry,
-    /// The layer's input.
+    /// Its input.
     pub(super) x: &'a Activation,
-    /// The layer's output.
-    pub(super) output: &'a Activation,
+    /// Its response, or the sum of that and a shortcut.
+    pub(super) response: &'a Activation,
     /// Whether it was the first to read its input, and so is the last in the backward pass.
     pub(super) is_first_reader: bool,
+    pub(super) observed: Observed,
     pub(super) context: &'a Context,
 }
 
@@ -27,69 +32,99 @@ struct Job<'a> {
     of_weights: &'a mut [f32],
 }
 
-impl<'a> Pass<'a> {
-    pub(super) fn layer(&self) -> &'a Layer {
-        self.output.layer.as_ref().expect("a convolution's output comes from a layer")
-    }
-
-    /// The gradient to the layer's output, propagated back through ReLU, with its sums; none if nothing has read the
-    /// output.
-    pub(super) fn gradient(&self) -> Option<(Buffer, GradientSums)> {
-        if let Some(taken) = self.output.taken() {
-            return Some(taken);
-        }
-        // A projection's output is read only by an addition, whose layer passes its gradient on.
-        let gradient = self.output.take_extra()?;
-        let shares = self.output.shares();
-        let (set, shape) = (self.context.instructions, self.output.shape);
-        self.output.take_back(self.context, &shares, gradient, |jobs| {
-            self.context.workers.run(shares.iter().zip(jobs), |(share, (gradient, masked))| {
-                sweeps::reduce(set, shape, share, gradient, masked);
-            });
-        });
-        self.output.taken()
-    }
-
-    /// Scale, slope and constant of each channel for the response's gradient, from the gradient g that passes ReLU:
-    /// `gamma / std (g - mean(g) - (z - mean(z)) mean(g (z - mean(z))) / std^2)`.
-    pub(super) fn norm_gradient(&self, sums: &GradientSums, gamma: &[f32]) -> [Vec<f32>; 3] {
-        let layer = self.layer();
-        let count = (self.output.images * self.output.shape.area()) as f64;
-        let mut spread: [Vec<f32>; 3] = Default::default();
-        for (channel, &gamma) in gamma.iter().enumerate() {
-            let (mean, inverse) =
-                (f64::from(layer.mean[channel]), f64::from(layer.inverse_deviation[channel]));
-            let scale = f64::from(gamma) * inverse;
-            let slope = -scale * inverse * inverse * sums.along[channel] / count;
-            let constant = -scale * sums.passed[channel] / count - slope * mean;
-            let numbers = [scale, slope, constant].map(|x| x as f32);
-            spread.iter_mut().zip(numbers).for_each(|(all, x)| all.push(x));
-        }
-        spread
-    }
-
-    /// Computes the gradients to weights and input from that to the output.
-    pub(super) fn spread(
+impl Pass<'_> {
+    /// Computes the gradients to weights, input and shortcut.
+    pub(super) fn run(
         &self,
-        gradient: &[f32],
-        spread: [&[f32]; 3],
+        gradients: &mut Gradients<f32, Cpu>,
+        weights: &dyn AnyParameter,
+        shortcut: Option<&Activation>,
+    ) -> Result<(), CpuError> {
+        let of_weights = weights.gradient(gradients)?;
+        let weights = &*weights.values();
+        let goes_on = shortcut.is_some() || self.observed.is_any();
+        match self.response.take_pending() {
+            Pending { spread: None, extra: None } => {}
+            Pending { spread: Some(spread), extra: None } if !goes_on => {
+                self.spread(&spread, weights, of_weights);
+            }
+            pending => self.complete(pending, weights, of_weights, shortcut),
+        }
+        Ok(())
+    }
+
+    /// The gradient to the response is needed only here.
+    fn spread(&self, spread: &Spread, weights: &[f32], of_weights: &mut [f32]) {
+        let (response, shares) = (self.response.kept(), self.x.shares());
+        let responses = self.response.divide(&response, &shares);
+        let gradients = self.response.divide(&spread.gradient, &shares);
+        let numbers = spread.numbers.each_ref().map(Vec::as_slice);
+        let jobs = gradients.zip(responses).map(|(gradient, response)| ToResponse::Spread {
+            gradient,
+            response,
+            numbers,
+        });
+        self.backward(&shares, jobs, weights, of_weights);
+    }
+
+    /// The gradient to the response goes on to a shortcut, or is measured.
+    fn complete(
+        &self,
+        pending: Pending,
+        weights: &[f32],
+        of_weights: &mut [f32],
+        shortcut: Option<&Activation>,
+    ) {
+        let Pending { spread, mut extra } = pending;
+        let (gradient, numbers) = match spread {
+            Some(Spread { gradient, numbers }) => (Some(gradient), Some(numbers)),
+            None => (extra.take(), None),
+        };
+        let Some(gradient) = gradient else { return };
+        let mut gradient = self.response.owned(gradient, self.context);
+        let (response, shares) = (self.response.kept(), self.x.shares());
+        let channels = self.geometry.outputs;
+        let mean = vec![0.0; channels];
+        let measured = self.observed.is_any() && self.context.measures();
+        let mut sums: Vec<GradientSums> = shares.iter().map(|_| GradientSums::none(channels)).collect();
+        {
+            let numbers = numbers.as_ref().map(|numbers| numbers.each_ref().map(Vec::as_slice));
+            let mut extra = extra.as_ref().map(|extra| self.response.divide(extra, &shares));
+            let responses = self.response.divide(&response, &shares).zip(&mut sums);
+            let jobs = self.response.divide_mut(&mut gradient, &shares).zip(responses);
+            let jobs = jobs.map(|(gradient, (response, sums))| {
+                let masked = Masked { passed: Passed::Everywhere, response, mean: &mean, sums, measured };
+                let extra = extra.as_mut().and_then(Iterator::next);
+                ToResponse::Kept(Kept { gradient, numbers, extra, masked })
+            });
+            self.backward(&shares, jobs, weights, of_weights);
+        }
+        if let (Some(recorder), Some(total)) = (&self.context.recorder, GradientSums::total(sums)) {
+            recorder.output_gradient(self.observed, &total);
+        }
+        if let Some(h) = shortcut.filter(|h| h.has_gradient) {
+            h.add_extra(Rc::new(gradient), self.context);
+        }
+    }
+
+    /// Computes the gradients to weights and input from that to the response.
+    fn backward<'j>(
+        &self,
+        shares: &[BatchShare],
+        gradients: impl Iterator<Item = ToResponse<'j>>,
         weights: &[f32],
         of_weights: &mut [f32],
     ) {
         let (context, x) = (self.context, self.x);
-        let shares = x.shares();
-        let responses = self.output.divide(&self.layer().response, &shares);
-        let gradients = self.output.divide(gradient, &shares);
+        context.buffers.note_scratch(sweeps::scratch(self.geometry));
         let mut of_parts = context.buffers.take(shares.len() * weights.len());
-        x.read(context, &shares, |sources| {
-            let backward = sources
-                .into_iter()
-                .zip(gradients.zip(responses))
-                .map(|(source, (gradient, response))| Backward { gradient, response, spread, source });
+        x.read(context, shares, |sources| {
+            let backward =
+                sources.into_iter().zip(gradients).map(|(source, gradient)| Backward { gradient, source });
             let of_parts = of_parts.chunks_exact_mut(weights.len());
             let jobs = shares.iter().zip(backward).zip(of_parts);
             let jobs = jobs.map(|((share, backward), of_weights)| Job { share, backward, of_weights });
-            self.run(&shares, weights, jobs);
+            self.towards(shares, weights, jobs);
         });
         for of_part in of_parts.chunks_exact(weights.len()) {
             of_weights.iter_mut().zip(of_part).for_each(|(sum, x)| *sum += x);
@@ -97,23 +132,25 @@ impl<'a> Pass<'a> {
     }
 
     /// Runs the jobs, which also compute the gradient to the input if it has one.
-    fn run<'j>(&self, shares: &[BatchShare], weights: &[f32], jobs: impl Iterator<Item = Job<'j>>) {
+    fn towards<'j>(&self, shares: &[BatchShare], weights: &[f32], jobs: impl Iterator<Item = Job<'j>>) {
         let (context, x) = (self.context, self.x);
         if !x.has_gradient {
             return self.sweep(jobs.map(|job| (job, None)));
         }
         let mut turned = context.buffers.take(weights.len());
-        pack_turned(self.geometry, weights, &mut turned);
+        if !turned.is_empty() {
+            pack_turned(self.geometry, weights, &mut turned);
+        }
         let weights = &*turned;
-        let mut gradient = context.buffers.take(bundles(x.images) * self.geometry.input.bundle());
+        let mut gradient = context.buffers.take(x.len());
         if !self.is_first_reader {
             let gradients = x.divide_mut(&mut gradient, shares);
             let towards =
                 gradients.map(|gradient| Some(Towards { weights, gradient, extra: None, masked: None }));
             self.sweep(jobs.zip(towards));
-            return x.add_extra(gradient);
+            return x.add_extra(Rc::new(gradient), context);
         }
-        let extra = x.take_extra();
+        let extra = x.left(context);
         x.take_back(context, shares, gradient, |taken| {
             let mut extra = extra.as_ref().map(|extra| x.divide(extra, shares));
             let towards = taken.into_iter().map(|(gradient, masked)| {
@@ -126,7 +163,7 @@ impl<'a> Pass<'a> {
 
     fn sweep<'j, 't>(&self, jobs: impl Iterator<Item = (Job<'j>, Option<Towards<'t>>)>) {
         let (set, geometry) = (self.context.instructions, self.geometry);
-        self.context.workers.run(jobs, |(Job { share, backward, of_weights }, towards)| {
+        self.context.run(jobs, |(Job { share, backward, of_weights }, towards)| {
             sweeps::backward(set, geometry, share, backward, of_weights, towards);
         });
     }

@@ -99,7 +99,7 @@ impl Layer {
         let shares = in_shares(workers, of.images, |share| {
             let (mut response, mut sums) = (of.room(share), ChannelSums::none(of.shape.channels));
             let sweep = |source: Source| {
-                forward(set, self.geometry, share, source, &packed, &mut response, &mut sums);
+                forward(set, self.geometry, share, source, &packed, None, &mut response, &mut sums);
             };
             let (keep, measured) = self.source.read(share, reading, sweep);
             (response, sums, keep, measured)
@@ -139,7 +139,9 @@ impl Layer {
                         // It has been measured in the forward pass.
                         unformed.sums = None;
                     }
-                    let job = Backward { gradient: &gradient, response: &response, spread, source };
+                    let (gradient, response) = (&*gradient, &*response);
+                    let gradient = ToResponse::Spread { gradient, response, numbers: spread };
+                    let job = Backward { gradient, source };
                     let towards = self.goes_on().then_some(towards);
                     backward(set, self.geometry, share, job, &mut to_weights, towards);
                 });

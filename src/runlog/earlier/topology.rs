@@ -1,14 +1,14 @@
-//! The shape of a network as plain data: its weight layers and blocks in order, and what a step costs.
-//! Knows neither tensors nor how the network computes.
+//! The description of a network in formats 1 and 2.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::units::{BlockIdx, ImageShape, InputShape, LayerIdx};
+use crate::structure::{self, Structure};
+use crate::units::{BlockIdx, ImageShape, LayerIdx};
 
 /// What a block adds to its residual branch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ShortcutKind {
+enum ShortcutKind {
     /// Nothing: a plain network's block.
     None,
     /// The block's input itself.
@@ -21,7 +21,7 @@ pub enum ShortcutKind {
 
 impl ShortcutKind {
     /// Its name in logs.
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             ShortcutKind::None => "none",
             ShortcutKind::Identity => "identity",
@@ -32,9 +32,9 @@ impl ShortcutKind {
 }
 
 /// The role of a weight layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum LayerKind {
+enum LayerKind {
     /// The first 3x3 convolution.
     Stem,
     /// A 3x3 convolution inside a block.
@@ -47,7 +47,7 @@ pub enum LayerKind {
 
 impl LayerKind {
     /// Its name in logs.
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             LayerKind::Stem => "stem",
             LayerKind::Convolution => "convolution",
@@ -58,59 +58,77 @@ impl LayerKind {
 }
 
 /// A weight layer with the batch norm, ReLU and addition that follow it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Layer {
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct Layer {
     /// The name of its weight in a PyTorch state dict, without `.weight`: `layer1.0.conv1`.
-    pub name: String,
+    name: String,
     /// Its role.
-    pub kind: LayerKind,
+    kind: LayerKind,
     /// The block it belongs to; none for stem and head.
-    pub block: Option<BlockIdx>,
+    block: Option<BlockIdx>,
     /// Its place among the layers that count toward the depth, from 1, by which layers of lanes are aligned;
     /// a projection shares the number of its block's second convolution.
-    pub depth: usize,
+    depth: usize,
     /// The shape of its output for one image.
-    pub output: ImageShape,
+    output: ImageShape,
     /// Its trainable parameters, with those of its batch norm or bias.
-    pub parameters: u64,
+    parameters: u64,
     /// Multiply-adds of its forward pass for one image.
-    pub multiply_adds: u64,
+    multiply_adds: u64,
 }
 
 /// A block: two convolutions and what is added to them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Block {
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct Block {
     /// The name in a PyTorch state dict: `layer1.0`.
-    pub name: String,
+    name: String,
     /// The stage it belongs to, from 1.
-    pub stage: usize,
+    stage: usize,
     /// What it adds to its residual branch.
-    pub shortcut: ShortcutKind,
+    shortcut: ShortcutKind,
     /// Its weight layers, in order: first and second convolution, then the projection if it has one.
-    pub layers: Vec<LayerIdx>,
+    layers: Vec<LayerIdx>,
 }
 
 /// The whole network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Topology {
-    /// The form and size of an example.
-    pub input: InputShape,
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Topology {
+    /// The shape of an input image.
+    pub(super) input: ImageShape,
     /// The number of classes.
-    pub classes: usize,
+    pub(super) classes: usize,
     /// Weight layers from the input to the logits.
-    pub layers: Vec<Layer>,
+    layers: Vec<Layer>,
     /// Blocks from the input to the head.
-    pub blocks: Vec<Block>,
+    blocks: Vec<Block>,
 }
 
-impl Topology {
-    /// Trainable parameters of the whole network.
-    pub fn parameters(&self) -> u64 {
-        self.layers.iter().map(|layer| layer.parameters).sum()
+impl From<&Topology> for Structure {
+    fn from(topology: &Topology) -> Structure {
+        let layer = |layer: &Layer| structure::Layer {
+            name: layer.name.clone(),
+            kind: layer.kind.name().to_owned(),
+            stage: layer.block.and_then(|block| topology.blocks.get(block.0)).map(|block| block.stage),
+            block: layer.block,
+            depth: Some(layer.depth),
+            output: dimensions(layer.output, layer.kind),
+            parameters: Some(layer.parameters),
+            multiply_adds: Some(layer.multiply_adds),
+        };
+        let block = |block: &Block| structure::Block {
+            name: block.name.clone(),
+            stage: Some(block.stage),
+            shortcut: (block.shortcut != ShortcutKind::None).then(|| block.shortcut.name().to_owned()),
+            layers: block.layers.clone(),
+        };
+        Structure {
+            layers: topology.layers.iter().map(layer).collect(),
+            blocks: topology.blocks.iter().map(block).collect(),
+        }
     }
+}
 
-    /// Multiply-adds of the forward pass for one image; a training step costs about three times that.
-    pub fn multiply_adds(&self) -> u64 {
-        self.layers.iter().map(|layer| layer.multiply_adds).sum()
-    }
+fn dimensions(shape: ImageShape, kind: LayerKind) -> Vec<usize> {
+    let ImageShape { channels, height, width } = shape;
+    if kind == LayerKind::Head { vec![channels] } else { vec![channels, height, width] }
 }
