@@ -32,15 +32,6 @@ impl Config {
     }
 }
 
-/// What a network is compared in after the first step, as far as it is well conditioned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Steps {
-    /// Three steps and the evaluation after them.
-    All,
-    /// The first step.
-    First,
-}
-
 impl Golden {
     /// Reads a file.
     pub(super) fn read(name: &str) -> (Golden, Config) {
@@ -163,12 +154,10 @@ fn assert_close(what: &str, ours: &[f32], reference: &[f32]) {
 }
 
 /// Compares a network with the reference's results.
-pub(super) fn check(name: &str, build: impl Fn(&Config) -> Built, steps: Steps) {
+pub(super) fn check(name: &str, build: impl Fn(&Config) -> Built) {
     let (golden, config) = Golden::read(name);
     first_step(name, &golden, build(&config));
-    if steps == Steps::All {
-        three_steps(name, &golden, build(&config));
-    }
+    three_steps(name, &golden, build(&config));
 }
 
 fn trained(golden: &Golden, built: Built, weight_decay: f64) -> Trained {

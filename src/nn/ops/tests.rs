@@ -244,10 +244,11 @@ impl Small {
             return shifted(&x, Scalars::default(), relu(), context);
         }
         let inner = normalised(&inner, &self.third.norm, relu(), context);
+        let gate = (self.kind == Kind::Gated).then(|| inner.shared());
         let response = convolution(&inner, &self.fourth.weights, Response::PLAIN, context);
-        if self.kind == Kind::Gated {
+        if let Some(gate) = gate {
             let branch = normalised(&response, &self.fourth.norm, After::default(), context).formed(context);
-            let branch = gated(&branch, &inner.formed(context), &self.third.norm.beta, false, context);
+            let branch = gated(&branch, &gate, &self.third.norm.beta, false, context);
             return shifted(&branch, Scalars::default(), After { shortcut: Some(shared), ..relu() }, context);
         }
         let after = After { shortcut: Some(shared), ..relu() };

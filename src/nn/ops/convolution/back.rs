@@ -40,7 +40,9 @@ impl Pass<'_> {
         weights: &dyn AnyParameter,
         shortcut: Option<&Activation>,
     ) -> Result<(), CpuError> {
-        let of_weights = weights.gradient(gradients)?;
+        // Where memory is only counted, there is nothing to add to.
+        let of_weights: &mut [f32] =
+            if self.context.buffers.only_counts() { &mut [] } else { weights.gradient(gradients)? };
         let weights = &*weights.values();
         let goes_on = shortcut.is_some() || self.observed.is_any();
         match self.response.take_pending() {
