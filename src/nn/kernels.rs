@@ -19,6 +19,7 @@ pub mod pooling;
 pub mod update;
 pub mod subsample;
 pub mod product;
+pub mod transpose;
 #[cfg(any(test, feature = "test-material"))]
 pub mod reference;
 #[cfg(test)]
