@@ -20,6 +20,9 @@ pub mod update;
 pub mod subsample;
 pub mod product;
 pub mod transpose;
+mod special;
+pub mod gelu;
+pub mod elementwise;
 #[cfg(any(test, feature = "test-material"))]
 pub mod reference;
 #[cfg(test)]
