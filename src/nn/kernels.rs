@@ -21,8 +21,10 @@ pub mod subsample;
 pub mod product;
 pub mod transpose;
 mod special;
+mod sum;
 pub mod gelu;
 pub mod elementwise;
+pub mod layer_norm;
 #[cfg(any(test, feature = "test-material"))]
 pub mod reference;
 #[cfg(test)]
