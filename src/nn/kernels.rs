@@ -25,6 +25,7 @@ mod sum;
 pub mod gelu;
 pub mod elementwise;
 pub mod layer_norm;
+pub mod cross_entropy;
 #[cfg(any(test, feature = "test-material"))]
 pub mod reference;
 #[cfg(test)]
