@@ -26,6 +26,7 @@ pub mod gelu;
 pub mod elementwise;
 pub mod layer_norm;
 pub mod cross_entropy;
+pub mod row_sums;
 #[cfg(any(test, feature = "test-material"))]
 pub mod reference;
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod form;
 mod mask;
 mod spread;
 
+pub(super) use form::add;
 pub use form::{Shape as FormShape, form_row};
 pub use mask::{Passed, mask_row};
 pub use spread::{spread_in_place, spread_row};

@@ -220,7 +220,7 @@ impl<V: Vector> Totals<V> {
 /// # Safety
 /// The machine has the instructions, and the elements exist.
 #[inline(always)]
-pub(super) unsafe fn add<V: Vector>(to: &mut [f64; IMAGES], vector: V, element: usize) {
+pub(in crate::nn::kernels) unsafe fn add<V: Vector>(to: &mut [f64; IMAGES], vector: V, element: usize) {
     let mut numbers = [0.0_f32; IMAGES];
     // SAFETY: guaranteed by the caller; `numbers` has room for a vector of any set.
     unsafe { vector.store(numbers.as_mut_ptr()) };
