@@ -27,6 +27,7 @@ pub mod elementwise;
 pub mod layer_norm;
 pub mod cross_entropy;
 pub mod row_sums;
+pub mod attention;
 #[cfg(any(test, feature = "test-material"))]
 pub mod reference;
 #[cfg(test)]
