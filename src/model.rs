@@ -16,6 +16,7 @@ mod error;
 mod builder;
 pub mod module;
 mod layer;
+mod rows;
 mod block;
 mod architectures;
 mod trained;

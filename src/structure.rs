@@ -17,8 +17,19 @@ pub mod kind {
     pub const PROJECTION: &str = "projection";
     /// The 1x1 convolution of a gate, which shares the depth of the layer before it.
     pub const GATE: &str = "gate";
+    /// A linear layer of a residual branch.
+    pub const LINEAR: &str = "linear";
+    /// The table of tokens.
+    pub const EMBEDDING: &str = "embedding";
+    /// The table of positions, which shares the depth of that of tokens.
+    pub const POSITIONS: &str = "positions";
     /// The linear layer that gives the logits.
     pub const HEAD: &str = "head";
+
+    /// Whether a layer counts toward the depth, rather than sharing that of the one before it.
+    pub fn is_counted(kind: &str) -> bool {
+        ![PROJECTION, GATE, POSITIONS].contains(&kind)
+    }
 }
 
 /// What blocks of this program add to their residual branch.

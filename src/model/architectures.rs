@@ -10,6 +10,8 @@ use crate::model::{Description, ModelError};
 use crate::units::InputShape;
 
 mod resnet;
+mod mlp;
+mod transformer;
 
 /// An architecture: two functions, so that a new one is one file and one line of [`ALL`].
 pub(super) struct Architecture {
@@ -28,7 +30,7 @@ pub(super) struct Built {
 }
 
 /// Every architecture, in the order in which they are listed to a user.
-pub(super) const ALL: &[Architecture] = &[resnet::ARCHITECTURE];
+pub(super) const ALL: &[Architecture] = &[resnet::ARCHITECTURE, mlp::ARCHITECTURE, transformer::ARCHITECTURE];
 
 /// Builds a lane's network; without a seed, with weights that are zero.
 pub(super) fn build(

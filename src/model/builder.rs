@@ -120,7 +120,7 @@ impl Builder {
         multiply_adds: usize,
     ) -> LayerIdx {
         // A layer beside others shares their depth.
-        self.depth += usize::from(![kind::PROJECTION, kind::GATE].contains(&kind));
+        self.depth += usize::from(kind::is_counted(kind));
         let index = LayerIdx(self.structure.layers.len());
         let block = self.block.and_then(|block| self.structure.blocks.get_mut(block.0));
         let stage = block.as_ref().and_then(|block| block.stage);

@@ -51,6 +51,18 @@ pub enum ModelError {
         /// The lane's.
         found: String,
     },
+    /// The architecture reads vectors.
+    #[error("expected vectors, found {found}")]
+    NoVectors {
+        /// The data set's examples.
+        found: InputShape,
+    },
+    /// The architecture reads sequences.
+    #[error("expected sequences of tokens, found {found}")]
+    NoSequences {
+        /// The data set's examples.
+        found: InputShape,
+    },
     /// Settings don't fit together.
     #[error("{message}")]
     Setting {

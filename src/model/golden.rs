@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::datasets::{Batch, Inputs};
+use crate::datasets::{Batch, Inputs, NO_LABEL};
 use crate::event::Mode;
 use crate::experiment::Optimizer;
 use crate::model::architectures::Built;
@@ -76,8 +76,14 @@ impl Golden {
 
     /// The batch; images from channels first to channels last.
     fn batch(&self) -> Batch {
-        let labels = self.integers("labels").iter().map(|&label| label.try_into().unwrap()).collect();
-        Batch { inputs: Inputs::Numbers(channels_last(self.get("input"))), labels }
+        let label = |&label: &i64| if label == -100 { NO_LABEL } else { label.try_into().unwrap() };
+        let inputs = match &self.get("input").data {
+            TensorData::F32(_) => Inputs::Numbers(channels_last(self.get("input"))),
+            TensorData::I64(tokens) => {
+                Inputs::Tokens(tokens.iter().map(|&t| t.try_into().unwrap()).collect())
+            }
+        };
+        Batch { inputs, labels: self.integers("labels").iter().map(label).collect() }
     }
 
     /// Loads the reference's initial weights into a network.

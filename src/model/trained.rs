@@ -4,10 +4,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use dfdx::losses::cross_entropy_with_logits_loss;
-use dfdx::tensor::{Cache, Cpu, CpuError, Gradients};
+use dfdx::tensor::{Cache, Cpu, CpuError, Gradients, PutTape, TensorFrom};
 use dfdx::tensor_ops::Backward;
 
-use crate::datasets::Batch;
+use crate::datasets::{Batch, NO_LABEL};
 use crate::event::Mode;
 use crate::experiment;
 use crate::metric::Metric;
@@ -21,14 +21,34 @@ use crate::model::optimizer::Optimizer;
 use crate::model::{Description, Evaluation, ModelError, NamedTensor, Network, StepResult, Wanted, state};
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::bundle;
+use crate::nn::ops::rows::{RowLogits, RowLoss, cross_entropy as cross_entropy_of_rows};
 use crate::nn::ops::storage::{values, values_mut, zeros};
 use crate::nn::ops::{Buffers, Chance, Context, Normalisation, Record, Recorder, Tape};
 use crate::nn::thread_pool::ThreadPool;
+use crate::units::InputShape;
 
 /// An architecture's modules, without parameters and optimiser.
 pub(super) trait Model {
-    /// Computes the logits of a batch; the tape of the context, if it has one, goes on as that of the logits.
-    fn forward(&self, batch: &Batch, device: &Cpu, context: &Context) -> Logits;
+    /// Computes the logits of a batch.
+    fn forward(&self, batch: &Batch, device: &Cpu, context: &Context) -> Scores;
+}
+
+/// The logits of a batch.
+pub(super) enum Scores {
+    /// In one of dfdx's tensors, with the tape that led to it.
+    Tensor(Logits),
+    /// In rows, whose tape is the context's.
+    Rows(RowLogits),
+}
+
+impl Scores {
+    /// `[rows][classes]`.
+    fn values(&self, context: &Context) -> Vec<f32> {
+        match self {
+            Scores::Tensor(logits) => values(logits).to_vec(),
+            Scores::Rows(logits) => logits.values(context),
+        }
+    }
 }
 
 /// Why operations on the device cannot fail: its errors are wrong lengths and, unless memory runs out, which
@@ -109,17 +129,25 @@ impl Trained {
     }
 
     fn check(&self, batch: &Batch) {
-        let length = batch.labels.len() * self.description.input.len();
-        let numbers = batch.inputs.numbers();
-        let numbers =
-            numbers.expect("expected a batch of numbers, found tokens, which this network cannot read");
+        let Description { input, classes, .. } = &self.description;
+        let found = match input {
+            InputShape::Sequence { .. } => batch.inputs.tokens().map(<[u16]>::len),
+            InputShape::Image(_) | InputShape::Vector { .. } => batch.inputs.numbers().map(<[f32]>::len),
+        };
         assert!(
-            length > 0 && numbers.len() == length,
-            "a batch has one example of {} per label",
-            self.description.input
+            found == Some(self.examples(batch) * input.len()) && found != Some(0),
+            "a batch has examples of {input} and their labels"
         );
-        let known = |&label: &u16| usize::from(label) < self.description.classes;
+        let known = |&label: &u16| label == NO_LABEL || usize::from(label) < *classes;
         assert!(batch.labels.iter().all(known), "labels are below the number of classes");
+    }
+
+    /// The examples of a batch.
+    fn examples(&self, batch: &Batch) -> usize {
+        match self.description.input {
+            InputShape::Sequence { context, .. } => batch.labels.len() / context,
+            InputShape::Image(_) | InputShape::Vector { .. } => batch.labels.len(),
+        }
     }
 
     /// Computes the loss, its gradients and the measurements of the operations.
@@ -127,36 +155,53 @@ impl Trained {
         let structure = &self.description.structure;
         let (layers, blocks) = (structure.layers.len(), structure.blocks.len());
         let recorder = Recorder::new(layers, blocks, wanted.scalars, wanted.histograms);
-        let logits = self.model.forward(batch, &self.device, &self.training(Some(recorder.clone())));
-        let classes = self.description.classes;
-        let wrong = values(&logits)
-            .chunks_exact(classes)
-            .zip(&batch.labels)
-            .filter(|(z, y)| is_wrong(z, **y))
-            .count();
-        let (loss, gradients) = self.backward(logits, batch)?;
-        Ok(Passes { loss, wrong, gradients, record: recorder.take() })
+        let context = self.training(Some(recorder.clone()));
+        let scores = self.model.forward(batch, &self.device, &context);
+        let (loss, gradients) = self.backward(scores, batch, &context)?;
+        Ok(Passes { loss, gradients, record: recorder.take() })
     }
 
     /// The loss, and its gradients.
-    fn backward(&self, logits: Logits, batch: &Batch) -> Result<(f32, Gradients<f32, Cpu>), CpuError> {
+    fn backward(
+        &self,
+        scores: Scores,
+        batch: &Batch,
+        context: &Context,
+    ) -> Result<(Loss, Gradients<f32, Cpu>), CpuError> {
         let classes = self.description.classes;
-        let mut targets = zeros(&self.device, (batch.labels.len(), classes))?;
-        let rows = values_mut(&mut targets).chunks_exact_mut(classes);
-        rows.zip(&batch.labels).for_each(|(row, &label)| row[usize::from(label)] = 1.0);
-        let loss = cross_entropy_with_logits_loss(logits, targets);
-        let value = values(&loss)[0];
-        Ok((value, loss.try_backward()?))
+        match scores {
+            Scores::Tensor(logits) => {
+                let rows = values(&logits).chunks_exact(classes).zip(&batch.labels);
+                let wrong = rows.filter(|(z, y)| is_wrong(z, **y)).count();
+                let mut targets = zeros(&self.device, (batch.labels.len(), classes))?;
+                let rows = values_mut(&mut targets).chunks_exact_mut(classes);
+                rows.zip(&batch.labels).for_each(|(row, &label)| row[usize::from(label)] = 1.0);
+                let loss = cross_entropy_with_logits_loss(logits, targets);
+                let mean = values(&loss)[0];
+                Ok((Loss { mean, wrong, labelled: batch.labels.len() }, loss.try_backward()?))
+            }
+            Scores::Rows(logits) => {
+                let RowLoss { sum, wrong, labelled } = cross_entropy_of_rows(&logits, &batch.labels, context);
+                let mean = (sum / labelled.max(1) as f64) as f32;
+                // The gradient has been left with the logits; the tape only has to run.
+                let end = self.device.tensor(mean).put_tape(context.tape.take());
+                Ok((Loss { mean, wrong, labelled }, end.try_backward()?))
+            }
+        }
     }
 
     /// Counts the memory of a training step on a batch, without computing it.
     pub(super) fn count(&self, examples: usize) -> Counts {
-        let batch = Batch { labels: vec![0; examples], ..Batch::default() };
+        let labels = match self.description.input {
+            InputShape::Sequence { context, .. } => vec![0; examples * context],
+            InputShape::Image(_) | InputShape::Vector { .. } => vec![0; examples],
+        };
+        let batch = Batch { labels, ..Batch::default() };
         let buffers = Buffers::counting();
         let context = Context { buffers: buffers.clone(), ..self.training(None) };
-        let logits = self.model.forward(&batch, &self.device, &context);
+        let scores = self.model.forward(&batch, &self.device, &context);
         let forward = buffers.bytes() as u64;
-        drop(self.backward(logits, &batch).expect(INFALLIBLE));
+        drop(self.backward(scores, &batch, &context).expect(INFALLIBLE));
         Counts {
             forward,
             backward: buffers.bytes() as u64 - forward,
@@ -181,14 +226,24 @@ impl Trained {
     pub(super) fn training_logits(&self, batch: &Batch) -> Vec<f32> {
         let chance = Some((self.chance)(self.optimizer.updates()));
         let context = Context { chance, ..self.context(Normalisation::Batch) };
-        values(&self.model.forward(batch, &self.device, &context)).to_vec()
+        self.model.forward(batch, &self.device, &context).values(&context)
     }
+}
+
+/// The loss of a batch.
+#[derive(Clone, Copy, Debug)]
+struct Loss {
+    /// The mean over labelled rows, in nats.
+    mean: f32,
+    /// Labelled rows that are classified wrongly.
+    wrong: usize,
+    /// Labelled rows.
+    labelled: usize,
 }
 
 /// The results of the forward and backward pass.
 struct Passes {
-    loss: f32,
-    wrong: usize,
+    loss: Loss,
     gradients: Gradients<f32, Cpu>,
     record: Record,
 }
@@ -214,7 +269,7 @@ impl Network for Trained {
             Weights::before(set, structure, &parameters, &mut passes.gradients, wanted).expect(INFALLIBLE);
         let mut measuring: Duration = begin.elapsed();
 
-        let mut non_finite = measure::first_non_finite(&passes.record, passes.loss, &weights);
+        let mut non_finite = measure::first_non_finite(&passes.record, passes.loss.mean, &weights);
         let gradients = &mut passes.gradients;
         let changes = non_finite
             .is_none()
@@ -244,9 +299,9 @@ impl Network for Trained {
             self.device.empty_cache();
         }
         StepResult {
-            loss: passes.loss,
-            wrong: passes.wrong,
-            labelled: batch.labels.len(),
+            loss: passes.loss.mean,
+            wrong: passes.loss.wrong,
+            labelled: passes.loss.labelled,
             statistics,
             histograms,
             non_finite,
@@ -255,22 +310,30 @@ impl Network for Trained {
     }
 
     fn evaluate(&mut self, batch: &Batch, mode: Mode) -> Evaluation {
-        let logits = self.logits(batch, mode);
-        let mut evaluation = Evaluation { labelled: batch.labels.len(), ..Evaluation::default() };
-        for (logits, &label) in logits.chunks_exact(self.description.classes).zip(&batch.labels) {
-            evaluation.loss_sum += cross_entropy(logits, label);
-            evaluation.wrong += usize::from(is_wrong(logits, label));
+        self.check(batch);
+        let context = self.context(normalisation(mode));
+        match self.model.forward(batch, &self.device, &context) {
+            Scores::Tensor(logits) => {
+                let mut evaluation = Evaluation { labelled: batch.labels.len(), ..Evaluation::default() };
+                let rows = values(&logits).chunks_exact(self.description.classes);
+                for (logits, &label) in rows.zip(&batch.labels) {
+                    evaluation.loss_sum += cross_entropy(logits, label);
+                    evaluation.wrong += usize::from(is_wrong(logits, label));
+                }
+                evaluation
+            }
+            Scores::Rows(logits) => {
+                let RowLoss { sum, wrong, labelled } =
+                    cross_entropy_of_rows(&logits, &batch.labels, &context);
+                Evaluation { loss_sum: sum, wrong, labelled }
+            }
         }
-        evaluation
     }
 
     fn logits(&mut self, batch: &Batch, mode: Mode) -> Vec<f32> {
         self.check(batch);
-        let normalisation = match mode {
-            Mode::Eval => Normalisation::Running,
-            Mode::Batch => Normalisation::Batch,
-        };
-        values(&self.model.forward(batch, &self.device, &self.context(normalisation))).to_vec()
+        let context = self.context(normalisation(mode));
+        self.model.forward(batch, &self.device, &context).values(&context)
     }
 
     fn state(&self) -> Vec<NamedTensor> {
@@ -295,6 +358,14 @@ impl Network for Trained {
 
     fn shared_weights_hash(&self) -> String {
         shared_weights_hash(&self.entries)
+    }
+}
+
+/// What batch norm normalises by.
+fn normalisation(mode: Mode) -> Normalisation {
+    match mode {
+        Mode::Eval => Normalisation::Running,
+        Mode::Batch => Normalisation::Batch,
     }
 }
 

@@ -22,6 +22,7 @@ mod convolution;
 mod map;
 mod shortcut;
 mod pooling;
+pub mod rows;
 mod linear;
 
 pub use activation::Observed;

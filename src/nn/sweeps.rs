@@ -5,7 +5,7 @@
 //! A sweep knows only its share. Sums over the batch are merged by the caller that divided it.
 
 use super::kernels::InstructionSet;
-use super::kernels::bundle::{BatchShare, IMAGES, Shape, images_of};
+use super::kernels::bundle::{BatchShare, IMAGES, Shape};
 use super::kernels::normalisation::{FormShape, GradientSums, OutputSums, Passed, mask_row};
 
 mod backward;
@@ -83,8 +83,8 @@ impl Masked<'_> {
 
 /// The bundles of a share, counted within it, with the images of each.
 fn bundles_of(share: &BatchShare) -> impl Iterator<Item = (usize, usize)> {
-    let images = share.images;
-    share.bundles.clone().enumerate().map(move |(index, bundle)| (index, images_of(bundle, images)))
+    let layout = share.layout;
+    share.bundles.clone().enumerate().map(move |(index, bundle)| (index, layout.valid(bundle)))
 }
 
 /// The place of a row in a share.

@@ -63,25 +63,80 @@ pub(crate) fn images_of(bundle: usize, images: usize) -> usize {
     images.saturating_sub(bundle * IMAGES).min(IMAGES)
 }
 
+/// How a batch lies in bundles: `runs` runs of `length` images or other examples, or of tokens. Each run starts a
+/// bundle, so that its last one may not be full. A batch is one run, a batch of sequences one a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Runs.
+    pub runs: usize,
+    /// Rows of a run: those that count.
+    pub length: usize,
+}
+
+impl Layout {
+    /// One run of this many examples.
+    pub fn examples(count: usize) -> Layout {
+        Layout { runs: 1, length: count }
+    }
+
+    /// All rows that count.
+    pub fn rows(self) -> usize {
+        self.runs * self.length
+    }
+
+    /// Bundles of a run.
+    pub fn bundles_of_run(self) -> usize {
+        bundles(self.length)
+    }
+
+    /// All bundles.
+    pub fn bundles(self) -> usize {
+        self.runs * self.bundles_of_run()
+    }
+
+    /// The number of rows in a bundle that count, which are its first.
+    pub fn valid(self, bundle: usize) -> usize {
+        let place = bundle % self.bundles_of_run().max(1);
+        self.length.saturating_sub(place * IMAGES).min(IMAGES)
+    }
+
+    /// Reads bundles back as rows of `row` numbers, one after another; those that don't count are left out.
+    pub fn separate(self, from: &[f32], row: usize, rows: &mut [f32]) {
+        if self.rows() > 0 {
+            let of_run = self.bundles_of_run() * row * IMAGES;
+            let runs = from.chunks_exact(of_run).zip(rows.chunks_exact_mut(self.length * row));
+            runs.for_each(|(from, rows)| separate(from, row, rows));
+        }
+    }
+
+    /// Divides a batch into shares of whole bundles, or of whole runs if there are several, by its size alone: sums are
+    /// added up share by share, so that they don't depend on the number of threads.
+    pub fn shares(self) -> impl ExactSizeIterator<Item = BatchShare> {
+        let unit = if self.runs > 1 { self.bundles_of_run() } else { 1 };
+        let all = self.bundles() / unit.max(1);
+        let count = all.clamp(1, MOST_SHARES);
+        (0..count).map(move |share| BatchShare {
+            bundles: all * share / count * unit..all * (share + 1) / count * unit,
+            layout: self,
+        })
+    }
+}
+
 /// The share of a batch that a thread works on at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchShare {
     /// Its bundles.
     pub bundles: Range<usize>,
-    /// Images of the whole batch.
-    pub images: usize,
+    /// How the whole batch lies in bundles.
+    pub layout: Layout,
 }
 
 /// The most shares that a batch is divided into, and thus the most threads that work on a lane.
 pub const MOST_SHARES: usize = 4;
 
-/// Divides a batch into shares of whole bundles, by its size alone: sums are added up share by share, so that they don't
-/// depend on the number of threads.
+/// The shares of a batch of this many images.
 pub fn shares(images: usize) -> impl ExactSizeIterator<Item = BatchShare> {
-    let all = bundles(images);
-    let count = all.clamp(1, MOST_SHARES);
-    (0..count)
-        .map(move |share| BatchShare { bundles: all * share / count..all * (share + 1) / count, images })
+    Layout::examples(images).shares()
 }
 
 /// Writes NHWC images as bundles. Unused elements repeat the last image, so that values computed there are as finite as
@@ -125,7 +180,13 @@ mod tests {
         let mut back = vec![0.0; images.len()];
         separate(&bundled, 6, &mut back);
         assert_eq!(back, images);
-        assert_eq!((images_of(0, 19), images_of(1, 19), images_of(2, 19)), (16, 3, 0));
+        let layout = Layout::examples(19);
+        assert_eq!([0, 1].map(|bundle| layout.valid(bundle)), [16, 3]);
+        let sequences = Layout { runs: 3, length: 20 };
+        assert_eq!((sequences.bundles(), sequences.rows()), (6, 60));
+        assert_eq!([0, 1, 2, 3].map(|bundle| sequences.valid(bundle)), [16, 4, 16, 4]);
+        let shares: Vec<_> = sequences.shares().map(|share| share.bundles).collect();
+        assert_eq!(shares, [0..2, 2..4, 4..6]);
     }
 
     #[test]

@@ -177,6 +177,12 @@ impl GradientSums {
         }
     }
 
+    /// Whether all numbers are finite, as far as the sums show it.
+    pub(crate) fn is_finite(&self) -> bool {
+        let all = self.sums.sum + self.passed.iter().chain(&self.along).sum::<f64>();
+        all.is_finite()
+    }
+
     /// The sums of all shares; none without shares.
     pub(crate) fn total(shares: Vec<GradientSums>) -> Option<GradientSums> {
         shares.into_iter().reduce(|mut total, sums| {

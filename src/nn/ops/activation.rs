@@ -5,12 +5,13 @@
 //! kept only if others need them, too: as a shortcut, or because a shortcut was added. In the backward pass the first
 //! reader comes last: it adds up the gradients of all readers, and propagates them back through ReLU.
 
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
 
 use super::buffers::Buffer;
+use super::recorder::Measured;
 use super::{Context, Recorder};
-use crate::nn::kernels::bundle::{self, BatchShare, Shape, shares};
+use crate::nn::kernels::bundle::{BatchShare, Layout, Shape};
 use crate::nn::kernels::moments::ChannelSums;
 use crate::nn::kernels::normalisation::{Affine, FormShape, GradientSums, OutputSums, Passed, form_row};
 use crate::nn::sweeps::{self, Masked, Source, Unformed};
@@ -21,7 +22,7 @@ use crate::units::{BlockIdx, LayerIdx};
 #[derive(Debug)]
 pub(super) struct Activation {
     pub(super) shape: Shape,
-    pub(super) images: usize,
+    pub(super) layout: Layout,
     /// How it is formed; none for what is in memory from the start.
     pub(super) form: Option<Form>,
     /// The sums of its channels; only of a convolution's response.
@@ -115,39 +116,39 @@ pub(super) fn divide_mut<'a>(
 
 impl Activation {
     /// Activations that are in memory.
-    pub(super) fn in_memory(shape: Shape, images: usize, output: Buffer, has_gradient: bool) -> Activation {
-        let activation = Activation::new(shape, images, None, has_gradient);
+    pub(super) fn in_memory(shape: Shape, layout: Layout, output: Buffer, has_gradient: bool) -> Activation {
+        let activation = Activation::new(shape, layout, None, has_gradient);
         activation.is_formed.set(true);
         *activation.output.borrow_mut() = Some(output);
         activation
     }
 
     /// As [`Activation::in_memory`], to be read only by an addition.
-    pub(super) fn only_added(shape: Shape, images: usize, output: Buffer) -> Activation {
-        let activation = Activation::in_memory(shape, images, output, true);
+    pub(super) fn only_added(shape: Shape, layout: Layout, output: Buffer) -> Activation {
+        let activation = Activation::in_memory(shape, layout, output, true);
         activation.is_only_added.set(true);
         activation
     }
 
     /// The response of a convolution.
-    pub(super) fn response(shape: Shape, images: usize, output: Buffer, sums: ChannelSums) -> Activation {
-        Activation { sums: Some(sums), ..Activation::in_memory(shape, images, output, true) }
+    pub(super) fn response(shape: Shape, layout: Layout, output: Buffer, sums: ChannelSums) -> Activation {
+        Activation { sums: Some(sums), ..Activation::in_memory(shape, layout, output, true) }
     }
 
     /// An activation that its first reader forms.
     pub(super) fn unformed(form: Form) -> Activation {
         let has_shortcut = form.shortcut.borrow().is_some();
-        let (shape, images) = (form.base.shape, form.base.images);
-        let activation = Activation::new(shape, images, Some(form), true);
+        let (shape, layout) = (form.base.shape, form.base.layout);
+        let activation = Activation::new(shape, layout, Some(form), true);
         // With a shortcut, the base alone does not determine where ReLU has passed.
         activation.keep.set(has_shortcut);
         activation
     }
 
-    fn new(shape: Shape, images: usize, form: Option<Form>, has_gradient: bool) -> Activation {
+    fn new(shape: Shape, layout: Layout, form: Option<Form>, has_gradient: bool) -> Activation {
         Activation {
             shape,
-            images,
+            layout,
             form,
             sums: None,
             keep: Cell::new(false),
@@ -163,7 +164,7 @@ impl Activation {
 
     /// The numbers of its bundles.
     pub(super) fn len(&self) -> usize {
-        bundle::bundles(self.images) * self.shape.bundle()
+        self.layout.bundles() * self.shape.bundle()
     }
 
     pub(super) fn is_formed(&self) -> bool {
@@ -172,7 +173,7 @@ impl Activation {
 
     /// The shares of the batch.
     pub(super) fn shares(&self) -> Vec<BatchShare> {
-        shares(self.images).collect()
+        self.layout.shares().collect()
     }
 
     /// Divides a slice of this shape into shares.
@@ -230,9 +231,8 @@ impl Activation {
             drop(kept);
             *self.output.borrow_mut() = keep;
             if let Some(recorder) = context.recorder.as_ref().filter(|_| first) {
-                let total = OutputSums::total(sums);
-                let values = || self.values(context);
-                recorder.output(form.observed, form.mapped, total, shortcut.is_some(), values);
+                let measured = Measured::of(sums, shortcut.is_some());
+                recorder.output(form.observed, form.mapped, measured, || self.values(context));
             }
             drop(shortcuts);
             drop(h);
@@ -264,6 +264,11 @@ impl Activation {
         })
     }
 
+    /// The values, mutable; they must be in memory.
+    pub(super) fn kept_mut(&self) -> RefMut<'_, Buffer> {
+        RefMut::map(self.output.borrow_mut(), |output| output.as_mut().expect("it is in memory"))
+    }
+
     /// Releases its memory if only an addition was to read it, which it has.
     pub(super) fn was_added(&self) {
         if self.is_only_added.get() {
@@ -273,8 +278,8 @@ impl Activation {
 
     /// The values of all images, NHWC.
     pub(super) fn values(&self, context: &Context) -> Buffer {
-        let mut values = context.buffers.take(self.images * self.shape.image());
-        let mut copy = |from: &[f32]| bundle::separate(from, self.shape.image(), &mut values);
+        let mut values = context.buffers.take(self.layout.rows() * self.shape.image());
+        let mut copy = |from: &[f32]| self.layout.separate(from, self.shape.image(), &mut values);
         match (&*self.output.borrow(), &self.form) {
             (Some(output), _) => copy(output),
             (None, Some(form)) => {
@@ -354,7 +359,7 @@ impl Activation {
         }
         if let Some(total) = GradientSums::total(sums) {
             if let Some(recorder) = &context.recorder {
-                recorder.output_gradient(form.observed, &total);
+                recorder.output_gradient(form.observed, total.sums, total.is_finite());
             }
             *self.taken.borrow_mut() = Some((gradient, total));
         }

@@ -6,8 +6,9 @@ use dfdx::shapes::Rank4;
 
 use super::activation::{Activation, Observed, divide_mut};
 use super::parameter::{AnyParameter, Parameter};
+use super::recorder::Measured;
 use super::{Context, Features};
-use crate::nn::kernels::bundle::{Shape, bundles};
+use crate::nn::kernels::bundle::Shape;
 use crate::nn::kernels::convolution::{Geometry, pack};
 use crate::nn::kernels::moments::ChannelSums;
 use crate::nn::kernels::normalisation::{Affine, FormShape, OutputSums};
@@ -93,7 +94,7 @@ fn packed(geometry: Geometry, weights: &[f32], context: &Context) -> super::buff
 fn respond(x: &Activation, geometry: Geometry, weights: &[f32], context: &Context) -> Activation {
     let (output, shares) = (geometry.output(), x.shares());
     let packed = packed(geometry, weights, context);
-    let mut response = context.buffers.take(bundles(x.images) * output.bundle());
+    let mut response = context.buffers.take(x.layout.bundles() * output.bundle());
     let mut sums: Vec<ChannelSums> = shares.iter().map(|_| ChannelSums::none(output.channels)).collect();
     x.read(context, &shares, |sources| {
         let responses = divide_mut(output, &mut response, &shares);
@@ -103,7 +104,7 @@ fn respond(x: &Activation, geometry: Geometry, weights: &[f32], context: &Contex
             sweeps::forward(set, geometry, share, source, packed, None, response, sums);
         });
     });
-    Activation::response(output, x.images, response, ChannelSums::total(&sums))
+    Activation::response(output, x.layout, response, ChannelSums::total(&sums))
 }
 
 /// The same, adds a shortcut to the response, and measures the sum.
@@ -117,7 +118,7 @@ fn respond_and_add(
 ) -> Activation {
     let (output, shares) = (geometry.output(), x.shares());
     let packed = packed(geometry, weights, context);
-    let mut response = context.buffers.take(bundles(x.images) * output.bundle());
+    let mut response = context.buffers.take(x.layout.bundles() * output.bundle());
     let none = || ChannelSums::none(output.channels);
     let mut sums: Vec<[ChannelSums; 2]> = shares.iter().map(|_| [none(), none()]).collect();
     let is_measured = |_: &&_| observed.is_any() && context.measures();
@@ -142,10 +143,10 @@ fn respond_and_add(
     });
     let (of_sum, branch): (Vec<_>, Vec<_>) =
         sums.into_iter().map(|[of_sum, branch]| (of_sum, branch)).unzip();
-    let response = Activation::response(output, x.images, response, ChannelSums::total(&of_sum));
+    let response = Activation::response(output, x.layout, response, ChannelSums::total(&of_sum));
     if let Some(recorder) = &context.recorder {
-        let (branch, total) = (ChannelSums::total(&branch).all(), OutputSums::total(measured));
-        recorder.output(observed, branch, total, shortcut.is_some(), || response.values(context));
+        let measured = Measured::of(measured, shortcut.is_some());
+        recorder.output(observed, ChannelSums::total(&branch).all(), measured, || response.values(context));
     }
     if let Some(h) = shortcut {
         h.was_added();

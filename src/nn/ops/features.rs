@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Context;
 use super::activation::Activation;
-use crate::nn::kernels::bundle::{self, Shape};
+use crate::nn::kernels::bundle::{self, Layout, Shape};
 
 /// A batch of activations of `SIDE` by `SIDE` pixels of `C` channels.
 #[derive(Clone, Debug)]
@@ -16,11 +16,12 @@ impl<const SIDE: usize, const C: usize> Features<SIDE, C> {
     /// Images, NHWC.
     pub fn of_images(pixels: &[f32], images: usize, context: &Context) -> Features<SIDE, C> {
         let shape = Shape::new(SIDE, SIDE, C);
-        let mut bundled = context.buffers.take(bundle::bundles(images) * shape.bundle());
+        let layout = Layout::examples(images);
+        let mut bundled = context.buffers.take(layout.bundles() * shape.bundle());
         if !bundled.is_empty() {
             bundle::interleave(pixels, shape.image(), &mut bundled);
         }
-        Features::of(Rc::new(Activation::in_memory(shape, images, bundled, false)))
+        Features::of(Rc::new(Activation::in_memory(shape, layout, bundled, false)))
     }
 
     pub(super) fn of(activation: Rc<Activation>) -> Self {
@@ -48,7 +49,7 @@ impl<const SIDE: usize, const C: usize> Features<SIDE, C> {
 
     /// The number of images.
     pub fn images(&self) -> usize {
-        self.activation.images
+        self.activation.layout.rows()
     }
 
     /// The same activations for a reader that knows their shape by other names; none if it is another shape.

@@ -154,7 +154,7 @@ fn norm_gradient(
     gamma: &[f32],
     factor: f64,
 ) -> [Vec<f32>; 3] {
-    let count = (y.images * y.shape.area()) as f64;
+    let count = (y.layout.rows() * y.shape.area()) as f64;
     let means = y.form.as_ref().map_or(&[][..], |form| &form.mean);
     let mut spread: [Vec<f32>; 3] = Default::default();
     for (channel, ((&gamma, &mean), &inverse)) in gamma.iter().zip(means).zip(inverse).enumerate() {

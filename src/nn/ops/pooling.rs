@@ -19,7 +19,7 @@ pub fn global_average<const SIDE: usize, const C: usize>(
 ) -> Result<Tensor<(usize, Const<C>), f32, Cpu, OwnedTape<f32, Cpu>>, CpuError> {
     let x = Rc::clone(&x.activation);
     let shares = x.shares();
-    let mut means = vec![0.0; x.images * C];
+    let mut means = vec![0.0; x.layout.rows() * C];
     x.read(context, &shares, |sources| {
         let mut rest: &mut [f32] = &mut means;
         let of_parts = shares.iter().map(|share| {
@@ -33,7 +33,7 @@ pub fn global_average<const SIDE: usize, const C: usize>(
             sweeps::pool(set, shape, share, source, means);
         });
     });
-    let y = device.try_tensor_from_vec(means, (x.images, Const::<C>))?;
+    let y = device.try_tensor_from_vec(means, (x.layout.rows(), Const::<C>))?;
 
     let output = y.clone();
     let tape = context.tape.clone();

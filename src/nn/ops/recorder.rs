@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use super::activation::Observed;
 use super::buffers::Buffer;
 use crate::event::Histogram;
-use crate::nn::kernels::normalisation::{GradientSums, OutputSums};
+use crate::nn::kernels::normalisation::OutputSums;
 use crate::statistics::{Moments, Products, Sums, histogram};
-use crate::units::LayerIdx;
+use crate::units::{BlockIdx, LayerIdx};
 
 /// The measurements of a layer in one step.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +41,8 @@ pub struct BlockRecord {
     pub terms: Option<Products>,
     /// Of the gradient with respect to its output.
     pub output_gradient: Sums,
+    /// The mean entropy of each head's attention, in nats.
+    pub entropies: Vec<f32>,
 }
 
 /// The measurements of one step.
@@ -62,6 +64,26 @@ impl Record {
         let begin = Instant::now();
         self.layers[layer.0].histogram = histogram(&values());
         self.histogram_time += begin.elapsed();
+    }
+}
+
+/// The measurements of an output.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measured {
+    /// Of its numbers.
+    pub(super) moments: Moments,
+    /// Channels that are zero everywhere.
+    pub(super) dead_units: usize,
+    /// Of the two terms of the addition, if it is a sum.
+    pub(super) terms: Option<Products>,
+}
+
+impl Measured {
+    /// The sums of all shares; none if nothing was measured.
+    pub(super) fn of(shares: Vec<OutputSums>, has_shortcut: bool) -> Option<Measured> {
+        let OutputSums { moments, products, alive, .. } = OutputSums::total(shares)?;
+        let dead_units = alive.iter().filter(|alive| !**alive).count();
+        Some(Measured { moments, dead_units, terms: has_shortcut.then_some(products) })
     }
 }
 
@@ -95,23 +117,22 @@ impl Recorder {
         self.scalars
     }
 
-    /// Records the measurements of an output: of `before`, the sums of what a shortcut is added to and ReLU is applied
-    /// to, and of what comes out. `values` returns all of its numbers.
+    /// Records an output: the sums of what a shortcut is added to and ReLU is applied to, and the measurements of what
+    /// comes out, if wanted. `values` returns all of its numbers.
     pub(super) fn output(
         &self,
         of: Observed,
         before: Sums,
-        measured: Option<OutputSums>,
-        has_shortcut: bool,
+        measured: Option<Measured>,
         values: impl Fn() -> Buffer,
     ) {
         let mut record = self.record.borrow_mut();
-        if let Some(measured) = &measured {
-            if let Some(block) = of.block.or(of.terms_of).filter(|_| has_shortcut) {
-                record.blocks[block.0].terms = Some(measured.products);
+        if let Some(Measured { moments, terms, .. }) = &measured {
+            if let Some(block) = of.block.or(of.terms_of).filter(|_| terms.is_some()) {
+                record.blocks[block.0].terms = *terms;
             }
             if let Some(block) = of.block {
-                record.blocks[block.0].output = measured.moments.sums;
+                record.blocks[block.0].output = moments.sums;
             }
         }
         let Some(layer) = of.layer else { return };
@@ -119,28 +140,32 @@ impl Recorder {
         let entry = &mut record.layers[layer.0];
         entry.broken_forward = !before.squares.is_finite();
         entry.response = before;
-        if let Some(OutputSums { moments, alive, .. }) = measured {
+        if let Some(Measured { moments, dead_units, .. }) = measured {
             // Non-finite sums give neither the number of non-finite values nor the extremes of the others.
             entry.output = if moments.sums.sum.is_finite() { moments } else { Moments::of(&values()) };
             entry.broken_forward |= entry.output.non_finite > 0;
-            entry.dead_units = alive.iter().filter(|alive| !**alive).count();
+            entry.dead_units = dead_units;
         }
         if self.histograms {
             record.count(layer, values);
         }
     }
 
-    /// Records the gradient with respect to an output.
-    pub(super) fn output_gradient(&self, of: Observed, gradient: &GradientSums) {
+    /// Records the gradient with respect to an output, and whether all of it is finite.
+    pub(super) fn output_gradient(&self, of: Observed, gradient: Sums, is_finite: bool) {
         let mut record = self.record.borrow_mut();
         if let Some(block) = of.block {
-            record.blocks[block.0].output_gradient = gradient.sums;
+            record.blocks[block.0].output_gradient = gradient;
         }
         let Some(layer) = of.layer else { return };
         let entry = &mut record.layers[layer.0];
-        entry.output_gradient = gradient.sums;
-        let all = gradient.sums.sum + gradient.passed.iter().chain(&gradient.along).sum::<f64>();
-        entry.broken_backward = !all.is_finite();
+        entry.output_gradient = gradient;
+        entry.broken_backward = !is_finite;
+    }
+
+    /// Records the mean entropy of each head's attention in a block, in nats.
+    pub(super) fn entropies(&self, block: BlockIdx, entropies: Vec<f32>) {
+        self.record.borrow_mut().blocks[block.0].entropies = entropies;
     }
 
     /// Records the output of a layer in one of dfdx's tensors.

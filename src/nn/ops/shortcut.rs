@@ -9,7 +9,7 @@ use super::activation::Activation;
 use super::buffers::Buffer;
 use super::parameter::{AnyParameter, Parameter};
 use super::{Context, Features};
-use crate::nn::kernels::bundle::{self, IMAGES, Shape, bundles};
+use crate::nn::kernels::bundle::{self, IMAGES, Shape};
 use crate::nn::sweeps;
 
 /// Takes every second pixel of every second row and adds zero channels, half before and half after; with one side,
@@ -22,7 +22,7 @@ pub fn zero_padding<const SIDE: usize, const IN: usize, const TO: usize, const O
     let (input, output) = (Shape::new(SIDE, SIDE, IN), Shape::new(TO, TO, OUT));
     let x = Rc::clone(&x.activation);
     let shares = x.shares();
-    let mut y = context.buffers.take(bundles(x.images) * output.bundle());
+    let mut y = context.buffers.take(x.layout.bundles() * output.bundle());
     {
         let kept = x.kept();
         let of_parts = x.divide(&kept, &shares).zip(super::activation::divide_mut(output, &mut y, &shares));
@@ -30,7 +30,7 @@ pub fn zero_padding<const SIDE: usize, const IN: usize, const TO: usize, const O
             sweeps::subsample(input, output, share, x, y)
         });
     }
-    let y: Features<TO, OUT> = Features::of(Rc::new(Activation::only_added(output, x.images, y)));
+    let y: Features<TO, OUT> = Features::of(Rc::new(Activation::only_added(output, x.layout, y)));
 
     let (shortcut, context) = (Rc::clone(&y.activation), context.clone());
     context.tape.clone().record(move |_| {
@@ -65,7 +65,7 @@ pub fn masked<const SIDE: usize, const C: usize>(
         let numbers = y.iter_mut().zip(x.iter().zip(&*mask));
         numbers.for_each(|(y, (x, m))| *y = x * m);
     }
-    let y: Features<SIDE, C> = Features::of(Rc::new(Activation::only_added(x.shape, x.images, y)));
+    let y: Features<SIDE, C> = Features::of(Rc::new(Activation::only_added(x.shape, x.layout, y)));
 
     let (output, context) = (Rc::clone(&y.activation), context.clone());
     context.tape.clone().record(move |_| {
@@ -90,7 +90,7 @@ pub fn gated<const SIDE: usize, const C: usize>(
     let open = opening(&gate, &bias.values(), is_complement, context);
     let mut y = context.buffers.take(x.len());
     y.iter_mut().zip(x.kept().iter().zip(&*open)).for_each(|(y, (x, open))| *y = x * open);
-    let y: Features<SIDE, C> = Features::of(Rc::new(Activation::only_added(x.shape, x.images, y)));
+    let y: Features<SIDE, C> = Features::of(Rc::new(Activation::only_added(x.shape, x.layout, y)));
 
     let (output, bias, context) = (Rc::clone(&y.activation), Rc::clone(bias), context.clone());
     context.tape.clone().record(move |gradients| {
@@ -131,7 +131,7 @@ fn opening(gate: &Activation, bias: &[f32], is_complement: bool, context: &Conte
 fn channel_sums(of: &Activation, numbers: &[f32]) -> Vec<f64> {
     let mut sums = vec![0.0; of.shape.channels];
     for (bundle, numbers) in numbers.chunks_exact(of.shape.bundle()).enumerate() {
-        let images = bundle::images_of(bundle, of.images);
+        let images = of.layout.valid(bundle);
         for (at, vector) in numbers.as_chunks::<IMAGES>().0.iter().enumerate() {
             sums[at % of.shape.channels] += vector[..images].iter().map(|&x| f64::from(x)).sum::<f64>();
         }

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::*;
-use crate::nn::kernels::bundle::{bundles, interleave, separate, shares};
+use crate::nn::kernels::bundle::{bundles, images_of, interleave, separate, shares};
 use crate::nn::kernels::guarded::{Guarded, Side};
 use crate::nn::kernels::normalisation::Affine;
 use crate::nn::kernels::samples::{assert_close, assert_fused_agree, assert_sum, bits, numbers};

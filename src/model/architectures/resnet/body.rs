@@ -10,9 +10,9 @@ use super::options::{Blocks, Options};
 use crate::datasets::Batch;
 use crate::model::block::{BasicBlock, BottleneckBlock, FixupBlock, Order, Style};
 use crate::model::builder::{Builder, Start};
-use crate::model::layer::{Convolution, Head, Logits, batch_norm, fan_in, scalar};
+use crate::model::layer::{Convolution, Head, batch_norm, fan_in, scalar};
 use crate::model::module::{Row, Stage};
-use crate::model::trained::Model;
+use crate::model::trained::{Model, Scores};
 use crate::nn::ops::{
     After, AnyParameter, Context, Features, Norm, Observed, Parameter, Response, Scalars, normalised, shifted,
 };
@@ -207,13 +207,13 @@ impl<
     C: Row<Input = B::Output, Output = Features<LAST, OUT>>,
 > Model for ResNet<CHANNELS, SIDE, LAST, WIDTH, OUT, A, B, C>
 {
-    fn forward(&self, batch: &Batch, device: &Cpu, context: &Context) -> Logits {
+    fn forward(&self, batch: &Batch, device: &Cpu, context: &Context) -> Scores {
         let images =
             Features::of_images(batch.inputs.numbers().unwrap_or_default(), batch.labels.len(), context);
         let x = self.stem.forward(&images, context);
         let x = self.first.forward(x, context);
         let x = self.second.forward(x, context);
         let x = self.third.forward(x, context);
-        self.head.forward(&self.end.forward(x, context), device, context)
+        Scores::Tensor(self.head.forward(&self.end.forward(x, context), device, context))
     }
 }

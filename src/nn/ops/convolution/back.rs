@@ -102,7 +102,7 @@ impl Pass<'_> {
             self.backward(&shares, jobs, weights, of_weights);
         }
         if let (Some(recorder), Some(total)) = (&self.context.recorder, GradientSums::total(sums)) {
-            recorder.output_gradient(self.observed, &total);
+            recorder.output_gradient(self.observed, total.sums, total.is_finite());
         }
         if let Some(h) = shortcut.filter(|h| h.has_gradient) {
             h.add_extra(Rc::new(gradient), self.context);

@@ -1,0 +1,213 @@
+//! Decoder transformers on sequences of tokens (Vaswani et al. 2017), with the residual connections that are in use.
+
+use std::rc::Rc;
+
+use dfdx::tensor::Cpu;
+
+use crate::datasets::Batch;
+use crate::experiment::{Allowed, ArchitectureEntry, DataKind, Key, Lane, Settings};
+use crate::model::ModelError;
+use crate::model::architectures::Architecture;
+use crate::model::builder::{Builder, Role, Start};
+use crate::model::rows::{TokenHead, layer_norm, table};
+use crate::model::trained::{Model, Scores};
+use crate::nn::kernels::bundle::Layout;
+use crate::nn::ops::rows::{LayerNorm, Table, Weighing, embedding, layer_norm as normalised, weighed};
+use crate::nn::ops::{Context, Features, Observed, Parameter};
+use crate::structure::kind;
+use crate::units::{InputShape, LayerIdx};
+use block::{Block, Residual};
+
+mod block;
+
+/// The entry in the registry.
+pub(super) const ARCHITECTURE: Architecture = Architecture { entry, build };
+
+/// Widths that are compiled in, ascending.
+const WIDTHS: [usize; 4] = [32, 64, 128, 256];
+/// The most layers.
+const MOST_LAYERS: usize = 200;
+/// The most heads.
+const MOST_HEADS: usize = 64;
+
+fn entry() -> ArchitectureEntry {
+    ArchitectureEntry {
+        name: "transformer",
+        summary: "a decoder of causal attention and feed-forward layers, on sequences (Vaswani et al. 2017)",
+        data: DataKind::Sequences,
+        keys: keys(),
+        check,
+    }
+}
+
+fn keys() -> Vec<Key> {
+    let words = Residual::ALL.iter().map(|(name, _)| *name).collect();
+    vec![
+        Key::required(
+            "depth",
+            "layers of attention and feed-forward",
+            Allowed::Whole { least: 1, most: MOST_LAYERS },
+        ),
+        Key::required("width", "features of a token", Allowed::Compiled(WIDTHS.to_vec())),
+        Key::with_default(
+            "heads",
+            "heads of attention, which divide the width",
+            Allowed::Whole { least: 1, most: MOST_HEADS },
+            2_usize,
+        ),
+        Key::required(
+            "residual",
+            "what is added to attention and feed-forward: nothing, or their input, with a norm behind the addition \
+             (post), before the branch (pre), on both sides of it (peri), before it and divided by the root of the \
+             layer's number (lnscale), without norms and with a trained factor that starts at 0 (rezero), or as pre \
+             with the embedding added to each layer's input (scalars)",
+            Allowed::Words(words),
+        ),
+        Key::optional(
+            "std",
+            "the standard deviation of the initial weights; one over the root of the width if not given",
+            Allowed::Number { least: 1e-4, most: 10.0 },
+        ),
+    ]
+}
+
+/// What must fit together.
+fn check(settings: &Settings) -> Result<(), (&'static str, String)> {
+    let (width, heads) = (settings.whole("width").unwrap_or(1), settings.whole("heads").unwrap_or(1));
+    if width.is_multiple_of(heads.max(1)) {
+        return Ok(());
+    }
+    let fits = |heads: &usize| width.is_multiple_of(*heads);
+    let below = (1..heads).rev().find(fits).unwrap_or(1);
+    let above = (heads..=width).find(fits).unwrap_or(width);
+    let message = format!(
+        "expected a number that divides the width {width}, found {heads}; the nearest are {below} and {above}"
+    );
+    Err(("heads", message))
+}
+
+fn build(
+    lane: &Lane,
+    input: InputShape,
+    classes: usize,
+    builder: &mut Builder,
+) -> Result<Box<dyn Model>, ModelError> {
+    let InputShape::Sequence { context, vocabulary } = input else {
+        return Err(ModelError::NoSequences { found: input });
+    };
+    let mut settings = lane.settings.clone();
+    settings.complete(&keys());
+    check(&settings)
+        .map_err(|(key, message)| ModelError::Setting { key, message: format!("{key}: {message}") })?;
+    let whole = |key| settings.whole(key).unwrap_or(0);
+    let width = whole("width");
+    let named = |(name, _): &&(&str, Residual)| Some(*name) == settings.word("residual");
+    let residual = Residual::ALL.iter().find(named).map_or(Residual::Pre, |(_, residual)| *residual);
+    let deviation = settings.number("std").unwrap_or((width.max(1) as f64).sqrt().recip());
+    let sizes = Sizes {
+        layers: whole("depth").max(1),
+        heads: whole("heads"),
+        context,
+        vocabulary,
+        classes,
+        deviation,
+    };
+    make(residual, width, sizes, builder)
+        .ok_or_else(|| ModelError::Width { found: width, compiled: WIDTHS.to_vec() })
+}
+
+/// What is known only at run time.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    layers: usize,
+    heads: usize,
+    context: usize,
+    vocabulary: usize,
+    classes: usize,
+    /// Of the initial weights.
+    deviation: f64,
+}
+
+/// Builds the compiled network; none if its width is not compiled in.
+fn make(residual: Residual, width: usize, sizes: Sizes, builder: &mut Builder) -> Option<Box<dyn Model>> {
+    macro_rules! registry {
+        ($($(#[$test:meta])? $width:literal $three:literal $four:literal,)*) => {
+            match width {
+                $($(#[$test])? $width => {
+                    Some(Box::new(Transformer::<$width, $three, $four>::new(residual, sizes, builder)))
+                })*
+                _ => None,
+            }
+        };
+    }
+    registry! {
+        // The sizes of the reference results.
+        #[cfg(test)]
+        12 36 48,
+        #[cfg(test)]
+        16 48 64,
+        32 96 128,
+        64 192 256,
+        128 384 512,
+        256 768 1024,
+    }
+}
+
+/// Embeddings, layers, a last norm, and a head.
+struct Transformer<const D: usize, const THREE: usize, const FOUR: usize> {
+    context: usize,
+    embedding: LayerIdx,
+    tokens: Table<D>,
+    positions: Table<D>,
+    blocks: Vec<Block<D, THREE, FOUR>>,
+    norm: Option<LayerNorm<D>>,
+    /// The factors of each layer's input and of the embedding.
+    scalars: Option<[Rc<Parameter<(usize,)>>; 2]>,
+    head: TokenHead<D>,
+}
+
+impl<const D: usize, const THREE: usize, const FOUR: usize> Transformer<D, THREE, FOUR> {
+    fn new(residual: Residual, sizes: Sizes, builder: &mut Builder) -> Self {
+        let Sizes { layers, context, vocabulary, classes, deviation, .. } = sizes;
+        let start = Start::Normal(deviation);
+        let (embedding, tokens) =
+            table("token_embedding", kind::EMBEDDING, [vocabulary, context], start, builder);
+        let (_, positions) = table("position_embedding", kind::POSITIONS, [context, context], start, builder);
+        let blocks = (0..layers).map(|layer| Block::new(layer, residual, sizes, builder)).collect();
+        let head = TokenHead::new("head", classes, context, start, builder);
+        let has_norm = !matches!(residual, Residual::Post | Residual::ReZero);
+        let norm = has_norm.then(|| layer_norm("norm", head.layer, 1.0, builder));
+        let scalars = (residual == Residual::Scalars).then(|| {
+            [("resid_lambdas", 1.0), ("x0_lambdas", 0.1)].map(|(name, value)| {
+                let start = Start::Constant(value);
+                builder.parameter(name.to_owned(), head.layer, Role::Other, (layers,), start)
+            })
+        });
+        Transformer { context, embedding, tokens, positions, blocks, norm, scalars, head }
+    }
+}
+
+impl<const D: usize, const THREE: usize, const FOUR: usize> Model for Transformer<D, THREE, FOUR> {
+    fn forward(&self, batch: &Batch, _: &Cpu, context: &Context) -> Scores {
+        let tokens = batch.inputs.tokens().unwrap_or_default();
+        let layout = Layout { runs: batch.labels.len() / self.context, length: self.context };
+        let observed = Observed::layer(self.embedding);
+        let first: Features<1, D> =
+            embedding(tokens, layout, [&self.tokens, &self.positions], observed, context);
+        let mut x = first.clone();
+        for (at, block) in self.blocks.iter().enumerate() {
+            if let Some([own, of_first]) = &self.scalars {
+                let weighing = Weighing { factors: [own.clone(), of_first.clone()], at };
+                x = weighed(&x, &first, &weighing, context);
+            }
+            x = block.forward(x, context);
+        }
+        if let Some(norm) = &self.norm {
+            x = normalised(&x, norm, Observed::NOTHING, context);
+        }
+        Scores::Rows(self.head.forward(&x, context))
+    }
+}
+
+#[cfg(test)]
+mod tests;

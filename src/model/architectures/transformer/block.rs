@@ -1,0 +1,179 @@
+//! A layer of attention and feed-forward: two residual blocks.
+
+use std::rc::Rc;
+
+use dfdx::shapes::Rank1;
+
+use super::Sizes;
+use crate::model::builder::{Builder, Start};
+use crate::model::layer::scalar;
+use crate::model::rows::{Declared, RowLayer, layer_norm};
+use crate::nn::ops::rows::{Join, LayerNorm, attention, gelu, joined, layer_norm as normalised};
+use crate::nn::ops::{AnyParameter, Context, Features, Observed, Parameter};
+use crate::structure::shortcut;
+use crate::units::{BlockIdx, LayerIdx};
+
+/// What is added to attention and feed-forward F, with x their input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Residual {
+    /// `y = F(norm x)`.
+    None,
+    /// `y = norm(x + F(x))` (Vaswani et al. 2017, section 3.1).
+    Post,
+    /// `y = x + F(norm x)` (Xiong et al. 2020, table 1).
+    Pre,
+    /// `y = x + norm_out F(norm x)` (Kim et al. 2025).
+    Peri,
+    /// `y = x + F(norm(x) / sqrt l)` in layer l (Sun et al. 2025).
+    LnScale,
+    /// `y = x + a F(x)`, with a trained number of each layer that starts at 0 (Bachlechner et al. 2020, equation 1).
+    ReZero,
+    /// As `Pre`, but each layer begins with `x = a x + b x0`, with trained numbers and the embedding x0
+    /// (github.com/karpathy/nanochat).
+    Scalars,
+}
+
+impl Residual {
+    /// All of them, as they are spelled in a file.
+    pub(super) const ALL: &[(&'static str, Residual)] = &[
+        ("none", Residual::None),
+        ("post", Residual::Post),
+        ("pre", Residual::Pre),
+        ("peri", Residual::Peri),
+        ("lnscale", Residual::LnScale),
+        ("rezero", Residual::ReZero),
+        ("scalars", Residual::Scalars),
+    ];
+}
+
+/// A layer of `D` features, with `THREE` of queries, keys and values, and `FOUR` inner ones.
+pub(super) struct Block<const D: usize, const THREE: usize, const FOUR: usize> {
+    attention: Attention<D, THREE>,
+    feed_forward: FeedForward<D, FOUR>,
+    ends: [Ends<D>; 2],
+}
+
+/// Causal self-attention, `proj(attention(qkv(x)))`.
+struct Attention<const D: usize, const THREE: usize> {
+    heads: usize,
+    qkv: RowLayer<D, THREE>,
+    proj: RowLayer<D, D>,
+}
+
+/// `fc2 gelu fc1 x`.
+struct FeedForward<const D: usize, const FOUR: usize> {
+    fc1: RowLayer<D, FOUR>,
+    fc2: RowLayer<FOUR, D>,
+}
+
+/// What is around a branch.
+struct Ends<const D: usize> {
+    index: BlockIdx,
+    residual: Residual,
+    /// The layer whose output is the block's.
+    last: LayerIdx,
+    norm: Option<LayerNorm<D>>,
+    norm_out: Option<LayerNorm<D>>,
+    gain: Option<Rc<Parameter<Rank1<1>>>>,
+}
+
+impl<const D: usize, const THREE: usize, const FOUR: usize> Block<D, THREE, FOUR> {
+    /// Declares layer `layer`, from 0. The last layers of branches start smaller, as in GPT-2.
+    pub(super) fn new(layer: usize, residual: Residual, sizes: Sizes, builder: &mut Builder) -> Self {
+        let Sizes { layers, heads, context, deviation, .. } = sizes;
+        let name = |part: &str| format!("blocks.{layer}.{part}");
+        let of = |deviation| Declared {
+            rows: context,
+            has_bias: true,
+            start: Start::Normal(deviation),
+            besides: 0,
+        };
+        let last = of(deviation / (2.0 * layers as f64).sqrt());
+        let kind = (residual != Residual::None).then_some(shortcut::IDENTITY);
+        let (attention, first) = builder.block(&name("attn"), 1, kind, |builder, index| {
+            let besides = 2 * context * context * D;
+            let qkv = RowLayer::new(&name("attn.qkv"), Declared { besides, ..of(deviation) }, builder);
+            let proj: RowLayer<D, D> = RowLayer::new(&name("attn.proj"), last, builder);
+            let ends = Ends::new(index, layer, 1, residual, [qkv.layer, proj.layer], builder);
+            (Attention { heads, qkv, proj }, ends)
+        });
+        let (feed_forward, second) = builder.block(&name("mlp"), 1, kind, |builder, index| {
+            let fc1: RowLayer<D, FOUR> = RowLayer::new(&name("mlp.fc1"), of(deviation), builder);
+            let fc2: RowLayer<FOUR, D> = RowLayer::new(&name("mlp.fc2"), last, builder);
+            let ends = Ends::new(index, layer, 2, residual, [fc1.layer, fc2.layer], builder);
+            (FeedForward { fc1, fc2 }, ends)
+        });
+        // A layer has one factor, that of both blocks.
+        let second = Ends { gain: second.gain.or_else(|| first.gain.clone()), ..second };
+        Block { attention, feed_forward, ends: [first, second] }
+    }
+
+    pub(super) fn forward(&self, x: Features<1, D>, context: &Context) -> Features<1, D> {
+        let [first, second] = &self.ends;
+        let x = first.around(x, context, |x, observed| {
+            let Attention { heads, qkv, proj } = &self.attention;
+            let inputs = qkv.forward(&x, Observed::layer(qkv.layer), context);
+            proj.forward(&attention(&inputs, *heads, first.index, context), observed, context)
+        });
+        second.around(x, context, |x, observed| {
+            let FeedForward { fc1, fc2 } = &self.feed_forward;
+            let inner =
+                gelu(fc1.forward(&x, Observed::NOTHING, context), Observed::layer(fc1.layer), context);
+            fc2.forward(&inner, observed, context)
+        })
+    }
+}
+
+impl<const D: usize> Ends<D> {
+    /// Declares the norms and the factor of branch `number` of a layer, whose layers are the first and the last given.
+    fn new(
+        index: BlockIdx,
+        layer: usize,
+        number: usize,
+        residual: Residual,
+        [first, last]: [LayerIdx; 2],
+        builder: &mut Builder,
+    ) -> Self {
+        let name = |part: &str| format!("blocks.{layer}.{part}");
+        let scale = if residual == Residual::LnScale { ((layer + 1) as f32).sqrt().recip() } else { 1.0 };
+        let has_norm = residual != Residual::ReZero;
+        let of_norm = if residual == Residual::Post { last } else { first };
+        let norm = has_norm.then(|| layer_norm(&name(&format!("norm{number}")), of_norm, scale, builder));
+        let norm_out = (residual == Residual::Peri)
+            .then(|| layer_norm(&name(&format!("norm{number}_out")), last, 1.0, builder));
+        let has_gain = residual == Residual::ReZero && number == 1;
+        let gain = has_gain.then(|| scalar(name("resweight"), last, 0.0, builder));
+        Ends { index, residual, last, norm, norm_out, gain }
+    }
+
+    /// Computes the block's output around its branch, which takes its input and what its output is.
+    fn around(
+        &self,
+        x: Features<1, D>,
+        context: &Context,
+        branch: impl FnOnce(Features<1, D>, Observed) -> Features<1, D>,
+    ) -> Features<1, D> {
+        let observed = Observed::block(self.index, self.last);
+        let nothing = Observed::NOTHING;
+        let start = match &self.norm {
+            Some(norm) if self.residual != Residual::Post => normalised(&x, norm, nothing, context),
+            _ => x.clone(),
+        };
+        if self.residual == Residual::None {
+            return branch(start, observed);
+        }
+        let mut f = branch(start, nothing);
+        if let Some(norm) = &self.norm_out {
+            f = normalised(&f, norm, nothing, context);
+        }
+        let gain = self.gain.as_ref().map(|gain| Rc::clone(gain) as Rc<dyn AnyParameter>);
+        match &self.norm {
+            Some(norm) if self.residual == Residual::Post => {
+                let terms = Observed::terms_of(self.index);
+                let sum = joined(f, &x, Join { observed: terms, ..Join::default() }, context);
+                normalised(&sum, norm, observed, context)
+            }
+            _ => joined(f, &x, Join { gain, observed, with_sums: false }, context),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Every residual connection against the PyTorch reference.
+
+use super::block::Residual;
+use super::{Sizes, make};
+use crate::model::architectures::Built;
+use crate::model::builder::Builder;
+use crate::model::golden::{Config, check};
+use crate::units::InputShape;
+
+fn built(residual: Residual, config: &Config) -> Built {
+    let (context, vocabulary) = (config.size("context"), config.size("vocab"));
+    let sizes = Sizes {
+        layers: config.size("layers"),
+        heads: config.size("heads"),
+        context,
+        vocabulary,
+        classes: vocabulary,
+        deviation: 0.2,
+    };
+    let mut builder = Builder::new(Some(0));
+    let model = make(residual, config.size("dim"), sizes, &mut builder).unwrap();
+    let input = InputShape::Sequence { context, vocabulary };
+    let (device, description, entries) = builder.finish(input, vocabulary);
+    Built { device, description, entries, model }
+}
+
+#[test]
+fn every_residual_connection_is_the_references() {
+    for (name, residual) in Residual::ALL {
+        check(&format!("transformer-{name}"), |config| built(*residual, config));
+    }
+}

@@ -1,0 +1,109 @@
+//! The addition of a residual branch and its shortcut.
+
+use std::rc::Rc;
+
+use super::linear::channel_sums;
+use super::{record, record_gradient};
+use crate::nn::kernels::{elementwise, row_sums};
+use crate::nn::ops::activation::{Activation, Observed};
+use crate::nn::ops::parameter::AnyParameter;
+use crate::nn::ops::{Context, Features};
+
+/// How a branch is added.
+#[derive(Clone, Default)]
+pub struct Join {
+    /// A trained factor of the branch, one number.
+    pub gain: Option<Rc<dyn AnyParameter>>,
+    /// What the sum is the output of.
+    pub observed: Observed,
+    /// Whether a batch norm is formed of the sum.
+    pub with_sums: bool,
+}
+
+/// Computes `gain branch + shortcut`.
+pub fn joined<const N: usize>(
+    branch: Features<1, N>,
+    shortcut: &Features<1, N>,
+    join: Join,
+    context: &Context,
+) -> Features<1, N> {
+    let Join { gain, observed, with_sums } = join;
+    let (f, h) = (branch.activation, Rc::clone(&shortcut.activation));
+    let f = match gain {
+        Some(gain) => scaled(f, gain, 0, context),
+        None => f,
+    };
+    let (set, shares) = (context.instructions, f.shares());
+    let mut y = context.buffers.take(f.len());
+    {
+        let (f_values, h_values) = (f.kept(), h.kept());
+        let terms = f.divide(&f_values, &shares).zip(f.divide(&h_values, &shares));
+        context.run(terms.zip(f.divide_mut(&mut y, &shares)), |((f, h), y)| {
+            y.copy_from_slice(f);
+            elementwise::add(set, y, h);
+        });
+    }
+    let mut y = Activation::in_memory(f.shape, f.layout, y, true);
+    if with_sums {
+        y.sums = Some(channel_sums(&y, context));
+    }
+    let y = Rc::new(y);
+    record(&y, observed, Some([&f, &h]), context);
+
+    let (output, context) = (Rc::clone(&y), context.clone());
+    context.tape.clone().record(move |_| {
+        let Some(dy) = output.left(&context) else { return Ok(()) };
+        record_gradient(&output, &dy, observed, &context);
+        f.add_extra(Rc::clone(&dy), &context);
+        h.add_extra(dy, &context);
+        Ok(())
+    });
+    Features::of(y)
+}
+
+/// Two parameters, of which a layer has one number each.
+#[derive(Clone)]
+pub struct Weighing {
+    /// The factors of the first and the second term.
+    pub factors: [Rc<dyn AnyParameter>; 2],
+    /// Which of their numbers.
+    pub at: usize,
+}
+
+/// Computes `a x + b y` with two trained numbers.
+pub fn weighed<const N: usize>(
+    x: &Features<1, N>,
+    y: &Features<1, N>,
+    weighing: &Weighing,
+    context: &Context,
+) -> Features<1, N> {
+    let Weighing { factors: [a, b], at } = weighing;
+    let x = scaled(Rc::clone(&x.activation), Rc::clone(a), *at, context);
+    let y = Features::of(scaled(Rc::clone(&y.activation), Rc::clone(b), *at, context));
+    joined(Features::of(x), &y, Join::default(), context)
+}
+
+/// Rows times one number of a parameter.
+fn scaled(x: Rc<Activation>, gain: Rc<dyn AnyParameter>, at: usize, context: &Context) -> Rc<Activation> {
+    let factor = gain.values()[at];
+    let mut y = context.buffers.take(x.len());
+    y.iter_mut().zip(x.kept().iter()).for_each(|(y, x)| *y = factor * x);
+    let y = Rc::new(Activation::in_memory(x.shape, x.layout, y, true));
+    let (output, context) = (Rc::clone(&y), context.clone());
+    context.tape.clone().record(move |gradients| {
+        let Some(dy) = output.left(&context) else { return Ok(()) };
+        let (set, bundle) = (context.instructions, x.shape.bundle());
+        {
+            let values = x.kept();
+            let bundles = values.chunks_exact(bundle).zip(dy.chunks_exact(bundle)).enumerate();
+            let products = bundles
+                .map(|(bundle, (x, dy))| row_sums::products(set, x, dy, output.layout.valid(bundle)).both);
+            gain.gradient(gradients)?[at] += products.sum::<f64>() as f32;
+        }
+        let mut dx = output.owned(dy, &context);
+        dx.iter_mut().for_each(|dx| *dx *= factor);
+        x.add_extra(Rc::new(dx), &context);
+        Ok(())
+    });
+    y
+}

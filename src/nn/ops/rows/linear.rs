@@ -1,0 +1,252 @@
+//! The linear layer: every row times a matrix.
+
+use std::rc::Rc;
+
+use dfdx::tensor::{Cpu, CpuError, Gradients};
+
+use super::loss::RowLogits;
+use super::{record, record_gradient};
+use crate::nn::kernels::bundle::{IMAGES, Layout, MOST_SHARES, Shape, interleave};
+use crate::nn::kernels::moments::{ChannelSums, Origin, ROW_MOMENTS, sum_row};
+use crate::nn::kernels::product::{Factors, Panels, PanelsMut, Start, Steps, multiply};
+use crate::nn::kernels::row_sums::{add_rows, fold};
+use crate::nn::kernels::scratch::with_scratch;
+use crate::nn::kernels::transpose::to_panels;
+use crate::nn::ops::activation::{Activation, Observed};
+use crate::nn::ops::buffers::Buffer;
+use crate::nn::ops::parameter::AnyParameter;
+use crate::nn::ops::{Context, Features};
+
+/// The parameters of a linear layer, whose sizes are checked where it is built.
+#[derive(Clone)]
+pub struct Linear {
+    /// `[outputs][inputs]`.
+    pub weights: Rc<dyn AnyParameter>,
+    /// One number per output.
+    pub bias: Option<Rc<dyn AnyParameter>>,
+}
+
+/// Computes `x weights^T + bias` of every row: `[rows][IN]` gives `[rows][OUT]`.
+pub fn linear_rows<const IN: usize, const OUT: usize>(
+    x: &Features<1, IN>,
+    linear: &Linear,
+    observed: Observed,
+    context: &Context,
+) -> Features<1, OUT> {
+    let y = compute(Rc::clone(&x.activation), linear, OUT, observed, false, context);
+    Features::of(y)
+}
+
+/// The same, of which a batch norm is formed: with the sums of each feature.
+pub fn responses<const IN: usize, const OUT: usize>(
+    x: &Features<1, IN>,
+    linear: &Linear,
+    context: &Context,
+) -> Features<1, OUT> {
+    let y = compute(Rc::clone(&x.activation), linear, OUT, Observed::NOTHING, true, context);
+    Features::of(y)
+}
+
+/// The same for vectors whose length is known at run time.
+pub fn stem<const OUT: usize>(
+    x: &Vectors,
+    linear: &Linear,
+    observed: Observed,
+    context: &Context,
+) -> Features<1, OUT> {
+    Features::of(compute(Rc::clone(&x.0), linear, OUT, observed, true, context))
+}
+
+/// The logits of every row, of classes whose number is known at run time.
+pub fn head<const IN: usize>(
+    x: &Features<1, IN>,
+    linear: &Linear,
+    classes: usize,
+    observed: Observed,
+    context: &Context,
+) -> RowLogits {
+    RowLogits(compute(Rc::clone(&x.activation), linear, classes, observed, false, context))
+}
+
+/// Vectors of a length that is known at run time.
+#[derive(Clone, Debug)]
+pub struct Vectors(Rc<Activation>);
+
+impl Vectors {
+    /// `count` vectors, one after another.
+    pub fn of(numbers: &[f32], features: usize, count: usize, context: &Context) -> Vectors {
+        let (shape, layout) = (Shape::new(1, 1, features), Layout::examples(count));
+        let mut bundled = context.buffers.take(layout.bundles() * shape.bundle());
+        if !bundled.is_empty() {
+            interleave(numbers, features, &mut bundled);
+        }
+        Vectors(Rc::new(Activation::in_memory(shape, layout, bundled, false)))
+    }
+}
+
+/// The layer for sizes that are known at run time.
+fn compute(
+    x: Rc<Activation>,
+    linear: &Linear,
+    outputs: usize,
+    observed: Observed,
+    with_sums: bool,
+    context: &Context,
+) -> Rc<Activation> {
+    let shape = Shape::new(1, 1, outputs);
+    let mut y = context.buffers.take(x.layout.bundles() * shape.bundle());
+    forward(&x, linear, shape, &mut y, context);
+    let mut activation = Activation::in_memory(shape, x.layout, y, true);
+    if with_sums {
+        activation.sums = Some(channel_sums(&activation, context));
+    }
+    let y = Rc::new(activation);
+    record(&y, observed, None, context);
+
+    let (output, linear, context) = (Rc::clone(&y), linear.clone(), context.clone());
+    context.tape.clone().record(move |gradients| {
+        let Some(dy) = output.left(&context) else { return Ok(()) };
+        record_gradient(&output, &dy, observed, &context);
+        backward(&x, &linear, &output, &dy, gradients, &context)
+    });
+    y
+}
+
+fn forward(x: &Activation, linear: &Linear, shape: Shape, y: &mut [f32], context: &Context) {
+    let (set, shares, x_bundle) = (context.instructions, x.shares(), x.shape.bundle());
+    let (inputs, outputs) = (x.shape.channels, shape.channels);
+    let (values, weights) = (x.kept(), linear.weights.values());
+    let bias = linear.bias.as_ref().map(|bias| bias.values());
+    let (weights, bias): (&[f32], Option<&[f32]>) = (&weights, bias.as_deref());
+    let jobs = x.divide(&values, &shares).zip(super::super::activation::divide_mut(shape, y, &shares));
+    context.run(jobs, |(x, y)| {
+        let a =
+            Factors { numbers: weights, rows: Steps::even(outputs, inputs), columns: Steps::even(inputs, 1) };
+        let b = Panels { numbers: x, panel_stride: x_bundle, row_stride: IMAGES };
+        let width = x.len() / inputs;
+        let c = PanelsMut { numbers: y, panel_stride: shape.bundle(), row_stride: IMAGES };
+        multiply(set, width, a, b, c, bias.map_or(Start::Zero, Start::Rows));
+    });
+}
+
+/// The sums of each feature over the rows.
+pub(super) fn channel_sums(y: &Activation, context: &Context) -> ChannelSums {
+    let (set, shares, features) = (context.instructions, y.shares(), y.shape.channels);
+    let mut sums: Vec<ChannelSums> = shares.iter().map(|_| ChannelSums::none(features)).collect();
+    {
+        let values = y.kept();
+        let jobs = shares.iter().zip(y.divide(&values, &shares)).zip(&mut sums);
+        context.run(jobs, |((share, y), sums)| {
+            with_scratch([features * ROW_MOMENTS * IMAGES], |[moments]| {
+                for (valid, bundle) in super::bundles_of(share, y, features * IMAGES) {
+                    sum_row(set, features, bundle, moments, Origin::First);
+                    sums.fold(moments, 1, valid);
+                }
+            });
+        });
+    }
+    ChannelSums::total(&sums)
+}
+
+fn backward(
+    x: &Rc<Activation>,
+    linear: &Linear,
+    y: &Activation,
+    dy: &[f32],
+    gradients: &mut Gradients<f32, Cpu>,
+    context: &Context,
+) -> Result<(), CpuError> {
+    if let Some(bias) = linear.bias.as_ref().filter(|_| !context.buffers.only_counts()) {
+        add_bias(y, dy, bias.gradient(gradients)?, context);
+    }
+    let panels = panels_of(x, context);
+    if !context.buffers.only_counts() {
+        weight_gradient(x, y, &panels, dy, linear.weights.gradient(gradients)?, context);
+    }
+    drop(panels);
+    if x.has_gradient {
+        x.add_extra(Rc::new(input_gradient(x, y, dy, &linear.weights.values(), context)), context);
+    }
+    Ok(())
+}
+
+fn add_bias(y: &Activation, dy: &[f32], of_bias: &mut [f32], context: &Context) {
+    let (set, shares, bundle) = (context.instructions, y.shares(), y.shape.bundle());
+    let mut sums = vec![vec![[0.0_f32; IMAGES]; y.shape.channels]; shares.len()];
+    let jobs = shares.iter().zip(y.divide(dy, &shares)).zip(&mut sums);
+    context.run(jobs, |((share, dy), sums)| {
+        super::bundles_of(share, dy, bundle).for_each(|(valid, dy)| add_rows(set, dy, valid, sums));
+    });
+    for sums in &sums {
+        of_bias.iter_mut().zip(sums).for_each(|(bias, rows)| *bias += fold(rows) as f32);
+    }
+}
+
+/// The rows as panels of features, `[inputs / 16][rows][16]`; those that don't count are zero.
+fn panels_of(x: &Activation, context: &Context) -> Buffer {
+    let (set, inputs) = (context.instructions, x.shape.channels);
+    let rows = x.layout.bundles() * IMAGES;
+    let mut panels = context.buffers.take(inputs.div_ceil(IMAGES) * IMAGES * rows);
+    if panels.is_empty() {
+        return panels;
+    }
+    let values = x.kept();
+    let values: &[f32] = &values;
+    // A job takes some of the panels, from all rows.
+    let layout = x.layout;
+    let jobs = panels.chunks_mut(rows * IMAGES).enumerate();
+    context.run(jobs, |(panel, to)| {
+        let first = panel * IMAGES;
+        let features = first..(first + IMAGES).min(inputs);
+        for (at, bundle) in values_of(values, inputs).enumerate() {
+            let part = &bundle[features.start * IMAGES..features.end * IMAGES];
+            to_panels(set, part, layout.valid(at), &mut to[at * IMAGES * IMAGES..], rows * IMAGES);
+        }
+    });
+    panels
+}
+
+fn values_of(values: &[f32], features: usize) -> impl Iterator<Item = &[f32]> {
+    values.chunks_exact(features * IMAGES)
+}
+
+/// Adds `dy^T x`. A job computes the weights of some outputs, over all rows.
+fn weight_gradient(
+    x: &Activation,
+    y: &Activation,
+    panels: &[f32],
+    dy: &[f32],
+    of_weights: &mut [f32],
+    context: &Context,
+) {
+    let (set, inputs, outputs) = (context.instructions, x.shape.channels, y.shape.channels);
+    let bundles = x.layout.bundles();
+    let of_job = outputs.div_ceil(MOST_SHARES).next_multiple_of(8).min(outputs);
+    let jobs = of_weights.chunks_mut(of_job * inputs).enumerate();
+    context.run(jobs, |(job, of_weights)| {
+        let a = Factors {
+            numbers: &dy[job * of_job * IMAGES..],
+            rows: Steps::even(of_weights.len() / inputs, IMAGES),
+            columns: Steps::rows(bundles, outputs * IMAGES),
+        };
+        let b = Panels { numbers: panels, panel_stride: bundles * IMAGES * IMAGES, row_stride: IMAGES };
+        let c = PanelsMut { numbers: of_weights, panel_stride: IMAGES, row_stride: inputs };
+        multiply(set, inputs, a, b, c, Start::Kept);
+    });
+}
+
+fn input_gradient(x: &Activation, y: &Activation, dy: &[f32], weights: &[f32], context: &Context) -> Buffer {
+    let (set, inputs, outputs) = (context.instructions, x.shape.channels, y.shape.channels);
+    let (shares, x_bundle, y_bundle) = (x.shares(), x.shape.bundle(), y.shape.bundle());
+    let mut dx = context.buffers.take(x.len());
+    let jobs = y.divide(dy, &shares).zip(x.divide_mut(&mut dx, &shares));
+    context.run(jobs, |(dy, dx)| {
+        let a =
+            Factors { numbers: weights, rows: Steps::even(inputs, 1), columns: Steps::even(outputs, inputs) };
+        let b = Panels { numbers: dy, panel_stride: y_bundle, row_stride: IMAGES };
+        let width = dx.len() / inputs;
+        let c = PanelsMut { numbers: dx, panel_stride: x_bundle, row_stride: IMAGES };
+        multiply(set, width, a, b, c, Start::Zero);
+    });
+    dx
+}
