@@ -10,6 +10,7 @@ use crate::model::{Description, ModelError};
 use crate::units::InputShape;
 
 mod resnet;
+mod densenet;
 mod mlp;
 mod transformer;
 
@@ -30,7 +31,8 @@ pub(super) struct Built {
 }
 
 /// Every architecture, in the order in which they are listed to a user.
-pub(super) const ALL: &[Architecture] = &[resnet::ARCHITECTURE, mlp::ARCHITECTURE, transformer::ARCHITECTURE];
+pub(super) const ALL: &[Architecture] =
+    &[resnet::ARCHITECTURE, densenet::ARCHITECTURE, mlp::ARCHITECTURE, transformer::ARCHITECTURE];
 
 /// Builds a lane's network; without a seed, with weights that are zero.
 pub(super) fn build(

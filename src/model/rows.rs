@@ -5,9 +5,7 @@ use std::rc::Rc;
 use dfdx::shapes::{Const, Rank1, Rank2};
 
 use crate::model::builder::{Builder, Role, Start};
-use crate::nn::ops::rows::{
-    LayerNorm, Linear, RowLogits, Table, Vectors, head, linear_rows, responses, stem,
-};
+use crate::nn::ops::rows::{LayerNorm, Linear, RowLogits, Rows, Table, head, linear_rows, responses, stem};
 use crate::nn::ops::{AnyParameter, Context, Features, Observed, Parameter};
 use crate::structure::kind;
 use crate::units::LayerIdx;
@@ -84,30 +82,51 @@ impl<const OUT: usize> VectorStem<OUT> {
     }
 
     /// The output, of which a batch norm is formed.
-    pub(super) fn forward(&self, x: &Vectors, observed: Observed, context: &Context) -> Features<1, OUT> {
+    pub(super) fn forward(&self, x: &Rows, observed: Observed, context: &Context) -> Features<1, OUT> {
         stem(x, &self.linear, observed, context)
     }
 }
 
-/// The linear layer without bias that gives the logits of every token; the number of classes is known only at run time.
-pub(super) struct TokenHead<const IN: usize> {
+/// The linear layer that gives the logits of every row; the number of classes is known only at run time.
+pub(super) struct RowHead {
     /// Its place in the network.
     pub(super) layer: LayerIdx,
     linear: Linear,
     classes: usize,
 }
 
-impl<const IN: usize> TokenHead<IN> {
+/// The sizes of a head.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeadSizes {
+    /// Features of a row.
+    pub(super) inputs: usize,
+    pub(super) classes: usize,
+    /// The rows of an example: 1, or the tokens of a sequence.
+    pub(super) rows: usize,
+}
+
+impl RowHead {
     /// Declares the layer.
-    pub(super) fn new(name: &str, classes: usize, rows: usize, start: Start, builder: &mut Builder) -> Self {
-        let layer = builder.layer(name, kind::HEAD, output(classes, rows), IN * classes * rows);
-        let shape = (classes, Const::<IN>);
+    pub(super) fn new(
+        name: &str,
+        sizes: HeadSizes,
+        has_bias: bool,
+        start: Start,
+        builder: &mut Builder,
+    ) -> Self {
+        let HeadSizes { inputs, classes, rows } = sizes;
+        let layer = builder.layer(name, kind::HEAD, output(classes, rows), inputs * classes * rows);
+        let shape = (classes, inputs);
         let weights = builder.parameter(format!("{name}.weight"), layer, Role::Weight, shape, start);
-        TokenHead { layer, linear: Linear { weights, bias: None }, classes }
+        let bias = has_bias.then(|| -> Rc<dyn AnyParameter> {
+            let zero = Start::Constant(0.0);
+            builder.parameter(format!("{name}.bias"), layer, Role::Other, (classes,), zero)
+        });
+        RowHead { layer, linear: Linear { weights, bias }, classes }
     }
 
     /// The logits.
-    pub(super) fn forward(&self, x: &Features<1, IN>, context: &Context) -> RowLogits {
+    pub(super) fn forward(&self, x: &Rows, context: &Context) -> RowLogits {
         head(x, &self.linear, self.classes, Observed::layer(self.layer), context)
     }
 }

@@ -23,6 +23,7 @@ mod map;
 mod shortcut;
 mod pooling;
 pub mod rows;
+mod stack;
 mod linear;
 
 pub use activation::Observed;
@@ -36,6 +37,7 @@ pub use parameter::{AnyParameter, Parameter};
 pub use pooling::global_average;
 pub use recorder::{BlockRecord, LayerRecord, Record, Recorder};
 pub use shortcut::{gated, masked, zero_padding};
+pub use stack::{Stack, StackNorm};
 pub use tape::Tape;
 
 /// The context of a pass through the network. Clones share all of it.

@@ -11,7 +11,7 @@ use crate::model::builder::{Builder, Start};
 use crate::model::layer::{Head, batch_norm};
 use crate::model::rows::{Declared, RowLayer, VectorStem};
 use crate::model::trained::{Model, Scores};
-use crate::nn::ops::rows::{Join, Vectors, joined};
+use crate::nn::ops::rows::{Join, Rows, joined};
 use crate::nn::ops::{After, Context, Features, Norm, Observed, normalised};
 use crate::structure::{kind, shortcut};
 use crate::units::{BlockIdx, InputShape};
@@ -92,8 +92,8 @@ fn make(is_plain: bool, width: usize, sizes: Sizes, builder: &mut Builder) -> Op
 }
 
 /// The vectors of a batch.
-fn vectors(batch: &Batch, features: usize, context: &Context) -> Vectors {
-    Vectors::of(batch.inputs.numbers().unwrap_or_default(), features, batch.labels.len(), context)
+fn vectors(batch: &Batch, features: usize, context: &Context) -> Rows {
+    Rows::of_vectors(batch.inputs.numbers().unwrap_or_default(), features, batch.labels.len(), context)
 }
 
 /// A linear layer of a plain network or a branch.

@@ -9,7 +9,7 @@ use crate::experiment::{Allowed, ArchitectureEntry, DataKind, Key, Lane, Setting
 use crate::model::ModelError;
 use crate::model::architectures::Architecture;
 use crate::model::builder::{Builder, Role, Start};
-use crate::model::rows::{TokenHead, layer_norm, table};
+use crate::model::rows::{HeadSizes, RowHead, layer_norm, table};
 use crate::model::trained::{Model, Scores};
 use crate::nn::kernels::bundle::Layout;
 use crate::nn::ops::rows::{LayerNorm, Table, Weighing, embedding, layer_norm as normalised, weighed};
@@ -163,7 +163,7 @@ struct Transformer<const D: usize, const THREE: usize, const FOUR: usize> {
     norm: Option<LayerNorm<D>>,
     /// The factors of each layer's input and of the embedding.
     scalars: Option<[Rc<Parameter<(usize,)>>; 2]>,
-    head: TokenHead<D>,
+    head: RowHead,
 }
 
 impl<const D: usize, const THREE: usize, const FOUR: usize> Transformer<D, THREE, FOUR> {
@@ -174,7 +174,8 @@ impl<const D: usize, const THREE: usize, const FOUR: usize> Transformer<D, THREE
             table("token_embedding", kind::EMBEDDING, [vocabulary, context], start, builder);
         let (_, positions) = table("position_embedding", kind::POSITIONS, [context, context], start, builder);
         let blocks = (0..layers).map(|layer| Block::new(layer, residual, sizes, builder)).collect();
-        let head = TokenHead::new("head", classes, context, start, builder);
+        let head =
+            RowHead::new("head", HeadSizes { inputs: D, classes, rows: context }, false, start, builder);
         let has_norm = !matches!(residual, Residual::Post | Residual::ReZero);
         let norm = has_norm.then(|| layer_norm("norm", head.layer, 1.0, builder));
         let scalars = (residual == Residual::Scalars).then(|| {
@@ -205,7 +206,7 @@ impl<const D: usize, const THREE: usize, const FOUR: usize> Model for Transforme
         if let Some(norm) = &self.norm {
             x = normalised(&x, norm, Observed::NOTHING, context);
         }
-        Scores::Rows(self.head.forward(&x, context))
+        Scores::Rows(self.head.forward(&x.into(), context))
     }
 }
 

@@ -56,7 +56,7 @@ pub fn convolution<
 }
 
 /// The same, for shapes that are known at run time.
-fn convolve(
+pub(super) fn convolve(
     x: Rc<Activation>,
     weights: Rc<dyn AnyParameter>,
     geometry: Geometry,

@@ -85,6 +85,14 @@ pub struct Scalars {
     pub after: Option<Rc<dyn AnyParameter>>,
 }
 
+/// What follows a map, for shapes that are known at run time.
+pub(super) struct Following {
+    pub(super) factor: f32,
+    pub(super) shortcut: Option<Rc<Activation>>,
+    pub(super) relu: bool,
+    pub(super) observed: Observed,
+}
+
 /// Computes `f(factor (gamma (x - mean) / sqrt(variance + 1e-5) + beta) + shortcut)`, where f is ReLU or the identity.
 /// `x` is a convolution's response.
 pub fn normalised<const SIDE: usize, const C: usize>(
@@ -93,13 +101,28 @@ pub fn normalised<const SIDE: usize, const C: usize>(
     after: After<SIDE, C>,
     context: &Context,
 ) -> Features<SIDE, C> {
+    let parameters: [Rc<dyn AnyParameter>; 2] = [norm.gamma.clone(), norm.beta.clone()];
     let base = Rc::clone(&x.activation);
+    Features::of(normalise(base, parameters, &norm.running, after.into(), context))
+}
+
+/// The same, for shapes that are known at run time.
+pub(super) fn normalise(
+    base: Rc<Activation>,
+    [gamma, beta]: [Rc<dyn AnyParameter>; 2],
+    running: &RefCell<Running>,
+    following: Following,
+    context: &Context,
+) -> Rc<Activation> {
     if let (Normalisation::Training, Some(sums)) = (context.normalisation, &base.sums) {
-        norm.running.borrow_mut().update(sums);
+        running.borrow_mut().update(sums);
     }
-    let (form, inverse) = normal_form(base, norm, &after, context);
-    let (gamma, beta, factor) = (Rc::clone(&norm.gamma), Rc::clone(&norm.beta), f64::from(after.factor));
-    formed(form, after, context, move |y, sums, gradients| {
+    let factor = f64::from(following.factor);
+    let (form, inverse) = {
+        let (gamma, beta) = (gamma.values(), beta.values());
+        normal_form(base, (&gamma, &beta), &running.borrow(), &following, context)
+    };
+    formed(form, following, context, move |y, sums, gradients| {
         let scaled = sums.along.iter().zip(&inverse);
         add_to(gamma.gradient(gradients)?, scaled.map(|(along, i)| factor * along * f64::from(*i)));
         add_to(beta.gradient(gradients)?, sums.passed.iter().map(|sum| factor * sum));
@@ -108,19 +131,20 @@ pub fn normalised<const SIDE: usize, const C: usize>(
 }
 
 /// The map of a batch norm, and one over each channel's standard deviation.
-fn normal_form<const SIDE: usize, const C: usize>(
+fn normal_form(
     base: Rc<Activation>,
-    norm: &Norm<C>,
-    after: &After<SIDE, C>,
+    (gamma, beta): (&[f32], &[f32]),
+    running: &Running,
+    following: &Following,
     context: &Context,
 ) -> (Form, Vec<f32>) {
-    let (gamma, beta) = (norm.gamma.values(), norm.beta.values());
-    let (running, factor) = (norm.running.borrow(), f64::from(after.factor));
+    let factor = f64::from(following.factor);
+    let channels = base.shape.channels;
     let count = base.sums.as_ref().map_or(0, |sums| sums.count);
-    let mut mapped = Sums { count: count * C as u64, ..Sums::default() };
-    let (mut scale, mut shift) = (Vec::with_capacity(C), Vec::with_capacity(C));
-    let (mut means, mut inverses) = (Vec::with_capacity(C), Vec::with_capacity(C));
-    for channel in 0..C {
+    let mut mapped = Sums { count: count * channels as u64, ..Sums::default() };
+    let (mut scale, mut shift) = (Vec::with_capacity(channels), Vec::with_capacity(channels));
+    let (mut means, mut inverses) = (Vec::with_capacity(channels), Vec::with_capacity(channels));
+    for channel in 0..channels {
         let (mean, variance) = match context.normalisation {
             Normalisation::Running => {
                 (f64::from(running.mean[channel]), f64::from(running.variance[channel]))
@@ -141,8 +165,7 @@ fn normal_form<const SIDE: usize, const C: usize>(
         mapped.sum += count * beta;
         mapped.squares += count * (beta * beta + variance * (gamma * inverse).powi(2));
     }
-    drop((gamma, beta, running));
-    (after.form(base, [scale, shift, means], mapped), inverses)
+    (following.form(base, [scale, shift, means], mapped), inverses)
 }
 
 /// Scale, slope and constant of each channel for the gradient to a response, from the gradient g that passes ReLU:
@@ -190,8 +213,9 @@ pub fn shifted<const SIDE: usize, const C: usize>(
     let means = before.iter().map(|before| -before).collect();
     let mapped = base.sums.as_ref().map(|sums| sums.mapped(&scale, &shift)).unwrap_or_default();
     let spread = [scale.clone(), vec![0.0; C], vec![0.0; C]];
-    let form = after.form(base, [scale, shift, means], mapped);
-    formed(form, after, context, move |_, sums, gradients| {
+    let following = Following::from(after);
+    let form = following.form(base, [scale, shift, means], mapped);
+    Features::of(formed(form, following, context, move |_, sums, gradients| {
         let factor = f64::from(factor);
         if let Some(before) = &scalars.before {
             let gradient = sums.passed.iter().zip(&gain).map(|(sum, gain)| factor * f64::from(*gain) * sum);
@@ -204,7 +228,7 @@ pub fn shifted<const SIDE: usize, const C: usize>(
             add_to(after.gradient(gradients)?, sums.passed.iter().map(|sum| factor * sum));
         }
         Ok(spread)
-    })
+    }))
 }
 
 /// Adds one number per channel to a parameter's gradient, or their sum if the parameter is one number.
@@ -216,26 +240,32 @@ fn add_to(gradient: &mut [f32], numbers: impl Iterator<Item = f64>) {
     }
 }
 
-impl<const SIDE: usize, const C: usize> After<SIDE, C> {
+impl<const SIDE: usize, const C: usize> From<After<SIDE, C>> for Following {
+    fn from(after: After<SIDE, C>) -> Following {
+        let After { factor, shortcut, relu, observed } = after;
+        Following { factor, shortcut: shortcut.map(|h| h.activation), relu, observed }
+    }
+}
+
+impl Following {
     fn form(&self, base: Rc<Activation>, [scale, shift, mean]: [Vec<f32>; 3], mapped: Sums) -> Form {
-        let shortcut = RefCell::new(self.shortcut.as_ref().map(|h| Rc::clone(&h.activation)));
+        let shortcut = RefCell::new(self.shortcut.clone());
         Form { base, scale, shift, mean, relu: self.relu, shortcut, mapped, observed: self.observed }
     }
 }
 
 /// An activation that is formed when it is first read. In the backward pass `back` adds the gradients of the map's
 /// parameters and returns scale, slope and constant of each channel for the gradient to what it is a map of.
-fn formed<const SIDE: usize, const C: usize>(
+fn formed(
     form: Form,
-    after: After<SIDE, C>,
+    following: Following,
     context: &Context,
     back: impl 'static
     + FnOnce(&Activation, &GradientSums, &mut Gradients<f32, Cpu>) -> Result<[Vec<f32>; 3], CpuError>,
-) -> Features<SIDE, C> {
+) -> Rc<Activation> {
     let base = Rc::clone(&form.base);
-    let y: Features<SIDE, C> = Features::of(Rc::new(Activation::unformed(form)));
-    let (output, shortcut) = (Rc::clone(&y.activation), after.shortcut.map(|h| h.activation));
-    let context = context.clone();
+    let y = Rc::new(Activation::unformed(form));
+    let (output, shortcut, context) = (Rc::clone(&y), following.shortcut, context.clone());
     context.tape.clone().record(move |gradients| {
         let Some((gradient, sums)) = output.gradient(&context) else { return Ok(()) };
         let numbers = back(&output, &sums, gradients)?;

@@ -20,7 +20,7 @@ mod slope;
 pub use attention::attention;
 pub use embedding::{Table, embedding};
 pub use join::{Join, Weighing, joined, weighed};
-pub use linear::{Linear, Vectors, head, linear_rows, responses, stem};
+pub use linear::{Linear, Rows, head, linear_rows, responses, stem};
 pub use loss::{RowLogits, RowLoss, cross_entropy};
 pub use norm::{LayerNorm, layer_norm};
 pub use slope::gelu;

@@ -49,7 +49,7 @@ pub fn responses<const IN: usize, const OUT: usize>(
 
 /// The same for vectors whose length is known at run time.
 pub fn stem<const OUT: usize>(
-    x: &Vectors,
+    x: &Rows,
     linear: &Linear,
     observed: Observed,
     context: &Context,
@@ -58,29 +58,38 @@ pub fn stem<const OUT: usize>(
 }
 
 /// The logits of every row, of classes whose number is known at run time.
-pub fn head<const IN: usize>(
-    x: &Features<1, IN>,
-    linear: &Linear,
-    classes: usize,
-    observed: Observed,
-    context: &Context,
-) -> RowLogits {
-    RowLogits(compute(Rc::clone(&x.activation), linear, classes, observed, false, context))
+pub fn head(x: &Rows, linear: &Linear, classes: usize, observed: Observed, context: &Context) -> RowLogits {
+    RowLogits(compute(Rc::clone(&x.0), linear, classes, observed, false, context))
 }
 
-/// Vectors of a length that is known at run time.
-#[derive(Clone, Debug)]
-pub struct Vectors(Rc<Activation>);
+impl<const N: usize> From<Features<1, N>> for Rows {
+    fn from(features: Features<1, N>) -> Rows {
+        Rows(features.activation)
+    }
+}
 
-impl Vectors {
+/// Rows of features whose number is known at run time.
+#[derive(Clone, Debug)]
+pub struct Rows(Rc<Activation>);
+
+impl Rows {
+    pub(in crate::nn::ops) fn of(activation: Rc<Activation>) -> Rows {
+        Rows(activation)
+    }
+
+    /// The number of features.
+    pub fn features(&self) -> usize {
+        self.0.shape.channels
+    }
+
     /// `count` vectors, one after another.
-    pub fn of(numbers: &[f32], features: usize, count: usize, context: &Context) -> Vectors {
+    pub fn of_vectors(numbers: &[f32], features: usize, count: usize, context: &Context) -> Rows {
         let (shape, layout) = (Shape::new(1, 1, features), Layout::examples(count));
         let mut bundled = context.buffers.take(layout.bundles() * shape.bundle());
         if !bundled.is_empty() {
             interleave(numbers, features, &mut bundled);
         }
-        Vectors(Rc::new(Activation::in_memory(shape, layout, bundled, false)))
+        Rows(Rc::new(Activation::in_memory(shape, layout, bundled, false)))
     }
 }
 

@@ -1,0 +1,253 @@
+//! Operations of dense networks (Huang et al. 2017), whose channels grow from layer to layer: their number is known at
+//! run time.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::activation::{Activation, Observed};
+use super::convolution::convolve;
+use super::map::{Following, Running, normalise};
+use super::parameter::AnyParameter;
+use super::recorder::Measured;
+use super::rows::Rows;
+use super::{Context, Features};
+use crate::nn::kernels::bundle::{IMAGES, Shape};
+use crate::nn::kernels::convolution::Geometry;
+use crate::nn::kernels::moments::{ChannelSums, Origin, ROW_MOMENTS, sum_row};
+use crate::nn::kernels::row_sums::{self, RowSums};
+use crate::nn::kernels::scratch::with_scratch;
+use crate::statistics::{Products, Sums};
+use crate::units::BlockIdx;
+
+/// Activations of `SIDE` by `SIDE` pixels whose number of channels is known at run time.
+#[derive(Clone, Debug)]
+pub struct Stack<const SIDE: usize> {
+    activation: Rc<Activation>,
+}
+
+/// A batch norm of such activations.
+#[derive(Clone)]
+pub struct StackNorm {
+    /// Scale.
+    pub gamma: Rc<dyn AnyParameter>,
+    /// Shift.
+    pub beta: Rc<dyn AnyParameter>,
+    /// Running statistics.
+    pub running: Rc<RefCell<Running>>,
+}
+
+impl<const SIDE: usize, const C: usize> From<Features<SIDE, C>> for Stack<SIDE> {
+    fn from(features: Features<SIDE, C>) -> Stack<SIDE> {
+        Stack { activation: features.activation }
+    }
+}
+
+impl<const SIDE: usize> Stack<SIDE> {
+    fn of(activation: Rc<Activation>) -> Stack<SIDE> {
+        debug_assert_eq!((activation.shape.height, activation.shape.width), (SIDE, SIDE));
+        Stack { activation }
+    }
+
+    /// The number of channels.
+    pub fn channels(&self) -> usize {
+        self.activation.shape.channels
+    }
+
+    /// Batch norm and ReLU, formed by the first reader.
+    pub fn activated(&self, norm: &StackNorm, observed: Observed, context: &Context) -> Stack<SIDE> {
+        let following = Following { factor: 1.0, shortcut: None, relu: true, observed };
+        let StackNorm { gamma, beta, running } = norm.clone();
+        let base = Rc::clone(&self.activation);
+        Stack::of(normalise(base, [gamma, beta], &running, following, context))
+    }
+
+    /// A convolution with a square kernel that keeps the side.
+    pub fn convolved(
+        &self,
+        weights: &Rc<dyn AnyParameter>,
+        [kernel, outputs]: [usize; 2],
+        observed: Observed,
+        context: &Context,
+    ) -> Stack<SIDE> {
+        let geometry = Geometry::new(kernel, 1, self.activation.shape, outputs);
+        let x = Rc::clone(&self.activation);
+        Stack::of(convolve(x, Rc::clone(weights), geometry, None, observed, context))
+    }
+
+    /// The channels of both, as the output of a block whose branch is `branch`.
+    pub fn joined(&self, branch: &Stack<SIDE>, block: BlockIdx, context: &Context) -> Stack<SIDE> {
+        let (x, f) = (Rc::clone(&self.activation), Rc::clone(&branch.activation));
+        let parts = [x.shape.channels, f.shape.channels];
+        let shape = Shape { channels: parts[0] + parts[1], ..x.shape };
+        let mut y = context.buffers.take(x.layout.bundles() * shape.bundle());
+        interleave(parts, [&x.kept(), &f.kept()], &mut y);
+        let sums = [&x, &f].map(|part| part.sums.as_ref().expect("sums of each channel"));
+        let joined =
+            |of: fn(&ChannelSums) -> &Vec<f64>| sums.iter().flat_map(|sums| of(sums)).copied().collect();
+        let of_both = ChannelSums {
+            count: sums[0].count,
+            sum: joined(|sums| &sums.sum),
+            squares: joined(|sums| &sums.squares),
+        };
+        let y = Rc::new(Activation::response(shape, x.layout, y, of_both));
+        let observed = Observed { block: Some(block), ..Observed::NOTHING };
+        record_join(&y, [&f, &x], observed, context);
+
+        let (output, context) = (Rc::clone(&y), context.clone());
+        context.tape.clone().record(move |_| {
+            let Some(dy) = output.left(&context) else { return Ok(()) };
+            record_gradient(&output, &dy, observed, &context);
+            let (mut dx, mut df) = (context.buffers.take(x.len()), context.buffers.take(f.len()));
+            separate(parts, &dy, [&mut dx, &mut df]);
+            x.add_extra(Rc::new(dx), &context);
+            f.add_extra(Rc::new(df), &context);
+            Ok(())
+        });
+        Stack::of(y)
+    }
+
+    /// The mean of every two by two pixels. `self` must be in memory.
+    pub fn halved<const HALF: usize>(&self, context: &Context) -> Stack<HALF> {
+        const { assert!(2 * HALF == SIDE, "pooling halves the side") };
+        let x = Rc::clone(&self.activation);
+        let shape = Shape { height: HALF, width: HALF, ..x.shape };
+        let mut y = context.buffers.take(x.layout.bundles() * shape.bundle());
+        pool(x.shape, &x.kept(), &mut y);
+        let sums = sums_of(shape, &x, &y, context);
+        let y = Rc::new(Activation::response(shape, x.layout, y, sums));
+
+        let (output, context) = (Rc::clone(&y), context.clone());
+        context.tape.clone().record(move |_| {
+            let Some(dy) = output.left(&context) else { return Ok(()) };
+            let mut dx = context.buffers.take(x.len());
+            unpool(x.shape, &dy, &mut dx);
+            x.add_extra(Rc::new(dx), &context);
+            Ok(())
+        });
+        Stack::of(y)
+    }
+
+    /// The mean of each channel over each image.
+    pub fn averaged(&self, context: &Context) -> Rows {
+        self.activation.form_now(context);
+        let x = Rc::clone(&self.activation);
+        let shape = Shape::new(1, 1, x.shape.channels);
+        let (step, pixels) = (shape.bundle(), x.shape.area() as f32);
+        let mut y = context.buffers.take(x.layout.bundles() * step);
+        for (y, x) in y.chunks_exact_mut(step).zip(x.kept().chunks_exact(x.shape.bundle())) {
+            y.fill(0.0);
+            x.chunks_exact(step).for_each(|pixel| y.iter_mut().zip(pixel).for_each(|(y, x)| *y += x));
+            y.iter_mut().for_each(|y| *y /= pixels);
+        }
+        let y = Rc::new(Activation::in_memory(shape, x.layout, y, true));
+
+        let (output, context) = (Rc::clone(&y), context.clone());
+        context.tape.clone().record(move |_| {
+            let Some(dy) = output.left(&context) else { return Ok(()) };
+            let mut dx = context.buffers.take(x.len());
+            for (dy, dx) in dy.chunks_exact(step).zip(dx.chunks_exact_mut(x.shape.bundle())) {
+                let to = dx.chunks_exact_mut(step);
+                to.for_each(|pixel| pixel.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = dy / pixels));
+            }
+            x.add_extra(Rc::new(dx), &context);
+            Ok(())
+        });
+        Rows::of(y)
+    }
+}
+
+/// Writes the channels of two activations side by side, pixel by pixel.
+fn interleave(channels: [usize; 2], parts: [&[f32]; 2], to: &mut [f32]) {
+    let [first, second] = channels.map(|channels| channels * IMAGES);
+    let pixels = parts[0].chunks_exact(first).zip(parts[1].chunks_exact(second));
+    for (to, (x, f)) in to.chunks_exact_mut(first + second).zip(pixels) {
+        to[..first].copy_from_slice(x);
+        to[first..].copy_from_slice(f);
+    }
+}
+
+/// Writes channels that lie side by side apart.
+fn separate(channels: [usize; 2], from: &[f32], [x, f]: [&mut [f32]; 2]) {
+    let [first, second] = channels.map(|channels| channels * IMAGES);
+    let pixels = x.chunks_exact_mut(first).zip(f.chunks_exact_mut(second));
+    for (from, (x, f)) in from.chunks_exact(first + second).zip(pixels) {
+        x.copy_from_slice(&from[..first]);
+        f.copy_from_slice(&from[first..]);
+    }
+}
+
+/// The four pixels of `shape` whose mean is pixel `at` of one of half its side, by their place in a bundle.
+fn four(shape: Shape, at: usize) -> [usize; 4] {
+    let half = shape.width / 2;
+    let (row, column) = (2 * (at / half), 2 * (at % half));
+    [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(down, right)| (row + down) * shape.width + column + right)
+}
+
+fn pool(shape: Shape, x: &[f32], y: &mut [f32]) {
+    let pixel = shape.channels * IMAGES;
+    let bundles = x.chunks_exact(shape.bundle()).zip(y.chunks_exact_mut(shape.bundle() / 4));
+    for (x, y) in bundles {
+        for (at, y) in y.chunks_exact_mut(pixel).enumerate() {
+            let [a, b, c, d] = four(shape, at).map(|from| &x[from * pixel..][..pixel]);
+            let sums = a.iter().zip(b).zip(c.iter().zip(d));
+            y.iter_mut().zip(sums).for_each(|(y, ((a, b), (c, d)))| *y = 0.25 * ((a + b) + (c + d)));
+        }
+    }
+}
+
+fn unpool(shape: Shape, dy: &[f32], dx: &mut [f32]) {
+    let pixel = shape.channels * IMAGES;
+    let bundles = dx.chunks_exact_mut(shape.bundle()).zip(dy.chunks_exact(shape.bundle() / 4));
+    for (dx, dy) in bundles {
+        for (at, dy) in dy.chunks_exact(pixel).enumerate() {
+            for to in four(shape, at) {
+                dx[to * pixel..][..pixel].iter_mut().zip(dy).for_each(|(dx, dy)| *dx = 0.25 * dy);
+            }
+        }
+    }
+}
+
+/// The sums of each channel of an output in the layout of `x`.
+fn sums_of(shape: Shape, x: &Activation, y: &[f32], context: &Context) -> ChannelSums {
+    let (set, mut sums) = (context.instructions, ChannelSums::none(shape.channels));
+    with_scratch([shape.channels * ROW_MOMENTS * IMAGES], |[moments]| {
+        for (at, bundle) in y.chunks_exact(shape.bundle()).enumerate() {
+            sum_row(set, shape.channels, bundle, moments, Origin::First);
+            sums.fold(moments, shape.area(), x.layout.valid(at));
+        }
+    });
+    sums
+}
+
+/// Records the output of a block that joins channels. The squares of its terms, which have fewer numbers, are scaled to
+/// the output's; there is no angle between them.
+fn record_join(y: &Activation, terms: [&Activation; 2], observed: Observed, context: &Context) {
+    let Some(recorder) = context.recorder.as_ref().filter(|_| context.measures()) else { return };
+    let (set, mut sums) = (context.instructions, RowSums::none(y.shape.channels));
+    for (at, bundle) in y.kept().chunks_exact(y.shape.bundle()).enumerate() {
+        let pixels = bundle.chunks_exact(y.shape.channels * IMAGES);
+        pixels.for_each(|pixel| sums.add(set, pixel, y.layout.valid(at)));
+    }
+    let squares = terms.map(|term| {
+        let all = term.sums.as_ref().map(ChannelSums::all).unwrap_or_default();
+        all.squares * y.shape.channels as f64 / term.shape.channels as f64
+    });
+    let measured = Measured {
+        moments: sums.moments,
+        dead_units: sums.alive().filter(|alive| !alive).count(),
+        terms: Some(Products { first: squares[0], second: squares[1], both: f64::NAN }),
+    };
+    recorder.output(observed, sums.moments.sums, Some(measured), || y.values(context));
+}
+
+/// Records the gradient to the output of a block.
+fn record_gradient(y: &Activation, gradient: &[f32], observed: Observed, context: &Context) {
+    let Some(recorder) = context.recorder.as_ref().filter(|_| context.measures()) else { return };
+    let mut total = Sums::default();
+    for (at, bundle) in gradient.chunks_exact(y.shape.bundle()).enumerate() {
+        for pixel in bundle.chunks_exact(y.shape.channels * IMAGES) {
+            total.merge(&row_sums::sums(context.instructions, pixel, y.layout.valid(at)));
+        }
+    }
+    recorder.output_gradient(observed, total, total.sum.is_finite());
+}
