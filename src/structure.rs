@@ -46,6 +46,8 @@ pub mod shortcut {
     pub const EXCLUSIVE_GATE: &str = "exclusive_gate";
     /// The input times one minus a gate.
     pub const SHORTCUT_GATE: &str = "shortcut_gate";
+    /// Several streams, mixed by hyper-connections.
+    pub const STREAMS: &str = "streams";
     /// The channels of the input beside those of the branch.
     pub const CONCATENATION: &str = "concatenation";
     /// The input with numbers dropped at random.

@@ -189,6 +189,21 @@ impl Builder {
         parameter
     }
 
+    /// A parameter that starts with these values, which fill the shape row-major.
+    pub(super) fn parameter_of<S: Shape>(
+        &mut self,
+        name: String,
+        layer: LayerIdx,
+        shape: S,
+        values: &[f32],
+    ) -> Rc<Parameter<S>> {
+        let parameter = self.parameter(name, layer, Role::Other, shape, Start::Constant(0.0));
+        if self.seed.is_some() {
+            parameter.values_mut().copy_from_slice(values);
+        }
+        parameter
+    }
+
     /// The running statistics of a batch norm.
     pub(super) fn running(&mut self, name: &str, channels: usize) -> Rc<RefCell<Running>> {
         let running = Rc::new(RefCell::new(Running::new(channels)));

@@ -12,13 +12,16 @@ use crate::model::builder::{Builder, Role, Start};
 use crate::model::rows::{HeadSizes, RowHead, layer_norm, table};
 use crate::model::trained::{Model, Scores};
 use crate::nn::kernels::bundle::Layout;
-use crate::nn::ops::rows::{LayerNorm, Table, Weighing, embedding, layer_norm as normalised, weighed};
+use crate::nn::ops::rows::{
+    LayerNorm, Table, Weighing, copied, embedding, layer_norm as normalised, summed, weighed,
+};
 use crate::nn::ops::{Context, Features, Observed, Parameter};
 use crate::structure::kind;
 use crate::units::{InputShape, LayerIdx};
 use block::{Block, Residual};
 
 mod block;
+mod connection;
 
 /// The entry in the registry.
 pub(super) const ARCHITECTURE: Architecture = Architecture { entry, build };
@@ -27,6 +30,8 @@ pub(super) const ARCHITECTURE: Architecture = Architecture { entry, build };
 const WIDTHS: [usize; 4] = [32, 64, 128, 256];
 /// The most layers.
 const MOST_LAYERS: usize = 200;
+/// Streams of hyper-connections where a lane does not say.
+const STREAMS: usize = 4;
 /// The most heads.
 const MOST_HEADS: usize = 64;
 
@@ -60,8 +65,14 @@ fn keys() -> Vec<Key> {
             "what is added to attention and feed-forward: nothing, or their input, with a norm behind the addition \
              (post), before the branch (pre), on both sides of it (peri), before it and divided by the root of the \
              layer's number (lnscale), without norms and with a trained factor that starts at 0 (rezero), or as pre \
-             with the embedding added to each layer's input (scalars)",
+             with the embedding added to each layer's input (scalars), or hyper-connections of several streams (hyper-static, hyper-dynamic, \
+             mhc)",
             Allowed::Words(words),
+        ),
+        Key::optional(
+            "streams",
+            "streams of hyper-connections; 4 if not given",
+            Allowed::Whole { least: 2, most: 8 },
         ),
         Key::optional(
             "std",
@@ -73,6 +84,14 @@ fn keys() -> Vec<Key> {
 
 /// What must fit together.
 fn check(settings: &Settings) -> Result<(), (&'static str, String)> {
+    let residual = settings.word("residual").unwrap_or_default();
+    if settings.get("streams").is_some() && !["hyper-static", "hyper-dynamic", "mhc"].contains(&residual) {
+        let message = format!(
+            "expected hyper-connections (`hyper-static`, `hyper-dynamic`, `mhc`), found the residual `{residual}`; choose \
+             one, or remove the key"
+        );
+        return Err(("streams", message));
+    }
     let (width, heads) = (settings.whole("width").unwrap_or(1), settings.whole("heads").unwrap_or(1));
     if width.is_multiple_of(heads.max(1)) {
         return Ok(());
@@ -111,6 +130,7 @@ fn build(
         vocabulary,
         classes,
         deviation,
+        streams: settings.whole("streams").unwrap_or(STREAMS),
     };
     make(residual, width, sizes, builder)
         .ok_or_else(|| ModelError::Width { found: width, compiled: WIDTHS.to_vec() })
@@ -126,6 +146,15 @@ struct Sizes {
     classes: usize,
     /// Of the initial weights.
     deviation: f64,
+    /// Streams of a token with hyper-connections.
+    streams: usize,
+}
+
+impl Sizes {
+    /// The streams of a token.
+    fn streams(self, residual: Residual) -> usize {
+        if residual.has_streams() { self.streams } else { 1 }
+    }
 }
 
 /// Builds the compiled network; none if its width is not compiled in.
@@ -164,6 +193,7 @@ struct Transformer<const D: usize, const THREE: usize, const FOUR: usize> {
     /// The factors of each layer's input and of the embedding.
     scalars: Option<[Rc<Parameter<(usize,)>>; 2]>,
     head: RowHead,
+    streams: usize,
 }
 
 impl<const D: usize, const THREE: usize, const FOUR: usize> Transformer<D, THREE, FOUR> {
@@ -184,7 +214,17 @@ impl<const D: usize, const THREE: usize, const FOUR: usize> Transformer<D, THREE
                 builder.parameter(name.to_owned(), head.layer, Role::Other, (layers,), start)
             })
         });
-        Transformer { context, embedding, tokens, positions, blocks, norm, scalars, head }
+        Transformer {
+            context,
+            embedding,
+            tokens,
+            positions,
+            blocks,
+            norm,
+            scalars,
+            head,
+            streams: sizes.streams(residual),
+        }
     }
 }
 
@@ -195,6 +235,11 @@ impl<const D: usize, const THREE: usize, const FOUR: usize> Model for Transforme
         let observed = Observed::layer(self.embedding);
         let first: Features<1, D> =
             embedding(tokens, layout, [&self.tokens, &self.positions], observed, context);
+        if self.streams > 1 {
+            let x = copied(&first, self.streams, context);
+            let x = self.blocks.iter().fold(x, |x, block| block.forward_streams(x, context));
+            return self.end(summed(&x, context), context);
+        }
         let mut x = first.clone();
         for (at, block) in self.blocks.iter().enumerate() {
             if let Some([own, of_first]) = &self.scalars {
@@ -203,9 +248,17 @@ impl<const D: usize, const THREE: usize, const FOUR: usize> Model for Transforme
             }
             x = block.forward(x, context);
         }
-        if let Some(norm) = &self.norm {
-            x = normalised(&x, norm, Observed::NOTHING, context);
-        }
+        self.end(x, context)
+    }
+}
+
+impl<const D: usize, const THREE: usize, const FOUR: usize> Transformer<D, THREE, FOUR> {
+    /// The last norm and the head.
+    fn end(&self, x: Features<1, D>, context: &Context) -> Scores {
+        let x = match &self.norm {
+            Some(norm) => normalised(&x, norm, Observed::NOTHING, context),
+            None => x,
+        };
         Scores::Rows(self.head.forward(&x.into(), context))
     }
 }

@@ -10,20 +10,24 @@ use crate::nn::kernels::row_sums::{self, RowSums};
 use crate::statistics::{Products, Sums};
 
 mod attention;
+mod coefficients;
 mod embedding;
 mod join;
 mod linear;
 mod loss;
 mod norm;
 mod slope;
+mod streams;
 
 pub use attention::attention;
+pub use coefficients::{Dynamic, Hyper, Manifold, hyper, manifold};
 pub use embedding::{Table, embedding};
 pub use join::{Join, Weighing, joined, weighed};
 pub use linear::{Linear, Rows, head, linear_rows, responses, stem};
 pub use loss::{RowLogits, RowLoss, cross_entropy};
 pub use norm::{LayerNorm, layer_norm};
 pub use slope::gelu;
+pub use streams::{coefficients as coefficient_count, copied, entrance, streamed, summed};
 
 /// The bundles of a share, each with the number of its rows that count.
 fn bundles_of<'a>(

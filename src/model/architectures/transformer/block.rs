@@ -5,10 +5,13 @@ use std::rc::Rc;
 use dfdx::shapes::Rank1;
 
 use super::Sizes;
+use super::connection::Connection;
 use crate::model::builder::{Builder, Start};
 use crate::model::layer::scalar;
 use crate::model::rows::{Declared, RowLayer, layer_norm};
-use crate::nn::ops::rows::{Join, LayerNorm, attention, gelu, joined, layer_norm as normalised};
+use crate::nn::ops::rows::{
+    Join, LayerNorm, Rows, attention, entrance, gelu, joined, layer_norm as normalised, streamed,
+};
 use crate::nn::ops::{AnyParameter, Context, Features, Observed, Parameter};
 use crate::structure::shortcut;
 use crate::units::{BlockIdx, LayerIdx};
@@ -28,6 +31,14 @@ pub(super) enum Residual {
     LnScale,
     /// `y = x + a F(x)`, with a trained number of each layer that starts at 0 (Bachlechner et al. 2020, equation 1).
     ReZero,
+    /// Several streams `x`: `y = mixed + beta F(norm input)`, where input, mixed and beta are trained numbers times the
+    /// streams (Zhu et al. 2024, algorithm 3).
+    HyperStatic,
+    /// The same, with numbers that depend on the token.
+    HyperDynamic,
+    /// The same, with numbers that depend on the token, of which those from stream to stream are a doubly stochastic
+    /// matrix (mHC, Xie et al. 2025, equation 3).
+    Manifold,
     /// As `Pre`, but each layer begins with `x = a x + b x0`, with trained numbers and the embedding x0
     /// (github.com/karpathy/nanochat).
     Scalars,
@@ -43,7 +54,15 @@ impl Residual {
         ("lnscale", Residual::LnScale),
         ("rezero", Residual::ReZero),
         ("scalars", Residual::Scalars),
+        ("hyper-static", Residual::HyperStatic),
+        ("hyper-dynamic", Residual::HyperDynamic),
+        ("mhc", Residual::Manifold),
     ];
+
+    /// Whether a token has several streams.
+    pub(super) fn has_streams(self) -> bool {
+        matches!(self, Residual::HyperStatic | Residual::HyperDynamic | Residual::Manifold)
+    }
 }
 
 /// A layer of `D` features, with `THREE` of queries, keys and values, and `FOUR` inner ones.
@@ -75,6 +94,7 @@ struct Ends<const D: usize> {
     norm: Option<LayerNorm<D>>,
     norm_out: Option<LayerNorm<D>>,
     gain: Option<Rc<Parameter<Rank1<1>>>>,
+    connection: Option<Connection>,
 }
 
 impl<const D: usize, const THREE: usize, const FOUR: usize> Block<D, THREE, FOUR> {
@@ -88,19 +108,25 @@ impl<const D: usize, const THREE: usize, const FOUR: usize> Block<D, THREE, FOUR
             start: Start::Normal(deviation),
             besides: 0,
         };
-        let last = of(deviation / (2.0 * layers as f64).sqrt());
-        let kind = (residual != Residual::None).then_some(shortcut::IDENTITY);
+        let last = of(deviation / (2.0 * (layers * sizes.streams(residual)) as f64).sqrt());
+        let mixing = Connection::multiply_adds::<D>(residual, sizes);
+        let kind = match residual {
+            Residual::None => None,
+            _ if residual.has_streams() => Some(shortcut::STREAMS),
+            _ => Some(shortcut::IDENTITY),
+        };
         let (attention, first) = builder.block(&name("attn"), 1, kind, |builder, index| {
-            let besides = 2 * context * context * D;
+            let besides = 2 * context * context * D + mixing;
             let qkv = RowLayer::new(&name("attn.qkv"), Declared { besides, ..of(deviation) }, builder);
             let proj: RowLayer<D, D> = RowLayer::new(&name("attn.proj"), last, builder);
-            let ends = Ends::new(index, layer, 1, residual, [qkv.layer, proj.layer], builder);
+            let ends = Ends::new(index, [layer, 1], residual, sizes, [qkv.layer, proj.layer], builder);
             (Attention { heads, qkv, proj }, ends)
         });
         let (feed_forward, second) = builder.block(&name("mlp"), 1, kind, |builder, index| {
-            let fc1: RowLayer<D, FOUR> = RowLayer::new(&name("mlp.fc1"), of(deviation), builder);
+            let fc1: RowLayer<D, FOUR> =
+                RowLayer::new(&name("mlp.fc1"), Declared { besides: mixing, ..of(deviation) }, builder);
             let fc2: RowLayer<FOUR, D> = RowLayer::new(&name("mlp.fc2"), last, builder);
-            let ends = Ends::new(index, layer, 2, residual, [fc1.layer, fc2.layer], builder);
+            let ends = Ends::new(index, [layer, 2], residual, sizes, [fc1.layer, fc2.layer], builder);
             (FeedForward { fc1, fc2 }, ends)
         });
         // A layer has one factor, that of both blocks.
@@ -110,27 +136,40 @@ impl<const D: usize, const THREE: usize, const FOUR: usize> Block<D, THREE, FOUR
 
     pub(super) fn forward(&self, x: Features<1, D>, context: &Context) -> Features<1, D> {
         let [first, second] = &self.ends;
-        let x = first.around(x, context, |x, observed| {
-            let Attention { heads, qkv, proj } = &self.attention;
-            let inputs = qkv.forward(&x, Observed::layer(qkv.layer), context);
-            proj.forward(&attention(&inputs, *heads, first.index, context), observed, context)
-        });
-        second.around(x, context, |x, observed| {
-            let FeedForward { fc1, fc2 } = &self.feed_forward;
-            let inner =
-                gelu(fc1.forward(&x, Observed::NOTHING, context), Observed::layer(fc1.layer), context);
-            fc2.forward(&inner, observed, context)
-        })
+        let x = first.around(x, context, |x, observed| self.attend(x, observed, context));
+        second.around(x, context, |x, observed| self.feed_forward.forward(x, observed, context))
+    }
+
+    /// The same with several streams.
+    pub(super) fn forward_streams(&self, x: Rows, context: &Context) -> Rows {
+        let [first, second] = &self.ends;
+        let x = first.around_streams(x, context, |x, observed| self.attend(x, observed, context));
+        second.around_streams(x, context, |x, observed| self.feed_forward.forward(x, observed, context))
+    }
+
+    fn attend(&self, x: Features<1, D>, observed: Observed, context: &Context) -> Features<1, D> {
+        let Attention { heads, qkv, proj } = &self.attention;
+        let inputs = qkv.forward(&x, Observed::layer(qkv.layer), context);
+        proj.forward(&attention(&inputs, *heads, self.ends[0].index, context), observed, context)
+    }
+}
+
+impl<const D: usize, const FOUR: usize> FeedForward<D, FOUR> {
+    fn forward(&self, x: Features<1, D>, observed: Observed, context: &Context) -> Features<1, D> {
+        let FeedForward { fc1, fc2 } = self;
+        let inner = gelu(fc1.forward(&x, Observed::NOTHING, context), Observed::layer(fc1.layer), context);
+        fc2.forward(&inner, observed, context)
     }
 }
 
 impl<const D: usize> Ends<D> {
-    /// Declares the norms and the factor of branch `number` of a layer, whose layers are the first and the last given.
+    /// Declares the norms, the factor and the hyper-connection of branch `number` of a layer, whose layers are the first
+    /// and the last given.
     fn new(
         index: BlockIdx,
-        layer: usize,
-        number: usize,
+        [layer, number]: [usize; 2],
         residual: Residual,
+        sizes: Sizes,
         [first, last]: [LayerIdx; 2],
         builder: &mut Builder,
     ) -> Self {
@@ -143,7 +182,27 @@ impl<const D: usize> Ends<D> {
             .then(|| layer_norm(&name(&format!("norm{number}_out")), last, 1.0, builder));
         let has_gain = residual == Residual::ReZero && number == 1;
         let gain = has_gain.then(|| scalar(name("resweight"), last, 0.0, builder));
-        Ends { index, residual, last, norm, norm_out, gain }
+        let connection = residual.has_streams().then(|| {
+            let name = name(if number == 1 { "attn_hc" } else { "mlp_hc" });
+            Connection::new::<D>(&name, 2 * layer + number - 1, residual, sizes, first, builder)
+        });
+        Ends { index, residual, last, norm, norm_out, gain, connection }
+    }
+
+    /// Computes the block's streams around its branch, which takes its input and what its output is.
+    fn around_streams(
+        &self,
+        x: Rows,
+        context: &Context,
+        branch: impl FnOnce(Features<1, D>, Observed) -> Features<1, D>,
+    ) -> Rows {
+        let (Some(connection), Some(norm)) = (&self.connection, &self.norm) else { return x };
+        let (coefficients, streams) = (connection.coefficients(&x, context), connection.streams());
+        let start: Features<1, D> = entrance(&x, &coefficients, streams, context);
+        let start = normalised(&start, norm, Observed::NOTHING, context);
+        let f = branch(start, Observed::layer(self.last));
+        let observed = Observed { block: Some(self.index), ..Observed::NOTHING };
+        streamed(&x, &f, &coefficients, streams, observed, context)
     }
 
     /// Computes the block's output around its branch, which takes its input and what its output is.

@@ -16,6 +16,7 @@ fn built(residual: Residual, config: &Config) -> Built {
         vocabulary,
         classes: vocabulary,
         deviation: 0.2,
+        streams: config.size("streams"),
     };
     let mut builder = Builder::new(Some(0));
     let model = make(residual, config.size("dim"), sizes, &mut builder).unwrap();
@@ -27,6 +28,7 @@ fn built(residual: Residual, config: &Config) -> Built {
 #[test]
 fn every_residual_connection_is_the_references() {
     for (name, residual) in Residual::ALL {
-        check(&format!("transformer-{name}"), |config| built(*residual, config));
+        let name = if residual.has_streams() { (*name).to_owned() } else { format!("transformer-{name}") };
+        check(&name, |config| built(*residual, config));
     }
 }

@@ -77,6 +77,10 @@ impl Rows {
         Rows(activation)
     }
 
+    pub(super) fn activation(&self) -> &Rc<Activation> {
+        &self.0
+    }
+
     /// The number of features.
     pub fn features(&self) -> usize {
         self.0.shape.channels
