@@ -28,6 +28,8 @@ mod initialisation;
 mod state;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod tests;
 
 pub use error::ModelError;
 pub use measure::HISTOGRAMS;

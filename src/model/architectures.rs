@@ -60,23 +60,3 @@ fn find(name: &str) -> Result<&'static Architecture, ModelError> {
         }
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::ALL;
-
-    #[test]
-    fn no_file_of_the_folder_is_forgotten() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/model/architectures");
-        let mut files: Vec<String> = std::fs::read_dir(folder)
-            .expect("the folder of architectures")
-            .map(|entry| entry.expect("an entry").path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-            .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
-            .collect();
-        let mut registered: Vec<String> = ALL.iter().map(|a| (a.entry)().name.to_owned()).collect();
-        files.sort();
-        registered.sort();
-        assert_eq!(files, registered, "a file in {folder} is named as its architecture and stands in ALL");
-    }
-}
