@@ -18,9 +18,12 @@ mod transformer;
 pub(super) struct Architecture {
     /// What the parser of experiments needs to know about it.
     pub(super) entry: fn() -> ArchitectureEntry,
-    /// Builds a lane's modules for an input and a number of classes.
-    pub(super) build: fn(&Lane, InputShape, usize, &mut Builder) -> Result<Box<dyn Model>, ModelError>,
+    /// Builds a lane's modules.
+    pub(super) build: Build,
 }
+
+/// Builds the modules of a lane's network for an input and a number of classes.
+type Build = fn(&Lane, InputShape, usize, &mut Builder) -> Result<Box<dyn Model>, ModelError>;
 
 /// A network before its first step.
 pub(super) struct Built {

@@ -34,7 +34,7 @@ pub use features::Features;
 pub use linear::{linear, observed};
 pub use map::{After, Norm, Running, Scalars, normalised, shifted};
 pub use parameter::{AnyParameter, Parameter};
-pub use pooling::global_average;
+pub use pooling::{Means, global_average};
 pub use recorder::{BlockRecord, LayerRecord, Record, Recorder};
 pub use shortcut::{gated, masked, zero_padding};
 pub use stack::{Stack, StackNorm};

@@ -59,8 +59,8 @@ impl<const SIDE: usize, const IN: usize, const TO: usize, const OUT: usize> Modu
     type Output = Features<TO, OUT>;
 
     fn forward(&self, x: Features<SIDE, IN>, context: &Context) -> Features<TO, OUT> {
-        let [bias1a, bias1b] = self.first_biases.each_ref().map(|bias| plus(bias));
-        let [bias2a, bias2b] = self.second_biases.each_ref().map(|bias| plus(bias));
+        let [bias1a, bias1b] = self.first_biases.each_ref().map(plus);
+        let [bias2a, bias2b] = self.second_biases.each_ref().map(plus);
         let start = shifted(&x, bias1a, After::default(), context);
         let unchanged = x.same();
         let from = if unchanged.is_some() { start.clone() } else { start.shared() };

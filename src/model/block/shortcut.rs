@@ -59,7 +59,7 @@ impl<const SIDE: usize, const IN: usize, const TO: usize, const OUT: usize> Adde
                 (projection, has_norm.then(|| batch_norm(&name, layer, 1.0, builder)))
             });
             let gate = match style.shortcut {
-                Shortcut::ExclusiveGate(bias) | Shortcut::ShortcutGate(bias) => {
+                Shortcut::ExclusiveGate(bias) | Shortcut::Gated(bias) => {
                     let name = format!("{block}.gate");
                     let gate = Convolution::new(&name, kind::GATE, false, start, builder);
                     let bias = gate.new_bias(&name, bias, builder);

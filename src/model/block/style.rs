@@ -54,7 +54,7 @@ pub(in crate::model) enum Shortcut {
     /// One minus a gate times the input, and the gate times the branch; the gate's bias starts as given.
     ExclusiveGate(f32),
     /// One minus a gate times the input; the gate's bias starts as given.
-    ShortcutGate(f32),
+    Gated(f32),
     /// The input, of which half is dropped at random.
     Dropout,
 }
@@ -70,7 +70,7 @@ impl Shortcut {
             Shortcut::Convolution => Some(shortcut::PROJECTION),
             Shortcut::Scaled(_) => Some(shortcut::SCALED),
             Shortcut::ExclusiveGate(_) => Some(shortcut::EXCLUSIVE_GATE),
-            Shortcut::ShortcutGate(_) => Some(shortcut::SHORTCUT_GATE),
+            Shortcut::Gated(_) => Some(shortcut::SHORTCUT_GATE),
             Shortcut::Dropout => Some(shortcut::DROPOUT),
         }
     }

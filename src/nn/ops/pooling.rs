@@ -10,13 +10,16 @@ use super::{Context, Features};
 use crate::nn::kernels::bundle::IMAGES;
 use crate::nn::sweeps;
 
+/// The mean of each channel for each image, with the tape.
+pub type Means<const C: usize> = Tensor<(usize, Const<C>), f32, Cpu, OwnedTape<f32, Cpu>>;
+
 /// Computes the mean of each channel over each image: `[batch][SIDE][SIDE][C]` gives `[batch][C]`. The tape
 /// goes on as the tensor's.
 pub fn global_average<const SIDE: usize, const C: usize>(
     x: &Features<SIDE, C>,
     device: &Cpu,
     context: &Context,
-) -> Result<Tensor<(usize, Const<C>), f32, Cpu, OwnedTape<f32, Cpu>>, CpuError> {
+) -> Result<Means<C>, CpuError> {
     let x = Rc::clone(&x.activation);
     let shares = x.shares();
     let mut means = vec![0.0; x.layout.rows() * C];

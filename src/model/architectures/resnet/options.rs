@@ -202,7 +202,7 @@ impl Options {
             "convolution" => Shortcut::Convolution,
             "scaled" => Shortcut::Scaled(number("shortcut_scale", SCALE)),
             "exclusive-gate" => Shortcut::ExclusiveGate(number("gate_bias", GATE_BIAS)),
-            "shortcut-gate" => Shortcut::ShortcutGate(number("gate_bias", GATE_BIAS)),
+            "shortcut-gate" => Shortcut::Gated(number("gate_bias", GATE_BIAS)),
             "dropout" => Shortcut::Dropout,
             other => {
                 return Err(ModelError::Shortcut { architecture: "resnet", found: other.to_owned() });

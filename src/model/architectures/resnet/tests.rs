@@ -82,7 +82,7 @@ fn shortcuts_of_2016_are_the_references() {
     };
     compare("shortcut-frozen-gate", frozen);
     compare("shortcut-exclusive-gating", shortcut(Shortcut::ExclusiveGate(-1.0)));
-    compare("shortcut-only-gating", shortcut(Shortcut::ShortcutGate(-1.0)));
+    compare("shortcut-only-gating", shortcut(Shortcut::Gated(-1.0)));
     compare("shortcut-conv", shortcut(Shortcut::Convolution));
     compare("shortcut-dropout", shortcut(Shortcut::Dropout));
 }
