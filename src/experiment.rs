@@ -1,4 +1,4 @@
-//! A checked experiment as plain data: what is trained on what, how, and what is recorded. [`parse`] makes it from a
+//! A checked experiment as plain data: what is trained on what, how, and what is recorded. [`parse()`] makes it from a
 //! file; from there on every value is valid and every default filled in.
 
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ impl Experiment {
     /// The text of a file that holds this experiment.
     ///
     /// # Errors
-    /// Where something cannot be TOML: a path that is not Unicode, a seed beyond 63 bits. [`parse`] returns neither.
+    /// Where something cannot be TOML: a path that is not Unicode, a seed beyond 63 bits. [`parse()`] returns neither.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string(self)
     }

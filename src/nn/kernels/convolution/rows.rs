@@ -11,7 +11,7 @@ use crate::nn::kernels::vector::Vector;
 /// Computes one row of `y = x * weights`.
 ///
 /// `rows` are those of the input that are read ([`Geometry::rows_read`]); none is outside the image. `weights` are
-/// [`pack`](super::pack)ed. `moments` takes the sums of each output channel, element by element ([`ROW_MOMENTS`] vectors a
+/// [`pack`](super::pack())ed. `moments` takes the sums of each output channel, element by element ([`ROW_MOMENTS`] vectors a
 /// channel); with [`Origin::First`] they start over.
 pub fn forward_row(
     set: InstructionSet,
