@@ -26,7 +26,16 @@ macro_rules! built_in {
 }
 
 /// All built-in experiments; the first is the default.
-const BUILT_IN: [BuiltIn; 4] = built_in!["plain-vs-residual", "depth", "quick", "cifar10"];
+const BUILT_IN: [BuiltIn; 8] = built_in![
+    "plain-vs-residual",
+    "depth",
+    "quick",
+    "shortcuts",
+    "dense",
+    "vectors",
+    "transformer",
+    "cifar10"
+];
 /// The least similarity (Jaro-Winkler, 0 to 1) of a name to be suggested.
 const NEAR: f64 = 0.75;
 /// The largest file that is read.

@@ -131,11 +131,21 @@ impl Trained {
     fn check(&self, batch: &Batch) {
         let Description { input, classes, .. } = &self.description;
         let found = match input {
-            InputShape::Sequence { .. } => batch.inputs.tokens().map(<[u16]>::len),
-            InputShape::Image(_) | InputShape::Vector { .. } => batch.inputs.numbers().map(<[f32]>::len),
+            InputShape::Sequence { .. } => {
+                let tokens = batch.inputs.tokens();
+                tokens
+                    .expect("expected a batch of tokens, found numbers, which this network cannot read")
+                    .len()
+            }
+            InputShape::Image(_) | InputShape::Vector { .. } => {
+                let numbers = batch.inputs.numbers();
+                numbers
+                    .expect("expected a batch of numbers, found tokens, which this network cannot read")
+                    .len()
+            }
         };
         assert!(
-            found == Some(self.examples(batch) * input.len()) && found != Some(0),
+            found > 0 && found == self.examples(batch) * input.len(),
             "a batch has examples of {input} and their labels"
         );
         let known = |&label: &u16| label == NO_LABEL || usize::from(label) < *classes;

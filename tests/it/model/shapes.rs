@@ -191,5 +191,5 @@ fn what_is_not_compiled_in_is_named() {
     let mut unknown = lane(20, 8, "none");
     unknown.architecture = "resnext".into();
     let error = model::describe(&unknown, RGB16, 10).unwrap_err().to_string();
-    assert_eq!(error, r#"expected an architecture (resnet), found "resnext""#);
+    assert_eq!(error, r#"expected an architecture (resnet, densenet, mlp, transformer), found "resnext""#);
 }
