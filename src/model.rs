@@ -187,8 +187,8 @@ pub fn memory(
 
 /// Builds the network of a lane with weights drawn from `seed` and an optimiser that has made no step.
 ///
-/// Each tensor is drawn from a random stream of its own, by name, so that networks which differ only in their shortcuts start alike. `threads`, at least
-/// 1, is how many a step of this network may use; results don't depend on it.
+/// Each tensor is drawn from a random stream of its own, by name, so that networks which differ only in their shortcuts
+/// start alike. `threads`, at least 1, is how many a step of this network may use; results don't depend on it.
 ///
 /// # Errors
 /// As [`describe`].

@@ -22,7 +22,7 @@ pub type BasicBlock<const SIDE: usize, const IN: usize, const TO: usize, const O
     Block<SIDE, IN, TO, OUT, TwoConvolutions<IN, TO, OUT>>;
 
 /// A block of a 1x1, a 3x3 and a 1x1 convolution, the first two of `INNER` channels (He et al. 2016, appendix).
-pub type BottleneckBlock<
+pub(super) type BottleneckBlock<
     const SIDE: usize,
     const IN: usize,
     const TO: usize,

@@ -99,7 +99,7 @@ const INFALLIBLE: &str = "values fill the shape";
 
 impl Builder {
     /// A builder with its own device, which reuses the memory of tensors.
-    pub fn new(seed: Option<u64>) -> Builder {
+    pub(super) fn new(seed: Option<u64>) -> Builder {
         let device = Cpu::default();
         device.enable_cache();
         let (structure, entries) = (Structure::default(), Vec::new());

@@ -52,7 +52,7 @@
 //! }
 //! ```
 
-pub use crate::model::block::{BasicBlock, BottleneckBlock};
+pub use crate::model::block::BasicBlock;
 use crate::model::builder::Builder;
 use crate::nn::ops::Context;
 

@@ -1,10 +1,10 @@
 //! The arithmetic of the layers over plain slices: convolution, batch norm, shortcut and pooling, forward and
-//! backward, a row at a time; and those of layers on rows, which are samples or tokens: products, normalisation,
+//! backward, a row at a time; and those of layers on rows, which are vectors or tokens: products, normalisation,
 //! attention, the loss. Knows nothing of dfdx, tapes, tensors or threads.
 //!
-//! Activations are stored in bundles of 16 images ([`bundle`]), convolution weights as HWIO
-//! (`[kernel][kernel][in][out]`). So do 16 rows, `[bundle][features][16]`; those of a sequence begin a bundle. Results depend only on the data and, in the last bits, on whether the machine has
-//! fused multiply-adds: every sum has a fixed order.
+//! Images are stored in bundles of 16 ([`bundle`]), and so are rows, `[bundle][features][16]`, where each sequence begins
+//! a bundle; convolution weights are stored as HWIO (`[kernel][kernel][in][out]`). Results depend only on the data and, in
+//! the last bits, on whether the machine has fused multiply-adds: every sum has a fixed order.
 
 mod instruction_set;
 mod vector;

@@ -106,7 +106,8 @@ impl<const IN: usize, const TO: usize, const OUT: usize> Branch<IN, TO, OUT>
 
 /// A 1x1, a 3x3 and a 1x1 convolution, of which the first has the stride, as in github.com/KaimingHe/resnet-1k-layers.
 #[derive(Debug)]
-pub struct Bottleneck<const IN: usize, const TO: usize, const INNER: usize, const OUT: usize> {
+pub(in crate::model) struct Bottleneck<const IN: usize, const TO: usize, const INNER: usize, const OUT: usize>
+{
     first: Step<1, IN, TO, INNER>,
     second: Step<3, INNER, TO, INNER>,
     third: Step<1, INNER, TO, OUT>,

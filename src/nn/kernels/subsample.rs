@@ -1,5 +1,6 @@
-//! The parameter-free shortcut where the shape changes (option A of He et al. 2015, section 4.2): every second
-//! pixel of every second row (every pixel where only the channels change), with channels of zeros added, half before and half after; on bundles.
+//! The parameter-free shortcut where the shape changes (option A of He et al. 2015, section 4.2): every second pixel of
+//! every second row (every pixel where only the channels change), with channels of zeros added, half before and half
+//! after; on bundles.
 
 use super::bundle::{IMAGES, Shape};
 

@@ -8,10 +8,10 @@ use dfdx::tensor::Cpu;
 use super::STAGES;
 use super::options::{Blocks, Options};
 use crate::datasets::Batch;
-use crate::model::block::{BasicBlock, BottleneckBlock, FixupBlock, Order, Style};
+use crate::model::block::{BottleneckBlock, FixupBlock, Order, Style};
 use crate::model::builder::{Builder, Start};
 use crate::model::layer::{Convolution, Head, batch_norm, fan_in, scalar};
-use crate::model::module::{Row, Stage};
+use crate::model::module::{HalvingStage, KeepingStage, Row, Stage};
 use crate::model::trained::{Model, Scores};
 use crate::nn::ops::{
     After, AnyParameter, Context, Features, Norm, Observed, Parameter, Response, Scalars, normalised, shifted,
@@ -52,9 +52,9 @@ fn of_shape<const CHANNELS: usize, const SIDE: usize, const HALF: usize, const Q
             match (options.blocks, options.width) {
                 $((Blocks::Basic, $a) => Some(Box::new(ResNet::<
                     CHANNELS, SIDE, QUARTER, $a, $c,
-                    Stage<BasicBlock<SIDE, $a, SIDE, $a>, BasicBlock<SIDE, $a, SIDE, $a>>,
-                    Stage<BasicBlock<SIDE, $a, HALF, $b>, BasicBlock<HALF, $b, HALF, $b>>,
-                    Stage<BasicBlock<HALF, $b, QUARTER, $c>, BasicBlock<QUARTER, $c, QUARTER, $c>>,
+                    KeepingStage<SIDE, $a>,
+                    HalvingStage<SIDE, $a, HALF, $b>,
+                    HalvingStage<HALF, $b, QUARTER, $c>,
                 >::new(options, classes, builder))),
                 (Blocks::Fixup, $a) => Some(Box::new(ResNet::<
                     CHANNELS, SIDE, QUARTER, $a, $c,

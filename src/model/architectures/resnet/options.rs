@@ -124,7 +124,8 @@ fn check(settings: &Settings) -> Result<(), (&'static str, String)> {
         return wrong(
             "gate_bias",
             format!(
-                "expected a shortcut with a gate (`exclusive-gate`, `shortcut-gate`), found `{shortcut}`; choose one, or remove the key"
+                "expected a shortcut with a gate (`exclusive-gate`, `shortcut-gate`), found `{shortcut}`; choose one, \
+                 or remove the key"
             ),
         );
     }
@@ -156,7 +157,11 @@ fn check(settings: &Settings) -> Result<(), (&'static str, String)> {
         return wrong("norm", format!("expected `batch` with the start `zero-gamma`, found `{norm}`"));
     }
     if init == "zero-gamma" && shortcut == "none" {
-        return wrong("init", "expected blocks with a shortcut, without which `zero-gamma` makes every output zero; choose `he`".to_owned());
+        return wrong(
+            "init",
+            "expected blocks with a shortcut, without which `zero-gamma` makes every output zero; choose `he`"
+                .to_owned(),
+        );
     }
     let expected = match init {
         "fixup" if word("block") != "basic" => Some(("block", "basic", word("block"))),
