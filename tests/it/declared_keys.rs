@@ -366,3 +366,72 @@ proptest! {
         prop_assert_eq!(&serde_json::from_value::<Experiment>(value).unwrap(), &experiment);
     }
 }
+
+/// The page that explains the keys.
+fn page() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/EXPERIMENTS.md")).unwrap()
+}
+
+/// The values of a key as the page shows them: all of them, or where they begin and end.
+fn shown(allowed: &Allowed) -> Vec<String> {
+    match allowed {
+        Allowed::Words(words) => {
+            let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+            vec![words.join(", ")]
+        }
+        Allowed::Compiled(numbers) => {
+            [numbers.first(), numbers.last()].into_iter().flatten().map(usize::to_string).collect()
+        }
+        Allowed::Depth { step, offset, most, unless } => {
+            let other = unless.map(|unless| format!("{}n+{offset}", unless.step));
+            [format!("{step}n+{offset}"), format!("at most {most}")].into_iter().chain(other).collect()
+        }
+        Allowed::Whole { least, most } => vec![format!("{least} to {most}")],
+        Allowed::Number { least, most } => vec![format!("{least} to {most}")],
+        Allowed::Flag | Allowed::Text => Vec::new(),
+    }
+}
+
+#[test]
+fn the_page_explains_every_key_of_an_architecture() {
+    let page = page();
+    for ArchitectureEntry { name, keys, .. } in model::available() {
+        let (_, section) = page.split_once(&format!("## `{name}`\n")).expect(name);
+        let section = section.split("\n## ").next().unwrap();
+        let table = section.split("|---|---|---|---|\n").nth(1).expect(name).split("\n\n").next().unwrap();
+        let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split(" | ").collect()).collect();
+        let explained: Vec<&str> = rows.iter().map(|row| row[0].trim_matches(['|', ' ', '`'])).collect();
+        assert_eq!(explained, keys.iter().map(|key| key.name).collect::<Vec<_>>(), "{name}");
+        for (Key { name: key, allowed, absence, .. }, row) in keys.iter().zip(rows) {
+            for value in shown(allowed) {
+                assert!(row[1].contains(&value), "{name}.{key}: expected {value:?} in {:?}", row[1]);
+            }
+            match absence {
+                Absence::Refused => assert_eq!(row[2], "required", "{name}.{key}"),
+                Absence::Default(default) => assert_eq!(row[2], default.to_string(), "{name}.{key}"),
+                Absence::Left => assert_ne!(row[2], "required", "{name}.{key}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_page_explains_every_key_of_a_data_set() {
+    let page = page();
+    for DatasetEntry { name, keys, kind, .. } in datasets::available() {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` | "))).expect(name);
+        let [_, _, examples, explained, ..] = row.split('|').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        assert!(examples.contains(kind.name()) || examples.contains("the same"), "{name}: {examples}");
+        for Key { name: key, allowed, absence, .. } in &keys {
+            let (_, about) = explained.split_once(&format!("`{key}`")).expect(key);
+            let about = about.split(';').next().unwrap().trim();
+            for value in shown(allowed) {
+                assert!(about.contains(&value), "{name}.{key}: expected {value:?} in {about:?}");
+            }
+            if let Absence::Default(default) = absence {
+                assert!(about.ends_with(&format!("else {default}")), "{name}.{key}: {default} and {about:?}");
+            }
+        }
+        assert_eq!(explained.matches('`').count(), 2 * keys.len(), "{name}: {explained}");
+    }
+}
