@@ -1,20 +1,9 @@
-//! Operations on each number alone: ReLU, the gradient through it, a sum, a product.
+//! Operations on each number alone: a sum, a product.
 
 use super::InstructionSet;
 use super::bundle::IMAGES;
 use super::dispatch::{Instructions, Kernel};
 use super::vector::Vector;
-
-/// Puts zero in place of negative numbers; NaN stays.
-pub fn relu(set: InstructionSet, x: &mut [f32]) {
-    run::<RELU>(set, x, &[]);
-}
-
-/// Puts zero in place of the gradient where ReLU's output is zero.
-pub fn relu_gradient(set: InstructionSet, gradient: &mut [f32], output: &[f32]) {
-    assert_eq!(gradient.len(), output.len(), "the output is as long as its gradient");
-    run::<RELU_GRADIENT>(set, gradient, output);
-}
 
 /// Adds other numbers.
 pub fn add(set: InstructionSet, to: &mut [f32], other: &[f32]) {
@@ -28,17 +17,15 @@ pub fn multiply(set: InstructionSet, to: &mut [f32], other: &[f32]) {
     run::<MULTIPLY>(set, to, other);
 }
 
-const RELU: u8 = 0;
-const RELU_GRADIENT: u8 = 1;
-const ADD: u8 = 2;
-const MULTIPLY: u8 = 3;
+const ADD: u8 = 0;
+const MULTIPLY: u8 = 1;
 
 fn run<const OPERATION: u8>(set: InstructionSet, to: &mut [f32], other: &[f32]) {
     assert!(to.len().is_multiple_of(IMAGES), "whole vectors");
     set.run(Each::<OPERATION> { to, other });
 }
 
-/// `other` is as long as `to`, unless it is not used.
+/// `other` is as long as `to`.
 struct Each<'a, const OPERATION: u8> {
     to: &'a mut [f32],
     other: &'a [f32],
@@ -50,17 +37,14 @@ impl<const OPERATION: u8> Kernel for Each<'_, OPERATION> {
     #[inline(always)]
     unsafe fn run<I: Instructions>(self) {
         for at in (0..self.to.len()).step_by(I::Vector::ELEMENTS) {
-            // SAFETY: the caller guarantees the instructions; vectors divide the length, which `other` has if it is used.
+            // SAFETY: the caller guarantees the instructions; vectors divide the length of both.
             unsafe {
                 let to = self.to.as_mut_ptr().add(at);
                 let x = I::Vector::load(to);
-                let other = || I::Vector::load(self.other.as_ptr().add(at));
+                let other = I::Vector::load(self.other.as_ptr().add(at));
                 let y = match OPERATION {
-                    // With swapped operands, `max` would turn NaN into zero.
-                    RELU => I::Vector::zero().max(x),
-                    RELU_GRADIENT => x.where_positive(other()),
-                    ADD => x.add(other()),
-                    _ => x.mul(other()),
+                    ADD => x.add(other),
+                    _ => x.mul(other),
                 };
                 y.store(to);
             }
@@ -79,12 +63,7 @@ mod tests {
         let (mut x, mut y) = (numbers(7 * IMAGES, 3), numbers(7 * IMAGES, 4));
         (x[3], x[40], y[5], y[41]) = (f32::NAN, -0.0, f32::NAN, 0.0);
         type Operation = (fn(InstructionSet, &mut [f32], &[f32]), fn(f32, f32) -> f32);
-        let operations: [Operation; 4] = [
-            (|set, x, _| relu(set, x), |x, _| if 0.0 > x { 0.0 } else { x }),
-            (relu_gradient, |x, y| if y <= 0.0 { 0.0 } else { x }),
-            (add, |x, y| x + y),
-            (multiply, |x, y| x * y),
-        ];
+        let operations: [Operation; 2] = [(add, |x, y| x + y), (multiply, |x, y| x * y)];
         for set in InstructionSet::available() {
             for (index, (operation, definition)) in operations.into_iter().enumerate() {
                 let side = if index % 2 == 0 { Side::Front } else { Side::Back };

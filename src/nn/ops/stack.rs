@@ -48,11 +48,6 @@ impl<const SIDE: usize> Stack<SIDE> {
         Stack { activation }
     }
 
-    /// The number of channels.
-    pub fn channels(&self) -> usize {
-        self.activation.shape.channels
-    }
-
     /// Batch norm and ReLU, formed by the first reader.
     pub fn activated(&self, norm: &StackNorm, observed: Observed, context: &Context) -> Stack<SIDE> {
         let following = Following { factor: 1.0, shortcut: None, relu: true, observed };

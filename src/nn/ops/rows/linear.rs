@@ -81,11 +81,6 @@ impl Rows {
         &self.0
     }
 
-    /// The number of features.
-    pub fn features(&self) -> usize {
-        self.0.shape.channels
-    }
-
     /// `count` vectors, one after another.
     pub fn of_vectors(numbers: &[f32], features: usize, count: usize, context: &Context) -> Rows {
         let (shape, layout) = (Shape::new(1, 1, features), Layout::examples(count));
