@@ -338,7 +338,7 @@ fn write_lane(
     let of =
         |metric: Metric| if metric.is_of_layers() { structure.layers.len() } else { structure.blocks.len() };
     let of_layers = || known::ALL.iter().copied().filter(|metric| metric.is_of_layers());
-    let of_blocks = || known::ALL.iter().copied().filter(|metric| metric.is_of_blocks());
+    let of_blocks = || known::ALL.iter().copied().filter(|metric| metric.is_of_blocks()).take(2);
     let metrics: Vec<Metric> = match log {
         Log::Million => of_layers().take(14).collect(),
         Log::Gigabyte => of_layers().take(18).chain(of_blocks()).collect(),

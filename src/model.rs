@@ -32,7 +32,7 @@ mod golden;
 mod tests;
 
 pub use error::ModelError;
-pub use measure::HISTOGRAMS;
+pub use measure::{HISTOGRAMS, metrics};
 pub use memory::Memory;
 
 /// A network as its modules declare it.

@@ -88,11 +88,38 @@ known! {
     WEIGHT_MAX = "weight_max" over ["layer"] in "", Log, None, "largest absolute weight of the layer before the update";
     /// Largest absolute gradient of the loss with respect to one of the layer's weights.
     WEIGHT_GRADIENT_MAX = "weight_gradient_max" over ["layer"] in "", Log, None, "largest absolute gradient to one of the layer's weights";
+    /// Effective rank of the layer's output over its number of units: the exponential of the entropy of the normalised
+    /// eigenvalues of the covariance of its units (Roy and Vetterli 2007), 1 / units to 1. As rare as histograms.
+    EFFECTIVE_RANK = "effective_rank" over ["layer"] in "share", Linear, None, "exp of the entropy of the output's covariance spectrum, over the number of units";
 
     /// rms(F) / rms(h): the residual branch against the shortcut, at the addition.
     BRANCH_RATIO = "branch_ratio" over ["block"] in "", Log, None, "rms(F) / rms(h): the branch against the shortcut";
     /// cos(F, h): the angle between residual branch and shortcut, at the addition.
     BRANCH_COSINE = "branch_cosine" over ["block"] in "", Signed, None, "cos(F, h): the angle between branch and shortcut";
+    /// rms(y) / rms(h): the block's output against the shortcut in it. About sqrt(2) where branch and shortcut are
+    /// independent and equally large, so that the mean square doubles with each block (Hanin and Rolnick 2018).
+    STREAM_GROWTH = "stream_growth" over ["block"] in "", Log, None, "rms of the block's output over that of the shortcut it was added to";
+    /// rms(F) over the root mean square of the last block's output: how much of what leaves the blocks this branch wrote,
+    /// if later ones only add to it.
+    BLOCK_SHARE = "block_share" over ["block"] in "", Log, None, "rms of the block's branch over that of the last block's output";
+    /// Root mean square of the block's output: of the residual stream behind the addition.
+    STREAM_RMS = "stream_rms" over ["block"] in "", Log, None, "root mean square of the block's output: the residual stream";
+    /// L2 norm of the loss's gradient with respect to the block's output.
+    STREAM_GRADIENT_NORM = "stream_gradient_norm" over ["block"] in "", Log, None, "L2 norm of the gradient to the block's output";
+    /// Mean opening of the block's gate (Srivastava et al. 2015), or the value of a trained number by which its branch is
+    /// multiplied (Bachlechner et al. 2020, De and Smith 2020).
+    GATE = "gate" over ["block"] in "", Linear, None, "mean opening of the gate, or the trained number that the branch is multiplied by";
+    /// Largest sum of a row's absolute values, of the product of a hyper-connection's mixing matrices up to this block: how
+    /// much the forward pass can amplify a stream (Xie et al. 2025, section 3, arXiv 2512.24880). 1 where the matrices are
+    /// doubly stochastic.
+    MIXING_ROW_SUM = "mixing_row_sum" over ["block"] in "", Log, None, "largest absolute row sum of the mixing matrices' product up to this block; 1 preserves the stream";
+    /// The same of columns: how much the backward pass can amplify a gradient.
+    MIXING_COLUMN_SUM = "mixing_column_sum" over ["block"] in "", Log, None, "largest absolute column sum of the mixing matrices' product up to this block; 1 preserves gradients";
+    /// Mean cosine between two different tokens of a sequence, behind the block: 1 if all have become equal (Dong et al.
+    /// 2021, arXiv 2103.03404).
+    TOKEN_COSINE = "token_cosine" over ["block"] in "", Linear, None, "mean cosine between the tokens of a sequence behind the block; 1 is rank collapse";
+    /// Mean entropy of a head's attention over the tokens it may attend to, in nats: 0 if it attends to one.
+    ATTENTION_ENTROPY = "attention_entropy" over ["block", "head"] in "nats", Linear, None, "mean entropy of the head's attention; 0 is attention to a single token";
 
     /// The layer's output by signed powers of two.
     ACTIVATIONS = "activations" over ["layer", "bin"] in "values", Linear, None, "the layer's output";

@@ -9,7 +9,7 @@ use crate::model::builder::{Named, Role};
 use crate::model::{NonFinite, Wanted};
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::update::{Change, sums};
-use crate::nn::ops::{LayerRecord, Record};
+use crate::nn::ops::{BlockRecord, LayerRecord, Record};
 use crate::statistics::{Moments, Products, Sums, histogram};
 use crate::structure::{Layer, Structure};
 use crate::units::LayerIdx;
@@ -113,10 +113,17 @@ struct Seen<'a> {
     layer: &'a Layer,
 }
 
+/// The measurements of a block in a step.
+struct SeenBlock<'a> {
+    record: &'a BlockRecord,
+    /// The root mean square of the last block's output.
+    last_rms: f32,
+}
+
 /// Computes a metric of a layer from its measurements.
 type OfLayer = fn(&Seen<'_>) -> f32;
 /// Computes a metric of a block.
-type OfBlock = fn(&Products) -> f32;
+type OfBlock = fn(&SeenBlock<'_>) -> f32;
 
 /// The metrics of a layer and how each is computed, in the order in which they are logged.
 const OF_LAYERS: &[(Metric, OfLayer)] = &[
@@ -142,14 +149,36 @@ const OF_LAYERS: &[(Metric, OfLayer)] = &[
     (known::WEIGHT_GRADIENT_MAX, |seen| seen.weights.largest[1]),
 ];
 
-/// The metrics of a block with a shortcut.
-const OF_BLOCKS: &[(Metric, OfBlock)] =
-    &[(known::BRANCH_RATIO, Products::ratio), (known::BRANCH_COSINE, Products::cosine)];
+/// The metrics of a block that has a shortcut; NaN in a step that dropped its branch.
+const OF_SHORTCUTS: &[(Metric, OfBlock)] = &[
+    (known::BRANCH_RATIO, |seen| seen.record.terms.map_or(f32::NAN, |terms| terms.ratio())),
+    (known::BRANCH_COSINE, |seen| seen.record.terms.map_or(f32::NAN, |terms| terms.cosine())),
+    (known::STREAM_GROWTH, |seen| seen.record.output.rms() / rms_of_term(seen, |terms| terms.second)),
+    (known::BLOCK_SHARE, |seen| rms_of_term(seen, |terms| terms.first) / seen.last_rms),
+];
 
-/// The metrics of a network's steps; those of blocks only if blocks have shortcuts.
-pub(super) fn metrics(structure: &Structure) -> Vec<Metric> {
-    let of_blocks = OF_BLOCKS.iter().filter(|_| structure.has_shortcuts()).map(|(metric, _)| *metric);
-    OF_LAYERS.iter().map(|(metric, _)| *metric).chain(of_blocks).collect()
+/// The metrics of any block.
+const OF_BLOCKS: &[(Metric, OfBlock)] = &[
+    (known::STREAM_RMS, |seen| seen.record.output.rms()),
+    (known::STREAM_GRADIENT_NORM, |seen| seen.record.output_gradient.norm()),
+];
+
+/// The root mean square of a term of the sum, which has as many numbers as the output.
+fn rms_of_term(seen: &SeenBlock<'_>, squares: fn(&Products) -> f64) -> f32 {
+    let count = seen.record.output.count as f64;
+    seen.record.terms.as_ref().map_or(f32::NAN, |terms| (squares(terms) / count).sqrt() as f32)
+}
+
+/// The metrics of a network's blocks.
+fn of_blocks(structure: &Structure) -> impl Iterator<Item = &'static (Metric, OfBlock)> {
+    let of_shortcuts = OF_SHORTCUTS.iter().filter(|_| structure.has_shortcuts());
+    of_shortcuts.chain(OF_BLOCKS.iter().filter(|_| !structure.blocks.is_empty()))
+}
+
+/// The metrics of a network's steps.
+pub fn metrics(structure: &Structure) -> Vec<Metric> {
+    let of_layers = OF_LAYERS.iter().map(|(metric, _)| *metric);
+    of_layers.chain(of_blocks(structure).map(|(metric, _)| *metric)).collect()
 }
 
 /// The values of [`metrics`].
@@ -165,11 +194,11 @@ pub(super) fn values(record: &Record, weights: &Weights, structure: &Structure) 
     for (metric, of) in OF_LAYERS {
         values.push_new(*metric, Value::Numbers(seen.iter().map(of).collect()));
     }
-    if structure.has_shortcuts() {
-        for (metric, of) in OF_BLOCKS {
-            let blocks = record.blocks.iter().map(|block| block.terms.as_ref().map_or(f32::NAN, of));
-            values.push_new(*metric, Value::Numbers(blocks.collect()));
-        }
+    let last_rms = record.blocks.last().map_or(f32::NAN, |block| block.output.rms());
+    let seen: Vec<SeenBlock<'_>> =
+        record.blocks.iter().map(|record| SeenBlock { record, last_rms }).collect();
+    for (metric, of) in of_blocks(structure) {
+        values.push_new(*metric, Value::Numbers(seen.iter().map(of).collect()));
     }
     values
 }

@@ -212,13 +212,14 @@ mod tests {
 
     use super::*;
     use crate::event::{LaneStarted, MetricsDeclared};
+    use crate::metric::{Axis, Points};
     use crate::runlog::record::parse_by_serde;
 
     /// A lane that declares all known metrics and one over two axes; shapes don't matter here.
     fn declared() -> Declared {
         let metrics = known::ALL.to_vec();
-        let started =
-            LaneStarted { declared: MetricsDeclared { metrics, axes: Vec::new() }, ..Default::default() };
+        let axes = vec![Axis { name: "head".to_owned(), points: Points::Numbers(vec![0.0, 1.0]) }];
+        let started = LaneStarted { declared: MetricsDeclared { metrics, axes }, ..Default::default() };
         let kind = Kind::LaneStarted(Box::new(started));
         let mut declared = Declared::default();
         declared.note(&RunEvent { step: Step(0), time: Time::default(), kind }).expect("known metrics");

@@ -18,19 +18,15 @@ use crate::widgets::{self, Bucket, LineChart, Series, SeriesKind};
 #[derive(Debug)]
 pub(super) struct Shortcut;
 
-/// The two statistics of a block, the chosen one first.
+/// The two statistics of a block, the chosen one first: ratio and cosine belong together.
 fn statistics(app: &App) -> [Metric; 2] {
     let all = app.statistics(true);
     let chosen = app.block_statistic();
-    let other = all.iter().copied().find(|metric| *metric != chosen);
-    [
-        chosen,
-        other.unwrap_or(if chosen == known::BRANCH_RATIO {
-            known::BRANCH_COSINE
-        } else {
-            known::BRANCH_RATIO
-        }),
-    ]
+    let partner = if chosen == known::BRANCH_RATIO { known::BRANCH_COSINE } else { known::BRANCH_RATIO };
+    if all.contains(&partner) {
+        return [chosen, partner];
+    }
+    [chosen, all.iter().copied().find(|metric| *metric != chosen).unwrap_or(partner)]
 }
 
 impl View for Shortcut {

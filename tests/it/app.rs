@@ -101,6 +101,7 @@ proptest! {
         let mut started = Specimen::new("plain", 8, "none").events().swap_remove(0);
         let Kind::LaneStarted(lane) = &mut started.kind else { unreachable!() };
         lane.declared.metrics = known::ALL.to_vec();
+        lane.declared.axes.push(crate::runlog::heads());
         let mut events = vec![started];
         events.extend(later);
         assert_law(&events)?;

@@ -11,7 +11,7 @@ use skiplane::event::*;
 use skiplane::experiment::{
     Data, Experiment, Lane, Optimizer, Recording, Schedule, Setting, Settings, Training,
 };
-use skiplane::metric::{Metric, Shape, known};
+use skiplane::metric::{Axis, Metric, Points, Shape, known};
 use skiplane::model::Description;
 use skiplane::order::{Order, Positive, RateChange};
 use skiplane::runlog::{Entry, LogReader, LogWriter, RunLogError, read_record};
@@ -20,6 +20,7 @@ use skiplane::units::{BlockIdx, ImageShape, LayerIdx, Step};
 
 const LAYERS: usize = 4;
 const BLOCKS: usize = 1;
+const HEADS: usize = 2;
 
 /// A network of a stem, one block of two convolutions and a head.
 pub(crate) fn description() -> Description {
@@ -79,6 +80,19 @@ pub(crate) fn experiment(lanes: &[&str]) -> Experiment {
     }
 }
 
+fn length_of(axis: &str) -> usize {
+    match axis {
+        "block" => BLOCKS,
+        "head" => HEADS,
+        _ => LAYERS,
+    }
+}
+
+/// The axis of a known metric that is neither that of layers nor that of blocks.
+pub(crate) fn heads() -> Axis {
+    Axis { name: "head".to_owned(), points: Points::Numbers((0..HEADS).map(|head| head as f64).collect()) }
+}
+
 pub(crate) fn lane_started(lane: &str) -> RunEvent {
     let experiment = experiment(&[lane]);
     let Description { input, classes, structure } = description();
@@ -87,7 +101,7 @@ pub(crate) fn lane_started(lane: &str) -> RunEvent {
         lane: lane.to_owned(),
         structure,
         recorded: None,
-        declared: MetricsDeclared { metrics: known::ALL.to_vec(), axes: Vec::new() },
+        declared: MetricsDeclared { metrics: known::ALL.to_vec(), axes: vec![heads()] },
         steps: Some(experiment.training.steps),
         provenance: Some(Provenance {
             experiment,
@@ -127,7 +141,7 @@ fn any_time() -> impl Strategy<Value = f64> {
 /// Values of some metrics of a shape.
 fn any_values(shapes: &'static [Shape]) -> impl Strategy<Value = Values> {
     let value = |metric: Metric| {
-        let length = if metric.axis() == Some("block") { BLOCKS } else { LAYERS };
+        let length: usize = metric.axes().iter().map(|axis| length_of(axis)).product();
         let numbers = vec(any_f32(), length);
         let histograms = vec(any_histogram(), length);
         (any_f32(), numbers, histograms).prop_map(move |(number, numbers, histograms)| {

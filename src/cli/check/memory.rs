@@ -4,7 +4,7 @@ use crate::datasets::Dataset;
 use crate::event::Histogram;
 use crate::experiment::Experiment;
 use crate::history::{Bounds, History, Span};
-use crate::metric::known;
+use crate::metric::Metric;
 use crate::model::{self, Description, HISTOGRAMS};
 use crate::session::threads;
 use crate::structure::Structure;
@@ -71,7 +71,7 @@ impl RunMemory {
     }
 }
 
-/// The histories of a lane's layers.
+/// The histories of a lane's layers and blocks.
 fn histories(experiment: &Experiment, structure: &Structure) -> u64 {
     let recorded =
         |every: u64| experiment.training.steps.checked_div(every).map_or(0, |recorded| recorded + 1);
@@ -79,8 +79,9 @@ fn histories(experiment: &Experiment, structure: &Structure) -> u64 {
     let histogram = size_of::<Span>() + size_of::<Histogram>() + Histogram::BINS * size_of::<u32>();
     let most = Bounds::HISTOGRAMS.merged;
     let histograms = usize::try_from(recorded(recording.histograms_every)).unwrap_or(most).min(most);
-    let metrics = known::ALL.iter().filter(|metric| metric.is_of_layers() || metric.is_of_blocks()).count();
-    let of_layer = History::bytes_of(Bounds::COLUMNS, recorded(recording.every)) * metrics
-        + HISTOGRAMS.len() * histograms * histogram;
-    (structure.layers.len() * of_layer) as u64
+    let (layers, blocks) = (structure.layers.len(), structure.blocks.len());
+    let width = |metric: &Metric| if metric.is_of_blocks() { blocks } else { layers };
+    let numbers: usize = model::metrics(structure).iter().map(width).sum();
+    let of_number = History::bytes_of(Bounds::COLUMNS, recorded(recording.every));
+    (numbers * of_number + layers * HISTOGRAMS.len() * histograms * histogram) as u64
 }

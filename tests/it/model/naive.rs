@@ -20,11 +20,13 @@ pub(super) struct NaiveLayer {
     pub(super) weights: Vec<f32>,
 }
 
-/// Layers in the topology's order, residual branches and shortcuts in the order of the blocks.
+/// Layers in the topology's order; residual branches with shortcuts, and outputs with their gradients, in the order of
+/// the blocks.
 #[derive(Default)]
 pub(super) struct Naive {
     pub(super) layers: Vec<NaiveLayer>,
     pub(super) branches: Vec<(Vec<f32>, Vec<f32>)>,
+    pub(super) blocks: Vec<(Vec<f32>, Vec<f32>)>,
     pub(super) loss: f64,
 }
 
@@ -196,6 +198,7 @@ pub(super) fn step(network: &dyn Network, batch: &Batch, shortcut: &'static str)
     let mut naive = Naive { loss, ..Naive::default() };
     let mut layers = vec![head];
     for block in blocks.iter().rev() {
+        naive.blocks.insert(0, (block.second.y.clone(), dx.clone()));
         let mut of_block = Vec::new();
         let (inner, dweights, dshortcut) = block.second.backward(&dx);
         of_block.push(block.second.layer(&dx, dweights));

@@ -97,6 +97,7 @@ fn every_statistic_is_that_of_a_naive_computation() {
         assert_close("loss", step.loss, naive.loss, naive.loss);
         assert_layers(shortcut, &*network, &step, &naive);
         assert_branches(shortcut, &step, &naive);
+        assert_blocks(shortcut, &step, &naive);
         let of = |metric, layer: usize| &step.histograms.histograms(metric).unwrap()[layer];
         for (at, layer) in naive.layers.iter().enumerate() {
             assert_histogram(of(known::ACTIVATIONS, at), &layer.output);
@@ -109,7 +110,8 @@ fn every_statistic_is_that_of_a_naive_computation() {
 
 fn assert_layers(shortcut: &'static str, network: &dyn Network, step: &StepResult, naive: &Naive) {
     let state = network.state();
-    for &statistic in known::ALL.iter().filter(|s| s.is_of_layers()) {
+    let of_layers = network.metrics().into_iter().filter(|metric| metric.is_of_layers());
+    for statistic in of_layers {
         let ours = column(step, statistic);
         assert_eq!(ours.len(), network.description().structure.layers.len());
         for ((layer, naive), &ours) in
@@ -134,16 +136,34 @@ fn turned(tensor: &NamedTensor) -> Vec<f32> {
 
 fn assert_branches(shortcut: &'static str, step: &StepResult, naive: &Naive) {
     if shortcut == "none" {
-        assert!(step.statistics.numbers(known::BRANCH_RATIO).is_none());
+        for metric in [known::BRANCH_RATIO, known::BRANCH_COSINE, known::STREAM_GROWTH, known::BLOCK_SHARE] {
+            assert!(step.statistics.numbers(metric).is_none(), "{metric}");
+        }
         return;
     }
     assert_eq!(column(step, known::BRANCH_RATIO).len(), 3);
+    let last = rms(&naive.blocks.last().unwrap().0);
     for (block, (branch, h)) in naive.branches.iter().enumerate() {
         let what = format!("{shortcut:?} block {block}");
         let dot: f64 = branch.iter().zip(h).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
         let ratio = rms(branch) / rms(h);
         assert_close(&what, column(step, known::BRANCH_RATIO)[block], ratio, ratio);
         assert_close(&what, column(step, known::BRANCH_COSINE)[block], dot / (norm(branch) * norm(h)), 1.0);
+        let growth = rms(&naive.blocks[block].0) / rms(h);
+        assert_close(&what, column(step, known::STREAM_GROWTH)[block], growth, growth);
+        let share = rms(branch) / last;
+        assert_close(&what, column(step, known::BLOCK_SHARE)[block], share, share);
+    }
+}
+
+fn assert_blocks(shortcut: &'static str, step: &StepResult, naive: &Naive) {
+    let [stream, gradients] =
+        [known::STREAM_RMS, known::STREAM_GRADIENT_NORM].map(|metric| column(step, metric));
+    assert_eq!((stream.len(), gradients.len(), naive.blocks.len()), (3, 3, 3));
+    for (block, (output, gradient)) in naive.blocks.iter().enumerate() {
+        let what = format!("{shortcut:?} block {block}");
+        assert_close(&what, stream[block], rms(output), rms(output));
+        assert_close(&what, gradients[block], norm(gradient), norm(gradient));
     }
 }
 
