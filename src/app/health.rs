@@ -9,16 +9,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::facts::LaneFacts;
 use crate::event::{Kind, Rewind, RunEvent, Values};
-use crate::units::{LaneIdx, LayerIdx, Step};
+use crate::metric::Metric;
+use crate::structure::Structure;
+use crate::units::{BlockIdx, LaneIdx, LayerIdx, Step};
 
+mod block_overwriting;
+mod block_unused;
 mod dead_units;
 mod diverging_loss;
 mod exploding_gradient;
+mod frozen_layer;
+mod initial_imbalance;
+mod loss_spike;
 mod non_finite;
 mod overfitting;
 mod plateau;
+mod rank_collapse;
+mod stream_growth;
 mod update_ratio;
 mod vanishing_slope;
+mod weight_growth;
 
 mod saved;
 
@@ -29,6 +39,9 @@ pub(crate) const FINDINGS_PER_LANE: usize = 256;
 
 /// The last checkpoints at which the state of the rules is kept, for a lane that goes back to one.
 const MARKS: usize = 8;
+
+/// The most layers or blocks of which a rule remembers something; further ones are not judged by it.
+const FOLLOWED: usize = 4_096;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -121,6 +134,10 @@ pub struct RuleEntry {
     pub name: &'static str,
     /// What its findings mean and what can be done, in a sentence or two.
     pub meaning: &'static str,
+    /// What it judges by: the lane must declare at least one metric of each list.
+    pub needs: &'static [&'static [Metric]],
+    /// Which networks it judges, if not all: what they must have, and whether one has it.
+    pub network: Option<Requirement>,
     /// Bad verdicts in a row before a finding opens.
     pub opens_after: u32,
     /// Good verdicts in a row before it closes.
@@ -129,16 +146,49 @@ pub struct RuleEntry {
     pub build: fn() -> Box<dyn AnyRule>,
 }
 
+/// What a network must have, in words, and whether it has it.
+pub type Requirement = (&'static str, fn(&Structure) -> bool);
+
+/// The requirement of rules that judge what a branch adds to its shortcut.
+const NEEDS_SHORTCUTS: Option<Requirement> = Some(("shortcuts", Structure::has_shortcuts));
+
+impl RuleEntry {
+    /// Its name on screen.
+    pub fn title(&self) -> String {
+        self.name.replace('_', " ")
+    }
+
+    /// What it would need to judge a lane that has started: a part of the network, or metrics of which the lane declares
+    /// none. None if it can judge.
+    pub fn lacks(&self, lane: &LaneFacts) -> Option<String> {
+        if let Some((what, _)) = self.network.filter(|(_, has)| !lane.structure().is_none_or(has)) {
+            return Some(what.to_owned());
+        }
+        let declared = lane.declared().metrics();
+        let lacks = |any: &&&[Metric]| lane.started().is_some() && !any.iter().any(|m| declared.contains(m));
+        let lacking = self.needs.iter().find(lacks)?;
+        Some(lacking.iter().map(|metric| metric.name()).collect::<Vec<_>>().join(" or "))
+    }
+}
+
 /// All rules, one per file of `health/`, the gravest first.
 pub const RULES: &[&RuleEntry] = &[
     &non_finite::ENTRY,
     &diverging_loss::ENTRY,
     &exploding_gradient::ENTRY,
+    &stream_growth::ENTRY,
+    &rank_collapse::ENTRY,
     &vanishing_slope::ENTRY,
     &plateau::ENTRY,
+    &frozen_layer::ENTRY,
     &dead_units::ENTRY,
+    &block_overwriting::ENTRY,
+    &weight_growth::ENTRY,
     &update_ratio::ENTRY,
     &overfitting::ENTRY,
+    &loss_spike::ENTRY,
+    &block_unused::ENTRY,
+    &initial_imbalance::ENTRY,
 ];
 
 /// Something that a rule found in a lane.
@@ -314,6 +364,17 @@ fn measured(event: &RunEvent) -> Option<&Values> {
 fn layer_name(lane: &LaneFacts, layer: LayerIdx) -> String {
     let known = lane.structure().and_then(|structure| structure.layer(layer));
     known.map_or_else(|| format!("layer {layer}"), |layer| crate::printable::printable(&layer.name))
+}
+
+/// The name of a block for a message.
+fn block_name(lane: &LaneFacts, block: BlockIdx) -> String {
+    let known = lane.structure().and_then(|structure| structure.blocks.get(block.0));
+    known.map_or_else(|| format!("block {}", block.0 + 1), |block| crate::printable::printable(&block.name))
+}
+
+/// The layer by which a finding leads to a block: its first one.
+fn layer_of(lane: &LaneFacts, block: BlockIdx) -> Option<LayerIdx> {
+    lane.structure()?.blocks.get(block.0)?.layers.first().copied()
 }
 
 #[cfg(test)]

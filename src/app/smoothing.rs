@@ -43,6 +43,33 @@ impl Ema {
     }
 }
 
+/// An average for each of several numbers that are measured together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct EmaOfEach {
+    decay: f64,
+    all: Vec<Ema>,
+}
+
+impl EmaOfEach {
+    /// Averages of no values yet.
+    pub(super) fn new(decay: f64) -> EmaOfEach {
+        EmaOfEach { decay, all: Vec::new() }
+    }
+
+    /// Adds a value of each; non-finite ones are skipped.
+    pub(super) fn push(&mut self, values: &[f32]) {
+        self.all.resize(values.len(), Ema::new(self.decay));
+        for (ema, value) in self.all.iter_mut().zip(values) {
+            ema.push(f64::from(*value));
+        }
+    }
+
+    /// The averages that have a value, with their places.
+    pub(super) fn values(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
+        self.all.iter().enumerate().filter_map(|(at, ema)| Some((at, ema.value()?)))
+    }
+}
+
 /// The smoothed curve of single numbers: a point for each row, at its last step; rows without a finite value
 /// give none.
 pub fn smoothed(scalar: &History, decay: f64) -> impl Iterator<Item = (Step, f32)> {

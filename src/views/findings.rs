@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::Span;
 
 use super::{Key, View, chrome, lanes};
-use crate::app::health::{Finding, RULES};
+use crate::app::health::Finding;
 use crate::app::{Action, App, Chosen, ViewKind};
 use crate::theme::Theme;
 use crate::widgets::{self, Column, Table};
@@ -62,10 +62,17 @@ impl View for Findings {
         }
         let areas = areas(app, area);
         let findings = app.findings();
-        if findings.is_empty() {
-            draw_nothing_found(app, areas.list, buffer, theme);
+        let used = if findings.is_empty() {
+            draw_nothing_found(app, areas.list, buffer, theme)
         } else {
-            List::of(app, &findings, areas.list.width, theme).table().render(areas.list, buffer, theme);
+            let list = List::of(app, &findings, areas.list.width, theme);
+            list.table().render(areas.list, buffer, theme);
+            (list.rows.len() as u16).saturating_add(1)
+        };
+        if areas.rules.height == 0 {
+            let used = used.min(areas.list.height);
+            let below = Rect { y: areas.list.y + used, height: areas.list.height - used, ..areas.list };
+            rules::render_unjudged(app, below, buffer, theme);
         }
         if let Some(selected) = app.selected_finding().and_then(|at| findings.get(at)) {
             draw_detail(app, selected, areas.detail, buffer, theme);
@@ -105,8 +112,8 @@ fn areas(app: &App, area: Rect) -> Areas {
     if area.width >= LEAST_TWO_COLUMNS && app.pair().is_some() {
         let findings = app.findings();
         let listed = List::of(app, &findings, area.width, &Theme::default()).rows.len().max(2) as u16 + 1;
-        let room = area.height.saturating_sub(DETAIL + rules::height());
-        let (list, detail, rest) = rows(listed.min(room.max(3)), DETAIL);
+        let room = area.height.saturating_sub(DETAIL + rules::height(app));
+        let (list, detail, rest) = rows(listed.min(room.max(area.height / 3).max(3)), DETAIL);
         let most = area.width - WIDTH_OF_FAIRNESS;
         let width = rules::width(app).clamp(most.min(area.width / 2), most);
         let x = rest.x + width + 2;
@@ -121,20 +128,26 @@ fn areas(app: &App, area: Rect) -> Areas {
     Areas { list, detail, rules, fairness }
 }
 
-/// Without findings, say so, and what was checked.
-fn draw_nothing_found(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+/// Without findings, say so, and what was checked; returns the rows that it takes.
+fn draw_nothing_found(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) -> u16 {
     let started = app.visible_lanes().any(|lane| lane.started().is_some());
-    let (text, style) = if started {
-        ("no findings so far", theme.good())
-    } else {
-        ("no lane has started yet", theme.muted())
+    let judging = rules::judging(app);
+    let (text, style) = match (started, judging.is_empty()) {
+        (false, _) => ("no lane has started yet", theme.muted()),
+        (true, false) => ("no findings so far", theme.good()),
+        (true, true) => ("no health rule can judge what is measured here", theme.muted()),
     };
     widgets::put(buffer, area, area.x, area.y, text, style);
-    let rules: Vec<String> = RULES.iter().map(|rule| rule.name.replace('_', " ")).collect();
-    let text = format!("{} rules checked: {}", rules.len(), rules.join(", "));
-    for (row, line) in wrap(&text, usize::from(area.width)).iter().enumerate() {
+    if judging.is_empty() {
+        return 1;
+    }
+    let names: Vec<String> = judging.iter().map(|rule| rule.title()).collect();
+    let text = format!("{} rules checked: {}", names.len(), names.join(", "));
+    let lines = wrap(&text, usize::from(area.width));
+    for (row, line) in lines.iter().enumerate() {
         widgets::put(buffer, area, area.x, area.y + 1 + row as u16, line, theme.muted());
     }
+    lines.len() as u16 + 1
 }
 
 /// The findings as a table: what was measured takes the remaining width, and as many lines as it needs.

@@ -19,6 +19,8 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "dead_units",
     meaning: "A dead channel passes no gradient, so it rarely recovers: the network is narrower than it looks. \
               After ReLU, about half of all outputs are normally zero; that is not counted here.",
+    needs: &[&[known::DEAD_UNITS]],
+    network: None,
     opens_after: 20,
     closes_after: 20,
     build: || Box::new(DeadUnits),

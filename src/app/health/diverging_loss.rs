@@ -18,6 +18,8 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
     meaning: "The network does far worse than guessing, and its weights are thrown off: the lane has diverged, even \
               if its numbers are still finite, and cannot be compared with others. A smaller learning rate or a \
               warm-up usually prevents it.",
+    needs: &[&[known::LOSS]],
+    network: None,
     opens_after: 3,
     closes_after: 10,
     build: || Box::new(DivergingLoss { start: None }),

@@ -25,6 +25,8 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "exploding_gradient",
     meaning: "Single updates of this size throw the weights far off, and the loss jumps. A smaller learning \
               rate, a warm-up or clipped gradients help; so do shortcuts.",
+    needs: &[&[known::WEIGHT_GRADIENT_NORM]],
+    network: None,
     opens_after: 2,
     closes_after: 10,
     build: || Box::new(ExplodingGradient { usual: Ema::new(DECAY), first: None, seen: 0 }),

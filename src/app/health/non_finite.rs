@@ -11,6 +11,8 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "non_finite",
     meaning: "From here on the weights carry no information: the lane is lost. The layer named is the first \
               in which it occurred. A smaller learning rate or a warm-up usually prevents it.",
+    needs: &[&TELLING],
+    network: None,
     opens_after: 1,
     closes_after: 10,
     build: || Box::new(NonFinite),

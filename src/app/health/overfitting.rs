@@ -19,6 +19,8 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "overfitting",
     meaning: "The network keeps learning its training images, but gets worse on others. More or augmented data, \
               more weight decay or an earlier stop help.",
+    needs: &[&[known::TEST_LOSS], &[known::TRAIN_LOSS]],
+    network: None,
     opens_after: 2,
     closes_after: 2,
     build: || Box::new(Overfitting { best: None }),

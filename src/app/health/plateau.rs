@@ -26,6 +26,8 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
     meaning: "The network has stopped learning before it has learned its training images. In a deep plain \
               network this is the degradation that shortcuts cure; otherwise the learning rate may be too high or \
               too low.",
+    needs: &[&[known::LOSS], &[known::ERROR]],
+    network: None,
     opens_after: 1,
     closes_after: 10,
     build: || Box::new(Plateau { loss: Ema::new(DECAY), error: Ema::new(DECAY), best: None }),

@@ -5,7 +5,9 @@ use crate::app::{App, LaneLabel, specimen};
 use crate::event::{NonFiniteFound, Pass};
 use crate::metric::{Metric, known};
 
-/// A plain-20 lane of 300 planned steps that tests feed step by step.
+mod further;
+
+/// A lane of depth 20 and 300 planned steps that tests feed step by step.
 struct Bench {
     app: App,
     step: u64,
@@ -13,8 +15,13 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
+        Bench::with("none")
+    }
+
+    /// With a kind of shortcuts.
+    fn with(shortcut: &'static str) -> Bench {
         let mut app = App::new(vec![LaneLabel { run: "r".to_owned(), lane: "plain".to_owned() }]);
-        let first = specimen::Specimen::new("plain", 20, "none").events().swap_remove(0);
+        let first = specimen::Specimen::new("plain", 20, shortcut).events().swap_remove(0);
         app.apply(LaneIdx(0), &first);
         Bench { app, step: 0 }
     }

@@ -26,6 +26,8 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
     meaning: "The change of the weights in one step over the weights themselves should be about 1e-3. Much \
               more, and learning overwrites itself; much less, and nothing is learned. The learning rate is \
               the first thing to change.",
+    needs: &[&[known::UPDATE_RATIO], &[known::LEARNING_RATE]],
+    network: None,
     opens_after: 10,
     closes_after: 10,
     build: || Box::new(UpdateRatio { of_rate: Ema::new(DECAY), seen: 0 }),

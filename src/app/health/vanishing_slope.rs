@@ -8,6 +8,7 @@ use crate::app::smoothing::Ema;
 use crate::event::RunEvent;
 use crate::metric::known;
 use crate::statistics::slope_in_decades;
+use crate::structure::Structure;
 use crate::structure::kind::CONVOLUTION;
 use crate::units::LayerIdx;
 
@@ -31,6 +32,8 @@ pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "vanishing_slope",
     meaning: "One learning rate cannot serve both ends of the network: where gradients are small, layers \
               hardly learn. Batch norm and shortcuts level the slope.",
+    needs: &[&[known::WEIGHT_GRADIENT_NORM]],
+    network: Some(("eight convolutions or more", has_convolutions)),
     opens_after: 5,
     closes_after: 10,
     build: || Box::new(VanishingSlope { slope: Ema::new(DECAY), seen: 0 }),
@@ -73,6 +76,11 @@ impl Rule for VanishingSlope {
         let layer = Some(convolutions[first].0);
         Some(Verdict::Bad(Symptom { layer, severity: Severity::Warning, message }))
     }
+}
+
+/// Whether a slope can be fitted to a network at all.
+fn has_convolutions(structure: &Structure) -> bool {
+    structure.layers.iter().filter(|layer| layer.kind == CONVOLUTION).count() >= FEWEST_LAYERS
 }
 
 /// The norms of the recorded 3x3 convolutions inside blocks, one per depth; stem, head and projections have other
