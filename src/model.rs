@@ -29,6 +29,8 @@ mod state;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod oracles;
+#[cfg(test)]
 mod tests;
 
 pub use error::ModelError;
