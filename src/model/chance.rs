@@ -28,3 +28,16 @@ impl Chance for OfStep {
         shares.map(|share| if share < probability { 1.0 } else { 0.0 }).collect()
     }
 }
+
+/// Computes all that may be computed, which takes the most memory.
+pub(super) struct Everything;
+
+impl Chance for Everything {
+    fn survives(&self, _: BlockIdx, _: f64) -> bool {
+        true
+    }
+
+    fn kept(&self, _: BlockIdx, _: f64, length: usize) -> Vec<f32> {
+        vec![1.0; length]
+    }
+}

@@ -13,7 +13,7 @@ use crate::experiment;
 use crate::metric::Metric;
 use crate::model::architectures::Built;
 use crate::model::builder::{Entry, Named};
-use crate::model::chance::OfStep;
+use crate::model::chance::{Everything, OfStep};
 use crate::model::initialisation::shared_weights_hash;
 use crate::model::layer::Logits;
 use crate::model::measure::{self, Weights};
@@ -208,7 +208,8 @@ impl Trained {
         };
         let batch = Batch { labels, ..Batch::default() };
         let buffers = Buffers::counting();
-        let context = Context { buffers: buffers.clone(), ..self.training(None) };
+        let chance: Option<Rc<dyn Chance>> = Some(Rc::new(Everything));
+        let context = Context { buffers: buffers.clone(), chance, ..self.training(None) };
         let scores = self.model.forward(&batch, &self.device, &context);
         let forward = buffers.bytes() as u64;
         drop(self.backward(scores, &batch, &context).expect(INFALLIBLE));

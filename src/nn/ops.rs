@@ -20,6 +20,7 @@ mod activation;
 mod features;
 mod convolution;
 mod map;
+mod sums;
 mod shortcut;
 mod pooling;
 pub mod rows;

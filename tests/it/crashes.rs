@@ -118,16 +118,16 @@ fn train_beside(folder: &Path, life: Option<Duration>, mut beside: impl FnMut(&P
     }
 }
 
-fn folder() -> tempfile::TempDir {
+fn folder(experiment: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("experiment.toml"), EXPERIMENT).unwrap();
+    fs::write(folder.path().join("experiment.toml"), experiment).unwrap();
     folder
 }
 
 /// The effective events of each lane, without times.
-fn logs(folder: &Path) -> [String; 2] {
+fn logs(folder: &Path, lanes: &[&str]) -> Vec<String> {
     let run = run_in(folder).unwrap();
-    LANES.map(|lane| without_times(&run.join(format!("{lane}.jsonl"))))
+    lanes.iter().map(|lane| without_times(&run.join(format!("{lane}.jsonl")))).collect()
 }
 
 /// How often a lane was resumed; also checks that its log is undamaged.
@@ -146,14 +146,79 @@ fn resumptions(log: &Path) -> u64 {
 #[test]
 fn a_run_that_is_killed_and_resumed_is_the_run_it_would_have_been() {
     let runs = std::env::var("SKIPLANE_CRASHES").map_or(RUNS, |runs| runs.parse().unwrap());
+    kill_and_compare(EXPERIMENT, &LANES, runs);
+}
+
+/// Networks of other architectures, on other data, and those that decide at random in each step.
+#[test]
+fn networks_of_every_kind_go_on_as_if_they_had_not_been_killed() {
+    let runs = std::env::var("SKIPLANE_CRASHES").map_or(1, |runs| runs.parse().unwrap());
+    let resnet = r#"{ architecture = "resnet", depth = 8, width = 4, "#;
+    let transformer = r#"{ architecture = "transformer", depth = 2, width = 32, heads = 2, "#;
+    let mlp = r#"{ architecture = "mlp", depth = 3, width = 16, "#;
+    let kinds: [(&str, &[(&str, String)]); 3] = [
+        (
+            "glyphs",
+            &[
+                ("gate", format!(r#"{resnet} shortcut = "exclusive-gate" }}"#)),
+                ("dropout", format!(r#"{resnet} shortcut = "dropout" }}"#)),
+                ("chance", format!(r#"{resnet} shortcut = "identity", order = "pre", survival = 0.5 }}"#)),
+                ("fixup", format!(r#"{resnet} shortcut = "identity", norm = "none", init = "fixup" }}"#)),
+                ("dense", r#"{ architecture = "densenet", depth = 16, growth = 8 }"#.to_owned()),
+            ],
+        ),
+        (
+            "moons",
+            &[
+                ("plain", format!(r#"{mlp} shortcut = "none" }}"#)),
+                ("residual", format!(r#"{mlp} shortcut = "identity" }}"#)),
+            ],
+        ),
+        (
+            "copy",
+            &[
+                ("pre", format!(r#"{transformer} residual = "pre" }}"#)),
+                ("scalars", format!(r#"{transformer} residual = "scalars" }}"#)),
+                ("streams", format!(r#"{transformer} residual = "hyper-dynamic" }}"#)),
+                ("mixed", format!(r#"{transformer} residual = "mhc" }}"#)),
+            ],
+        ),
+    ];
+    for (data, lanes) in kinds {
+        let mut table = EXPERIMENT.split("[[lane]]").next().unwrap().parse::<toml::Table>().unwrap();
+        table["data"]["name"] = data.into();
+        if data != "glyphs" {
+            table["data"].as_table_mut().unwrap().retain(|key, _| key != "crop" && key != "flip");
+            let optimizer = r#"{ kind = "adamw", learning_rate = 1e-3, weight_decay = 0.01 }"#;
+            table["training"]["optimizer"] = value(optimizer);
+        }
+        let lane = |(name, settings): &(&str, String)| {
+            let mut lane = value(settings);
+            lane.as_table_mut().unwrap().insert("name".into(), (*name).into());
+            lane
+        };
+        table.insert("lane".into(), toml::Value::Array(lanes.iter().map(lane).collect()));
+        let names: Vec<&str> = lanes.iter().map(|(name, _)| *name).collect();
+        kill_and_compare(&toml::to_string(&table).unwrap(), &names, runs);
+    }
+}
+
+/// A value as a file spells it.
+fn value(text: &str) -> toml::Value {
+    format!("value = {text}").parse::<toml::Table>().unwrap().remove("value").unwrap()
+}
+
+/// Compares runs that are killed at random times with one that is not.
+fn kill_and_compare(experiment: &str, lanes: &[&str], runs: u64) {
+    let folder = || folder(experiment);
     let whole = folder();
     assert!(train(whole.path(), None));
     let begun = Instant::now();
     let again = folder();
     assert!(train(again.path(), None));
     let length = begun.elapsed();
-    let expected = logs(whole.path());
-    assert_eq!(expected, logs(again.path()), "two uninterrupted runs differ");
+    let expected = logs(whole.path(), lanes);
+    assert_eq!(expected, logs(again.path(), lanes), "two uninterrupted runs differ");
     assert!(expected.iter().all(|log| log.lines().count() > 60));
 
     let (mut kills, mut resumed) = (0, 0);
@@ -168,7 +233,7 @@ fn a_run_that_is_killed_and_resumed_is_the_run_it_would_have_been() {
             assert!(train(folder.path(), None));
         }
         kills += killed;
-        for (lane, (found, expected)) in LANES.iter().zip(logs(folder.path()).iter().zip(&expected)) {
+        for (lane, (found, expected)) in lanes.iter().zip(logs(folder.path(), lanes).iter().zip(&expected)) {
             let place = found.lines().zip(expected.lines()).position(|(found, expected)| found != expected);
             assert!(found == expected, "seed {seed}: {lane} differs from record {place:?} on");
             resumed += resumptions(&run_in(folder.path()).unwrap().join(format!("{lane}.jsonl")));
@@ -194,13 +259,13 @@ fn ever_taken(log: &Path) -> Vec<Taken> {
 #[test]
 fn a_run_that_is_given_orders_between_kills_is_the_run_that_was_given_them_and_never_killed() {
     let runs = std::env::var("SKIPLANE_CRASHES").map_or(RUNS, |runs| runs.parse().unwrap());
-    let whole = folder();
+    let whole = folder(EXPERIMENT);
     let begun = Instant::now();
     assert!(train(whole.path(), None));
     let length = begun.elapsed();
     let (mut kills, mut orders, mut again) = (0, 0, 0);
     for seed in 0..runs {
-        let (folder, mut random) = (folder(), Random(seed.wrapping_add(1 << 32)));
+        let (folder, mut random) = (folder(EXPERIMENT), Random(seed.wrapping_add(1 << 32)));
         let (mut killed, mut sent) = (0, 0);
         loop {
             let life = (killed < MOST_KILLS).then(|| length.mul_f64(random.next().powi(2)));

@@ -245,7 +245,10 @@ impl Activation {
 
     /// Forms it now, if it is not in memory.
     pub(super) fn form_now(&self, context: &Context) {
-        assert!(self.keep.get() || !self.is_formed(), "it is kept, or nothing has read it");
+        if self.output.borrow().is_some() {
+            return;
+        }
+        assert!(!self.is_formed(), "it is in memory, or nothing has read it");
         self.keep.set(true);
         let (shares, set, shape) = (self.shares(), context.instructions, self.shape);
         self.read(context, &shares, |sources| {

@@ -1,6 +1,7 @@
 //! Maps of each channel, with an addition and ReLU after them: batch norm, biases and gains. They are computed by the
 //! first reader of the output (`activation`).
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -9,6 +10,7 @@ use dfdx::tensor::{Cpu, CpuError, Gradients};
 
 use super::activation::{Activation, Form, Observed, Spread};
 use super::parameter::{AnyParameter, Parameter};
+use super::sums::channel_sums;
 use super::{Context, Features, Normalisation};
 use crate::nn::kernels::moments::ChannelSums;
 use crate::nn::kernels::normalisation::{EPSILON, GradientSums, MOMENTUM};
@@ -29,6 +31,11 @@ impl Running {
     /// Initial statistics: mean 0, variance 1.
     pub fn new(channels: usize) -> Running {
         Running { mean: vec![0.0; channels], variance: vec![1.0; channels], batches: 0 }
+    }
+
+    /// Mean and variance of a channel.
+    fn moments(&self, channel: usize) -> (f64, f64) {
+        (f64::from(self.mean[channel]), f64::from(self.variance[channel]))
     }
 
     /// Moves them towards those of a batch, as PyTorch does: by [`MOMENTUM`], with the unbiased variance.
@@ -94,7 +101,7 @@ pub(super) struct Following {
 }
 
 /// Computes `f(factor (gamma (x - mean) / sqrt(variance + 1e-5) + beta) + shortcut)`, where f is ReLU or the identity.
-/// `x` is a convolution's response.
+/// `x` is in memory.
 pub fn normalised<const SIDE: usize, const C: usize>(
     x: &Features<SIDE, C>,
     norm: &Norm<C>,
@@ -114,13 +121,23 @@ pub(super) fn normalise(
     following: Following,
     context: &Context,
 ) -> Rc<Activation> {
-    if let (Normalisation::Training, Some(sums)) = (context.normalisation, &base.sums) {
+    let sums = match (context.normalisation, &base.sums) {
+        (Normalisation::Running, _) => None,
+        (_, Some(sums)) => Some(Cow::Borrowed(sums)),
+        // It is not a convolution's response.
+        (_, None) => Some(Cow::Owned(channel_sums(base.shape, base.layout, &base.kept(), context))),
+    };
+    if let (Normalisation::Training, Some(sums)) = (context.normalisation, &sums) {
         running.borrow_mut().update(sums);
     }
     let factor = f64::from(following.factor);
     let (form, inverse) = {
         let (gamma, beta) = (gamma.values(), beta.values());
-        normal_form(base, (&gamma, &beta), &running.borrow(), &following, context)
+        let moments = |channel| match &sums {
+            Some(sums) => sums.moments(channel),
+            None => running.borrow().moments(channel),
+        };
+        normal_form(Rc::clone(&base), (&gamma, &beta), moments, &following)
     };
     formed(form, following, context, move |y, sums, gradients| {
         let scaled = sums.along.iter().zip(&inverse);
@@ -134,26 +151,17 @@ pub(super) fn normalise(
 fn normal_form(
     base: Rc<Activation>,
     (gamma, beta): (&[f32], &[f32]),
-    running: &Running,
+    moments: impl Fn(usize) -> (f64, f64),
     following: &Following,
-    context: &Context,
 ) -> (Form, Vec<f32>) {
     let factor = f64::from(following.factor);
     let channels = base.shape.channels;
-    let count = base.sums.as_ref().map_or(0, |sums| sums.count);
+    let count = (base.layout.rows() * base.shape.area()) as u64;
     let mut mapped = Sums { count: count * channels as u64, ..Sums::default() };
     let (mut scale, mut shift) = (Vec::with_capacity(channels), Vec::with_capacity(channels));
     let (mut means, mut inverses) = (Vec::with_capacity(channels), Vec::with_capacity(channels));
     for channel in 0..channels {
-        let (mean, variance) = match context.normalisation {
-            Normalisation::Running => {
-                (f64::from(running.mean[channel]), f64::from(running.variance[channel]))
-            }
-            Normalisation::Training | Normalisation::Batch => {
-                let sums = base.sums.as_ref().expect("what is normalised is a convolution's response");
-                sums.moments(channel)
-            }
-        };
+        let (mean, variance) = moments(channel);
         let inverse = (variance + f64::from(EPSILON)).sqrt().recip();
         let (gamma, beta) = (factor * f64::from(gamma[channel]), factor * f64::from(beta[channel]));
         means.push(mean as f32);

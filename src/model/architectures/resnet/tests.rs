@@ -4,7 +4,7 @@ use super::options::{Blocks, Options, entry};
 use super::{CHANNELS, SIDES, WIDTHS, body};
 use crate::datasets::{Batch, Inputs};
 use crate::event::Mode;
-use crate::experiment::{Lane, Optimizer, Setting, Settings};
+use crate::experiment::{Allowed, Lane, Optimizer, Setting, Settings};
 use crate::model::architectures::Built;
 use crate::model::block::{Init, Order, Shortcut, Style};
 use crate::model::builder::{Builder, Role};
@@ -138,7 +138,9 @@ fn settings(text: &[(&str, Setting)]) -> Settings {
 /// A lane of that depth and width with these other settings.
 fn lane(depth: usize, width: usize, others: &[(&str, &str)]) -> Lane {
     let mut all = settings(&[("depth", depth.into()), ("width", width.into())]);
-    others.iter().for_each(|(key, word)| all.set(key, (*word).into()));
+    for (key, value) in others {
+        all.set(key, value.parse().map_or_else(|_| (*value).into(), Setting::Number));
+    }
     Lane { name: "lane".into(), architecture: "resnet".into(), settings: all }
 }
 
@@ -276,12 +278,36 @@ fn layers_stand_in_order_and_are_counted_as_the_depth() {
     assert_eq!(projection.output, [32, 16, 16]);
 }
 
+/// Kinds that compute another part of the network in each step, or scale their branches.
+const AT_RANDOM: &[&[(&str, &str)]] = &[
+    &[("shortcut", "identity"), ("survival", "0.5")],
+    &[("shortcut", "projection"), ("survival", "0.5"), ("order", "pre")],
+    &[("shortcut", "identity"), ("survival", "0"), ("order", "pre")],
+    &[("shortcut", "identity"), ("survival", "0.5"), ("order", "relu-before")],
+    &[("shortcut", "identity"), ("survival", "0.5"), ("order", "relu-only"), ("block", "bottleneck")],
+    &[("shortcut", "exclusive-gate"), ("survival", "0.5")],
+    &[("shortcut", "identity"), ("branch_scale", "0.3"), ("order", "pre")],
+];
+
+/// Whichever branches are dropped, a step hardly takes more than is counted, which is with all of them.
+#[test]
+fn dropped_branches_need_no_more_memory() {
+    for kind in AT_RANDOM {
+        let depth = if kind.contains(&("block", "bottleneck")) { 20 } else { 14 };
+        let lane = lane(depth, 8, kind);
+        let (taken, counted) = pool(&lane, 16, 32, false);
+        // Steps that drop other branches ask the pool for other sizes.
+        let most = if lane.settings.get("survival").is_some() { 1.03 } else { 1.0 };
+        assert!(taken as f64 <= most * counted as f64, "{kind:?}: {taken} of {counted}");
+    }
+}
+
 /// Every kind trains and resumes from a state bit by bit.
 #[test]
 fn every_kind_trains_and_goes_on_from_a_state() {
     let input = ImageShape { channels: 1, height: 16, width: 16 };
-    for kind in KINDS {
-        let lane = lane(14, 4, kind);
+    for kind in KINDS.iter().chain(AT_RANDOM) {
+        let lane = lane(if kind.contains(&("block", "bottleneck")) { 20 } else { 14 }, 4, kind);
         let network = |seed| {
             let built = super::super::build(&lane, input.into(), 10, Some(seed)).unwrap();
             Trained::new(built, 5, &SGD, 2)
@@ -300,6 +326,49 @@ fn every_kind_trains_and_goes_on_from_a_state() {
         }
         assert!(first.state() == second.state(), "{kind:?}");
     }
+}
+
+/// Whatever the check of settings lets through can be built, counted, trained and evaluated.
+#[test]
+fn all_settings_that_fit_together_train() {
+    let input = ImageShape { channels: 1, height: 16, width: 16 };
+    let words = |name: &str| -> Vec<String> {
+        let key = entry().keys.into_iter().find(|key| key.name == name).unwrap();
+        let Allowed::Words(words) = key.allowed else { panic!("{name}") };
+        words.into_iter().map(str::to_owned).collect()
+    };
+    let numbers = |number: &str| vec![String::new(), number.to_owned()];
+    let axes = ["shortcut", "block", "order", "norm", "init"].map(|name| (name, words(name)));
+    let axes = axes.into_iter().chain([("survival", numbers("0.5")), ("branch_scale", numbers("0.7"))]);
+    let mut all: Vec<Vec<(&str, String)>> = vec![Vec::new()];
+    for (name, values) in axes {
+        let with = |value: &String, others: &Vec<(&'static str, String)>| {
+            let mut others = others.clone();
+            if !value.is_empty() {
+                others.push((name, value.clone()));
+            }
+            others
+        };
+        all = values
+            .iter()
+            .flat_map(|value| all.iter().map(|others| with(value, others)).collect::<Vec<_>>())
+            .collect();
+    }
+    let mut fitting = 0;
+    for chosen in all {
+        let others: Vec<(&str, &str)> = chosen.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let depth = if others.contains(&("block", "bottleneck")) { 11 } else { 8 };
+        let lane = lane(depth, 4, &others);
+        if (entry().check)(&lane.settings).is_err() {
+            continue;
+        }
+        fitting += 1;
+        let (taken, counted) = pool(&lane, 16, 16, false);
+        // Steps that drop other branches ask the pool for other sizes.
+        let most = if lane.settings.get("survival").is_some() { 1.03 } else { 1.0 };
+        assert!(taken as f64 <= most * counted as f64, "{others:?}: {taken} of {counted}");
+    }
+    assert!(fitting > 200, "{fitting}");
 }
 
 #[test]
