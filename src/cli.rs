@@ -28,6 +28,7 @@ mod attach;
 mod control;
 mod review;
 mod check;
+mod keys;
 mod capacity;
 mod doctor;
 mod export;
@@ -74,6 +75,7 @@ enum Command {
     Snapshot(snapshot::SnapshotArgs),
     Export(export::ExportArgs),
     Check(check::CheckArgs),
+    Keys(keys::KeysArgs),
     Doctor(doctor::DoctorArgs),
 }
 
@@ -144,6 +146,7 @@ fn print(command: Command) -> Result<(), Failure> {
         Command::Snapshot(args) => snapshot::run(&args, &mut out)?,
         Command::Export(args) => export::run(&args, &mut out)?,
         Command::Check(args) => check::run(&args, &mut out)?,
+        Command::Keys(args) => keys::run(&args, &mut out)?,
         Command::Doctor(args) => doctor::run(&args, &mut out)?,
     }
     Ok(out.flush()?)

@@ -102,6 +102,37 @@ pub enum Allowed {
     Text,
 }
 
+impl fmt::Display for Allowed {
+    /// All values, as a file spells them, or their bounds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Allowed::Words(words) => f.write_str(&words.join(", ")),
+            Allowed::Compiled(numbers) => {
+                f.write_str(&numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", "))
+            }
+            Allowed::Depth { step, offset, most, unless } => {
+                write!(f, "{step}n+{offset}")?;
+                if let Some(Unless { key, word, step }) = unless {
+                    write!(f, " ({step}n+{offset} with {key} = \"{word}\")")?;
+                }
+                write!(f, ", at most {most}")
+            }
+            Allowed::Whole { least, most } if *most >= i64::MAX as usize => {
+                write!(f, "a whole number of at least {least}")
+            }
+            Allowed::Whole { least, most } => write!(f, "{least} to {most}"),
+            Allowed::Number { least, most } => match (least.is_finite(), most.is_finite()) {
+                (true, true) => write!(f, "a number from {least} to {most}"),
+                (true, false) => write!(f, "a number of at least {least}"),
+                (false, true) => write!(f, "a number of at most {most}"),
+                (false, false) => f.write_str("a number"),
+            },
+            Allowed::Flag => f.write_str("true, false"),
+            Allowed::Text => f.write_str("a text"),
+        }
+    }
+}
+
 /// The value of a key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]

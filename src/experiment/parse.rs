@@ -74,7 +74,7 @@ impl Places {
 }
 
 fn note_batch(problems: &Problems, origin: Origin, batch: usize, images: usize) {
-    let message = format!("expected at most {images}, the number of training images, found {batch}");
+    let message = format!("expected at most {images}, the number of training examples, found {batch}");
     problems.add(origin, "training.batch", message);
 }
 

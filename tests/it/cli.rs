@@ -93,6 +93,7 @@ fn bad_usage_and_bad_input_end_with_status_two() {
             "no experiment `qiuck`: expected a file, or one of plain-vs-residual, depth, quick",
         ),
         (&["train", "qiuck"], "did you mean quick?"),
+        (&["keys", "resnett"], "expected an architecture or a data set (resnet, densenet"),
         (
             &["check", "bad.toml"],
             "bad.toml:4: training.steps: expected a whole number of at least 1, found `many`",
@@ -273,6 +274,28 @@ fn check_prints_an_experiment_that_checks_again() {
     assert!(first.contains("# memory of the whole run: ") && first.contains("memory, alone"), "{first}");
     fs::write(folder.path().join("again.toml"), &first).unwrap();
     assert_eq!(output(folder.path(), &["check", "again.toml"]), first);
+}
+
+#[test]
+fn keys_are_listed_with_values_defaults_and_meaning() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = output(folder.path(), &["keys"]);
+    for name in ["resnet", "transformer", "glyphs", "recall"] {
+        assert!(all.lines().any(|line| line.starts_with(name)), "{name}: {all}");
+    }
+    let resnet = output(folder.path(), &["keys", "resnet"]);
+    for part in [
+        "trains on images",
+        "  depth: 6n+2 (9n+2 with block = \"bottleneck\"), at most 2000; required\n",
+        "  order: post, bn-after, relu-before, relu-only, pre; else post\n",
+        "  survival: a number from 0 to 1; optional\n      the probability",
+    ] {
+        assert!(resnet.contains(part), "{part}: {resnet}");
+    }
+    assert!(output(folder.path(), &["keys", "glyphs"]).contains("is generated, is of images"));
+    assert!(
+        output(folder.path(), &["keys", "csv"]).contains("is read from the file at `path`, is of vectors")
+    );
 }
 
 #[test]

@@ -1,0 +1,87 @@
+//! `skiplane keys`: what may stand in an experiment's `[data]` and `[[lane]]`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use super::failure::Failure;
+use super::table::{Align, Table};
+use crate::datasets;
+use crate::experiment::{Absence, Available, Key, Path};
+use crate::model;
+
+/// Lists the architectures and data sets of this build, or the keys of one of them.
+///
+/// Of each key: the values it may have, its default, and what it means. The keys that all experiments have are in the
+/// experiments that come with the program, such as experiments/plain-vs-residual.toml.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  skiplane keys
+  skiplane keys transformer")]
+pub(super) struct KeysArgs {
+    /// An architecture or a data set.
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+}
+
+pub(super) fn run(args: &KeysArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let available = Available { datasets: datasets::available(), architectures: model::available() };
+    let Some(name) = &args.name else { return Ok(write_all(&available, out)?) };
+    if let Some(entry) = available.architecture(name) {
+        writeln!(out, "{name}: {}", entry.summary)?;
+        writeln!(out, "A [[lane]] with architecture = \"{name}\" trains on {} and has", entry.data.name())?;
+        return Ok(write_keys(&entry.keys, out)?);
+    }
+    let Some(entry) = available.data_set(name) else {
+        let architectures = available.architectures.iter().map(|entry| entry.name);
+        let known: Vec<&str> =
+            architectures.chain(available.datasets.iter().map(|entry| entry.name)).collect();
+        return Err(Failure::Input(anyhow::anyhow!(
+            "expected an architecture or a data set ({}), found `{}`",
+            known.join(", "),
+            crate::printable::printable(name)
+        )));
+    };
+    writeln!(out, "{name}: {}", entry.summary)?;
+    let path = match entry.path {
+        Path::None => "is generated",
+        Path::Folder => "is read from the folder at `path`",
+        Path::File => "is read from the file at `path`",
+    };
+    let keys = if entry.keys.is_empty() { "has no keys of its own" } else { "has" };
+    writeln!(out, "[data] with name = \"{name}\" {path}, is of {}, and {keys}", entry.kind.name())?;
+    Ok(write_keys(&entry.keys, out)?)
+}
+
+/// A line for each architecture and data set.
+fn write_all(available: &Available, out: &mut dyn Write) -> io::Result<()> {
+    let mut table =
+        Table::new(&[("architecture", Align::Left), ("trains on", Align::Left), ("what it is", Align::Left)]);
+    for entry in &available.architectures {
+        table.row([entry.name.to_owned(), entry.data.name().to_owned(), entry.summary.to_owned()]);
+    }
+    table.write("", out)?;
+    writeln!(out)?;
+    let mut table =
+        Table::new(&[("data set", Align::Left), ("is of", Align::Left), ("what it is", Align::Left)]);
+    for entry in &available.datasets {
+        table.row([entry.name.to_owned(), entry.kind.name().to_owned(), entry.summary.to_owned()]);
+    }
+    table.write("", out)?;
+    writeln!(out, "\n`skiplane keys NAME` lists the keys of one of them.")
+}
+
+/// Each key with its values and default, and what it means on the line below.
+fn write_keys(keys: &[Key], out: &mut dyn Write) -> io::Result<()> {
+    for Key { name, about, allowed, absence } in keys {
+        let absence = match absence {
+            Absence::Refused => "required".to_owned(),
+            Absence::Default(default) => format!("else {default}"),
+            Absence::Left => "optional".to_owned(),
+        };
+        writeln!(out, "\n  {name}: {allowed}; {absence}")?;
+        writeln!(out, "      {about}")?;
+    }
+    Ok(())
+}
