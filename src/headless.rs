@@ -110,7 +110,7 @@ fn started_text(started: &LaneStarted) -> String {
     let layers = started.structure.layers.len();
     let parameters = started.structure.parameters().map(|count| format!(", {count} parameters"));
     let images = started.provenance.as_ref().map(|provenance| {
-        format!(", {} training and {} test images", provenance.train_images, provenance.test_images)
+        format!(", {} training and {} test examples", provenance.train_images, provenance.test_images)
     });
     let steps = started.steps.map(|steps| format!(", {steps} steps"));
     let more = [parameters, images, steps].map(Option::unwrap_or_default).concat();

@@ -116,6 +116,15 @@ impl InputShape {
         }
     }
 
+    /// What is counted of examples: how many are in one, and what they are called, in full and in short.
+    pub fn counted(self) -> (usize, [&'static str; 2]) {
+        match self {
+            InputShape::Image(_) => (1, ["images", "img"]),
+            InputShape::Sequence { context, .. } => (context, ["tokens", "tok"]),
+            InputShape::Vector { .. } => (1, ["vectors", "vec"]),
+        }
+    }
+
     /// Whether an example holds no values.
     pub fn is_empty(self) -> bool {
         self.len() == 0
@@ -161,6 +170,10 @@ mod tests {
             assert_eq!(toml::to_string(&shape).unwrap(), written);
             assert_eq!(toml::from_str::<InputShape>(written).unwrap(), shape);
             assert_eq!((shape.to_string().as_str(), shape.len(), shape.is_empty()), (shown, len, false));
+            assert!(
+                len.is_multiple_of(shape.counted().0),
+                "an image and a vector count once, a token each time"
+            );
         }
         assert_eq!(toml::to_string(&image).unwrap(), forms[0].1, "an image is written as it always was");
         assert_eq!((forms[0].0.image(), forms[1].0.image(), forms[2].0.image()), (Some(image), None, None));

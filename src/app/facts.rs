@@ -7,11 +7,15 @@ use super::order_history::OrderHistory;
 use super::pace::Pace;
 use super::rows::LayerKey;
 use super::step_offsets::StepOffsets;
-use crate::event::{Declared, Kind, LaneStarted, NonFiniteFound, Outcome, Rewind, RunEvent, Value, Values};
+use crate::event::{
+    Declared, Kind, LaneStarted, NonFiniteFound, Outcome, Provenance, Rewind, RunEvent, Value, Values,
+};
 use crate::experiment::Experiment;
 use crate::history::{Bounds, History};
 use crate::metric::Shape;
 use crate::structure::Structure;
+#[cfg(doc)]
+use crate::units::InputShape;
 use crate::units::{LaneIdx, LayerIdx, Step};
 
 mod histories;
@@ -254,6 +258,11 @@ impl LaneFacts {
         self.started.as_ref()
     }
 
+    /// Where it comes from, if its log says so.
+    pub fn provenance(&self) -> Option<&Provenance> {
+        self.started.as_ref()?.provenance.as_ref()
+    }
+
     /// Its layers and blocks, once it started.
     pub fn structure(&self) -> Option<&Structure> {
         self.started.as_ref().map(|started| &started.structure)
@@ -308,7 +317,7 @@ impl LaneFacts {
 
     /// The passes over the training images that `step` updates make; none if the number of images is unknown.
     pub fn epoch_of(&self, step: Step) -> Option<f64> {
-        let provenance = self.started.as_ref()?.provenance.as_ref()?;
+        let provenance = self.provenance()?;
         let images = provenance.train_images.max(1) as f64;
         Some(step.0 as f64 * provenance.experiment.training.batch as f64 / images)
     }
@@ -352,11 +361,12 @@ impl LaneFacts {
         &self.pace
     }
 
-    /// Training images per second, over about the last 30 steps, evaluations included; none if the batch size is
-    /// unknown.
-    pub fn images_per_second(&self) -> Option<f64> {
-        let batch = self.experiment()?.training.batch as f64;
-        Some(batch * 1000.0 / self.pace.interval_ms()?)
+    /// Images, vectors or tokens per second in training, as [`InputShape::counted`], over about the last 30 steps,
+    /// evaluations included; none if the batch size is unknown.
+    pub fn throughput(&self) -> Option<f64> {
+        let Provenance { experiment, input, .. } = self.provenance()?;
+        let counted = experiment.training.batch * input.counted().0;
+        Some(counted as f64 * 1000.0 / self.pace.interval_ms()?)
     }
 
     /// Milliseconds to the last planned step at the current pace; none once the lane has ended.

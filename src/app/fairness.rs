@@ -102,8 +102,8 @@ pub fn compare(a: &LaneStarted, b: &LaneStarted) -> Option<Fairness> {
     let checks = vec![
         hash("seed", "same random numbers", &seed_a, &seed_b),
         hash("initial weights", "both start from the same point", &a.initial_weights, &b.initial_weights),
-        hash("batch order", "both see the same images in the same order", &a.batch_order, &b.batch_order),
-        section("data", "both train and test on the same images", "data."),
+        hash("batch order", "both see the same examples in the same order", &a.batch_order, &b.batch_order),
+        section("data", "both train and test on the same examples", "data."),
         section("training", "same steps, batch, optimiser and schedule", "training."),
     ];
     Some(Fairness { checks, differences })

@@ -23,7 +23,7 @@ fn a_complete_run_is_folded_into_figures_and_histories() {
     assert!(lane.history(known::BRANCH_RATIO).is_none());
     assert_eq!(lane.histograms(known::WEIGHTS, LayerIdx(3)).expect("taken").len(), 31);
     assert_eq!(lane.epoch_of(Step(300)), Some(4.8));
-    let rate = lane.images_per_second().expect("steps were made");
+    let rate = lane.throughput().expect("steps were made");
     assert!((rate - 64.0 / 0.052).abs() < 1.0, "{rate}");
     assert_eq!(lane.remaining_ms(), None);
 }

@@ -30,22 +30,22 @@ known! {
     ERROR = "error" over [] in "share", Linear, Lower, "share of the batch classified wrongly, before the update";
     /// The learning rate of the update.
     LEARNING_RATE = "learning_rate" over [] in "", Log, None, "the learning rate of the update";
-    /// Loss on the first training images, with running statistics.
-    TRAIN_LOSS = "train_loss" over [] in "nats", Linear, Lower, "mean cross-entropy on training images, running statistics";
-    /// Error on the first training images, with running statistics.
-    TRAIN_ERROR = "train_error" over [] in "share", Linear, Lower, "share of training images classified wrongly, running statistics";
-    /// Loss on the first training images, with the statistics of each batch.
-    TRAIN_BATCH_LOSS = "train_batch_loss" over [] in "nats", Linear, Lower, "mean cross-entropy on training images, batch statistics";
-    /// Error on the first training images, with the statistics of each batch.
-    TRAIN_BATCH_ERROR = "train_batch_error" over [] in "share", Linear, Lower, "share of training images classified wrongly, batch statistics";
-    /// Loss on the test images, with running statistics.
-    TEST_LOSS = "test_loss" over [] in "nats", Linear, Lower, "mean cross-entropy on test images, running statistics";
-    /// Error on the test images, with running statistics.
-    TEST_ERROR = "test_error" over [] in "share", Linear, Lower, "share of test images classified wrongly, running statistics";
-    /// Loss on the test images, with the statistics of each batch.
-    TEST_BATCH_LOSS = "test_batch_loss" over [] in "nats", Linear, Lower, "mean cross-entropy on test images, batch statistics";
-    /// Error on the test images, with the statistics of each batch.
-    TEST_BATCH_ERROR = "test_batch_error" over [] in "share", Linear, Lower, "share of test images classified wrongly, batch statistics";
+    /// Loss on the first training examples, with running statistics.
+    TRAIN_LOSS = "train_loss" over [] in "nats", Linear, Lower, "mean cross-entropy on training examples, running statistics";
+    /// Error on the first training examples, with running statistics.
+    TRAIN_ERROR = "train_error" over [] in "share", Linear, Lower, "share of training examples classified wrongly, running statistics";
+    /// Loss on the first training examples, with the statistics of each batch.
+    TRAIN_BATCH_LOSS = "train_batch_loss" over [] in "nats", Linear, Lower, "mean cross-entropy on training examples, batch statistics";
+    /// Error on the first training examples, with the statistics of each batch.
+    TRAIN_BATCH_ERROR = "train_batch_error" over [] in "share", Linear, Lower, "share of training examples classified wrongly, batch statistics";
+    /// Loss on the test examples, with running statistics.
+    TEST_LOSS = "test_loss" over [] in "nats", Linear, Lower, "mean cross-entropy on test examples, running statistics";
+    /// Error on the test examples, with running statistics.
+    TEST_ERROR = "test_error" over [] in "share", Linear, Lower, "share of test examples classified wrongly, running statistics";
+    /// Loss on the test examples, with the statistics of each batch.
+    TEST_BATCH_LOSS = "test_batch_loss" over [] in "nats", Linear, Lower, "mean cross-entropy on test examples, batch statistics";
+    /// Error on the test examples, with the statistics of each batch.
+    TEST_BATCH_ERROR = "test_batch_error" over [] in "share", Linear, Lower, "share of test examples classified wrongly, batch statistics";
 
     /// Mean of the layer's output.
     ACTIVATION_MEAN = "activation_mean" over ["layer"] in "", Signed, None, "mean of the layer's output, after ReLU";

@@ -78,12 +78,12 @@ fn events() -> Vec<(usize, RunEvent)> {
 #[test]
 fn lines_have_a_time_a_lane_and_no_escape_codes() {
     let expected = "\
-2026-11-23T12:16:10Z plain         started: 4 layers, 608 parameters, 64 training and 32 test images, 6 steps
+2026-11-23T12:16:10Z plain         started: 4 layers, 608 parameters, 64 training and 32 test examples, 6 steps
 2026-11-23T12:16:10Z plain         step 1/6: loss 2.5, error 50.0%, learning rate 0.1, 100 ms per step
 2026-11-23T12:17:15Z plain         step 1: test error 75.0%, loss 2
 2026-11-23T12:17:15Z plain         step 1: wrote checkpoints/plain-1.safetensors
 2026-11-23T12:16:10Z plain         step 1: failed: disk\u{fffd}[2J full
-2026-11-23T12:16:10Z resi\u{fffd}[31mdual started: 4 layers, 608 parameters, 64 training and 32 test images, 6 steps
+2026-11-23T12:16:10Z resi\u{fffd}[31mdual started: 4 layers, 608 parameters, 64 training and 32 test examples, 6 steps
 2026-11-23T12:17:15Z resi\u{fffd}[31mdual step 2: first NaN or infinity, backward, in layer1.0.conv1
 ";
     let told = told(Pipe::default(), &events());

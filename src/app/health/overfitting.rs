@@ -17,7 +17,7 @@ const GAP: f32 = 0.20;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "overfitting",
-    meaning: "The network keeps learning its training images, but gets worse on others. More or augmented data, \
+    meaning: "The network keeps learning its training data, but gets worse on others. More or augmented data, \
               more weight decay or an earlier stop help.",
     needs: &[&[known::TEST_LOSS], &[known::TRAIN_LOSS]],
     network: None,

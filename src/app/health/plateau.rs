@@ -23,7 +23,7 @@ const DECAY: f64 = 0.95;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "plateau",
-    meaning: "The network has stopped learning before it has learned its training images. In a deep plain \
+    meaning: "The network has stopped learning before it has learned its training data. In a deep plain \
               network this is the degradation that shortcuts cure; otherwise the learning rate may be too high or \
               too low.",
     needs: &[&[known::LOSS], &[known::ERROR]],
@@ -60,7 +60,7 @@ impl Rule for Plateau {
             return Some(Verdict::Unclear);
         }
         let message = format!(
-            "loss {} has not fallen by 1% for {waited} steps; {} of training images are wrong",
+            "loss {} has not fallen by 1% for {waited} steps; {} of training examples are wrong",
             short(loss),
             percent(error as f32)
         );

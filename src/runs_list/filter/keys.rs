@@ -113,7 +113,7 @@ pub const KEYS: &[KeyEntry] = &[
     key!(Run Version Text "version" ["skiplane"], "the version that trained it"),
     key!(Run Threads Number "threads" [], "the number of threads"),
     key!(Run Data Text "data" ["dataset"], "the data set"),
-    key!(Run Batch Number "batch" [], "images per step"),
+    key!(Run Batch Number "batch" [], "examples per step"),
     key!(Run Optimizer Text "optimizer" ["optimiser"], "sgd, adam, adamw"),
     key!(Run LearningRate Number "learning_rate" ["lr"], "the base learning rate"),
     key!(Run WeightDecay Number "weight_decay" ["wd"], "the weight decay"),

@@ -172,7 +172,9 @@ fn figures(app: &App, lane: &Lane, long: bool) -> Vec<Figure> {
     // There is no room for more next to the long name.
     let rate = of(at(lane.learning_rate(), step).map(f64::from));
     let rate_name = if long && rate.len() <= 5 { "learning rate" } else { "rate" };
-    let images = lane.images_per_second().map_or("-".to_owned(), |rate| grouped(rate.round() as u64));
+    let throughput = lane.throughput().map_or("-".to_owned(), |rate| grouped(rate.round() as u64));
+    let [counted, in_short] = lane.provenance().map_or(["examples", "ex"], |lane| lane.input.counted().1);
+    let per_second = format!("{}/s", if long { counted } else { in_short });
     let statistics = lane.pace().statistics_share().map(|share| share as f32);
     let mut figures = vec![
         ("loss", of(at(lane.loss(), step).map(f64::from)), bold),
@@ -180,7 +182,7 @@ fn figures(app: &App, lane: &Lane, long: bool) -> Vec<Figure> {
         (rate_name, rate, None),
         (if long { "train eval" } else { "train" }, percent(evaluated(known::TRAIN_ERROR)), None),
         (if long { "test eval" } else { "test" }, percent(evaluated(known::TEST_ERROR)), None),
-        (if long { "images/s" } else { "img/s" }, images, None),
+        (per_second.as_str(), throughput, None),
     ];
     if long {
         let epoch = lane.epoch_of(step.min(lane.last_step())).map(|epoch| (epoch * 10.0).round() / 10.0);
