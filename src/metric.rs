@@ -16,6 +16,8 @@ pub mod known;
 pub const LAYER: &str = "layer";
 /// The axis of blocks.
 pub const BLOCK: &str = "block";
+/// The axis of the heads of attention.
+pub const HEAD: &str = "head";
 /// The axis of a histogram's bins; always the last one.
 pub(crate) const BIN: &str = "bin";
 

@@ -8,7 +8,7 @@ use rayon::ThreadPoolBuilder;
 use crate::datasets::Batch;
 use crate::event::{Mode, Pass, Values};
 use crate::experiment::{ArchitectureEntry, Lane, Optimizer};
-use crate::metric::Metric;
+use crate::metric::{Axis, HEAD, Metric, Points};
 use crate::structure::Structure;
 use crate::units::{InputShape, LayerIdx};
 
@@ -34,7 +34,7 @@ mod oracles;
 mod tests;
 
 pub use error::ModelError;
-pub use measure::{HISTOGRAMS, metrics};
+pub use measure::{HISTOGRAMS, WITH_HISTOGRAMS, metrics};
 pub use memory::Memory;
 
 /// A network as its modules declare it.
@@ -46,6 +46,19 @@ pub struct Description {
     pub classes: usize,
     /// Its layers and blocks.
     pub structure: Structure,
+    /// What its blocks measure that not all networks have.
+    pub measured: Vec<Metric>,
+    /// The heads of a block's attention; 0 without attention.
+    pub heads: usize,
+}
+
+impl Description {
+    /// The axes of its metrics other than layers and blocks.
+    pub fn axes(&self) -> Vec<Axis> {
+        let heads = Points::Numbers((1..=self.heads).map(|head| head as f64).collect());
+        let axis = Axis { name: HEAD.to_owned(), points: heads };
+        Some(axis).into_iter().filter(|axis| !axis.points.is_empty()).collect()
+    }
 }
 
 /// A network with its optimiser, ready to train. It need not be `Send`: each lane builds its own in its thread.
@@ -104,7 +117,7 @@ pub struct StepResult {
     pub wrong: usize,
     /// Those that are labelled.
     pub labelled: usize,
-    /// The values of [`Network::metrics`], if wanted.
+    /// The values of [`Network::metrics`], if wanted, and those of [`WITH_HISTOGRAMS`], if histograms are.
     pub statistics: Values,
     /// The histograms of every layer, if wanted: values of [`HISTOGRAMS`].
     pub histograms: Values,

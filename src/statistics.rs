@@ -5,8 +5,10 @@ mod moments;
 mod products;
 mod histogram;
 mod slope;
+mod spectrum;
 
 pub use histogram::histogram;
 pub use moments::{Moments, Sums};
 pub use products::Products;
 pub use slope::{slope, slope_in_decades};
+pub use spectrum::effective_rank;

@@ -89,7 +89,8 @@ known! {
     /// Largest absolute gradient of the loss with respect to one of the layer's weights.
     WEIGHT_GRADIENT_MAX = "weight_gradient_max" over ["layer"] in "", Log, None, "largest absolute gradient to one of the layer's weights";
     /// Effective rank of the layer's output over its number of units: the exponential of the entropy of the normalised
-    /// eigenvalues of the covariance of its units (Roy and Vetterli 2007), 1 / units to 1. As rare as histograms.
+    /// eigenvalues of the covariance of its units (Roy and Vetterli 2007), 1 / units to 1. As rare as histograms, and of a
+    /// sample of the batch (`nn::kernels::spectrum`).
     EFFECTIVE_RANK = "effective_rank" over ["layer"] in "share", Linear, None, "exp of the entropy of the output's covariance spectrum, over the number of units";
 
     /// rms(F) / rms(h): the residual branch against the shortcut, at the addition.
@@ -107,16 +108,20 @@ known! {
     /// L2 norm of the loss's gradient with respect to the block's output.
     STREAM_GRADIENT_NORM = "stream_gradient_norm" over ["block"] in "", Log, None, "L2 norm of the gradient to the block's output";
     /// Mean opening of the block's gate (Srivastava et al. 2015), or the value of a trained number by which its branch is
-    /// multiplied (Bachlechner et al. 2020, De and Smith 2020).
-    GATE = "gate" over ["block"] in "", Linear, None, "mean opening of the gate, or the trained number that the branch is multiplied by";
+    /// multiplied (Bachlechner et al. 2020, De and Smith 2020), or by which the input of its layer is, where the embedding
+    /// is added to that.
+    GATE = "gate" over ["block"] in "", Signed, None, "mean opening of the gate, or the trained number that the branch, or the layer's input, is multiplied by";
+    /// The value of a trained number by which the embedding is multiplied where it is added to the input of the block's
+    /// layer.
+    EMBEDDING_GATE = "embedding_gate" over ["block"] in "", Signed, None, "the trained number that the embedding is multiplied by where it is added to the layer's input";
     /// Largest sum of a row's absolute values, of the product of a hyper-connection's mixing matrices up to this block: how
-    /// much the forward pass can amplify a stream (Xie et al. 2025, section 3, arXiv 2512.24880). 1 where the matrices are
-    /// doubly stochastic.
+    /// much the forward pass can amplify a stream (Xie et al. 2025, section 3, arXiv 2512.24880). Where matrices depend on
+    /// the token, the mean over all tokens. 1 where they are doubly stochastic.
     MIXING_ROW_SUM = "mixing_row_sum" over ["block"] in "", Log, None, "largest absolute row sum of the mixing matrices' product up to this block; 1 preserves the stream";
     /// The same of columns: how much the backward pass can amplify a gradient.
     MIXING_COLUMN_SUM = "mixing_column_sum" over ["block"] in "", Log, None, "largest absolute column sum of the mixing matrices' product up to this block; 1 preserves gradients";
     /// Mean cosine between two different tokens of a sequence, behind the block: 1 if all have become equal (Dong et al.
-    /// 2021, arXiv 2103.03404).
+    /// 2021, arXiv 2103.03404). Of several streams, between the tokens with all of their streams.
     TOKEN_COSINE = "token_cosine" over ["block"] in "", Linear, None, "mean cosine between the tokens of a sequence behind the block; 1 is rank collapse";
     /// Mean entropy of a head's attention over the tokens it may attend to, in nats: 0 if it attends to one.
     ATTENTION_ENTROPY = "attention_entropy" over ["block", "head"] in "nats", Linear, None, "mean entropy of the head's attention; 0 is attention to a single token";

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use dfdx::shapes::Shape;
 use dfdx::tensor::{Cache, Cpu};
 
+use crate::metric::Metric;
 use crate::model::Description;
 use crate::model::initialisation::normal;
 use crate::nn::ops::{AnyParameter, Parameter, Running};
@@ -78,6 +79,8 @@ pub struct Builder {
     /// Draws the initial weights; without it they are zero, for a network that is only described.
     seed: Option<u64>,
     structure: Structure,
+    measured: Vec<Metric>,
+    heads: usize,
     entries: Vec<Entry>,
     block: Option<BlockIdx>,
     origin: Origin,
@@ -102,13 +105,35 @@ impl Builder {
     pub(super) fn new(seed: Option<u64>) -> Builder {
         let device = Cpu::default();
         device.enable_cache();
-        let (structure, entries) = (Structure::default(), Vec::new());
-        Builder { device, seed, structure, entries, block: None, origin: Origin::Shared, depth: 0 }
+        Builder {
+            device,
+            seed,
+            structure: Structure::default(),
+            measured: Vec::new(),
+            heads: 0,
+            entries: Vec::new(),
+            block: None,
+            origin: Origin::Shared,
+            depth: 0,
+        }
     }
 
     /// What has been built, for a network with this input and these classes.
     pub(super) fn finish(self, input: InputShape, classes: usize) -> (Cpu, Description, Vec<Entry>) {
-        (self.device, Description { input, classes, structure: self.structure }, self.entries)
+        let Builder { device, structure, measured, heads, entries, .. } = self;
+        (device, Description { input, classes, structure, measured, heads }, entries)
+    }
+
+    /// Declares that blocks of the network measure a metric that not all networks have.
+    pub(super) fn measures(&mut self, metric: Metric) {
+        if !self.measured.contains(&metric) {
+            self.measured.push(metric);
+        }
+    }
+
+    /// Declares that blocks of the network have so many heads of attention, whose entropy they measure.
+    pub(super) fn attends(&mut self, heads: usize) {
+        self.heads = heads;
     }
 
     /// Declares a weight layer with its output's shape for one example and the multiply-adds of that.

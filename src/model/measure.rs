@@ -6,12 +6,12 @@ use dfdx::tensor::{Cpu, CpuError, Gradients};
 use crate::event::{Histogram, Pass, Value, Values};
 use crate::metric::{Metric, known};
 use crate::model::builder::{Named, Role};
-use crate::model::{NonFinite, Wanted};
+use crate::model::{Description, NonFinite, Wanted};
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::update::{Change, sums};
 use crate::nn::ops::{BlockRecord, LayerRecord, Record};
 use crate::statistics::{Moments, Products, Sums, histogram};
-use crate::structure::{Layer, Structure};
+use crate::structure::{Layer, Structure, shortcut};
 use crate::units::LayerIdx;
 
 /// Measurements of a layer's weights in a step.
@@ -152,15 +152,27 @@ const OF_LAYERS: &[(Metric, OfLayer)] = &[
 /// The metrics of a block that has a shortcut; NaN in a step that dropped its branch.
 const OF_SHORTCUTS: &[(Metric, OfBlock)] = &[
     (known::BRANCH_RATIO, |seen| seen.record.terms.map_or(f32::NAN, |terms| terms.ratio())),
-    (known::BRANCH_COSINE, |seen| seen.record.terms.map_or(f32::NAN, |terms| terms.cosine())),
+    (ANGLE, |seen| seen.record.terms.map_or(f32::NAN, |terms| terms.cosine())),
     (known::STREAM_GROWTH, |seen| seen.record.output.rms() / rms_of_term(seen, |terms| terms.second)),
     (known::BLOCK_SHARE, |seen| rms_of_term(seen, |terms| terms.first) / seen.last_rms),
 ];
+
+/// The metric that needs an addition: there is no angle between channels that are put side by side.
+const ANGLE: Metric = known::BRANCH_COSINE;
 
 /// The metrics of any block.
 const OF_BLOCKS: &[(Metric, OfBlock)] = &[
     (known::STREAM_RMS, |seen| seen.record.output.rms()),
     (known::STREAM_GRADIENT_NORM, |seen| seen.record.output_gradient.norm()),
+];
+
+/// The metrics of a block that only some networks have; NaN in blocks without, and in a step that dropped the branch.
+const OF_SOME: &[(Metric, OfBlock)] = &[
+    (known::GATE, |seen| seen.record.gate.unwrap_or(f32::NAN)),
+    (known::EMBEDDING_GATE, |seen| seen.record.embedding_gate.unwrap_or(f32::NAN)),
+    (known::MIXING_ROW_SUM, |seen| seen.record.mixing.map_or(f32::NAN, |[rows, _]| rows)),
+    (known::MIXING_COLUMN_SUM, |seen| seen.record.mixing.map_or(f32::NAN, |[_, columns]| columns)),
+    (known::TOKEN_COSINE, |seen| seen.record.token_cosine.unwrap_or(f32::NAN)),
 ];
 
 /// The root mean square of a term of the sum, which has as many numbers as the output.
@@ -169,25 +181,31 @@ fn rms_of_term(seen: &SeenBlock<'_>, squares: fn(&Products) -> f64) -> f32 {
     seen.record.terms.as_ref().map_or(f32::NAN, |terms| (squares(terms) / count).sqrt() as f32)
 }
 
-/// The metrics of a network's blocks.
-fn of_blocks(structure: &Structure) -> impl Iterator<Item = &'static (Metric, OfBlock)> {
-    let of_shortcuts = OF_SHORTCUTS.iter().filter(|_| structure.has_shortcuts());
-    of_shortcuts.chain(OF_BLOCKS.iter().filter(|_| !structure.blocks.is_empty()))
+/// The metrics of a network's blocks that have a number for each.
+fn of_blocks(description: &Description) -> impl Iterator<Item = &(Metric, OfBlock)> {
+    let blocks = &description.structure.blocks;
+    let kinds = || blocks.iter().filter_map(|block| block.shortcut.as_deref());
+    let (any, any_sum) = (kinds().next().is_some(), kinds().any(|kind| kind != shortcut::CONCATENATION));
+    let of_shortcuts = OF_SHORTCUTS.iter().filter(move |(metric, _)| any && (any_sum || *metric != ANGLE));
+    let of_some = OF_SOME.iter().filter(|(metric, _)| description.measured.contains(metric));
+    of_shortcuts.chain(OF_BLOCKS.iter().filter(|_| !blocks.is_empty())).chain(of_some)
 }
 
 /// The metrics of a network's steps.
-pub fn metrics(structure: &Structure) -> Vec<Metric> {
+pub fn metrics(description: &Description) -> Vec<Metric> {
     let of_layers = OF_LAYERS.iter().map(|(metric, _)| *metric);
-    of_layers.chain(of_blocks(structure).map(|(metric, _)| *metric)).collect()
+    let of_blocks = of_blocks(description).map(|(metric, _)| *metric);
+    let of_heads = (description.heads > 0).then_some(known::ATTENTION_ENTROPY);
+    of_layers.chain(of_blocks).chain(of_heads).collect()
 }
 
 /// The values of [`metrics`].
-pub(super) fn values(record: &Record, weights: &Weights, structure: &Structure) -> Values {
+pub(super) fn values(record: &Record, weights: &Weights, description: &Description) -> Values {
     let seen: Vec<Seen<'_>> = record
         .layers
         .iter()
         .zip(&weights.0)
-        .zip(&structure.layers)
+        .zip(&description.structure.layers)
         .map(|((record, weights), layer)| Seen { record, weights, layer })
         .collect();
     let mut values = Values::default();
@@ -197,10 +215,23 @@ pub(super) fn values(record: &Record, weights: &Weights, structure: &Structure) 
     let last_rms = record.blocks.last().map_or(f32::NAN, |block| block.output.rms());
     let seen: Vec<SeenBlock<'_>> =
         record.blocks.iter().map(|record| SeenBlock { record, last_rms }).collect();
-    for (metric, of) in of_blocks(structure) {
+    for (metric, of) in of_blocks(description) {
         values.push_new(*metric, Value::Numbers(seen.iter().map(of).collect()));
     }
+    if description.heads > 0 {
+        let of_head = |block: &BlockRecord, head| block.entropies.get(head).copied().unwrap_or(f32::NAN);
+        let of_block = |block| (0..description.heads).map(move |head| of_head(block, head));
+        let entropies = record.blocks.iter().flat_map(of_block).collect();
+        values.push_new(known::ATTENTION_ENTROPY, Value::Numbers(entropies));
+    }
     values
+}
+
+/// The values of [`WITH_HISTOGRAMS`]; NaN in layers whose output is not observed.
+pub(super) fn with_histograms(record: &Record) -> Values {
+    let rank = |layer: &LayerRecord| layer.effective_rank.unwrap_or(f32::NAN);
+    let ranks = record.layers.iter().map(rank).collect();
+    [(known::EFFECTIVE_RANK, Value::Numbers(ranks))].into_iter().collect()
 }
 
 /// The histograms of every layer, moved out of the measurements: the values of [`HISTOGRAMS`].
@@ -214,3 +245,6 @@ pub(super) fn histograms(record: &mut Record, weights: &mut Weights) -> Values {
 
 /// The metrics whose values are histograms of every layer.
 pub const HISTOGRAMS: [Metric; 3] = [known::ACTIVATIONS, known::WEIGHT_GRADIENTS, known::WEIGHTS];
+
+/// The metrics of layers that are as rare as histograms.
+pub const WITH_HISTOGRAMS: [Metric; 1] = [known::EFFECTIVE_RANK];

@@ -9,6 +9,8 @@ use crate::model::trained::Trained;
 use crate::model::{Memory, Network, StepResult, Wanted};
 use crate::units::{ImageShape, InputShape};
 
+mod observed;
+
 const SGD: Optimizer = Optimizer::Sgd { learning_rate: 0.05, momentum: 0.9, weight_decay: 1e-4 };
 
 /// Classes of every network here.

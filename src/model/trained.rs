@@ -164,7 +164,7 @@ impl Trained {
     fn forward_and_backward(&self, batch: &Batch, wanted: Wanted) -> Result<Passes, CpuError> {
         let structure = &self.description.structure;
         let (layers, blocks) = (structure.layers.len(), structure.blocks.len());
-        let recorder = Recorder::new(layers, blocks, wanted.scalars, wanted.histograms);
+        let recorder = Recorder::new(self.instructions, [layers, blocks], wanted.scalars, wanted.histograms);
         let context = self.training(Some(recorder.clone()));
         let scores = self.model.forward(batch, &self.device, &context);
         let (loss, gradients) = self.backward(scores, batch, &context)?;
@@ -265,7 +265,7 @@ impl Network for Trained {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        measure::metrics(&self.description.structure)
+        measure::metrics(&self.description)
     }
 
     fn train_step(&mut self, batch: &Batch, learning_rate: f64, wanted: Wanted) -> StepResult {
@@ -292,11 +292,14 @@ impl Network for Trained {
             state::restore_running(&self.entries, running);
         }
         non_finite = non_finite.or_else(|| weights.first_non_finite_after());
-        let statistics = if wanted.scalars {
-            measure::values(&passes.record, &weights, structure)
+        let mut statistics = if wanted.scalars {
+            measure::values(&passes.record, &weights, &self.description)
         } else {
             Default::default()
         };
+        if wanted.histograms {
+            statistics = statistics.and(measure::with_histograms(&passes.record));
+        }
         let histograms = if wanted.histograms {
             measure::histograms(&mut passes.record, &mut weights)
         } else {

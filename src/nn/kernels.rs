@@ -28,6 +28,8 @@ pub mod layer_norm;
 pub mod cross_entropy;
 pub mod row_sums;
 pub mod attention;
+pub mod token_cosine;
+pub mod spectrum;
 #[cfg(any(test, feature = "test-material"))]
 pub mod reference;
 #[cfg(test)]

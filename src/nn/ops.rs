@@ -15,6 +15,7 @@ mod chance;
 mod tape;
 mod parameter;
 mod buffers;
+mod mixing;
 mod recorder;
 mod activation;
 mod features;
@@ -37,7 +38,7 @@ pub use map::{After, Norm, Running, Scalars, normalised, shifted};
 pub use parameter::{AnyParameter, Parameter};
 pub use pooling::{Means, global_average};
 pub use recorder::{BlockRecord, LayerRecord, Record, Recorder};
-pub use shortcut::{gated, masked, zero_padding};
+pub use shortcut::{Gating, gated, masked, zero_padding};
 pub use stack::{Stack, StackNorm};
 pub use tape::Tape;
 

@@ -13,7 +13,7 @@ use crate::event::{
 };
 use crate::experiment::{Experiment, Recording};
 use crate::metric::{Metric, known};
-use crate::model::{Description, HISTOGRAMS, Network, StepResult, Wanted};
+use crate::model::{Description, HISTOGRAMS, Network, StepResult, WITH_HISTOGRAMS, Wanted};
 use crate::order::{Order, Taken};
 use crate::structure::Structure;
 use crate::units::{LayerIdx, Step};
@@ -86,7 +86,7 @@ impl<'a> Course<'a> {
         let undeclared = self.metrics().into_iter().filter(|metric| !declared.contains(metric));
         let metrics: Vec<Metric> = undeclared.collect();
         if !metrics.is_empty() {
-            self.tell(Kind::MetricsDeclared(MetricsDeclared { metrics, axes: Vec::new() }));
+            self.tell(Kind::MetricsDeclared(self.declared(metrics)));
         }
         let missing = self.due_passes(&evaluated);
         if !missing.is_empty() {
@@ -120,7 +120,7 @@ impl<'a> Course<'a> {
 
     fn begin(&mut self) {
         let Task { lane, experiment, dataset, order, initial_weights, .. } = self.task;
-        let Description { input, classes, structure } = self.network.description().clone();
+        let Description { input, classes, structure, .. } = self.network.description().clone();
         let provenance = Provenance {
             experiment: (*experiment).clone(),
             input,
@@ -136,7 +136,7 @@ impl<'a> Course<'a> {
             lane: (*lane).to_owned(),
             structure,
             recorded: self.recorded.clone(),
-            declared: MetricsDeclared { metrics: self.metrics(), axes: Vec::new() },
+            declared: self.declared(self.metrics()),
             steps: Some(experiment.training.steps),
             provenance: Some(provenance),
         };
@@ -151,12 +151,20 @@ impl<'a> Course<'a> {
             metrics.extend(self.network.metrics());
         }
         if statistics.histograms_every > 0 {
+            metrics.extend(WITH_HISTOGRAMS);
             metrics.extend(HISTOGRAMS);
         }
         let made = |&&(split, mode): &&(Split, Mode)| !Pass::new(dataset, training, split, mode).is_empty();
         let passes = passes(Step(1)).iter().filter(made);
         metrics.extend(passes.flat_map(|&(split, mode)| evaluated(split, mode)));
         metrics
+    }
+
+    /// Metrics with the axes that they go over.
+    fn declared(&self, metrics: Vec<Metric>) -> MetricsDeclared {
+        let mut axes = self.network.description().axes();
+        axes.retain(|axis| metrics.iter().any(|metric| metric.axes().contains(&axis.name.as_str())));
+        MetricsDeclared { metrics, axes }
     }
 
     fn make_step(&mut self) -> Result<(), Outcome> {

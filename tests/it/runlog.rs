@@ -50,6 +50,8 @@ pub(crate) fn description() -> Description {
         input: ImageShape { channels: 1, height: 16, width: 16 }.into(),
         classes: 10,
         structure: Structure { layers, blocks: vec![block] },
+        measured: Vec::new(),
+        heads: 0,
     }
 }
 
@@ -95,7 +97,7 @@ pub(crate) fn heads() -> Axis {
 
 pub(crate) fn lane_started(lane: &str) -> RunEvent {
     let experiment = experiment(&[lane]);
-    let Description { input, classes, structure } = description();
+    let Description { input, classes, structure, .. } = description();
     let started = LaneStarted {
         version: FORMAT_VERSION,
         lane: lane.to_owned(),

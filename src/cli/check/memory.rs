@@ -4,10 +4,9 @@ use crate::datasets::Dataset;
 use crate::event::Histogram;
 use crate::experiment::Experiment;
 use crate::history::{Bounds, History, Span};
-use crate::metric::Metric;
-use crate::model::{self, Description, HISTOGRAMS};
+use crate::metric::{BLOCK, LAYER, Metric};
+use crate::model::{self, Description, HISTOGRAMS, WITH_HISTOGRAMS};
 use crate::session::threads;
-use crate::structure::Structure;
 
 /// Batches of a lane: that of the running step, the one prepared ahead, and that of evaluations.
 const BATCHES: usize = 3;
@@ -55,7 +54,7 @@ impl RunMemory {
             network.total() + COPIES * network.remembered + batches
         };
         let count = networks.len();
-        let histories = |index: usize| histories(experiment, &networks[index].structure);
+        let histories = |index: usize| histories(experiment, &networks[index]);
         RunMemory {
             program: PROGRAM,
             examples,
@@ -72,16 +71,24 @@ impl RunMemory {
 }
 
 /// The histories of a lane's layers and blocks.
-fn histories(experiment: &Experiment, structure: &Structure) -> u64 {
+fn histories(experiment: &Experiment, description: &Description) -> u64 {
     let recorded =
         |every: u64| experiment.training.steps.checked_div(every).map_or(0, |recorded| recorded + 1);
     let recording = &experiment.statistics;
     let histogram = size_of::<Span>() + size_of::<Histogram>() + Histogram::BINS * size_of::<u32>();
     let most = Bounds::HISTOGRAMS.merged;
     let histograms = usize::try_from(recorded(recording.histograms_every)).unwrap_or(most).min(most);
+    let structure = &description.structure;
     let (layers, blocks) = (structure.layers.len(), structure.blocks.len());
-    let width = |metric: &Metric| if metric.is_of_blocks() { blocks } else { layers };
-    let numbers: usize = model::metrics(structure).iter().map(width).sum();
-    let of_number = History::bytes_of(Bounds::COLUMNS, recorded(recording.every));
-    (numbers * of_number + layers * HISTOGRAMS.len() * histograms * histogram) as u64
+    let length = |axis: &&str| match *axis {
+        LAYER => layers,
+        BLOCK => blocks,
+        _ => description.heads,
+    };
+    let width = |metric: &Metric| metric.axes().iter().map(length).product::<usize>();
+    let numbers: usize = model::metrics(description).iter().map(width).sum();
+    let of_number = |every| History::bytes_of(Bounds::COLUMNS, recorded(every));
+    let with_histograms = layers * WITH_HISTOGRAMS.len() * of_number(recording.histograms_every);
+    let histograms = layers * HISTOGRAMS.len() * histograms * histogram;
+    (numbers * of_number(recording.every) + with_histograms + histograms) as u64
 }

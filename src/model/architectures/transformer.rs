@@ -6,6 +6,7 @@ use dfdx::tensor::Cpu;
 
 use crate::datasets::Batch;
 use crate::experiment::{Allowed, ArchitectureEntry, DataKind, Key, Lane, Settings};
+use crate::metric::known;
 use crate::model::ModelError;
 use crate::model::architectures::Architecture;
 use crate::model::builder::{Builder, Role, Start};
@@ -198,7 +199,14 @@ struct Transformer<const D: usize, const THREE: usize, const FOUR: usize> {
 
 impl<const D: usize, const THREE: usize, const FOUR: usize> Transformer<D, THREE, FOUR> {
     fn new(residual: Residual, sizes: Sizes, builder: &mut Builder) -> Self {
-        let Sizes { layers, context, vocabulary, classes, deviation, .. } = sizes;
+        let Sizes { layers, heads, context, vocabulary, classes, deviation, .. } = sizes;
+        builder.attends(heads);
+        if context > 1 {
+            builder.measures(known::TOKEN_COSINE);
+        }
+        for metric in residual.measures() {
+            builder.measures(*metric);
+        }
         let start = Start::Normal(deviation);
         let (embedding, tokens) =
             table("token_embedding", kind::EMBEDDING, [vocabulary, context], start, builder);
@@ -243,7 +251,8 @@ impl<const D: usize, const THREE: usize, const FOUR: usize> Model for Transforme
         let mut x = first.clone();
         for (at, block) in self.blocks.iter().enumerate() {
             if let Some([own, of_first]) = &self.scalars {
-                let weighing = Weighing { factors: [own.clone(), of_first.clone()], at };
+                let blocks = block.indices();
+                let weighing = Weighing { factors: [own.clone(), of_first.clone()], at, blocks };
                 x = weighed(&x, &first, &weighing, context);
             }
             x = block.forward(x, context);

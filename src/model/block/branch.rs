@@ -7,6 +7,7 @@ use dfdx::shapes::Rank1;
 use super::shortcut::Joined;
 use super::step::{End, Starts, Step};
 use super::style::{Init, Order, Style};
+use crate::metric::known;
 use crate::model::builder::Builder;
 use crate::model::layer::scalar;
 use crate::nn::ops::{Context, Features, Parameter};
@@ -170,5 +171,6 @@ fn last_scale(style: &Style) -> f32 {
 
 fn gain(block: &str, layer: LayerIdx, style: &Style, builder: &mut Builder) -> Gain {
     let Init::ZeroGain(name) = style.init else { return None };
+    builder.measures(known::GATE);
     Some(scalar(format!("{block}.{name}"), layer, 0.0, builder))
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use dfdx::shapes::Rank1;
 
 use super::style::Style;
+use crate::metric::known;
 use crate::model::builder::{Builder, Start};
 use crate::model::layer::{Convolution, scalar};
 use crate::model::module::{Module, Place, StageBlock};
@@ -46,6 +47,7 @@ impl<const SIDE: usize, const IN: usize, const TO: usize, const OUT: usize> Stag
             let second = Convolution::new(&name("conv2"), kind::CONVOLUTION, false, zero, builder);
             let second_biases =
                 ["bias2a", "bias2b"].map(|part| scalar(name(part), second.layer, 0.0, builder));
+            builder.measures(known::GATE);
             let scale = scalar(name("scale"), second.layer, 1.0, builder);
             FixupBlock { index, first, second, first_biases, second_biases, scale }
         })

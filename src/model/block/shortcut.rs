@@ -5,10 +5,11 @@ use std::rc::Rc;
 use dfdx::shapes::Rank1;
 
 use super::style::{Shortcut, Style};
+use crate::metric::known;
 use crate::model::builder::{Builder, Start};
 use crate::model::layer::{Convolution, batch_norm, fan_in};
 use crate::nn::ops::{
-    After, Context, Features, Norm, Observed, Parameter, Response, Scalars, gated, masked, shifted,
+    After, Context, Features, Gating, Norm, Observed, Parameter, Response, Scalars, gated, masked, shifted,
     zero_padding,
 };
 use crate::structure::kind;
@@ -60,6 +61,7 @@ impl<const SIDE: usize, const IN: usize, const TO: usize, const OUT: usize> Adde
             });
             let gate = match style.shortcut {
                 Shortcut::ExclusiveGate(bias) | Shortcut::Gated(bias) => {
+                    builder.measures(known::GATE);
                     let name = format!("{block}.gate");
                     let gate = Convolution::new(&name, kind::GATE, false, start, builder);
                     let bias = gate.new_bias(&name, bias, builder);
@@ -96,7 +98,10 @@ impl<const SIDE: usize, const IN: usize, const TO: usize, const OUT: usize> Adde
             }
             (Shortcut::Dropout, None) => scaled(KEPT),
             _ => match &gate {
-                Some(gate) => gated(&identity, &gate.response, &gate.bias, true, context),
+                Some(gate) => {
+                    let gating = Gating::Complement(Some(block));
+                    gated(&identity, &gate.response, &gate.bias, gating, context)
+                }
                 None => identity,
             },
         };

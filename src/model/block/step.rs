@@ -9,7 +9,8 @@ use super::style::{Order, Style};
 use crate::model::builder::{Builder, Start};
 use crate::model::layer::{Convolution, batch_norm, fan_in};
 use crate::nn::ops::{
-    After, Context, Features, Norm, Observed, Parameter, Response, Scalars, gated, normalised, shifted,
+    After, Context, Features, Gating, Norm, Observed, Parameter, Response, Scalars, gated, normalised,
+    shifted,
 };
 use crate::structure::kind;
 use crate::units::{BlockIdx, LayerIdx};
@@ -120,7 +121,7 @@ impl<const KERNEL: usize, const IN: usize, const TO: usize, const OUT: usize> St
         };
         if let Some(gate) = gate.flatten().filter(|gate| gate.is_exclusive) {
             let branch = mapped(&self.response(x, context), After::default()).formed(context);
-            let branch = gated(&branch, &gate.response, &gate.bias, false, context);
+            let branch = gated(&branch, &gate.response, &gate.bias, Gating::Gate, context);
             let after = After { shortcut, relu: true, observed, ..After::default() };
             return shifted(&branch, Scalars::default(), after, context);
         }

@@ -73,6 +73,8 @@ pub struct Observed {
     pub block: Option<BlockIdx>,
     /// The block of whose output this is only the sum of branch and shortcut, before what follows the addition.
     pub terms_of: Option<BlockIdx>,
+    /// Whether its rows are tokens of sequences, which are to be compared.
+    pub has_tokens: bool,
 }
 
 /// A gradient that reaches an activation through a map: `scale * gradient + slope * values + constant`, with one number
@@ -232,7 +234,8 @@ impl Activation {
             *self.output.borrow_mut() = keep;
             if let Some(recorder) = context.recorder.as_ref().filter(|_| first) {
                 let measured = Measured::of(sums, shortcut.is_some());
-                recorder.output(form.observed, form.mapped, measured, || self.values(context));
+                let units = self.shape.channels;
+                recorder.output(form.observed, units, form.mapped, measured, || self.values(context));
             }
             drop(shortcuts);
             drop(h);
@@ -436,7 +439,7 @@ impl Form {
 
 impl Observed {
     /// The output of nothing that is recorded.
-    pub const NOTHING: Observed = Observed { layer: None, block: None, terms_of: None };
+    pub const NOTHING: Observed = Observed { layer: None, block: None, terms_of: None, has_tokens: false };
 
     /// The output of a layer.
     pub fn layer(layer: LayerIdx) -> Observed {
@@ -445,7 +448,7 @@ impl Observed {
 
     /// The output of a block and of its last layer.
     pub fn block(block: BlockIdx, layer: LayerIdx) -> Observed {
-        Observed { layer: Some(layer), block: Some(block), terms_of: None }
+        Observed { layer: Some(layer), block: Some(block), ..Observed::NOTHING }
     }
 
     /// The sum of a block's branch and shortcut, before what follows the addition.

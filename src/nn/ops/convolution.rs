@@ -146,7 +146,8 @@ fn respond_and_add(
     let response = Activation::response(output, x.layout, response, ChannelSums::total(&of_sum));
     if let Some(recorder) = &context.recorder {
         let measured = Measured::of(measured, shortcut.is_some());
-        recorder.output(observed, ChannelSums::total(&branch).all(), measured, || response.values(context));
+        let before = ChannelSums::total(&branch).all();
+        recorder.output(observed, output.channels, before, measured, || response.values(context));
     }
     if let Some(h) = shortcut {
         h.was_added();

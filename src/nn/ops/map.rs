@@ -207,6 +207,11 @@ pub fn shifted<const SIDE: usize, const C: usize>(
     context: &Context,
 ) -> Features<SIDE, C> {
     let base = Rc::clone(&x.activation);
+    if let (Some(recorder), Some(block), Some(gain)) =
+        (&context.recorder, after.observed.block, &scalars.gain)
+    {
+        recorder.gate(block, gain.values()[0]);
+    }
     let numbers = |parameter: &Option<Rc<dyn AnyParameter>>, none: f32| -> Vec<f32> {
         let Some(parameter) = parameter else { return vec![none; C] };
         let values = parameter.values();

@@ -6,10 +6,13 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::activation::Observed;
+use super::activation::{Activation, Observed};
 use super::buffers::Buffer;
+use super::mixing::Mixing;
 use crate::event::Histogram;
+use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::normalisation::OutputSums;
+use crate::nn::kernels::spectrum::effective_rank;
 use crate::statistics::{Moments, Products, Sums, histogram};
 use crate::units::{BlockIdx, LayerIdx};
 
@@ -26,6 +29,8 @@ pub struct LayerRecord {
     pub output_gradient: Sums,
     /// The histogram of its output, if wanted.
     pub histogram: Histogram,
+    /// The effective rank of its output over its units, if histograms are wanted.
+    pub effective_rank: Option<f32>,
     /// Whether there is a NaN or infinity in the forward pass; always known.
     pub broken_forward: bool,
     /// Whether there is one in the gradient; always known.
@@ -41,8 +46,16 @@ pub struct BlockRecord {
     pub terms: Option<Products>,
     /// Of the gradient with respect to its output.
     pub output_gradient: Sums,
-    /// The mean entropy of each head's attention, in nats.
+    /// The mean entropy of each head's attention, in nats; empty without attention.
     pub entropies: Vec<f32>,
+    /// The mean opening of its gate, or the number that its branch or its layer's input is multiplied by.
+    pub gate: Option<f32>,
+    /// The number that the embedding is multiplied by where it is added to its layer's input.
+    pub embedding_gate: Option<f32>,
+    /// The largest absolute sum of a row and of a column, of the product of all mixing matrices up to this block.
+    pub mixing: Option<[f32; 2]>,
+    /// The mean cosine between the tokens of a sequence in its output.
+    pub token_cosine: Option<f32>,
 }
 
 /// The measurements of one step.
@@ -54,15 +67,25 @@ pub struct Record {
     pub blocks: Vec<BlockRecord>,
     /// The layers in the order in which the forward pass computed them.
     pub order: Vec<LayerIdx>,
-    /// Time spent on histograms, which are computed outside the operations.
+    /// Time spent on histograms and ranks, which are computed outside the operations.
     pub histogram_time: Duration,
+    /// What the streams of hyper-connections have become so far.
+    mixing: Option<Mixing>,
 }
 
 impl Record {
-    /// Computes the histogram of a layer's output.
-    fn count<V: Deref<Target = [f32]>>(&mut self, layer: LayerIdx, values: impl FnOnce() -> V) {
+    /// Computes the histogram of a layer's output, and its rank.
+    fn count<V: Deref<Target = [f32]>>(
+        &mut self,
+        set: InstructionSet,
+        layer: LayerIdx,
+        units: usize,
+        values: impl FnOnce() -> V,
+    ) {
         let begin = Instant::now();
-        self.layers[layer.0].histogram = histogram(&values());
+        let (values, entry) = (values(), &mut self.layers[layer.0]);
+        entry.histogram = histogram(&values);
+        entry.effective_rank = Some(effective_rank(set, &values, units));
         self.histogram_time += begin.elapsed();
     }
 }
@@ -91,20 +114,27 @@ impl Measured {
 #[derive(Clone, Debug)]
 pub struct Recorder {
     record: Rc<RefCell<Record>>,
+    instructions: InstructionSet,
     scalars: bool,
     histograms: bool,
 }
 
 impl Recorder {
     /// A recorder for a network with these numbers of layers and blocks.
-    pub fn new(layers: usize, blocks: usize, scalars: bool, histograms: bool) -> Recorder {
+    pub fn new(
+        instructions: InstructionSet,
+        [layers, blocks]: [usize; 2],
+        scalars: bool,
+        histograms: bool,
+    ) -> Recorder {
         let record = Record {
             layers: vec![LayerRecord::default(); layers],
             blocks: vec![BlockRecord::default(); blocks],
             order: Vec::with_capacity(layers),
             histogram_time: Duration::ZERO,
+            mixing: None,
         };
-        Recorder { record: Rc::new(RefCell::new(record)), scalars, histograms }
+        Recorder { record: Rc::new(RefCell::new(record)), instructions, scalars, histograms }
     }
 
     /// Takes what has been recorded.
@@ -117,11 +147,12 @@ impl Recorder {
         self.scalars
     }
 
-    /// Records an output: the sums of what a shortcut is added to and ReLU is applied to, and the measurements of what
-    /// comes out, if wanted. `values` returns all of its numbers.
+    /// Records an output of so many units: the sums of what a shortcut is added to and ReLU is applied to, and the
+    /// measurements of what comes out, if wanted. `values` returns all of its numbers, the units fastest.
     pub(super) fn output(
         &self,
         of: Observed,
+        units: usize,
         before: Sums,
         measured: Option<Measured>,
         values: impl Fn() -> Buffer,
@@ -147,7 +178,7 @@ impl Recorder {
             entry.dead_units = dead_units;
         }
         if self.histograms {
-            record.count(layer, values);
+            record.count(self.instructions, layer, units, values);
         }
     }
 
@@ -168,6 +199,30 @@ impl Recorder {
         self.record.borrow_mut().blocks[block.0].entropies = entropies;
     }
 
+    /// Records the mean opening of a block's gate, or the number that its branch or its layer's input is multiplied by.
+    pub(super) fn gate(&self, block: BlockIdx, gate: f32) {
+        self.record.borrow_mut().blocks[block.0].gate = Some(gate);
+    }
+
+    /// Records the number that the embedding is multiplied by where it is added to the input of a block's layer.
+    pub(super) fn embedding_gate(&self, block: BlockIdx, gate: f32) {
+        self.record.borrow_mut().blocks[block.0].embedding_gate = Some(gate);
+    }
+
+    /// Records the mean cosine between the tokens of a sequence in the output of a block.
+    pub(super) fn token_cosine(&self, block: BlockIdx, cosine: f32) {
+        self.record.borrow_mut().blocks[block.0].token_cosine = Some(cosine);
+    }
+
+    /// Records the matrices with which a block mixes the streams of each token; blocks come in their order.
+    pub(super) fn mixing(&self, block: BlockIdx, matrices: &Activation, streams: usize) {
+        let mut record = self.record.borrow_mut();
+        let mut mixing = record.mixing.take().unwrap_or_else(|| Mixing::none(matrices.layout, streams));
+        mixing.mix(&matrices.kept());
+        record.blocks[block.0].mixing = Some(mixing.largest_sums());
+        record.mixing = Some(mixing);
+    }
+
     /// Records the output of a layer in one of dfdx's tensors.
     pub(super) fn logits(&self, layer: LayerIdx, logits: &[f32], units: usize) {
         let mut record = self.record.borrow_mut();
@@ -179,7 +234,7 @@ impl Recorder {
         let is_dead = |unit: &usize| logits.iter().skip(*unit).step_by(units).all(|&x| x == 0.0);
         entry.dead_units = (0..units).filter(is_dead).count();
         if self.histograms {
-            record.count(layer, || logits);
+            record.count(self.instructions, layer, units, || logits);
         }
     }
 

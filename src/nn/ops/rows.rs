@@ -7,6 +7,7 @@ use super::recorder::Measured;
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::bundle::BatchShare;
 use crate::nn::kernels::row_sums::{self, RowSums};
+use crate::nn::kernels::token_cosine::mean_cosine;
 use crate::statistics::{Products, Sums};
 
 mod attention;
@@ -27,6 +28,7 @@ pub use linear::{Linear, Rows, head, linear_rows, responses, stem};
 pub use loss::{RowLogits, RowLoss, cross_entropy};
 pub use norm::{LayerNorm, layer_norm};
 pub use slope::gelu;
+pub(super) use streams::between;
 pub use streams::{coefficients as coefficient_count, copied, entrance, streamed, summed};
 
 /// The bundles of a share, each with the number of its rows that count.
@@ -104,7 +106,23 @@ fn record(y: &Activation, observed: Observed, terms: Option<[&Activation; 2]>, c
         dead_units: sums.alive().filter(|alive| !alive).count(),
         terms: products,
     });
-    recorder.output(observed, before, measured, || y.values(context));
+    let has_pairs = observed.has_tokens && y.layout.length > 1;
+    if let Some(block) = observed.block.filter(|_| has_pairs && context.measures()) {
+        recorder.token_cosine(block, token_cosine(y, context));
+    }
+    recorder.output(observed, y.shape.channels, before, measured, || y.values(context));
+}
+
+/// The mean cosine between two tokens of a sequence.
+fn token_cosine(y: &Activation, context: &Context) -> f32 {
+    let (set, length) = (context.instructions, y.layout.length);
+    let of_run = y.layout.bundles_of_run() * y.shape.bundle();
+    let mut cosines = vec![0.0_f64; y.layout.runs];
+    let values = y.kept();
+    context.run(values.chunks_exact(of_run).zip(&mut cosines), |(sequence, cosine)| {
+        *cosine = mean_cosine(set, sequence, length);
+    });
+    (cosines.iter().sum::<f64>() / cosines.len() as f64) as f32
 }
 
 /// Records the gradient to an output.

@@ -10,7 +10,10 @@ use super::buffers::Buffer;
 use super::parameter::{AnyParameter, Parameter};
 use super::{Context, Features};
 use crate::nn::kernels::bundle::{self, IMAGES, Shape};
+use crate::nn::kernels::row_sums;
 use crate::nn::sweeps;
+use crate::statistics::Sums;
+use crate::units::BlockIdx;
 
 /// Takes every second pixel of every second row and adds zero channels, half before and half after; with one side,
 /// every pixel. `x` must be in memory.
@@ -78,16 +81,31 @@ pub fn masked<const SIDE: usize, const C: usize>(
     y
 }
 
-/// Multiplies every number by a gate, `sigmoid(gate + bias)`, or by one minus that. `x` and the gate must be in memory.
+/// How a gate is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gating {
+    /// By the gate, `sigmoid(gate + bias)`.
+    Gate,
+    /// By one minus the gate, which is recorded as that of a block.
+    Complement(Option<BlockIdx>),
+}
+
+/// Multiplies every number by a gate, or by one minus that. `x` and the gate must be in memory.
 pub fn gated<const SIDE: usize, const C: usize>(
     x: &Features<SIDE, C>,
     gate: &Features<SIDE, C>,
     bias: &Rc<Parameter<Rank1<C>>>,
-    is_complement: bool,
+    gating: Gating,
     context: &Context,
 ) -> Features<SIDE, C> {
     let (x, gate) = (Rc::clone(&x.activation), Rc::clone(&gate.activation));
+    let is_complement = gating != Gating::Gate;
     let open = opening(&gate, &bias.values(), is_complement, context);
+    if let (Gating::Complement(Some(block)), Some(recorder)) = (gating, &context.recorder)
+        && recorder.measures()
+    {
+        recorder.gate(block, (1.0 - mean(&gate, &open, context)) as f32);
+    }
     let mut y = context.buffers.take(x.len());
     y.iter_mut().zip(x.kept().iter().zip(&*open)).for_each(|(y, (x, open))| *y = x * open);
     let y: Features<SIDE, C> = Features::of(Rc::new(Activation::only_added(x.shape, x.layout, y)));
@@ -125,6 +143,17 @@ fn opening(gate: &Activation, bias: &[f32], is_complement: bool, context: &Conte
         *open = gate.map(|gate| (1.0 + (sign * (gate + bias)).exp()).recip());
     }
     open
+}
+
+/// The mean of all numbers of the images of a batch.
+fn mean(of: &Activation, numbers: &[f32], context: &Context) -> f64 {
+    let (mut total, pixel) = (Sums::default(), of.shape.channels * IMAGES);
+    for (bundle, numbers) in numbers.chunks_exact(of.shape.bundle()).enumerate() {
+        let images = of.layout.valid(bundle);
+        let pixels = numbers.chunks_exact(pixel);
+        pixels.for_each(|pixel| total.merge(&row_sums::sums(context.instructions, pixel, images)));
+    }
+    total.mean().into()
 }
 
 /// The sum of each channel over the images of a batch.

@@ -232,7 +232,7 @@ fn record_join(y: &Activation, terms: [&Activation; 2], observed: Observed, cont
         dead_units: sums.alive().filter(|alive| !alive).count(),
         terms: Some(Products { first: squares[0], second: squares[1], both: f64::NAN }),
     };
-    recorder.output(observed, sums.moments.sums, Some(measured), || y.values(context));
+    recorder.output(observed, y.shape.channels, sums.moments.sums, Some(measured), || y.values(context));
 }
 
 /// Records the gradient to the output of a block.

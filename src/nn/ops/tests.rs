@@ -188,7 +188,13 @@ impl Small {
             }
             Kind::Gated => {
                 let gate = convolution(&x, &self.projection.weights, Response::PLAIN, context);
-                gated(&zero_padding(&x, context), &gate, &self.projection.norm.beta, true, context)
+                gated(
+                    &zero_padding(&x, context),
+                    &gate,
+                    &self.projection.norm.beta,
+                    Gating::Complement(None),
+                    context,
+                )
             }
             _ => zero_padding(&x, context),
         });
@@ -248,7 +254,7 @@ impl Small {
         let response = convolution(&inner, &self.fourth.weights, Response::PLAIN, context);
         if let Some(gate) = gate {
             let branch = normalised(&response, &self.fourth.norm, After::default(), context).formed(context);
-            let branch = gated(&branch, &gate, &self.third.norm.beta, false, context);
+            let branch = gated(&branch, &gate, &self.third.norm.beta, Gating::Gate, context);
             return shifted(&branch, Scalars::default(), After { shortcut: Some(shared), ..relu() }, context);
         }
         let after = After { shortcut: Some(shared), ..relu() };

@@ -6,6 +6,7 @@ use dfdx::shapes::Rank1;
 
 use super::Sizes;
 use super::connection::Connection;
+use crate::metric::{Metric, known};
 use crate::model::builder::{Builder, Start};
 use crate::model::layer::scalar;
 use crate::model::rows::{Declared, RowLayer, layer_norm};
@@ -58,6 +59,16 @@ impl Residual {
         ("hyper-dynamic", Residual::HyperDynamic),
         ("mhc", Residual::Manifold),
     ];
+
+    /// What its blocks measure that others don't.
+    pub(super) fn measures(self) -> &'static [Metric] {
+        match self {
+            Residual::ReZero => &[known::GATE],
+            Residual::Scalars => &[known::GATE, known::EMBEDDING_GATE],
+            _ if self.has_streams() => &[known::MIXING_ROW_SUM, known::MIXING_COLUMN_SUM],
+            _ => &[],
+        }
+    }
 
     /// Whether a token has several streams.
     pub(super) fn has_streams(self) -> bool {
@@ -134,6 +145,11 @@ impl<const D: usize, const THREE: usize, const FOUR: usize> Block<D, THREE, FOUR
         Block { attention, feed_forward, ends: [first, second] }
     }
 
+    /// Its two blocks.
+    pub(super) fn indices(&self) -> [BlockIdx; 2] {
+        self.ends.each_ref().map(|ends| ends.index)
+    }
+
     pub(super) fn forward(&self, x: Features<1, D>, context: &Context) -> Features<1, D> {
         let [first, second] = &self.ends;
         let x = first.around(x, context, |x, observed| self.attend(x, observed, context));
@@ -201,7 +217,7 @@ impl<const D: usize> Ends<D> {
         let start: Features<1, D> = entrance(&x, &coefficients, streams, context);
         let start = normalised(&start, norm, Observed::NOTHING, context);
         let f = branch(start, Observed::layer(self.last));
-        let observed = Observed { block: Some(self.index), ..Observed::NOTHING };
+        let observed = Observed { block: Some(self.index), has_tokens: true, ..Observed::NOTHING };
         streamed(&x, &f, &coefficients, streams, observed, context)
     }
 
@@ -212,7 +228,7 @@ impl<const D: usize> Ends<D> {
         context: &Context,
         branch: impl FnOnce(Features<1, D>, Observed) -> Features<1, D>,
     ) -> Features<1, D> {
-        let observed = Observed::block(self.index, self.last);
+        let observed = Observed { has_tokens: true, ..Observed::block(self.index, self.last) };
         let nothing = Observed::NOTHING;
         let start = match &self.norm {
             Some(norm) if self.residual != Residual::Post => normalised(&x, norm, nothing, context),

@@ -8,6 +8,7 @@ use crate::nn::kernels::{elementwise, row_sums};
 use crate::nn::ops::activation::{Activation, Observed};
 use crate::nn::ops::parameter::AnyParameter;
 use crate::nn::ops::{Context, Features};
+use crate::units::BlockIdx;
 
 /// How a branch is added.
 #[derive(Clone, Default)]
@@ -30,7 +31,12 @@ pub fn joined<const N: usize>(
     let Join { gain, observed, with_sums } = join;
     let (f, h) = (branch.activation, Rc::clone(&shortcut.activation));
     let f = match gain {
-        Some(gain) => scaled(f, gain, 0, context),
+        Some(gain) => {
+            if let Some((recorder, block)) = context.recorder.as_ref().zip(observed.block) {
+                recorder.gate(block, gain.values()[0]);
+            }
+            scaled(f, gain, 0, context)
+        }
         None => f,
     };
     let (set, shares) = (context.instructions, f.shares());
@@ -68,6 +74,8 @@ pub struct Weighing {
     pub factors: [Rc<dyn AnyParameter>; 2],
     /// Which of their numbers.
     pub at: usize,
+    /// The blocks of the layer.
+    pub blocks: [BlockIdx; 2],
 }
 
 /// Computes `a x + b y` with two trained numbers.
@@ -77,7 +85,13 @@ pub fn weighed<const N: usize>(
     weighing: &Weighing,
     context: &Context,
 ) -> Features<1, N> {
-    let Weighing { factors: [a, b], at } = weighing;
+    let Weighing { factors: [a, b], at, blocks } = weighing;
+    if let Some(recorder) = &context.recorder {
+        for block in blocks {
+            recorder.gate(*block, a.values()[*at]);
+            recorder.embedding_gate(*block, b.values()[*at]);
+        }
+    }
     let x = scaled(Rc::clone(&x.activation), Rc::clone(a), *at, context);
     let y = Features::of(scaled(Rc::clone(&y.activation), Rc::clone(b), *at, context));
     joined(Features::of(x), &y, Join::default(), context)

@@ -18,6 +18,11 @@ pub fn coefficients(streams: usize) -> usize {
     streams * (streams + 2)
 }
 
+/// The place of the coefficient from a stream to another.
+pub(in crate::nn::ops) fn between(streams: usize, from: usize, to: usize) -> usize {
+    streams + from * streams + to
+}
+
 fn vectors(numbers: &[f32]) -> &[Vector] {
     numbers.as_chunks().0
 }
@@ -160,7 +165,7 @@ pub fn streamed<const N: usize>(
     context: &Context,
 ) -> Rows {
     let c = coefficients.activation();
-    let from = |to: usize| (0..streams).map(move |from| (streams + from * streams + to, from)).collect();
+    let from = |to: usize| (0..streams).map(move |from| (between(streams, from, to), from)).collect();
     let mixed = mix::<N>(x.activation(), c, Terms((0..streams).map(from).collect()), context);
     let last = streams * (streams + 1);
     let spread = Terms((0..streams).map(|to| vec![(last + to, 0)]).collect());
@@ -172,6 +177,10 @@ pub fn streamed<const N: usize>(
     }
     let y = Rc::new(Activation::in_memory(mixed.shape, mixed.layout, y, true));
     record(&y, observed, Some([&branch, &mixed]), context);
+    let recorder = context.recorder.as_ref().filter(|_| context.measures());
+    if let Some((recorder, block)) = recorder.zip(observed.block) {
+        recorder.mixing(block, c, streams);
+    }
     let (output, context) = (Rc::clone(&y), context.clone());
     context.tape.clone().record(move |_| {
         let Some(dy) = output.left(&context) else { return Ok(()) };
