@@ -94,6 +94,31 @@ pub fn between_points(
         .collect()
 }
 
+/// The medians of a statistic over the first and the second half of the blocks, by which it is seen whether deep blocks do
+/// as much as shallow ones.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Halves {
+    /// The first and the last block of each half, from 1; of an odd number, the middle one is in neither.
+    pub blocks: [[usize; 2]; 2],
+    /// The medians of the finite values of each half.
+    pub medians: [f32; 2],
+}
+
+/// Compares the halves of the blocks by their values; none if a half has no finite value.
+pub fn halves(values: &[f32]) -> Option<Halves> {
+    let (count, half) = (values.len(), values.len() / 2);
+    let medians = [median(&values[..half])?, median(&values[count - half..])?];
+    Some(Halves { blocks: [[1, half], [count - half + 1, count]], medians })
+}
+
+/// The median of the finite values; of an even number, the mean of the two in the middle.
+fn median(values: &[f32]) -> Option<f32> {
+    let mut finite: Vec<f32> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    finite.sort_by(f32::total_cmp);
+    let last = finite.len().checked_sub(1)?;
+    Some(f32::midpoint(finite[last / 2], finite[last - last / 2]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +127,22 @@ mod tests {
     use crate::event::{Kind, RunEvent, Time, Values};
     use crate::metric::known;
     use crate::units::LaneIdx;
+
+    #[test]
+    fn halves_are_compared_by_their_medians() {
+        let nan = f32::NAN;
+        let found = |values: &[f32]| halves(values).map(|halves| (halves.blocks, halves.medians));
+        let six = found(&[1.0, 9.0, 2.0, 4.0, 8.0, 6.0]);
+        assert_eq!(six, Some(([[1, 3], [4, 6]], [2.0, 6.0])));
+        let five = found(&[1.0, 3.0, 100.0, 5.0, 9.0]);
+        assert_eq!(five, Some(([[1, 2], [4, 5]], [2.0, 7.0])));
+        // Every second block has none.
+        let every_second = found(&[1.0, nan, 3.0, nan, 5.0, nan, 7.0, nan]);
+        assert_eq!(every_second, Some(([[1, 4], [5, 8]], [2.0, 6.0])));
+        for values in [&[][..], &[1.0], &[nan, 1.0], &[1.0, 2.0, nan, f32::INFINITY]] {
+            assert_eq!(halves(values), None, "{values:?}");
+        }
+    }
 
     fn series(len: u64, value: impl Fn(u64) -> f32) -> History {
         let mut series = History::of_scalars();

@@ -1,12 +1,15 @@
 //! The chosen statistic over depth and step: lanes side by side with a shared colour scale, so that a colour means the
 //! same value in all of them.
 
+use std::ops::Range;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::{Key, View, curves, lanes};
 use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
+use crate::metric::Metric;
 use crate::printable::printable;
 use crate::theme::Theme;
 use crate::units::{LayerIdx, Step};
@@ -90,8 +93,7 @@ impl View for Heatmap {
 fn panels(app: &App, area: Rect) -> Vec<Panel<'_>> {
     // The last row is for the legend.
     let area = Rect { height: area.height.saturating_sub(1), ..area };
-    // A step extends from half a step before it to half a step after it.
-    let x = (0.5, app.planned_steps().0.max(1) as f64 + 0.5);
+    let x = steps(app);
     let mut columns = lanes::columns(app, area, LEAST_COLUMN);
     let narrow = columns.first().is_some_and(|(_, area)| area.width < LEAST_WIDTH_OF_OWN_LABELS);
     let layers = |lane: &Lane| lane.structure().map(|structure| structure.layers.len());
@@ -109,18 +111,29 @@ fn panels(app: &App, area: Rect) -> Vec<Panel<'_>> {
         lane,
         area,
         has_labels: at == 0 || !shared,
-        matrix: matrix(app, lane, area.width, x),
+        matrix: matrix(lane, app.statistic(), &lane.columns(app.statistic()), area.width, x),
         x,
     };
     columns.into_iter().enumerate().map(panel).collect()
 }
 
-/// A row per layer, a column per cell of the screen; each covers all recorded steps that fall into it.
-fn matrix(app: &App, lane: &Lane, width: u16, x: (f64, f64)) -> Matrix {
-    let Some(history) = lane.history(app.statistic()) else { return Matrix::default() };
-    let layers = lane.columns(app.statistic());
+/// The ends of the axis of steps: a step extends from half a step before it to half a step after it.
+pub(super) fn steps(app: &App) -> (f64, f64) {
+    (0.5, app.planned_steps().0.max(1) as f64 + 0.5)
+}
+
+/// A row for each of these ranges of a statistic's numbers, such as those of a layer, and a column per cell of the screen;
+/// each covers all recorded steps that fall into it.
+pub(super) fn matrix(
+    lane: &Lane,
+    statistic: Metric,
+    rows: &[Option<Range<usize>>],
+    width: u16,
+    x: (f64, f64),
+) -> Matrix {
+    let Some(history) = lane.history(statistic) else { return Matrix::default() };
     let columns = usize::from(width).max(1);
-    let mut matrix = Matrix::new(layers.len(), columns);
+    let mut matrix = Matrix::new(rows.len(), columns);
     let column = |place: f64| (place - x.0) / (x.1 - x.0) * columns as f64;
     for (i, row) in history.rows().enumerate() {
         // A record extends to the next one, so that sparse records leave no gaps.
@@ -131,9 +144,9 @@ fn matrix(app: &App, lane: &Lane, width: u16, x: (f64, f64)) -> Matrix {
         let from = column(span.first_step.0 as f64 - 0.5).floor().max(0.0) as usize;
         let to = column(last as f64 + 0.5).ceil().min(columns as f64) as usize;
         for column in from..to {
-            for (layer, numbers) in layers.iter().enumerate() {
+            for (place, numbers) in rows.iter().enumerate() {
                 let cell = numbers.clone().and_then(|numbers| row.across(numbers));
-                matrix.merge(layer, column, cell.map(curves::extent).unwrap_or_default());
+                matrix.merge(place, column, cell.map(curves::extent).unwrap_or_default());
             }
         }
     }

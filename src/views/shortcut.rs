@@ -1,18 +1,19 @@
-//! What the residual branch adds to the shortcut: rms(F) / rms(h) and cos(F, h), by block at the cursor's step
-//! and at the cursor's block over time. A plain lane has neither, and the view says so.
+//! Statistics of blocks, by block at the cursor's step and at the cursor's block over time: first of all what the residual
+//! branch adds to the shortcut, rms(F) / rms(h) and cos(F, h). A plain lane has neither, and the view says so.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::text::{Line, Span};
 
-use super::{Key, View, curves, lanes};
+use super::{Key, View, curves, heatmap, lanes};
 use crate::app::{Action, App, Chosen, Lane, ViewKind, Wanted};
 use crate::metric::{Metric, known};
-use crate::printable::printable;
 use crate::structure::Structure;
 use crate::theme::Theme;
 use crate::units::BlockIdx;
 use crate::widgets::{self, Bucket, LineChart, Series, SeriesKind};
+
+mod notes;
+mod parts;
 
 /// The shortcut view.
 #[derive(Debug)]
@@ -56,17 +57,20 @@ impl View for Shortcut {
     }
 
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-        let lanes: Vec<&Lane> = app.visible_lanes().filter(|lane| has_shortcuts(lane)).collect();
         let areas = areas(area, app);
-        if lanes.is_empty() {
+        if statistics(app).iter().all(|statistic| shown(app, *statistic).is_empty()) {
             draw_absence(app, area, buffer, theme);
             return;
         }
         for (statistic, [by_block, over_time]) in statistics(app).into_iter().zip(areas.charts) {
+            let lanes = shown(app, statistic);
             draw_by_block(app, &lanes, statistic, by_block, buffer, theme);
-            draw_over_time(app, &lanes, statistic, over_time, buffer, theme);
+            match parts::of(app, statistic, over_time) {
+                Some(parts) => parts.render(app, buffer, theme),
+                None => draw_over_time(app, &lanes, statistic, over_time, buffer, theme),
+            }
         }
-        draw_notes(app, areas.notes, buffer, theme);
+        notes::draw(app, areas.notes, buffer, theme);
     }
 
     fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
@@ -80,15 +84,18 @@ impl View for Shortcut {
             cursor: None,
             reference: None,
         };
-        for [by_block, over_time] in areas(area, app).charts {
+        for (statistic, [by_block, over_time]) in statistics(app).into_iter().zip(areas(area, app).charts) {
             if by_block.contains(position) {
-                let lane = app.visible_lanes().find(|lane| has_shortcuts(lane));
+                let lane = shown(app, statistic).into_iter().next();
                 let x = chart(block_range(app), "block").x_at(by_block, position.x);
                 let (Some(lane), Some(x)) = (lane, x) else { return Vec::new() };
                 let here = app.block_in(lane).map_or(0, |block| block.0) as i64;
                 return vec![Action::SelectLane(lane.idx()), Action::MoveBlock(x.round() as i64 - 1 - here)];
             }
             if over_time.contains(position) {
+                if let Some(parts) = parts::of(app, statistic, over_time) {
+                    return parts.click(app, position);
+                }
                 let x = chart(curves::x_range(app), "step").x_at(over_time, position.x);
                 return x.map(|x| Action::SelectStep(curves::step_at(app, x))).into_iter().collect();
             }
@@ -105,8 +112,7 @@ struct Areas {
 
 /// Two by two if there is room, with little height only the chosen statistic; the notes below.
 fn areas(area: Rect, app: &App) -> Areas {
-    let plain = u16::from(app.visible_lanes().any(is_plain));
-    let lines = (plain + 2).min(area.height / 5);
+    let lines = notes::lines(app).min(area.height / 5);
     let charts = Rect { height: area.height - lines, ..area };
     let upper = if charts.height >= 14 { charts.height / 2 } else { charts.height };
     let split = |area: Rect| {
@@ -127,6 +133,13 @@ fn is_plain(lane: &Lane) -> bool {
     lane.structure().is_some_and(|structure| !structure.blocks.is_empty()) && !has_shortcuts(lane)
 }
 
+/// The lanes that measure a statistic.
+fn shown(app: &App, statistic: Metric) -> Vec<&Lane> {
+    let has_blocks = |lane: &Lane| lane.structure().is_some_and(|structure| !structure.blocks.is_empty());
+    let measures = |lane: &Lane| has_shortcuts(lane) || has_blocks(lane) && lane.has(statistic);
+    app.visible_lanes().filter(|lane| measures(lane)).collect()
+}
+
 fn block_range(app: &App) -> (f64, f64) {
     let most = app.visible_lanes().filter_map(|lane| Some(lane.structure()?.blocks.len())).max();
     (0.5, most.unwrap_or(1) as f64 + 0.5)
@@ -144,7 +157,13 @@ fn series<'a>(lane: &Lane, name: &'a str, buckets: &'a [Bucket], theme: &Theme) 
 }
 
 fn value_at(app: &App, lane: &Lane, statistic: Metric, block: BlockIdx) -> Option<f64> {
-    lane.block_value(statistic, app.step(), block).map(f64::from)
+    let value = lane.block_value(statistic, app.step(), block).map(f64::from);
+    value.filter(|value| has_parts(statistic, value.is_nan()))
+}
+
+/// Whether a block has a value: of several parts, one without them has NaN alone.
+fn has_parts(statistic: Metric, is_nan: bool) -> bool {
+    statistic.axes().len() == 1 || !is_nan
 }
 
 fn draw_by_block(
@@ -160,7 +179,7 @@ fn draw_by_block(
         let blocks = lane.columns(statistic).into_iter().enumerate();
         blocks
             .filter_map(|(i, columns)| {
-                let cell = row.across(columns?)?;
+                let cell = row.across(columns?).filter(|cell| has_parts(statistic, cell.min.is_nan()))?;
                 Some(Bucket { x: i as f64 + 1.0, extent: curves::extent(cell), last: cell.last })
             })
             .collect()
@@ -227,55 +246,6 @@ fn draw_over_time(
     chart.render(area, buffer, theme);
 }
 
-/// The shortcut of the cursor's block, what the chosen statistic means, and which lanes have no shortcut.
-fn draw_notes(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let mut lines = Vec::new();
-    let plain: Vec<&Lane> = app.visible_lanes().filter(|lane| is_plain(lane)).collect();
-    if !plain.is_empty() {
-        let mut spans = Vec::new();
-        for lane in &plain {
-            let swatch = format!("{} ", theme.lane_swatch(lane.idx().0));
-            spans.extend([
-                Span::styled(swatch, lanes::style(lane, theme)),
-                Span::raw(lanes::name(app, lane) + " "),
-            ]);
-        }
-        let text = match plain.len() {
-            1 => " is plain: its blocks have no shortcut, so there is no branch to compare",
-            _ => " are plain: their blocks have no shortcut, so there is no branch to compare",
-        };
-        spans.push(Span::styled(text, theme.muted()));
-        lines.push(Line::from(spans));
-    }
-    let mut shortcuts = Vec::new();
-    for lane in app.visible_lanes().filter(|lane| has_shortcuts(lane)) {
-        let block = app.block_in(lane).and_then(|block| lane.structure()?.blocks.get(block.0));
-        if let Some(block) = block {
-            shortcuts.push(format!(
-                "{} {}: {}",
-                lanes::name(app, lane),
-                printable(&block.name),
-                kind(block.shortcut.as_deref())
-            ));
-        }
-    }
-    lines.push(Line::styled(shortcuts.join("   "), theme.text()));
-    lines.push(Line::styled(printable(statistics(app)[0].about()), theme.muted()));
-    for (row, line) in lines.iter().take(usize::from(area.height)).enumerate() {
-        widgets::put_line(buffer, area, row as u16, line);
-    }
-}
-
-fn kind(shortcut: Option<&str>) -> String {
-    match shortcut {
-        None => "no shortcut".to_owned(),
-        Some("identity") => "identity shortcut".to_owned(),
-        Some("zero_padding") => "every second pixel, zero channels added (option A)".to_owned(),
-        Some("projection") => "1x1 projection (option B)".to_owned(),
-        Some(other) => printable(other),
-    }
-}
-
 fn draw_absence(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let text = if app.visible_lanes().any(is_plain) {
         [
@@ -288,4 +258,71 @@ fn draw_absence(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let middle = area.height / 2;
     widgets::put_centered(buffer, area, middle.saturating_sub(1), text[0], theme.heading());
     widgets::put_centered(buffer, area, middle, text[1], theme.muted());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::{LaneLabel, specimen};
+    use crate::event::{Kind, LaneStarted, MetricsDeclared, RunEvent, Value, Values};
+    use crate::metric::{Axis, HEAD, Points};
+    use crate::units::{LaneIdx, Step};
+
+    /// A plain lane of nine blocks, of which every second one attends with two heads, after ten steps.
+    fn attending() -> App {
+        let mut app = App::new(vec![LaneLabel { run: "r".to_owned(), lane: "plain".to_owned() }]);
+        let heads = Axis { name: HEAD.to_owned(), points: Points::Numbers(vec![1.0, 2.0]) };
+        let metrics = vec![known::STREAM_RMS, known::ATTENTION_ENTROPY];
+        let started = LaneStarted {
+            structure: specimen::structure(20, 8, "none"),
+            declared: MetricsDeclared { metrics, axes: vec![heads] },
+            steps: Some(10),
+            ..LaneStarted::default()
+        };
+        app.apply(LaneIdx(0), &RunEvent::new(Step(0), 0.0, Kind::LaneStarted(Box::new(started))));
+        for step in 1..=10 {
+            let entropy = |at: usize| match (at / 2) % 2 {
+                0 => 0.5 + (at % 2) as f32,
+                _ => f32::NAN,
+            };
+            let mut values = Values::default();
+            values.insert(known::STREAM_RMS, Value::Numbers((1..=9).map(|block| block as f32).collect()));
+            values.insert(known::ATTENTION_ENTROPY, Value::Numbers((0..18).map(entropy).collect()));
+            app.apply(LaneIdx(0), &RunEvent::new(Step(step), step as f64, Kind::Measured(values)));
+        }
+        app.act(Action::SelectView(Shortcut.kind()));
+        app
+    }
+
+    fn drawn(app: &App) -> String {
+        let area = Rect::new(0, 0, 100, 30);
+        let mut buffer = Buffer::empty(area);
+        Shortcut.render(app, area, &mut buffer, &Theme::default());
+        let row = |y| (0..area.width).map(move |x| (x, y));
+        let text = |y| row(y).map(|at| buffer[at].symbol()).collect::<String>();
+        (0..area.height).map(|y| text(y) + "\n").collect()
+    }
+
+    #[test]
+    fn halves_of_the_depth_are_compared_also_of_plain_lanes() {
+        let mut app = attending();
+        app.act(Action::SelectStatistic(known::STREAM_RMS));
+        let frame = drawn(&app);
+        assert!(frame.contains("plain  median of blocks 1-4: 2.5, 6-9: 7.5, x 3"), "{frame}");
+    }
+
+    #[test]
+    fn heads_are_rows_of_a_map() {
+        let mut app = attending();
+        app.act(Action::SelectStatistic(known::ATTENTION_ENTROPY));
+        app.act(Action::SelectFirstLayer);
+        let frame = drawn(&app);
+        assert!(frame.contains("plain at block 1 by head over time"), "{frame}");
+        let area = areas(Rect::new(0, 0, 100, 30), &app).charts[0][1];
+        let at = |x| Shortcut.click(&app, Rect::new(0, 0, 100, 30), Position { x, y: area.y + 2 });
+        assert_eq!(at(area.right() - 1), [Action::SelectStep(Step(10))]);
+        app.act(Action::MoveBlock(1));
+        let frame = drawn(&app);
+        assert!(frame.contains("no attention_entropy in this block"), "{frame}");
+    }
 }
