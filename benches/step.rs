@@ -181,7 +181,7 @@ fn subject(
         .with("depth", depth.into())
         .with("width", width.into())
         .with("shortcut", shortcut.into());
-    let lane = Lane { name: shortcut.to_owned(), architecture: "resnet".to_owned(), settings };
+    let lane = Lane::new(shortcut, "resnet", settings);
     let network = model::build(&lane, input, CLASSES, 0, &OPTIMIZER, arguments.threads.get())?;
     let batch = Batch {
         inputs: Inputs::Numbers(

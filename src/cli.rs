@@ -18,6 +18,7 @@ mod panics;
 mod table;
 mod destination;
 mod source;
+mod starts;
 mod threads;
 mod saved;
 mod appearance;

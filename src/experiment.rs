@@ -10,12 +10,14 @@ mod keys;
 mod parse;
 mod pattern;
 mod settings;
+mod start;
 
 pub use available::{ArchitectureEntry, Available, CheckSettings, DataKind, DatasetEntry, Path};
 pub use keys::{Absence, Allowed, Key, Setting, Settings, Unless};
 pub use parse::{Checked, ExperimentError, Places, check, parse};
-pub use pattern::matches;
+pub use pattern::{matches, matches_parameter};
 pub use settings::Change;
+pub use start::{Group, Head, Missing, Start};
 
 /// A checked experiment. Serialises to the file with every default filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,6 +168,16 @@ impl Optimizer {
             | Optimizer::AdamW { learning_rate, .. } => learning_rate,
         }
     }
+
+    /// The same rule with another weight decay.
+    pub fn with_weight_decay(&self, decay: f64) -> Optimizer {
+        let mut rule = self.clone();
+        let (Optimizer::Sgd { weight_decay, .. }
+        | Optimizer::Adam { weight_decay, .. }
+        | Optimizer::AdamW { weight_decay, .. }) = &mut rule;
+        *weight_decay = decay;
+        rule
+    }
 }
 
 /// How the learning rate changes with the step. Each may begin with a linear warm-up over `warmup` steps.
@@ -215,7 +227,29 @@ pub struct Lane {
     pub name: String,
     /// A name of the architecture registry.
     pub architecture: String,
+    /// What it starts from; none for weights drawn from the seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
+    /// Patterns for the parameters that get no updates, see [`matches_parameter`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frozen: Vec<String>,
+    /// The parameters that are trained at another rate; the first group that matches a parameter counts.
+    #[serde(default, rename = "group", skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
     /// The keys that the architecture declares, such as `depth`.
     #[serde(flatten)]
     pub settings: Settings,
+}
+
+impl Lane {
+    /// A lane that starts from weights drawn from the seed, and trains all of them alike.
+    pub fn new(name: impl Into<String>, architecture: impl Into<String>, settings: Settings) -> Lane {
+        let (name, architecture) = (name.into(), architecture.into());
+        Lane { name, architecture, start: None, frozen: Vec::new(), groups: Vec::new(), settings }
+    }
+
+    /// Whether a parameter of this name gets no updates.
+    pub fn freezes(&self, parameter: &str) -> bool {
+        self.frozen.iter().any(|pattern| matches_parameter(pattern, parameter))
+    }
 }

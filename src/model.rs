@@ -26,6 +26,7 @@ mod memory;
 mod optimizer;
 mod initialisation;
 mod state;
+mod start;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
@@ -36,6 +37,7 @@ mod tests;
 pub use error::ModelError;
 pub use measure::{HISTOGRAMS, WITH_HISTOGRAMS, metrics};
 pub use memory::Memory;
+pub use start::{Fitted, Outline};
 
 /// A network as its modules declare it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -81,6 +81,9 @@ pub struct Layer {
     /// Multiply-adds of its forward pass for one sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multiply_adds: Option<u64>,
+    /// Whether its weights are meant to get no updates.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
 }
 
 /// A block: layers whose output something is added to, or could be.

@@ -19,10 +19,12 @@ mod checkpoint;
 mod evaluation;
 mod course;
 mod schedule;
+mod start;
 
 pub use batches::{Batches, Drawn};
 pub use checkpoint::{Checkpoint, CheckpointError, read_checkpoint, read_resumable};
 pub use schedule::{Rates, learning_rate};
+pub use start::{StartError, StartFile, start_from};
 
 /// Where a lane's events go, and where its orders come from.
 pub trait Sink {

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use super::order_history::OrderHistory;
 use crate::event::{LaneStarted, Provenance};
-use crate::experiment::{Data, Experiment, Lane, Recording, Setting, Settings, Training};
+use crate::experiment::{
+    Data, Experiment, Group, Head, Lane, Missing, Recording, Setting, Settings, Start, Training,
+};
 use crate::order::Order;
 
 /// Something that must be equal in two lanes for a fair comparison.
@@ -110,17 +112,43 @@ pub fn compare(a: &LaneStarted, b: &LaneStarted) -> Option<Fairness> {
 }
 
 /// The differences between the lanes' own tables, except their names.
-fn own_differences<'e>(name_a: &str, a: &'e Experiment, name_b: &str, b: &'e Experiment) -> Vec<Difference> {
-    let own = |of: &'e Experiment, name: &str| of.lanes.iter().find(|own| own.name == name);
-    let (Some(a), Some(b)) = (own(a, name_a), own(b, name_b)) else { return Vec::new() };
-    let Lane { name: _, architecture, settings } = a;
-    let mut differences = Vec::new();
-    if *architecture != b.architecture {
-        let values = [architecture, &b.architecture].map(String::clone);
-        differences.push(Difference { key: "lane.architecture".to_owned(), values });
+fn own_differences(name_a: &str, a: &Experiment, name_b: &str, b: &Experiment) -> Vec<Difference> {
+    fn own<'e>(of: &'e Experiment, name: &str) -> Option<&'e Lane> {
+        of.lanes.iter().find(|own| own.name == name)
     }
-    differences.extend(differing("lane", settings, &b.settings));
+    let (Some(a), Some(b)) = (own(a, name_a), own(b, name_b)) else { return Vec::new() };
+    let [of_a, of_b] = [a, b].map(own_entries);
+    let entries = of_a.into_iter().zip(of_b).filter(|((_, x), (_, y))| x != y);
+    let difference = |((key, x), (_, y)): ((&str, String), (&str, String))| Difference {
+        key: key.to_owned(),
+        values: [x, y],
+    };
+    let mut differences: Vec<Difference> = entries.map(difference).collect();
+    differences.extend(differing("lane", &a.settings, &b.settings));
     differences
+}
+
+/// Every entry of a lane's own table but its name and its settings. What is trained how is part of the training.
+fn own_entries(lane: &Lane) -> Vec<(&'static str, String)> {
+    let Lane { name: _, architecture, start, frozen, groups, settings: _ } = lane;
+    let group = |Group { parameters, rate, weight_decay }: &Group| {
+        let decay = weight_decay.map(|decay| format!(" decay {decay}")).unwrap_or_default();
+        format!("{parameters} x{rate}{decay}")
+    };
+    let shown = |list: Vec<String>| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+    let start = start.as_ref().map(|Start { checkpoint, lane: _, step: _, sha256, head, missing }| {
+        let file = checkpoint.rsplit(['/', '\\']).next().unwrap_or_default();
+        let hash: String = sha256.iter().flat_map(|hash| hash.chars()).take(8).collect();
+        let head = if *head == Head::New { ", new head" } else { "" };
+        let missing = if *missing == Missing::Initial { ", what it lacks initial" } else { "" };
+        format!("{file} {hash}{head}{missing}")
+    });
+    vec![
+        ("lane.architecture", architecture.clone()),
+        ("lane.start", start.unwrap_or_else(|| "initial weights".to_owned())),
+        ("training.frozen", shown(frozen.clone())),
+        ("training.group", shown(groups.iter().map(group).collect())),
+    ]
 }
 
 /// The settings of a table in which two lanes differ, over the keys of both: those of residual networks first, then by
@@ -222,6 +250,34 @@ mod tests {
     /// The settings of the second lane.
     fn settings_of(started: &mut LaneStarted) -> &mut Settings {
         &mut started.provenance.as_mut().expect("of an experiment").experiment.lanes[1].settings
+    }
+
+    #[test]
+    fn what_lanes_start_from_and_what_they_train_is_compared() {
+        let [a, mut b] = started();
+        let own = &mut b.provenance.as_mut().expect("of an experiment").experiment.lanes[1];
+        own.start = Some(Start {
+            checkpoint: "/runs/a/checkpoints/plain-00000008.safetensors".to_owned(),
+            lane: None,
+            step: None,
+            sha256: Some("0123456789abcdef".repeat(4)),
+            head: Head::New,
+            missing: Missing::Refuse,
+        });
+        own.frozen = vec!["conv1".to_owned(), "layer1".to_owned()];
+        own.groups = vec![Group { parameters: "fc".to_owned(), rate: 10.0, weight_decay: Some(0.0) }];
+        let fairness = compare(&a, &b).expect("both tell");
+        let found: Vec<(&str, &str)> =
+            fairness.differences.iter().map(|of| (of.key.as_str(), of.values[1].as_str())).collect();
+        let expected = [
+            ("lane.start", "plain-00000008.safetensors 01234567, new head"),
+            ("training.frozen", "conv1, layer1"),
+            ("training.group", "fc x10 decay 0"),
+            ("lane.shortcut", "identity"),
+        ];
+        assert_eq!(found, expected);
+        let unequal: Vec<&str> = fairness.checks.iter().filter(|c| !c.equal).map(|c| c.name).collect();
+        assert_eq!(unequal, ["training"], "the weights themselves were not changed here");
     }
 
     #[test]

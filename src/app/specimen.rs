@@ -154,13 +154,12 @@ pub fn experiment(steps: u64, lanes: &[&Specimen]) -> Experiment {
         statistics: Recording { every: 1, histograms_every: HISTOGRAMS_EVERY, layers: Vec::new() },
         lanes: lanes
             .iter()
-            .map(|lane| Lane {
-                name: lane.name.clone(),
-                architecture: "resnet".to_owned(),
-                settings: Settings::default()
+            .map(|lane| {
+                let settings = Settings::default()
                     .with("depth", lane.depth.into())
                     .with("width", Setting::Whole(8))
-                    .with("shortcut", lane.shortcut.into()),
+                    .with("shortcut", lane.shortcut.into());
+                Lane::new(lane.name.clone(), "resnet", settings)
             })
             .collect(),
     }

@@ -9,14 +9,15 @@ use super::failure::Failure;
 use super::source::{Changes, ExperimentArgs, load_data};
 use super::table::{Align, Table, bytes};
 use super::threads::ThreadsArgs;
-use crate::experiment::{self, Checked, Experiment};
-use crate::model::{self, Description};
-use crate::printable::{escaped_json, grouped, printable};
-use crate::structure::Structure;
+use super::{RunsFolder, starts};
+use crate::experiment::{Checked, Experiment};
+use crate::model::{Description, Outline};
+use crate::printable::{escaped_json, grouped};
 use crate::units::InputShape;
 use memory::RunMemory;
 
 pub(super) mod memory;
+mod patterns;
 
 /// A training step costs about this many forward passes: the forward pass, gradients of the inputs, and gradients of
 /// the weights.
@@ -39,13 +40,16 @@ pub(super) struct CheckArgs {
     changes: Changes,
     #[command(flatten)]
     threads: ThreadsArgs,
+    #[command(flatten)]
+    folder: RunsFolder,
 }
 
 pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let (_, checked) = args.experiment.read(&args.changes)?;
-    let experiment = &checked.experiment;
+    let (_, mut checked) = args.experiment.read(&args.changes)?;
     let dataset = load_data(&checked)?;
     let networks = networks(&checked, dataset.shape, dataset.classes.len())?;
+    let starts = starts::find(&mut checked, &dataset, &args.folder)?;
+    let experiment = &checked.experiment;
     let memory = RunMemory::of(experiment, &dataset, &networks, args.threads.count());
     capacity::check_run(&checked, &memory)?;
     let resolved = experiment.to_toml().map_err(|e| Failure::Failed(e.into()))?;
@@ -61,6 +65,9 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> 
         experiment.training.steps,
         epochs(experiment, dataset.train.len())
     )?;
+    for start in &starts {
+        writeln!(out, "# {start}")?;
+    }
     write_memory(&memory, out)?;
     write_costs(experiment, &networks, &memory, out)?;
     Ok(())
@@ -82,53 +89,18 @@ pub(super) fn networks(
     classes: usize,
 ) -> Result<Vec<Description>, Failure> {
     let lanes = checked.experiment.lanes.iter().enumerate();
-    let networks = lanes
+    let outlines = lanes
         .map(|(index, lane)| {
-            model::describe(lane, shape, classes).map_err(|error| {
+            Outline::of(lane, shape, classes).map_err(|error| {
                 let place = checked.places.of(&format!("lane.{index}"));
                 Failure::Input(anyhow::Error::from(error).context(format!("{place}: lane `{}`", lane.name)))
             })
         })
-        .collect::<Result<Vec<Description>, Failure>>()?;
-    check_patterns(checked, &networks)?;
+        .collect::<Result<Vec<Outline>, Failure>>()?;
+    patterns::check_parameters(checked, &outlines)?;
+    let networks: Vec<Description> = outlines.into_iter().map(|outline| outline.description).collect();
+    patterns::check_layers(checked, &networks)?;
     Ok(networks)
-}
-
-/// Checks that every pattern matches a layer of some lane, and that at least one layer of every lane is recorded.
-fn check_patterns(checked: &Checked, networks: &[Description]) -> Result<(), Failure> {
-    let recording = &checked.experiment.statistics;
-    for (index, pattern) in recording.layers.iter().enumerate() {
-        let mut layers = networks.iter().flat_map(|network| &network.structure.layers);
-        if !layers.any(|layer| experiment::matches(pattern, &layer.name)) {
-            let place = checked.places.of(&format!("statistics.layers.{index}"));
-            let expected = "expected a pattern that matches a layer of a lane";
-            let names = networks.first().map(|network| some_names(&network.structure)).unwrap_or_default();
-            let found = printable(pattern);
-            return Err(Failure::Input(anyhow::anyhow!(
-                "{place}: statistics.layers: {expected}, found `{found}`; layers are named {names}"
-            )));
-        }
-    }
-    for (lane, Description { structure, .. }) in checked.experiment.lanes.iter().zip(networks) {
-        if !structure.layers.iter().any(|layer| recording.records(&layer.name)) {
-            let place = checked.places.of("statistics.layers");
-            let expected = format!("expected a pattern that matches a layer of lane `{}`", lane.name);
-            let (found, names) = (printable(&recording.layers.join("`, `")), some_names(structure));
-            return Err(Failure::Input(anyhow::anyhow!(
-                "{place}: statistics.layers: {expected}, found `{found}`; its layers are named {names}"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// The first names of layers, and the last one.
-fn some_names(structure: &Structure) -> String {
-    let names: Vec<String> = structure.layers.iter().map(|layer| format!("`{}`", layer.name)).collect();
-    match names.as_slice() {
-        [first, second, third, .., last] => format!("{first}, {second}, {third} .. {last}"),
-        few => few.join(", "),
-    }
 }
 
 fn epochs(experiment: &Experiment, examples: usize) -> f64 {

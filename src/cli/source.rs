@@ -26,7 +26,7 @@ macro_rules! built_in {
 }
 
 /// All built-in experiments; the first is the default.
-const BUILT_IN: [BuiltIn; 8] = built_in![
+const BUILT_IN: [BuiltIn; 9] = built_in![
     "plain-vs-residual",
     "depth",
     "quick",
@@ -34,6 +34,7 @@ const BUILT_IN: [BuiltIn; 8] = built_in![
     "dense",
     "vectors",
     "transformer",
+    "finetune",
     "cifar10"
 ];
 /// The least similarity (Jaro-Winkler, 0 to 1) of a name to be suggested.
@@ -105,9 +106,9 @@ impl ExperimentArgs {
     }
 }
 
-/// The absolute path of a folder, so that a run can be resumed from any working directory; unchanged if the file could
-/// not contain that.
-fn from_anywhere(path: &Path) -> PathBuf {
+/// The absolute path of a file or folder, so that a run can be resumed from any working directory; unchanged if an
+/// experiment could not contain that.
+pub(super) fn from_anywhere(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).ok().filter(|absolute| absolute.to_str().is_some());
     absolute.unwrap_or_else(|| path.to_owned())
 }

@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::live_source::LiveSource;
 use super::source::{Changes, ExperimentArgs, load_data};
 use super::threads::ThreadsArgs;
-use super::{RunsFolder, tell, warn};
+use super::{RunsFolder, starts, tell, warn};
 use crate::app::{App, LaneLabel};
 use crate::datasets::Dataset;
 use crate::event::Outcome;
@@ -104,6 +104,8 @@ struct Started {
     at: Timestamp,
     /// Listens for signals from before the first step.
     stopper: Stopper,
+    /// What its lanes start from, in words.
+    starts: Vec<String>,
     /// What was printed about a resumed run, to be shown on the dashboard, too.
     notes: Vec<String>,
 }
@@ -179,10 +181,11 @@ fn load(checked: &Checked, threads: usize) -> Result<Arc<Dataset>, Failure> {
 
 /// Checks everything before anything is written, then starts the lanes.
 fn start(experiment: &ExperimentArgs, args: &TrainOptions) -> Result<Started, Failure> {
-    let (name, checked) = experiment.read(&args.changes)?;
-    let experiment = &checked.experiment;
+    let (name, mut checked) = experiment.read(&args.changes)?;
     let threads = args.threads.count();
     let dataset = load(&checked, threads)?;
+    let starts = starts::find(&mut checked, &dataset, &args.folder)?;
+    let experiment = &checked.experiment;
     let at = Timestamp::now();
     let run = NewRun {
         name: args.name.as_deref().unwrap_or(&name),
@@ -197,7 +200,7 @@ fn start(experiment: &ExperimentArgs, args: &TrainOptions) -> Result<Started, Fa
     let stopper = Stopper::hear()?;
     let live = live::start(Setup::new(experiment.clone(), dataset, folder.clone(), threads))?;
     let index_writer = IndexWriter::start(live.folder().reach());
-    Ok(Started { live, app, folder, index_writer, at, stopper, notes: Vec::new() })
+    Ok(Started { live, app, folder, index_writer, at, stopper, starts, notes: Vec::new() })
 }
 
 /// Resumes the lanes of an earlier run that have steps left; none if no lane has.
@@ -231,7 +234,7 @@ fn resume(args: &TrainOptions, run: &str) -> Result<Option<Started>, Failure> {
     let stopper = Stopper::hear()?;
     let live = live::start(setup)?;
     let index_writer = IndexWriter::start(live.folder().reach());
-    Ok(Some(Started { live, app, folder, index_writer, at, stopper, notes }))
+    Ok(Some(Started { live, app, folder, index_writer, at, stopper, starts: Vec::new(), notes }))
 }
 
 /// The lanes' labels.
@@ -300,11 +303,12 @@ fn leave_terminal(folder: &RunFolder, waiting: Option<Waiting>) {
 
 /// Reports the run's events until it ends.
 fn headless(started: Started) -> Result<(), Failure> {
-    let Started { mut live, app, folder, mut index_writer, at, stopper, .. } = started;
+    let Started { mut live, app, folder, mut index_writer, at, stopper, starts, .. } = started;
     let on_terminal = io::stdout().is_terminal();
     let lines = |app| Reporter::lines(app, at, standard_output());
     let mut reporter = if on_terminal { Reporter::bars(app) } else { lines(app) };
     reporter.say(None, &format!("run {} in {}", folder.id(), folder.path().display()));
+    starts.iter().for_each(|start| reporter.say(None, start));
     let ending = loop {
         match headless::watch(&mut live, &mut reporter, &mut index_writer, &stopper) {
             // Lines that go into a file continue there.

@@ -8,6 +8,7 @@ use super::{Available, Data, Experiment, Recording, Training};
 use node::{Node, Table, Value};
 use problem::{Origin, Problems, Source};
 use section::Section;
+use start::Tuning;
 
 mod problem;
 mod node;
@@ -16,11 +17,12 @@ mod section;
 mod training;
 mod declared;
 mod data;
+mod start;
 mod lanes;
 
 pub use problem::ExperimentError;
 
-/// The most patterns for layers.
+/// The most patterns for layers or parameters.
 const MOST_PATTERNS: usize = 64;
 /// The most characters of a pattern; the name of a layer has about 20.
 const LONGEST_PATTERN: usize = 100;
@@ -55,6 +57,13 @@ impl Places {
                 None => return self.source.place(Origin::File),
             }
         }
+    }
+
+    /// The place of a lane's key, or of the one that is for all lanes, where the lane has none of its own.
+    pub fn of_lane(&self, lane: usize, key: &str, of_all: &str) -> String {
+        let own = format!("lane.{lane}.{key}");
+        let is_own = self.origins.contains_key(&own) || !self.origins.contains_key(of_all);
+        self.of(if is_own { &own } else { of_all })
     }
 
     /// Checks a batch against the number of images.
@@ -135,21 +144,30 @@ fn experiment(root: &Table, available: &Available, problems: &Problems) -> Exper
         data.finish();
         read
     });
+    let mut tuning = Tuning::default();
+    if let Some(start) = section.section("start") {
+        tuning.start(&start);
+        start.finish();
+    }
     let training = below("training").map(|training| {
         let read = training::training(&training);
         check_batch(&training, &read, data.as_ref());
+        tuning.training(&training, read.optimizer.learning_rate(), problems);
         training.finish();
         read
     });
     let statistics = below("statistics").map(|statistics| {
         let every = statistics.integer("every", 0, Some(1));
         let histograms_every = statistics.integer("histograms_every", 0, Some(20));
-        let layers = patterns(&statistics);
+        let layers = patterns(&statistics, "layers", 1, "`[\"layer1.*\", \"fc\"]`");
         statistics.finish();
         Recording { every, histograms_every, layers }
     });
     let kind = data.as_ref().and_then(|data| available.data_set(&data.name)).map(|entry| entry.kind);
-    let lanes = lanes::lanes(&section, &available.architectures, kind, problems);
+    let rate = training.as_ref().map_or(1.0, |training| training.optimizer.learning_rate());
+    let lanes =
+        lanes::Reader { architectures: &available.architectures, kind, tuning: &tuning, rate, problems };
+    let lanes = lanes.all(&section);
     section.finish();
     Experiment {
         question,
@@ -165,22 +183,22 @@ fn experiment(root: &Table, available: &Available, problems: &Problems) -> Exper
     }
 }
 
-/// The patterns of the layers that are recorded; none where all are.
-fn patterns(section: &Section<'_>) -> Vec<String> {
-    let Some(node) = section.node("layers") else { return Vec::new() };
-    let expected = "an array of 1 to 64 patterns such as `[\"layer1.*\", \"fc\"]`";
+/// The patterns of a key, at least as many as given; none where the key is missing.
+fn patterns(section: &Section<'_>, key: &'static str, least: usize, example: &str) -> Vec<String> {
+    let Some(node) = section.node(key) else { return Vec::new() };
+    let expected = format!("an array of {least} to {MOST_PATTERNS} patterns such as {example}");
     let Value::Array(items) = &node.value else {
-        section.wrong("layers", node, expected);
+        section.wrong(key, node, &expected);
         return Vec::new();
     };
-    if items.is_empty() || items.len() > MOST_PATTERNS {
-        section.note("layers", format!("expected {expected}, found {}", items.len()));
+    if !(least..=MOST_PATTERNS).contains(&items.len()) {
+        section.note(key, format!("expected {expected}, found {}", items.len()));
         return Vec::new();
     }
     let pattern = |item: &Node| match &item.value {
         Value::Text(text) if (1..=LONGEST_PATTERN).contains(&text.chars().count()) => Some(text.clone()),
         _ => {
-            section.wrong("layers", item, "a pattern of 1 to 100 characters in quotes");
+            section.wrong(key, item, "a pattern of 1 to 100 characters in quotes");
             None
         }
     };

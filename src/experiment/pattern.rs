@@ -1,5 +1,5 @@
-//! Which layers are recorded: globs over their names, in which `*` stands for any characters, dots included, and `?` for
-//! one.
+//! Which layers are recorded and which parameters are frozen or in a group: globs over their names, in which `*` stands
+//! for any characters, dots included, and `?` for one.
 
 use super::Recording;
 
@@ -8,6 +8,13 @@ impl Recording {
     pub fn records(&self, layer: &str) -> bool {
         self.layers.is_empty() || self.layers.iter().any(|pattern| matches(pattern, layer))
     }
+}
+
+/// Whether a pattern matches the name of a parameter, or the beginning of it up to a dot: `layer1` matches all of a stage,
+/// `layer1.0.bn?` the norms of a block, `*.bias` all biases.
+pub fn matches_parameter(pattern: &str, name: &str) -> bool {
+    let beginnings = name.match_indices('.').map(|(dot, _)| &name[..dot]);
+    beginnings.chain([name]).any(|beginning| matches(pattern, beginning))
 }
 
 /// Whether a pattern matches a whole name.
@@ -74,6 +81,19 @@ mod tests {
         ] {
             assert!(!matches(pattern, name), "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn a_beginning_stands_for_all_parameters_below_it() {
+        for pattern in
+            ["layer1", "layer1.0", "layer1.0.bn1", "layer1.0.bn1.weight", "*.bn?", "layer?", "*.weight"]
+        {
+            assert!(matches_parameter(pattern, "layer1.0.bn1.weight"), "{pattern}");
+        }
+        for pattern in ["layer", "layer1.0.bn", "bn1", "weight", "layer1.", "layer1.0.bn1.weight.*", ""] {
+            assert!(!matches_parameter(pattern, "layer1.0.bn1.weight"), "{pattern}");
+        }
+        assert!(!matches_parameter("layer1", "layer10.0.weight"));
     }
 
     #[test]

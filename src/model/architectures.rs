@@ -4,9 +4,9 @@
 use dfdx::tensor::Cpu;
 
 use crate::experiment::{ArchitectureEntry, Lane};
-use crate::model::builder::{Builder, Entry};
+use crate::model::builder::{Builder, Entry, Named, Role};
 use crate::model::trained::Model;
-use crate::model::{Description, ModelError};
+use crate::model::{Description, ModelError, state};
 use crate::units::InputShape;
 
 mod resnet;
@@ -27,6 +27,8 @@ type Build = fn(&Lane, InputShape, usize, &mut Builder) -> Result<Box<dyn Model>
 
 /// A network before its first step.
 pub(super) struct Built {
+    /// Which of its parameters are trained how.
+    pub(super) lane: Lane,
     pub(super) device: Cpu,
     pub(super) description: Description,
     pub(super) entries: Vec<Entry>,
@@ -50,8 +52,11 @@ pub(super) fn build(
     }
     let mut builder = Builder::new(seed);
     let model = (architecture.build)(lane, input, classes, &mut builder)?;
-    let (device, description, entries) = builder.finish(input, classes);
-    Ok(Built { device, description, entries, model })
+    let (device, mut description, entries) = builder.finish(input, classes);
+    for Named { name, layer, role, .. } in state::parameters(&entries) {
+        description.structure.layers[layer.0].frozen |= *role == Role::Weight && lane.freezes(name);
+    }
+    Ok(Built { lane: lane.clone(), device, description, entries, model })
 }
 
 /// Finds the architecture that a lane names.

@@ -161,6 +161,7 @@ impl Builder {
             output,
             parameters: Some(0),
             multiply_adds: Some(multiply_adds as u64),
+            frozen: false,
         });
         index
     }

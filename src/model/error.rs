@@ -1,5 +1,6 @@
 //! Errors of lanes, and of states that are restored.
 
+use super::start::told;
 use crate::units::{ImageShape, InputShape};
 
 /// Why a network cannot be described, built or loaded.
@@ -100,6 +101,14 @@ pub enum ModelError {
         expected: String,
         /// Type and shape in the state.
         found: String,
+    },
+    /// A checkpoint does not fit the network that is to start from it.
+    #[error("{}", told(problems, remedies))]
+    Unfit {
+        /// Each thing that does not fit: what was expected and what was found.
+        problems: Vec<String>,
+        /// What to do about them.
+        remedies: Vec<&'static str>,
     },
 }
 

@@ -8,7 +8,7 @@ use crate::metric::{Metric, known};
 use crate::model::builder::{Named, Role};
 use crate::model::{Description, NonFinite, Wanted};
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::update::{Change, sums};
+use crate::nn::kernels::update::{Change, sums, unchanged};
 use crate::nn::ops::{BlockRecord, LayerRecord, Record};
 use crate::statistics::{Moments, Products, Sums, histogram};
 use crate::structure::{Layer, Structure, shortcut};
@@ -62,12 +62,13 @@ impl Weights {
         Ok(Weights(layers))
     }
 
-    /// Adds the changes of each parameter by the update; without an update, the weights are measured as they are.
+    /// Adds the changes of each parameter by the update; without an update, because a gradient is not finite, the weights
+    /// are measured as they are.
     pub(super) fn after(&mut self, set: InstructionSet, parameters: &[&Named], changes: Option<&[Change]>) {
         for (index, Named { layer, role, parameter, .. }) in parameters.iter().enumerate() {
             let layer = &mut self.0[layer.0];
             let change =
-                changes.map_or_else(|| unchanged(set, &parameter.values()), |changes| changes[index]);
+                changes.map_or_else(|| unchanged(set, &parameter.values(), None), |changes| changes[index]);
             layer.broken_update |= !change.is_finite;
             if *role == Role::Weight {
                 layer.norm = change.before.sqrt() as f32;
@@ -82,13 +83,6 @@ impl Weights {
         let layer = self.0.iter().position(|layer| layer.broken_update)?;
         Some(NonFinite { layer: Some(LayerIdx(layer)), pass: Pass::Update })
     }
-}
-
-/// The measurements of a parameter that is not updated, because its gradient, or another's, is not finite.
-fn unchanged(set: InstructionSet, values: &[f32]) -> Change {
-    let largest = values.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
-    let before = sums(set, values).squares;
-    Change { before, change: 0.0, largest: [largest, f32::NAN], is_finite: true }
 }
 
 /// Where a NaN or infinity occurred first: in the forward pass, else in the loss, else in the backward pass.

@@ -3,33 +3,54 @@
 //!
 //! The semantics are PyTorch's: L2 decay is added to the gradient of every parameter, batch norm included;
 //! the momentum buffer `v = momentum v + g` does not include the learning rate, which multiplies it at each step.
+//!
+//! Each parameter belongs to a group with a rate and a decay of its own, as in PyTorch, or is frozen: then neither it nor
+//! its state changes.
 
 use dfdx::tensor::{Cpu, CpuError, Gradients};
 
-use crate::experiment;
+use crate::experiment::{self, Lane};
 use crate::model::builder::Named;
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::update::{Change, Rule, update};
+use crate::nn::kernels::update::{Change, Rule, unchanged, update};
 
 /// An update rule and its state.
 #[derive(Debug)]
 pub(super) struct Optimizer {
-    settings: experiment::Optimizer,
+    /// The settings of each group of parameters, with what the learning rate is multiplied by. The first one is that of
+    /// all that are in no other.
+    groups: Vec<(experiment::Optimizer, f64)>,
+    /// The group of each parameter; none if it is frozen.
+    group_of: Vec<Option<usize>>,
     /// For each parameter the first moment (SGD: the momentum buffer) and the second.
     memory: Vec<[Vec<f32>; 2]>,
     updates: i64,
 }
 
 impl Optimizer {
-    /// An optimiser for parameters of these lengths, before the first update.
-    pub(super) fn new(settings: &experiment::Optimizer, lengths: &[usize]) -> Optimizer {
+    /// An optimiser for a lane's parameters, before the first update.
+    pub(super) fn new<'a>(
+        settings: &experiment::Optimizer,
+        lane: &Lane,
+        parameters: impl Iterator<Item = &'a Named>,
+    ) -> Optimizer {
         let has_second = !matches!(settings, experiment::Optimizer::Sgd { .. });
-        let second = |length| if has_second { length } else { 0 };
-        let memory = lengths.iter().map(|&length| [vec![0.0; length], vec![0.0; second(length)]]).collect();
-        Optimizer { settings: settings.clone(), memory, updates: 0 }
+        let (mut group_of, mut memory) = (Vec::new(), Vec::new());
+        for Named { name, parameter, .. } in parameters {
+            let length = parameter.values().len();
+            memory.push([vec![0.0; length], vec![0.0; if has_second { length } else { 0 }]]);
+            let group = lane.groups.iter().position(|group| group.has(name)).map_or(0, |group| group + 1);
+            group_of.push((!lane.freezes(name)).then_some(group));
+        }
+        let own = lane.groups.iter().map(|group| {
+            let decay = group.weight_decay;
+            (decay.map_or_else(|| settings.clone(), |decay| settings.with_weight_decay(decay)), group.rate)
+        });
+        let groups = std::iter::once((settings.clone(), 1.0)).chain(own).collect();
+        Optimizer { groups, group_of, memory, updates: 0 }
     }
 
-    /// Makes one update of every parameter; returns the changes of each.
+    /// Makes one update of every parameter that is not frozen; returns the changes of each.
     pub(super) fn update(
         &mut self,
         set: InstructionSet,
@@ -38,11 +59,17 @@ impl Optimizer {
         gradients: &mut Gradients<f32, Cpu>,
     ) -> Result<Vec<Change>, CpuError> {
         self.updates += 1;
-        let rule = rule(&self.settings, learning_rate, self.updates);
-        let all = parameters.iter().zip(&mut self.memory);
-        all.map(|(Named { parameter, .. }, [first, second])| {
+        let of_group = |(settings, rate): &(_, f64)| rule(settings, learning_rate * rate, self.updates);
+        let rules: Vec<Rule> = self.groups.iter().map(of_group).collect();
+        let all = parameters.iter().zip(&self.group_of).zip(&mut self.memory);
+        all.map(|((Named { parameter, .. }, group), [first, second])| {
             let gradient = parameter.gradient(gradients)?;
-            Ok(update(set, rule, &mut parameter.values_mut(), gradient, [first, second]))
+            Ok(match group {
+                Some(group) => {
+                    update(set, rules[*group], &mut parameter.values_mut(), gradient, [first, second])
+                }
+                None => unchanged(set, &parameter.values(), Some(gradient)),
+            })
         })
         .collect()
     }

@@ -43,7 +43,7 @@ impl First {
     ) -> First {
         let set = |settings: Settings, (key, value): &(&str, Setting)| settings.with(key, value.clone());
         let settings = settings.iter().fold(Settings::default(), set);
-        let lane = Lane { name: "lane".into(), architecture: architecture.into(), settings };
+        let lane = Lane::new("lane", architecture, settings);
         let mut network = Trained::new(build(&lane, input, 10, Some(seed)).unwrap(), 5, &SGD, 2);
         let wanted = Wanted { scalars: true, histograms: false };
         let step = network.train_step(batch, 0.0, wanted);

@@ -20,7 +20,7 @@ const CLASSES: usize = 10;
 fn lane(architecture: &str, settings: &[(&str, Setting)]) -> Lane {
     let set = |settings: Settings, (key, value): &(&str, Setting)| settings.with(key, value.clone());
     let settings = settings.iter().fold(Settings::default(), set);
-    Lane { name: "lane".into(), architecture: architecture.into(), settings }
+    Lane::new("lane", architecture, settings)
 }
 
 /// Lanes of every architecture but the residual network, whose kinds are tested beside it, each with an input it reads.

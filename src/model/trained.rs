@@ -91,10 +91,8 @@ impl Trained {
     /// A network before its first step. `seed` is that of random decisions in training; `threads`, at least 1, is how
     /// many a step may use; results don't depend on it.
     pub(super) fn new(built: Built, seed: u64, settings: &experiment::Optimizer, threads: usize) -> Trained {
-        let Built { device, description, entries, model } = built;
-        let lengths: Vec<usize> =
-            state::parameters(&entries).map(|named| named.parameter.values().len()).collect();
-        let optimizer = Optimizer::new(settings, &lengths);
+        let Built { lane, device, description, entries, model } = built;
+        let optimizer = Optimizer::new(settings, &lane, state::parameters(&entries));
         Trained {
             model,
             entries,

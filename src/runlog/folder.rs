@@ -263,13 +263,12 @@ pub(super) mod tests {
     use crate::experiment::{Data, Lane, Optimizer, Recording, Schedule, Setting, Settings, Training};
 
     pub(in crate::runlog) fn experiment() -> Experiment {
-        let lane = |name: &str, shortcut: &str| Lane {
-            name: name.to_owned(),
-            architecture: "resnet".to_owned(),
-            settings: Settings::default()
+        let lane = |name: &str, shortcut: &str| {
+            let settings = Settings::default()
                 .with("depth", Setting::Whole(8))
                 .with("width", Setting::Whole(4))
-                .with("shortcut", shortcut.into()),
+                .with("shortcut", shortcut.into());
+            Lane::new(name, "resnet", settings)
         };
         Experiment {
             question: "does it?".to_owned(),

@@ -59,7 +59,7 @@ impl Made {
             .with("depth", depth.into())
             .with("width", Setting::Whole(8))
             .with("shortcut", shortcut.into());
-        let lane = Lane { name: name.to_owned(), architecture, settings };
+        let lane = Lane::new(name, architecture, settings);
         let step = match state {
             State::Finished => 600,
             _ if loss.is_none() => 0,

@@ -242,18 +242,7 @@ fn read_tensors(
     path: &Path,
     checksum: Option<u32>,
 ) -> Result<(String, Step, Vec<NamedTensor>), CheckpointError> {
-    let io = |source| CheckpointError::Io { path: path.to_owned(), source };
-    let metadata = fs::metadata(path).map_err(io)?;
-    let refused = |found| Err(CheckpointError::Malformed { path: path.to_owned(), found });
-    // A path to a device has no length and no end.
-    if !metadata.is_file() {
-        return refused("something other than a regular file".to_owned());
-    }
-    if metadata.len() > MAX_BYTES {
-        return refused(format!("{} bytes", metadata.len()));
-    }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes)).map_err(io)?;
+    let bytes = read_bytes(path)?;
     if let Some(expected) = checksum {
         let found = crc32fast::hash(&bytes);
         if found != expected {
@@ -284,10 +273,29 @@ fn read_tensors(
     Ok((lane, Step(step), named))
 }
 
-fn decode(view: &TensorView<'_>) -> Option<TensorData> {
-    fn values<const N: usize, T>(bytes: &[u8], decode: fn([u8; N]) -> T) -> Vec<T> {
-        bytes.as_chunks().0.iter().copied().map(decode).collect()
+/// The content of a file.
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, CheckpointError> {
+    let io = |source| CheckpointError::Io { path: path.to_owned(), source };
+    let metadata = fs::metadata(path).map_err(io)?;
+    let refused = |found| Err(CheckpointError::Malformed { path: path.to_owned(), found });
+    // A path to a device has no length and no end.
+    if !metadata.is_file() {
+        return refused("something other than a regular file".to_owned());
     }
+    if metadata.len() > MAX_BYTES {
+        return refused(format!("{} bytes", metadata.len()));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes)).map_err(io)?;
+    Ok(bytes)
+}
+
+/// The numbers of a tensor, each decoded from its bytes.
+pub(super) fn values<const N: usize, T>(bytes: &[u8], decode: fn([u8; N]) -> T) -> Vec<T> {
+    bytes.as_chunks().0.iter().copied().map(decode).collect()
+}
+
+fn decode(view: &TensorView<'_>) -> Option<TensorData> {
     match view.dtype() {
         Dtype::F32 => Some(TensorData::F32(values(view.data(), f32::from_le_bytes))),
         Dtype::I64 => Some(TensorData::I64(values(view.data(), i64::from_le_bytes))),
@@ -295,7 +303,7 @@ fn decode(view: &TensorView<'_>) -> Option<TensorData> {
     }
 }
 
-fn malformed(path: &Path, error: &SafeTensorError) -> CheckpointError {
+pub(super) fn malformed(path: &Path, error: &SafeTensorError) -> CheckpointError {
     CheckpointError::Malformed { path: path.to_owned(), found: error.to_string() }
 }
 

@@ -64,6 +64,7 @@ impl<'a> Course<'a> {
         match &self.task.resumed {
             None => {
                 self.begin();
+                self.write_start();
                 self.evaluate(&self.due_passes(&[]))?;
             }
             Some(resumed) => self.resume(resumed)?,
@@ -82,11 +83,15 @@ impl<'a> Course<'a> {
     fn resume(&mut self, resumed: &Resumed) -> Result<(), Outcome> {
         let Resumed { step, checkpoint, from, changes, evaluated, declared, .. } = resumed.clone();
         debug_assert_eq!(step, self.step);
+        let is_from_start = checkpoint.is_none();
         self.tell(Kind::LaneResumed(LaneResumed { checkpoint, changes, from }));
         let undeclared = self.metrics().into_iter().filter(|metric| !declared.contains(metric));
         let metrics: Vec<Metric> = undeclared.collect();
         if !metrics.is_empty() {
             self.tell(Kind::MetricsDeclared(self.declared(metrics)));
+        }
+        if is_from_start {
+            self.write_start();
         }
         let missing = self.due_passes(&evaluated);
         if !missing.is_empty() {
@@ -114,6 +119,14 @@ impl<'a> Course<'a> {
         let training = &self.task.experiment.training;
         let is_last = self.step.0 >= training.steps;
         if self.step > Step(0) && (is_last || is_due(training.checkpoint_every, self.step)) {
+            self.write_checkpoint();
+        }
+    }
+
+    /// Writes a checkpoint of what the lane starts from, if that is a checkpoint, too: from here on it is not needed.
+    fn write_start(&mut self) {
+        let Task { lane, experiment, .. } = self.task;
+        if experiment.lanes.iter().any(|own| own.name == *lane && own.start.is_some()) {
             self.write_checkpoint();
         }
     }

@@ -202,7 +202,7 @@ fn draw_title(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &T
         other => printable(other),
     };
     let place = layer.block.map(|block| format!(", block {} of {}", block.0 + 1, structure.blocks.len()));
-    let place = place.unwrap_or_default();
+    let place = place.unwrap_or_default() + if layer.frozen { ", frozen" } else { "" };
     let output = match layer.output.as_slice() {
         [] => String::new(),
         shape => format!(" to {}", Dimensions(shape)),

@@ -50,18 +50,18 @@ depth = 8
 width = 4
 shortcut = "projection"
 "#;
-const LANES: [&str; 2] = ["plain", "residual"];
+pub(crate) const LANES: [&str; 2] = ["plain", "residual"];
 /// The default number of crashed runs.
 const RUNS: u64 = 5;
 /// A run is killed at most this often; then it may finish.
 const MOST_KILLS: u64 = 12;
 
 /// Deterministic random numbers (Vigna 2015, SplitMix64).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     /// The next one, at least 0 and less than 1.
-    fn next(&mut self) -> f64 {
+    pub(crate) fn next(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -82,13 +82,13 @@ fn start(folder: &Path, arguments: &[&str]) -> Child {
 }
 
 /// The run in a folder; none if its process was killed before creating it.
-fn run_in(folder: &Path) -> Option<PathBuf> {
+pub(crate) fn run_in(folder: &Path) -> Option<PathBuf> {
     let mut runs = fs::read_dir(folder.join("runs")).ok()?.map(|entry| entry.unwrap().path());
     runs.find(|run| run.join("run.json").is_file())
 }
 
 /// Starts or resumes a run, killing it after `life` if it has not ended by then. Returns whether it ended.
-fn train(folder: &Path, life: Option<Duration>) -> bool {
+pub(crate) fn train(folder: &Path, life: Option<Duration>) -> bool {
     train_beside(folder, life, |_| {})
 }
 
@@ -125,13 +125,13 @@ fn folder(experiment: &str) -> tempfile::TempDir {
 }
 
 /// The effective events of each lane, without times.
-fn logs(folder: &Path, lanes: &[&str]) -> Vec<String> {
+pub(crate) fn logs(folder: &Path, lanes: &[&str]) -> Vec<String> {
     let run = run_in(folder).unwrap();
     lanes.iter().map(|lane| without_times(&run.join(format!("{lane}.jsonl")))).collect()
 }
 
 /// How often a lane was resumed; also checks that its log is undamaged.
-fn resumptions(log: &Path) -> u64 {
+pub(crate) fn resumptions(log: &Path) -> u64 {
     let (mut reader, mut count) = (LogReader::open(log).unwrap(), 0);
     while let Some(entry) = reader.next_entry().unwrap() {
         match entry {

@@ -280,7 +280,9 @@ fn no_declared_key_of_this_build_is_a_key_of_every_table() {
         assert!(taken.iter().all(|name| !names.contains(name)), "{owner}: {names:?}");
     };
     datasets::available().iter().for_each(|entry| check(entry.name, &entry.keys, &of_data));
-    model::available().iter().for_each(|entry| check(entry.name, &entry.keys, &["name", "architecture"]));
+    model::available().iter().for_each(|entry| {
+        check(entry.name, &entry.keys, &["name", "architecture", "start", "frozen", "group"])
+    });
 }
 
 /// A number that is the same in single precision.
@@ -311,7 +313,7 @@ fn any_lane() -> impl Strategy<Value = Lane> {
             for (key, value) in optional {
                 value.into_iter().for_each(|value| settings.set(key, value));
             }
-            Lane { name, architecture: "mlp".to_owned(), settings }
+            Lane::new(name, "mlp", settings)
         },
     )
 }
@@ -413,6 +415,24 @@ fn the_page_explains_every_key_of_an_architecture() {
             }
         }
     }
+}
+
+#[test]
+fn the_page_explains_every_key_of_a_start() {
+    let start = Start {
+        checkpoint: "x".to_owned(),
+        lane: Some("x".to_owned()),
+        step: Some(1),
+        sha256: Some("x".to_owned()),
+        head: Head::New,
+        missing: Missing::Initial,
+    };
+    let toml::Value::Table(keys) = toml::Value::try_from(start).unwrap() else { panic!("no table") };
+    let page = page();
+    let (_, table) = page.split_once("| key of `[start]` |").unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let explained: BTreeSet<&str> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
+    assert_eq!(explained, keys.keys().map(String::as_str).collect());
 }
 
 #[test]

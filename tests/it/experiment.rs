@@ -102,6 +102,112 @@ fn defaults_are_filled_in() {
     );
 }
 
+/// The lanes of the good file, with what is before `[training]`, what is at its end, and what the second lane has.
+fn tuned(start: &str, training: &str, lane: &str) -> Result<Vec<Lane>, String> {
+    let text = GOOD.replace("[training]", &format!("{start}\n[training]\n{training}"));
+    parsed(&format!("{text}{lane}\n")).map(|experiment| experiment.lanes)
+}
+
+#[test]
+fn a_lane_has_what_all_have_unless_it_says_otherwise() {
+    let start = "[start]\ncheckpoint = \"latest\"\nlane = \"x\"\nstep = 4\nhead = \"new\"";
+    let training = "frozen = [\"conv1\"]\ngroup = [{ parameters = \"fc\", rate = 2 }]";
+    let lanes = tuned(start, training, "").unwrap();
+    let group = Group { parameters: "fc".to_owned(), rate: 2.0, weight_decay: None };
+    let of_all = Start {
+        checkpoint: "latest".to_owned(),
+        lane: Some("x".to_owned()),
+        step: Some(4),
+        sha256: None,
+        head: Head::New,
+        missing: Missing::Refuse,
+    };
+    for lane in &lanes {
+        assert_eq!(lane.start.as_ref(), Some(&of_all));
+        assert_eq!(
+            (lane.frozen.as_slice(), lane.groups.as_slice()),
+            (["conv1".to_owned()].as_slice(), [group.clone()].as_slice())
+        );
+    }
+    let own = |text: &str| tuned(start, training, text).unwrap().swap_remove(1);
+    assert_eq!(own("start = \"initial\"").start, None);
+    assert_eq!(own("start = {}").start.as_ref(), Some(&of_all));
+    assert_eq!(own("start = { step = 8 }").start, Some(Start { step: Some(8), ..of_all.clone() }));
+    // Of another checkpoint, lane and step are others, too.
+    let other = Start { checkpoint: "a/b.safetensors".to_owned(), lane: None, step: None, ..of_all.clone() };
+    assert_eq!(own("start = { checkpoint = \"a/b.safetensors\" }").start, Some(other));
+    let kept = own("start = { head = \"keep\", missing = \"initial\" }").start;
+    assert_eq!(kept, Some(Start { head: Head::Keep, missing: Missing::Initial, ..of_all }));
+    assert_eq!(own("frozen = []").frozen, [""; 0]);
+    assert_eq!(own("group = []").groups, []);
+    let decayed = Group { parameters: "*.bias".to_owned(), rate: 1.0, weight_decay: Some(0.0) };
+    assert_eq!(own("group = [{ parameters = \"*.bias\", weight_decay = 0 }]").groups, [decayed]);
+    let alone = tuned("", "", "start = { checkpoint = \"latest\" }").unwrap();
+    assert!(alone[0].start.is_none() && alone[1].start.is_some());
+}
+
+#[test]
+fn mistakes_of_starts_and_groups_are_told_with_their_place() {
+    let cases = [
+        ("start = { head = \"new\" }", "lane.residual.v2.start.checkpoint: expected the path of a file"),
+        ("start = { checkpoint = 3 }", "start.checkpoint: expected a text in quotes, found `3`"),
+        ("start = 3", "start: expected `initial`, for weights drawn from the seed, or a table such as"),
+        (
+            "start = { checkpoint = \"x\", steps = 3 }",
+            "start.steps: unknown key; the nearest known one is `step`",
+        ),
+        (
+            "frozen = \"conv1\"",
+            "frozen: expected an array of 0 to 64 patterns such as `[\"conv1\", \"layer1\"]`",
+        ),
+        ("frozen = [\"\"]", "frozen: expected a pattern of 1 to 100 characters in quotes, found ``"),
+        ("group = { parameters = \"x\" }", "group: expected at most 64 tables such as"),
+        ("group = [3]", "group: expected a table such as `{ parameters = \"fc\", rate = 10 }`, found `3`"),
+        (
+            "group = [{ rate = 2 }]",
+            "group.0.parameters: expected a text in quotes, found no such key; add it",
+        ),
+        ("group = [{ parameters = \"\" }]", "group.0.parameters: expected a pattern of 1 to 100 characters"),
+        (
+            "group = [{ parameters = \"x\", rate = -1 }]",
+            "group.0.rate: expected a number above 0, found `-1`",
+        ),
+        (
+            "group = [{ parameters = \"x\", rate = 1e-44 }]",
+            "group.0.rate: expected a factor by which the learning rate 0.05",
+        ),
+        (
+            "group = [{ parameters = \"x\", weight_decay = -1 }]",
+            "weight_decay: expected a number of at least 0",
+        ),
+        (
+            "group = [{ parameter = \"x\" }]",
+            "group.0.parameter: unknown key; the nearest known one is `parameters`",
+        ),
+    ];
+    for (line, expected) in cases {
+        let found = tuned("", "", line).unwrap_err();
+        assert!(
+            found.contains(expected) && found.contains("x.toml:"),
+            "{line}\n  expected: {expected}\n  found:    {found}"
+        );
+    }
+    for (key, value, expected) in [
+        ("lane.residual.v2.start.checkpoint", "latest", Ok("latest")),
+        ("lane.*.start.checkpoint", "latest", Ok("latest")),
+        ("start.checkpoint", "latest", Ok("latest")),
+        ("lane.other.start.checkpoint", "latest", Err("expected the lane")),
+    ] {
+        match (overridden(&[&format!("{key}={value}")]), expected) {
+            (Ok(found), Ok(expected)) => {
+                assert_eq!(found.lanes[1].start.as_ref().unwrap().checkpoint, expected, "{key}");
+            }
+            (Err(found), Err(expected)) => assert!(found.contains(expected), "{key}: {found}"),
+            (found, _) => panic!("{key}: {found:?}"),
+        }
+    }
+}
+
 #[test]
 fn every_mistake_is_told_with_line_key_and_the_nearest_choice() {
     let cases = [
@@ -482,6 +588,30 @@ fn any_data() -> impl Strategy<Value = Data> {
     )
 }
 
+fn any_start() -> impl Strategy<Value = Start> {
+    let head = proptest::sample::select(vec![Head::Keep, Head::New]);
+    let missing = proptest::sample::select(vec![Missing::Refuse, Missing::Initial]);
+    let of_run = ("[^\0]{1,20}[^s\0]", option::of(".{1,20}"), option::of(0..=i64::MAX as u64));
+    (of_run, any::<bool>(), option::of("[0-9a-f]{64}"), head, missing).prop_map(
+        |((checkpoint, lane, step), is_file, sha256, head, missing)| {
+            if is_file {
+                let checkpoint = format!("{checkpoint}.safetensors");
+                Start { checkpoint, lane: None, step: None, sha256, head, missing }
+            } else {
+                Start { checkpoint, lane, step, sha256, head, missing }
+            }
+        },
+    )
+}
+
+fn any_group() -> impl Strategy<Value = Group> {
+    ("\\PC{1,20}", 0.1..10.0f64, option::of(0.0..1.0f32)).prop_map(|(parameters, rate, decay)| Group {
+        parameters,
+        rate,
+        weight_decay: decay.map(f64::from),
+    })
+}
+
 fn any_experiment() -> impl Strategy<Value = Experiment> {
     let shortcut = proptest::sample::select(vec!["none", "identity", "projection"]);
     let width = proptest::sample::select(vec![4usize, 8, 16, 32]);
@@ -491,8 +621,11 @@ fn any_experiment() -> impl Strategy<Value = Experiment> {
                 .with("depth", (6 * n + 2).into())
                 .with("width", width.into())
                 .with("shortcut", shortcut.into());
-            Lane { name, architecture: "resnet".to_owned(), settings }
+            Lane::new(name, "resnet", settings)
         });
+    let tuning = (option::of(any_start()), vec("\\PC{1,20}", 0..3), vec(any_group(), 0..3));
+    let lane =
+        (lane, tuning).prop_map(|(lane, (start, frozen, groups))| Lane { start, frozen, groups, ..lane });
     let lanes = vec(lane, 1..6).prop_map(|mut lanes| {
         for (index, lane) in lanes.iter_mut().enumerate() {
             lane.name.push_str(&format!("-{index}"));

@@ -14,6 +14,7 @@ mod experiment;
 mod declared_keys;
 mod failing_disk;
 mod fakes;
+mod fine_tuning;
 mod floors;
 mod headless;
 mod hostile_text;

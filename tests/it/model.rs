@@ -21,7 +21,7 @@ fn lane(depth: usize, width: usize, shortcut: &'static str) -> Lane {
         .with("depth", depth.into())
         .with("width", width.into())
         .with("shortcut", shortcut.into());
-    Lane { name: "lane".into(), architecture: "resnet".into(), settings }
+    Lane::new("lane", "resnet", settings)
 }
 
 fn sgd(momentum: f64, weight_decay: f64) -> Optimizer {

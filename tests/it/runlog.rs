@@ -33,6 +33,7 @@ pub(crate) fn description() -> Description {
         output: if kind == kind::HEAD { vec![4] } else { vec![4, 16, 16] },
         parameters: Some(152),
         multiply_adds: Some(36_864),
+        frozen: false,
     };
     let layers = vec![
         layer("conv1", kind::STEM, None, 1),
@@ -56,13 +57,12 @@ pub(crate) fn description() -> Description {
 }
 
 pub(crate) fn experiment(lanes: &[&str]) -> Experiment {
-    let lane = |name: &&str| Lane {
-        name: (*name).to_owned(),
-        architecture: "resnet".to_owned(),
-        settings: Settings::default()
+    let lane = |name: &&str| {
+        let settings = Settings::default()
             .with("depth", Setting::Whole(8))
             .with("width", Setting::Whole(4))
-            .with("shortcut", "identity".into()),
+            .with("shortcut", "identity".into());
+        Lane::new(*name, "resnet", settings)
     };
     Experiment {
         question: "does it, \"really\"?".to_owned(),

@@ -284,6 +284,11 @@ impl LaneFacts {
         recorded.and_then(|layers| layers.get(place).copied()).unwrap_or(LayerIdx(place))
     }
 
+    /// Whether a layer is meant to keep its weights.
+    pub(crate) fn is_frozen(&self, layer: LayerIdx) -> bool {
+        self.structure().and_then(|structure| structure.layer(layer)).is_some_and(|layer| layer.frozen)
+    }
+
     /// The place of a layer among those that are recorded; none if it is not.
     pub(crate) fn place_of(&self, layer: LayerIdx) -> Option<usize> {
         self.column_of(LAYER, layer.0)

@@ -1,4 +1,4 @@
-//! Rule: a layer whose weights do not change while those of others do.
+//! Rule: a layer whose weights do not change while those of others do, although it is meant to be trained.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,8 @@ const RECORDS: u32 = 50;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "frozen_layer",
-    meaning: "The layer keeps the weights it has, unless it is frozen on purpose. It gets no gradient: what follows it \
-              is dead, dropped or multiplied by zero, or its gradients are too small for f32.",
+    meaning: "The layer keeps the weights it has, although the experiment does not freeze it. It gets no gradient: \
+              what follows it is dead, dropped or multiplied by zero, or its gradients are too small for f32.",
     needs: &[&[known::UPDATE_RATIO], &[known::LEARNING_RATE]],
     network: None,
     opens_after: 1,
@@ -45,7 +45,9 @@ impl Rule for FrozenLayer {
         }
         let base = lane.experiment().map_or(rate, |experiment| experiment.training.optimizer.learning_rate());
         let unscheduled = |ratio: f32| f64::from(ratio) * base / rate;
-        let mut order: Vec<f32> = ratios.iter().copied().filter(|ratio| ratio.is_finite()).collect();
+        let is_trained = |at: usize| !lane.is_frozen(lane.recorded_layer(at));
+        let trained = ratios.iter().enumerate().filter(|(at, _)| is_trained(*at)).map(|(_, ratio)| *ratio);
+        let mut order: Vec<f32> = trained.filter(|ratio| ratio.is_finite()).collect();
         order.sort_by(f32::total_cmp);
         let median = unscheduled(*order.get(order.len() / 2)?);
         if median < OTHERS {
@@ -56,6 +58,9 @@ impl Rule for FrozenLayer {
         self.still.resize(ratios.len().min(FOLLOWED), 0);
         for (at, still) in self.still.iter_mut().enumerate() {
             let ratio = unscheduled(ratios[at]);
+            if !is_trained(at) {
+                continue;
+            }
             if ratio < STILL_BELOW || gradients.get(at) == Some(&0.0) {
                 *still = still.saturating_add(1);
             } else if ratio > STILL_BELOW * MOVING_FACTOR {

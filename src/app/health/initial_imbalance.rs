@@ -40,8 +40,9 @@ struct InitialImbalance {
 impl Rule for InitialImbalance {
     fn judge(&mut self, lane: &LaneFacts, event: &RunEvent) -> Option<Verdict> {
         let (sizes, what) = sizes(lane, measured(event)?)?;
-        // Layers that start at zero have no gradient, or no ratio.
-        let usable = |at: &usize| sizes[*at].is_finite() && sizes[*at] > 0.0;
+        // Layers that start at zero have no gradient, or no ratio; frozen ones are not updated.
+        let is_frozen = |at: &usize| lane.is_frozen(lane.recorded_layer(*at));
+        let usable = |at: &usize| sizes[*at].is_finite() && sizes[*at] > 0.0 && !is_frozen(at);
         let of = |at: &usize| f64::from(sizes[*at]);
         let largest = (0..sizes.len()).filter(usable).max_by(|a, b| of(a).total_cmp(&of(b)))?;
         let smallest = (0..sizes.len()).filter(usable).min_by(|a, b| of(a).total_cmp(&of(b)))?;

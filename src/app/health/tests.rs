@@ -20,8 +20,17 @@ impl Bench {
 
     /// With a kind of shortcuts.
     fn with(shortcut: &'static str) -> Bench {
+        Bench::of(shortcut, |_| false)
+    }
+
+    /// With a kind of shortcuts, and layers that are frozen.
+    fn of(shortcut: &'static str, is_frozen: impl Fn(usize) -> bool) -> Bench {
         let mut app = App::new(vec![LaneLabel { run: "r".to_owned(), lane: "plain".to_owned() }]);
-        let first = specimen::Specimen::new("plain", 20, shortcut).events().swap_remove(0);
+        let mut first = specimen::Specimen::new("plain", 20, shortcut).events().swap_remove(0);
+        if let Kind::LaneStarted(started) = &mut first.kind {
+            let layers = started.structure.layers.iter_mut().enumerate();
+            layers.for_each(|(at, layer)| layer.frozen = is_frozen(at));
+        }
         app.apply(LaneIdx(0), &first);
         Bench { app, step: 0 }
     }

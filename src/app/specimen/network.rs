@@ -80,5 +80,6 @@ fn push(
         output,
         parameters: Some(parameters),
         multiply_adds: Some(multiply_adds),
+        frozen: false,
     });
 }

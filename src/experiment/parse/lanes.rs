@@ -5,6 +5,7 @@ use super::declared;
 use super::node::{Node, Value};
 use super::problem::{Problems, either};
 use super::section::Section;
+use super::start::Tuning;
 use crate::experiment::{ArchitectureEntry, DataKind, Lane, Settings};
 
 /// The most lanes: each is a thread, a network and a column on screen.
@@ -12,47 +13,57 @@ const MOST_LANES: usize = 32;
 /// The longest name.
 const NAME_LENGTH: usize = 64;
 
-/// Reads all lanes, for a data set whose examples are of a kind; none if it is unknown.
-pub(super) fn lanes(
-    root: &Section<'_>,
-    architectures: &[ArchitectureEntry],
-    kind: Option<DataKind>,
-    problems: &Problems,
-) -> Vec<Lane> {
-    let Some(node) = root.node("lane") else {
-        root.missing("lane", "at least one `[[lane]]`");
-        return Vec::new();
-    };
-    let Value::Array(items) = &node.value else {
-        root.wrong("lane", node, "tables `[[lane]]` in double brackets");
-        return Vec::new();
-    };
-    if items.is_empty() || items.len() > MOST_LANES {
-        root.note("lane", format!("expected 1 to {MOST_LANES} lanes, found {}", items.len()));
-    }
-    let mut lanes: Vec<Lane> = Vec::new();
-    for (index, item) in items.iter().enumerate().take(MOST_LANES) {
-        let Value::Table(table) = &item.value else {
-            root.wrong("lane", item, "a table");
-            continue;
+/// What all lanes have in common.
+pub(super) struct Reader<'a> {
+    pub(super) architectures: &'a [ArchitectureEntry],
+    /// What the examples of the data set are; none if it is unknown.
+    pub(super) kind: Option<DataKind>,
+    /// What lanes have that don't say otherwise.
+    pub(super) tuning: &'a Tuning,
+    /// The learning rate.
+    pub(super) rate: f64,
+    pub(super) problems: &'a Problems,
+}
+
+impl Reader<'_> {
+    /// Reads all lanes.
+    pub(super) fn all(&self, root: &Section<'_>) -> Vec<Lane> {
+        let Some(node) = root.node("lane") else {
+            root.missing("lane", "at least one `[[lane]]`");
+            return Vec::new();
         };
-        let label = match table.get("name") {
-            Some(Node { value: Value::Text(name), .. }) if is_name(name) => name.clone(),
-            _ => index.to_string(),
+        let Value::Array(items) = &node.value else {
+            root.wrong("lane", node, "tables `[[lane]]` in double brackets");
+            return Vec::new();
         };
-        let section = Section::new(format!("lane.{label}"), table, item.origin, problems);
-        let lane = lane(&section, architectures, kind);
-        if let Some(other) = lanes.iter().find(|other| other.name.eq_ignore_ascii_case(&lane.name))
-            && is_name(&lane.name)
-        {
-            // Names are used for files, and some file systems ignore case.
-            let message = format!("expected a unique name, found `{}` twice; rename one", other.name);
-            section.note("name", message);
+        if items.is_empty() || items.len() > MOST_LANES {
+            root.note("lane", format!("expected 1 to {MOST_LANES} lanes, found {}", items.len()));
         }
-        section.finish();
-        lanes.push(lane);
+        let mut lanes: Vec<Lane> = Vec::new();
+        for (index, item) in items.iter().enumerate().take(MOST_LANES) {
+            let Value::Table(table) = &item.value else {
+                root.wrong("lane", item, "a table");
+                continue;
+            };
+            let label = match table.get("name") {
+                Some(Node { value: Value::Text(name), .. }) if is_name(name) => name.clone(),
+                _ => index.to_string(),
+            };
+            let section = Section::new(format!("lane.{label}"), table, item.origin, self.problems);
+            let mut lane = lane(&section, self.architectures, self.kind);
+            self.tuning.apply(&section, &mut lane, self.rate, self.problems);
+            if let Some(other) = lanes.iter().find(|other| other.name.eq_ignore_ascii_case(&lane.name))
+                && is_name(&lane.name)
+            {
+                // Names are used for files, and some file systems ignore case.
+                let message = format!("expected a unique name, found `{}` twice; rename one", other.name);
+                section.note("name", message);
+            }
+            section.finish();
+            lanes.push(lane);
+        }
+        lanes
     }
-    lanes
 }
 
 fn lane(section: &Section<'_>, architectures: &[ArchitectureEntry], kind: Option<DataKind>) -> Lane {
@@ -69,7 +80,7 @@ fn lane(section: &Section<'_>, architectures: &[ArchitectureEntry], kind: Option
     let entry = section.choice("architecture", &names).and_then(|found| architectures.get(found));
     let Some(entry) = entry else {
         declared::accept(section, architectures.iter().flat_map(|entry| &entry.keys));
-        return Lane { name, architecture: String::new(), settings: Settings::default() };
+        return Lane::new(name, "", Settings::default());
     };
     if let Some(kind) = kind.filter(|&kind| kind != entry.data) {
         section.note("architecture", unfit(entry, architectures, kind));
@@ -78,7 +89,7 @@ fn lane(section: &Section<'_>, architectures: &[ArchitectureEntry], kind: Option
     if let Some(Err((key, message))) = settings.as_ref().map(entry.check) {
         section.note(key, message);
     }
-    Lane { name, architecture: entry.name.to_owned(), settings: settings.unwrap_or_default() }
+    Lane::new(name, entry.name, settings.unwrap_or_default())
 }
 
 /// Says that an architecture takes other examples than those of the data set, and which one takes them.

@@ -1,5 +1,5 @@
 //! Applies `--set KEY=VALUE` to the tree of a file. A key is the dotted path of the file; `lane.plain.depth` and
-//! `lane.0.depth` set it for one lane, `lane.*.depth` for every lane.
+//! `lane.0.depth` set it for one lane, `lane.*.depth` for every lane, and `lane.plain.start.head` that of a table in it.
 
 use super::node::{Node, Table, Value, parse_override};
 use super::problem::{Origin, Problems, either, nearest};
@@ -20,14 +20,22 @@ fn set(root: &mut Table, key: &str, node: Node) -> Result<(), String> {
     if key.split('.').any(|part| part.trim().is_empty()) {
         return Err(format!("expected a dotted key such as `training.steps`, found `{key}`"));
     }
-    // A lane's name may contain dots, its keys do not.
+    // A lane's name may contain dots, its keys do not, except those of its table `start`.
     if let Some((which, below)) = key.strip_prefix("lane.").and_then(|rest| rest.rsplit_once('.')) {
+        let (which, table) = match which.strip_suffix(".start").filter(|_| lanes(root, which).is_err()) {
+            Some(lane) => (lane, "start."),
+            None => (which, ""),
+        };
         for lane in lanes(root, which)? {
-            lane.insert(below.to_owned(), node.clone());
+            insert(lane, &format!("{table}{below}"), node.clone())?;
         }
         return Ok(());
     }
-    let mut table = root;
+    insert(root, key, node)
+}
+
+/// Sets a dotted key in a table; tables on the way are made where they are missing.
+fn insert(mut table: &mut Table, key: &str, node: Node) -> Result<(), String> {
     let (parents, last) = key.rsplit_once('.').map_or((None, key), |(parents, last)| (Some(parents), last));
     for part in parents.into_iter().flat_map(|parents| parents.split('.')) {
         let empty = || Node { value: Value::Table(Table::new()), origin: node.origin };

@@ -68,6 +68,14 @@ pub fn update(
     set.run(Update { rule, parameter, gradient, memory })
 }
 
+/// What [`update`] would return for a parameter that stays as it is; without a gradient its largest number is NaN.
+pub fn unchanged(set: InstructionSet, parameter: &[f32], gradient: Option<&[f32]>) -> Change {
+    let largest = |numbers: &[f32]| numbers.iter().fold(0.0, |most: f32, number| most.max(number.abs()));
+    let before = sums(set, parameter).squares;
+    let largest = [largest(parameter), gradient.map_or(f32::NAN, largest)];
+    Change { before, change: 0.0, largest, is_finite: true }
+}
+
 /// The sums over a gradient: [`Sums::of`], compiled with the machine's instructions.
 pub fn sums(set: InstructionSet, values: &[f32]) -> Sums {
     set.run(Measure { values })

@@ -114,6 +114,7 @@ impl From<&Topology> for Structure {
             output: dimensions(layer.output, layer.kind),
             parameters: Some(layer.parameters),
             multiply_adds: Some(layer.multiply_adds),
+            frozen: false,
         };
         let block = |block: &Block| structure::Block {
             name: block.name.clone(),

@@ -9,6 +9,8 @@ use crate::runlog::Manifest;
 
 /// The key of the data's path, which says nothing about its content.
 const PATH: &str = "data.path";
+/// The key of the path of a lane's start, of whose content there is a hash.
+const CHECKPOINT: &str = "start.checkpoint";
 /// The layers whose statistics a log records, which cannot change within it.
 const LAYERS: &str = "statistics.layers";
 
@@ -56,8 +58,10 @@ impl Drift {
             return self.add("a lane without an experiment".to_owned(), false);
         };
         let earlier = before.experiment.clone().completed(available);
-        for change in earlier.changes(experiment).iter().filter(|change| change.key != PATH) {
-            self.add(text(change), !change.key.starts_with("lane.") && change.key != LAYERS);
+        let says_nothing = |key: &str| key == PATH || of_lane(key) == Some(CHECKPOINT);
+        for change in earlier.changes(experiment).iter().filter(|change| !says_nothing(&change.key)) {
+            let same_network = !change.key.starts_with("lane.") || of_lane(&change.key).is_some();
+            self.add(text(change), same_network && change.key != LAYERS);
         }
         let data_set = before.data_set.as_deref();
         let now = (dataset.shape, dataset.classes.len());
@@ -87,6 +91,13 @@ impl Drift {
     }
 }
 
+/// The key within a lane's table, if it is one that does not make it another network.
+fn of_lane(key: &str) -> Option<&'static str> {
+    let known = [CHECKPOINT, "start.sha256", "start.head", "start.missing", "frozen", "group"];
+    let key = key.strip_prefix("lane.")?;
+    known.into_iter().find(|known| key.strip_suffix(known).is_some_and(|lane| lane.ends_with('.')))
+}
+
 /// Lanes of one run mostly report the same changes.
 fn push_new(list: &mut Vec<String>, text: String) {
     if !list.contains(&text) {
@@ -109,7 +120,9 @@ mod tests {
     use crate::app::specimen::Specimen;
     use crate::datasets::Examples;
     use crate::event::Kind;
-    use crate::experiment::{Allowed, ArchitectureEntry, DataKind, DatasetEntry, Key, Path, Setting};
+    use crate::experiment::{
+        Allowed, ArchitectureEntry, DataKind, DatasetEntry, Head, Key, Missing, Path, Setting, Start,
+    };
 
     /// What this build can train, after a key with a default was added to the architecture and one to the data set.
     fn available() -> Available {
@@ -133,8 +146,14 @@ mod tests {
 
     /// The changes of an experiment that lacked these keys when it was started.
     fn changes(change: impl FnOnce(&mut Experiment)) -> Drift {
+        changes_from(|_| {}, change)
+    }
+
+    /// The same, for one that was different when it was started.
+    fn changes_from(before: impl FnOnce(&mut Experiment), change: impl FnOnce(&mut Experiment)) -> Drift {
         let first = Specimen::new("plain", 8, "none").events().swap_remove(0);
-        let Kind::LaneStarted(started) = first.kind else { panic!("expected a start") };
+        let Kind::LaneStarted(mut started) = first.kind else { panic!("expected a start") };
+        before(&mut started.provenance.as_mut().expect("of an experiment").experiment);
         let provenance = started.provenance.as_ref().expect("of an experiment");
         let mut now = provenance.experiment.clone().completed(&available());
         change(&mut now);
@@ -154,6 +173,33 @@ mod tests {
             assert_eq!(now.lanes[0].settings.get("label"), None);
         });
         assert_eq!((drift.changes.as_slice(), drift.same_networks), ([].as_slice(), true));
+    }
+
+    #[test]
+    fn what_is_trained_how_may_change_but_the_network_may_not() {
+        let drift = changes(|now| now.lanes[0].frozen = vec!["conv1".to_owned()]);
+        assert_eq!(drift.changes, ["lane.plain.frozen = [\"conv1\"], was not given"]);
+        assert!(drift.same_networks);
+        let first = Start {
+            checkpoint: "/a/x.safetensors".to_owned(),
+            lane: None,
+            step: None,
+            sha256: Some("0".repeat(64)),
+            head: Head::Keep,
+            missing: Missing::Refuse,
+        };
+        let moved = Start { checkpoint: "/b/x.safetensors".to_owned(), ..first.clone() };
+        let other = Start { sha256: Some("1".repeat(64)), ..first.clone() };
+        let drift = |before: &Start, now: &Start| {
+            changes_from(
+                |now| now.lanes[0].start = Some(before.clone()),
+                |of| of.lanes[0].start = Some(now.clone()),
+            )
+        };
+        assert!(drift(&first, &moved).changes.is_empty(), "the hash says that it is the same");
+        let other = drift(&first, &other);
+        assert!(other.changes[0].starts_with("lane.plain.start.sha256 = 1111") && other.same_networks);
+        assert_eq!(of_lane("lane.a.start.depth"), None, "of a lane named `a.start`");
     }
 
     #[test]

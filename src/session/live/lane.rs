@@ -14,7 +14,7 @@ use crate::model::Network;
 use crate::printable::printable;
 use crate::reading::Saved;
 use crate::runlog::RunFolder;
-use crate::trainer::{Drawn, Resumed, Sink, Task, read_resumable, train};
+use crate::trainer::{Drawn, Resumed, Sink, Task, read_resumable, start_from, train};
 use crate::units::{LaneIdx, Step};
 
 /// Trains a lane to its end. In any case, even after a panic, its last event says how it ended.
@@ -66,7 +66,7 @@ fn build_and_train(
     })
 }
 
-/// The lane's network: restored from the last usable checkpoint, or else in its initial state.
+/// The lane's network: restored from the last usable checkpoint, or else as it starts.
 fn build_or_restore(
     setup: &Setup,
     lane: LaneIdx,
@@ -77,8 +77,14 @@ fn build_or_restore(
         let threads = setup.threads_of(lane);
         (setup.build)(described, &setup.experiment, &setup.dataset, threads).map_err(|e| e.to_string())
     };
+    let begin = || {
+        let mut network = build()?;
+        let (shape, classes) = (setup.dataset.shape, setup.dataset.classes.len());
+        start_from(&mut *network, described, shape, classes).map_err(|e| e.to_string())?;
+        Ok::<_, String>(network)
+    };
     let Some(resumption) = setup.resumed.get(lane.0).filter(|lane| lane.started.is_some()) else {
-        return Ok((build()?, None));
+        return Ok((begin()?, None));
     };
     let declared = resumption.position.as_ref().map(|position| position.declared().metrics().to_vec());
     let declared = declared.unwrap_or_default();
@@ -103,7 +109,7 @@ fn build_or_restore(
             Err(problem) => sink.warn(format!("skipping the checkpoint of step {step}: {problem}")),
         }
     }
-    Ok((build()?, resumed(Step(0), None, Vec::new(), resumption.to_beginning())))
+    Ok((begin()?, resumed(Step(0), None, Vec::new(), resumption.to_beginning())))
 }
 
 /// Restores the weights and the optimiser's state from a checkpoint.

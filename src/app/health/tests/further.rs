@@ -185,6 +185,32 @@ fn a_layer_that_stands_still_while_others_move_is_frozen() {
 }
 
 #[test]
+fn layers_that_the_experiment_freezes_are_no_finding_and_do_not_hide_others() {
+    let of = |trained: f32, its: f32| {
+        move |at: usize| {
+            if at == 17 {
+                its
+            } else if at < 15 {
+                0.0
+            } else {
+                trained
+            }
+        }
+    };
+    let mut bench = Bench::of("none", |at| at < 15);
+    updates(&mut bench, 100, 0.05, of(1e-3, 1e-3), |_| 1.0);
+    assert!(bench.app.findings().is_empty(), "{:?}", bench.app.findings());
+    updates(&mut bench, 50, 0.05, of(1e-3, 0.0), |_| 1.0);
+    assert_eq!(bench.only("frozen_layer").layer, Some(LayerIdx(17)));
+
+    // With most layers frozen, the first step is judged by the others.
+    let steep = |layer: usize| 1.8f32.powi(-(layer as i32));
+    let mut bench = Bench::of("none", |at| at < 15);
+    bench.steps(3, known::WEIGHT_GRADIENT_NORM, steep);
+    assert!(bench.findings("initial_imbalance").is_empty());
+}
+
+#[test]
 fn layers_that_are_left_out_in_turn_are_not_frozen() {
     let mut bench = Bench::new();
     for turn in 0..200 {

@@ -1,6 +1,7 @@
 //! Both kinds against the PyTorch reference.
 
 use super::{Sizes, make};
+use crate::experiment::{Lane, Settings};
 use crate::model::architectures::Built;
 use crate::model::builder::Builder;
 use crate::model::golden::{Config, check};
@@ -21,7 +22,7 @@ fn built(has_bottlenecks: bool, config: &Config) -> Built {
     let model = make(side, sizes, &mut builder).unwrap();
     let input = ImageShape { channels: 3, height: side, width: side };
     let (device, description, entries) = builder.finish(input.into(), classes);
-    Built { device, description, entries, model }
+    Built { lane: Lane::new("", "", Settings::default()), device, description, entries, model }
 }
 
 #[test]

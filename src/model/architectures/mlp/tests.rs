@@ -1,6 +1,7 @@
 //! Both kinds against the PyTorch reference.
 
 use super::{Sizes, make};
+use crate::experiment::{Lane, Settings};
 use crate::model::architectures::Built;
 use crate::model::builder::Builder;
 use crate::model::golden::{Config, check};
@@ -12,7 +13,7 @@ fn built(is_plain: bool, config: &Config) -> Built {
     let mut builder = Builder::new(Some(0));
     let model = make(is_plain, config.size("width"), sizes, &mut builder).unwrap();
     let (device, description, entries) = builder.finish(InputShape::Vector { features }, classes);
-    Built { device, description, entries, model }
+    Built { lane: Lane::new("", "", Settings::default()), device, description, entries, model }
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn built(options: &Options, side: usize) -> Built {
     let mut builder = Builder::new(Some(0));
     let model = body::make(options, 3, side, 10, &mut builder).unwrap();
     let (device, description, entries) = builder.finish(input.into(), 10);
-    Built { device, description, entries, model }
+    Built { lane: Lane::new("", "", Settings::default()), device, description, entries, model }
 }
 
 fn compare(name: &str, change: impl Fn(&mut Options)) {
@@ -141,7 +141,7 @@ fn lane(depth: usize, width: usize, others: &[(&str, &str)]) -> Lane {
     for (key, value) in others {
         all.set(key, value.parse().map_or_else(|_| (*value).into(), Setting::Number));
     }
-    Lane { name: "lane".into(), architecture: "resnet".into(), settings: all }
+    Lane::new("lane", "resnet", all)
 }
 
 /// Settings of every kind of network.

@@ -2,6 +2,7 @@
 
 use super::block::Residual;
 use super::{Sizes, make};
+use crate::experiment::{Lane, Settings};
 use crate::model::architectures::Built;
 use crate::model::builder::Builder;
 use crate::model::golden::{Config, check};
@@ -22,7 +23,7 @@ fn built(residual: Residual, config: &Config) -> Built {
     let model = make(residual, config.size("dim"), sizes, &mut builder).unwrap();
     let input = InputShape::Sequence { context, vocabulary };
     let (device, description, entries) = builder.finish(input, vocabulary);
-    Built { device, description, entries, model }
+    Built { lane: Lane::new("", "", Settings::default()), device, description, entries, model }
 }
 
 #[test]
