@@ -146,7 +146,7 @@ pub(crate) fn resumptions(log: &Path) -> u64 {
 #[test]
 fn a_run_that_is_killed_and_resumed_is_the_run_it_would_have_been() {
     let runs = std::env::var("SKIPLANE_CRASHES").map_or(RUNS, |runs| runs.parse().unwrap());
-    kill_and_compare(EXPERIMENT, &LANES, runs);
+    println!("{}", kill_and_compare(EXPERIMENT, &LANES, runs));
 }
 
 /// Networks of other architectures, on other data, and those that decide at random in each step.
@@ -199,7 +199,7 @@ fn networks_of_every_kind_go_on_as_if_they_had_not_been_killed() {
         };
         table.insert("lane".into(), toml::Value::Array(lanes.iter().map(lane).collect()));
         let names: Vec<&str> = lanes.iter().map(|(name, _)| *name).collect();
-        kill_and_compare(&toml::to_string(&table).unwrap(), &names, runs);
+        println!("{data}: {}", kill_and_compare(&toml::to_string(&table).unwrap(), &names, runs));
     }
 }
 
@@ -208,8 +208,8 @@ fn value(text: &str) -> toml::Value {
     format!("value = {text}").parse::<toml::Table>().unwrap().remove("value").unwrap()
 }
 
-/// Compares runs that are killed at random times with one that is not.
-fn kill_and_compare(experiment: &str, lanes: &[&str], runs: u64) {
+/// Compares runs that are killed at random times with one that is not; says how often they were.
+fn kill_and_compare(experiment: &str, lanes: &[&str], runs: u64) -> String {
     let folder = || folder(experiment);
     let whole = folder();
     assert!(train(whole.path(), None));
@@ -240,7 +240,7 @@ fn kill_and_compare(experiment: &str, lanes: &[&str], runs: u64) {
         }
     }
     assert!(resumed > 0, "no lane was resumed in {kills} kills");
-    println!("{runs} of {runs} runs equal after {kills} kills, lanes resumed {resumed} times");
+    format!("{runs} of {runs} runs equal after {kills} kills, lanes resumed {resumed} times")
 }
 
 /// Every order and note in a log, including superseded ones.

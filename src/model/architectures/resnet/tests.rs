@@ -331,7 +331,6 @@ fn every_kind_trains_and_goes_on_from_a_state() {
 /// Whatever the check of settings lets through can be built, counted, trained and evaluated.
 #[test]
 fn all_settings_that_fit_together_train() {
-    let input = ImageShape { channels: 1, height: 16, width: 16 };
     let words = |name: &str| -> Vec<String> {
         let key = entry().keys.into_iter().find(|key| key.name == name).unwrap();
         let Allowed::Words(words) = key.allowed else { panic!("{name}") };
