@@ -1,15 +1,17 @@
 //! The effective rank of a layer's output, of a sample that bounds what it costs.
 
+use std::ops::RangeInclusive;
+
 use super::InstructionSet;
 use super::dispatch::{Instructions, Kernel};
 use crate::statistics::effective_rank as of_matrix;
 
-/// The most rows of a sample. An output in which no direction is preferred has, of n rows of u units, an effective rank of
-/// about `exp(-u / 2n)` of the units, or of `n / u exp(-n / 2u)` if there are fewer rows than units (Marchenko and Pastur
-/// 1967), so rows are the more the fewer units there are.
-pub(crate) const MOST_ROWS: usize = 512;
-/// The most numbers of a sample.
-pub(crate) const MOST_NUMBERS: usize = 1 << 15;
+/// The rows of a sample: the fewer, the more units there are, so that the cost is bounded. An output in which no direction
+/// is preferred has, of n rows of u units, an effective rank of about `exp(-u / 2n)` of the units, or of
+/// `n / u exp(-n / 2u)` if there are fewer rows than units (Marchenko and Pastur 1967).
+const ROWS: RangeInclusive<usize> = 64..=256;
+/// The numbers of a sample between these bounds.
+const NUMBERS: usize = 1 << 13;
 /// With fewer rows than this, little can be said.
 const LEAST_ROWS: usize = 8;
 
@@ -18,7 +20,8 @@ const LEAST_ROWS: usize = 8;
 /// few rows, for an output that is the same everywhere, and for one that is not finite.
 pub fn effective_rank(set: InstructionSet, output: &[f32], units: usize) -> f32 {
     let rows = output.len().checked_div(units).unwrap_or(0);
-    let count = rows.min(MOST_ROWS).min(MOST_NUMBERS / units.max(1));
+    let wanted = NUMBERS.checked_div(units).unwrap_or(0).clamp(*ROWS.start(), *ROWS.end());
+    let count = rows.min(wanted);
     if count < LEAST_ROWS {
         return f32::NAN;
     }
@@ -85,7 +88,7 @@ mod tests {
     #[test]
     fn a_sample_says_what_the_law_of_its_size_says() {
         let set = InstructionSet::detect();
-        for (rows, units, taken) in [(4000, 16, 512), (4000, 64, 512), (4000, 128, 256), (4000, 512, 64)] {
+        for (rows, units, taken) in [(4000, 16, 256), (4000, 64, 128), (4000, 128, 64), (4000, 512, 64)] {
             // Sums of uniform numbers, so that none is far out.
             let output = numbers(rows * units, 3);
             let (n, u) = (taken as f64, units as f64);
