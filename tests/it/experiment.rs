@@ -495,7 +495,7 @@ fn a_batch_larger_than_the_data_is_told_with_its_line() {
     let error = checked.places.check_images(&checked.experiment, 31).unwrap_err().to_string();
     assert_eq!(
         error,
-        "x.toml:7: training.batch: expected at most 31, the number of training images, found 32"
+        "x.toml:7: training.batch: expected at most 31, the number of training examples, found 32"
     );
     assert_eq!(checked.places.of("lane.1.width"), "x.toml:22");
     assert_eq!(checked.places.of("training.evaluate_every"), "x.toml:5");

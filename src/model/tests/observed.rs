@@ -89,8 +89,9 @@ fn a_network_measures_what_it_declares_and_declares_what_it_measures() {
         let mut network = network(&lane, input, 0, 1);
         let (metrics, axes) = (network.metrics(), network.description().axes());
         let structure = network.description().structure.clone();
-        // A branch that starts at zero has no angle before the first update.
-        let [values, later] = [(); 2].map(|()| step(&mut network, input));
+        // A branch that starts at zero has no angle before the first update, and none before the second with Fixup, whose
+        // head starts at zero, too.
+        let [values, second, third] = [(); 3].map(|()| step(&mut network, input));
         let found: Vec<Metric> = values.iter().map(|(metric, _)| metric).collect();
         let expected: Vec<Metric> = metrics.iter().copied().chain(crate::model::WITH_HISTOGRAMS).collect();
         assert_eq!(found, expected, "{lane:?}");
@@ -102,8 +103,9 @@ fn a_network_measures_what_it_declares_and_declares_what_it_measures() {
             };
             let numbers = values.numbers(metric).unwrap();
             assert_eq!(numbers.len(), metric.axes().iter().map(length).product::<usize>(), "{metric}");
-            let mut both = numbers.iter().chain(later.numbers(metric).unwrap());
-            assert!(both.any(|x| x.is_finite()), "{lane:?} declares {metric} and never measures it");
+            let mut all =
+                [&values, &second, &third].into_iter().flat_map(|step| step.numbers(metric).unwrap());
+            assert!(all.any(|x| x.is_finite()), "{lane:?} declares {metric} and never measures it");
         }
         let blocks = network.blocks(&batch(input, 19));
         let any = |is_measured: fn(&crate::nn::ops::BlockRecord) -> bool| blocks.iter().any(is_measured);

@@ -79,7 +79,7 @@ fn any_number_of_threads_comes_to_the_same_bits() {
     let wanted = Wanted { scalars: true, histograms: true };
     for shortcut in SHORTCUTS {
         // One bundle, a partly filled second one, and more than there are parts.
-        for images in [5, 19, 84] {
+        for images in [9, 19, 84] {
             let alone = after_three_steps(shortcut, images, 1, wanted);
             for threads in [2, 3, 8] {
                 let together = after_three_steps(shortcut, images, threads, wanted);
