@@ -115,6 +115,11 @@ def step():
     return build("step", "bench", "--bench", "step", "--no-run")
 
 
+def network():
+    """The benchmark of a training step of any network."""
+    return build("network", "bench", "--bench", "network", "--no-run")
+
+
 def skiplane():
     """The program itself."""
     return build("skiplane", "build", "--release", "--bin", "skiplane")

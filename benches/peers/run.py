@@ -2,6 +2,7 @@
 """Compares skiplane with PyTorch, and with other viewers of logs, on this machine.
 
     benches/peers/run.py speed       a training step of both, statistics on and off
+    benches/peers/run.py networks    the same for each kind of network
     benches/peers/run.py memory      peak resident memory of both, beside what `skiplane check` says
     benches/peers/run.py dashboard   the default experiment without the dashboard and with it
     benches/peers/run.py logs        a million scalars opened by skiplane, W&B's leet and TensorBoard
@@ -29,11 +30,12 @@ sys.dont_write_bytecode = True
 import dashboard
 import logs
 import memory
+import networks
 import programs
 import speed
 import viewers
 
-PARTS = ("speed", "memory", "dashboard", "logs")
+PARTS = ("speed", "networks", "memory", "dashboard", "logs")
 
 
 def positive(text):
@@ -56,9 +58,9 @@ def arguments():
     parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="turns of each side (5)")
     parser.add_argument("--steps", type=positive, default=10, metavar="N", help="steps that count in a turn (10)")
     parser.add_argument("--threads", type=positive, default=2, metavar="N", help="threads of each side (2)")
-    parser.add_argument("--network", choices=speed.NETWORKS, action="append", metavar="NAME",
-                        help=f"a network that speed measures, instead of all; may be given several times: "
-                             f"{', '.join(speed.NETWORKS)}")
+    parser.add_argument("--network", choices=(*speed.NETWORKS, *networks.SUBJECTS), action="append", metavar="NAME",
+                        help=f"a network that is measured, instead of all; may be given several times; by speed: "
+                             f"{', '.join(speed.NETWORKS)}; by networks: {', '.join(networks.SUBJECTS)}")
     parser.add_argument("--training-steps", type=positive, default=600, metavar="N",
                         help="steps of the default experiment (600)")
     of_logs = parser.add_argument_group("of logs")
@@ -70,6 +72,11 @@ def arguments():
                          help="the run that holds the scalars, instead of one that is made")
     of_logs.add_argument("--skiplane", type=Path, metavar="PATH", help="the program, instead of building it")
     return parser.parse_args()
+
+
+def chosen(names, known):
+    """Those of the named networks that a part knows; all of them where none is named."""
+    return [name for name in known if name in (names or known)]
 
 
 def machine():
@@ -109,22 +116,24 @@ def main():
     parts = PARTS if asked.part == "all" else (asked.part,)
     latest = programs.target() / "peers" / "latest.json"
     python = step = skiplane = None
-    if "speed" in parts or "memory" in parts:
+    if set(parts) & {"speed", "networks", "memory"}:
         python, found["torch"] = programs.interpreter()
         print(f"PyTorch {found['torch']}", flush=True)
+    if "speed" in parts or "memory" in parts:
         step = programs.step()
-    if set(parts) - {"speed"}:
+    if set(parts) - {"speed", "networks"}:
         skiplane = asked.skiplane.resolve() if asked.skiplane else programs.skiplane()
     for part in parts:
         print(f"\n== {part}", flush=True)
-        if part == "speed":
-            found[part] = speed.measure(python, step, asked.rounds, asked.steps, asked.threads,
-                                         asked.network or speed.NETWORKS)
+        if part == "speed" and (wanted := chosen(asked.network, speed.NETWORKS)):
+            found[part] = speed.measure(python, step, asked.rounds, asked.steps, asked.threads, wanted)
+        elif part == "networks" and (wanted := chosen(asked.network, networks.SUBJECTS)):
+            found[part] = networks.measure(python, programs.network(), asked.rounds, asked.steps, asked.threads, wanted)
         elif part == "memory":
             found[part] = memory.measure(python, step, skiplane, asked.threads)
         elif part == "dashboard":
             found[part] = dashboard.measure(skiplane, asked.rounds, asked.training_steps, asked.threads)
-        else:
+        elif part == "logs":
             found[part] = logs.measure(skiplane, asked.rounds, asked.plain_rounds, asked.folder.resolve(),
                                        asked.skiplane_run)
         found["seconds"] = time.monotonic() - begin
