@@ -13,7 +13,7 @@ perf report --quiet -i target/profile/perf.data --no-children -F overhead,sym | 
     function kind(name) {
         if (name ~ /weights::WeightRows/) return "convolution, to weights"
         if (name ~ /convolution::fold/) return "folding the lanes of weight gradients"
-        if (name ~ /rows::Row>|convolution::spread::Spread|convolution::rows/) return "convolution, forward and to input"
+        if (name ~ /rows::Row>|convolution::spread::S|convolution::rows/) return "convolution, forward and to input"
         if (name ~ /normalisation::form/) return "forming outputs: batch norm, addition, ReLU, statistics"
         if (name ~ /normalisation::mask/) return "gradients back through addition and ReLU, sums, statistics"
         if (name ~ /normalisation::spread/) return "gradients back through batch norm"

@@ -46,11 +46,16 @@ pub fn input_gradient_row(
     let step = common_step(output, &rows);
     assert_eq!(weights.len(), geometry.weights(), "all weights");
     assert_eq!(dx.len(), geometry.input.row(), "a row of the input's gradient");
-    if geometry.stride == 2 {
-        set.run(spread::Spread { geometry, row, rows, step, weights, dx });
-    } else {
-        let turned = Geometry { input: output, outputs: geometry.input.channels, ..geometry };
-        set.run(Row { geometry: turned, rows, step, weights, y: dx, moments: None });
+    match (geometry.kernel, geometry.stride) {
+        (1, 2) => {
+            let row = rows[0].filter(|_| row.is_multiple_of(2));
+            set.run(spread::Scatter { geometry, row, step, weights, dx });
+        }
+        (_, 2) => set.run(spread::Spread { geometry, row, rows, step, weights, dx }),
+        (_, _) => {
+            let turned = Geometry { input: output, outputs: geometry.input.channels, ..geometry };
+            set.run(Row { geometry: turned, rows, step, weights, y: dx, moments: None });
+        }
     }
 }
 
@@ -96,8 +101,10 @@ impl Kernel for Row<'_> {
                 (3, 1, false) => cover::<I::Vector, 3, 1, 2, 4, 3>(job, origin),
                 (3, _, true) => cover::<I::Vector, 3, 2, 4, 9, 3>(job, origin),
                 (3, _, false) => cover::<I::Vector, 3, 2, 2, 5, 3>(job, origin),
-                (_, 1, _) => cover::<I::Vector, 1, 1, 2, 2, 1>(job, origin),
-                (_, _, _) => cover::<I::Vector, 1, 2, 2, 3, 1>(job, origin),
+                (_, 1, true) => cover::<I::Vector, 1, 1, 4, 4, 1>(job, origin),
+                (_, 1, false) => cover::<I::Vector, 1, 1, 2, 2, 1>(job, origin),
+                (_, _, true) => cover::<I::Vector, 1, 2, 4, 7, 1>(job, origin),
+                (_, _, false) => cover::<I::Vector, 1, 2, 2, 3, 1>(job, origin),
             }
         }
     }

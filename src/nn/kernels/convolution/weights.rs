@@ -10,8 +10,10 @@ use crate::nn::kernels::rows::Rows;
 use crate::nn::kernels::vector::Vector;
 use std::ops::Range;
 
-/// The most input channels of a tile.
+/// The most input channels of a tile, with a kernel of 3.
 pub(super) const INPUT_BLOCK: usize = 2;
+/// The same with a kernel of 1, whose layout does not depend on it.
+const WIDE_BLOCK: usize = 4;
 
 /// How the weights are divided into tiles, which is also the layout of their gradient until it is folded:
 /// `[outputs / 4][kernel][inputs / input][kernel][input][4][elements]`.
@@ -63,6 +65,7 @@ impl Kernel for WeightRows<'_> {
     unsafe fn run<I: Instructions>(mut self) {
         let Geometry { kernel, stride, .. } = self.geometry;
         let pairs = Blocks::of(self.geometry.input.channels).input == INPUT_BLOCK;
+        let is_wide = I::MANY_REGISTERS && self.geometry.input.channels.is_multiple_of(WIDE_BLOCK);
         // SAFETY: the caller guarantees the instructions; `weight_gradient_rows` has checked rows and lengths.
         unsafe {
             match (kernel, stride, pairs, I::MANY_REGISTERS) {
@@ -72,6 +75,8 @@ impl Kernel for WeightRows<'_> {
                 (3, _, true, true) => cover::<I::Vector, 3, 2, 2, 2>(&mut self),
                 (3, _, true, false) => cover::<I::Vector, 3, 2, 2, 1>(&mut self),
                 (3, _, false, _) => cover::<I::Vector, 3, 2, 1, 1>(&mut self),
+                (_, 1, _, _) if is_wide => cover::<I::Vector, 1, 1, WIDE_BLOCK, WIDE_BLOCK>(&mut self),
+                (_, _, _, _) if is_wide => cover::<I::Vector, 1, 2, WIDE_BLOCK, WIDE_BLOCK>(&mut self),
                 (_, 1, true, _) => cover::<I::Vector, 1, 1, 2, 2>(&mut self),
                 (_, 1, false, _) => cover::<I::Vector, 1, 1, 1, 1>(&mut self),
                 (_, _, true, _) => cover::<I::Vector, 1, 2, 2, 2>(&mut self),
@@ -152,9 +157,13 @@ unsafe fn accumulate<V: Vector, const KERNEL: usize, const STRIDE: usize, const 
     unsafe {
         let mut sums = [[[V::zero(); CHANNEL_BLOCK]; INPUTS]; KERNEL];
         if job.origin == Origin::Kept {
-            sums = std::array::from_fn(|k| {
-                std::array::from_fn(|i| std::array::from_fn(|c| V::load(elements.add(place(k, i, c)))))
-            });
+            for (k, sums) in sums.iter_mut().enumerate() {
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    for (c, sum) in sums.iter_mut().enumerate() {
+                        *sum = V::load(elements.add(place(k, i, c)));
+                    }
+                }
+            }
         }
         for row in tile.rows.clone() {
             let input_row = row * STRIDE + tile.tap - KERNEL / 2;
