@@ -1,7 +1,7 @@
 //! The statistics of a step: what the operations have recorded, and what is measured of the weights and their gradients
 //! around the update.
 
-use dfdx::tensor::{Cpu, CpuError, Gradients};
+use std::cmp::Reverse;
 
 use crate::event::{Histogram, Pass, Value, Values};
 use crate::metric::{Metric, known};
@@ -10,6 +10,7 @@ use crate::model::{Description, NonFinite, Wanted};
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::update::{Change, sums, unchanged};
 use crate::nn::ops::{BlockRecord, LayerRecord, Record};
+use crate::nn::thread_pool::ThreadPool;
 use crate::statistics::{Moments, Products, Sums, histogram};
 use crate::structure::{Layer, Structure, shortcut};
 use crate::units::LayerIdx;
@@ -41,14 +42,19 @@ impl Weights {
         set: InstructionSet,
         structure: &Structure,
         parameters: &[&Named],
-        gradients: &mut Gradients<f32, Cpu>,
+        gradients: &[Vec<f32>],
         wanted: Wanted,
-    ) -> Result<Weights, CpuError> {
+        workers: &ThreadPool,
+    ) -> Weights {
         let mut layers = vec![LayerWeights::default(); structure.layers.len()];
-        for Named { layer, role, parameter, .. } in parameters {
+        let mut all_sums = vec![Sums::default(); gradients.len()];
+        let mut jobs: Vec<_> = gradients.iter().zip(&mut all_sums).collect();
+        // The largest first, so that threads have about as much to do.
+        jobs.sort_by_key(|(gradient, _)| Reverse(gradient.len()));
+        workers.run(jobs, |(gradient, to)| *to = sums(set, gradient));
+        let measured = gradients.iter().zip(all_sums);
+        for (Named { layer, role, parameter, .. }, (gradient, sums)) in parameters.iter().zip(measured) {
             let layer = &mut layers[layer.0];
-            let gradient = parameter.gradient(gradients)?;
-            let sums = sums(set, gradient);
             layer.broken_gradient |= !sums.sum.is_finite();
             if *role == Role::Weight {
                 layer.gradient = sums;
@@ -59,7 +65,7 @@ impl Weights {
                     wanted.histograms.then(|| (histogram(gradient), histogram(&parameter.values())));
             }
         }
-        Ok(Weights(layers))
+        Weights(layers)
     }
 
     /// Adds the changes of each parameter by the update; without an update, because a gradient is not finite, the weights

@@ -7,12 +7,13 @@
 //! Each parameter belongs to a group with a rate and a decay of its own, as in PyTorch, or is frozen: then neither it nor
 //! its state changes.
 
-use dfdx::tensor::{Cpu, CpuError, Gradients};
+use std::cmp::Reverse;
 
 use crate::experiment::{self, Lane};
 use crate::model::builder::Named;
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::update::{Change, Rule, unchanged, update};
+use crate::nn::thread_pool::ThreadPool;
 
 /// An update rule and its state.
 #[derive(Debug)]
@@ -50,28 +51,32 @@ impl Optimizer {
         Optimizer { groups, group_of, memory, updates: 0 }
     }
 
-    /// Makes one update of every parameter that is not frozen; returns the changes of each.
+    /// Makes one update of every parameter that is not frozen, each on one thread; returns the changes of each.
     pub(super) fn update(
         &mut self,
         set: InstructionSet,
         learning_rate: f64,
         parameters: &[&Named],
-        gradients: &mut Gradients<f32, Cpu>,
-    ) -> Result<Vec<Change>, CpuError> {
+        gradients: &[Vec<f32>],
+        workers: &ThreadPool,
+    ) -> Vec<Change> {
         self.updates += 1;
         let of_group = |(settings, rate): &(_, f64)| rule(settings, learning_rate * rate, self.updates);
         let rules: Vec<Rule> = self.groups.iter().map(of_group).collect();
-        let all = parameters.iter().zip(&self.group_of).zip(&mut self.memory);
-        all.map(|((Named { parameter, .. }, group), [first, second])| {
-            let gradient = parameter.gradient(gradients)?;
-            Ok(match group {
-                Some(group) => {
-                    update(set, rules[*group], &mut parameter.values_mut(), gradient, [first, second])
-                }
-                None => unchanged(set, &parameter.values(), Some(gradient)),
-            })
-        })
-        .collect()
+        let mut changes = vec![Change::default(); parameters.len()];
+        let mut values: Vec<_> = parameters.iter().map(|named| named.parameter.values_mut()).collect();
+        let values = values.iter_mut().map(|values| &mut **values);
+        let of_parameters = values.zip(gradients).zip(&mut self.memory);
+        let mut jobs: Vec<_> = of_parameters.zip(&self.group_of).zip(&mut changes).collect();
+        // The largest first, so that threads have about as much to do.
+        jobs.sort_by_key(|((((values, _), _), _), _)| Reverse(values.len()));
+        workers.run(jobs, |((((values, gradient), [first, second]), group), change)| {
+            *change = match group {
+                Some(group) => update(set, rules[*group], values, gradient, [first, second]),
+                None => unchanged(set, values, Some(gradient)),
+            };
+        });
+        changes
     }
 
     /// The updates made.

@@ -1,5 +1,6 @@
 //! A network with its optimiser: training steps and evaluations, for any architecture.
 
+use std::mem;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -272,17 +273,21 @@ impl Network for Trained {
         let running = state::running(&self.entries);
         let mut passes = self.forward_and_backward(batch, wanted).expect(INFALLIBLE);
         let parameters: Vec<&Named> = state::parameters(&self.entries).collect();
+        // Out of the map, which lends only one at a time.
+        let gradients: Vec<Vec<f32>> = parameters
+            .iter()
+            .map(|named| mem::take(&mut **named.parameter.gradient(&mut passes.gradients).expect(INFALLIBLE)))
+            .collect();
 
         let begin = Instant::now();
-        let mut weights =
-            Weights::before(set, structure, &parameters, &mut passes.gradients, wanted).expect(INFALLIBLE);
+        let workers = &self.workers;
+        let mut weights = Weights::before(set, structure, &parameters, &gradients, wanted, workers);
         let mut measuring: Duration = begin.elapsed();
 
         let mut non_finite = measure::first_non_finite(&passes.record, passes.loss.mean, &weights);
-        let gradients = &mut passes.gradients;
         let changes = non_finite
             .is_none()
-            .then(|| self.optimizer.update(set, learning_rate, &parameters, gradients).expect(INFALLIBLE));
+            .then(|| self.optimizer.update(set, learning_rate, &parameters, &gradients, workers));
 
         let begin = Instant::now();
         weights.after(set, &parameters, changes.as_deref());
@@ -305,6 +310,9 @@ impl Network for Trained {
         };
         measuring += begin.elapsed() + passes.record.histogram_time;
 
+        for (named, gradient) in parameters.iter().zip(gradients) {
+            **named.parameter.gradient(&mut passes.gradients).expect(INFALLIBLE) = gradient;
+        }
         drop(passes.gradients);
         self.steps += 1;
         if self.steps.is_multiple_of(STEPS_BETWEEN_CLEANINGS) {
