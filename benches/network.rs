@@ -127,7 +127,7 @@ fn network(arguments: &Arguments, shape: InputShape) -> anyhow::Result<Box<dyn N
         settings.set(key, value.clone());
     }
     settings.complete(&entry.keys);
-    let lane = Lane { name: "measured".to_owned(), architecture: name.clone(), settings };
+    let lane = Lane::new("measured", name, settings);
     Ok(model::build(&lane, shape, arguments.classes, 0, &OPTIMIZER, arguments.threads.get())?)
 }
 

@@ -24,12 +24,15 @@ mod special;
 mod sum;
 pub mod gelu;
 pub mod elementwise;
+pub mod gate;
 pub mod layer_norm;
 pub mod cross_entropy;
 pub mod row_sums;
 pub mod attention;
 pub mod token_cosine;
 pub mod spectrum;
+pub mod mixture;
+pub mod manifold;
 #[cfg(any(test, feature = "test-material"))]
 pub mod reference;
 #[cfg(test)]

@@ -50,12 +50,6 @@ impl RowSums {
     pub fn alive(&self) -> impl ExactSizeIterator<Item = bool> {
         self.largest.as_chunks::<IMAGES>().0.iter().map(|rows| rows.iter().any(|x| *x != 0.0))
     }
-
-    /// Adds the sums of another share.
-    pub fn merge(&mut self, other: &RowSums) {
-        self.moments.merge(&other.moments);
-        self.largest.iter_mut().zip(other.largest.iter()).for_each(|(x, y)| *x = x.max(*y));
-    }
 }
 
 /// The inner products of the first `valid` rows of two bundles.

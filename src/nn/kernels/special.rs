@@ -107,7 +107,6 @@ pub(super) unsafe fn erf<V: Vector>(x: V) -> V {
 ///
 /// # Safety
 /// The machine has the instructions.
-#[cfg_attr(not(test), expect(dead_code, reason = "no layer uses it yet"))]
 #[inline(always)]
 pub(super) unsafe fn tanh<V: Vector>(x: V) -> V {
     // SAFETY: guaranteed by the caller.
@@ -124,7 +123,6 @@ pub(super) unsafe fn tanh<V: Vector>(x: V) -> V {
 ///
 /// # Safety
 /// The machine has the instructions.
-#[cfg_attr(not(test), expect(dead_code, reason = "no layer uses it yet"))]
 #[inline(always)]
 pub(super) unsafe fn sigmoid<V: Vector>(x: V) -> V {
     // SAFETY: guaranteed by the caller.

@@ -12,6 +12,7 @@ use super::buffers::Buffer;
 use super::recorder::Measured;
 use super::{Context, Recorder};
 use crate::nn::kernels::bundle::{BatchShare, Layout, Shape};
+use crate::nn::kernels::elementwise;
 use crate::nn::kernels::moments::ChannelSums;
 use crate::nn::kernels::normalisation::{Affine, FormShape, GradientSums, OutputSums, Passed, form_row};
 use crate::nn::sweeps::{self, Masked, Source, Unformed};
@@ -309,17 +310,26 @@ impl Activation {
             None => *slot = Some(gradient),
             Some(mut extra) => {
                 match Rc::get_mut(&mut extra) {
-                    Some(sum) => sum.iter_mut().zip(&**gradient).for_each(|(sum, x)| *sum += x),
+                    Some(sum) => self.add(sum, &gradient, context),
                     None => {
+                        let (set, shares) = (context.instructions, self.shares());
                         let mut sum = context.buffers.take(self.len());
-                        let terms = extra.iter().zip(&**gradient);
-                        sum.iter_mut().zip(terms).for_each(|(sum, (a, b))| *sum = a + b);
+                        let terms = self.divide(&extra, &shares).zip(self.divide(&gradient, &shares));
+                        let jobs = self.divide_mut(&mut sum, &shares).zip(terms);
+                        context.run(jobs, |(sum, (a, b))| elementwise::sum(set, sum, [a, b]));
                         extra = Rc::new(sum);
                     }
                 }
                 *slot = Some(extra);
             }
         }
+    }
+
+    /// Adds numbers of this shape to others.
+    fn add(&self, to: &mut [f32], other: &[f32], context: &Context) {
+        let (set, shares) = (context.instructions, self.shares());
+        let jobs = self.divide_mut(to, &shares).zip(self.divide(other, &shares));
+        context.run(jobs, |(to, other)| elementwise::add(set, to, other));
     }
 
     /// Sets the gradient that reaches it through a map. At most one map of an activation has a gradient.
@@ -380,7 +390,7 @@ impl Activation {
         let (mut gradient, extra) = self.complete(context)?;
         let shares = self.shares();
         if let Some(extra) = extra {
-            gradient.iter_mut().zip(&**extra).for_each(|(sum, x)| *sum += x);
+            self.add(&mut gradient, &extra, context);
         }
         let (set, shape) = (context.instructions, self.shape);
         self.take_back(context, &shares, gradient, |jobs| {
@@ -394,8 +404,9 @@ impl Activation {
     /// A gradient to it: the buffer itself where nothing else holds it, else a copy.
     pub(super) fn owned(&self, buffer: Rc<Buffer>, context: &Context) -> Buffer {
         Rc::try_unwrap(buffer).unwrap_or_else(|shared| {
-            let mut copy = context.buffers.take(self.len());
-            copy.copy_from_slice(&shared);
+            let (mut copy, shares) = (context.buffers.take(self.len()), self.shares());
+            let jobs = self.divide_mut(&mut copy, &shares).zip(self.divide(&shared, &shares));
+            context.run(jobs, |(to, from)| to.copy_from_slice(from));
             copy
         })
     }
@@ -407,7 +418,7 @@ impl Activation {
         }
         let (mut gradient, extra) = self.complete(context)?;
         if let Some(extra) = extra {
-            gradient.iter_mut().zip(&**extra).for_each(|(sum, x)| *sum += x);
+            self.add(&mut gradient, &extra, context);
         }
         Some(Rc::new(gradient))
     }

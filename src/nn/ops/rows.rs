@@ -5,10 +5,10 @@ use super::Context;
 use super::activation::{Activation, Observed};
 use super::recorder::Measured;
 use crate::nn::kernels::InstructionSet;
-use crate::nn::kernels::bundle::BatchShare;
+use crate::nn::kernels::bundle::{BatchShare, IMAGES};
 use crate::nn::kernels::row_sums::{self, RowSums};
 use crate::nn::kernels::token_cosine::mean_cosine;
-use crate::statistics::{Products, Sums};
+use crate::statistics::{Moments, Products, Sums};
 
 mod attention;
 mod coefficients;
@@ -45,33 +45,54 @@ fn bundles_of<'a>(
 #[derive(Clone, Debug, Default)]
 struct Share {
     /// Of the output, if all is wanted.
-    sums: Option<RowSums>,
+    output: Option<Output>,
     /// Of what a shortcut was added to, or of the output.
     before: Sums,
     products: Products,
 }
 
+/// The measurements of an output.
+#[derive(Clone, Debug)]
+struct Output {
+    moments: Moments,
+    /// Whether each feature had a non-zero value in a row.
+    alive: Vec<bool>,
+}
+
 impl Share {
-    fn measure(&mut self, set: InstructionSet, bundle: usize, share: &BatchShare, [y, f, h]: [&[f32]; 3]) {
-        for (valid, y) in bundles_of(share, y, bundle) {
-            match &mut self.sums {
-                Some(sums) => sums.add(set, y, valid),
-                None => self.before.merge(&row_sums::sums(set, y, valid)),
-            }
+    /// Measures an output, and what it is the sum of; if `all` is wanted, everything.
+    fn of(
+        set: InstructionSet,
+        bundle: usize,
+        share: &BatchShare,
+        [y, f, h]: [&[f32]; 3],
+        all: bool,
+    ) -> Share {
+        let mut measured = Share::default();
+        if !all {
+            let sums = bundles_of(share, y, bundle).map(|(valid, y)| row_sums::sums(set, y, valid));
+            sums.for_each(|sums| measured.before.merge(&sums));
+            return measured;
         }
-        if self.sums.is_some() {
-            for ((valid, f), h) in bundles_of(share, f, bundle).zip(h.chunks_exact(bundle)) {
-                self.before.merge(&row_sums::sums(set, f, valid));
-                self.products.merge(&row_sums::products(set, f, h, valid));
-            }
+        let mut sums = RowSums::none(bundle / IMAGES);
+        bundles_of(share, y, bundle).for_each(|(valid, y)| sums.add(set, y, valid));
+        for ((valid, f), h) in bundles_of(share, f, bundle).zip(h.chunks_exact(bundle)) {
+            measured.before.merge(&row_sums::sums(set, f, valid));
+            measured.products.merge(&row_sums::products(set, f, h, valid));
         }
+        measured.output = Some(Output { moments: sums.moments, alive: sums.alive().collect() });
+        measured
     }
 
     fn merge(&mut self, other: Share) {
         self.before.merge(&other.before);
         self.products.merge(&other.products);
-        if let (Some(sums), Some(others)) = (&mut self.sums, &other.sums) {
-            sums.merge(others);
+        match (&mut self.output, other.output) {
+            (Some(output), Some(other)) => {
+                output.moments.merge(&other.moments);
+                output.alive.iter_mut().zip(other.alive).for_each(|(alive, other)| *alive |= other);
+            }
+            (output, other) => *output = output.take().or(other),
         }
     }
 }
@@ -80,9 +101,8 @@ impl Share {
 fn record(y: &Activation, observed: Observed, terms: Option<[&Activation; 2]>, context: &Context) {
     let Some(recorder) = context.recorder.as_ref().filter(|_| observed.is_any()) else { return };
     let (set, bundle, shares) = (context.instructions, y.shape.bundle(), y.shares());
-    let none = || context.measures().then(|| RowSums::none(y.shape.channels));
-    let mut measured: Vec<Share> =
-        shares.iter().map(|_| Share { sums: none(), ..Share::default() }).collect();
+    let all = context.measures();
+    let mut measured = vec![Share::default(); shares.len()];
     {
         let values = y.kept();
         let terms = terms.map(|terms| terms.map(Activation::kept));
@@ -92,18 +112,20 @@ fn record(y: &Activation, observed: Observed, terms: Option<[&Activation; 2]>, c
             None => vec![[nothing; 2]; shares.len()],
         };
         let jobs = shares.iter().zip(y.divide(&values, &shares)).zip(of_terms.into_iter().zip(&mut measured));
-        context.run(jobs, |((share, y), ([f, h], measured))| measured.measure(set, bundle, share, [y, f, h]));
+        context.run(jobs, |((share, y), ([f, h], measured))| {
+            *measured = Share::of(set, bundle, share, [y, f, h], all);
+        });
     }
-    let mut total = Share { sums: none(), ..Share::default() };
+    let mut total = Share::default();
     measured.into_iter().for_each(|share| total.merge(share));
     let products = terms.map(|_| total.products);
-    let before = match &total.sums {
-        Some(sums) if terms.is_none() => sums.moments.sums,
+    let before = match &total.output {
+        Some(output) if terms.is_none() => output.moments.sums,
         _ => total.before,
     };
-    let measured = total.sums.map(|sums| Measured {
-        moments: sums.moments,
-        dead_units: sums.alive().filter(|alive| !alive).count(),
+    let measured = total.output.map(|Output { moments, alive }| Measured {
+        moments,
+        dead_units: alive.iter().filter(|alive| !**alive).count(),
         terms: products,
     });
     let has_pairs = observed.has_tokens && y.layout.length > 1;

@@ -6,13 +6,12 @@ use std::rc::Rc;
 use dfdx::shapes::Rank1;
 
 use super::activation::Activation;
-use super::buffers::Buffer;
 use super::parameter::{AnyParameter, Parameter};
+use super::sums::channel_sums;
 use super::{Context, Features};
-use crate::nn::kernels::bundle::{self, IMAGES, Shape};
-use crate::nn::kernels::row_sums;
+use crate::nn::kernels::bundle::{self, Shape};
+use crate::nn::kernels::{elementwise, gate as gates};
 use crate::nn::sweeps;
-use crate::statistics::Sums;
 use crate::units::BlockIdx;
 
 /// Takes every second pixel of every second row and adds zero channels, half before and half after; with one side,
@@ -61,12 +60,13 @@ pub fn masked<const SIDE: usize, const C: usize>(
     if !bundled.is_empty() {
         bundle::interleave(mask, x.shape.image(), &mut bundled);
     }
-    let mask = bundled;
+    let (mask, set, shares) = (bundled, context.instructions, x.shares());
     let mut y = context.buffers.take(x.len());
     {
-        let x = x.kept();
-        let numbers = y.iter_mut().zip(x.iter().zip(&*mask));
-        numbers.for_each(|(y, (x, m))| *y = x * m);
+        let values = x.kept();
+        let factors = x.divide(&values, &shares).zip(x.divide(&mask, &shares));
+        let jobs = x.divide_mut(&mut y, &shares).zip(factors);
+        context.run(jobs, |(y, (x, mask))| elementwise::product(set, y, [x, mask]));
     }
     let y: Features<SIDE, C> = Features::of(Rc::new(Activation::only_added(x.shape, x.layout, y)));
 
@@ -74,7 +74,9 @@ pub fn masked<const SIDE: usize, const C: usize>(
     context.tape.clone().record(move |_| {
         let Some(dy) = output.left(&context) else { return Ok(()) };
         let mut dx = context.buffers.take(x.len());
-        dx.iter_mut().zip(dy.iter().zip(&*mask)).for_each(|(dx, (dy, m))| *dx = dy * m);
+        let factors = x.divide(&dy, &shares).zip(x.divide(&mask, &shares));
+        let jobs = x.divide_mut(&mut dx, &shares).zip(factors);
+        context.run(jobs, |(dx, (dy, mask))| elementwise::product(set, dx, [dy, mask]));
         x.add_extra(Rc::new(dx), &context);
         Ok(())
     });
@@ -100,70 +102,42 @@ pub fn gated<const SIDE: usize, const C: usize>(
 ) -> Features<SIDE, C> {
     let (x, gate) = (Rc::clone(&x.activation), Rc::clone(&gate.activation));
     let is_complement = gating != Gating::Gate;
-    let open = opening(&gate, &bias.values(), is_complement, context);
+    let (set, shape, layout, shares) = (context.instructions, x.shape, x.layout, x.shares());
+    let (mut open, mut y) = (context.buffers.take(x.len()), context.buffers.take(x.len()));
+    {
+        let (x_values, gate_values, bias) = (x.kept(), gate.kept(), bias.values());
+        let bias: &[f32] = &bias;
+        let inputs = x.divide(&gate_values, &shares).zip(x.divide(&x_values, &shares));
+        let jobs = inputs.zip(x.divide_mut(&mut open, &shares).zip(x.divide_mut(&mut y, &shares)));
+        context.run(jobs, |((gate, x), (open, y))| {
+            gates::gate(set, bias, is_complement, [gate, x], open, y);
+        });
+    }
     if let (Gating::Complement(Some(block)), Some(recorder)) = (gating, &context.recorder)
         && recorder.measures()
     {
-        recorder.gate(block, (1.0 - mean(&gate, &open, context)) as f32);
+        let closed = channel_sums(shape, layout, &open, context).all().mean();
+        recorder.gate(block, 1.0 - closed);
     }
-    let mut y = context.buffers.take(x.len());
-    y.iter_mut().zip(x.kept().iter().zip(&*open)).for_each(|(y, (x, open))| *y = x * open);
-    let y: Features<SIDE, C> = Features::of(Rc::new(Activation::only_added(x.shape, x.layout, y)));
+    let y: Features<SIDE, C> = Features::of(Rc::new(Activation::only_added(shape, layout, y)));
 
     let (output, bias, context) = (Rc::clone(&y.activation), Rc::clone(bias), context.clone());
     context.tape.clone().record(move |gradients| {
         let Some(dy) = output.left(&context) else { return Ok(()) };
         let (mut dx, mut of_gate) = (context.buffers.take(x.len()), context.buffers.take(x.len()));
-        let sign = if is_complement { -1.0 } else { 1.0 };
         {
-            let x = x.kept();
-            let numbers = dy.iter().zip(&*open).zip(x.iter());
-            let to = dx.iter_mut().zip(&mut *of_gate);
-            for ((dx, of_gate), ((dy, open), x)) in to.zip(numbers) {
-                *dx = dy * open;
-                *of_gate = sign * dy * x * open * (1.0 - open);
-            }
+            let values = x.kept();
+            let inputs = x.divide(&open, &shares).zip(x.divide(&values, &shares)).zip(x.divide(&dy, &shares));
+            let jobs = inputs.zip(x.divide_mut(&mut dx, &shares).zip(x.divide_mut(&mut of_gate, &shares)));
+            context.run(jobs, |(((open, x), dy), (dx, of_gate))| {
+                gates::gate_gradient(set, is_complement, [open, x, dy], dx, of_gate);
+            });
         }
-        let sums = channel_sums(&gate, &of_gate);
+        let sums = channel_sums(shape, layout, &of_gate, &context).sum;
         bias.gradient(gradients)?.iter_mut().zip(sums).for_each(|(bias, sum)| *bias += sum as f32);
         x.add_extra(Rc::new(dx), &context);
         gate.add_extra(Rc::new(of_gate), &context);
         Ok(())
     });
     y
-}
-
-/// How far a gate is open: `sigmoid(gate + bias)`, or one minus that.
-fn opening(gate: &Activation, bias: &[f32], is_complement: bool, context: &Context) -> Buffer {
-    let mut open = context.buffers.take(gate.len());
-    let sign = if is_complement { 1.0 } else { -1.0 };
-    let gate = gate.kept();
-    let vectors = open.as_chunks_mut::<IMAGES>().0.iter_mut().zip(gate.as_chunks::<IMAGES>().0);
-    for ((open, gate), bias) in vectors.zip(bias.iter().cycle()) {
-        *open = gate.map(|gate| (1.0 + (sign * (gate + bias)).exp()).recip());
-    }
-    open
-}
-
-/// The mean of all numbers of the images of a batch.
-fn mean(of: &Activation, numbers: &[f32], context: &Context) -> f64 {
-    let (mut total, pixel) = (Sums::default(), of.shape.channels * IMAGES);
-    for (bundle, numbers) in numbers.chunks_exact(of.shape.bundle()).enumerate() {
-        let images = of.layout.valid(bundle);
-        let pixels = numbers.chunks_exact(pixel);
-        pixels.for_each(|pixel| total.merge(&row_sums::sums(context.instructions, pixel, images)));
-    }
-    total.mean().into()
-}
-
-/// The sum of each channel over the images of a batch.
-fn channel_sums(of: &Activation, numbers: &[f32]) -> Vec<f64> {
-    let mut sums = vec![0.0; of.shape.channels];
-    for (bundle, numbers) in numbers.chunks_exact(of.shape.bundle()).enumerate() {
-        let images = of.layout.valid(bundle);
-        for (at, vector) in numbers.as_chunks::<IMAGES>().0.iter().enumerate() {
-            sums[at % of.shape.channels] += vector[..images].iter().map(|&x| f64::from(x)).sum::<f64>();
-        }
-    }
-    sums
 }

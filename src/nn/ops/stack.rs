@@ -4,19 +4,23 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::activation::{Activation, Observed};
+use super::activation::{Activation, Observed, Pending, Spread, divide_mut};
+use super::buffers::Buffer;
 use super::convolution::convolve;
 use super::map::{Following, Running, normalise};
 use super::parameter::AnyParameter;
 use super::recorder::Measured;
 use super::rows::Rows;
+use super::sums::channel_sums;
 use super::{Context, Features};
 use crate::nn::kernels::bundle::{IMAGES, Shape};
 use crate::nn::kernels::convolution::Geometry;
-use crate::nn::kernels::moments::{ChannelSums, Origin, ROW_MOMENTS, sum_row};
-use crate::nn::kernels::row_sums::{self, RowSums};
+use crate::nn::kernels::elementwise;
+use crate::nn::kernels::moments::ChannelSums;
+use crate::nn::kernels::normalisation::spread_row;
+use crate::nn::kernels::row_sums;
 use crate::nn::kernels::scratch::with_scratch;
-use crate::statistics::{Products, Sums};
+use crate::statistics::{Moments, Products, Sums};
 use crate::units::BlockIdx;
 
 /// Activations of `SIDE` by `SIDE` pixels whose number of channels is known at run time.
@@ -74,8 +78,14 @@ impl<const SIDE: usize> Stack<SIDE> {
         let (x, f) = (Rc::clone(&self.activation), Rc::clone(&branch.activation));
         let parts = [x.shape.channels, f.shape.channels];
         let shape = Shape { channels: parts[0] + parts[1], ..x.shape };
-        let mut y = context.buffers.take(x.layout.bundles() * shape.bundle());
-        interleave(parts, [&x.kept(), &f.kept()], &mut y);
+        let (shares, mut y) = (x.shares(), context.buffers.take(x.layout.bundles() * shape.bundle()));
+        {
+            let (x_values, f_values) = (x.kept(), f.kept());
+            let of_parts = x.divide(&x_values, &shares).zip(f.divide(&f_values, &shares));
+            context.run(of_parts.zip(divide_mut(shape, &mut y, &shares)), |((x, f), y)| {
+                interleave(parts, [x, f], y);
+            });
+        }
         let sums = [&x, &f].map(|part| part.sums.as_ref().expect("sums of each channel"));
         let joined =
             |of: fn(&ChannelSums) -> &Vec<f64>| sums.iter().flat_map(|sums| of(sums)).copied().collect();
@@ -90,10 +100,7 @@ impl<const SIDE: usize> Stack<SIDE> {
 
         let (output, context) = (Rc::clone(&y), context.clone());
         context.tape.clone().record(move |_| {
-            let Some(dy) = output.left(&context) else { return Ok(()) };
-            record_gradient(&output, &dy, observed, &context);
-            let (mut dx, mut df) = (context.buffers.take(x.len()), context.buffers.take(f.len()));
-            separate(parts, &dy, [&mut dx, &mut df]);
+            let Some([dx, df]) = parted(&output, parts, observed, &context) else { return Ok(()) };
             x.add_extra(Rc::new(dx), &context);
             f.add_extra(Rc::new(df), &context);
             Ok(())
@@ -106,16 +113,21 @@ impl<const SIDE: usize> Stack<SIDE> {
         const { assert!(2 * HALF == SIDE, "pooling halves the side") };
         let x = Rc::clone(&self.activation);
         let shape = Shape { height: HALF, width: HALF, ..x.shape };
-        let mut y = context.buffers.take(x.layout.bundles() * shape.bundle());
-        pool(x.shape, &x.kept(), &mut y);
-        let sums = sums_of(shape, &x, &y, context);
+        let (shares, mut y) = (x.shares(), context.buffers.take(x.layout.bundles() * shape.bundle()));
+        {
+            let (values, input) = (x.kept(), x.shape);
+            let jobs = x.divide(&values, &shares).zip(divide_mut(shape, &mut y, &shares));
+            context.run(jobs, |(x, y)| pool(input, x, y));
+        }
+        let sums = channel_sums(shape, x.layout, &y, context);
         let y = Rc::new(Activation::response(shape, x.layout, y, sums));
 
         let (output, context) = (Rc::clone(&y), context.clone());
         context.tape.clone().record(move |_| {
             let Some(dy) = output.left(&context) else { return Ok(()) };
-            let mut dx = context.buffers.take(x.len());
-            unpool(x.shape, &dy, &mut dx);
+            let (shares, input, mut dx) = (x.shares(), x.shape, context.buffers.take(x.len()));
+            let jobs = output.divide(&dy, &shares).zip(x.divide_mut(&mut dx, &shares));
+            context.run(jobs, |(dy, dx)| unpool(input, dy, dx));
             x.add_extra(Rc::new(dx), &context);
             Ok(())
         });
@@ -127,23 +139,21 @@ impl<const SIDE: usize> Stack<SIDE> {
         self.activation.form_now(context);
         let x = Rc::clone(&self.activation);
         let shape = Shape::new(1, 1, x.shape.channels);
-        let (step, pixels) = (shape.bundle(), x.shape.area() as f32);
-        let mut y = context.buffers.take(x.layout.bundles() * step);
-        for (y, x) in y.chunks_exact_mut(step).zip(x.kept().chunks_exact(x.shape.bundle())) {
-            y.fill(0.0);
-            x.chunks_exact(step).for_each(|pixel| y.iter_mut().zip(pixel).for_each(|(y, x)| *y += x));
-            y.iter_mut().for_each(|y| *y /= pixels);
+        let (input, shares) = (x.shape, x.shares());
+        let mut y = context.buffers.take(x.layout.bundles() * shape.bundle());
+        {
+            let values = x.kept();
+            let jobs = x.divide(&values, &shares).zip(divide_mut(shape, &mut y, &shares));
+            context.run(jobs, |(x, y)| average(input, x, y));
         }
         let y = Rc::new(Activation::in_memory(shape, x.layout, y, true));
 
         let (output, context) = (Rc::clone(&y), context.clone());
         context.tape.clone().record(move |_| {
             let Some(dy) = output.left(&context) else { return Ok(()) };
-            let mut dx = context.buffers.take(x.len());
-            for (dy, dx) in dy.chunks_exact(step).zip(dx.chunks_exact_mut(x.shape.bundle())) {
-                let to = dx.chunks_exact_mut(step);
-                to.for_each(|pixel| pixel.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = dy / pixels));
-            }
+            let (shares, input, mut dx) = (x.shares(), x.shape, context.buffers.take(x.len()));
+            let jobs = output.divide(&dy, &shares).zip(x.divide_mut(&mut dx, &shares));
+            context.run(jobs, |(dy, dx)| spread_average(input, dy, dx));
             x.add_extra(Rc::new(dx), &context);
             Ok(())
         });
@@ -159,6 +169,58 @@ fn interleave(channels: [usize; 2], parts: [&[f32]; 2], to: &mut [f32]) {
         to[..first].copy_from_slice(x);
         to[first..].copy_from_slice(f);
     }
+}
+
+/// The gradients to the channels that an output joins, row by row from what its readers have left; none if nothing has
+/// read it.
+fn parted(y: &Activation, parts: [usize; 2], observed: Observed, context: &Context) -> Option<[Buffer; 2]> {
+    let Pending { spread, extra } = y.take_pending();
+    let (gradient, numbers, extra) = match spread {
+        Some(Spread { gradient, numbers }) => (gradient, Some(numbers), extra),
+        None => (extra?, None, None),
+    };
+    let (shares, set, row) = (y.shares(), context.instructions, y.shape.row());
+    let shapes = parts.map(|channels| Shape { channels, ..y.shape });
+    let [mut dx, mut df] = shapes.map(|shape| context.buffers.take(y.layout.bundles() * shape.bundle()));
+    context.buffers.note_scratch(row);
+    let (values, measured, height) = (y.kept(), context.measures(), y.shape.height);
+    let numbers = numbers.as_ref().map(|numbers| numbers.each_ref().map(Vec::as_slice));
+    let mut sums = vec![Sums::default(); shares.len()];
+    {
+        let mut extra = extra.as_ref().map(|extra| y.divide(extra, &shares));
+        let to = divide_mut(shapes[0], &mut dx, &shares).zip(divide_mut(shapes[1], &mut df, &shares));
+        let of_parts = y.divide(&gradient, &shares).zip(y.divide(&values, &shares)).zip(to);
+        let jobs = shares.iter().zip(of_parts).zip(&mut sums).map(|((share, of_parts), sums)| {
+            (share, of_parts, extra.as_mut().and_then(Iterator::next), sums)
+        });
+        let rows = |part: usize| shapes[part].row();
+        context.run(jobs, |(share, ((gradient, values), (dx, df)), extra, sums)| {
+            with_scratch([row], |[complete]| {
+                let to = dx.chunks_exact_mut(rows(0)).zip(df.chunks_exact_mut(rows(1)));
+                let from = gradient.chunks_exact(row).zip(values.chunks_exact(row)).zip(to);
+                for (at, ((gradient, values), (dx, df))) in from.enumerate() {
+                    match numbers {
+                        Some(numbers) => spread_row(set, numbers, gradient, values, complete),
+                        None => complete.copy_from_slice(gradient),
+                    }
+                    if let Some(extra) = extra {
+                        elementwise::add(set, complete, &extra[at * row..][..row]);
+                    }
+                    if measured {
+                        let bundle = share.bundles.start + at / height;
+                        sums.merge(&row_sums::sums(set, complete, share.layout.valid(bundle)));
+                    }
+                    separate(parts, complete, [dx, df]);
+                }
+            });
+        });
+    }
+    if let Some(recorder) = context.recorder.as_ref().filter(|_| measured) {
+        let mut total = Sums::default();
+        sums.iter().for_each(|sums| total.merge(sums));
+        recorder.output_gradient(observed, total, total.sum.is_finite());
+    }
+    Some([dx, df])
 }
 
 /// Writes channels that lie side by side apart.
@@ -202,47 +264,34 @@ fn unpool(shape: Shape, dy: &[f32], dx: &mut [f32]) {
     }
 }
 
-/// The sums of each channel of an output in the layout of `x`.
-fn sums_of(shape: Shape, x: &Activation, y: &[f32], context: &Context) -> ChannelSums {
-    let (set, mut sums) = (context.instructions, ChannelSums::none(shape.channels));
-    with_scratch([shape.channels * ROW_MOMENTS * IMAGES], |[moments]| {
-        for (at, bundle) in y.chunks_exact(shape.bundle()).enumerate() {
-            sum_row(set, shape.channels, bundle, moments, Origin::First);
-            sums.fold(moments, shape.area(), x.layout.valid(at));
-        }
-    });
-    sums
+/// The means of each channel over the pixels of each image.
+fn average(shape: Shape, x: &[f32], y: &mut [f32]) {
+    let (step, pixels) = (shape.channels * IMAGES, shape.area() as f32);
+    for (y, x) in y.chunks_exact_mut(step).zip(x.chunks_exact(shape.bundle())) {
+        y.fill(0.0);
+        x.chunks_exact(step).for_each(|pixel| y.iter_mut().zip(pixel).for_each(|(y, x)| *y += x));
+        y.iter_mut().for_each(|y| *y /= pixels);
+    }
 }
 
-/// Records the output of a block that joins channels. The squares of its terms, which have fewer numbers, are scaled to
-/// the output's; there is no angle between them.
+fn spread_average(shape: Shape, dy: &[f32], dx: &mut [f32]) {
+    let (step, pixels) = (shape.channels * IMAGES, shape.area() as f32);
+    for (dy, dx) in dy.chunks_exact(step).zip(dx.chunks_exact_mut(shape.bundle())) {
+        let to = dx.chunks_exact_mut(step);
+        to.for_each(|pixel| pixel.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = dy / pixels));
+    }
+}
+
+/// Records the output of a block that joins channels, whose sums are those of its terms. The squares of these, which
+/// have fewer numbers, are scaled to the output's; there is no angle between them.
 fn record_join(y: &Activation, terms: [&Activation; 2], observed: Observed, context: &Context) {
     let Some(recorder) = context.recorder.as_ref().filter(|_| context.measures()) else { return };
-    let (set, mut sums) = (context.instructions, RowSums::none(y.shape.channels));
-    for (at, bundle) in y.kept().chunks_exact(y.shape.bundle()).enumerate() {
-        let pixels = bundle.chunks_exact(y.shape.channels * IMAGES);
-        pixels.for_each(|pixel| sums.add(set, pixel, y.layout.valid(at)));
-    }
-    let squares = terms.map(|term| {
-        let all = term.sums.as_ref().map(ChannelSums::all).unwrap_or_default();
-        all.squares * y.shape.channels as f64 / term.shape.channels as f64
-    });
+    let all = |of: &Activation| of.sums.as_ref().map(ChannelSums::all).unwrap_or_default();
+    let squares = terms.map(|term| all(term).squares * y.shape.channels as f64 / term.shape.channels as f64);
     let measured = Measured {
-        moments: sums.moments,
-        dead_units: sums.alive().filter(|alive| !alive).count(),
+        moments: Moments { sums: all(y), ..Moments::default() },
+        dead_units: 0,
         terms: Some(Products { first: squares[0], second: squares[1], both: f64::NAN }),
     };
-    recorder.output(observed, y.shape.channels, sums.moments.sums, Some(measured), || y.values(context));
-}
-
-/// Records the gradient to the output of a block.
-fn record_gradient(y: &Activation, gradient: &[f32], observed: Observed, context: &Context) {
-    let Some(recorder) = context.recorder.as_ref().filter(|_| context.measures()) else { return };
-    let mut total = Sums::default();
-    for (at, bundle) in gradient.chunks_exact(y.shape.bundle()).enumerate() {
-        for pixel in bundle.chunks_exact(y.shape.channels * IMAGES) {
-            total.merge(&row_sums::sums(context.instructions, pixel, y.layout.valid(at)));
-        }
-    }
-    recorder.output_gradient(observed, total, total.sum.is_finite());
+    recorder.output(observed, y.shape.channels, all(y), Some(measured), || y.values(context));
 }

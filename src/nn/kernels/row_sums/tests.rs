@@ -38,9 +38,7 @@ fn moments_and_live_features_are_those_of_the_rows_that_count() {
         for (set, side) in each_set() {
             let mut sums = RowSums::none(features);
             for (bundle, &valid) in bundles.iter().zip(valid) {
-                let mut one = RowSums::none(features);
-                one.add(set, &Guarded::copied(side, bundle), valid);
-                sums.merge(&one);
+                sums.add(set, &Guarded::copied(side, bundle), valid);
             }
             let moments = sums.moments;
             assert_sum("sum", moments.sums.sum, all().map(|(_, x)| f64::from(x)), 1e-6);

@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use dfdx::shapes::Const;
 
+use super::linear::panels_of;
 use super::{record, record_gradient};
-use crate::nn::kernels::bundle::{IMAGES, Layout, Shape};
-use crate::nn::ops::activation::{Activation, Observed};
+use crate::nn::kernels::bundle::{BatchShare, IMAGES, Layout, Shape};
+use crate::nn::ops::activation::{Activation, Observed, divide_mut};
 use crate::nn::ops::parameter::{AnyParameter, Parameter};
 use crate::nn::ops::{Context, Features};
 
@@ -25,13 +26,19 @@ pub fn embedding<const N: usize>(
     let mut x = context.buffers.take(layout.bundles() * shape.bundle());
     {
         let (table, positions) = (of_tokens.values(), of_positions.values());
-        for (bundle, to) in x.chunks_exact_mut(shape.bundle()).enumerate() {
-            for (row, (token, position)) in rows_of(tokens, layout, bundle).into_iter().enumerate() {
-                let numbers = table[token * N..][..N].iter().zip(&positions[position * N..][..N]);
-                let places = to[row..].iter_mut().step_by(IMAGES);
-                places.zip(numbers).for_each(|(to, (token, position))| *to = token + position);
+        let (table, positions): (&[f32], &[f32]) = (&table, &positions);
+        let shares: Vec<BatchShare> = layout.shares().collect();
+        let jobs = shares.iter().zip(divide_mut(shape, &mut x, &shares));
+        context.run(jobs, |(share, x)| {
+            for (bundle, to) in share.bundles.clone().zip(x.chunks_exact_mut(shape.bundle())) {
+                let rows = rows_of(tokens, layout, bundle);
+                let terms =
+                    rows.map(|(token, position)| (&table[token * N..][..N], &positions[position * N..][..N]));
+                for (feature, to) in to.as_chunks_mut::<IMAGES>().0.iter_mut().enumerate() {
+                    *to = terms.map(|(token, position)| token[feature] + position[feature]);
+                }
             }
-        }
+        });
     }
     let x = Rc::new(Activation::in_memory(shape, layout, x, true));
     record(&x, observed, None, context);
@@ -41,15 +48,18 @@ pub fn embedding<const N: usize>(
     context.tape.clone().record(move |gradients| {
         let Some(dx) = output.left(&context) else { return Ok(()) };
         record_gradient(&output, &dx, observed, &context);
+        let panels = panels_of(layout, N, &dx, &context);
         let mut add = |parameter: &Table<N>, is_position: bool| {
             let gradient = parameter.gradient(gradients)?;
-            for (bundle, dx) in dx.chunks_exact(shape.bundle()).enumerate() {
-                let valid = layout.valid(bundle);
-                let rows = rows_of(&tokens, layout, bundle).into_iter().take(valid).enumerate();
-                for (row, (token, position)) in rows {
-                    let at = if is_position { position } else { token };
-                    let numbers = dx[row..].iter().step_by(IMAGES);
-                    gradient[at * N..][..N].iter_mut().zip(numbers).for_each(|(to, dx)| *to += dx);
+            for (at, panel) in panels.chunks_exact(layout.bundles() * IMAGES * IMAGES).enumerate() {
+                let features = at * IMAGES..N.min((at + 1) * IMAGES);
+                for (bundle, rows) in panel.chunks_exact(IMAGES * IMAGES).enumerate() {
+                    let of_rows = rows_of(&tokens, layout, bundle).into_iter().take(layout.valid(bundle));
+                    for ((token, position), numbers) in of_rows.zip(rows.as_chunks::<IMAGES>().0) {
+                        let first = N * if is_position { position } else { token };
+                        let to = &mut gradient[first + features.start..first + features.end];
+                        to.iter_mut().zip(numbers).for_each(|(to, dx)| *to += dx);
+                    }
                 }
             }
             Ok(())

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use super::linear::channel_sums;
 use super::{record, record_gradient};
 use crate::nn::kernels::{elementwise, row_sums};
 use crate::nn::ops::activation::{Activation, Observed};
 use crate::nn::ops::parameter::AnyParameter;
+use crate::nn::ops::sums::channel_sums;
 use crate::nn::ops::{Context, Features};
 use crate::units::BlockIdx;
 
@@ -45,14 +45,12 @@ pub fn joined<const N: usize>(
         let (f_values, h_values) = (f.kept(), h.kept());
         let terms = f.divide(&f_values, &shares).zip(f.divide(&h_values, &shares));
         context.run(terms.zip(f.divide_mut(&mut y, &shares)), |((f, h), y)| {
-            y.copy_from_slice(f);
-            elementwise::add(set, y, h);
+            elementwise::sum(set, y, [f, h]);
         });
     }
+    let sums = with_sums.then(|| channel_sums(f.shape, f.layout, &y, context));
     let mut y = Activation::in_memory(f.shape, f.layout, y, true);
-    if with_sums {
-        y.sums = Some(channel_sums(&y, context));
-    }
+    y.sums = sums;
     let y = Rc::new(y);
     record(&y, observed, Some([&f, &h]), context);
 
@@ -100,22 +98,34 @@ pub fn weighed<const N: usize>(
 /// Rows times one number of a parameter.
 fn scaled(x: Rc<Activation>, gain: Rc<dyn AnyParameter>, at: usize, context: &Context) -> Rc<Activation> {
     let factor = gain.values()[at];
-    let mut y = context.buffers.take(x.len());
-    y.iter_mut().zip(x.kept().iter()).for_each(|(y, x)| *y = factor * x);
+    let (set, shares, mut y) = (context.instructions, x.shares(), context.buffers.take(x.len()));
+    {
+        let values = x.kept();
+        let jobs = x.divide_mut(&mut y, &shares).zip(x.divide(&values, &shares));
+        context.run(jobs, |(y, x)| elementwise::scaled(set, y, x, factor));
+    }
     let y = Rc::new(Activation::in_memory(x.shape, x.layout, y, true));
     let (output, context) = (Rc::clone(&y), context.clone());
     context.tape.clone().record(move |gradients| {
         let Some(dy) = output.left(&context) else { return Ok(()) };
-        let (set, bundle) = (context.instructions, x.shape.bundle());
+        let (bundle, layout, shares) = (x.shape.bundle(), x.layout, x.shares());
+        let mut along = vec![0.0_f64; layout.bundles()];
         {
             let values = x.kept();
-            let bundles = values.chunks_exact(bundle).zip(dy.chunks_exact(bundle)).enumerate();
-            let products = bundles
-                .map(|(bundle, (x, dy))| row_sums::products(set, x, dy, output.layout.valid(bundle)).both);
-            gain.gradient(gradients)?[at] += products.sum::<f64>() as f32;
+            let mut rest = &mut along[..];
+            let of_shares = shares.iter().map(|share| rest.split_off_mut(..share.bundles.len()));
+            let jobs = x.divide(&values, &shares).zip(x.divide(&dy, &shares));
+            context.run(shares.iter().zip(jobs).zip(of_shares), |((share, (x, dy)), along)| {
+                let bundles = x.chunks_exact(bundle).zip(dy.chunks_exact(bundle));
+                let bundles = share.bundles.clone().zip(bundles).zip(along.into_iter().flatten());
+                for ((at, (x, dy)), along) in bundles {
+                    *along = row_sums::products(set, x, dy, layout.valid(at)).both;
+                }
+            });
         }
         let mut dx = output.owned(dy, &context);
-        dx.iter_mut().for_each(|dx| *dx *= factor);
+        context.run(x.divide_mut(&mut dx, &shares), |dx| elementwise::scale(set, dx, factor));
+        gain.gradient(gradients)?[at] += along.iter().sum::<f64>() as f32;
         x.add_extra(Rc::new(dx), &context);
         Ok(())
     });

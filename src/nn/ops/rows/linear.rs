@@ -7,14 +7,13 @@ use dfdx::tensor::{Cpu, CpuError, Gradients};
 use super::loss::RowLogits;
 use super::{record, record_gradient};
 use crate::nn::kernels::bundle::{IMAGES, Layout, MOST_SHARES, Shape, interleave};
-use crate::nn::kernels::moments::{ChannelSums, Origin, ROW_MOMENTS, sum_row};
 use crate::nn::kernels::product::{Factors, Panels, PanelsMut, Start, Steps, multiply};
 use crate::nn::kernels::row_sums::{add_rows, fold};
-use crate::nn::kernels::scratch::with_scratch;
 use crate::nn::kernels::transpose::to_panels;
 use crate::nn::ops::activation::{Activation, Observed};
 use crate::nn::ops::buffers::Buffer;
 use crate::nn::ops::parameter::AnyParameter;
+use crate::nn::ops::sums::channel_sums;
 use crate::nn::ops::{Context, Features};
 
 /// The parameters of a linear layer, whose sizes are checked where it is built.
@@ -104,11 +103,10 @@ fn compute(
     let shape = Shape::new(1, 1, outputs);
     let mut y = context.buffers.take(x.layout.bundles() * shape.bundle());
     forward(&x, linear, shape, &mut y, context);
-    let mut activation = Activation::in_memory(shape, x.layout, y, true);
-    if with_sums {
-        activation.sums = Some(channel_sums(&activation, context));
-    }
-    let y = Rc::new(activation);
+    let sums = with_sums.then(|| channel_sums(shape, x.layout, &y, context));
+    let mut y = Activation::in_memory(shape, x.layout, y, true);
+    y.sums = sums;
+    let y = Rc::new(y);
     record(&y, observed, None, context);
 
     let (output, linear, context) = (Rc::clone(&y), linear.clone(), context.clone());
@@ -137,25 +135,6 @@ fn forward(x: &Activation, linear: &Linear, shape: Shape, y: &mut [f32], context
     });
 }
 
-/// The sums of each feature over the rows.
-pub(super) fn channel_sums(y: &Activation, context: &Context) -> ChannelSums {
-    let (set, shares, features) = (context.instructions, y.shares(), y.shape.channels);
-    let mut sums: Vec<ChannelSums> = shares.iter().map(|_| ChannelSums::none(features)).collect();
-    {
-        let values = y.kept();
-        let jobs = shares.iter().zip(y.divide(&values, &shares)).zip(&mut sums);
-        context.run(jobs, |((share, y), sums)| {
-            with_scratch([features * ROW_MOMENTS * IMAGES], |[moments]| {
-                for (valid, bundle) in super::bundles_of(share, y, features * IMAGES) {
-                    sum_row(set, features, bundle, moments, Origin::First);
-                    sums.fold(moments, 1, valid);
-                }
-            });
-        });
-    }
-    ChannelSums::total(&sums)
-}
-
 fn backward(
     x: &Rc<Activation>,
     linear: &Linear,
@@ -167,7 +146,7 @@ fn backward(
     if let Some(bias) = linear.bias.as_ref().filter(|_| !context.buffers.only_counts()) {
         add_bias(y, dy, bias.gradient(gradients)?, context);
     }
-    let panels = panels_of(x, context);
+    let panels = panels_of(x.layout, x.shape.channels, &x.kept(), context);
     if !context.buffers.only_counts() {
         weight_gradient(x, y, &panels, dy, linear.weights.gradient(gradients)?, context);
     }
@@ -190,18 +169,14 @@ fn add_bias(y: &Activation, dy: &[f32], of_bias: &mut [f32], context: &Context) 
     }
 }
 
-/// The rows as panels of features, `[inputs / 16][rows][16]`; those that don't count are zero.
-fn panels_of(x: &Activation, context: &Context) -> Buffer {
-    let (set, inputs) = (context.instructions, x.shape.channels);
-    let rows = x.layout.bundles() * IMAGES;
+/// Rows as panels of features, `[features / 16][rows][16]`; those that don't count are zero.
+pub(super) fn panels_of(layout: Layout, inputs: usize, values: &[f32], context: &Context) -> Buffer {
+    let (set, rows) = (context.instructions, layout.bundles() * IMAGES);
     let mut panels = context.buffers.take(inputs.div_ceil(IMAGES) * IMAGES * rows);
     if panels.is_empty() {
         return panels;
     }
-    let values = x.kept();
-    let values: &[f32] = &values;
     // A job takes some of the panels, from all rows.
-    let layout = x.layout;
     let jobs = panels.chunks_mut(rows * IMAGES).enumerate();
     context.run(jobs, |(panel, to)| {
         let first = panel * IMAGES;

@@ -6,12 +6,12 @@ use std::rc::Rc;
 
 use super::linear::Rows;
 use super::record;
-use crate::nn::kernels::bundle::{IMAGES, Shape};
-use crate::nn::ops::activation::{Activation, Observed};
+use crate::nn::kernels::bundle::Shape;
+use crate::nn::kernels::elementwise;
+use crate::nn::kernels::mixture::{Term, mix, mix_gradient};
+use crate::nn::ops::activation::{Activation, Observed, divide, divide_mut};
+use crate::nn::ops::buffers::Buffer;
 use crate::nn::ops::{Context, Features};
-
-/// The numbers of a feature of 16 tokens.
-type Vector = [f32; IMAGES];
 
 /// How many coefficients there are.
 pub fn coefficients(streams: usize) -> usize {
@@ -23,38 +23,16 @@ pub(in crate::nn::ops) fn between(streams: usize, from: usize, to: usize) -> usi
     streams + from * streams + to
 }
 
-fn vectors(numbers: &[f32]) -> &[Vector] {
-    numbers.as_chunks().0
-}
-
-fn vectors_mut(numbers: &mut [f32]) -> &mut [Vector] {
-    numbers.as_chunks_mut().0
-}
-
-/// `to += a b`.
-fn add_product(to: &mut Vector, a: &Vector, b: &Vector) {
-    for row in 0..IMAGES {
-        to[row] += a[row] * b[row];
-    }
-}
-
 /// Every stream the same.
 pub fn copied<const N: usize>(x: &Features<1, N>, streams: usize, context: &Context) -> Rows {
     let x = Rc::clone(&x.activation);
     let shape = Shape::new(1, 1, streams * N);
-    let mut y = context.buffers.take(x.layout.bundles() * shape.bundle());
-    for (y, x) in y.chunks_exact_mut(shape.bundle()).zip(x.kept().chunks_exact(x.shape.bundle())) {
-        y.chunks_exact_mut(x.len()).for_each(|y| y.copy_from_slice(x));
-    }
+    let y = repeated(&x, x.shape, &x.kept(), shape, context);
     let y = Rc::new(Activation::in_memory(shape, x.layout, y, true));
     let (output, context) = (Rc::clone(&y), context.clone());
     context.tape.clone().record(move |_| {
         let Some(dy) = output.left(&context) else { return Ok(()) };
-        let mut dx = context.buffers.take(x.len());
-        for (dx, dy) in dx.chunks_exact_mut(x.shape.bundle()).zip(dy.chunks_exact(shape.bundle())) {
-            dx.fill(0.0);
-            dy.chunks_exact(dx.len()).for_each(|dy| dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx += dy));
-        }
+        let dx = total(&x, shape, &dy, x.shape, &context);
         x.add_extra(Rc::new(dx), &context);
         Ok(())
     });
@@ -65,76 +43,85 @@ pub fn copied<const N: usize>(x: &Features<1, N>, streams: usize, context: &Cont
 pub fn summed<const N: usize>(x: &Rows, context: &Context) -> Features<1, N> {
     let x = Rc::clone(x.activation());
     let shape = Shape::new(1, 1, N);
-    let mut y = context.buffers.take(x.layout.bundles() * shape.bundle());
-    for (y, x) in y.chunks_exact_mut(shape.bundle()).zip(x.kept().chunks_exact(x.shape.bundle())) {
-        y.fill(0.0);
-        x.chunks_exact(y.len()).for_each(|x| y.iter_mut().zip(x).for_each(|(y, x)| *y += x));
-    }
+    let y = total(&x, x.shape, &x.kept(), shape, context);
     let y = Rc::new(Activation::in_memory(shape, x.layout, y, true));
     let (output, context) = (Rc::clone(&y), context.clone());
     context.tape.clone().record(move |_| {
         let Some(dy) = output.left(&context) else { return Ok(()) };
-        let mut dx = context.buffers.take(x.len());
-        for (dx, dy) in dx.chunks_exact_mut(x.shape.bundle()).zip(dy.chunks_exact(shape.bundle())) {
-            dx.chunks_exact_mut(dy.len()).for_each(|dx| dx.copy_from_slice(dy));
-        }
+        let dx = repeated(&x, shape, &dy, x.shape, &context);
         x.add_extra(Rc::new(dx), &context);
         Ok(())
     });
     Features::of(y)
 }
 
-/// What a mixture computes: output `to` is the sum over its terms of coefficient times input.
-#[derive(Clone, Debug)]
-struct Terms(Vec<Vec<(usize, usize)>>);
+/// The features of each row, as often as they fit.
+fn repeated(of: &Activation, shape: Shape, numbers: &[f32], to: Shape, context: &Context) -> Buffer {
+    let (shares, mut y) = (of.shares(), context.buffers.take(of.layout.bundles() * to.bundle()));
+    let jobs = divide(shape, numbers, &shares).zip(divide_mut(to, &mut y, &shares));
+    context.run(jobs, |(x, y)| {
+        for (y, x) in y.chunks_exact_mut(to.bundle()).zip(x.chunks_exact(shape.bundle())) {
+            y.chunks_exact_mut(x.len()).for_each(|y| y.copy_from_slice(x));
+        }
+    });
+    y
+}
 
-/// Outputs of `N` features that are sums of inputs of `N` features times coefficients, by the terms.
-fn mix<const N: usize>(
+/// The sum of all that so many features of each row are repeated.
+fn total(of: &Activation, shape: Shape, numbers: &[f32], to: Shape, context: &Context) -> Buffer {
+    let (set, shares) = (context.instructions, of.shares());
+    let mut y = context.buffers.take(of.layout.bundles() * to.bundle());
+    let jobs = divide(shape, numbers, &shares).zip(divide_mut(to, &mut y, &shares));
+    context.run(jobs, |(x, y)| {
+        for (y, x) in y.chunks_exact_mut(to.bundle()).zip(x.chunks_exact(shape.bundle())) {
+            y.fill(0.0);
+            x.chunks_exact(y.len()).for_each(|x| elementwise::add(set, y, x));
+        }
+    });
+    y
+}
+
+/// Outputs of `N` features that are sums of inputs of `N` features times coefficients, by the terms of each.
+fn mixed<const N: usize>(
     x: &Rc<Activation>,
     coefficients: &Rc<Activation>,
-    Terms(terms): Terms,
+    terms: Vec<Vec<Term>>,
     context: &Context,
 ) -> Rc<Activation> {
     let (x, c) = (Rc::clone(x), Rc::clone(coefficients));
-    let shape = Shape::new(1, 1, terms.len() * N);
-    let mut y = context.buffers.take(x.layout.bundles() * shape.bundle());
+    let (set, shape) = (context.instructions, Shape::new(1, 1, terms.len() * N));
+    let bundles = [c.shape.bundle(), x.shape.bundle(), shape.bundle()];
+    let (shares, mut y) = (x.shares(), context.buffers.take(x.layout.bundles() * shape.bundle()));
     {
         let (x_values, c_values) = (x.kept(), c.kept());
-        let inputs = x_values.chunks_exact(x.shape.bundle()).zip(c_values.chunks_exact(c.shape.bundle()));
-        for (y, (x, c)) in y.chunks_exact_mut(shape.bundle()).zip(inputs) {
-            y.fill(0.0);
-            let (x, c) = (vectors(x), vectors(c));
-            for (y, terms) in vectors_mut(y).chunks_exact_mut(N).zip(&terms) {
-                for &(coefficient, from) in terms {
-                    let x = &x[from * N..][..N];
-                    y.iter_mut().zip(x).for_each(|(y, x)| add_product(y, &c[coefficient], x));
-                }
+        let inputs = c.divide(&c_values, &shares).zip(x.divide(&x_values, &shares));
+        context.run(inputs.zip(divide_mut(shape, &mut y, &shares)), |((c, x), y)| {
+            let inputs = c.chunks_exact(bundles[0]).zip(x.chunks_exact(bundles[1]));
+            for ((c, x), y) in inputs.zip(y.chunks_exact_mut(bundles[2])) {
+                mix(set, N, &terms, c, x, y);
             }
-        }
+        });
     }
     let y = Rc::new(Activation::in_memory(shape, x.layout, y, true));
     let (output, context) = (Rc::clone(&y), context.clone());
     context.tape.clone().record(move |_| {
         let Some(dy) = output.left(&context) else { return Ok(()) };
         let (mut dx, mut dc) = (context.buffers.take(x.len()), context.buffers.take(c.len()));
+        let shares = x.shares();
         {
             let (x_values, c_values) = (x.kept(), c.kept());
-            let inputs = x_values.chunks_exact(x.shape.bundle()).zip(c_values.chunks_exact(c.shape.bundle()));
-            let to = dx.chunks_exact_mut(x.shape.bundle()).zip(dc.chunks_exact_mut(c.shape.bundle()));
-            for (((dx, dc), (x, c)), dy) in to.zip(inputs).zip(dy.chunks_exact(shape.bundle())) {
-                dx.fill(0.0);
+            let inputs = c.divide(&c_values, &shares).zip(x.divide(&x_values, &shares));
+            let inputs = inputs.zip(output.divide(&dy, &shares));
+            let jobs = inputs.zip(c.divide_mut(&mut dc, &shares).zip(x.divide_mut(&mut dx, &shares)));
+            context.run(jobs, |(((c, x), dy), (dc, dx))| {
                 dc.fill(0.0);
-                let (x, c, dx, dc) = (vectors(x), vectors(c), vectors_mut(dx), vectors_mut(dc));
-                for (dy, terms) in vectors(dy).chunks_exact(N).zip(&terms) {
-                    for &(coefficient, from) in terms {
-                        let numbers = dy.iter().zip(&x[from * N..][..N]).zip(&mut dx[from * N..][..N]);
-                        for ((dy, x), dx) in numbers {
-                            add_product(dx, &c[coefficient], dy);
-                            add_product(&mut dc[coefficient], dy, x);
-                        }
-                    }
+                dx.fill(0.0);
+                let inputs = c.chunks_exact(bundles[0]).zip(x.chunks_exact(bundles[1]));
+                let to = dc.chunks_exact_mut(bundles[0]).zip(dx.chunks_exact_mut(bundles[1]));
+                for (((c, x), dy), (dc, dx)) in inputs.zip(dy.chunks_exact(bundles[2])).zip(to) {
+                    mix_gradient(set, N, &terms, [c, x, dy], dc, dx);
                 }
-            }
+            });
         }
         x.add_extra(Rc::new(dx), &context);
         c.add_extra(Rc::new(dc), &context);
@@ -150,8 +137,8 @@ pub fn entrance<const N: usize>(
     streams: usize,
     context: &Context,
 ) -> Features<1, N> {
-    let terms = Terms(vec![(0..streams).map(|stream| (stream, stream)).collect()]);
-    Features::of(mix::<N>(x.activation(), coefficients.activation(), terms, context))
+    let terms = vec![(0..streams).map(|stream| (stream, stream)).collect()];
+    Features::of(mixed::<N>(x.activation(), coefficients.activation(), terms, context))
 }
 
 /// The streams behind a branch: each the sum of all streams before it, times the coefficients from stream to stream, and
@@ -166,17 +153,19 @@ pub fn streamed<const N: usize>(
 ) -> Rows {
     let c = coefficients.activation();
     let from = |to: usize| (0..streams).map(move |from| (between(streams, from, to), from)).collect();
-    let mixed = mix::<N>(x.activation(), c, Terms((0..streams).map(from).collect()), context);
+    let kept = mixed::<N>(x.activation(), c, (0..streams).map(from).collect(), context);
     let last = streams * (streams + 1);
-    let spread = Terms((0..streams).map(|to| vec![(last + to, 0)]).collect());
-    let branch = mix::<N>(&branch.activation, c, spread, context);
-    let mut y = context.buffers.take(mixed.len());
+    let spread = (0..streams).map(|to| vec![(last + to, 0)]).collect();
+    let branch = mixed::<N>(&branch.activation, c, spread, context);
+    let (set, shares, mut y) = (context.instructions, kept.shares(), context.buffers.take(kept.len()));
     {
-        let (f, h) = (branch.kept(), mixed.kept());
-        y.iter_mut().zip(f.iter().zip(h.iter())).for_each(|(y, (f, h))| *y = f + h);
+        let (f, h) = (branch.kept(), kept.kept());
+        let terms = kept.divide(&f, &shares).zip(kept.divide(&h, &shares));
+        let jobs = kept.divide_mut(&mut y, &shares).zip(terms);
+        context.run(jobs, |(y, (f, h))| elementwise::sum(set, y, [f, h]));
     }
-    let y = Rc::new(Activation::in_memory(mixed.shape, mixed.layout, y, true));
-    record(&y, observed, Some([&branch, &mixed]), context);
+    let y = Rc::new(Activation::in_memory(kept.shape, kept.layout, y, true));
+    record(&y, observed, Some([&branch, &kept]), context);
     let recorder = context.recorder.as_ref().filter(|_| context.measures());
     if let Some((recorder, block)) = recorder.zip(observed.block) {
         recorder.mixing(block, c, streams);
@@ -186,7 +175,7 @@ pub fn streamed<const N: usize>(
         let Some(dy) = output.left(&context) else { return Ok(()) };
         super::record_gradient(&output, &dy, observed, &context);
         branch.add_extra(Rc::clone(&dy), &context);
-        mixed.add_extra(dy, &context);
+        kept.add_extra(dy, &context);
         Ok(())
     });
     Rows::of(y)
