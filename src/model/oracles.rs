@@ -222,3 +222,31 @@ fn gradients_pass_blocks_that_are_zero() {
         [("shortcut", "scaled".into()), ("shortcut_scale", 0.5.into()), ("init", "zero-gamma".into())];
     assert_eq!(factor(&scaled), [0.125, 0.25]);
 }
+
+/// Without residual connections all tokens of a sequence become equal within a few layers (Dong et al. 2021); with
+/// pre-norm they stay apart.
+#[test]
+fn tokens_become_equal_without_residual_connections() {
+    let behind = |residual: &str| {
+        let settings = [
+            ("depth", 12_usize.into()),
+            ("width", 32_usize.into()),
+            ("heads", 2_usize.into()),
+            ("residual", residual.into()),
+        ];
+        let input = InputShape::Sequence { context: 20, vocabulary: 17 };
+        let mut source = random::stream(11, "tokens", 0);
+        let mut token = || random::below(&mut source, 17) as u16;
+        let batch = Batch {
+            inputs: Inputs::Tokens((0..32 * 20).map(|_| token()).collect()),
+            labels: (0..32 * 20).map(|at| at % 10).collect(),
+        };
+        let first = First::on(&batch, 7, "transformer", &settings, input);
+        let cosines = first.statistics.numbers(known::TOKEN_COSINE).unwrap();
+        // Attention and feed-forward of each layer are blocks of their own.
+        [cosines[15], cosines[23]]
+    };
+    let [plain, pre] = ["none", "pre"].map(behind);
+    assert!(plain.iter().all(|cosine| *cosine > 0.995), "{plain:?}");
+    assert!(pre.iter().all(|cosine| (0.4..0.8).contains(cosine)), "{pre:?}");
+}
