@@ -125,7 +125,7 @@ impl fmt::Display for Allowed {
                 (true, true) => write!(f, "a number from {least} to {most}"),
                 (true, false) => write!(f, "a number of at least {least}"),
                 (false, true) => write!(f, "a number of at most {most}"),
-                (false, false) => f.write_str("a number"),
+                (false, false) => f.write_str("a finite number"),
             },
             Allowed::Flag => f.write_str("true, false"),
             Allowed::Text => f.write_str("a text"),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use dfdx::shapes::{Const, Rank1, Rank2};
 
 use crate::model::builder::{Builder, Role, Start};
-use crate::nn::ops::rows::{LayerNorm, Linear, RowLogits, Rows, Table, head, linear_rows, responses, stem};
+use crate::nn::ops::rows::{LayerNorm, Linear, RowLogits, Rows, Table, head, linear_rows, stem};
 use crate::nn::ops::{AnyParameter, Context, Features, Observed, Parameter};
 use crate::structure::kind;
 use crate::units::LayerIdx;
@@ -53,11 +53,6 @@ impl<const IN: usize, const OUT: usize> RowLayer<IN, OUT> {
     ) -> Features<1, OUT> {
         linear_rows(x, &self.linear, observed, context)
     }
-
-    /// The output, of which a batch norm is formed.
-    pub(super) fn response(&self, x: &Features<1, IN>, context: &Context) -> Features<1, OUT> {
-        responses(x, &self.linear, context)
-    }
 }
 
 fn bias<const OUT: usize>(name: &str, layer: LayerIdx, builder: &mut Builder) -> Rc<dyn AnyParameter> {
@@ -81,7 +76,7 @@ impl<const OUT: usize> VectorStem<OUT> {
         VectorStem { layer, linear: Linear { weights, bias: None } }
     }
 
-    /// The output, of which a batch norm is formed.
+    /// The output.
     pub(super) fn forward(&self, x: &Rows, observed: Observed, context: &Context) -> Features<1, OUT> {
         stem(x, &self.linear, observed, context)
     }

@@ -70,16 +70,9 @@ fn expected(allowed: &Allowed) -> String {
         Allowed::Words(ref words) => either(words),
         Allowed::Compiled(_) | Allowed::Depth { .. } => "a whole number of at least 1".to_owned(),
         // No file has a greater one.
-        Allowed::Whole { least, most } if most >= size(i64::MAX) => {
-            format!("a whole number of at least {least}")
-        }
+        Allowed::Whole { most, .. } if most >= size(i64::MAX) => allowed.to_string(),
         Allowed::Whole { least, most } => format!("a whole number from {least} to {most}"),
-        Allowed::Number { least, most } => match (least.is_finite(), most.is_finite()) {
-            (true, true) => format!("a number from {least} to {most}"),
-            (true, false) => format!("a number of at least {least}"),
-            (false, true) => format!("a number of at most {most}"),
-            (false, false) => "a finite number".to_owned(),
-        },
+        Allowed::Number { .. } => allowed.to_string(),
         Allowed::Flag => "`true` or `false`".to_owned(),
         Allowed::Text => "a text in quotes that is not empty".to_owned(),
     }

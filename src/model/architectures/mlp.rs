@@ -148,7 +148,7 @@ impl<const W: usize> Model for Plain<W> {
         let z = layer.forward(&x, Observed::NOTHING, context);
         let x = activated(&z, norm, Observed::block(*block, layer.layer), context);
         let x = self.rest.iter().fold(x, |x, (block, layer, norm)| {
-            let z = layer.response(&x, context);
+            let z = layer.forward(&x, Observed::NOTHING, context);
             activated(&z, norm, Observed::block(*block, layer.layer), context)
         });
         Scores::Tensor(self.head.forward(&x, device, context))
@@ -176,11 +176,11 @@ impl<const W: usize, const INNER: usize> Block<W, INNER> {
 
     fn forward(&self, x: Features<1, W>, context: &Context) -> Features<1, W> {
         let ((bn1, bn2), (fc1, fc2)) = (&self.norms, &self.layers);
-        let inner = fc1.response(&activated(&x, bn1, Observed::NOTHING, context), context);
+        let inner = fc1.forward(&activated(&x, bn1, Observed::NOTHING, context), Observed::NOTHING, context);
         let inner = activated(&inner, bn2, Observed::layer(fc1.layer), context);
         let branch = fc2.forward(&inner, Observed::NOTHING, context);
         let observed = Observed::block(self.index, fc2.layer);
-        joined(branch, &x, Join { observed, with_sums: true, ..Join::default() }, context)
+        joined(branch, &x, Join { observed, ..Join::default() }, context)
     }
 }
 

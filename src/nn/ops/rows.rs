@@ -24,7 +24,7 @@ pub use attention::attention;
 pub use coefficients::{Dynamic, Hyper, Manifold, hyper, manifold};
 pub use embedding::{Table, embedding};
 pub use join::{Join, Weighing, joined, weighed};
-pub use linear::{Linear, Rows, head, linear_rows, responses, stem};
+pub use linear::{Linear, Rows, head, linear_rows, stem};
 pub use loss::{RowLogits, RowLoss, cross_entropy};
 pub use norm::{LayerNorm, layer_norm};
 pub use slope::gelu;

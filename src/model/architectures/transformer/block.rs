@@ -248,7 +248,7 @@ impl<const D: usize> Ends<D> {
                 let sum = joined(f, &x, Join { observed: terms, ..Join::default() }, context);
                 normalised(&sum, norm, observed, context)
             }
-            _ => joined(f, &x, Join { gain, observed, with_sums: false }, context),
+            _ => joined(f, &x, Join { gain, observed }, context),
         }
     }
 }

@@ -6,7 +6,6 @@ use super::{record, record_gradient};
 use crate::nn::kernels::{elementwise, row_sums};
 use crate::nn::ops::activation::{Activation, Observed};
 use crate::nn::ops::parameter::AnyParameter;
-use crate::nn::ops::sums::channel_sums;
 use crate::nn::ops::{Context, Features};
 use crate::units::BlockIdx;
 
@@ -17,8 +16,6 @@ pub struct Join {
     pub gain: Option<Rc<dyn AnyParameter>>,
     /// What the sum is the output of.
     pub observed: Observed,
-    /// Whether a batch norm is formed of the sum.
-    pub with_sums: bool,
 }
 
 /// Computes `gain branch + shortcut`.
@@ -28,7 +25,7 @@ pub fn joined<const N: usize>(
     join: Join,
     context: &Context,
 ) -> Features<1, N> {
-    let Join { gain, observed, with_sums } = join;
+    let Join { gain, observed } = join;
     let (f, h) = (branch.activation, Rc::clone(&shortcut.activation));
     let f = match gain {
         Some(gain) => {
@@ -48,10 +45,7 @@ pub fn joined<const N: usize>(
             elementwise::sum(set, y, [f, h]);
         });
     }
-    let sums = with_sums.then(|| channel_sums(f.shape, f.layout, &y, context));
-    let mut y = Activation::in_memory(f.shape, f.layout, y, true);
-    y.sums = sums;
-    let y = Rc::new(y);
+    let y = Rc::new(Activation::in_memory(f.shape, f.layout, y, true));
     record(&y, observed, Some([&f, &h]), context);
 
     let (output, context) = (Rc::clone(&y), context.clone());

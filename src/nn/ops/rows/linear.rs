@@ -13,7 +13,6 @@ use crate::nn::kernels::transpose::to_panels;
 use crate::nn::ops::activation::{Activation, Observed};
 use crate::nn::ops::buffers::Buffer;
 use crate::nn::ops::parameter::AnyParameter;
-use crate::nn::ops::sums::channel_sums;
 use crate::nn::ops::{Context, Features};
 
 /// The parameters of a linear layer, whose sizes are checked where it is built.
@@ -32,18 +31,7 @@ pub fn linear_rows<const IN: usize, const OUT: usize>(
     observed: Observed,
     context: &Context,
 ) -> Features<1, OUT> {
-    let y = compute(Rc::clone(&x.activation), linear, OUT, observed, false, context);
-    Features::of(y)
-}
-
-/// The same, of which a batch norm is formed: with the sums of each feature.
-pub fn responses<const IN: usize, const OUT: usize>(
-    x: &Features<1, IN>,
-    linear: &Linear,
-    context: &Context,
-) -> Features<1, OUT> {
-    let y = compute(Rc::clone(&x.activation), linear, OUT, Observed::NOTHING, true, context);
-    Features::of(y)
+    Features::of(compute(Rc::clone(&x.activation), linear, OUT, observed, context))
 }
 
 /// The same for vectors whose length is known at run time.
@@ -53,12 +41,12 @@ pub fn stem<const OUT: usize>(
     observed: Observed,
     context: &Context,
 ) -> Features<1, OUT> {
-    Features::of(compute(Rc::clone(&x.0), linear, OUT, observed, true, context))
+    Features::of(compute(Rc::clone(&x.0), linear, OUT, observed, context))
 }
 
 /// The logits of every row, of classes whose number is known at run time.
 pub fn head(x: &Rows, linear: &Linear, classes: usize, observed: Observed, context: &Context) -> RowLogits {
-    RowLogits(compute(Rc::clone(&x.0), linear, classes, observed, false, context))
+    RowLogits(compute(Rc::clone(&x.0), linear, classes, observed, context))
 }
 
 impl<const N: usize> From<Features<1, N>> for Rows {
@@ -97,16 +85,12 @@ fn compute(
     linear: &Linear,
     outputs: usize,
     observed: Observed,
-    with_sums: bool,
     context: &Context,
 ) -> Rc<Activation> {
     let shape = Shape::new(1, 1, outputs);
     let mut y = context.buffers.take(x.layout.bundles() * shape.bundle());
     forward(&x, linear, shape, &mut y, context);
-    let sums = with_sums.then(|| channel_sums(shape, x.layout, &y, context));
-    let mut y = Activation::in_memory(shape, x.layout, y, true);
-    y.sums = sums;
-    let y = Rc::new(y);
+    let y = Rc::new(Activation::in_memory(shape, x.layout, y, true));
     record(&y, observed, None, context);
 
     let (output, linear, context) = (Rc::clone(&y), linear.clone(), context.clone());
