@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 mod available;
+mod claim;
 mod keys;
 mod parse;
 mod pattern;
@@ -13,8 +14,9 @@ mod settings;
 mod start;
 
 pub use available::{ArchitectureEntry, Available, CheckSettings, DataKind, DatasetEntry, Path};
+pub use claim::{Claim, RuleText};
 pub use keys::{Absence, Allowed, Key, Setting, Settings, Unless};
-pub use parse::{Checked, ExperimentError, Places, check, parse};
+pub use parse::{Checked, ExperimentError, Places, Point, Sweep, check, expand, is_sweep, parse};
 pub use pattern::{matches, matches_parameter};
 pub use settings::Change;
 pub use start::{Group, Head, Missing, Start};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::{Available, Data, Experiment, Recording, Training};
 use node::{Node, Table, Value};
-use problem::{Origin, Problems, Source};
+use problem::{Origin, Problem, Problems, Source};
 use section::Section;
 use start::Tuning;
 
@@ -19,8 +19,11 @@ mod declared;
 mod data;
 mod start;
 mod lanes;
+mod sweep;
+mod claim;
 
 pub use problem::ExperimentError;
+pub use sweep::{Point, Sweep, expand, is_sweep};
 
 /// The most patterns for layers or parameters.
 const MOST_PATTERNS: usize = 64;
@@ -111,21 +114,40 @@ pub fn check(
     available: &Available,
     overrides: &[(String, String)],
 ) -> Result<Checked, ExperimentError> {
-    let source = Source {
-        name: source.to_owned(),
-        overrides: overrides.iter().map(|(key, value)| format!("{key}={value}")).collect(),
-    };
+    let source = source_of(source, overrides);
     let mut root = node::parse_file(text).map_err(|problem| source.error(vec![problem]))?;
     let problems = Problems::default();
     overrides::apply(&mut root, overrides, &problems);
-    let experiment = experiment(&root, available, &problems);
+    for key in sweep::KEYS {
+        if let Some(node) = root.remove(key) {
+            let message =
+                "expected an experiment, found a sweep of several or a claim about it; use `skiplane sweep`";
+            problems.add(node.origin, key, message.to_owned());
+        }
+    }
+    checked(&root, &source, available, problems).map_err(|problems| source.error(problems))
+}
+
+fn source_of(name: &str, overrides: &[(String, String)]) -> Source {
+    let overrides = overrides.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    Source { name: name.to_owned(), overrides }
+}
+
+/// The experiment of a tree, unless it has problems, or there were some before.
+fn checked(
+    root: &Table,
+    source: &Source,
+    available: &Available,
+    problems: Problems,
+) -> Result<Checked, Vec<Problem>> {
+    let experiment = experiment(root, available, &problems);
     let problems = problems.into_vec();
     if !problems.is_empty() {
-        return Err(source.error(problems));
+        return Err(problems);
     }
     let mut origins = BTreeMap::new();
-    collect_origins("", &root, &mut origins);
-    Ok(Checked { experiment, places: Places { source, origins } })
+    collect_origins("", root, &mut origins);
+    Ok(Checked { experiment, places: Places { source: source.clone(), origins } })
 }
 
 fn experiment(root: &Table, available: &Available, problems: &Problems) -> Experiment {

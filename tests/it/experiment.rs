@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use skiplane::experiment::*;
 use skiplane::{datasets, model};
 
-fn available() -> Available {
+pub(crate) fn available() -> Available {
     let dataset =
         |name, path| DatasetEntry { name, summary: "", kind: DataKind::Images, path, keys: Vec::new() };
     let (none, folder) = (skiplane::experiment::Path::None, skiplane::experiment::Path::Folder);
@@ -37,7 +37,7 @@ fn architecture(
     ArchitectureEntry { name, summary: "", data: DataKind::Images, keys, check: |_| Ok(()) }
 }
 
-const GOOD: &str = r#"question = "?"
+pub(crate) const GOOD: &str = r#"question = "?"
 seed = 1
 [data]
 name = "glyphs"

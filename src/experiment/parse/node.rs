@@ -46,6 +46,26 @@ impl Node {
     }
 }
 
+impl Node {
+    /// The value as a file spells it, but a text without quotes.
+    pub(super) fn spelled(&self) -> String {
+        match &self.value {
+            Value::Text(text) | Value::Other(text) => text.clone(),
+            Value::Integer(number) => number.to_string(),
+            Value::Float(number) => format!("{number:?}"),
+            Value::Boolean(flag) => flag.to_string(),
+            Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(Node::spelled).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Value::Table(table) => {
+                let items = table.iter().map(|(key, node)| format!("{key} = {}", node.spelled()));
+                format!("{{ {} }}", items.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
 /// The beginning of a text that may be long.
 pub(super) fn shortened(text: &str) -> String {
     const MOST: usize = 40;

@@ -16,7 +16,7 @@ pub(super) fn apply(root: &mut Table, overrides: &[(String, String)], problems: 
     }
 }
 
-fn set(root: &mut Table, key: &str, node: Node) -> Result<(), String> {
+pub(super) fn set(root: &mut Table, key: &str, node: Node) -> Result<(), String> {
     if key.split('.').any(|part| part.trim().is_empty()) {
         return Err(format!("expected a dotted key such as `training.steps`, found `{key}`"));
     }

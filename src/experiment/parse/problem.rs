@@ -20,8 +20,19 @@ pub(super) enum Origin {
     Override(usize),
 }
 
+impl Origin {
+    /// Its order among all: overrides come first, then the file as a whole, then its lines.
+    pub(super) fn order(self) -> (usize, usize) {
+        match self {
+            Origin::Override(index) => (0, index),
+            Origin::File => (1, 0),
+            Origin::Line(line) => (2, line),
+        }
+    }
+}
+
 /// One thing that is wrong.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     pub(super) origin: Origin,
     /// The dotted path of the key; empty for the whole file.
@@ -75,11 +86,7 @@ impl Source {
     }
 
     pub(super) fn error(&self, mut problems: Vec<Problem>) -> ExperimentError {
-        problems.sort_by_key(|problem| match problem.origin {
-            Origin::Override(index) => (0, index),
-            Origin::File => (1, 0),
-            Origin::Line(line) => (2, line),
-        });
+        problems.sort_by_key(|problem| problem.origin.order());
         ExperimentError { problems: problems.iter().map(|problem| self.show(problem)).collect() }
     }
 }
