@@ -29,8 +29,9 @@ pub mod reading;
 pub mod trainer;
 // 5: joints: threads and channels.
 pub mod session;
-// 6: the state of the list of runs.
+// 6: the state of the list of runs, and verdicts on claims.
 pub mod runs_list;
+pub mod claims;
 // 7: pictures: themes, widgets, views.
 pub mod theme;
 pub mod widgets;

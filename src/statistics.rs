@@ -4,11 +4,13 @@
 mod moments;
 mod products;
 mod histogram;
+mod rank_sum;
 mod slope;
 mod spectrum;
 
 pub use histogram::histogram;
 pub use moments::{Moments, Sums};
 pub use products::Products;
+pub use rank_sum::rank_sum;
 pub use slope::{slope, slope_in_decades};
 pub use spectrum::effective_rank;

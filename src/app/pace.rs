@@ -131,6 +131,12 @@ impl Pace {
         (ms.is_finite() && ms > 0.0).then_some(ms)
     }
 
+    /// The mean of the milliseconds that a step takes, statistics included, over whole rounds of recording.
+    pub fn step_ms(&self) -> Option<f64> {
+        let sums = self.whole.unwrap_or(self.counted);
+        (sums.step_ms > 0.0).then(|| sums.step_ms / sums.steps as f64)
+    }
+
     /// The share of the steps' time spent on statistics outside the operations, 0 to 1, over whole rounds of recording.
     pub fn statistics_share(&self) -> Option<f64> {
         let sums = self.whole.unwrap_or(self.counted);

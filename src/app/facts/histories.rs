@@ -294,8 +294,20 @@ impl LaneFacts {
         self.column_of(LAYER, layer.0)
     }
 
+    /// The place on an axis of the point of this name.
+    pub(crate) fn point_named(&self, axis: &str, name: &str) -> Option<usize> {
+        match axis {
+            LAYER => self.structure()?.layers.iter().position(|layer| layer.name == name),
+            BLOCK => self.structure()?.blocks.iter().position(|block| block.name == name),
+            _ => {
+                let points = &self.declared().axis(axis)?.points;
+                (0..points.len()).find(|at| points.label(*at).as_deref() == Some(name))
+            }
+        }
+    }
+
     /// The place of a point of an axis among the numbers of a metric over it; none if it is not recorded.
-    fn column_of(&self, axis: &str, at: usize) -> Option<usize> {
+    pub(crate) fn column_of(&self, axis: &str, at: usize) -> Option<usize> {
         let started = self.started()?;
         match (axis, started.recorded.as_ref()) {
             (LAYER, Some(layers)) => layers.binary_search(&LayerIdx(at)).ok(),

@@ -1,0 +1,219 @@
+//! What a lane measured, as rules name it: the metrics that its log declares, and what follows from them.
+
+use super::rule::{Expression, Form, Measure, Point, Rule, When};
+use super::sample::Unit;
+use crate::app::{Lane, LaneState};
+use crate::history::{History, Row};
+use crate::metric::{Better, Metric, Shape, known};
+use crate::units::Step;
+
+/// The steps over which [`steps_until`] averages.
+const SMOOTHED: usize = 20;
+
+/// A value, or why there is none, in words.
+pub type Measured = Result<f64, String>;
+
+/// A measure that is not a metric.
+struct Derived {
+    name: &'static str,
+    unit: &'static str,
+    of: fn(&Lane) -> Option<f64>,
+}
+
+const DERIVED: [Derived; 5] = [
+    Derived { name: "diverged", unit: "", of: |lane| Some(f64::from(u8::from(has_diverged(lane)))) },
+    Derived { name: "steps", unit: "steps", of: |lane| Some(lane.last_step().0 as f64) },
+    Derived { name: "step_ms", unit: "ms", of: |lane| lane.pace().step_ms() },
+    Derived { name: "parameters", unit: "", of: |lane| Some(lane.structure()?.parameters()? as f64) },
+    Derived { name: "multiply_adds", unit: "", of: |lane| Some(lane.structure()?.multiply_adds()? as f64) },
+];
+
+/// The names of measures that are not metrics.
+pub const NAMES: [&str; DERIVED.len()] = {
+    let mut names = [""; DERIVED.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = DERIVED[at].name;
+        at += 1;
+    }
+    names
+};
+
+/// The names of all measures that are known before anything was measured.
+pub(super) fn known_names() -> impl Iterator<Item = &'static str> {
+    known::ALL
+        .iter()
+        .filter(|metric| metric.shape() != Shape::Histograms)
+        .map(|metric| metric.name())
+        .chain(NAMES)
+}
+
+/// The axes of a metric of this name; none if it is not known before it is declared.
+pub(super) fn axes_of(name: &str) -> Option<&'static [&'static str]> {
+    known::ALL.iter().find(|metric| metric.name() == name).map(|metric| metric.axes())
+}
+
+/// The unit of a measure.
+pub(super) fn unit_of(name: &str) -> Unit {
+    let derived = DERIVED.iter().find(|derived| derived.name == name).map(|derived| derived.unit);
+    let unit = || known::ALL.iter().find(|metric| metric.name() == name).map(|metric| metric.unit());
+    Unit::named(derived.or_else(unit).unwrap_or_default())
+}
+
+/// Anything that rules can be judged by.
+pub trait Observed {
+    /// Whether it has ended, so that its last value is its last.
+    fn is_over(&self) -> bool;
+    /// The value of a measure.
+    fn measured(&self, measure: &str, select: &Select<'_>) -> Measured;
+    /// The first step from which on the mean of a measure over 20 steps is at most a level; infinite if there is none.
+    fn steps_until(&self, measure: &str, level: f64) -> Measured;
+}
+
+/// Which value of a lane is meant.
+pub struct Select<'a> {
+    pub(super) step: When,
+    /// The axis, and the point on it.
+    pub(super) point: Option<(&'a str, &'a Point)>,
+}
+
+impl<'a> Select<'a> {
+    pub(super) fn of(measure: &'a Measure) -> Select<'a> {
+        let point = measure.point.as_ref().map(|(axis, point)| (axis.text.as_str(), point));
+        Select { step: measure.step, point }
+    }
+}
+
+impl<T: Observed> Observed for &T {
+    fn is_over(&self) -> bool {
+        T::is_over(self)
+    }
+
+    fn measured(&self, measure: &str, select: &Select<'_>) -> Measured {
+        T::measured(self, measure, select)
+    }
+
+    fn steps_until(&self, measure: &str, level: f64) -> Measured {
+        T::steps_until(self, measure, level)
+    }
+}
+
+impl Observed for Lane {
+    fn is_over(&self) -> bool {
+        matches!(self.state(), LaneState::Completed | LaneState::Diverged)
+    }
+
+    fn measured(&self, measure: &str, select: &Select<'_>) -> Measured {
+        if let Some(derived) = DERIVED.iter().find(|derived| derived.name == measure) {
+            return (derived.of)(self).ok_or_else(|| format!("`{measure}` is unknown"));
+        }
+        let metric = metric_of(self, measure)?;
+        let lacks = || format!("`{measure}` was not recorded");
+        let history = self.history(metric).ok_or_else(lacks)?;
+        let column = column(self, metric, select)?;
+        let row = match select.step {
+            When::First => history.row(0),
+            When::Last => history.last(),
+            When::At(step) => history.at(Step(step)),
+        };
+        let value = row.and_then(|row: Row<'_>| row.last(column)).ok_or_else(lacks)?;
+        Ok(if select.step == When::Last { bad_if_diverged(self, metric, value) } else { f64::from(value) })
+    }
+
+    fn steps_until(&self, measure: &str, level: f64) -> Measured {
+        let metric = metric_of(self, measure)?;
+        if metric.shape() != Shape::Scalar {
+            return Err(format!(
+                "expected a single number a step, found `{measure}` over {}",
+                metric.over().join(", ")
+            ));
+        }
+        Ok(steps_until(self.scalar(metric), level))
+    }
+}
+
+fn has_diverged(lane: &Lane) -> bool {
+    *lane.state() == LaneState::Diverged
+}
+
+fn metric_of(lane: &Lane, name: &str) -> Result<Metric, String> {
+    let declared = lane.declared().metrics().iter();
+    let found = declared.copied().find(|metric| metric.name() == name && metric.shape() != Shape::Histograms);
+    found.ok_or_else(|| format!("`{name}` was not measured"))
+}
+
+/// A lane that diverged is as bad as can be in what has a better end, so that leaving it out cannot flatter the others.
+fn bad_if_diverged(lane: &Lane, metric: Metric, value: f32) -> f64 {
+    match metric.better() {
+        Better::Lower if has_diverged(lane) => f64::INFINITY,
+        Better::Higher if has_diverged(lane) => f64::NEG_INFINITY,
+        _ => f64::from(value),
+    }
+}
+
+/// The place of the selected point among the numbers of a metric.
+fn column(lane: &Lane, metric: Metric, select: &Select<'_>) -> Result<usize, String> {
+    let name = metric.name();
+    let axis = match metric.axes() {
+        [] => return Ok(0),
+        [axis] => *axis,
+        _ => {
+            return Err(format!(
+                "`{name}` goes over {}; expected a measure over one axis",
+                metric.over().join(", ")
+            ));
+        }
+    };
+    let length = lane.declared().length(axis).unwrap_or(0);
+    let (_, point) = select.point.filter(|(given, _)| *given == axis).ok_or_else(|| {
+        format!("`{name}` has a value for each {axis}; expected `{axis} = first`, `last`, a number or a name")
+    })?;
+    let at = match point {
+        Point::Nth(number) if *number > 0 => usize::try_from(number - 1).ok(),
+        Point::Nth(number) => {
+            usize::try_from(number.unsigned_abs()).ok().and_then(|back| length.checked_sub(back))
+        }
+        Point::Named(wanted) => lane.point_named(axis, wanted),
+    };
+    let at = at.filter(|at| *at < length).ok_or_else(|| {
+        let found = match point {
+            Point::Nth(number) => number.to_string(),
+            Point::Named(name) => format!("`{name}`"),
+        };
+        format!("expected a {axis} of the network, which has {length}, found {found}")
+    })?;
+    lane.column_of(axis, at).ok_or_else(|| format!("`{name}` was not recorded for this {axis}"))
+}
+
+/// The first step at which the mean of the last 20 values is at most a level; infinite if there is none.
+fn steps_until(history: &History, level: f64) -> f64 {
+    let points: Vec<(Step, f64)> = history
+        .points(0)
+        .map(|point| (point.last_step, f64::from(point.mean().unwrap_or(f32::NAN))))
+        .collect();
+    let reached =
+        |window: &&[(Step, f64)]| window.iter().map(|(_, x)| x).sum::<f64>() / window.len() as f64 <= level;
+    let first = points.windows(SMOOTHED.min(points.len().max(1))).find(reached);
+    first.and_then(|window| window.last()).map_or(f64::INFINITY, |(step, _)| step.0 as f64)
+}
+
+/// The metrics that rules ask a lane for.
+pub fn metrics_of<'a>(rules: impl IntoIterator<Item = &'a Rule>, lane: &Lane) -> Vec<Metric> {
+    let mut names = Vec::new();
+    for rule in rules {
+        names_in(&rule.left, &mut names);
+        names_in(&rule.right, &mut names);
+    }
+    lane.declared().metrics().iter().copied().filter(|metric| names.contains(&metric.name())).collect()
+}
+
+fn names_in<'a>(expression: &'a Expression, names: &mut Vec<&'a str>) {
+    match &expression.of {
+        Form::Number { .. } => {}
+        Form::Measure(measure) => names.push(&measure.name.text),
+        Form::Call { arguments, .. } => arguments.iter().for_each(|argument| names_in(argument, names)),
+        Form::Slope { sample, .. } => names_in(sample, names),
+        Form::Negative(inner) => names_in(inner, names),
+        Form::Pair { left, right, .. } => [left, right].into_iter().for_each(|side| names_in(side, names)),
+    }
+}

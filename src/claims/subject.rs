@@ -1,0 +1,127 @@
+//! The lanes that rules are about: their names, and what their experiments say of them.
+
+use super::rule::{Measure, Word};
+use crate::experiment::Experiment;
+
+/// A lane of a sweep, as a rule selects it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    lane: String,
+    seed: u64,
+    /// Dotted keys with their values, as [`Experiment::settings`] has them; those of the lane without its name.
+    settings: Vec<(String, String)>,
+}
+
+/// What a key of a rule refers to.
+pub(super) enum Found<'a> {
+    Value(&'a str),
+    Nothing,
+    /// The keys that end in it.
+    Several(Vec<&'a str>),
+}
+
+impl Subject {
+    /// The lanes of an experiment, in its order.
+    pub fn all_of(experiment: &Experiment) -> Vec<Subject> {
+        let settings = experiment.settings();
+        let subject = |lane: &str| {
+            let own = format!("lane.{lane}.");
+            let of_lane = |(key, value): &(String, String)| match key.strip_prefix(&own) {
+                Some("name") => None,
+                Some(key) => Some((key.to_owned(), value.clone())),
+                None => (!key.starts_with("lane.")).then(|| (key.clone(), value.clone())),
+            };
+            let settings = settings.iter().filter_map(of_lane).collect();
+            Subject { lane: lane.to_owned(), seed: experiment.seed, settings }
+        };
+        experiment.lanes.iter().map(|lane| subject(&lane.name)).collect()
+    }
+
+    /// The lane's name.
+    pub fn lane(&self) -> &str {
+        &self.lane
+    }
+
+    /// The seed of its experiment.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The value of a key, given by its dotted path or the end of one: `training.batch` is `batch`, too.
+    pub fn setting(&self, key: &str) -> Option<&str> {
+        match self.find(key) {
+            Found::Value(value) => Some(value),
+            Found::Nothing | Found::Several(_) => None,
+        }
+    }
+
+    pub(super) fn find(&self, key: &str) -> Found<'_> {
+        if let Some((_, value)) = self.settings.iter().find(|(known, _)| known == key) {
+            return Found::Value(value);
+        }
+        let ends = |known: &str| known.strip_suffix(key).is_some_and(|before| before.ends_with('.'));
+        let found: Vec<&(String, String)> = self.settings.iter().filter(|(known, _)| ends(known)).collect();
+        match found.as_slice() {
+            [] => Found::Nothing,
+            [(_, value)] => Found::Value(value),
+            several => Found::Several(several.iter().map(|(key, _)| key.as_str()).collect()),
+        }
+    }
+
+    /// Its keys.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.settings.iter().map(|(key, _)| key.as_str())
+    }
+
+    /// Whether the conditions of a measure select it.
+    pub(super) fn is_selected(&self, measure: &Measure) -> bool {
+        let named = |pattern: &Word| matches_name(&pattern.text, &self.lane);
+        let holds = |(key, values): &(Word, Vec<Word>)| {
+            let found = self.setting(&key.text);
+            found.is_some_and(|found| values.iter().any(|value| is_same(found, &value.text)))
+        };
+        (measure.lanes.is_empty() || measure.lanes.iter().any(named)) && measure.conditions.iter().all(holds)
+    }
+
+    /// Its name and the values of these keys, in words: `plain, depth 56, seed 2`.
+    pub(super) fn described<'a>(&self, keys: impl Iterator<Item = &'a str>) -> String {
+        let mut text = self.lane.clone();
+        for key in keys.filter(|key| *key != "seed").chain(["seed"]) {
+            if let Some(value) = self.setting(key) {
+                text.push_str(&format!(", {} {value}", key.rsplit('.').next().unwrap_or(key)));
+            }
+        }
+        text
+    }
+}
+
+/// Whether two values are the same, as numbers if they are numbers: `0.10` is `0.1`.
+fn is_same(a: &str, b: &str) -> bool {
+    let number = |text: &str| text.parse::<f64>().ok();
+    a == b || number(a).zip(number(b)).is_some_and(|(a, b)| a == b)
+}
+
+/// Whether a name matches a pattern, in which `*` stands for any characters.
+fn matches_name(pattern: &str, name: &str) -> bool {
+    let Some((begin, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(name) = name.strip_prefix(begin) else { return false };
+    let starts = name.char_indices().map(|(at, _)| at).chain([name.len()]);
+    starts.into_iter().any(|at| matches_name(rest, &name[at..]))
+}
+
+#[cfg(test)]
+impl Subject {
+    /// A lane by its name and settings: `plain depth=8 seed=0`.
+    pub(super) fn told(text: &str) -> Subject {
+        let mut words = text.split(' ');
+        let lane = words.next().unwrap().to_owned();
+        let setting = |word: &str| {
+            let (key, value) = word.split_once('=').unwrap();
+            (key.to_owned(), value.to_owned())
+        };
+        let settings: Vec<(String, String)> = words.map(setting).collect();
+        let seed = settings.iter().find(|(key, _)| key == "seed");
+        let seed = seed.map_or(0, |(_, seed)| seed.parse().unwrap());
+        Subject { lane, seed, settings }
+    }
+}
