@@ -24,6 +24,7 @@ mod heatmap;
 mod layer;
 mod shortcut;
 mod findings;
+mod sweep;
 
 pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
 pub use chrome::{LEAST_SIZE, Status, click, draw};
@@ -38,6 +39,12 @@ pub trait View: Sync {
     /// Whether it shows the selected finding; otherwise the status line does.
     fn shows_finding(&self) -> bool {
         false
+    }
+
+    /// Whether it has anything to show; otherwise it has no tab.
+    fn fits(&self, app: &App) -> bool {
+        let _ = app;
+        true
     }
 
     /// What it shows, in one line.
@@ -88,11 +95,17 @@ pub const ALL: &[&dyn View] = &[
     &layer::Layer,
     &shortcut::Shortcut,
     &findings::Findings,
+    &sweep::Sweep,
 ];
 
 /// The kinds of all views.
 pub fn kinds() -> Vec<ViewKind> {
     ALL.iter().map(|view| view.kind()).collect()
+}
+
+/// The kinds of the views that have something to show.
+pub fn fitting(app: &App) -> Vec<ViewKind> {
+    ALL.iter().filter(|view| view.fits(app)).map(|view| view.kind()).collect()
 }
 
 /// The kind of the view with this name.
@@ -105,11 +118,12 @@ pub fn shown(app: &App) -> Option<&'static dyn View> {
     ALL.iter().copied().find(|view| app.options().view.is_none_or(|kind| view.kind() == kind))
 }
 
-/// The kind of the view this many after the shown one, around the end.
+/// The kind of the view this many after the shown one, around the end, of those that have something to show.
 pub fn kind_after(app: &App, by: i64) -> Option<ViewKind> {
-    let at = ALL.iter().position(|view| Some(view.kind()) == app.options().view).unwrap_or(0);
-    let to = (at as i64 + by).rem_euclid(ALL.len() as i64);
-    ALL.get(to as usize).map(|view| view.kind())
+    let kinds = fitting(app);
+    let at = kinds.iter().position(|kind| Some(*kind) == app.options().view).unwrap_or(0);
+    let to = (at as i64 + by).rem_euclid(kinds.len().max(1) as i64);
+    kinds.get(to as usize).copied()
 }
 
 /// What the current view lacks: it is drawn without that, and again once it is available.

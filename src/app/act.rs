@@ -38,9 +38,13 @@ pub(super) fn act(app: &mut App, action: Action) {
         Action::CycleScale => {
             let Options { view, scale, .. } = app.options;
             let draws_losses = view.is_none_or(|view| view.draws_losses);
-            app.options.scale = scale.next(draws_losses, app.statistic().scale());
+            let natural = if chosen(app) == Chosen::Scalars { app.scalar() } else { app.statistic() };
+            app.options.scale = scale.next(draws_losses, natural.scale());
         }
         Action::CycleSmoothing => app.options.smoothing = app.options.smoothing.next(),
+        Action::CycleAxis if chosen(app) == Chosen::Scalars => {
+            app.options.key = app.options.key.wrapping_add(1);
+        }
         Action::CycleAxis => app.options.axis = Axis::next(app.options.axis),
 
         Action::TogglePlayback => toggle_playback(app),
@@ -166,8 +170,21 @@ fn select_statistic(app: &mut App, statistic: Metric) {
     app.lanes.iter_mut().for_each(|lane| lane.release(&app.shown));
 }
 
+/// What is chosen in the current view.
+fn chosen(app: &App) -> Chosen {
+    app.options.view.map_or(Chosen::OfLayers, |view| view.chooses)
+}
+
 fn turn_statistic(app: &mut App, by: i64) {
-    let of_blocks = app.options.view.is_some_and(|view| view.chooses == Chosen::OfBlocks);
+    if chosen(app) == Chosen::Scalars {
+        let choices = app.scalars();
+        let at = choices.iter().position(|metric| *metric == app.scalar()).unwrap_or(0);
+        if let Some(next) = choices.get(turned(at, by, choices.len())) {
+            app.options.scalar = *next;
+        }
+        return;
+    }
+    let of_blocks = chosen(app) == Chosen::OfBlocks;
     let current = if of_blocks { app.block_statistic() } else { app.statistic() };
     let choices = app.statistics(of_blocks);
     let at = choices.iter().position(|s| *s == current).unwrap_or(0);

@@ -169,6 +169,13 @@ impl App {
         [upper, of(known::ERROR, Some(upper))]
     }
 
+    /// The single number that is compared between runs: the chosen one, or the first if no visible lane has that.
+    pub fn scalar(&self) -> Metric {
+        let all = self.scalars();
+        let chosen = self.options.scalar;
+        if all.contains(&chosen) { chosen } else { all.first().copied().unwrap_or(chosen) }
+    }
+
     /// The metric of layers that is shown: the chosen one, or the first if no visible lane has that.
     pub fn statistic(&self) -> Metric {
         let all = self.statistics(false);

@@ -22,6 +22,8 @@ pub enum Chosen {
     OfLayers,
     /// Those of blocks.
     OfBlocks,
+    /// Single numbers.
+    Scalars,
 }
 
 impl fmt::Display for ViewKind {
@@ -196,6 +198,10 @@ pub struct Options {
     pub statistic: Metric,
     /// The statistic of a block that the shortcut view emphasises.
     pub block_statistic: Metric,
+    /// The single number that the sweep view compares.
+    pub scalar: Metric,
+    /// Which of the keys that differ the sweep view compares by.
+    pub key: usize,
     /// What the layer view's histograms show.
     pub histogram: HistogramKind,
     /// The scale of values.
@@ -220,6 +226,8 @@ impl Default for Options {
             view: None,
             statistic: known::WEIGHT_GRADIENT_NORM,
             block_statistic: known::BRANCH_RATIO,
+            scalar: known::TRAIN_ERROR,
+            key: 0,
             histogram: HistogramKind::default(),
             scale: ScaleChoice::default(),
             smoothing: Smoothing::default(),

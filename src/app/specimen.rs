@@ -209,6 +209,33 @@ pub fn deep_in_the_middle() -> App {
     app_of(&[half("plain", "none"), half("residual", "identity")])
 }
 
+/// The runs of a sweep: plain and residual lanes of three depths, each with three seeds.
+pub fn swept() -> App {
+    let (mut labels, mut lanes) = (Vec::new(), Vec::new());
+    for (depth, seed) in [8, 20, 56].into_iter().flat_map(|depth| (0..3).map(move |seed| (depth, seed))) {
+        let lane =
+            |name: &str, shortcut| Specimen { steps: 50, seed, ..Specimen::new(name, depth, shortcut) };
+        let both = [lane("plain", "none"), lane("residual", "identity")];
+        for specimen in &both {
+            labels.push(LaneLabel { run: format!("depths-{depth}-{seed}"), lane: specimen.name.clone() });
+            let of_run = Experiment { seed, ..experiment(50, &both.iter().collect::<Vec<_>>()) };
+            lanes.push((specimen.clone(), of_run));
+        }
+    }
+    let mut app = App::new(labels);
+    for (idx, (specimen, of_run)) in lanes.into_iter().enumerate() {
+        for mut event in specimen.events() {
+            if let Kind::LaneStarted(started) = &mut event.kind
+                && let Some(provenance) = &mut started.provenance
+            {
+                provenance.experiment = of_run.clone();
+            }
+            app.apply(LaneIdx(idx), &event);
+        }
+    }
+    app
+}
+
 /// A plain lane that diverges in its backward pass at step 120, beside a residual one with projections.
 pub fn one_diverged() -> App {
     app_of(&[

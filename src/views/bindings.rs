@@ -260,7 +260,13 @@ pub const BINDINGS: &[Binding] = &[
     ),
     binding!(Showing, "y", "scale", "scale of values: linear or logarithmic", [act('y', Action::CycleScale)]),
     binding!(Showing, "e", "smoothing", "strength of smoothing", [act('e', Action::CycleSmoothing)]),
-    binding!(Showing, "x", "x axis", "x axis: steps, epochs or seconds", [act('x', Action::CycleAxis)]),
+    binding!(
+        Showing,
+        "x",
+        "x axis",
+        "x axis: steps, epochs or seconds; in a sweep the next key",
+        [act('x', Action::CycleAxis)]
+    ),
     binding!(
         Showing,
         "h",

@@ -150,8 +150,12 @@ fn tabs(app: &App, width: u16) -> Vec<Tab> {
     let lay = |full: bool| {
         let mut x = 0;
         let mut tabs = Vec::new();
-        for (at, view) in super::ALL.iter().map(|view| view.kind()).enumerate() {
-            let is_open = Some(view) == open;
+        for (at, view) in super::ALL.iter().enumerate() {
+            let is_open = Some(view.kind()) == open;
+            if !is_open && !view.fits(app) {
+                continue;
+            }
+            let view = view.kind();
             let text = if full || is_open { format!(" {} {view} ", at + 1) } else { format!(" {} ", at + 1) };
             let end = x + widgets::width(&text) as u16;
             tabs.push(Tab { view, is_open, text, columns: x..end });

@@ -53,7 +53,7 @@ fn it_is_drawn_by_every_view() {
     assert_eq!(app.lanes()[0].last_step(), Step(40));
     let names: Vec<&str> = app.statistics(false).iter().map(|metric| metric.name()).collect();
     assert_eq!(names, ["spectral_radius", "skew", "attention_entropy", "sharpness"]);
-    for view in &views::kinds() {
+    for view in &views::fitting(&app) {
         insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "snapshots/foreign" }, {
             insta::assert_snapshot!(view.name, frame(&mut app, &mut library, *view));
         });

@@ -26,7 +26,7 @@ fn a_run_of_format_2_looks_as_it_did() {
         let before = fs::read_to_string(folder(2).join(format!("{name}.txt"))).unwrap();
         assert_eq!(frame, before, "{name}:\n{frame}");
     };
-    for view in &views::kinds() {
+    for view in &views::fitting(&app) {
         app.act(Action::SelectView(*view));
         check(&mut app, view.name, (120, 40));
     }

@@ -99,7 +99,7 @@ fn with_snapshots(folder: &str, compare: impl FnOnce()) {
 fn compare(folder: &str, theme: &Theme, dump: fn(&Buffer) -> String) {
     let mut app = specimen();
     with_snapshots(folder, || {
-        for view in &views::kinds() {
+        for view in &views::fitting(&app) {
             app.act(Action::SelectView(*view));
             for size in SIZES {
                 let frame = dump(&draw(&app, size, theme));
@@ -146,6 +146,11 @@ fn golden_frames_of_unusual_runs() {
             "eight_lanes",
             eight_lanes(),
             [views::kind_named("overview").unwrap(), views::kind_named("heatmap").unwrap()],
+        ),
+        (
+            "swept",
+            specimen::swept(),
+            [views::kind_named("sweep").unwrap(), views::kind_named("overview").unwrap()],
         ),
         ("one_step", one_step, [views::kind_named("overview").unwrap(), views::kind_named("layer").unwrap()]),
     ];
@@ -197,7 +202,7 @@ fn a_run_whose_id_has_no_room_keeps_the_end_of_its_name() {
     let one = app(&["20261124-182951-quick"]);
     assert_eq!(title(&one, 120), "20261124-182951-quick");
     assert_eq!(title(&one, 80), "…-quick");
-    let text = characters(&draw(&app(&["20261124-182951-quick", "b", "c"]), (100, 24), &Theme::default()));
+    let text = characters(&draw(&app(&["20261124-182951-quick", "b", "c"]), (109, 24), &Theme::default()));
     assert!(text.lines().next().unwrap().ends_with(" …-182951-quick and 2 more|"), "{text}");
 }
 

@@ -1,0 +1,233 @@
+//! A single number, such as the training error, against a key that differs between runs, such as the depth: the median
+//! and the extent over the seeds for each group of lanes, at the cursor's step, with a table of the same numbers.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::{Key, View, curves};
+use crate::app::{Action, App, Chosen, ViewKind, Wanted};
+use crate::claims::{Cell, Compared};
+use crate::metric::Metric;
+use crate::printable::{percent, printable};
+use crate::statistics::rank_sum;
+use crate::theme::Theme;
+use crate::widgets::{self, Bucket, Column, Extent, LineChart, Series, SeriesKind, Table};
+
+/// The sweep view.
+#[derive(Debug)]
+pub(super) struct Sweep;
+
+impl View for Sweep {
+    fn kind(&self) -> ViewKind {
+        ViewKind { name: "sweep", chooses: Chosen::Scalars, draws_losses: false }
+    }
+
+    fn fits(&self, app: &App) -> bool {
+        let mut runs = app.lanes().iter().map(|lane| &lane.label().run);
+        let first = runs.next();
+        runs.any(|run| Some(run) != first)
+    }
+
+    fn title(&self) -> &'static str {
+        "an error or a loss against what differs between runs, with the spread over seeds"
+    }
+
+    fn wants(&self, app: &App) -> Vec<Wanted> {
+        vec![Wanted::History(app.scalar())]
+    }
+
+    fn hints(&self) -> &'static [Key] {
+        &[Key::Char('s'), Key::Char('x'), Key::Left, Key::Char('y')]
+    }
+
+    fn vertical(&self, by: i64) -> Action {
+        Action::Scroll(by)
+    }
+
+    fn vertical_name(&self) -> &'static str {
+        "row"
+    }
+
+    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+        let metric = app.scalar();
+        let compared = Compared::of(app.visible_lanes(), metric, app.step(), app.options().key);
+        let Some(compared) = compared else {
+            let text = "no key of an experiment differs between these lanes; open the runs of a sweep";
+            widgets::put_centered(buffer, area, area.height / 2, text, theme.muted());
+            return;
+        };
+        let rows = compared.grid.values.len() as u16;
+        let table = (rows + 2).min(area.height / 2);
+        let above = Rect { height: area.height - table, ..area };
+        let below = Rect { y: above.bottom(), height: table, ..area };
+        match compared.grid.numbers().filter(|numbers| numbers.len() > 1) {
+            Some(numbers) => {
+                draw_chart(app, metric, &compared, &numbers, above, buffer, theme);
+                draw_table(app, metric, &compared, below, buffer, theme);
+            }
+            // Words have no axis.
+            None => draw_table(app, metric, &compared, area, buffer, theme),
+        }
+    }
+}
+
+/// How much is said of a cell, for which there must be room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Detail {
+    /// `81.2% (79.0% to 83.1%, 3)`
+    All,
+    /// `81.2% (79.0% to 83.1%)`
+    Extent,
+    /// `81.2%`
+    Median,
+}
+
+impl Detail {
+    const MOST_FIRST: [Detail; 3] = [Detail::All, Detail::Extent, Detail::Median];
+
+    /// What the heading says of it.
+    fn about(self) -> &'static str {
+        match self {
+            Detail::All => "median (least to greatest, lanes)",
+            Detail::Extent => "median (least to greatest)",
+            Detail::Median => "median",
+        }
+    }
+
+    /// A cell in words.
+    fn text(self, cell: &Cell, metric: Metric) -> String {
+        let Some((median, (least, greatest))) = cell.median().zip(cell.extent()) else {
+            return if cell.lanes > 0 { "none yet" } else { "-" }.to_owned();
+        };
+        let [median, least, greatest] = [median, least, greatest].map(|x| number(x, metric));
+        match (self, cell.numbers.len()) {
+            (Detail::Median, _) | (_, 1) => median,
+            (Detail::Extent, _) => format!("{median} ({least} to {greatest})"),
+            (Detail::All, count) => format!("{median} ({least} to {greatest}, {count})"),
+        }
+    }
+}
+
+/// A number in the unit of its metric.
+fn number(x: f32, metric: Metric) -> String {
+    if metric.unit() == "share" { percent(x) } else { widgets::short(x.into()) }
+}
+
+fn draw_chart(
+    app: &App,
+    metric: Metric,
+    compared: &Compared,
+    numbers: &[f64],
+    area: Rect,
+    buffer: &mut Buffer,
+    theme: &Theme,
+) {
+    let bucket = |(x, cell): (&f64, &Cell)| {
+        let extent: Extent = cell.numbers.iter().copied().collect();
+        Some(Bucket { x: *x, extent, last: cell.median()? })
+    };
+    let points: Vec<Vec<Bucket>> = compared
+        .cells
+        .iter()
+        .map(|cells| numbers.iter().zip(cells).filter_map(bucket).collect::<Vec<Bucket>>())
+        .collect();
+    let names: Vec<String> = compared.grid.groups.iter().map(|group| printable(group)).collect();
+    let series: Vec<Series<'_>> = names
+        .iter()
+        .zip(&points)
+        .enumerate()
+        .map(|(at, (name, buckets))| Series {
+            name,
+            buckets,
+            style: theme.lane(at),
+            mark: theme.lane_mark(at),
+            kind: SeriesKind::Points,
+            read_out: None,
+        })
+        .collect();
+    let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
+    let margin = (last - first) * 0.03;
+    let title = format!("{metric} at step {}", app.step());
+    let x_name = printable(compared.grid.name());
+    let chart = LineChart {
+        title: &title,
+        series: &series,
+        x: (first - margin, last + margin),
+        x_name: &x_name,
+        y: None,
+        log: curves::is_log(app, metric),
+        cursor: None,
+        reference: None,
+    };
+    chart.render(area, buffer, theme);
+}
+
+/// A row for each value of the key, a column for each group, and of two groups their difference.
+fn draw_table(
+    app: &App,
+    metric: Metric,
+    compared: &Compared,
+    area: Rect,
+    buffer: &mut Buffer,
+    theme: &Theme,
+) {
+    let Compared { grid, cells } = compared;
+    let key = printable(grid.name());
+    let names: Vec<String> = grid.groups.iter().map(|group| printable(group)).collect();
+    let column = |title, dispensable| Column { title, right: true, dispensable };
+    let mut columns = vec![column(&key, 0)];
+    columns
+        .extend(names.iter().enumerate().map(|(at, name)| column(name, u8::try_from(at).unwrap_or(u8::MAX))));
+    let pair = if let [a, b] = cells.as_slice() { Some((a, b)) } else { None };
+    if pair.is_some() {
+        columns.extend([column("difference", 10), column("p", 11)]);
+    }
+    let row = |detail: Detail, (at, value): (usize, &String)| {
+        let mut row = vec![(printable(value), theme.heading())];
+        let text = |cells: &Vec<Cell>| detail.text(&cells[at], metric);
+        row.extend(cells.iter().enumerate().map(|(group, cells)| (text(cells), theme.lane(group))));
+        if let Some((a, b)) = pair {
+            row.extend(difference(metric, &a[at], &b[at], theme));
+        }
+        row
+    };
+    let with = |detail| {
+        let rows = grid.values.iter().enumerate().map(|value| row(detail, value));
+        let rows: Vec<Vec<(String, Style)>> = rows.collect();
+        (detail, rows)
+    };
+    let fits = |(_, rows): &(Detail, Vec<Vec<(String, Style)>>)| {
+        let width = |at: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(at)).map(|(text, _)| widgets::width(text));
+            cells.max().unwrap_or(0).max(widgets::width(columns[at].title)) + 2
+        };
+        (0..columns.len()).map(width).sum::<usize>() <= usize::from(area.width) + 2
+    };
+    let found = Detail::MOST_FIRST.into_iter().map(with).find(fits);
+    let (detail, rows) = found.unwrap_or_else(|| with(Detail::Median));
+    let others: Vec<&str> =
+        grid.keys.iter().map(String::as_str).filter(|other| !other.ends_with(grid.name())).collect();
+    let more =
+        if others.is_empty() { String::new() } else { format!("; x: by {}", printable(&others.join(", "))) };
+    let about = format!("{metric}: {}{more}", detail.about());
+    widgets::put(
+        buffer,
+        area,
+        area.x,
+        area.y,
+        &widgets::clip(&about, area.width.into(), theme),
+        theme.muted(),
+    );
+    let body = Rect { y: area.y + area.height.min(1), height: area.height.saturating_sub(1), ..area };
+    let selected = Some(app.options().scroll.min(rows.len().saturating_sub(1)));
+    Table { columns: &columns, rows: &rows, selected }.render(body, buffer, theme);
+}
+
+/// The difference of the medians of two cells, and by how much it is more than chance.
+fn difference(metric: Metric, a: &Cell, b: &Cell, theme: &Theme) -> [(String, Style); 2] {
+    let apart = a.median().zip(b.median()).map(|(a, b)| number(a - b, metric));
+    let [a, b] = [a, b].map(|cell| cell.numbers.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>());
+    let chance = rank_sum(&a, &b).filter(|_| a.len() > 1 && b.len() > 1).map(|p| format!("{p:.2}"));
+    [apart, chance].map(|text| (text.unwrap_or_else(|| "-".to_owned()), theme.text()))
+}
