@@ -67,6 +67,7 @@ fn make(root: &Path, count: usize) -> Outcome {
         threads: 2,
         command: ["train", "experiments/quick.toml", "--headless"].map(str::to_owned).to_vec(),
         started,
+        sweep: None,
     };
     let template = RunFolder::create(root, run(first))?;
     let manifest = fs::read_to_string(template.path().join("run.json"))?;

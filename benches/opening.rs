@@ -313,6 +313,7 @@ fn make(log: Log, runs: &Path) -> anyhow::Result<PathBuf> {
         threads: 1,
         command: vec!["made up".to_owned()],
         started: Timestamp::now(),
+        sweep: None,
     };
     let folder = RunFolder::create(runs, run)?;
     for (lane, (specimen, (_, depth, shortcut))) in specimens.iter().zip(lanes).enumerate() {

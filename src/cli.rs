@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::paths;
 use crate::printable::{escaped_json, is_printable, printable_lines};
 use crate::runlog;
+use crate::session::listing;
 
 mod failure;
 mod panics;
@@ -23,6 +24,7 @@ mod threads;
 mod saved;
 mod appearance;
 mod train;
+mod sweep;
 mod live_source;
 mod detach;
 mod attach;
@@ -35,6 +37,10 @@ mod doctor;
 mod export;
 mod runs;
 mod show;
+mod decided;
+mod verdict;
+mod claims;
+mod report;
 mod snapshot;
 
 use failure::Failure;
@@ -68,11 +74,15 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     Train(Box<train::TrainArgs>),
+    Sweep(sweep::SweepArgs),
     Attach(attach::AttachArgs),
     Control(control::ControlArgs),
     Review(review::ReviewArgs),
     Runs(runs::RunsArgs),
     Show(show::ShowArgs),
+    Verdict(verdict::VerdictArgs),
+    Claims(claims::ClaimsArgs),
+    Report(report::ReportArgs),
     Snapshot(snapshot::SnapshotArgs),
     Export(export::ExportArgs),
     Check(check::CheckArgs),
@@ -92,6 +102,24 @@ impl RunsFolder {
     /// The folder.
     fn path(&self) -> Result<PathBuf, Failure> {
         Ok(paths::runs_folder(self.runs.as_deref())?.0)
+    }
+
+    /// The folders of the runs that the user names; the name of a sweep stands for all of its runs.
+    fn resolve_all(&self, names: &[String]) -> Result<Vec<PathBuf>, Failure> {
+        let mut folders = Vec::new();
+        for name in names {
+            match self.resolve(name) {
+                Ok(folder) => folders.push(folder),
+                Err(not_one) => {
+                    let runs = sweep::plan::of_sweep(&listing::read_all(&self.path()?)?, name);
+                    if runs.is_empty() {
+                        return Err(not_one);
+                    }
+                    folders.extend(runs.into_iter().rev().map(|run| run.summary.path));
+                }
+            }
+        }
+        Ok(folders)
     }
 
     /// The folder of the run that the user names.
@@ -131,6 +159,7 @@ fn run(command: Command) -> Result<(), Failure> {
     // Dashboard and browser need standard output for themselves.
     match command {
         Command::Train(args) => train::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Attach(args) => attach::run(&args),
         Command::Review(args) => review::run(&args),
         Command::Runs(args) => runs::run(&args),
@@ -141,9 +170,16 @@ fn run(command: Command) -> Result<(), Failure> {
 fn print(command: Command) -> Result<(), Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     match command {
-        Command::Train(_) | Command::Attach(_) | Command::Review(_) | Command::Runs(_) => {}
+        Command::Train(_)
+        | Command::Sweep(_)
+        | Command::Attach(_)
+        | Command::Review(_)
+        | Command::Runs(_) => {}
         Command::Control(args) => control::run(&args, &mut out)?,
         Command::Show(args) => show::run(&args, &mut out)?,
+        Command::Verdict(args) => return verdict::run(&args, &mut out),
+        Command::Claims(args) => claims::run(&args, &mut out)?,
+        Command::Report(args) => report::run(&args, &mut out)?,
         Command::Snapshot(args) => snapshot::run(&args, &mut out)?,
         Command::Export(args) => export::run(&args, &mut out)?,
         Command::Check(args) => check::run(&args, &mut out)?,

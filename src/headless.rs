@@ -19,8 +19,10 @@ use lines::Lines;
 mod bars;
 mod lines;
 mod outlet;
+mod sweep;
 mod watch;
 
+pub use sweep::SweepReporter;
 pub use watch::{Ending, Stopper, watch};
 
 /// The health rule that finds what [`crate::event::Kind::NonFiniteFound`] reports.

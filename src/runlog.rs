@@ -38,14 +38,14 @@ mod trash;
 mod listed;
 
 pub use bounded::kind;
-pub use folder::{NewRun, RunFolder};
+pub use folder::{NewRun, RunFolder, SweepFile};
 pub use held::Held;
 pub use index::{Index, IndexHead, index_of, write_index};
 pub use keeper::LogKeeper;
 pub use listed::{Known, Listed, ids, read_listed};
 pub use listing::summarize;
 pub use lock::{RunLock, is_locked};
-pub use manifest::{Manifest, ManifestLane};
+pub use manifest::{Manifest, ManifestLane, SweepName};
 pub use notes::{MOST_TAGS, NOTE_LENGTH, Notes, TAG_LENGTH};
 pub use process::ProcessStart;
 pub use reader::{BadRecord, Entry, LogReader, Position};

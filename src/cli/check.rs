@@ -7,6 +7,7 @@ use clap::Args;
 use super::capacity;
 use super::failure::Failure;
 use super::source::{Changes, ExperimentArgs, load_data};
+use super::sweep::plan::Plan;
 use super::table::{Align, Table, bytes};
 use super::threads::ThreadsArgs;
 use super::{RunsFolder, starts};
@@ -45,6 +46,11 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let text = args.experiment.text()?;
+    if text.is_sweep() {
+        let plan = Plan::make(text, &args.changes, None, &args.folder)?;
+        return Ok(plan.write(out)?);
+    }
     let (_, mut checked) = args.experiment.read(&args.changes)?;
     let dataset = load_data(&checked)?;
     let networks = networks(&checked, dataset.shape, dataset.classes.len())?;

@@ -17,7 +17,7 @@ pub(super) enum Failure {
     Input(anyhow::Error),
     /// It could not be done: status 1.
     Failed(anyhow::Error),
-    /// The child process has reported the error, and ended with this status.
+    /// All there is to say was said; the command ends with this status.
     Told(u8),
     /// This signal ended the process that trained: status 128 plus its number, as in a shell.
     Killed(i32),

@@ -16,7 +16,7 @@ Examples:
   skiplane review latest
   skiplane review 20261123-1216 20261123-1402")]
 pub(super) struct ReviewArgs {
-    /// The runs: each an id, a unique part of one, `latest`, `latest~1`, or a folder.
+    /// The runs: each an id, a unique part of one, `latest`, `latest~1`, a folder, or the name of a sweep for all its runs.
     #[arg(required = true)]
     run: Vec<String>,
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub(super) struct ReviewArgs {
 }
 
 pub(super) fn run(args: &ReviewArgs) -> Result<(), Failure> {
-    let folders = args.run.iter().map(|run| args.folder.resolve(run)).collect::<Result<Vec<_>, _>>()?;
+    let folders = args.folder.resolve_all(&args.run)?;
     saved::require_terminal()?;
     let (mut app, library) = saved::fold(&folders)?;
     match tui::run(&mut app, &mut Saved::new(library), tui::detect(args.appearance.into()))? {

@@ -25,7 +25,8 @@ Examples:
   skiplane snapshot latest --view heatmap
   skiplane snapshot latest --view profile --step 200 --size 100x30 --format svg > profile.svg")]
 pub(super) struct SnapshotArgs {
-    /// The runs, side by side: each an id, a unique part of one, `latest`, `latest~1`, or a folder.
+    /// The runs, side by side: each an id, a unique part of one, `latest`, `latest~1`, a folder, or the name of a sweep
+    /// for all its runs.
     #[arg(required = true)]
     run: Vec<String>,
     /// The view.
@@ -78,7 +79,7 @@ fn size(given: &str) -> Result<(u16, u16), String> {
 }
 
 pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let folders = args.run.iter().map(|run| args.folder.resolve(run)).collect::<Result<Vec<_>, _>>()?;
+    let folders = args.folder.resolve_all(&args.run)?;
     let (columns, rows) = views::LEAST_SIZE;
     if args.size.0 < columns || args.size.1 < rows {
         let (width, height) = args.size;

@@ -9,24 +9,31 @@ use clap::Args;
 use super::capacity;
 use super::failure::Failure;
 use crate::datasets::Dataset;
-use crate::experiment::{Available, Checked, check};
+use crate::experiment::{Available, Checked, Sweep, check, expand, is_sweep};
 use crate::printable::printable;
 use crate::{datasets, model};
 
-/// A built-in experiment.
+/// A built-in experiment or sweep.
 struct BuiltIn {
     name: &'static str,
     text: &'static str,
 }
 
+impl BuiltIn {
+    fn text(&self) -> Text {
+        let (name, text) = (self.name.to_owned(), self.text.to_owned());
+        Text { source: format!("{name}.toml (built in)"), name, text }
+    }
+}
+
 macro_rules! built_in {
-    ($($name:literal),*) => {
-        [$(BuiltIn { name: $name, text: include_str!(concat!("../../experiments/", $name, ".toml")) }),*]
+    ($folder:literal: $($name:literal),*) => {
+        [$(BuiltIn { name: $name, text: include_str!(concat!("../../experiments/", $folder, $name, ".toml")) }),*]
     };
 }
 
 /// All built-in experiments; the first is the default.
-const BUILT_IN: [BuiltIn; 9] = built_in![
+const BUILT_IN: [BuiltIn; 9] = built_in!["":
     "plain-vs-residual",
     "depth",
     "quick",
@@ -36,6 +43,21 @@ const BUILT_IN: [BuiltIn; 9] = built_in![
     "transformer",
     "finetune",
     "cifar10"
+];
+/// All built-in claims, in the order in which they are listed.
+const CLAIMS: [BuiltIn; 12] = built_in!["claims/":
+    "degradation",
+    "vanishing",
+    "early-gradients",
+    "hundred-layers",
+    "cheap-and-fast",
+    "few-labels",
+    "deep-transformer",
+    "shallow",
+    "shortcut-table",
+    "without-norm",
+    "hyper-connections",
+    "learned-scalars"
 ];
 /// The least similarity (Jaro-Winkler, 0 to 1) of a name to be suggested.
 const NEAR: f64 = 0.75;
@@ -80,29 +102,86 @@ pub(super) fn available() -> Available {
     Available { datasets: datasets::available(), architectures: model::available() }
 }
 
+impl Changes {
+    /// The changes that were written down with a run of a sweep.
+    pub(super) fn written(set: &[String]) -> Changes {
+        let pairs = set.iter().filter_map(|pair| key_value(pair).ok());
+        Changes { set: pairs.collect(), ..Changes::default() }
+    }
+
+    /// The keys with their values, in the order in which they count.
+    pub(super) fn overrides(&self) -> Vec<(String, String)> {
+        let numbers = [("seed", self.seed), ("training.steps", self.steps)];
+        let numbers = numbers.iter().filter_map(|(key, n)| n.map(|n| ((*key).to_owned(), n.to_string())));
+        self.set.iter().cloned().chain(numbers).collect()
+    }
+}
+
 impl ExperimentArgs {
     /// Reads and checks the experiment; returns its name, too.
     pub(super) fn read(&self, changes: &Changes) -> Result<(String, Checked), Failure> {
-        let built_in = |BuiltIn { name, text }: &BuiltIn| {
-            ((*name).to_owned(), format!("{name}.toml (built in)"), (*text).to_owned())
-        };
-        let (name, source, text) = match self.experiment.as_deref().map(find).transpose()? {
-            None => built_in(&BUILT_IN[0]),
-            Some(Found::BuiltIn(found)) => built_in(found),
-            Some(Found::File(path)) => {
-                let name =
-                    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-                (name, path.to_string_lossy().into_owned(), read(&path).map_err(Failure::Input)?)
-            }
-        };
-        let numbers = [("seed", changes.seed), ("training.steps", changes.steps)];
-        let numbers = numbers.iter().filter_map(|(key, n)| n.map(|n| ((*key).to_owned(), n.to_string())));
-        let overrides: Vec<(String, String)> = changes.set.iter().cloned().chain(numbers).collect();
-        let mut checked = check(&text, &source, &available(), &overrides)?;
-        if let Some(path) = &mut checked.experiment.data.path {
-            *path = from_anywhere(path);
-        }
+        let Text { name, source, text } = self.text()?;
+        let mut checked = check(&text, &source, &available(), &changes.overrides())?;
+        find_from_anywhere(&mut checked);
         Ok((name, checked))
+    }
+
+    /// Reads the text of the experiment.
+    pub(super) fn text(&self) -> Result<Text, Failure> {
+        match self.experiment.as_deref() {
+            None => Ok(BUILT_IN[0].text()),
+            Some(given) => Text::find(given),
+        }
+    }
+}
+
+/// The text of an experiment or a sweep.
+pub(super) struct Text {
+    /// The stem of its file, or the name under which it is built in.
+    pub(super) name: String,
+    /// Its file, for messages.
+    source: String,
+    pub(super) text: String,
+}
+
+impl Text {
+    /// The built-in claims.
+    pub(super) fn claims() -> impl Iterator<Item = Text> {
+        CLAIMS.iter().map(BuiltIn::text)
+    }
+
+    /// The text of a file, or of what is built in under this name.
+    pub(super) fn find(given: &Path) -> Result<Text, Failure> {
+        match find(given)? {
+            Found::BuiltIn(found) => Ok(found.text()),
+            Found::File(path) => Text::read(&path),
+        }
+    }
+
+    /// The text of a file.
+    pub(super) fn read(path: &Path) -> Result<Text, Failure> {
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let text = read(path).map_err(Failure::Input)?;
+        Ok(Text { name, source: path.to_string_lossy().into_owned(), text })
+    }
+
+    /// Whether it is a sweep, or has a claim, rather than a single experiment.
+    pub(super) fn is_sweep(&self) -> bool {
+        is_sweep(&self.text)
+    }
+
+    /// The experiments of a sweep.
+    pub(super) fn expand(&self, changes: &Changes) -> Result<Sweep, Failure> {
+        let mut sweep = expand(&self.text, &self.source, &available(), &changes.overrides())?;
+        sweep.points.iter_mut().for_each(|point| find_from_anywhere(&mut point.checked));
+        Ok(sweep)
+    }
+}
+
+/// Lets a run be resumed from any working directory.
+fn find_from_anywhere(checked: &mut Checked) {
+    if let Some(path) = &mut checked.experiment.data.path {
+        *path = from_anywhere(path);
     }
 }
 
@@ -144,7 +223,8 @@ fn find(given: &Path) -> Result<Found, Failure> {
     if is_name && with_suffix.is_file() {
         return Ok(Found::File(with_suffix));
     }
-    if is_name && let Some(found) = BUILT_IN.iter().find(|built_in| built_in.name == name) {
+    let built_in = || BUILT_IN.iter().chain(&CLAIMS);
+    if is_name && let Some(found) = built_in().find(|built_in| built_in.name == name) {
         return Ok(Found::BuiltIn(found));
     }
     // A path is meant as a file; if it is not one, reading it reports that.
@@ -152,10 +232,10 @@ fn find(given: &Path) -> Result<Found, Failure> {
         return Ok(Found::File(given.to_owned()));
     }
     let likeness = |built_in: &BuiltIn| strsim::jaro_winkler(name, built_in.name);
-    let near = BUILT_IN.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let near = built_in().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     let near = near.filter(|near| likeness(near) >= NEAR);
     let hint = near.map_or_else(String::new, |near| format!("; did you mean {}?", near.name));
-    let names = BUILT_IN.map(|built_in| built_in.name).join(", ");
+    let names = built_in().map(|built_in| built_in.name).collect::<Vec<_>>().join(", ");
     Err(Failure::Input(anyhow::anyhow!(
         "no experiment `{}`: expected a file, or one of {names}{hint}",
         printable(name)
@@ -175,16 +255,37 @@ fn read(path: &Path) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sweep::plan::rules;
     use super::*;
+
+    /// The names of the experiments in a folder of the repository.
+    fn files(folder: &str) -> Vec<String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let files = entries.filter(|path| path.is_file());
+        let mut names: Vec<String> =
+            files.map(|path| path.file_stem().unwrap().to_str().unwrap().into()).collect();
+        names.sort();
+        names
+    }
 
     #[test]
     fn no_experiment_of_the_repository_is_forgotten() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
-        let file_names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
-        let mut files: Vec<String> = file_names.map(|name| name.into_string().unwrap()).collect();
-        files.sort();
-        let mut built_in: Vec<String> = BUILT_IN.map(|built_in| format!("{}.toml", built_in.name)).to_vec();
-        built_in.sort();
-        assert_eq!(files, built_in);
+        for (folder, built_in) in [("experiments", &BUILT_IN[..]), ("experiments/claims", &CLAIMS[..])] {
+            let mut names: Vec<String> = built_in.iter().map(|built_in| built_in.name.to_owned()).collect();
+            names.sort();
+            assert_eq!(names, files(folder));
+        }
+    }
+
+    #[test]
+    fn every_built_in_claim_can_be_judged() {
+        for text in Text::claims() {
+            let name = text.name.clone();
+            let sweep = text.expand(&Changes::default()).map_err(|failure| failure.message()).unwrap();
+            let experiments = sweep.points.iter().map(|point| &point.checked.experiment);
+            let checked = rules(&sweep.claim.unwrap(), experiments).map(drop);
+            assert_eq!(checked.map_err(|failure| failure.message()), Ok(()), "{name}");
+        }
     }
 }

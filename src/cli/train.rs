@@ -194,6 +194,7 @@ fn start(experiment: &ExperimentArgs, args: &TrainOptions) -> Result<Started, Fa
         threads,
         command: command_line(),
         started: at,
+        sweep: None,
     };
     let folder = RunFolder::create(&args.folder.path()?, run)?;
     let app = App::new(labels(&folder));
@@ -238,13 +239,13 @@ fn resume(args: &TrainOptions, run: &str) -> Result<Option<Started>, Failure> {
 }
 
 /// The lanes' labels.
-fn labels(folder: &RunFolder) -> Vec<LaneLabel> {
+pub(super) fn labels(folder: &RunFolder) -> Vec<LaneLabel> {
     let label = |lane: &ManifestLane| LaneLabel { run: folder.id().to_owned(), lane: lane.name.clone() };
     folder.manifest().lanes.iter().map(label).collect()
 }
 
 /// The command line, for repeating the run; without the program's folder.
-fn command_line() -> Vec<String> {
+pub(super) fn command_line() -> Vec<String> {
     let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     std::iter::once("skiplane".to_owned()).chain(words).collect()
 }

@@ -78,7 +78,7 @@ impl Lines {
 }
 
 /// A line: the time, the lane's name padded to a width, and what happened.
-fn line(at: Timestamp, name: &str, width: usize, text: &str) -> String {
+pub(super) fn line(at: Timestamp, name: &str, width: usize, text: &str) -> String {
     let stamp = at.strftime("%Y-%m-%dT%H:%M:%SZ");
     format!("{stamp} {name:<width$} {}", printable(text))
 }

@@ -75,7 +75,8 @@ impl Stopper {
         Ok(Stopper { heard })
     }
 
-    fn is_asked(&self) -> bool {
+    /// Whether a signal has asked for the end.
+    pub fn is_asked(&self) -> bool {
         self.heard.stop.load(Ordering::SeqCst)
     }
 

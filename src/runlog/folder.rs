@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::home::Home;
-use super::manifest::{Manifest, ManifestLane, is_file_name};
+use super::manifest::{Manifest, ManifestLane, SweepName, is_file_name};
 use super::replace::replace;
 use super::{LogReader, LogWriter, RunLogError};
 use crate::disk::sync_folder;
@@ -41,6 +41,17 @@ pub struct NewRun<'a> {
     pub command: Vec<String>,
     /// When the run starts.
     pub started: Timestamp,
+    /// The sweep that it is part of.
+    pub sweep: Option<SweepFile<'a>>,
+}
+
+/// A sweep as it was started.
+#[derive(Clone, Copy, Debug)]
+pub struct SweepFile<'a> {
+    /// Its name, and the changes to its file.
+    pub of: &'a SweepName,
+    /// The text of its file.
+    pub text: &'a str,
 }
 
 /// A run's folder on disk.
@@ -55,6 +66,8 @@ pub struct RunFolder {
 impl RunFolder {
     /// The file of the checked experiment.
     pub const EXPERIMENT: &'static str = "experiment.toml";
+    /// The file of the sweep that the run is part of, as it was when the run was started.
+    pub const SWEEP: &'static str = "sweep.toml";
     /// The folder of checkpoints.
     pub const CHECKPOINTS: &'static str = "checkpoints";
 
@@ -83,6 +96,7 @@ impl RunFolder {
             instruction_set: run.instruction_set,
             threads: run.threads,
             command: run.command,
+            sweep: run.sweep.map(|sweep| sweep.of.clone()),
             lanes: lanes
                 .map(|l| ManifestLane { name: l.name.clone(), log: format!("{}.jsonl", l.name) })
                 .collect(),
@@ -94,6 +108,9 @@ impl RunFolder {
             RunLogError::malformed(&folder.path.join(RunFolder::EXPERIMENT), format!("cannot be TOML: {e}"))
         })?;
         folder.write_new(RunFolder::EXPERIMENT, experiment.as_bytes())?;
+        if let Some(sweep) = run.sweep {
+            folder.write_new(RunFolder::SWEEP, sweep.text.as_bytes())?;
+        }
         let mut json = serde_json::to_vec_pretty(&folder.manifest).map_err(|e| {
             RunLogError::malformed(&folder.path.join(Manifest::FILE), format!("cannot be JSON: {e}"))
         })?;
@@ -296,6 +313,7 @@ pub(super) mod tests {
             threads: 2,
             command: vec!["skiplane".to_owned()],
             started: Timestamp::from_millisecond(1_795_436_170_250).unwrap(),
+            sweep: None,
         }
     }
 

@@ -57,8 +57,21 @@ pub struct Manifest {
     /// The command line.
     #[serde(default)]
     pub command: Vec<String>,
+    /// The sweep that it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepName>,
     /// The lanes in the order of the experiment.
     pub lanes: Vec<ManifestLane>,
+}
+
+/// The sweep that a run is part of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepName {
+    /// The name by which its runs belong together.
+    pub name: String,
+    /// The changes to its file on the command line, each `KEY=VALUE`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<String>,
 }
 
 /// A lane and its log.

@@ -175,6 +175,7 @@ fn of_run<'a>(at: &At<'a>, known: &'a Known, key: Key) -> Field<'a> {
     let manifest = &known.summary.manifest;
     match key {
         Key::Name => Field::Text(&manifest.experiment),
+        Key::Sweep => manifest.sweep.as_ref().map_or(Field::Missing, |sweep| Field::Text(&sweep.name)),
         Key::Question => Field::Text(&manifest.question),
         Key::Note => Field::Text(known.notes.note()),
         Key::Tag => Field::Texts(known.notes.tags()),

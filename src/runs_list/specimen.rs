@@ -113,6 +113,7 @@ impl Made {
             instruction_set: "avx2".to_owned(),
             threads: 2,
             command: ["skiplane", "train", "--headless"].map(str::to_owned).to_vec(),
+            sweep: None,
             lanes: logs.collect(),
         };
         let summary = RunSummary {

@@ -155,6 +155,12 @@ impl Live {
         self.lanes.iter().all(ended) && self.events.is_empty() && self.lanes.iter().all(drained)
     }
 
+    /// How many lanes have not ended.
+    pub fn open_lanes(&self) -> usize {
+        let is_open = |lane: &&LiveLane| lane.thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        self.lanes.iter().filter(is_open).count()
+    }
+
     /// Waits until all lanes have ended and returns their outcomes, in the order of the experiment. Events can still be
     /// drained.
     pub fn join(&mut self) -> Vec<Outcome> {

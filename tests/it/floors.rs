@@ -90,6 +90,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     // 6: the state of the list of runs
     ("runs_list", &["experiment", "history", "reading", "runlog", "session", "printable", "units"]),
+    ("claims", &["app", "experiment", "history", "metric", "printable", "statistics", "units"]),
     // 7: pictures
     ("theme", &[]),
     ("widgets", &["event", "printable", "theme"]),
@@ -97,6 +98,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "views",
         &[
             "app",
+            "claims",
             "runs_list",
             "event",
             "experiment",
@@ -134,6 +136,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "app",
+            "claims",
             "reading",
             "runs_list",
             "datasets",

@@ -101,6 +101,7 @@ fn hostile_run(root: &Path, ends: [Outcome; 2]) -> PathBuf {
         threads: 1,
         command: vec![hostile("skiplane")],
         started: Timestamp::from_millisecond(1_795_436_170_250).unwrap(),
+        sweep: None,
     };
     let run = RunFolder::create(&root.join("runs"), run).unwrap();
     for (index, (name, end)) in names.iter().zip(ends).enumerate() {

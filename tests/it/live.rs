@@ -41,6 +41,7 @@ pub(crate) fn folder(root: &Path, experiment: &Experiment) -> RunFolder {
         threads: 2,
         command: Vec::new(),
         started: Timestamp::UNIX_EPOCH,
+        sweep: None,
     };
     RunFolder::create(root, run).unwrap()
 }

@@ -35,6 +35,7 @@ mod pseudo_terminal;
 mod reading;
 mod replay;
 mod runlog;
+mod sweep;
 mod terminal;
 mod trainer;
 mod training_runs;

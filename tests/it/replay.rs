@@ -24,6 +24,7 @@ pub(crate) fn new_run(root: &Path, name: &str) -> RunFolder {
         threads: 1,
         command: Vec::new(),
         started,
+        sweep: None,
     };
     RunFolder::create(root, run).unwrap()
 }

@@ -64,8 +64,15 @@ impl RunMemory {
         }
     }
 
+    /// What so many such runs take side by side in one process.
+    pub(in crate::cli) fn of_several(mut self, runs: u64) -> RunMemory {
+        self.lanes.iter_mut().for_each(|lane| *lane *= runs);
+        self.histories *= runs;
+        self
+    }
+
     /// The total with all lanes together, without a dashboard.
-    pub(super) fn total(&self) -> u64 {
+    pub(in crate::cli) fn total(&self) -> u64 {
         self.program + self.examples + self.lanes.iter().sum::<u64>() + self.histories
     }
 }

@@ -13,6 +13,7 @@ use crate::model::{self, ModelError, Network};
 use crate::printable::printable;
 use crate::reading::{self, Opened, Resumption};
 use crate::runlog::{LaneSummary, Manifest, RunFolder, RunLock, RunLogError, State};
+use crate::session::permits::Permits;
 use crate::session::threads;
 use crate::units::LaneIdx;
 
@@ -42,6 +43,8 @@ pub struct Setup {
     pub capacity: usize,
     /// Remarks about a resumed run that are not errors.
     pub notes: Vec<String>,
+    /// What lets lanes compute, if they share it with those of other runs.
+    pub(super) permits: Option<Arc<Permits>>,
     /// What has changed since the run was started, in words.
     pub(super) changes: Vec<String>,
     /// The state of each lane to resume; empty for a new run.
@@ -67,6 +70,7 @@ impl Setup {
             clock: Box::new(move || started.elapsed().as_secs_f64() * 1e3),
             capacity: CAPACITY,
             notes: Vec::new(),
+            permits: None,
             changes: Vec::new(),
             resumed: Vec::new(),
             lock: None,
@@ -111,6 +115,11 @@ impl Setup {
         let since = setup.clock;
         let clock = Box::new(move || before_ms + since());
         Ok((Setup { resumed, lock, clock, notes, changes, ..setup }, opened))
+    }
+
+    /// The same run, each of whose lanes computes with one thread, when these permits let it.
+    pub(in crate::session) fn sharing(self, permits: Arc<Permits>) -> Setup {
+        Setup { threads: 1, permits: Some(permits), ..self }
     }
 
     /// Whether no lane has anything left to do.

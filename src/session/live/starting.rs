@@ -40,7 +40,7 @@ pub fn start(mut setup: Setup) -> Result<Live, SessionError> {
     setup.folder.tidy();
     let training = &setup.experiment.training;
     let order = BatchOrder::new(setup.dataset.train.len(), training.batch, setup.experiment.seed)?;
-    let permits = Permits::new(setup.threads);
+    let permits = setup.permits.take().unwrap_or_else(|| Permits::new(setup.threads));
     let (events_in, events) = bounded(setup.capacity.max(1));
     let (warnings_in, warnings) = bounded(WARNINGS);
     let (wakeups_in, wakeups) = bounded(1);
