@@ -23,6 +23,7 @@ mod trained;
 mod chance;
 mod measure;
 mod memory;
+mod changes;
 mod optimizer;
 mod initialisation;
 mod state;
@@ -34,10 +35,13 @@ mod oracles;
 #[cfg(test)]
 mod tests;
 
+pub use changes::Changes;
 pub use error::ModelError;
 pub use measure::{HISTOGRAMS, WITH_HISTOGRAMS, metrics};
 pub use memory::Memory;
 pub use start::{Fitted, Outline};
+
+pub use crate::nn::ops::Stream;
 
 /// A network as its modules declare it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +84,23 @@ pub trait Network {
 
     /// Computes the class scores of a batch, `[batch][classes]`, without changing anything.
     fn logits(&mut self, batch: &Batch, mode: Mode) -> Vec<f32>;
+
+    /// Whether the network can be computed with these changes: every block that is left out has a shortcut, or keeps the
+    /// shape of its input; blocks that change places have tensors and outputs of the same shapes.
+    fn can_change(&self, changes: &Changes) -> bool;
+
+    /// As [`Network::evaluate`], with changes that are possible.
+    fn evaluate_changed(&mut self, batch: &Batch, mode: Mode, changes: &Changes) -> Evaluation;
+
+    /// As [`Network::logits`], with changes that are possible.
+    fn logits_changed(&mut self, batch: &Batch, mode: Mode, changes: &Changes) -> Vec<f32>;
+
+    /// Computes the output of every block for a batch, without changing anything.
+    fn streams(&mut self, batch: &Batch, mode: Mode) -> Vec<Stream>;
+
+    /// Computes the gradient of the mean loss of a batch with respect to every parameter, with the statistics of the
+    /// batch and without random decisions, and changes nothing.
+    fn gradients(&mut self, batch: &Batch) -> LossGradient;
 
     /// Every parameter and buffer with the names, order and layout of the state dict of the PyTorch reference.
     fn state(&self) -> Vec<NamedTensor>;
@@ -147,6 +168,18 @@ pub struct Evaluation {
     pub wrong: usize,
     /// Those that are labelled.
     pub labelled: usize,
+}
+
+/// The loss of a batch and its gradient.
+#[derive(Clone, Debug, Default)]
+pub struct LossGradient {
+    /// The mean cross-entropy of all that is labelled in the batch, in nats.
+    pub loss: f32,
+    /// What is labelled.
+    pub labelled: usize,
+    /// The gradient with respect to each parameter, with the names, shapes and order of [`Network::state`], which has
+    /// buffers between them.
+    pub tensors: Vec<NamedTensor>,
 }
 
 /// A tensor with its name, as in a checkpoint.

@@ -3,7 +3,7 @@
 
 use crate::model::builder::Builder;
 use crate::model::module::{Module, Place, StageBlock};
-use crate::nn::ops::{After, Context, Features, Observed, Scalars, shifted};
+use crate::nn::ops::{After, Context, Features, Observed, Scalars, normalised, shifted};
 use crate::units::BlockIdx;
 use branch::{Bottleneck, Branch, TwoConvolutions};
 use shortcut::Added;
@@ -80,6 +80,9 @@ where
 
     fn forward(&self, x: Features<SIDE, IN>, context: &Context) -> Features<TO, OUT> {
         let order = self.style.order;
+        if context.leaves_out(self.index) {
+            return self.without_branch(x, context);
+        }
         let mut factor = self.style.branch_scale;
         let is_dropped = match (self.survival, &context.chance) {
             (Some(survival), Some(chance)) => !chance.survives(self.index, survival),
@@ -113,14 +116,21 @@ impl<const SIDE: usize, const IN: usize, const TO: usize, const OUT: usize, B> B
 where
     B: Branch<IN, TO, OUT>,
 {
-    /// What is left of the block if its branch is dropped.
+    /// What is left of the block if its branch contributes nothing: the shortcut and what follows the addition. A block
+    /// without shortcut passes its input on, which must have the shape of its output.
     fn without_branch(&self, x: Features<SIDE, IN>, context: &Context) -> Features<TO, OUT> {
         let order = self.style.order;
+        if self.style.shortcut == Shortcut::None {
+            return x.same().expect("a plain block is left out only where it keeps the shape");
+        }
         let from = if self.shares_start { self.branch.enter(&x, order, context) } else { x };
         let from = from.formed(context);
         let shortcut = self.added.forward(&from, self.index, context).shortcut;
         let observed = Observed { block: Some(self.index), ..Observed::NOTHING };
         let after = After { relu: !order.ends_with_addition(), observed, ..After::default() };
-        shifted(&shortcut, Scalars::default(), after, context).formed(context)
+        match self.branch.norm_behind(order) {
+            Some(norm) => normalised(&shortcut, norm, after, context).formed(context),
+            None => shifted(&shortcut, Scalars::default(), after, context).formed(context),
+        }
     }
 }

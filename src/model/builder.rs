@@ -46,8 +46,38 @@ impl Start {
 pub(super) enum Entry {
     /// A trained parameter.
     Parameter(Named),
-    /// A batch norm's running statistics, with its name.
-    Running(String, Rc<RefCell<Running>>, Origin),
+    /// A batch norm's running statistics.
+    Running(NamedRunning),
+}
+
+impl Entry {
+    /// The block that it belongs to; none outside blocks.
+    pub(super) fn block(&self) -> Option<BlockIdx> {
+        match self {
+            Entry::Parameter(named) => named.block,
+            Entry::Running(named) => named.block,
+        }
+    }
+
+    /// Whether a plain network has it, too.
+    pub(super) fn origin(&self) -> Origin {
+        match self {
+            Entry::Parameter(named) => named.origin,
+            Entry::Running(named) => named.origin,
+        }
+    }
+}
+
+/// A batch norm's running statistics with its name and place.
+pub(super) struct NamedRunning {
+    /// The name of the norm in the state dict.
+    pub(super) name: String,
+    /// The block it belongs to.
+    pub(super) block: Option<BlockIdx>,
+    /// Whether a plain network has it, too.
+    pub(super) origin: Origin,
+    /// The statistics.
+    pub(super) running: Rc<RefCell<Running>>,
 }
 
 /// Whether a tensor belongs to a residual branch, or to what a plain network has no use for.
@@ -65,6 +95,8 @@ pub(super) struct Named {
     pub(super) name: String,
     /// The layer it belongs to.
     pub(super) layer: LayerIdx,
+    /// The block it belongs to.
+    pub(super) block: Option<BlockIdx>,
     /// Its role there.
     pub(super) role: Role,
     /// Whether a plain network has it, too.
@@ -210,7 +242,8 @@ impl Builder {
         let parameter = Rc::new(Parameter::new(&self.device, shape, values).expect(INFALLIBLE));
         let of_layer = &mut self.structure.layers[layer.0].parameters;
         *of_layer = of_layer.map(|parameters| parameters + length as u64);
-        let named = Named { name, layer, role, origin: self.origin, parameter: parameter.clone() };
+        let (block, origin) = (self.block, self.origin);
+        let named = Named { name, layer, block, role, origin, parameter: parameter.clone() };
         self.entries.push(Entry::Parameter(named));
         parameter
     }
@@ -233,7 +266,8 @@ impl Builder {
     /// The running statistics of a batch norm.
     pub(super) fn running(&mut self, name: &str, channels: usize) -> Rc<RefCell<Running>> {
         let running = Rc::new(RefCell::new(Running::new(channels)));
-        self.entries.push(Entry::Running(name.to_owned(), running.clone(), self.origin));
+        let (name, block, origin) = (name.to_owned(), self.block, self.origin);
+        self.entries.push(Entry::Running(NamedRunning { name, block, origin, running: running.clone() }));
         running
     }
 }

@@ -24,10 +24,7 @@ pub(super) fn normal(seed: u64, name: &str, length: usize, deviation: f64) -> Ve
 /// shortcuts. Taken before the first step, it shows that two lanes start from the same weights.
 pub(super) fn shared_weights_hash(entries: &[Entry]) -> String {
     let mut hash = Sha256::new();
-    let is_shared = |entry: &&Entry| match entry {
-        Entry::Parameter(named) => named.origin == Origin::Shared,
-        Entry::Running(_, _, origin) => *origin == Origin::Shared,
-    };
+    let is_shared = |entry: &&Entry| entry.origin() == Origin::Shared;
     for tensor in entries.iter().filter(is_shared).flat_map(state::of_entry) {
         hash.update(tensor.name.as_bytes());
         hash.update([0]);

@@ -1,15 +1,16 @@
 //! Converts a network's tensors to named ones in the layout of PyTorch's state dict, and back.
 
-use crate::model::builder::{Entry, Named};
+use crate::model::builder::{Entry, Named, NamedRunning};
 use crate::model::optimizer::Optimizer;
 use crate::model::{ModelError, NamedTensor, TensorData};
 use crate::nn::ops::Running;
+use crate::units::BlockIdx;
 
 /// The parameters among the entries.
 pub(super) fn parameters(entries: &[Entry]) -> impl Iterator<Item = &Named> {
     entries.iter().filter_map(|entry| match entry {
         Entry::Parameter(named) => Some(named),
-        Entry::Running(..) => None,
+        Entry::Running(_) => None,
     })
 }
 
@@ -18,7 +19,7 @@ pub(super) fn running(entries: &[Entry]) -> Vec<Running> {
     entries
         .iter()
         .filter_map(|entry| match entry {
-            Entry::Running(_, running, _) => Some(running.borrow().clone()),
+            Entry::Running(named) => Some(named.running.borrow().clone()),
             Entry::Parameter(_) => None,
         })
         .collect()
@@ -27,10 +28,37 @@ pub(super) fn running(entries: &[Entry]) -> Vec<Running> {
 /// Restores running statistics that [`running`] returned.
 pub(super) fn restore_running(entries: &[Entry], saved: Vec<Running>) {
     let all = entries.iter().filter_map(|entry| match entry {
-        Entry::Running(_, running, _) => Some(running),
+        Entry::Running(named) => Some(&named.running),
         Entry::Parameter(_) => None,
     });
     all.zip(saved).for_each(|(running, saved)| *running.borrow_mut() = saved);
+}
+
+/// The tensors of a block, in the order in which they were declared.
+fn of_block(entries: &[Entry], block: BlockIdx) -> impl Iterator<Item = &Entry> {
+    entries.iter().filter(move |entry| entry.block() == Some(block))
+}
+
+/// The shapes in memory of the tensors of a block, in the order in which they were declared.
+pub(super) fn shapes_of_block(entries: &[Entry], block: BlockIdx) -> Vec<Vec<usize>> {
+    let shape = |entry: &Entry| match entry {
+        Entry::Parameter(named) => named.parameter.shape(),
+        Entry::Running(named) => vec![named.running.borrow().mean.len()],
+    };
+    of_block(entries, block).map(shape).collect()
+}
+
+/// Exchanges the tensors of two blocks, which have the same shapes.
+pub(super) fn exchange(entries: &[Entry], [a, b]: [BlockIdx; 2]) {
+    for pair in of_block(entries, a).zip(of_block(entries, b)) {
+        match pair {
+            (Entry::Parameter(a), Entry::Parameter(b)) => {
+                a.parameter.values_mut().swap_with_slice(&mut b.parameter.values_mut());
+            }
+            (Entry::Running(a), Entry::Running(b)) => a.running.swap(&b.running),
+            _ => unreachable!("blocks of the same shapes declare the same tensors"),
+        }
+    }
 }
 
 /// The state dict.
@@ -44,7 +72,7 @@ pub(super) fn of_entry(entry: &Entry) -> Vec<NamedTensor> {
         Entry::Parameter(Named { name, parameter, .. }) => {
             vec![in_torch_layout(name.clone(), &parameter.shape(), &parameter.values())]
         }
-        Entry::Running(norm, running, _) => {
+        Entry::Running(NamedRunning { name: norm, running, .. }) => {
             let running = running.borrow();
             let length = [running.mean.len()];
             vec![
@@ -90,7 +118,7 @@ pub(super) fn load_model(entries: &[Entry], state: &[NamedTensor]) {
             Entry::Parameter(Named { name, parameter, .. }) => {
                 fill(state, name, &parameter.shape(), &mut parameter.values_mut());
             }
-            Entry::Running(norm, running, _) => {
+            Entry::Running(NamedRunning { name: norm, running, .. }) => {
                 let mut running = running.borrow_mut();
                 let length = [running.mean.len()];
                 fill(state, &format!("{norm}.running_mean"), &length, &mut running.mean);
@@ -158,7 +186,7 @@ fn torch_index(shape: &[usize]) -> (Vec<usize>, impl Fn(usize) -> usize) {
     (torch_shape, index)
 }
 
-fn in_torch_layout(name: String, shape: &[usize], values: &[f32]) -> NamedTensor {
+pub(super) fn in_torch_layout(name: String, shape: &[usize], values: &[f32]) -> NamedTensor {
     let (shape, index) = torch_index(shape);
     let data = (0..values.len()).map(|torch| values[index(torch)]).collect();
     NamedTensor { name, shape, data: TensorData::F32(data) }

@@ -9,6 +9,7 @@ use crate::model::trained::Trained;
 use crate::model::{Memory, Network, StepResult, Wanted};
 use crate::units::{ImageShape, InputShape};
 
+mod changed;
 mod observed;
 
 const SGD: Optimizer = Optimizer::Sgd { learning_rate: 0.05, momentum: 0.9, weight_decay: 1e-4 };

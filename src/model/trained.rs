@@ -19,7 +19,10 @@ use crate::model::initialisation::shared_weights_hash;
 use crate::model::layer::Logits;
 use crate::model::measure::{self, Weights};
 use crate::model::optimizer::Optimizer;
-use crate::model::{Description, Evaluation, ModelError, NamedTensor, Network, StepResult, Wanted, state};
+use crate::model::{
+    Changes, Description, Evaluation, LossGradient, ModelError, NamedTensor, Network, StepResult, Stream,
+    Wanted, state,
+};
 use crate::nn::kernels::InstructionSet;
 use crate::nn::kernels::bundle;
 use crate::nn::ops::rows::{RowLogits, RowLoss, cross_entropy as cross_entropy_of_rows};
@@ -27,6 +30,8 @@ use crate::nn::ops::storage::{values, values_mut, zeros};
 use crate::nn::ops::{Buffers, Chance, Context, Normalisation, Record, Recorder, Tape};
 use crate::nn::thread_pool::ThreadPool;
 use crate::units::InputShape;
+
+mod probed;
 
 /// An architecture's modules, without parameters and optimiser.
 pub(super) trait Model {
@@ -118,6 +123,7 @@ impl Trained {
             buffers: self.buffers.clone(),
             tape: Tape::default(),
             chance: None,
+            without: None,
         }
     }
 
@@ -197,6 +203,32 @@ impl Trained {
                 Ok((Loss { mean, wrong, labelled }, end.try_backward()?))
             }
         }
+    }
+
+    /// Computes loss and errors on a batch.
+    fn evaluation(&self, batch: &Batch, context: &Context) -> Evaluation {
+        self.check(batch);
+        match self.model.forward(batch, &self.device, context) {
+            Scores::Tensor(logits) => {
+                let mut evaluation = Evaluation { labelled: batch.labels.len(), ..Evaluation::default() };
+                let rows = values(&logits).chunks_exact(self.description.classes);
+                for (logits, &label) in rows.zip(&batch.labels) {
+                    evaluation.loss_sum += cross_entropy(logits, label);
+                    evaluation.wrong += usize::from(is_wrong(logits, label));
+                }
+                evaluation
+            }
+            Scores::Rows(logits) => {
+                let RowLoss { sum, wrong, labelled } = cross_entropy_of_rows(&logits, &batch.labels, context);
+                Evaluation { loss_sum: sum, wrong, labelled }
+            }
+        }
+    }
+
+    /// Computes the logits of a batch.
+    fn logits_in(&self, batch: &Batch, context: &Context) -> Vec<f32> {
+        self.check(batch);
+        self.model.forward(batch, &self.device, context).values(context)
     }
 
     /// Counts the memory of a training step on a batch, without computing it.
@@ -330,30 +362,31 @@ impl Network for Trained {
     }
 
     fn evaluate(&mut self, batch: &Batch, mode: Mode) -> Evaluation {
-        self.check(batch);
-        let context = self.context(normalisation(mode));
-        match self.model.forward(batch, &self.device, &context) {
-            Scores::Tensor(logits) => {
-                let mut evaluation = Evaluation { labelled: batch.labels.len(), ..Evaluation::default() };
-                let rows = values(&logits).chunks_exact(self.description.classes);
-                for (logits, &label) in rows.zip(&batch.labels) {
-                    evaluation.loss_sum += cross_entropy(logits, label);
-                    evaluation.wrong += usize::from(is_wrong(logits, label));
-                }
-                evaluation
-            }
-            Scores::Rows(logits) => {
-                let RowLoss { sum, wrong, labelled } =
-                    cross_entropy_of_rows(&logits, &batch.labels, &context);
-                Evaluation { loss_sum: sum, wrong, labelled }
-            }
-        }
+        self.evaluation(batch, &self.context(normalisation(mode)))
     }
 
     fn logits(&mut self, batch: &Batch, mode: Mode) -> Vec<f32> {
-        self.check(batch);
-        let context = self.context(normalisation(mode));
-        self.model.forward(batch, &self.device, &context).values(&context)
+        self.logits_in(batch, &self.context(normalisation(mode)))
+    }
+
+    fn can_change(&self, changes: &Changes) -> bool {
+        self.fits(changes)
+    }
+
+    fn evaluate_changed(&mut self, batch: &Batch, mode: Mode, changes: &Changes) -> Evaluation {
+        self.changed(mode, changes, |network, context| network.evaluation(batch, context))
+    }
+
+    fn logits_changed(&mut self, batch: &Batch, mode: Mode, changes: &Changes) -> Vec<f32> {
+        self.changed(mode, changes, |network, context| network.logits_in(batch, context))
+    }
+
+    fn streams(&mut self, batch: &Batch, mode: Mode) -> Vec<Stream> {
+        self.streams_of(batch, mode)
+    }
+
+    fn gradients(&mut self, batch: &Batch) -> LossGradient {
+        self.gradients_of(batch)
     }
 
     fn state(&self) -> Vec<NamedTensor> {

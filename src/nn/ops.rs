@@ -5,10 +5,12 @@
 //! Activations and their gradients are in memory of our own (`activation`), in bundles and aligned to cache lines;
 //! parameters, their gradients, the head and the loss are dfdx's.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::nn::kernels::InstructionSet;
 use crate::nn::thread_pool::ThreadPool;
+use crate::units::BlockIdx;
 
 pub mod storage;
 mod chance;
@@ -37,7 +39,7 @@ pub use linear::{linear, observed};
 pub use map::{After, Norm, Running, Scalars, normalised, shifted};
 pub use parameter::{AnyParameter, Parameter};
 pub use pooling::{Means, global_average};
-pub use recorder::{BlockRecord, LayerRecord, Record, Recorder};
+pub use recorder::{BlockRecord, LayerRecord, Record, Recorder, Stream};
 pub use shortcut::{Gating, gated, masked, zero_padding};
 pub use stack::{Stack, StackNorm};
 pub use tape::Tape;
@@ -59,6 +61,15 @@ pub struct Context {
     pub tape: Tape,
     /// Decides at random; none outside training steps, where the expected value is used.
     pub chance: Option<Rc<dyn Chance>>,
+    /// Blocks that are left out; none in training steps and evaluations.
+    pub without: Option<Rc<BTreeSet<BlockIdx>>>,
+}
+
+impl Context {
+    /// Whether a block is left out: its branch contributes nothing.
+    pub fn leaves_out(&self, block: BlockIdx) -> bool {
+        self.without.as_ref().is_some_and(|without| without.contains(&block))
+    }
 }
 
 /// What batch norm normalises by.

@@ -6,8 +6,8 @@ use skiplane::datasets::{Batch, Dataset, Examples, NO_LABEL};
 use skiplane::event::{Histogram, Mode, Pass, Value, Values};
 use skiplane::metric::{Metric, known};
 use skiplane::model::{
-    Description, Evaluation, HISTOGRAMS, ModelError, NamedTensor, Network, NonFinite, StepResult, TensorData,
-    Wanted,
+    Changes, Description, Evaluation, HISTOGRAMS, LossGradient, ModelError, NamedTensor, Network, NonFinite,
+    StepResult, Stream, TensorData, Wanted,
 };
 use skiplane::units::{ImageShape, LayerIdx};
 
@@ -80,6 +80,28 @@ impl Network for FakeNetwork {
 
     fn logits(&mut self, batch: &Batch, _mode: Mode) -> Vec<f32> {
         vec![0.0; 10 * batch.labels.len()]
+    }
+
+    fn can_change(&self, _changes: &Changes) -> bool {
+        true
+    }
+
+    fn evaluate_changed(&mut self, batch: &Batch, mode: Mode, _changes: &Changes) -> Evaluation {
+        self.evaluate(batch, mode)
+    }
+
+    fn logits_changed(&mut self, batch: &Batch, mode: Mode, _changes: &Changes) -> Vec<f32> {
+        self.logits(batch, mode)
+    }
+
+    fn streams(&mut self, batch: &Batch, _mode: Mode) -> Vec<Stream> {
+        let rows = batch.labels.len();
+        let blocks = self.description().structure.blocks.len();
+        vec![Stream::of(&vec![0.0; 4 * rows], rows, 4); blocks]
+    }
+
+    fn gradients(&mut self, batch: &Batch) -> LossGradient {
+        LossGradient { loss: 0.5, labelled: labelled(batch), tensors: Vec::new() }
     }
 
     fn state(&self) -> Vec<NamedTensor> {

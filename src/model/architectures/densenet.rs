@@ -186,6 +186,10 @@ impl DenseLayer {
     }
 
     fn forward<const SIDE: usize>(&self, x: &Stack<SIDE>, context: &Context) -> Stack<SIDE> {
+        if context.leaves_out(self.block) {
+            let added = self.steps.last().map_or(0, |(_, conv)| conv.outputs);
+            return x.joined(&x.zeros(added, context), self.block, context);
+        }
         let mut branch = x.clone();
         for (norm, conv) in &self.steps {
             let start = branch.activated(norm, Observed::NOTHING, context);

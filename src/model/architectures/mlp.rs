@@ -148,6 +148,9 @@ impl<const W: usize> Model for Plain<W> {
         let z = layer.forward(&x, Observed::NOTHING, context);
         let x = activated(&z, norm, Observed::block(*block, layer.layer), context);
         let x = self.rest.iter().fold(x, |x, (block, layer, norm)| {
+            if context.leaves_out(*block) {
+                return x;
+            }
             let z = layer.forward(&x, Observed::NOTHING, context);
             activated(&z, norm, Observed::block(*block, layer.layer), context)
         });
@@ -175,6 +178,9 @@ impl<const W: usize, const INNER: usize> Block<W, INNER> {
     }
 
     fn forward(&self, x: Features<1, W>, context: &Context) -> Features<1, W> {
+        if context.leaves_out(self.index) {
+            return x;
+        }
         let ((bn1, bn2), (fc1, fc2)) = (&self.norms, &self.layers);
         let inner = fc1.forward(&activated(&x, bn1, Observed::NOTHING, context), Observed::NOTHING, context);
         let inner = activated(&inner, bn2, Observed::layer(fc1.layer), context);

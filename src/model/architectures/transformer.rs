@@ -250,8 +250,10 @@ impl<const D: usize, const THREE: usize, const FOUR: usize> Model for Transforme
         }
         let mut x = first.clone();
         for (at, block) in self.blocks.iter().enumerate() {
-            if let Some([own, of_first]) = &self.scalars {
-                let blocks = block.indices();
+            let blocks = block.indices();
+            let is_left_out = blocks.iter().all(|block| context.leaves_out(*block));
+            // What its input is multiplied by is part of a layer of which something is left.
+            if let Some([own, of_first]) = self.scalars.as_ref().filter(|_| !is_left_out) {
                 let weighing = Weighing { factors: [own.clone(), of_first.clone()], at, blocks };
                 x = weighed(&x, &first, &weighing, context);
             }

@@ -10,7 +10,7 @@ use super::style::{Init, Order, Style};
 use crate::metric::known;
 use crate::model::builder::Builder;
 use crate::model::layer::scalar;
-use crate::nn::ops::{Context, Features, Parameter};
+use crate::nn::ops::{Context, Features, Norm, Parameter};
 use crate::units::{BlockIdx, LayerIdx};
 
 /// A branch from `IN` channels to `TO` by `TO` pixels of `OUT` channels.
@@ -34,6 +34,9 @@ pub trait Branch<const IN: usize, const TO: usize, const OUT: usize>: Sized {
 
     /// Computes its first convolution.
     fn begin<const SIDE: usize>(&self, start: &Features<SIDE, IN>, context: &Context) -> Self::Begun;
+
+    /// The norm behind the addition, in an order that has one.
+    fn norm_behind(&self, order: Order) -> Option<&Norm<OUT>>;
 
     /// Computes the rest, and the block's output.
     fn finish(
@@ -88,6 +91,10 @@ impl<const IN: usize, const TO: usize, const OUT: usize> Branch<IN, TO, OUT>
 
     fn begin<const SIDE: usize>(&self, start: &Features<SIDE, IN>, context: &Context) -> Features<TO, OUT> {
         self.first.response(start, context)
+    }
+
+    fn norm_behind(&self, order: Order) -> Option<&Norm<OUT>> {
+        self.second.norm_behind(order)
     }
 
     fn finish(
@@ -146,6 +153,10 @@ impl<const IN: usize, const TO: usize, const INNER: usize, const OUT: usize> Bra
 
     fn begin<const SIDE: usize>(&self, start: &Features<SIDE, IN>, context: &Context) -> Features<TO, INNER> {
         self.first.response(start, context)
+    }
+
+    fn norm_behind(&self, order: Order) -> Option<&Norm<OUT>> {
+        self.third.norm_behind(order)
     }
 
     fn finish(

@@ -68,6 +68,11 @@ impl<const SIDE: usize, const IN: usize, const TO: usize, const OUT: usize> Modu
         let from = if unchanged.is_some() { start.clone() } else { start.shared() };
         let response = self.first.response(&from, Response::PLAIN, context);
         let shortcut = unchanged.unwrap_or_else(|| zero_padding(&from, context));
+        if context.leaves_out(self.index) {
+            let observed = Observed { block: Some(self.index), ..Observed::NOTHING };
+            let after = After { relu: true, observed, ..After::default() };
+            return shifted(&shortcut, Scalars::default(), after, context).formed(context);
+        }
 
         let observed = Observed::layer(self.first.layer);
         let after = After { relu: true, observed, ..After::default() };

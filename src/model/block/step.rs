@@ -66,6 +66,14 @@ impl<const KERNEL: usize, const IN: usize, const TO: usize, const OUT: usize> St
         self.convolution.layer
     }
 
+    /// The norm behind the addition, if the convolution is the last of its branch and the order has one there.
+    pub(super) fn norm_behind(&self, order: Order) -> Option<&Norm<OUT>> {
+        match &self.norm {
+            Placed::After(norm) if order == Order::NormAfter => Some(norm),
+            _ => None,
+        }
+    }
+
     /// What the convolution reads, if it is the first of a block.
     pub(super) fn enter<const SIDE: usize>(
         &self,

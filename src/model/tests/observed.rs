@@ -11,7 +11,7 @@ use crate::nn::kernels::spectrum::effective_rank;
 const ALL: Wanted = Wanted { scalars: true, histograms: true };
 
 /// A residual network of eight layers.
-fn resnet(settings: &[(&str, Setting)]) -> (Lane, InputShape) {
+pub(super) fn resnet(settings: &[(&str, Setting)]) -> (Lane, InputShape) {
     let image = ImageShape { channels: 1, height: 16, width: 16 }.into();
     let always = [("depth", 8_usize.into()), ("width", 4_usize.into())];
     (lane("resnet", &[&always, settings].concat()), image)
@@ -24,7 +24,7 @@ fn transformer(residual: &str) -> (Lane, InputShape) {
 }
 
 /// Lanes of every kind.
-fn kinds() -> Vec<(Lane, InputShape)> {
+pub(super) fn kinds() -> Vec<(Lane, InputShape)> {
     let of = |key: &'static str, value: &str| (key, Setting::from(value));
     let no_norm = |shortcut: &str, init: &str, order: &str| {
         resnet(&[of("shortcut", shortcut), of("norm", "none"), of("init", init), of("order", order)])

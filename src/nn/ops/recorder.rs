@@ -56,6 +56,53 @@ pub struct BlockRecord {
     pub mixing: Option<[f32; 2]>,
     /// The mean cosine between the tokens of a sequence in its output.
     pub token_cosine: Option<f32>,
+    /// Its output, reduced to a row for each example or token; only if streams are wanted.
+    pub stream: Option<Stream>,
+}
+
+/// The output of a block as probes need it: the stream of a residual network behind the block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stream {
+    /// Channels, or features of a row.
+    pub channels: usize,
+    /// The mean of each channel over the pixels of each image, or the features of each vector or token:
+    /// `[rows][channels]`.
+    pub features: Vec<f32>,
+    /// The mean over channels of the square of each channel's mean over all rows and pixels (Brock et al. 2021, section
+    /// 3: average channel squared mean).
+    pub square_mean: f64,
+    /// The mean over channels of each channel's variance over all rows and pixels (the same: average channel variance).
+    pub variance: f64,
+}
+
+impl Stream {
+    /// The reduction of `values`, which have so many rows of pixels of so many channels, the channels fastest.
+    pub fn of(values: &[f32], rows: usize, channels: usize) -> Stream {
+        let area = (values.len() / (rows * channels).max(1)).max(1);
+        let mut features = Vec::with_capacity(rows * channels);
+        let [mut sums, mut squares] = [vec![0.0_f64; channels], vec![0.0_f64; channels]];
+        let mut of_row = vec![0.0_f64; channels];
+        for row in values.chunks_exact((area * channels).max(1)) {
+            of_row.fill(0.0);
+            for pixel in row.chunks_exact(channels) {
+                for ((sum, square), &x) in of_row.iter_mut().zip(&mut squares).zip(pixel) {
+                    let x = f64::from(x);
+                    *sum += x;
+                    *square += x * x;
+                }
+            }
+            sums.iter_mut().zip(&of_row).for_each(|(sum, of_row)| *sum += of_row);
+            features.extend(of_row.iter().map(|sum| (sum / area as f64) as f32));
+        }
+        let count = (rows * area) as f64;
+        let mean_of = |number: &dyn Fn(f64, f64) -> f64| {
+            let numbers = sums.iter().zip(&squares).map(|(sum, square)| number(sum / count, square / count));
+            numbers.sum::<f64>() / channels as f64
+        };
+        let square_mean = mean_of(&|mean, _| mean * mean);
+        let variance = mean_of(&|mean, square| (square - mean * mean).max(0.0));
+        Stream { channels, features, square_mean, variance }
+    }
 }
 
 /// The measurements of one step.
@@ -117,6 +164,8 @@ pub struct Recorder {
     instructions: InstructionSet,
     scalars: bool,
     histograms: bool,
+    /// The rows of the batch, if the output of every block is wanted.
+    rows: Option<usize>,
 }
 
 impl Recorder {
@@ -134,7 +183,12 @@ impl Recorder {
             histogram_time: Duration::ZERO,
             mixing: None,
         };
-        Recorder { record: Rc::new(RefCell::new(record)), instructions, scalars, histograms }
+        Recorder { record: Rc::new(RefCell::new(record)), instructions, scalars, histograms, rows: None }
+    }
+
+    /// A recorder of the output of every block, for a batch of so many examples, or tokens of sequences.
+    pub fn of_streams(instructions: InstructionSet, sizes: [usize; 2], rows: usize) -> Recorder {
+        Recorder { rows: Some(rows), ..Recorder::new(instructions, sizes, true, false) }
     }
 
     /// Takes what has been recorded.
@@ -165,6 +219,9 @@ impl Recorder {
             if let Some(block) = of.block {
                 record.blocks[block.0].output = moments.sums;
             }
+        }
+        if let (Some(rows), Some(block)) = (self.rows, of.block) {
+            record.blocks[block.0].stream = Some(Stream::of(&values(), rows, units));
         }
         let Some(layer) = of.layer else { return };
         record.order.push(layer);

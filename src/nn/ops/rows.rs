@@ -29,7 +29,7 @@ pub use loss::{RowLogits, RowLoss, cross_entropy};
 pub use norm::{LayerNorm, layer_norm};
 pub use slope::gelu;
 pub(super) use streams::between;
-pub use streams::{coefficients as coefficient_count, copied, entrance, streamed, summed};
+pub use streams::{coefficients as coefficient_count, copied, entrance, passed, streamed, summed};
 
 /// The bundles of a share, each with the number of its rows that count.
 fn bundles_of<'a>(

@@ -108,6 +108,15 @@ impl<const SIDE: usize> Stack<SIDE> {
         Stack::of(y)
     }
 
+    /// As many images of the same side, with so many channels of zeros.
+    pub fn zeros(&self, channels: usize, context: &Context) -> Stack<SIDE> {
+        let (shape, layout) = (Shape { channels, ..self.activation.shape }, self.activation.layout);
+        let mut zeros = context.buffers.take(layout.bundles() * shape.bundle());
+        zeros.fill(0.0);
+        let sums = channel_sums(shape, layout, &zeros, context);
+        Stack::of(Rc::new(Activation::response(shape, layout, zeros, sums)))
+    }
+
     /// The mean of every two by two pixels. `self` must be in memory.
     pub fn halved<const HALF: usize>(&self, context: &Context) -> Stack<HALF> {
         const { assert!(2 * HALF == SIDE, "pooling halves the side") };

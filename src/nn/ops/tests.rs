@@ -35,6 +35,7 @@ fn context(normalisation: Normalisation) -> Context {
         buffers: Buffers::default(),
         tape: Tape::default(),
         chance: None,
+        without: None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::model::builder::{Builder, Start};
 use crate::model::layer::scalar;
 use crate::model::rows::{Declared, RowLayer, layer_norm};
 use crate::nn::ops::rows::{
-    Join, LayerNorm, Rows, attention, entrance, gelu, joined, layer_norm as normalised, streamed,
+    Join, LayerNorm, Rows, attention, entrance, gelu, joined, layer_norm as normalised, passed, streamed,
 };
 use crate::nn::ops::{AnyParameter, Context, Features, Observed, Parameter};
 use crate::structure::shortcut;
@@ -214,6 +214,9 @@ impl<const D: usize> Ends<D> {
     ) -> Rows {
         let (Some(connection), Some(norm)) = (&self.connection, &self.norm) else { return x };
         let (coefficients, streams) = (connection.coefficients(&x, context), connection.streams());
+        if context.leaves_out(self.index) {
+            return passed::<D>(&x, &coefficients, streams, context);
+        }
         let start: Features<1, D> = entrance(&x, &coefficients, streams, context);
         let start = normalised(&start, norm, Observed::NOTHING, context);
         let f = branch(start, Observed::layer(self.last));
@@ -230,6 +233,13 @@ impl<const D: usize> Ends<D> {
     ) -> Features<1, D> {
         let observed = Observed { has_tokens: true, ..Observed::block(self.index, self.last) };
         let nothing = Observed::NOTHING;
+        if context.leaves_out(self.index) {
+            return match &self.norm {
+                // The norm stands behind the addition.
+                Some(norm) if self.residual == Residual::Post => normalised(&x, norm, observed, context),
+                _ => x,
+            };
+        }
         let start = match &self.norm {
             Some(norm) if self.residual != Residual::Post => normalised(&x, norm, nothing, context),
             _ => x.clone(),

@@ -141,6 +141,14 @@ pub fn entrance<const N: usize>(
     Features::of(mixed::<N>(x.activation(), coefficients.activation(), terms, context))
 }
 
+/// The streams behind a branch that contributes nothing: each the sum of all streams before it, times the coefficients
+/// from stream to stream.
+pub fn passed<const N: usize>(x: &Rows, coefficients: &Rows, streams: usize, context: &Context) -> Rows {
+    let from = |to: usize| (0..streams).map(move |from| (between(streams, from, to), from)).collect();
+    let terms = (0..streams).map(from).collect();
+    Rows::of(mixed::<N>(x.activation(), coefficients.activation(), terms, context))
+}
+
 /// The streams behind a branch: each the sum of all streams before it, times the coefficients from stream to stream, and
 /// of the branch's output times the last coefficients.
 pub fn streamed<const N: usize>(
@@ -152,8 +160,8 @@ pub fn streamed<const N: usize>(
     context: &Context,
 ) -> Rows {
     let c = coefficients.activation();
-    let from = |to: usize| (0..streams).map(move |from| (between(streams, from, to), from)).collect();
-    let kept = mixed::<N>(x.activation(), c, (0..streams).map(from).collect(), context);
+    let kept = passed::<N>(x, coefficients, streams, context);
+    let kept = Rc::clone(kept.activation());
     let last = streams * (streams + 1);
     let spread = (0..streams).map(|to| vec![(last + to, 0)]).collect();
     let branch = mixed::<N>(&branch.activation, c, spread, context);
