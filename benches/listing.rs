@@ -55,8 +55,11 @@ fn main() -> Outcome {
 
 /// Makes finished runs, each with a status; every third has a note and tags.
 fn make(root: &Path, count: usize) -> Outcome {
-    let available =
-        Available { datasets: skiplane::datasets::available(), architectures: skiplane::model::available() };
+    let available = Available {
+        datasets: skiplane::datasets::available(),
+        architectures: skiplane::model::available(),
+        probes: skiplane::trainer::probes(),
+    };
     let text = include_str!("../experiments/quick.toml");
     let experiment = experiment::parse(text, "quick.toml", &available, &[])?;
     let first: Timestamp = "2026-01-01T00:00:00Z".parse()?;

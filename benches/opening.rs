@@ -363,7 +363,12 @@ fn write_lane(
             .with(known::ERROR, 0.9 * slope + 0.1 * next())
             .with(known::LEARNING_RATE, 0.05)
             .and(columns);
-        let time = Time { at_ms: step as f64 * 52.25, step_ms: Some(51.5), statistics_ms: Some(1.25) };
+        let time = Time {
+            at_ms: step as f64 * 52.25,
+            step_ms: Some(51.5),
+            statistics_ms: Some(1.25),
+            ..Time::default()
+        };
         writer.append(&RunEvent { step: Step(step), time, kind: Kind::Measured(values) })?;
     }
     let finished = Kind::LaneFinished(LaneFinished { outcome: Outcome::Completed });

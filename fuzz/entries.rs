@@ -15,7 +15,7 @@ use skiplane::printable::is_printable;
 use skiplane::runlog::{Entry, LogReader, Manifest, Notes, RunFolder, Status, parse_records};
 use skiplane::runs_list::Filter;
 use skiplane::theme::{Background, Characters, Colors, Theme};
-use skiplane::trainer::{read_checkpoint, read_resumable};
+use skiplane::trainer::{self, read_checkpoint, read_resumable};
 use skiplane::units::LaneIdx;
 use skiplane::views;
 use skiplane::views::Format;
@@ -196,7 +196,8 @@ pub(crate) fn notes(bytes: &[u8]) {
 /// An experiment: an accepted one is accepted again after writing it back.
 pub(crate) fn experiment(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let available = Available { datasets: datasets::available(), architectures: model::available() };
+    let (datasets, architectures) = (datasets::available(), model::available());
+    let available = Available { datasets, architectures, probes: trainer::probes() };
     if let Ok(read) = experiment::parse(text, "fuzz.toml", &available, &[]) {
         let again = read.to_toml().expect("an accepted experiment can be written");
         let again = experiment::parse(&again, "again.toml", &available, &[]);

@@ -142,6 +142,9 @@ pub struct Time {
     /// Milliseconds of the step that were spent on statistics outside the operations themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statistics_ms: Option<f64>,
+    /// Milliseconds that a probe took, which are part of no step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_ms: Option<f64>,
 }
 
 impl Time {

@@ -1,6 +1,7 @@
 //! A checked experiment as plain data: what is trained on what, how, and what is recorded. [`parse()`] makes it from a
 //! file; from there on every value is valid and every default filled in.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -10,14 +11,16 @@ mod claim;
 mod keys;
 mod parse;
 mod pattern;
+mod probe;
 mod settings;
 mod start;
 
-pub use available::{ArchitectureEntry, Available, CheckSettings, DataKind, DatasetEntry, Path};
+pub use available::{ArchitectureEntry, Available, CheckSettings, DataKind, DatasetEntry, Path, ProbeEntry};
 pub use claim::{Claim, RuleText};
 pub use keys::{Absence, Allowed, Key, Setting, Settings, Unless};
 pub use parse::{Checked, ExperimentError, Places, Point, Sweep, check, expand, is_sweep, parse};
 pub use pattern::{matches, matches_parameter};
+pub use probe::{Probe, When};
 pub use settings::Change;
 pub use start::{Group, Head, Missing, Start};
 
@@ -34,6 +37,9 @@ pub struct Experiment {
     pub training: Training,
     /// What is recorded.
     pub statistics: Recording,
+    /// What is measured besides, by the names of the probes; for all lanes.
+    #[serde(default, rename = "probe", skip_serializing_if = "BTreeMap::is_empty")]
+    pub probes: BTreeMap<String, Probe>,
     /// The networks, at least one, with different names.
     #[serde(rename = "lane")]
     pub lanes: Vec<Lane>,
@@ -48,11 +54,16 @@ impl Experiment {
         toml::to_string(self)
     }
 
-    /// The same experiment with the defaults filled in of keys that its data set and its architectures declare and that
-    /// it lacks: those declared since it was checked.
+    /// The same experiment with the defaults filled in of keys that its data set, its architectures and its probes
+    /// declare and that it lacks: those declared since it was checked.
     pub fn completed(mut self, available: &Available) -> Experiment {
         if let Some(entry) = available.data_set(&self.data.name) {
             self.data.settings.complete(&entry.keys);
+        }
+        for (name, Probe { settings, .. }) in &mut self.probes {
+            if let Some(entry) = available.probe(name) {
+                settings.complete(&entry.keys);
+            }
         }
         for Lane { architecture, settings, .. } in &mut self.lanes {
             if let Some(entry) = available.architecture(architecture) {

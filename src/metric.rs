@@ -1,5 +1,5 @@
 //! Metrics: what is measured of a lane, as its log declares it. A metric is identified by its declaration; [`known`]
-//! has those that this program computes or knows more about. Knows neither values nor screens.
+//! has those that this program computes or knows more about, [`probed`] those of probes. Knows neither values nor screens.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,7 +10,29 @@ use serde::de::Error;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// Declares metrics, one a line, and a list of all of them.
+macro_rules! known {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal over [$($axis:literal),*] in $unit:literal,
+        $scale:ident, $better:ident, $about:literal;)*) => {
+        $($(#[$doc])* pub const $constant: Metric = {
+            static DECLARATION: Declaration = Declaration {
+                name: $name,
+                over: &[$($axis),*],
+                unit: $unit,
+                scale: Scale::$scale,
+                better: Better::$better,
+                about: $about,
+            };
+            Metric(&DECLARATION)
+        };)*
+
+        /// All of them, in the order in which they are listed and cycled through.
+        pub const ALL: &[Metric] = &[$($constant,)*];
+    };
+}
+
 pub mod known;
+pub mod probed;
 
 /// The axis of layers, in the order in which the lane names them.
 pub const LAYER: &str = "layer";
@@ -161,7 +183,7 @@ impl Metric {
             metric.name() == text.name
                 && metric.over().iter().copied().eq(text.over.iter().map(String::as_str))
         };
-        if let Some(known) = known::ALL.iter().find(is_it) {
+        if let Some(known) = known::ALL.iter().chain(probed::ALL).find(is_it) {
             return Ok(*known);
         }
         let mut declared = DECLARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -427,7 +449,8 @@ mod tests {
 
     #[test]
     fn names_of_known_metrics_are_different() {
-        let names: std::collections::BTreeSet<&str> = known::ALL.iter().map(|metric| metric.name()).collect();
-        assert_eq!(names.len(), known::ALL.len());
+        let all = || known::ALL.iter().chain(probed::ALL);
+        let names: std::collections::BTreeSet<&str> = all().map(|metric| metric.name()).collect();
+        assert_eq!(names.len(), all().count());
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::datasets::{BatchOrder, Dataset};
 #[cfg(doc)]
 use crate::event::Kind;
-use crate::event::{Mode, Outcome, RunEvent, Split};
+use crate::event::{Outcome, RunEvent};
 use crate::experiment::Experiment;
 use crate::metric::Metric;
 use crate::model::Network;
@@ -17,10 +17,12 @@ use crate::units::Step;
 mod batches;
 mod checkpoint;
 mod evaluation;
+mod probes;
 mod course;
 mod schedule;
 mod start;
 
+pub use self::probes::available as probes;
 pub use batches::{Batches, Drawn};
 pub use checkpoint::{Checkpoint, CheckpointError, read_checkpoint, read_resumable};
 pub use schedule::{Rates, learning_rate};
@@ -48,7 +50,7 @@ pub trait Sink {
 pub enum Place {
     /// After a step with its evaluation and checkpoint.
     BetweenSteps,
-    /// Between two batches of an evaluation.
+    /// Between two batches of an evaluation, or of a probe.
     WithinEvaluation,
     /// After the last step: only orders that can still be logged are returned.
     AtEnd,
@@ -83,8 +85,8 @@ pub struct Resumed {
     pub checkpoint: Option<String>,
     /// The byte of the lane's log from which on nothing counts.
     pub from: Option<u64>,
-    /// The passes of this step's evaluation that were already made.
-    pub evaluated: Vec<(Split, Mode)>,
+    /// What was already measured after this step, by its evaluation and by probes.
+    pub measured: Vec<Metric>,
     /// What has changed since the lane was started, in words.
     pub changes: Vec<String>,
     /// The metrics that its log declares.

@@ -169,7 +169,7 @@ fn differing(table: &str, a: &Settings, b: &Settings) -> Vec<Difference> {
 /// Every entry in which two lanes could differ, but for declared settings and the lanes' own tables. The patterns name
 /// all fields, so that a new one cannot be forgotten here.
 fn entries(lane: &Provenance) -> Vec<(&'static str, String)> {
-    let Experiment { question: _, seed, data, training, statistics, lanes: _ } = &lane.experiment;
+    let Experiment { question: _, seed, data, training, statistics, probes: _, lanes: _ } = &lane.experiment;
     let Data { name, path, train_images, test_images, crop, flip, transpose, settings: _ } = data;
     let mut entries = vec![
         ("seed", seed.to_string()),

@@ -179,7 +179,8 @@ mod tests {
         for step in steps {
             at_ms += 80.0;
             let statistics_ms = if step % 40 == 0 { 10.0 } else { 1.0 };
-            let time = Time { at_ms, step_ms: Some(50.0), statistics_ms: Some(statistics_ms) };
+            let time =
+                Time { at_ms, step_ms: Some(50.0), statistics_ms: Some(statistics_ms), ..Time::default() };
             let measured = |metric| Kind::Measured(Values::default().with(metric, 0.5));
             lane.apply(&RunEvent { step: Step(step), time, kind: measured(known::LOSS) }, None);
             if step.is_multiple_of(100) {

@@ -106,7 +106,8 @@ impl Specimen {
         let layer = Some(LayerIdx(self.depth / 2));
         let found = Kind::NonFiniteFound(NonFiniteFound { layer, pass: Pass::Backward });
         events.push(RunEvent { step, time, kind: found });
-        let time_of_step = Time { at_ms, step_ms: Some(self.step_ms()), statistics_ms: Some(0.4) };
+        let time_of_step =
+            Time { at_ms, step_ms: Some(self.step_ms()), statistics_ms: Some(0.4), ..Time::default() };
         let values = Values::default()
             .with(known::LOSS, f32::NAN)
             .with(known::ERROR, 0.9)
@@ -152,6 +153,7 @@ pub fn experiment(steps: u64, lanes: &[&Specimen]) -> Experiment {
             schedule: Schedule::Steps { at: vec![steps / 2, steps * 3 / 4], factor: 0.1, warmup: 0 },
         },
         statistics: Recording { every: 1, histograms_every: HISTOGRAMS_EVERY, layers: Vec::new() },
+        probes: Default::default(),
         lanes: lanes
             .iter()
             .map(|lane| {

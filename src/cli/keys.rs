@@ -1,16 +1,15 @@
-//! `skiplane keys`: what may stand in an experiment's `[data]` and `[[lane]]`.
+//! `skiplane keys`: what may stand in an experiment's `[data]`, `[[lane]]` and `[probe.NAME]`.
 
 use std::io::{self, Write};
 
 use clap::Args;
 
 use super::failure::Failure;
+use super::source;
 use super::table::{Align, Table};
-use crate::datasets;
 use crate::experiment::{Absence, Available, Key, Path};
-use crate::model;
 
-/// Lists the architectures and data sets of this build, or the keys of one of them.
+/// Lists the architectures, data sets and probes of this build, or the keys of one of them.
 ///
 /// Of each key: the values it may have, its default, and what it means. The keys that all experiments have are in the
 /// experiments that come with the program, such as experiments/plain-vs-residual.toml.
@@ -20,25 +19,31 @@ Examples:
   skiplane keys
   skiplane keys transformer")]
 pub(super) struct KeysArgs {
-    /// An architecture or a data set.
+    /// An architecture, a data set or a probe.
     #[arg(value_name = "NAME")]
     name: Option<String>,
 }
 
 pub(super) fn run(args: &KeysArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let available = Available { datasets: datasets::available(), architectures: model::available() };
+    let available = source::available();
     let Some(name) = &args.name else { return Ok(write_all(&available, out)?) };
     if let Some(entry) = available.architecture(name) {
         writeln!(out, "{name}: {}", entry.summary)?;
         writeln!(out, "A [[lane]] with architecture = \"{name}\" trains on {} and has", entry.data.name())?;
         return Ok(write_keys(&entry.keys, out)?);
     }
+    if let Some(entry) = available.probe(name) {
+        writeln!(out, "{name}: {}", entry.summary)?;
+        writeln!(out, "A table [probe.{name}] is for all lanes. It has `at` ({WHEN}) and")?;
+        return Ok(write_keys(&entry.keys, out)?);
+    }
     let Some(entry) = available.data_set(name) else {
         let architectures = available.architectures.iter().map(|entry| entry.name);
-        let known: Vec<&str> =
-            architectures.chain(available.datasets.iter().map(|entry| entry.name)).collect();
+        let datasets = available.datasets.iter().map(|entry| entry.name);
+        let probes = available.probes.iter().map(|entry| entry.name);
+        let known: Vec<&str> = architectures.chain(datasets).chain(probes).collect();
         return Err(Failure::Input(anyhow::anyhow!(
-            "expected an architecture or a data set ({}), found `{}`",
+            "expected an architecture, a data set or a probe ({}), found `{}`",
             known.join(", "),
             crate::printable::printable(name)
         )));
@@ -54,7 +59,10 @@ pub(super) fn run(args: &KeysArgs, out: &mut dyn Write) -> Result<(), Failure> {
     Ok(write_keys(&entry.keys, out)?)
 }
 
-/// A line for each architecture and data set.
+/// When a probe measures.
+const WHEN: &str = "\"end\", \"evaluations\", or steps such as [0, 100]; else end";
+
+/// A line for each architecture, data set and probe.
 fn write_all(available: &Available, out: &mut dyn Write) -> io::Result<()> {
     let mut table =
         Table::new(&[("architecture", Align::Left), ("trains on", Align::Left), ("what it is", Align::Left)]);
@@ -67,6 +75,12 @@ fn write_all(available: &Available, out: &mut dyn Write) -> io::Result<()> {
         Table::new(&[("data set", Align::Left), ("is of", Align::Left), ("what it is", Align::Left)]);
     for entry in &available.datasets {
         table.row([entry.name.to_owned(), entry.kind.name().to_owned(), entry.summary.to_owned()]);
+    }
+    table.write("", out)?;
+    writeln!(out)?;
+    let mut table = Table::new(&[("probe", Align::Left), ("what it measures", Align::Left)]);
+    for entry in &available.probes {
+        table.row([entry.name.to_owned(), entry.summary.to_owned()]);
     }
     table.write("", out)?;
     writeln!(out, "\n`skiplane keys NAME` lists the keys of one of them.")

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use crate::datasets::Dataset;
 use crate::experiment::{Available, Checked, Sweep, check, expand, is_sweep};
 use crate::printable::printable;
-use crate::{datasets, model};
+use crate::{datasets, model, trainer};
 
 /// A built-in experiment or sweep.
 struct BuiltIn {
@@ -99,7 +99,11 @@ fn key_value(given: &str) -> Result<(String, String), String> {
 
 /// What this build can train.
 pub(super) fn available() -> Available {
-    Available { datasets: datasets::available(), architectures: model::available() }
+    Available {
+        datasets: datasets::available(),
+        architectures: model::available(),
+        probes: trainer::probes(),
+    }
 }
 
 impl Changes {

@@ -1,5 +1,5 @@
-//! What this build can train: the data sets and architectures with the keys they declare. The parser reads these entries
-//! and knows neither data sets nor networks.
+//! What this build can train and measure: the data sets, architectures and probes with the keys they declare. The parser
+//! reads these entries and knows neither data sets nor networks.
 
 use super::{Key, Settings};
 
@@ -10,6 +10,8 @@ pub struct Available {
     pub datasets: Vec<DatasetEntry>,
     /// The registered architectures.
     pub architectures: Vec<ArchitectureEntry>,
+    /// The registered probes.
+    pub probes: Vec<ProbeEntry>,
 }
 
 impl Available {
@@ -21,6 +23,11 @@ impl Available {
     /// The entry of an architecture.
     pub fn architecture(&self, name: &str) -> Option<&ArchitectureEntry> {
         self.architectures.iter().find(|entry| entry.name == name)
+    }
+
+    /// The entry of a probe.
+    pub fn probe(&self, name: &str) -> Option<&ProbeEntry> {
+        self.probes.iter().find(|entry| entry.name == name)
     }
 }
 
@@ -82,6 +89,19 @@ pub struct ArchitectureEntry {
     /// The examples it takes.
     pub data: DataKind,
     /// The keys of its lanes.
+    pub keys: Vec<Key>,
+    /// Checks what one key alone does not show; only called if each is valid by itself.
+    pub check: CheckSettings,
+}
+
+/// What the parser needs to know about a probe.
+#[derive(Clone, Debug)]
+pub struct ProbeEntry {
+    /// Its name in a file.
+    pub name: &'static str,
+    /// One line on what it measures.
+    pub summary: &'static str,
+    /// The keys of its table.
     pub keys: Vec<Key>,
     /// Checks what one key alone does not show; only called if each is valid by itself.
     pub check: CheckSettings,

@@ -17,6 +17,7 @@ mod section;
 mod training;
 mod declared;
 mod data;
+mod probes;
 mod start;
 mod lanes;
 mod sweep;
@@ -185,6 +186,8 @@ fn experiment(root: &Table, available: &Available, problems: &Problems) -> Exper
         statistics.finish();
         Recording { every, histograms_every, layers }
     });
+    let probes =
+        section.section("probe").map(|probes| probes::all(probes, &available.probes)).unwrap_or_default();
     let kind = data.as_ref().and_then(|data| available.data_set(&data.name)).map(|entry| entry.kind);
     let rate = training.as_ref().map_or(1.0, |training| training.optimizer.learning_rate());
     let lanes =
@@ -201,6 +204,7 @@ fn experiment(root: &Table, available: &Available, problems: &Problems) -> Exper
             training::training(&Section::new(String::new(), &empty, Origin::File, &Problems::default()))
         }),
         statistics: statistics.unwrap_or(Recording { every: 1, histograms_every: 20, layers: Vec::new() }),
+        probes,
         lanes,
     }
 }

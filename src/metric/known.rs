@@ -3,26 +3,6 @@
 
 use super::{Better, Declaration, Metric, Scale};
 
-macro_rules! known {
-    ($($(#[$doc:meta])* $constant:ident = $name:literal over [$($axis:literal),*] in $unit:literal,
-        $scale:ident, $better:ident, $about:literal;)*) => {
-        $($(#[$doc])* pub const $constant: Metric = {
-            static DECLARATION: Declaration = Declaration {
-                name: $name,
-                over: &[$($axis),*],
-                unit: $unit,
-                scale: Scale::$scale,
-                better: Better::$better,
-                about: $about,
-            };
-            Metric(&DECLARATION)
-        };)*
-
-        /// All of them, in the order in which they are listed, logged and cycled through.
-        pub const ALL: &[Metric] = &[$($constant,)*];
-    };
-}
-
 known! {
     /// Mean cross-entropy of a step's batch before the update, in nats.
     LOSS = "loss" over [] in "nats", Linear, Lower, "mean cross-entropy of the batch, before the update";

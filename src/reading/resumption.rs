@@ -6,7 +6,8 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::TakenOrders;
-use crate::event::{Checksums, Kind, LaneStarted, Mode, Outcome, Rewind, RunEvent, Split, Values, evaluated};
+use crate::event::{Checksums, Kind, LaneStarted, Outcome, Rewind, RunEvent, Values};
+use crate::metric::Metric;
 use crate::runlog::{LaneSummary, Position};
 use crate::units::Step;
 
@@ -33,18 +34,10 @@ pub struct Resumption {
     is_foreign: bool,
     /// The state in which it began.
     beginning: Saved,
-    /// The last step that something was measured at, and the passes of its evaluation.
-    measured: Step,
-    evaluated: Vec<(Split, Mode)>,
+    /// The last step that something was measured at, and what was measured after it: by evaluations and probes.
+    step: Step,
+    measured: Vec<Metric>,
 }
-
-/// All passes that an evaluation may have.
-const PASSES: [(Split, Mode); 4] = [
-    (Split::Train, Mode::Eval),
-    (Split::Train, Mode::Batch),
-    (Split::Test, Mode::Eval),
-    (Split::Test, Mode::Batch),
-];
 
 /// A state that a lane can be resumed from, as in the record of its checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,8 +48,8 @@ pub struct Saved {
     pub checksums: Option<Checksums>,
     /// The updates made.
     pub step: Step,
-    /// The passes of this step's evaluation that were made before the checkpoint.
-    pub evaluated: Vec<(Split, Mode)>,
+    /// What was measured after this step, before the checkpoint: by evaluations and probes.
+    pub measured: Vec<Metric>,
     /// The bytes of its record.
     bytes: Range<u64>,
     /// The lane's summary at the checkpoint.
@@ -78,7 +71,7 @@ impl Resumption {
             file: String::new(),
             checksums: None,
             step: Step(0),
-            evaluated: Vec::new(),
+            measured: Vec::new(),
             bytes: 0..0,
             summary: summary.clone(),
         };
@@ -92,8 +85,8 @@ impl Resumption {
             position: None,
             is_foreign: false,
             beginning,
-            measured: Step(0),
-            evaluated: Vec::new(),
+            step: Step(0),
+            measured: Vec::new(),
         }
     }
 
@@ -126,7 +119,7 @@ impl Resumption {
         }
         self.summary.note(event);
         match &event.kind {
-            Kind::Measured(values) => self.measure(event.step, values),
+            Kind::Measured(values) => self.measure(event, values),
             Kind::CheckpointWritten(written) => {
                 // A second checkpoint of a step has replaced the file of the first.
                 self.checkpoints.retain(|saved| saved.file != written.file);
@@ -134,7 +127,7 @@ impl Resumption {
                     file: written.file.clone(),
                     checksums: written.checksums,
                     step: event.step,
-                    evaluated: self.evaluated.clone(),
+                    measured: self.measured.clone(),
                     bytes: bytes.clone(),
                     summary: self.summary.clone(),
                 });
@@ -147,15 +140,15 @@ impl Resumption {
         }
     }
 
-    fn measure(&mut self, step: Step, values: &Values) {
-        if step > self.measured {
-            self.evaluated.clear();
-            self.measured = step;
+    fn measure(&mut self, event: &RunEvent, values: &Values) {
+        if event.step > self.step {
+            self.measured.clear();
+            self.step = event.step;
         }
-        let is_made = |&(split, mode): &(Split, Mode)| {
-            evaluated(split, mode).iter().all(|metric| values.number(*metric).is_some())
-        };
-        self.evaluated.extend(PASSES.iter().filter(|pass| is_made(pass)));
+        // The record of the step itself says how long it took.
+        if event.time.step_ms.is_none() {
+            self.measured.extend(values.iter().map(|(metric, _)| metric));
+        }
     }
 
     /// Returns to an earlier state of the lane.
@@ -164,7 +157,7 @@ impl Resumption {
         self.checkpoints.retain(|saved| rewind.keeps(saved.step, Some(saved.bytes.start)));
         let saved = self.checkpoints.last().unwrap_or(&self.beginning);
         self.summary = LaneSummary { step: rewind.step, ..saved.summary.clone() };
-        self.measured = rewind.step;
-        self.evaluated = if saved.step == rewind.step { saved.evaluated.clone() } else { Vec::new() };
+        self.step = rewind.step;
+        self.measured = if saved.step == rewind.step { saved.measured.clone() } else { Vec::new() };
     }
 }

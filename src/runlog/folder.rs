@@ -301,6 +301,7 @@ pub(super) mod tests {
                 schedule: Schedule::Steps { at: vec![30, 45], factor: 0.1, warmup: 0 },
             },
             statistics: Recording { every: 1, histograms_every: 20, layers: Vec::new() },
+            probes: Default::default(),
             lanes: vec![lane("plain", "none"), lane("residual", "identity")],
         }
     }

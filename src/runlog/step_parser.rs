@@ -108,7 +108,7 @@ impl<'a> Cursor<'a> {
         let at_ms = self.double()?;
         let step_ms = if self.take(b",\"step_ms\":") { Some(self.double()?) } else { None };
         let statistics_ms = if self.take(b",\"statistics_ms\":") { Some(self.double()?) } else { None };
-        Some(Time { at_ms, step_ms, statistics_ms })
+        Some(Time { at_ms, step_ms, statistics_ms, probe_ms: None })
     }
 
     /// The name of a member, up to its value.
@@ -266,7 +266,7 @@ mod tests {
         let times = (0.0f64..1e9, proptest::option::of(0.0f64..1e5), proptest::option::of(0.0f64..10.0));
         (any::<u64>(), values, times).prop_map(|(step, values, (at_ms, step_ms, statistics_ms))| RunEvent {
             step: Step(step),
-            time: Time { at_ms, step_ms, statistics_ms },
+            time: Time { at_ms, step_ms, statistics_ms, probe_ms: None },
             kind: Kind::Measured(values.into_iter().collect()),
         })
     }

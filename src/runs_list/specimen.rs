@@ -149,6 +149,7 @@ fn experiment(seed: u64, batch: usize, lanes: Vec<Lane>) -> Experiment {
             schedule: Schedule::Steps { at: vec![300, 450], factor: 0.1, warmup: 0 },
         },
         statistics: Recording { every: 1, histograms_every: 20, layers: Vec::new() },
+        probes: Default::default(),
         lanes,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::checkpoint::Written;
 use super::evaluation::{Pass, passes};
+use super::probes::{self, Chosen, Interruptible, Subject};
 use super::schedule::Rates;
 use super::{Batches, Place, Resumed, Sink, Task, checkpoint};
 use crate::datasets::Batch;
@@ -11,7 +12,7 @@ use crate::event::{
     CheckpointWritten, FORMAT_VERSION, Kind, LaneFinished, LaneResumed, LaneStarted, MetricsDeclared, Mode,
     NonFiniteFound, NoteTaken, OrderTaken, Outcome, Provenance, RunEvent, Split, Time, Values, evaluated,
 };
-use crate::experiment::{Experiment, Recording};
+use crate::experiment::{Experiment, Recording, When};
 use crate::metric::{Metric, known};
 use crate::model::{Description, HISTOGRAMS, Network, StepResult, WITH_HISTOGRAMS, Wanted};
 use crate::order::{Order, Taken};
@@ -32,6 +33,8 @@ pub(super) struct Course<'a> {
     step: Step,
     /// The learning rates of the steps to come.
     rates: Rates,
+    /// Milliseconds of pauses.
+    waited_ms: f64,
     /// Orders that an earlier part of the run carried out at steps still to come.
     again: VecDeque<Taken>,
 }
@@ -50,7 +53,9 @@ impl<'a> Course<'a> {
         let evaluated = Batch::default();
         let recorded = recorded_layers(&task.experiment.statistics, &network.description().structure);
         let again = resumed.again;
-        let mut course = Course { network, batches, task, sink, evaluated, recorded, step, rates, again };
+        let waited_ms = 0.0;
+        let mut course =
+            Course { network, batches, task, sink, evaluated, recorded, step, rates, waited_ms, again };
         let outcome = course.all_steps().err().unwrap_or(Outcome::Completed);
         // Pending rates and notes are logged, however it ended; nothing can end the lane again.
         let _ = course.obey(Place::AtEnd);
@@ -65,23 +70,23 @@ impl<'a> Course<'a> {
             None => {
                 self.begin();
                 self.write_start();
-                self.evaluate(&self.due_passes(&[]))?;
+                self.measure()?;
             }
             Some(resumed) => self.resume(resumed)?,
         }
         while self.step.0 < training.steps {
             self.obey(Place::BetweenSteps)?;
             self.make_step()?;
-            self.evaluate(&self.due_passes(&[]))?;
+            self.measure()?;
             self.write_due_checkpoint();
         }
         Ok(())
     }
 
     /// Resumes where an earlier part of the run was interrupted. After a checkpoint that was ordered in the middle of
-    /// an evaluation, the remaining passes and the checkpoint that follows them are still due.
+    /// an evaluation or a probe, what remains of them and the checkpoint that follows are still due.
     fn resume(&mut self, resumed: &Resumed) -> Result<(), Outcome> {
-        let Resumed { step, checkpoint, from, changes, evaluated, declared, .. } = resumed.clone();
+        let Resumed { step, checkpoint, from, changes, measured, declared, .. } = resumed.clone();
         debug_assert_eq!(step, self.step);
         let is_from_start = checkpoint.is_none();
         self.tell(Kind::LaneResumed(LaneResumed { checkpoint, changes, from }));
@@ -93,25 +98,49 @@ impl<'a> Course<'a> {
         if is_from_start {
             self.write_start();
         }
-        let missing = self.due_passes(&evaluated);
-        if !missing.is_empty() {
-            self.evaluate(&missing)?;
+        let (passes, probes) = (self.due_passes(&measured), self.due_probes(&measured));
+        if !passes.is_empty() || !probes.is_empty() {
+            self.evaluate(&passes)?;
+            self.probe(&probes)?;
             self.write_due_checkpoint();
         }
         Ok(())
     }
 
-    /// Makes the passes due after the current step, of which some were already made.
-    fn due_passes(&self, made: &[(Split, Mode)]) -> Vec<(Split, Mode)> {
+    /// Measures what is due after the current step.
+    fn measure(&mut self) -> Result<(), Outcome> {
+        self.evaluate(&self.due_passes(&[]))?;
+        self.probe(&self.due_probes(&[]))
+    }
+
+    /// Whether there is an evaluation after the current step.
+    fn is_evaluated(&self) -> bool {
+        let training = &self.task.experiment.training;
+        is_due(training.evaluate_every, self.step) || self.step.0 >= training.steps
+    }
+
+    /// The passes due after the current step, without those that were already made.
+    fn due_passes(&self, measured: &[Metric]) -> Vec<(Split, Mode)> {
         let Task { experiment: Experiment { training, .. }, dataset, .. } = self.task;
-        let is_last = self.step.0 >= training.steps;
-        if !is_due(training.evaluate_every, self.step) && !is_last {
+        if !self.is_evaluated() {
             return Vec::new();
         }
         let is_missing = |&(split, mode): &(Split, Mode)| {
-            !made.contains(&(split, mode)) && !Pass::new(dataset, training, split, mode).is_empty()
+            evaluated(split, mode).iter().any(|metric| !measured.contains(metric))
+                && !Pass::new(dataset, training, split, mode).is_empty()
         };
         passes(self.step).iter().copied().filter(is_missing).collect()
+    }
+
+    /// The probes due after the current step, without those that were already run.
+    fn due_probes(&self, measured: &[Metric]) -> Vec<Chosen<'a>> {
+        let is_due = |probe: &Chosen<'_>| match &probe.settings.at {
+            When::End => self.step.0 >= self.task.experiment.training.steps,
+            When::Evaluations => self.is_evaluated(),
+            When::Steps(steps) => steps.contains(&self.step.0),
+        };
+        let is_missing = |probe: &Chosen<'_>| probe.metrics().iter().any(|metric| !measured.contains(metric));
+        probes::chosen(self.task.experiment).filter(is_due).filter(is_missing).collect()
     }
 
     /// Writes a checkpoint if one is due after the current step.
@@ -170,12 +199,19 @@ impl<'a> Course<'a> {
         let made = |&&(split, mode): &&(Split, Mode)| !Pass::new(dataset, training, split, mode).is_empty();
         let passes = passes(Step(1)).iter().filter(made);
         metrics.extend(passes.flat_map(|&(split, mode)| evaluated(split, mode)));
+        metrics.extend(probes::chosen(self.task.experiment).flat_map(|probe| probe.metrics()));
         metrics
     }
 
     /// Metrics with the axes that they go over.
     fn declared(&self, metrics: Vec<Metric>) -> MetricsDeclared {
-        let mut axes = self.network.description().axes();
+        let description = self.network.description();
+        let mut axes = description.axes();
+        for axis in probes::chosen(self.task.experiment).flat_map(|probe| probe.axes(description)) {
+            if !axes.contains(&axis) {
+                axes.push(axis);
+            }
+        }
         axes.retain(|axis| metrics.iter().any(|metric| metric.axes().contains(&axis.name.as_str())));
         MetricsDeclared { metrics, axes }
     }
@@ -254,6 +290,24 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
+    /// Runs probes.
+    fn probe(&mut self, probes: &[Chosen<'_>]) -> Result<(), Outcome> {
+        for probe in probes {
+            let (begun_ms, waited_ms) = (self.now().at_ms, self.waited_ms);
+            let (task, step) = (self.task, self.step);
+            let values = probe.run(Subject::new(self, task, step, probe.settings))?;
+            let values = match &self.recorded {
+                None => values,
+                Some(layers) => values.narrowed(layers),
+            };
+            let now = self.now();
+            let probe_ms = now.at_ms - begun_ms - (self.waited_ms - waited_ms);
+            let time = Time { probe_ms: Some(probe_ms), ..now };
+            self.sink.accept(RunEvent { step, time, kind: Kind::Measured(values) });
+        }
+        Ok(())
+    }
+
     /// Carries out orders until none is pending.
     fn obey(&mut self, place: Place) -> Result<(), Outcome> {
         if place != Place::WithinEvaluation {
@@ -279,18 +333,23 @@ impl<'a> Course<'a> {
     /// Waits until a pause ends.
     fn pause(&mut self, place: Place) -> Result<(), Outcome> {
         self.tell(Kind::Paused);
+        let begun_ms = self.now().at_ms;
+        let ended = self.wait(place);
+        self.waited_ms += self.now().at_ms - begun_ms;
+        ended?;
+        self.tell(Kind::Resumed);
+        Ok(())
+    }
+
+    /// Carries out orders until one of them ends a pause.
+    fn wait(&mut self, place: Place) -> Result<(), Outcome> {
         loop {
             match self.sink.wait(self.step, place) {
-                Order::Resume => break,
-                order @ Order::Step(_) => {
-                    self.carry_out(order)?;
-                    break;
-                }
+                Order::Resume => return Ok(()),
+                order @ Order::Step(_) => return self.carry_out(order),
                 order => self.carry_out(order)?,
             }
         }
-        self.tell(Kind::Resumed);
-        Ok(())
     }
 
     /// Carries out an order and logs it.
@@ -337,6 +396,16 @@ impl<'a> Course<'a> {
 
     fn now(&self) -> Time {
         Time::at((self.task.clock)())
+    }
+}
+
+impl Interruptible for Course<'_> {
+    fn network(&mut self) -> &mut dyn Network {
+        self.network
+    }
+
+    fn between_batches(&mut self) -> Result<(), Outcome> {
+        self.obey(Place::WithinEvaluation)
     }
 }
 

@@ -70,7 +70,7 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
         12 => step.prop_map(|((step, at_ms), loss, error, rate, columns)| {
             let scalars = Values::default().with(known::LOSS, loss).with(known::ERROR, error);
             let values = scalars.with(known::LEARNING_RATE, rate).and(columns);
-            let time = Time { at_ms, step_ms: Some(at_ms / 7.0), statistics_ms: Some(at_ms / 700.0) };
+            let time = Time { at_ms, step_ms: Some(at_ms / 7.0), statistics_ms: Some(at_ms / 700.0), ..Time::default() };
             RunEvent { step: Step(step), time, kind: Kind::Measured(values) }
         }),
         2 => histogram.prop_map(move |(moment, h)| {

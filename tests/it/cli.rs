@@ -93,7 +93,7 @@ fn bad_usage_and_bad_input_end_with_status_two() {
             "no experiment `qiuck`: expected a file, or one of plain-vs-residual, depth, quick",
         ),
         (&["train", "qiuck"], "did you mean quick?"),
-        (&["keys", "resnett"], "expected an architecture or a data set (resnet, densenet"),
+        (&["keys", "resnett"], "expected an architecture, a data set or a probe (resnet, densenet"),
         (
             &["check", "bad.toml"],
             "bad.toml:4: training.steps: expected a whole number of at least 1, found `many`",

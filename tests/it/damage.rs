@@ -17,7 +17,8 @@ use crate::runlog::{as_written, experiment, lane_started, sealed, shown, written
 fn step(step: u64) -> RunEvent {
     let std = vec![f32::NAN, 1.0 / step as f32, f32::INFINITY, 0.5];
     let values = scalars(2.5 / step as f32).and(Values::from_iter([(known::ACTIVATION_STD, std)]));
-    let time = Time { at_ms: step as f64 * 10.0, step_ms: Some(10.0), statistics_ms: Some(0.25) };
+    let time =
+        Time { at_ms: step as f64 * 10.0, step_ms: Some(10.0), statistics_ms: Some(0.25), ..Time::default() };
     RunEvent { step: Step(step), time, kind: Kind::Measured(values) }
 }
 
@@ -345,7 +346,7 @@ fn a_log_of_format_1_needs_no_checksums() {
     assert_eq!((started.lane.as_str(), started.steps, found.bad.len()), ("plain", Some(6), 0));
     let values = [scalars(2.5), Values::from_iter([(known::ACTIVATION_STD, vec![f32::NAN, 1.0, 0.25, 0.5])])];
     let [scalars, columns] = values;
-    let time = Time { at_ms: 10.0, step_ms: Some(10.0), statistics_ms: Some(0.25) };
+    let time = Time { at_ms: 10.0, step_ms: Some(10.0), statistics_ms: Some(0.25), ..Time::default() };
     let step = RunEvent { step: Step(1), time, kind: Kind::Measured(scalars.and(columns)) };
     assert_eq!(shown(&found.events[1..]), shown(&[step, paused(1)]));
     let found = read([&lines[0], "nonsense\n", &lines[1], &lines[0]].concat().as_bytes());

@@ -7,7 +7,7 @@ use proptest::collection::btree_map;
 use proptest::option;
 use proptest::prelude::*;
 use skiplane::experiment::*;
-use skiplane::{datasets, model};
+use skiplane::{datasets, model, trainer};
 
 fn available() -> Available {
     let dataset = |name, kind, path, keys: Vec<Key>| DatasetEntry { name, summary: "", kind, path, keys };
@@ -36,6 +36,7 @@ fn available() -> Available {
             architecture("linear", DataKind::Vectors, Vec::new(), |_| Ok(())),
             architecture("resnet", DataKind::Images, Vec::new(), |_| Ok(())),
         ],
+        probes: Vec::new(),
     }
 }
 
@@ -453,5 +454,26 @@ fn the_page_explains_every_key_of_a_data_set() {
             }
         }
         assert_eq!(explained.matches('`').count(), 2 * keys.len(), "{name}: {explained}");
+    }
+}
+
+#[test]
+fn the_page_explains_every_key_of_a_probe() {
+    let page = page();
+    let (_, table) = page.split_once("| probe | what it measures | its keys |\n").unwrap();
+    let rows: Vec<&str> = table.lines().skip(1).take_while(|line| line.starts_with('|')).collect();
+    let explained: Vec<&str> = rows.iter().map(|row| row.split('`').nth(1).unwrap()).collect();
+    assert_eq!(explained, trainer::probes().iter().map(|probe| probe.name).collect::<Vec<_>>());
+    for (ProbeEntry { name, keys, .. }, row) in trainer::probes().iter().zip(rows) {
+        let explained = row.split('|').nth(3).unwrap();
+        for Key { name: key, allowed, absence, .. } in keys {
+            let (_, about) = explained.split_once(&format!("`{key}`")).expect(key);
+            let about = about.split(';').next().unwrap().trim();
+            for value in shown(allowed) {
+                assert!(about.contains(&value), "{name}.{key}: expected {value:?} in {about:?}");
+            }
+            let Absence::Default(default) = absence else { panic!("{name}.{key} has no default") };
+            assert!(about.ends_with(&format!("else {default}")), "{name}.{key}: {default} and {about:?}");
+        }
     }
 }

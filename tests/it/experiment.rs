@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use skiplane::experiment::*;
-use skiplane::{datasets, model};
+use skiplane::{datasets, model, trainer};
 
 pub(crate) fn available() -> Available {
     let dataset =
@@ -20,6 +20,7 @@ pub(crate) fn available() -> Available {
             architecture("resnet", (6, 2), &[4, 8, 16, 32], &["none", "identity", "projection"]),
             architecture("stack", (1, 0), &[4], &["none"]),
         ],
+        probes: Vec::new(),
     }
 }
 
@@ -510,7 +511,8 @@ fn hostile_text_reaches_no_terminal() {
 
 #[test]
 fn every_experiment_of_the_house_parses() {
-    let available = Available { datasets: datasets::available(), architectures: model::available() };
+    let (datasets, architectures) = (datasets::available(), model::available());
+    let available = Available { datasets, architectures, probes: trainer::probes() };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|e| e == "toml"));
@@ -641,6 +643,7 @@ fn any_experiment() -> impl Strategy<Value = Experiment> {
             data,
             training,
             statistics,
+            probes: Default::default(),
             lanes,
         },
     )

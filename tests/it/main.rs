@@ -31,6 +31,7 @@ mod order_keys;
 mod orders;
 mod out_files;
 mod places;
+mod probes;
 mod pseudo_terminal;
 mod reading;
 mod replay;

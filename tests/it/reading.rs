@@ -38,7 +38,8 @@ fn long_lane(lane: usize, steps: u64) -> Vec<RunEvent> {
             .with(known::ERROR, value(6))
             .with(known::LEARNING_RATE, 0.1)
             .and(statistics.into_iter().collect());
-        let time = Time { at_ms: step as f64, step_ms: Some(1.0), statistics_ms: Some(0.1) };
+        let time =
+            Time { at_ms: step as f64, step_ms: Some(1.0), statistics_ms: Some(0.1), ..Time::default() };
         events.push(RunEvent { step: Step(step), time, kind: Kind::Measured(values) });
         if step % 500 == 0 {
             let file = format!("checkpoints/{name}-{step}.safetensors");
@@ -216,7 +217,7 @@ fn where_a_lane_can_go_on_is_the_same_through_an_index_wherever_that_ends() {
         };
         assert_eq!(orders(3), (vec![4, 8, 9, 12], vec![16]));
         assert_eq!(orders(1), (vec![4], vec![8, 9, 12, 16]));
-        assert_eq!(found.checkpoints[2].evaluated, [(Split::Test, Mode::Eval)]);
+        assert!(found.checkpoints[2].measured.ends_with(&evaluated(Split::Test, Mode::Eval)));
         let summary = &found.summary;
         assert_eq!((summary.step, summary.test_error), (Step(18), Some(0.1 * 16.0)));
     }

@@ -30,7 +30,12 @@ pub(crate) fn new_run(root: &Path, name: &str) -> RunFolder {
 }
 
 pub(crate) fn step(step: u64, loss: f32) -> RunEvent {
-    let time = Time { at_ms: step as f64 * 100.0, step_ms: Some(100.0), statistics_ms: Some(1.0) };
+    let time = Time {
+        at_ms: step as f64 * 100.0,
+        step_ms: Some(100.0),
+        statistics_ms: Some(1.0),
+        ..Time::default()
+    };
     RunEvent { step: Step(step), time, kind: Kind::Measured(scalars(loss)) }
 }
 

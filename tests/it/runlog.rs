@@ -78,6 +78,7 @@ pub(crate) fn experiment(lanes: &[&str]) -> Experiment {
             schedule: Schedule::Cosine { minimum: 0.0, warmup: 2 },
         },
         statistics: Recording { every: 1, histograms_every: 2, layers: Vec::new() },
+        probes: Default::default(),
         lanes: lanes.iter().map(lane).collect(),
     }
 }
@@ -176,7 +177,8 @@ fn any_event() -> impl Strategy<Value = RunEvent> {
     let event = |step: u64, at_ms: f64, kind: Kind| RunEvent::new(Step(step), at_ms, kind);
     let step = (any_values(&[Shape::Scalar, Shape::Numbers]), any_time(), any_time()).prop_map(
         |(values, at_ms, step_ms)| {
-            let time = Time { at_ms, step_ms: Some(step_ms), statistics_ms: Some(step_ms / 7.0) };
+            let time =
+                Time { at_ms, step_ms: Some(step_ms), statistics_ms: Some(step_ms / 7.0), ..Time::default() };
             RunEvent { step: Step(0), time, kind: Kind::Measured(values) }
         },
     );

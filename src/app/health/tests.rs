@@ -3,7 +3,7 @@
 use super::*;
 use crate::app::{App, LaneLabel, specimen};
 use crate::event::{NonFiniteFound, Pass};
-use crate::metric::{Metric, known};
+use crate::metric::{Metric, known, probed};
 
 mod further;
 

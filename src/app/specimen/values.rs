@@ -55,6 +55,7 @@ pub(super) fn step(specimen: &Specimen, structure: &Structure, step: u64) -> Run
         at_ms: specimen.at_ms(step),
         step_ms: Some(specimen.step_ms()),
         statistics_ms: Some(specimen.step_ms() * 0.012),
+        ..Time::default()
     };
     RunEvent { step: Step(step), time, kind: Kind::Measured(values) }
 }

@@ -224,8 +224,12 @@ impl Rows<'_> {
             }
         }
         let time = &event.time;
-        let times =
-            [("at_ms", Some(time.at_ms)), ("step_ms", time.step_ms), ("statistics_ms", time.statistics_ms)];
+        let times = [
+            ("at_ms", Some(time.at_ms)),
+            ("step_ms", time.step_ms),
+            ("statistics_ms", time.statistics_ms),
+            ("probe_ms", time.probe_ms),
+        ];
         for (name, time) in times {
             if let Some(time) = time {
                 self.row("time", None, &nameless, name, Number::F64(time));

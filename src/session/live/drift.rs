@@ -141,7 +141,7 @@ mod tests {
         let data = DataKind::Images;
         let architectures =
             vec![ArchitectureEntry { name: "resnet", summary: "", data, keys, check: |_| Ok(()) }];
-        Available { datasets, architectures }
+        Available { datasets, architectures, ..Available::default() }
     }
 
     /// The changes of an experiment that lacked these keys when it was started.

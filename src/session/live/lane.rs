@@ -88,10 +88,10 @@ fn build_or_restore(
     };
     let declared = resumption.position.as_ref().map(|position| position.declared().metrics().to_vec());
     let declared = declared.unwrap_or_default();
-    let resumed = |step, checkpoint, evaluated, rewind: Rewind| {
+    let resumed = |step, checkpoint, measured, rewind: Rewind| {
         let (taken, again) = resumption.orders.at(rewind);
         let (from, changes, declared) = (rewind.from, setup.changes.clone(), declared.clone());
-        Some(Resumed { step, checkpoint, from, evaluated, changes, declared, taken, again })
+        Some(Resumed { step, checkpoint, from, measured, changes, declared, taken, again })
     };
     for saved in resumption.checkpoints.iter().rev() {
         let mut network = build()?;
@@ -103,8 +103,8 @@ fn build_or_restore(
                         "the checkpoint of step {step} is unverified: an earlier version wrote it, without checksums"
                     ));
                 }
-                let (checkpoint, evaluated) = (Some(saved.file.clone()), saved.evaluated.clone());
-                return Ok((network, resumed(step, checkpoint, evaluated, saved.rewind())));
+                let (checkpoint, measured) = (Some(saved.file.clone()), saved.measured.clone());
+                return Ok((network, resumed(step, checkpoint, measured, saved.rewind())));
             }
             Err(problem) => sink.warn(format!("skipping the checkpoint of step {step}: {problem}")),
         }

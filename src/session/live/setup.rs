@@ -15,6 +15,7 @@ use crate::reading::{self, Opened, Resumption};
 use crate::runlog::{LaneSummary, Manifest, RunFolder, RunLock, RunLogError, State};
 use crate::session::permits::Permits;
 use crate::session::threads;
+use crate::trainer;
 use crate::units::LaneIdx;
 
 /// The default capacity of the channel in events: several seconds of several fast lanes.
@@ -99,7 +100,8 @@ impl Setup {
                 format!("expected log format {FORMAT_VERSION}, found {found}; such a run cannot be resumed");
             return Err(RunLogError::Malformed { path, reason }.into());
         }
-        let available = Available { datasets: datasets::available(), architectures: model::available() };
+        let (datasets, architectures) = (datasets::available(), model::available());
+        let available = Available { datasets, architectures, probes: trainer::probes() };
         let experiment = folder.experiment()?.completed(&available);
         let (opened, mut resumed) = find_all(&folder, experiment.lanes.len())?;
         let Drift { changes, same_networks, mut notes } =

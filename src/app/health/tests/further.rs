@@ -327,7 +327,7 @@ fn every_rule_says_what_it_lacks() {
 #[test]
 fn the_page_about_metrics_and_rules_names_all_of_them() {
     let page = include_str!("../../../../docs/METRICS.md");
-    let metrics = known::ALL.iter().map(|metric| format!("`{metric}`"));
+    let metrics = known::ALL.iter().chain(probed::ALL).map(|metric| format!("`{metric}`"));
     let rules = RULES.iter().map(|rule| format!("| {} |", rule.title()));
     for name in metrics.chain(rules) {
         assert!(page.contains(&name), "{name}");
