@@ -3,6 +3,13 @@
 
 use super::{Better, Declaration, Metric, Scale};
 
+/// The axis of the blocks that every block is compared with.
+pub const COMPARED: &str = "compared";
+/// The axis along the first direction of a loss surface.
+pub const ALPHA: &str = "alpha";
+/// The axis along the second.
+pub const BETA: &str = "beta";
+
 known! {
     /// Loss on the probe's examples, of the network as it is.
     INTACT_LOSS = "intact_loss" over [] in "nats", Linear, Lower, "mean cross-entropy on the probe's examples";
@@ -15,4 +22,41 @@ known! {
     /// Error on the same examples where the block and the next one of its shape are in each other's place (Veit et al. 2016,
     /// section 4.3); NaN for the last one of its shape.
     SWAP_ERROR = "swap_error" over ["block"] in "share", Linear, None, "share classified wrongly with the block and the next alike in each other's place";
+
+    /// Loss of the head on the block's output, which the shortcuts of later blocks pass on: the logit lens
+    /// (nostalgebraist 2020); NaN where a later block cannot be left out.
+    LENS_LOSS = "lens_loss" over ["block"] in "nats", Linear, Lower, "mean cross-entropy of the head on the block's output";
+    /// Error of the same.
+    LENS_ERROR = "lens_error" over ["block"] in "share", Linear, Lower, "share classified wrongly by the head on the block's output";
+    /// The mean number of blocks from which on the prediction for an example is the last one (Baldock et al. 2021, section 2,
+    /// with the head in place of nearest neighbours).
+    PREDICTION_DEPTH = "prediction_depth" over [] in "blocks", Linear, None, "mean number of blocks after which the prediction stays";
+    /// Error on test examples of a linear classifier trained on the block's output (Alain and Bengio 2016).
+    PROBE_ERROR = "probe_error" over ["block"] in "share", Linear, Lower, "share of test examples that a linear classifier of the block's output gets wrong";
+    /// Linear centred kernel alignment of the outputs of two blocks (Kornblith et al. 2019, section 3), 0 to 1.
+    CKA = "cka" over ["block", "compared"] in "", Linear, None, "linear CKA of the outputs of two blocks; 1 is equal up to rotation and scale";
+    /// Average channel squared mean of the block's output (Brock et al. 2021, section 3).
+    CHANNEL_SQUARE_MEAN = "channel_square_mean" over ["block"] in "", Log, None, "mean over channels of the square of the channel's mean";
+    /// Average channel variance of the block's output (the same).
+    CHANNEL_VARIANCE = "channel_variance" over ["block"] in "", Log, None, "mean over channels of the channel's variance";
+
+    /// Loss along a filter-normalised random direction from the weights (Li et al. 2018, section 4).
+    SURFACE_LINE = "surface_line" over ["alpha"] in "nats", Linear, None, "mean cross-entropy along a filter-normalised direction";
+    /// Loss on a plane of two such directions.
+    SURFACE_LOSS = "surface_loss" over ["beta", "alpha"] in "nats", Linear, None, "mean cross-entropy on a plane of two filter-normalised directions";
+    /// The most by which the loss rises within one point of the grid, over one plus the loss (Keskar et al. 2017, equation
+    /// 4, in the plane or on the line).
+    SURFACE_SHARPNESS = "surface_sharpness" over [] in "share", Linear, None, "largest rise of the loss within one point of its surface, over 1 + loss";
+
+    /// Trace of the gradient's covariance over the square of the gradient's norm: the batch from which on larger ones help
+    /// little (McCandlish et al. 2018, equation 2.9); NaN where no gradient is seen behind the noise.
+    GRADIENT_NOISE_SCALE = "gradient_noise_scale" over [] in "examples", Log, None, "trace of the gradients' covariance over the squared gradient";
+    /// Mean cosine between the gradients of two halves of a batch.
+    HALF_BATCH_COSINE = "half_batch_cosine" over [] in "", Signed, None, "mean cosine between the gradients of two halves of a batch";
+    /// The same of the weights of each layer: near 0 in early layers is shattering (Balduzzi et al. 2017).
+    LAYER_HALF_BATCH_COSINE = "layer_half_batch_cosine" over ["layer"] in "", Signed, None, "mean cosine between the gradients of two halves of a batch to the layer's weights";
+    /// The largest eigenvalue of the loss's second derivatives with respect to all parameters (Cohen et al. 2021).
+    HESSIAN_EIGENVALUE = "hessian_eigenvalue" over [] in "", Signed, None, "largest eigenvalue of the Hessian; gradient descent is unstable above 2 / learning rate";
+    /// How far the last vector was from an eigenvector, over the eigenvalue.
+    HESSIAN_RESIDUAL = "hessian_residual" over [] in "share", Log, Lower, "|H v - lambda v| / |lambda|: how exact the eigenvalue is";
 }

@@ -7,12 +7,22 @@ use crate::datasets::{Batch, BatchOrder, Dataset};
 use crate::event::{Mode, Outcome, Split, Values};
 use crate::experiment::{Allowed, CheckSettings, Experiment, Key, Probe, ProbeEntry, Settings};
 use crate::metric::{Axis, Metric};
-use crate::model::{Changes, Description, Evaluation, Network};
+use crate::model::{Changes, Description, Evaluation, LossGradient, Network};
 use crate::trainer::evaluation::{Fixed, Total};
-use crate::trainer::Task;
-use crate::units::{BlockIdx, Step};
+use crate::trainer::{Drawn, Task};
+use crate::units::{BlockIdx, InputShape, Step};
+
+mod displacement;
+mod features;
 
 mod lesion;
+mod lens;
+mod linear;
+mod cka;
+mod signal;
+mod surface;
+mod gradient_noise;
+mod hessian;
 
 /// A probe.
 pub(super) struct Entry {
@@ -36,7 +46,16 @@ pub(super) struct Entry {
 }
 
 /// Every probe, in the order in which they are run and listed to a user.
-const ALL: &[Entry] = &[lesion::PROBE];
+const ALL: &[Entry] = &[
+    lesion::PROBE,
+    lens::PROBE,
+    linear::PROBE,
+    cka::PROBE,
+    signal::PROBE,
+    surface::PROBE,
+    gradient_noise::PROBE,
+    hessian::PROBE,
+];
 
 /// What a probe has that needs nothing else.
 const PLAIN: Entry = Entry {
@@ -144,6 +163,11 @@ impl<'a> Subject<'a> {
         self.settings.whole(key).unwrap_or_default()
     }
 
+    /// The number of a key.
+    fn number(&self, key: &str) -> f64 {
+        self.settings.number(key).unwrap_or_default()
+    }
+
     /// The examples of the key [`split`].
     fn split(&self) -> Split {
         if self.settings.word("split") == Some("train") { Split::Train } else { Split::Test }
@@ -168,6 +192,31 @@ impl<'a> Subject<'a> {
         }
         self.batch = batch;
         Ok(())
+    }
+
+    /// Lets orders be carried out during a long computation.
+    fn rest(&mut self) -> Result<(), Outcome> {
+        self.lane.between_batches()
+    }
+
+    /// The gradient of a batch's loss.
+    fn gradients(&mut self, batch: &Batch) -> Result<LossGradient, Outcome> {
+        let gradients = self.lane.network().gradients(batch);
+        self.lane.between_batches()?;
+        Ok(gradients)
+    }
+
+    /// The batches of the steps to come.
+    fn drawn(&self) -> Drawn<'a> {
+        Drawn::new(self.experiment, self.dataset, self.order.clone())
+    }
+
+    /// Labels of an example: 1, or one for each token of a sequence.
+    fn labels_of_example(&mut self) -> usize {
+        match self.network().description().input {
+            InputShape::Sequence { context, .. } => context,
+            InputShape::Image(_) | InputShape::Vector { .. } => 1,
+        }
     }
 
     /// The mean loss and the error on the examples of the keys [`split`] and [`examples`]; NaN without examples.
@@ -214,3 +263,6 @@ fn split(default: &'static str) -> Key {
     let allowed = Allowed::Words(vec!["train", "test"]);
     Key::with_default("split", "whether training or test examples are used", allowed, default)
 }
+
+#[cfg(test)]
+mod tests;

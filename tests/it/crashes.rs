@@ -17,7 +17,8 @@ use skiplane::session::control;
 use crate::end_to_end::without_times;
 use crate::orders::{taken_in, uninterrupted};
 
-/// Checkpoints with and without an evaluation at the same step, histograms, momentum, and random crops.
+/// Checkpoints with and without an evaluation at the same step, histograms, momentum, random crops, and probes at
+/// evaluations and beside them.
 const EXPERIMENT: &str = r#"question = "what is left of it?"
 seed = 5
 [data]
@@ -37,6 +38,12 @@ checkpoint_every = 4
 [statistics]
 every = 1
 histograms_every = 5
+[probe.lesion]
+at = "evaluations"
+examples = 16
+[probe.gradient_noise]
+at = [4, 9, 20, 44]
+batches = 2
 [[lane]]
 name = "plain"
 architecture = "resnet"

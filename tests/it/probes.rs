@@ -17,6 +17,30 @@ const PROBES: &str = r#"
 [probe.lesion]
 at = [0, 1, 2, 3, 4, 5, 6]
 examples = 20
+[probe.lens]
+at = [0, 1, 2, 3, 4, 5, 6]
+examples = 20
+[probe.linear]
+at = [0, 1, 2, 3, 4, 5, 6]
+examples = 24
+[probe.cka]
+at = [0, 1, 2, 3, 4, 5, 6]
+examples = 20
+[probe.signal]
+at = [0, 1, 2, 3, 4, 5, 6]
+examples = 20
+[probe.surface]
+at = [0, 1, 2, 3, 4, 5, 6]
+examples = 20
+points = 3
+plane = true
+[probe.gradient_noise]
+at = [0, 1, 2, 3, 4, 5, 6]
+batches = 2
+[probe.hessian]
+at = [0, 1, 2, 3, 4, 5, 6]
+examples = 16
+iterations = 2
 "#;
 
 /// Lanes with batch norm and random decisions.
