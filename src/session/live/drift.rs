@@ -14,6 +14,9 @@ const CHECKPOINT: &str = "start.checkpoint";
 /// The layers whose statistics a log records, which cannot change within it.
 const LAYERS: &str = "statistics.layers";
 
+/// How the keys of probes begin.
+const PROBE: &str = "probe.";
+
 /// What has changed since a run was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Drift {
@@ -61,7 +64,7 @@ impl Drift {
         let says_nothing = |key: &str| key == PATH || of_lane(key) == Some(CHECKPOINT);
         for change in earlier.changes(experiment).iter().filter(|change| !says_nothing(&change.key)) {
             let same_network = !change.key.starts_with("lane.") || of_lane(&change.key).is_some();
-            self.add(text(change), same_network && change.key != LAYERS);
+            self.add(text(change), same_network && change.key != LAYERS && !moves_axes(change));
         }
         let data_set = before.data_set.as_deref();
         let now = (dataset.shape, dataset.classes.len());
@@ -98,6 +101,12 @@ fn of_lane(key: &str) -> Option<&'static str> {
     known.into_iter().find(|known| key.strip_suffix(known).is_some_and(|lane| lane.ends_with('.')))
 }
 
+/// Whether it is another value of a key of a probe, from which the axes of what it measures may follow; when it measures
+/// says nothing of them. Axes cannot change within a log.
+fn moves_axes(Change { key, before, now }: &Change) -> bool {
+    key.starts_with(PROBE) && !key.ends_with(".at") && before.is_some() && now.is_some()
+}
+
 /// Lanes of one run mostly report the same changes.
 fn push_new(list: &mut Vec<String>, text: String) {
     if !list.contains(&text) {
@@ -121,7 +130,8 @@ mod tests {
     use crate::datasets::Examples;
     use crate::event::Kind;
     use crate::experiment::{
-        Allowed, ArchitectureEntry, DataKind, DatasetEntry, Head, Key, Missing, Path, Setting, Start,
+        Allowed, ArchitectureEntry, DataKind, DatasetEntry, Head, Key, Missing, Path, Probe, Setting,
+        Settings, Start, When,
     };
 
     /// What this build can train, after a key with a default was added to the architecture and one to the data set.
@@ -200,6 +210,23 @@ mod tests {
         let other = drift(&first, &other);
         assert!(other.changes[0].starts_with("lane.plain.start.sha256 = 1111") && other.same_networks);
         assert_eq!(of_lane("lane.a.start.depth"), None, "of a lane named `a.start`");
+    }
+
+    #[test]
+    fn probes_may_come_and_go_but_not_measure_other_points() {
+        let surface = |points: usize, at: When| {
+            move |of: &mut Experiment| {
+                let settings = Settings::default().with("points", points.into());
+                of.probes.insert("surface".to_owned(), Probe { at: at.clone(), settings });
+            }
+        };
+        let fits = |drift: Drift| (drift.changes.len(), drift.same_networks);
+        assert_eq!(fits(changes(surface(5, When::End))), (2, true));
+        assert_eq!(fits(changes_from(surface(5, When::End), |now| now.probes.clear())), (2, true));
+        let same = changes_from(surface(5, When::End), surface(5, When::Evaluations));
+        assert_eq!(same.changes, ["probe.surface.at = evaluations, was end"]);
+        assert!(same.same_networks);
+        assert_eq!(fits(changes_from(surface(5, When::End), surface(7, When::End))), (1, false));
     }
 
     #[test]
