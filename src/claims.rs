@@ -23,7 +23,7 @@ mod tests;
 pub use comparison::{Cell, Compared};
 pub use error::RuleError;
 pub use grid::Grid;
-pub use measure::{Measured, NAMES, Observed, metrics_of};
+pub use measure::{Measured, Observed, metrics, metrics_of};
 pub use rule::{Comparison, Rule};
 pub use sample::Unit;
 pub use subject::Subject;

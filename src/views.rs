@@ -25,6 +25,7 @@ mod layer;
 mod shortcut;
 mod findings;
 mod sweep;
+mod probes;
 
 pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
 pub use chrome::{LEAST_SIZE, Status, click, draw};
@@ -96,6 +97,7 @@ pub const ALL: &[&dyn View] = &[
     &shortcut::Shortcut,
     &findings::Findings,
     &sweep::Sweep,
+    &probes::Probes,
 ];
 
 /// The kinds of all views.

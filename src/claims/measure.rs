@@ -4,7 +4,7 @@ use super::rule::{Expression, Form, Measure, Point, Rule, When};
 use super::sample::Unit;
 use crate::app::{Lane, LaneState};
 use crate::history::{History, Row};
-use crate::metric::{Better, Metric, Shape, known};
+use crate::metric::{Better, Metric, Shape, known, probed};
 use crate::units::Step;
 
 /// The steps over which [`steps_until`] averages.
@@ -29,7 +29,7 @@ const DERIVED: [Derived; 5] = [
 ];
 
 /// The names of measures that are not metrics.
-pub const NAMES: [&str; DERIVED.len()] = {
+const NAMES: [&str; DERIVED.len()] = {
     let mut names = [""; DERIVED.len()];
     let mut at = 0;
     while at < names.len() {
@@ -39,25 +39,29 @@ pub const NAMES: [&str; DERIVED.len()] = {
     names
 };
 
+/// The metrics that are known before anything was measured, but histograms.
+pub fn metrics() -> impl Iterator<Item = Metric> {
+    known::ALL.iter().chain(probed::ALL).copied().filter(|metric| metric.shape() != Shape::Histograms)
+}
+
+fn metric_named(name: &str) -> Option<Metric> {
+    metrics().find(|metric| metric.name() == name)
+}
+
 /// The names of all measures that are known before anything was measured.
 pub(super) fn known_names() -> impl Iterator<Item = &'static str> {
-    known::ALL
-        .iter()
-        .filter(|metric| metric.shape() != Shape::Histograms)
-        .map(|metric| metric.name())
-        .chain(NAMES)
+    metrics().map(Metric::name).chain(NAMES)
 }
 
 /// The axes of a metric of this name; none if it is not known before it is declared.
 pub(super) fn axes_of(name: &str) -> Option<&'static [&'static str]> {
-    known::ALL.iter().find(|metric| metric.name() == name).map(|metric| metric.axes())
+    metric_named(name).map(Metric::axes)
 }
 
 /// The unit of a measure.
 pub(super) fn unit_of(name: &str) -> Unit {
     let derived = DERIVED.iter().find(|derived| derived.name == name).map(|derived| derived.unit);
-    let unit = || known::ALL.iter().find(|metric| metric.name() == name).map(|metric| metric.unit());
-    Unit::named(derived.or_else(unit).unwrap_or_default())
+    Unit::named(derived.or_else(|| metric_named(name).map(Metric::unit)).unwrap_or_default())
 }
 
 /// Anything that rules can be judged by.

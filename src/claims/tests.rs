@@ -31,8 +31,11 @@ width = 8
 shortcut = "identity"
 "#
     );
-    let available =
-        Available { datasets: crate::datasets::available(), architectures: crate::model::available() };
+    let available = Available {
+        datasets: crate::datasets::available(),
+        architectures: crate::model::available(),
+        probes: Vec::new(),
+    };
     parse(&text, "x.toml", &available, &[]).unwrap()
 }
 

@@ -4,12 +4,12 @@ use std::fmt;
 
 use super::check::check;
 use super::evaluate::Evaluator;
-use super::measure::Observed;
+use super::measure::{Observed, metrics};
 use super::parser::nearest;
 use super::sample::Unit;
 use super::{Rule, RuleError, Subject};
 use crate::experiment::{Claim, RuleText};
-use crate::metric::{Shape, known};
+use crate::metric::{Metric, Shape};
 
 /// What was found about a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Rules {
 
 /// The names of metrics that are single numbers.
 fn scalars() -> impl Iterator<Item = &'static str> {
-    known::ALL.iter().filter(|metric| metric.shape() == Shape::Scalar).map(|metric| metric.name())
+    metrics().filter(|metric| metric.shape() == Shape::Scalar).map(Metric::name)
 }
 
 fn is_scalar(name: &str) -> bool {

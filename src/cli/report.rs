@@ -9,7 +9,7 @@ use super::decided::Decided;
 use super::failure::Failure;
 use super::verdict::{number, of_term};
 use super::{RunsFolder, destination};
-use crate::claims::{Cell, Compared, Judged};
+use crate::claims::{self, Cell, Compared, Judged};
 use crate::experiment::RuleText;
 use crate::metric::{Metric, known};
 use crate::printable::percent;
@@ -74,11 +74,8 @@ impl Section {
     fn of(decided: Decided) -> Section {
         let question =
             decided.runs.first().map(|(experiment, _)| experiment.question.clone()).unwrap_or_default();
-        let metrics = decided
-            .claim
-            .figures
-            .iter()
-            .filter_map(|name| known::ALL.iter().copied().find(|metric| metric.name() == name));
+        let named = |name: &String| claims::metrics().find(|metric| metric.name() == name);
+        let metrics = decided.claim.figures.iter().filter_map(named);
         let metrics: Vec<Metric> = metrics.collect();
         let metrics = if metrics.is_empty() { vec![known::TRAIN_ERROR] } else { metrics };
         let compared = |metric| {

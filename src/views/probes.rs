@@ -1,0 +1,205 @@
+//! What probes measured, as it was at the cursor's step: a chart for each of their metrics over blocks or along a
+//! direction, all lanes on one scale, and a line with the single numbers of each lane.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::{Key, View, curves, lanes};
+use crate::app::{App, Chosen, Lane, ViewKind, Wanted};
+use crate::metric::{Metric, Shape, probed};
+use crate::theme::Theme;
+use crate::widgets::{self, Bucket, LineChart, Series, SeriesKind};
+
+/// The probes view.
+#[derive(Debug)]
+pub(super) struct Probes;
+
+/// The least width of a chart.
+const LEAST_WIDTH: u16 = 38;
+/// The least height of a chart.
+const LEAST_HEIGHT: u16 = 8;
+
+impl View for Probes {
+    fn kind(&self) -> ViewKind {
+        ViewKind { name: "probes", chooses: Chosen::OfLayers, draws_losses: false }
+    }
+
+    fn fits(&self, app: &App) -> bool {
+        [false, true].into_iter().any(|is_single| !declared(app, is_single).is_empty())
+    }
+
+    fn title(&self) -> &'static str {
+        "what probes measured by depth, and around the weights"
+    }
+
+    fn hints(&self) -> &'static [Key] {
+        &[Key::Left, Key::Char('y')]
+    }
+
+    fn wants(&self, app: &App) -> Vec<Wanted> {
+        let all = [false, true].into_iter().flat_map(|is_single| declared(app, is_single));
+        [Wanted::Cursor].into_iter().chain(all.map(Wanted::History)).collect()
+    }
+
+    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+        let metrics = declared(app, false);
+        if metrics.is_empty() && declared(app, true).is_empty() {
+            let text = "no lane has probes: an experiment has them in tables such as [probe.lesion]";
+            let text = widgets::clip(text, area.width.into(), theme);
+            widgets::put_centered(buffer, area, area.height / 2, &text, theme.muted());
+            return;
+        }
+        let numbers: Vec<Line<'_>> =
+            app.visible_lanes().filter_map(|lane| numbers(app, lane, theme)).collect();
+        let lines = (numbers.len() as u16).min(area.height / 4);
+        let charts = Rect { height: area.height - lines, ..area };
+        for (metric, area) in metrics.iter().zip(grid(charts, metrics.len())) {
+            draw_chart(app, *metric, area, buffer, theme);
+        }
+        let below = Rect { y: charts.bottom(), height: lines, ..area };
+        for (row, line) in numbers.iter().take(lines.into()).enumerate() {
+            widgets::put_line(buffer, below, row as u16, line);
+        }
+    }
+}
+
+/// The metrics of probes that a visible lane declares: single numbers, or numbers over one axis.
+fn declared(app: &App, is_single: bool) -> Vec<Metric> {
+    let is_shown = |metric: &&Metric| match metric.shape() {
+        Shape::Scalar => is_single,
+        Shape::Numbers => !is_single && metric.axes().len() == 1 && !metric.is_of_layers(),
+        Shape::Histograms => false,
+    };
+    let has = |metric: &&Metric| app.visible_lanes().any(|lane| lane.declared().metrics().contains(metric));
+    probed::ALL.iter().filter(is_shown).filter(has).copied().collect()
+}
+
+/// The places of so many charts, row by row: as many as fit with the least size, at least one.
+fn grid(area: Rect, count: usize) -> Vec<Rect> {
+    let columns = (area.width / LEAST_WIDTH).clamp(1, count.max(1) as u16);
+    let rows = (area.height / LEAST_HEIGHT).clamp(1, (count as u16).div_ceil(columns).max(1));
+    let part = |length: u16, parts: u16, at: u16| (length * at / parts, length * (at + 1) / parts);
+    let cell = |at: u16| {
+        let (left, right) = part(area.width, columns, at % columns);
+        let (top, bottom) = part(area.height, rows, at / columns);
+        let gap = u16::from(right < area.width && right > left);
+        Rect { x: area.x + left, y: area.y + top, width: right - left - gap, height: bottom - top }
+    };
+    (0..columns * rows).map(cell).take(count).collect()
+}
+
+/// A metric against the points of its axis: the value at the cursor's step or the last one before.
+fn draw_chart(app: &App, metric: Metric, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let shown: Vec<(&Lane, String, Vec<Bucket>)> = app
+        .visible_lanes()
+        .filter_map(|lane| Some((lane, lanes::name(app, lane), buckets(app, lane, metric)?)))
+        .collect();
+    let series: Vec<Series<'_>> = shown
+        .iter()
+        .map(|(lane, name, buckets)| Series {
+            name,
+            buckets,
+            style: lanes::style(lane, theme),
+            mark: theme.lane_swatch(lane.idx().0),
+            kind: SeriesKind::Curve,
+            read_out: None,
+        })
+        .collect();
+    let places = shown.iter().flat_map(|(_, _, buckets)| buckets.iter().map(|bucket| bucket.x));
+    let (low, high) =
+        places.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+    let chart = LineChart {
+        title: metric.name(),
+        series: &series,
+        x: if low < high { (low, high) } else { (0.5, 1.5) },
+        x_name: metric.axis().unwrap_or("block"),
+        y: None,
+        log: curves::is_log(app, metric),
+        cursor: None,
+        reference: curves::reference(metric),
+    };
+    chart.render(area, buffer, theme);
+}
+
+/// A lane's values; none if nothing was measured up to the cursor's step.
+fn buckets(app: &App, lane: &Lane, metric: Metric) -> Option<Vec<Bucket>> {
+    let row = lane.at(metric, app.step())?;
+    let columns = lane.columns(metric).into_iter().enumerate();
+    let buckets = columns.filter_map(|(at, columns)| {
+        let cell = row.across(columns?)?;
+        Some(Bucket { x: lane.axis_place(metric, at), extent: curves::extent(cell), last: cell.last })
+    });
+    Some(buckets.collect())
+}
+
+/// The single numbers of a lane; none if nothing was measured up to the cursor's step.
+fn numbers(app: &App, lane: &Lane, theme: &Theme) -> Option<Line<'static>> {
+    let value = |metric: Metric| Some((metric, lane.scalar(metric).at(app.step())?.across(0..1)?.last));
+    let values: Vec<(Metric, f32)> = declared(app, true).into_iter().filter_map(value).collect();
+    if values.is_empty() {
+        return None;
+    }
+    let swatch = format!("{} ", theme.lane_swatch(lane.idx().0));
+    let name = Span::styled(lanes::name(app, lane), theme.text());
+    let mut spans = vec![Span::styled(swatch, lanes::style(lane, theme)), name];
+    for (metric, number) in values {
+        spans.push(Span::styled(format!("  {metric} "), theme.muted()));
+        spans.push(Span::styled(widgets::short(number.into()), theme.text()));
+    }
+    Some(Line::from(spans))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::specimen::{Specimen, app_with};
+    use crate::event::{Kind, Value};
+    use crate::theme::{Background, Characters, Colors};
+
+    #[test]
+    fn charts_fill_the_area_and_none_is_too_small() {
+        let area = Rect::new(3, 2, 120, 40);
+        let places = grid(area, 8);
+        assert_eq!(places.len(), 8);
+        assert!(places.iter().all(|place| place.width >= LEAST_WIDTH && place.height >= LEAST_HEIGHT));
+        assert_eq!((places[0].x, places[0].y, places[2].right(), places[7].bottom()), (3, 2, 123, 42));
+        for (at, place) in places.iter().enumerate() {
+            assert!(places[..at].iter().all(|other| other.intersection(*place).area() == 0), "{places:?}");
+        }
+        // Where there is room for few, the first ones are drawn.
+        assert_eq!(grid(Rect::new(0, 0, 40, 9), 8), [Rect::new(0, 0, 40, 9)]);
+        assert_eq!(grid(Rect::new(0, 0, 0, 0), 3).len(), 1);
+    }
+
+    /// What a lane measured last, up to the cursor's step.
+    #[test]
+    fn every_lane_is_drawn_with_its_numbers() {
+        let lanes = [Specimen::new("plain", 20, "none"), Specimen::new("residual", 20, "identity")];
+        let app = app_with(&lanes, |event| match &mut event.kind {
+            Kind::LaneStarted(started) => {
+                started.declared.metrics.extend([probed::LESION_ERROR, probed::PREDICTION_DEPTH]);
+            }
+            Kind::Measured(values)
+                if event.step.0 == 20 && values.get(crate::metric::known::LOSS).is_some() =>
+            {
+                let errors = (0..9).map(|block| 0.1 * block as f32).collect();
+                values.insert(probed::LESION_ERROR, Value::Numbers(errors));
+                values.insert(probed::PREDICTION_DEPTH, Value::Number(6.5));
+            }
+            _ => {}
+        });
+        let area = Rect::new(0, 0, 100, 30);
+        let drawn = |app: &App| {
+            let mut buffer = Buffer::empty(area);
+            let theme = Theme::new(Colors::None, Background::Dark, Characters::Ascii);
+            Probes.render(app, area, &mut buffer, &theme);
+            buffer.content().iter().map(|cell| cell.symbol()).collect::<String>()
+        };
+        let text = drawn(&app);
+        assert!(text.contains("lesion_error") && text.contains("prediction_depth 6.5"), "{text}");
+        assert_eq!(text.matches("prediction_depth").count(), 2, "a line for each lane: {text}");
+        let none = crate::app::specimen::plain_beside_residual();
+        assert!(drawn(&none).contains("no lane has probes"), "{}", drawn(&none));
+    }
+}
