@@ -45,7 +45,7 @@ const BUILT_IN: [BuiltIn; 9] = built_in!["":
     "cifar10"
 ];
 /// All built-in claims, in the order in which they are listed.
-const CLAIMS: [BuiltIn; 12] = built_in!["claims/":
+const CLAIMS: [BuiltIn; 14] = built_in!["claims/":
     "degradation",
     "vanishing",
     "early-gradients",
@@ -57,7 +57,9 @@ const CLAIMS: [BuiltIn; 12] = built_in!["claims/":
     "shortcut-table",
     "without-norm",
     "hyper-connections",
-    "learned-scalars"
+    "learned-scalars",
+    "surface",
+    "lesion"
 ];
 /// The least similarity (Jaro-Winkler, 0 to 1) of a name to be suggested.
 const NEAR: f64 = 0.75;
