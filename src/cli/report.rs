@@ -96,7 +96,7 @@ impl Section {
         let ms: f64 =
             trained.iter().flat_map(|run| run.summary.lanes.iter().map(|lane| lane.elapsed_ms)).sum();
         format!(
-            "{count}, {} lanes in {:.0} core seconds, skiplane {}, {} ({})",
+            "{count}, {} lanes of {:.0} s in all, skiplane {}, {} ({})",
             trained.iter().map(|run| run.summary.lanes.len()).sum::<usize>(),
             ms / 1e3,
             manifest.skiplane,
