@@ -22,6 +22,7 @@ mod outlet;
 mod sweep;
 mod watch;
 
+pub use outlet::standard_output;
 pub use sweep::SweepReporter;
 pub use watch::{Ending, Stopper, watch};
 

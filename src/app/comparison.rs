@@ -112,7 +112,7 @@ pub fn halves(values: &[f32]) -> Option<Halves> {
 }
 
 /// The median of the finite values; of an even number, the mean of the two in the middle.
-fn median(values: &[f32]) -> Option<f32> {
+pub fn median(values: &[f32]) -> Option<f32> {
     let mut finite: Vec<f32> = values.iter().copied().filter(|value| value.is_finite()).collect();
     finite.sort_by(f32::total_cmp);
     let last = finite.len().checked_sub(1)?;

@@ -2,6 +2,7 @@
 
 use super::{Grid, Subject};
 use crate::app::Lane;
+use crate::app::comparison::median;
 use crate::metric::Metric;
 use crate::units::Step;
 
@@ -32,10 +33,7 @@ impl Compared {
         step: Step,
         choice: usize,
     ) -> Option<Compared> {
-        let subject = |lane: &'a Lane| {
-            let all = lane.experiment().map(Subject::all_of).unwrap_or_default();
-            all.into_iter().find(|subject| subject.lane() == lane.name()).map(|subject| (subject, lane))
-        };
+        let subject = |lane: &'a Lane| Some((Subject::of(lane.experiment()?, lane.name())?, lane));
         let (subjects, lanes): (Vec<Subject>, Vec<&Lane>) = lanes.into_iter().filter_map(subject).unzip();
         let grid = Grid::of(&subjects, choice)?;
         let cell = |members: &Vec<usize>| {
@@ -52,8 +50,7 @@ impl Compared {
 impl Cell {
     /// The number in the middle; of an even count, the mean of the two in the middle.
     pub fn median(&self) -> Option<f32> {
-        let last = self.numbers.len().checked_sub(1)?;
-        Some(f32::midpoint(self.numbers[last / 2], self.numbers[last - last / 2]))
+        median(&self.numbers)
     }
 
     /// The least and the greatest number.

@@ -7,7 +7,7 @@ use super::{Subject, Term};
 use crate::statistics::slope;
 
 /// What an expression comes to.
-pub(super) enum Outcome {
+enum Outcome {
     Number(f64),
     Sample(Sample),
 }
@@ -21,16 +21,16 @@ pub(super) struct Evaluator<'a, O> {
 }
 
 impl<O: Observed> Evaluator<'_, O> {
-    /// The number of a side.
-    pub(super) fn number(&mut self, expression: &Expression) -> Result<f64, String> {
+    /// The number of a side, and its unit.
+    pub(super) fn number(&mut self, expression: &Expression) -> Result<(f64, Unit), String> {
         match self.outcome(expression)? {
-            (Outcome::Number(number), _) => Ok(number),
+            (Outcome::Number(number), unit) => Ok((number, unit)),
             (Outcome::Sample(_), _) => Err("expected a number, found a value for each lane".to_owned()),
         }
     }
 
-    /// The unit of an expression.
-    pub(super) fn outcome(&mut self, expression: &Expression) -> Result<(Outcome, Unit), String> {
+    /// What an expression comes to, and its unit.
+    fn outcome(&mut self, expression: &Expression) -> Result<(Outcome, Unit), String> {
         match &expression.of {
             Form::Number { value, is_share } => {
                 let unit = if *is_share { Unit::Share } else { Unit::NONE };
@@ -56,7 +56,7 @@ impl<O: Observed> Evaluator<'_, O> {
                 let [Expression { of: Form::Measure(measure), .. }, level] = arguments.as_slice() else {
                     return Err(NOT_A_SAMPLE.to_owned());
                 };
-                let level = self.number(level)?;
+                let (level, _) = self.number(level)?;
                 let sample = self.sample(measure, |lane| lane.steps_until(&measure.name.text, level))?;
                 Ok((Outcome::Sample(sample), Unit::Of("steps")))
             }

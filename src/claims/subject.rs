@@ -1,7 +1,7 @@
 //! The lanes that rules are about: their names, and what their experiments say of them.
 
 use super::rule::{Measure, Word};
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, Lane};
 
 /// A lane of a sweep, as a rule selects it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,17 +24,24 @@ impl Subject {
     /// The lanes of an experiment, in its order.
     pub fn all_of(experiment: &Experiment) -> Vec<Subject> {
         let settings = experiment.settings();
-        let subject = |lane: &str| {
-            let own = format!("lane.{lane}.");
-            let of_lane = |(key, value): &(String, String)| match key.strip_prefix(&own) {
-                Some("name") => None,
-                Some(key) => Some((key.to_owned(), value.clone())),
-                None => (!key.starts_with("lane.")).then(|| (key.clone(), value.clone())),
-            };
-            let settings = settings.iter().filter_map(of_lane).collect();
-            Subject { lane: lane.to_owned(), seed: experiment.seed, settings }
+        let subject = |lane: &Lane| Subject::with(experiment.seed, &lane.name, &settings);
+        experiment.lanes.iter().map(subject).collect()
+    }
+
+    /// The lane of this name.
+    pub(super) fn of(experiment: &Experiment, lane: &str) -> Option<Subject> {
+        let exists = experiment.lanes.iter().any(|known| known.name == lane);
+        exists.then(|| Subject::with(experiment.seed, lane, &experiment.settings()))
+    }
+
+    fn with(seed: u64, lane: &str, settings: &[(String, String)]) -> Subject {
+        let own = format!("lane.{lane}.");
+        let of_lane = |(key, value): &(String, String)| match key.strip_prefix(&own) {
+            Some("name") => None,
+            Some(key) => Some((key.to_owned(), value.clone())),
+            None => (!key.starts_with("lane.")).then(|| (key.clone(), value.clone())),
         };
-        experiment.lanes.iter().map(|lane| subject(&lane.name)).collect()
+        Subject { lane: lane.to_owned(), seed, settings: settings.iter().filter_map(of_lane).collect() }
     }
 
     /// The lane's name.

@@ -136,9 +136,9 @@ pub fn judge<O: Observed>(rules: &Rules, lanes: &[(Subject, Option<O>)]) -> (Ver
 
 fn judge_rule<O: Observed>(rule: &Rule, lanes: &[(Subject, Option<O>)]) -> Judged {
     let mut evaluator = Evaluator { text: rule.text(), lanes, terms: Vec::new() };
-    let unit = evaluator.outcome(&rule.left).map_or(Unit::NONE, |(_, unit)| unit);
-    evaluator.terms.clear();
-    let sides = evaluator.number(&rule.left).and_then(|left| Ok([left, evaluator.number(&rule.right)?]));
+    let left = evaluator.number(&rule.left);
+    let unit = left.as_ref().map_or(Unit::NONE, |(_, unit)| *unit);
+    let sides = left.and_then(|(left, _)| Ok([left, evaluator.number(&rule.right)?.0]));
     let terms = evaluator.terms;
     match sides {
         Ok(sides) if sides.iter().any(|side| side.is_nan()) => {

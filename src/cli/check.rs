@@ -109,6 +109,11 @@ pub(super) fn networks(
     Ok(networks)
 }
 
+/// The multiply-adds of a training step.
+pub(super) fn multiply_adds_of_step(network: &Description, batch: usize) -> u64 {
+    PASSES * network.structure.multiply_adds().unwrap_or(0) * batch as u64
+}
+
 fn epochs(experiment: &Experiment, examples: usize) -> f64 {
     experiment.training.steps as f64 * experiment.training.batch as f64 / examples.max(1) as f64
 }
@@ -145,13 +150,14 @@ fn write_costs(
     let batch = experiment.training.batch;
     let mut table = Table::new(&columns);
     let lanes = experiment.lanes.iter().zip(networks).zip(&memory.alone);
-    for ((lane, Description { structure, .. }), alone) in lanes {
+    for ((lane, network), alone) in lanes {
+        let structure = &network.structure;
         table.row([
             lane.name.clone(),
             structure.layers.len().to_string(),
             structure.blocks.len().to_string(),
             grouped(structure.parameters().unwrap_or(0)),
-            grouped(PASSES * structure.multiply_adds().unwrap_or(0) * batch as u64),
+            grouped(multiply_adds_of_step(network, batch)),
             bytes(*alone),
         ]);
     }

@@ -1,8 +1,6 @@
 //! `skiplane train`: trains the lanes of an experiment, on the dashboard or without it.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use clap::Args;
@@ -306,7 +304,7 @@ fn leave_terminal(folder: &RunFolder, waiting: Option<Waiting>) {
 fn headless(started: Started) -> Result<(), Failure> {
     let Started { mut live, app, folder, mut index_writer, at, stopper, starts, .. } = started;
     let on_terminal = io::stdout().is_terminal();
-    let lines = |app| Reporter::lines(app, at, standard_output());
+    let lines = |app| Reporter::lines(app, at, headless::standard_output());
     let mut reporter = if on_terminal { Reporter::bars(app) } else { lines(app) };
     reporter.say(None, &format!("run {} in {}", folder.id(), folder.path().display()));
     starts.iter().for_each(|start| reporter.say(None, start));
@@ -326,14 +324,6 @@ fn headless(started: Started) -> Result<(), Failure> {
     };
     reporter.say(None, &format!("`skiplane review {}` opens the run again", folder.id()));
     outcome(live, reporter.into_app(), index_writer, ending)
-}
-
-/// A duplicate of standard output, without its lock: a writer that blocks on it does not block others.
-fn standard_output() -> Box<dyn Write + Send> {
-    match io::stdout().as_fd().try_clone_to_owned() {
-        Ok(output) => Box::new(File::from(output)),
-        Err(_) => Box::new(io::stdout()),
-    }
 }
 
 /// Prints where the run is, after the dashboard has left the screen.

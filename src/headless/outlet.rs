@@ -2,7 +2,9 @@
 //! the oldest lines are dropped, and their number is reported.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -131,6 +133,14 @@ impl Shared {
             self.changed.notify_all();
         }
         state.pending.clear();
+    }
+}
+
+/// A duplicate of standard output, without its lock: a writer that blocks on it does not block others.
+pub fn standard_output() -> Box<dyn Write + Send> {
+    match io::stdout().as_fd().try_clone_to_owned() {
+        Ok(output) => Box::new(File::from(output)),
+        Err(_) => Box::new(io::stdout()),
     }
 }
 

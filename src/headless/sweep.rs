@@ -1,15 +1,12 @@
 //! Reports a sweep: its runs as they start and end, and one progress bar for all of them with the time that is left. In
 //! plain lines where there is no terminal.
 
-use std::fs::File;
-use std::io;
-use std::os::fd::AsFd;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
-use super::outlet::Outlet;
+use super::outlet::{Outlet, standard_output};
 use super::{finding_text, lines};
 use crate::app::health::{Finding, Severity};
 use crate::app::{App, Lane};
@@ -69,11 +66,7 @@ impl SweepReporter {
         } else {
             let note =
                 |dropped: u64| format!("{dropped} older lines were dropped, because the output was not read");
-            let out: Box<dyn io::Write + Send> = match io::stdout().as_fd().try_clone_to_owned() {
-                Ok(output) => Box::new(File::from(output)),
-                Err(_) => Box::new(io::stdout()),
-            };
-            Face::Lines(Outlet::new(out, note))
+            Face::Lines(Outlet::new(standard_output(), note))
         };
         SweepReporter { jobs: costs.into_iter().map(job).collect(), ended: 0, begin: Instant::now(), face }
     }

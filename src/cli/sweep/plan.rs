@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::claims::{RuleError, Rules, Subject};
 use crate::cli::check::memory::RunMemory;
-use crate::cli::check::networks;
+use crate::cli::check::{multiply_adds_of_step, networks};
 use crate::cli::failure::Failure;
 use crate::cli::source::{Changes, Text, available, load_data};
 use crate::cli::table::{Align, Table, bytes};
@@ -17,9 +17,6 @@ use crate::model::Description;
 use crate::printable::{grouped, percent};
 use crate::runlog::{Known, LaneSummary, Listed, RunSummary, State, SweepName};
 use crate::session::listing;
-
-/// A training step costs about this many forward passes.
-const PASSES: f64 = 3.0;
 
 /// The experiments of a sweep, each with what is left to do.
 pub(in crate::cli) struct Plan {
@@ -206,8 +203,7 @@ impl Planned {
     /// The multiply-adds of a step of each lane, and its steps.
     pub(in crate::cli) fn lane_costs(&self) -> Vec<(f64, u64)> {
         let training = &self.experiment().training;
-        let of_example = |network: &Description| network.structure.multiply_adds().unwrap_or(0) as f64;
-        let cost = |network| (PASSES * of_example(network) * training.batch as f64, training.steps);
+        let cost = |network| (multiply_adds_of_step(network, training.batch) as f64, training.steps);
         self.networks.iter().map(cost).collect()
     }
 }
@@ -225,22 +221,24 @@ fn load(checked: &Checked, loaded: &mut Loaded) -> Result<Arc<Dataset>, Failure>
     Ok(dataset)
 }
 
-/// The runs of a sweep, the newest first.
+/// The runs of a sweep, the newest first, each with its experiment completed.
 pub(in crate::cli) fn of_sweep(listed: &[Listed], name: &str) -> Vec<Known> {
     let known = listed.iter().filter_map(|listed| listed.known.as_deref().ok());
     let is_of_sweep =
         |known: &&Known| known.summary.manifest.sweep.as_ref().is_some_and(|sweep| sweep.name == name);
     let mut runs: Vec<Known> = known.filter(is_of_sweep).cloned().collect();
+    // They are compared with experiments that have every default.
+    let available = available();
+    for run in &mut runs {
+        run.experiment = run.experiment.take().map(|experiment| experiment.completed(&available));
+    }
     runs.sort_by_key(|run| std::cmp::Reverse(run.summary.manifest.started_unix_ms));
     runs
 }
 
 /// The run of an experiment: one that has ended, else the newest.
 pub(in crate::cli) fn experiment_run<'a>(runs: &'a [Known], experiment: &Experiment) -> Option<&'a Known> {
-    let available = available();
-    let is_it = |run: &&Known| {
-        run.experiment.as_ref().is_some_and(|of| of.clone().completed(&available) == *experiment)
-    };
+    let is_it = |run: &&Known| run.experiment.as_ref() == Some(experiment);
     let same: Vec<&Known> = runs.iter().filter(is_it).collect();
     let ended = same.iter().find(|run| matches!(left_of(&run.summary), Todo::Nothing(_)));
     ended.or(same.first()).copied()
