@@ -2,6 +2,7 @@
 //! live or saved, so that both give the same screens.
 
 use crate::event::{Kind, RunEvent};
+use crate::experiment::Claim;
 use crate::metric::Metric;
 use crate::units::{BlockIdx, LaneIdx, LayerIdx, Step};
 
@@ -45,6 +46,10 @@ pub struct App {
     /// The finding selected last; stale once the cursor's step or lane differs from its own.
     finding: Option<FindingKey>,
     options: Options,
+    /// The claim that the lanes are to decide.
+    claim: Option<Claim>,
+    /// The lanes' names where several runs are told apart by their experiments; empty where they are not.
+    names: Vec<String>,
     /// The metrics shown last, the newest first, whose histories are kept in memory.
     shown: Vec<Metric>,
 }
@@ -70,6 +75,8 @@ impl App {
             row: None,
             finding: None,
             options: Options::default(),
+            claim: None,
+            names: Vec::new(),
             shown: Vec::new(),
         }
     }
@@ -78,9 +85,26 @@ impl App {
     pub fn of_lanes(lanes: Vec<Lane>) -> App {
         let mut app = App::new(Vec::new());
         app.hidden = vec![false; lanes.len()];
-        app.rows = rows::rows_of(lanes.iter().filter_map(|lane| lane.structure()));
         app.lanes = lanes;
+        app.find_rows();
         app
+    }
+
+    /// The lanes, to be shown in another state.
+    pub fn into_lanes(self) -> Vec<Lane> {
+        self.lanes
+    }
+
+    /// Puts lanes in the place of others, from `first` on. Those for which there is no place are left out.
+    pub fn place(&mut self, first: LaneIdx, lanes: impl IntoIterator<Item = Lane>) {
+        for ((at, place), lane) in self.lanes.iter_mut().enumerate().skip(first.0).zip(lanes) {
+            *place = lane.moved_to(LaneIdx(at));
+        }
+        self.find_rows();
+    }
+
+    fn find_rows(&mut self) {
+        self.rows = rows::rows_of(self.lanes.iter().filter_map(|lane| lane.structure()));
     }
 
     /// Folds an event of a lane. Events of a lane that does not exist are ignored.
@@ -93,7 +117,7 @@ impl App {
         let Some(lane) = self.lanes.get_mut(lane.0) else { return };
         lane.apply(event, offset);
         if matches!(event.kind, Kind::LaneStarted(_)) {
-            self.rows = rows::rows_of(self.lanes.iter().filter_map(|lane| lane.structure()));
+            self.find_rows();
         }
     }
 
@@ -109,6 +133,16 @@ impl App {
         if let Some(lane) = self.lanes.get_mut(lane.0) {
             lane.own();
         }
+    }
+
+    /// Names lanes of several runs by what tells them apart: a name for each lane, or none at all.
+    pub fn set_names(&mut self, names: Vec<String>) {
+        self.names = names;
+    }
+
+    /// Has the lanes decide a claim.
+    pub fn set_claim(&mut self, claim: Option<Claim>) {
+        self.claim = claim;
     }
 
     /// Carries out a user's action.
@@ -129,6 +163,16 @@ impl App {
         self.lanes.get(idx.0)
     }
 
+    /// The name of a lane by what tells it from those of other runs, if it was given one.
+    pub fn name_among_runs(&self, lane: LaneIdx) -> Option<&str> {
+        self.names.get(lane.0).map(String::as_str)
+    }
+
+    /// The claim that the lanes are to decide, if there is one.
+    pub fn claim(&self) -> Option<&Claim> {
+        self.claim.as_ref()
+    }
+
     /// The lanes to draw, in order.
     pub fn visible_lanes(&self) -> impl DoubleEndedIterator<Item = &Lane> {
         self.lanes.iter().filter(|lane| self.is_visible(lane.idx()))
@@ -137,6 +181,12 @@ impl App {
     /// Whether a lane is to be drawn.
     pub(crate) fn is_visible(&self, idx: LaneIdx) -> bool {
         self.hidden.get(idx.0).is_some_and(|hidden| !hidden)
+    }
+
+    /// Whether no lane makes steps: each has ended, is paused, or waits for its turn behind paused ones.
+    pub fn is_idle(&self) -> bool {
+        let has = |wanted: LaneState| self.lanes.iter().any(|lane| *lane.state() == wanted);
+        !has(LaneState::Running) && (has(LaneState::Paused) || !has(LaneState::Waiting))
     }
 
     /// The selected lane.

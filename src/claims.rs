@@ -22,7 +22,7 @@ mod tests;
 
 pub use comparison::{Cell, Compared};
 pub use error::RuleError;
-pub use grid::Grid;
+pub use grid::{Grid, names};
 pub use measure::{Measured, Observed, metrics, metrics_of};
 pub use rule::{Comparison, Rule};
 pub use sample::Unit;

@@ -16,7 +16,9 @@ mod help;
 mod lanes;
 mod orders;
 mod snapshot;
+mod tiles;
 mod typed_line;
+mod wrap;
 
 mod overview;
 mod profile;
@@ -26,6 +28,8 @@ mod shortcut;
 mod findings;
 mod sweep;
 mod probes;
+mod surface;
+mod verdict;
 
 pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
 pub use chrome::{LEAST_SIZE, Status, click, draw};
@@ -98,7 +102,14 @@ pub const ALL: &[&dyn View] = &[
     &findings::Findings,
     &sweep::Sweep,
     &probes::Probes,
+    &surface::Surface,
+    &verdict::VerdictView,
 ];
+
+/// The digit that selects the view in a place among all; none beyond the tenth.
+fn digit_of(place: usize) -> Option<char> {
+    "1234567890".chars().nth(place)
+}
 
 /// The kinds of all views.
 pub fn kinds() -> Vec<ViewKind> {

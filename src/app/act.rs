@@ -44,7 +44,9 @@ pub(super) fn act(app: &mut App, action: Action) {
         Action::CycleSmoothing => app.options.smoothing = app.options.smoothing.next(),
         Action::CycleAxis if chosen(app) == Chosen::Scalars => {
             app.options.key = app.options.key.wrapping_add(1);
+            app.options.split = 0;
         }
+        Action::CycleSplit => app.options.split = app.options.split.wrapping_add(1),
         Action::CycleAxis => app.options.axis = Axis::next(app.options.axis),
 
         Action::TogglePlayback => toggle_playback(app),

@@ -59,6 +59,8 @@ pub enum Action {
     CycleSmoothing,
     /// Cycles the x axis through steps, epochs and time.
     CycleAxis,
+    /// Splits the sweep view by the next of the keys that differ, or by none.
+    CycleSplit,
 
     /// Starts or stops playback; from the last step it starts over.
     TogglePlayback,

@@ -1,6 +1,8 @@
 //! The facts of a lane, folded from its events: how it was started, its state, its histories. The findings of the
 //! health rules are kept beside them, in [`super::Lane`].
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::order_history::OrderHistory;
@@ -82,6 +84,8 @@ impl LaneState {
 pub struct LaneFacts {
     idx: LaneIdx,
     label: LaneLabel,
+    /// The experiment that it will have, if that is known before it starts.
+    planned: Option<Arc<Experiment>>,
     started: Option<LaneStarted>,
     declared: Declared,
     state: LaneState,
@@ -107,6 +111,7 @@ impl LaneFacts {
         LaneFacts {
             idx,
             label,
+            planned: None,
             started: None,
             declared: Declared::default(),
             state: LaneState::default(),
@@ -122,6 +127,16 @@ impl LaneFacts {
             lost_records: 0,
             orders: OrderHistory::default(),
         }
+    }
+
+    /// Notes the experiment that the lane will have.
+    pub(super) fn plan(&mut self, experiment: Arc<Experiment>) {
+        self.planned = Some(experiment);
+    }
+
+    /// Gives the lane another place.
+    pub(super) fn move_to(&mut self, idx: LaneIdx) {
+        self.idx = idx;
     }
 
     /// Folds an event; `offset` is where its record begins in the lane's log, if known. All histories must be loaded:
@@ -268,9 +283,9 @@ impl LaneFacts {
         self.started.as_ref().map(|started| &started.structure)
     }
 
-    /// Its experiment, if it has one.
+    /// Its experiment, if it has one; before it started, the planned one.
     pub fn experiment(&self) -> Option<&Experiment> {
-        self.started.as_ref()?.experiment()
+        self.started.as_ref().map_or(self.planned.as_deref(), LaneStarted::experiment)
     }
 
     /// Its own entry in the experiment.
@@ -304,9 +319,12 @@ impl LaneFacts {
         self.last_step
     }
 
-    /// The planned updates; none before it started, or if they are unknown.
+    /// The planned updates; none if they are unknown.
     pub fn planned_steps(&self) -> Option<u64> {
-        self.started.as_ref()?.steps
+        match &self.started {
+            Some(started) => started.steps,
+            None => self.planned.as_ref().map(|experiment| experiment.training.steps),
+        }
     }
 
     /// The share of the planned updates that were made, 0 to 1.

@@ -276,6 +276,11 @@ impl Health {
         self.dropped
     }
 
+    /// Has them be about the lane in another place.
+    pub(super) fn move_to(&mut self, lane: LaneIdx) {
+        self.findings.iter_mut().for_each(|finding| finding.lane = lane);
+    }
+
     /// Has the rules judge an event that was folded; `offset` is where its record begins, where that is known.
     pub(super) fn observe(&mut self, lane: &LaneFacts, event: &RunEvent, offset: Option<u64>) {
         if let Some(rewind) = event.rewind() {

@@ -1,10 +1,12 @@
 //! One lane as folded from its events: its facts, and what its health rules found.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use super::facts::{LaneFacts, LaneLabel, LaneState};
 use super::health::{Health, SavedHealth, Severity};
 use crate::event::{Declared, Kind, LaneStarted, RunEvent};
+use crate::experiment::Experiment;
 use crate::units::{LaneIdx, Step};
 
 /// The version of what is folded and how it is saved. Must be raised whenever either changes, so that older indexes are
@@ -39,6 +41,20 @@ impl Lane {
     /// A lane before its first event.
     pub fn new(idx: LaneIdx, label: LaneLabel) -> Lane {
         Lane { facts: LaneFacts::new(idx, label), health: Health::default() }
+    }
+
+    /// A lane before its first event whose experiment is known.
+    pub fn planned(idx: LaneIdx, label: LaneLabel, experiment: Arc<Experiment>) -> Lane {
+        let mut lane = Lane::new(idx, label);
+        lane.facts.plan(experiment);
+        lane
+    }
+
+    /// The same lane in another place.
+    pub(super) fn moved_to(mut self, idx: LaneIdx) -> Lane {
+        self.facts.move_to(idx);
+        self.health.move_to(idx);
+        self
     }
 
     /// Folds an event; `offset` is where its record begins in the lane's log, if known. All histories must be loaded:

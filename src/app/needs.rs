@@ -112,11 +112,7 @@ impl App {
 
     /// Replaces a lane, such as one whose index turned out to be damaged.
     pub fn replace(&mut self, lane: Lane) {
-        let at = lane.idx().0;
-        if let Some(place) = self.lanes.get_mut(at) {
-            *place = lane;
-            self.rows = super::rows::rows_of(self.lanes.iter().filter_map(|lane| lane.structure()));
-        }
+        self.place(lane.idx(), [lane]);
     }
 }
 

@@ -202,6 +202,8 @@ pub struct Options {
     pub scalar: Metric,
     /// Which of the keys that differ the sweep view compares by.
     pub key: usize,
+    /// Which of the other keys it is split by, counted from 1; 0 for none.
+    pub split: usize,
     /// What the layer view's histograms show.
     pub histogram: HistogramKind,
     /// The scale of values.
@@ -228,6 +230,7 @@ impl Default for Options {
             block_statistic: known::BRANCH_RATIO,
             scalar: known::TRAIN_ERROR,
             key: 0,
+            split: 0,
             histogram: HistogramKind::default(),
             scale: ScaleChoice::default(),
             smoothing: Smoothing::default(),

@@ -39,6 +39,32 @@ fn a_source_that_ends_early_leaves_a_crashed_lane() {
     assert_eq!(app.lane(LaneIdx(1)).expect("exists").state(), &LaneState::Completed);
 }
 
+/// A sweep's lanes are planned before they start, and take their places from states of their own.
+#[test]
+fn a_lane_waits_with_its_experiment_until_it_takes_its_place() {
+    let whole = specimen::one_diverged();
+    let experiment = std::sync::Arc::new(whole.lanes()[0].experiment().expect("has one").clone());
+    let planned = |idx| {
+        let label = LaneLabel { run: "later".to_owned(), lane: "plain".to_owned() };
+        Lane::planned(LaneIdx(idx), label, std::sync::Arc::clone(&experiment))
+    };
+    let mut app = App::of_lanes((0..4).map(planned).collect());
+    let waiting = &app.lanes()[3];
+    assert_eq!((waiting.state(), waiting.planned_steps()), (&LaneState::Waiting, Some(300)));
+    assert_eq!(waiting.experiment(), Some(&*experiment));
+    assert!(app.rows().is_empty() && !app.is_idle());
+    let (findings, rows) = (whole.findings().len(), whole.rows().len());
+    app.place(LaneIdx(2), whole.into_lanes());
+    assert_eq!(app.lanes().iter().map(|lane| lane.idx().0).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert_eq!(app.lanes()[2].state(), &LaneState::Diverged);
+    assert_eq!((app.findings().len(), app.rows().len()), (findings, rows));
+    assert!(findings > 0 && app.findings().iter().all(|finding| finding.lane.0 >= 2));
+    // Those that are left wait for nothing but their turn.
+    assert!(!app.is_idle());
+    app.apply(LaneIdx(3), &RunEvent::new(Step(300), 1.0, Kind::Paused));
+    assert!(app.is_idle());
+}
+
 #[test]
 fn an_evaluation_that_is_made_again_takes_the_place_of_the_one_before() {
     let events = Specimen::new("plain", 8, "none").events();

@@ -1,5 +1,6 @@
 //! A single number of many lanes, such as the training error, by a key of their experiments.
 
+use super::grid::last_part;
 use super::{Grid, Subject};
 use crate::app::Lane;
 use crate::app::comparison::median;
@@ -33,9 +34,37 @@ impl Compared {
         step: Step,
         choice: usize,
     ) -> Option<Compared> {
-        let subject = |lane: &'a Lane| Some((Subject::of(lane.experiment()?, lane.name())?, lane));
-        let (subjects, lanes): (Vec<Subject>, Vec<&Lane>) = lanes.into_iter().filter_map(subject).unzip();
+        let (subjects, lanes) = with_subjects(lanes);
         let grid = Grid::of(&subjects, choice)?;
+        Some(Compared::at(grid, &lanes, metric, step))
+    }
+
+    /// Small multiples of the same: one for each value of the chosen of the other keys, counted from 1, with its title. None
+    /// if 0 is chosen, or there is nothing to split by.
+    pub fn split<'a>(
+        lanes: impl IntoIterator<Item = &'a Lane>,
+        metric: Metric,
+        step: Step,
+        choice: usize,
+        split: usize,
+    ) -> Option<Vec<(String, Compared)>> {
+        let (subjects, lanes) = with_subjects(lanes);
+        let whole = Grid::of(&subjects, choice)?;
+        let other = whole.others.get((split % (whole.others.len() + 1)).checked_sub(1)?)?;
+        let part = |(value, members): (String, Vec<usize>)| {
+            let of_part: Vec<Subject> = members.iter().map(|at| subjects[*at].clone()).collect();
+            let its: Vec<&Lane> = members.iter().map(|at| lanes[*at]).collect();
+            let keys = Grid::of(&of_part, 0)?.keys;
+            let choice = keys.iter().position(|key| Some(key) == whole.keys.get(whole.key))?;
+            let compared = Compared::at(Grid::of(&of_part, choice)?, &its, metric, step);
+            Some((format!("{} {value}", last_part(other)), compared))
+        };
+        let parts: Vec<(String, Compared)> =
+            whole.split(&subjects, other).into_iter().filter_map(part).collect();
+        (!parts.is_empty()).then_some(parts)
+    }
+
+    fn at(grid: Grid, lanes: &[&Lane], metric: Metric, step: Step) -> Compared {
         let cell = |members: &Vec<usize>| {
             let number = |at: &usize| lanes[*at].scalar(metric).at(step).and_then(|row| row.last(0));
             let mut numbers: Vec<f32> = members.iter().filter_map(number).filter(|x| x.is_finite()).collect();
@@ -43,8 +72,19 @@ impl Compared {
             Cell { numbers, lanes: members.len() }
         };
         let cells = grid.lanes.iter().map(|values| values.iter().map(cell).collect()).collect();
-        Some(Compared { grid, cells })
+        Compared { grid, cells }
     }
+
+    /// The numbers of all cells.
+    pub fn numbers(&self) -> impl Iterator<Item = f32> {
+        self.cells.iter().flatten().flat_map(|cell| cell.numbers.iter().copied())
+    }
+}
+
+/// The lanes that have an experiment, and what it says of them.
+fn with_subjects<'a>(lanes: impl IntoIterator<Item = &'a Lane>) -> (Vec<Subject>, Vec<&'a Lane>) {
+    let subject = |lane: &'a Lane| Some((Subject::of(lane.experiment()?, lane.name())?, lane));
+    lanes.into_iter().filter_map(subject).unzip()
 }
 
 impl Cell {
@@ -56,5 +96,33 @@ impl Cell {
     /// The least and the greatest number.
     pub fn extent(&self) -> Option<(f32, f32)> {
         self.numbers.first().copied().zip(self.numbers.last().copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::specimen;
+    use crate::metric::known;
+
+    #[test]
+    fn small_multiples_have_the_numbers_of_the_whole() {
+        let app = specimen::swept();
+        let (metric, step) = (known::TRAIN_ERROR, app.step());
+        let whole = Compared::of(app.lanes(), metric, step, 0).expect("depths differ");
+        assert_eq!(whole.grid.others, ["lane"]);
+        assert!(Compared::split(app.lanes(), metric, step, 0, 0).is_none());
+        let parts = Compared::split(app.lanes(), metric, step, 0, 1).expect("two names");
+        let titles: Vec<&str> = parts.iter().map(|(title, _)| title.as_str()).collect();
+        assert_eq!(titles, ["lane plain", "lane residual"]);
+        for ((_, part), cells) in parts.iter().zip(&whole.cells) {
+            assert_eq!(
+                (&part.grid.values, part.cells.as_slice()),
+                (&whole.grid.values, std::slice::from_ref(cells))
+            );
+        }
+        // Counted around.
+        assert!(Compared::split(app.lanes(), metric, step, 0, 2).is_none());
+        assert_eq!(Compared::split(app.lanes(), metric, step, 0, 3).map(|parts| parts.len()), Some(2));
     }
 }

@@ -1,5 +1,7 @@
 //! Samples: a value for each of several lanes.
 
+use crate::printable::{percent, short};
+
 /// What a number is of, for showing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -16,6 +18,15 @@ impl Unit {
     /// The unit of a metric.
     pub(super) fn named(unit: &'static str) -> Unit {
         if unit == "share" { Unit::Share } else { Unit::Of(unit) }
+    }
+
+    /// A number with its unit.
+    pub fn in_words(self, x: f64) -> String {
+        match self {
+            Unit::Share => percent(x as f32),
+            Unit::Of("") => short(x),
+            Unit::Of(unit) => format!("{} {unit}", short(x)),
+        }
     }
 }
 

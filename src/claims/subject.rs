@@ -29,7 +29,7 @@ impl Subject {
     }
 
     /// The lane of this name.
-    pub(super) fn of(experiment: &Experiment, lane: &str) -> Option<Subject> {
+    pub fn of(experiment: &Experiment, lane: &str) -> Option<Subject> {
         let exists = experiment.lanes.iter().any(|known| known.name == lane);
         exists.then(|| Subject::with(experiment.seed, lane, &experiment.settings()))
     }

@@ -116,6 +116,17 @@ pub struct Term {
     pub unit: Unit,
 }
 
+impl Term {
+    /// The number with the extent and the count of its sample.
+    pub fn in_words(&self) -> String {
+        let Term { text, value, count, least, greatest, unit } = self;
+        let [value, least, greatest] = [value, least, greatest].map(|x| unit.in_words(*x));
+        let values =
+            if *count == 1 { "1 value".to_owned() } else { format!("{least} to {greatest}, {count} values") };
+        format!("{text} = {value} ({values})")
+    }
+}
+
 /// Judges a claim by what its lanes measured, those that were trained; returns the verdict, and what each rule came to,
 /// first those that confirm.
 pub fn judge<O: Observed>(rules: &Rules, lanes: &[(Subject, Option<O>)]) -> (Verdict, [Vec<Judged>; 2]) {

@@ -7,9 +7,8 @@ use clap::{Args, ValueEnum};
 
 use super::decided::Decided;
 use super::failure::Failure;
-use super::verdict::{number, of_term};
 use super::{RunsFolder, destination};
-use crate::claims::{self, Cell, Compared, Judged};
+use crate::claims::{self, Cell, Compared, Judged, Term};
 use crate::experiment::RuleText;
 use crate::metric::{Metric, known};
 use crate::printable::percent;
@@ -125,12 +124,12 @@ fn state(judged: &Judged) -> &'static str {
 
 /// What a rule came to, in words, one line each.
 fn findings(judged: &Judged) -> Vec<String> {
-    let [left, right] = judged.sides.map(|side| number(side, judged.unit));
+    let [left, right] = judged.sides.map(|side| judged.unit.in_words(side));
     let first = match &judged.problem {
         Some(problem) => format!("cannot be judged: {problem}"),
         None => format!("{left} against {right}"),
     };
-    std::iter::once(first).chain(judged.terms.iter().map(of_term)).collect()
+    std::iter::once(first).chain(judged.terms.iter().map(Term::in_words)).collect()
 }
 
 /// Median, extent and count of a cell.

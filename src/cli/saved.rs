@@ -5,10 +5,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::failure::Failure;
+use super::source::{Changes, Text};
 use super::warn;
 use crate::app::App;
+use crate::claims;
+use crate::experiment::Claim;
 use crate::reading::replay::{Replay, ReplayLane};
 use crate::reading::{self, Library, Opened};
+use crate::runlog::{RunFolder, SweepName};
 use crate::session::presence::Presence;
 
 /// The state after the last event of every lane, and the library for looking up more; warns about what was skipped.
@@ -21,6 +25,8 @@ pub(super) fn fold(folders: &[PathBuf]) -> Result<(App, Library), Failure> {
 /// As [`fold`], but returns what was skipped, a line for each kind.
 pub(super) fn fold_quietly(folders: &[PathBuf]) -> Result<(App, Library, Vec<String>), Failure> {
     let Opened { mut app, replay, library } = reading::open(folders)?;
+    app.set_claim(claim_of(folders));
+    app.set_names(claims::names(app.lanes()));
     // Of a run that still trains, the current state is shown.
     let lives = |folder: &PathBuf| Presence::new(folder.clone()).lives(Instant::now());
     let open: Vec<&ReplayLane> = replay.lanes().iter().filter(|lane| !lane.is_finished()).collect();
@@ -32,6 +38,17 @@ pub(super) fn fold_quietly(folders: &[PathBuf]) -> Result<(App, Library, Vec<Str
         }
     }
     Ok((app, library, losses(&replay)))
+}
+
+/// The claim of the sweep that all of these runs belong to, if there is one that can be read.
+fn claim_of(folders: &[PathBuf]) -> Option<Claim> {
+    let sweep = |folder: &PathBuf| RunFolder::open(folder).ok()?.manifest().sweep.clone();
+    let (first, others) = folders.split_first()?;
+    let SweepName { name, set } = sweep(first)?;
+    if others.iter().any(|folder| sweep(folder).is_none_or(|sweep| sweep.name != name)) {
+        return None;
+    }
+    Text::read(&first.join(RunFolder::SWEEP)).ok()?.expand(&Changes::written(&set)).ok()?.claim
 }
 
 /// Fails if there is no terminal to draw a dashboard on.

@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::decided::Decided;
 use super::failure::Failure;
 use super::{RunsFolder, write_json};
-use crate::claims::{Judged, Term, Unit, Verdict};
+use crate::claims::{Judged, Term, Verdict};
 use crate::experiment::RuleText;
-use crate::printable::{percent, printable, short};
+use crate::printable::printable;
 
 /// The exit status of a claim that is refuted ...
 const REFUTED: u8 = 3;
@@ -86,11 +86,11 @@ fn write_rules<'a>(
         if let Some(problem) = &judged.problem {
             writeln!(out, "         cannot be judged: {}", printable(problem))?;
         } else {
-            let [left, right] = judged.sides.map(|side| number(side, judged.unit));
+            let [left, right] = judged.sides.map(|side| judged.unit.in_words(side));
             writeln!(out, "         {left} against {right}")?;
         }
         for term in &judged.terms {
-            writeln!(out, "         {}", of_term(term))?;
+            writeln!(out, "         {}", printable(&term.in_words()))?;
         }
         if !text.means.is_empty() {
             writeln!(out, "         {}", printable(&text.means))?;
@@ -100,23 +100,6 @@ fn write_rules<'a>(
         }
     }
     Ok(())
-}
-
-pub(super) fn of_term(term: &Term) -> String {
-    let Term { text, value, count, least, greatest, unit } = term;
-    let [value, least, greatest] = [value, least, greatest].map(|x| number(*x, *unit));
-    let values =
-        if *count == 1 { "1 value".to_owned() } else { format!("{least} to {greatest}, {count} values") };
-    format!("{} = {value} ({values})", printable(text))
-}
-
-/// A number with its unit.
-pub(super) fn number(x: f64, unit: Unit) -> String {
-    match unit {
-        Unit::Share => percent(x as f32),
-        Unit::Of("") => short(x),
-        Unit::Of(unit) => format!("{} {unit}", short(x)),
-    }
 }
 
 /// A verdict as JSON.

@@ -163,7 +163,7 @@ pub(super) use binding;
 pub const BINDINGS: &[Binding] = &[
     binding!(
         Views,
-        "1-9",
+        "0-9",
         "view",
         "the view with this number",
         [
@@ -176,6 +176,7 @@ pub const BINDINGS: &[Binding] = &[
             view('7', 6),
             view('8', 7),
             view('9', 8),
+            view('0', 9),
         ]
     ),
     binding!(
@@ -266,6 +267,13 @@ pub const BINDINGS: &[Binding] = &[
         "x axis",
         "x axis: steps, epochs or seconds; in a sweep the next key",
         [act('x', Action::CycleAxis)]
+    ),
+    binding!(
+        Showing,
+        "f",
+        "split",
+        "in a sweep: a chart for each value of the next key, or one for all",
+        [act('f', Action::CycleSplit)]
     ),
     binding!(
         Showing,
@@ -373,7 +381,7 @@ mod tests {
     #[test]
     fn every_view_has_its_digit() {
         for at in 0..crate::views::ALL.len() {
-            let digit = char::from_digit(at as u32 + 1, 10).expect("at most nine views");
+            let digit = crate::views::digit_of(at).expect("at most ten views");
             let bound = binding_of(Key::Char(digit)).map(|(_, command)| command);
             assert_eq!(bound, Some(Command::View(at)));
         }

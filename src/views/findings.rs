@@ -5,6 +5,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::Span;
 
+use super::wrap::wrap;
 use super::{Key, View, chrome, lanes};
 use crate::app::health::Finding;
 use crate::app::{Action, App, Chosen, ViewKind};
@@ -13,9 +14,6 @@ use crate::widgets::{self, Column, Table};
 
 mod fairness;
 mod rules;
-mod wrap;
-
-use wrap::wrap;
 
 /// The view of findings.
 #[derive(Debug)]

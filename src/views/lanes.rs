@@ -12,8 +12,12 @@ use crate::printable::printable;
 use crate::theme::{Glyph, Theme};
 use crate::widgets;
 
-/// A lane's name; if several runs are open, with the part of the run's name that distinguishes it.
+/// A lane's name; if several runs are open, with what their experiments differ in, or the part of the run's name that
+/// distinguishes it.
 pub(super) fn name(app: &App, lane: &Lane) -> String {
+    if let Some(name) = app.name_among_runs(lane.idx()) {
+        return printable(name);
+    }
     let label = lane.label();
     let mut runs: Vec<&str> = app.lanes().iter().map(|other| other.label().run.as_str()).collect();
     runs.dedup();

@@ -5,6 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::tiles::{self, tiles};
 use super::{Key, View, curves, lanes};
 use crate::app::{App, Chosen, Lane, ViewKind, Wanted};
 use crate::metric::{Metric, Shape, probed};
@@ -14,11 +15,6 @@ use crate::widgets::{self, Bucket, LineChart, Series, SeriesKind};
 /// The probes view.
 #[derive(Debug)]
 pub(super) struct Probes;
-
-/// The least width of a chart.
-const LEAST_WIDTH: u16 = 38;
-/// The least height of a chart.
-const LEAST_HEIGHT: u16 = 8;
 
 impl View for Probes {
     fn kind(&self) -> ViewKind {
@@ -54,7 +50,7 @@ impl View for Probes {
             app.visible_lanes().filter_map(|lane| numbers(app, lane, theme)).collect();
         let lines = (numbers.len() as u16).min(area.height / 4);
         let charts = Rect { height: area.height - lines, ..area };
-        for (metric, area) in metrics.iter().zip(grid(charts, metrics.len())) {
+        for (metric, area) in metrics.iter().zip(tiles(charts, metrics.len(), tiles::LEAST)) {
             draw_chart(app, *metric, area, buffer, theme);
         }
         let below = Rect { y: charts.bottom(), height: lines, ..area };
@@ -75,22 +71,8 @@ fn declared(app: &App, is_single: bool) -> Vec<Metric> {
     probed::ALL.iter().filter(is_shown).filter(has).copied().collect()
 }
 
-/// The places of so many charts, row by row: as many as fit with the least size, at least one.
-fn grid(area: Rect, count: usize) -> Vec<Rect> {
-    let columns = (area.width / LEAST_WIDTH).clamp(1, count.max(1) as u16);
-    let rows = (area.height / LEAST_HEIGHT).clamp(1, (count as u16).div_ceil(columns).max(1));
-    let part = |length: u16, parts: u16, at: u16| (length * at / parts, length * (at + 1) / parts);
-    let cell = |at: u16| {
-        let (left, right) = part(area.width, columns, at % columns);
-        let (top, bottom) = part(area.height, rows, at / columns);
-        let gap = u16::from(right < area.width && right > left);
-        Rect { x: area.x + left, y: area.y + top, width: right - left - gap, height: bottom - top }
-    };
-    (0..columns * rows).map(cell).take(count).collect()
-}
-
 /// A metric against the points of its axis: the value at the cursor's step or the last one before.
-fn draw_chart(app: &App, metric: Metric, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+pub(super) fn draw_chart(app: &App, metric: Metric, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let shown: Vec<(&Lane, String, Vec<Bucket>)> = app
         .visible_lanes()
         .filter_map(|lane| Some((lane, lanes::name(app, lane), buckets(app, lane, metric)?)))
@@ -156,21 +138,6 @@ mod tests {
     use crate::app::specimen::{Specimen, app_with};
     use crate::event::{Kind, Value};
     use crate::theme::{Background, Characters, Colors};
-
-    #[test]
-    fn charts_fill_the_area_and_none_is_too_small() {
-        let area = Rect::new(3, 2, 120, 40);
-        let places = grid(area, 8);
-        assert_eq!(places.len(), 8);
-        assert!(places.iter().all(|place| place.width >= LEAST_WIDTH && place.height >= LEAST_HEIGHT));
-        assert_eq!((places[0].x, places[0].y, places[2].right(), places[7].bottom()), (3, 2, 123, 42));
-        for (at, place) in places.iter().enumerate() {
-            assert!(places[..at].iter().all(|other| other.intersection(*place).area() == 0), "{places:?}");
-        }
-        // Where there is room for few, the first ones are drawn.
-        assert_eq!(grid(Rect::new(0, 0, 40, 9), 8), [Rect::new(0, 0, 40, 9)]);
-        assert_eq!(grid(Rect::new(0, 0, 0, 0), 3).len(), 1);
-    }
 
     /// What a lane measured last, up to the cursor's step.
     #[test]

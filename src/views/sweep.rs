@@ -5,6 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::tiles::tiles;
 use super::{Key, View, curves};
 use crate::app::{Action, App, Chosen, ViewKind, Wanted};
 use crate::claims::{Cell, Compared};
@@ -12,7 +13,10 @@ use crate::metric::Metric;
 use crate::printable::{percent, printable};
 use crate::statistics::rank_sum;
 use crate::theme::Theme;
-use crate::widgets::{self, Bucket, Column, Extent, LineChart, Series, SeriesKind, Table};
+use crate::widgets::{self, Axis, Bucket, Column, Extent, LineChart, Series, SeriesKind, Table};
+
+/// The least width and height of each of several charts.
+const LEAST_PART: (u16, u16) = (24, 7);
 
 /// The sweep view.
 #[derive(Debug)]
@@ -38,7 +42,7 @@ impl View for Sweep {
     }
 
     fn hints(&self) -> &'static [Key] {
-        &[Key::Char('s'), Key::Char('x'), Key::Left, Key::Char('y')]
+        &[Key::Char('s'), Key::Char('x'), Key::Char('f'), Key::Left, Key::Char('y')]
     }
 
     fn vertical(&self, by: i64) -> Action {
@@ -61,9 +65,16 @@ impl View for Sweep {
         let table = (rows + 2).min(area.height / 2);
         let above = Rect { height: area.height - table, ..area };
         let below = Rect { y: above.bottom(), height: table, ..area };
+        let (key, split) = (app.options().key, app.options().split);
         match compared.grid.numbers().filter(|numbers| numbers.len() > 1) {
-            Some(numbers) => {
-                draw_chart(app, metric, &compared, &numbers, above, buffer, theme);
+            Some(_) => {
+                match Compared::split(app.visible_lanes(), metric, app.step(), key, split) {
+                    Some(parts) => draw_parts(app, metric, &parts, above, buffer, theme),
+                    None => {
+                        let title = format!("{metric} at step {}", app.step());
+                        draw_chart(app, metric, &compared, &title, None, above, buffer, theme);
+                    }
+                }
                 draw_table(app, metric, &compared, below, buffer, theme);
             }
             // Words have no axis.
@@ -114,15 +125,39 @@ fn number(x: f32, metric: Metric) -> String {
     if metric.unit() == "share" { percent(x) } else { widgets::short(x.into()) }
 }
 
-fn draw_chart(
+/// Small multiples: as many charts as there is room for, all on one scale.
+fn draw_parts(
     app: &App,
     metric: Metric,
-    compared: &Compared,
-    numbers: &[f64],
+    parts: &[(String, Compared)],
     area: Rect,
     buffer: &mut Buffer,
     theme: &Theme,
 ) {
+    let extent: Extent = parts.iter().flat_map(|(_, compared)| compared.numbers()).collect();
+    let y = Axis::fit([extent], curves::is_log(app, metric));
+    let places = tiles(area, parts.len(), LEAST_PART);
+    let left_out = parts.len() - places.len();
+    for (at, ((title, compared), area)) in parts.iter().zip(&places).enumerate() {
+        let more =
+            if at + 1 == places.len() && left_out > 0 { format!(", {left_out} more") } else { String::new() };
+        let title = format!("{}{more}", printable(title));
+        draw_chart(app, metric, compared, &title, Some(y), *area, buffer, theme);
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "a chart, where it is drawn, and what it shares with others")]
+fn draw_chart(
+    app: &App,
+    metric: Metric,
+    compared: &Compared,
+    title: &str,
+    y: Option<Axis>,
+    area: Rect,
+    buffer: &mut Buffer,
+    theme: &Theme,
+) {
+    let Some(numbers) = compared.grid.numbers() else { return };
     let bucket = |(x, cell): (&f64, &Cell)| {
         let extent: Extent = cell.numbers.iter().copied().collect();
         Some(Bucket { x: *x, extent, last: cell.median()? })
@@ -146,16 +181,15 @@ fn draw_chart(
             read_out: None,
         })
         .collect();
-    let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
+    let Some((first, last)) = numbers.first().zip(numbers.last()) else { return };
     let margin = (last - first) * 0.03;
-    let title = format!("{metric} at step {}", app.step());
     let x_name = printable(compared.grid.name());
     let chart = LineChart {
-        title: &title,
+        title,
         series: &series,
         x: (first - margin, last + margin),
         x_name: &x_name,
-        y: None,
+        y,
         log: curves::is_log(app, metric),
         cursor: None,
         reference: None,

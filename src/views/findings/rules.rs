@@ -5,11 +5,11 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use super::wrap::wrap;
 use super::{chrome, lanes};
 use crate::app::health::{RULES, RuleEntry};
 use crate::app::{App, Lane};
 use crate::theme::{Glyph, Theme};
+use crate::views::wrap::wrap;
 use crate::widgets::{self, Column, Table};
 
 /// The width of the rules' names with the gap after them.
