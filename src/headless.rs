@@ -175,7 +175,8 @@ fn outcome_text(outcome: &Outcome) -> String {
     }
 }
 
-fn finding_text(finding: &Finding) -> String {
+/// A finding in a line.
+pub fn finding_text(finding: &Finding) -> String {
     let Finding { severity, rule, message, step, .. } = finding;
     format!("step {step}: {}: {rule}: {}", severity.name(), message)
 }

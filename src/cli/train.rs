@@ -198,7 +198,7 @@ fn start(experiment: &ExperimentArgs, args: &TrainOptions) -> Result<Started, Fa
     let app = App::new(labels(&folder));
     let stopper = Stopper::hear()?;
     let live = live::start(Setup::new(experiment.clone(), dataset, folder.clone(), threads))?;
-    let index_writer = IndexWriter::start(live.folder().reach());
+    let index_writer = IndexWriter::start(live.folder().reach(), LaneIdx(0));
     Ok(Started { live, app, folder, index_writer, at, stopper, starts, notes: Vec::new() })
 }
 
@@ -232,7 +232,7 @@ fn resume(args: &TrainOptions, run: &str) -> Result<Option<Started>, Failure> {
     (0..app.lanes().len()).for_each(|lane| library.prepare(&mut app, LaneIdx(lane)));
     let stopper = Stopper::hear()?;
     let live = live::start(setup)?;
-    let index_writer = IndexWriter::start(live.folder().reach());
+    let index_writer = IndexWriter::start(live.folder().reach(), LaneIdx(0));
     Ok(Some(Started { live, app, folder, index_writer, at, stopper, starts: Vec::new(), notes }))
 }
 

@@ -16,6 +16,8 @@ use crate::units::LaneIdx;
 /// The lanes of a run, and the thread that writes their indexes.
 #[derive(Debug)]
 pub struct IndexWriter {
+    /// The place of the run's first lane in the state.
+    first: LaneIdx,
     lanes: Vec<Indexed>,
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
@@ -46,8 +48,8 @@ struct Walked {
 }
 
 impl IndexWriter {
-    /// Writes the indexes of the run in a folder from now on.
-    pub fn start(folder: &Path) -> IndexWriter {
+    /// Writes the indexes of the run in a folder from now on, whose lanes have their places in the state from `first` on.
+    pub fn start(folder: &Path, first: LaneIdx) -> IndexWriter {
         let sources = Replay::open(&[folder.to_owned()]).map(Replay::into_lanes).unwrap_or_default();
         let (mut lanes, mut walked) = (Vec::new(), Vec::new());
         for source in sources {
@@ -60,18 +62,18 @@ impl IndexWriter {
         let (jobs, todo) = bounded(1);
         let thread =
             thread::Builder::new().name("indexes".to_owned()).spawn(move || write_all(walked, &todo));
-        IndexWriter { lanes, jobs: Some(jobs), thread: thread.ok() }
+        IndexWriter { first, lanes, jobs: Some(jobs), thread: thread.ok() }
     }
 
     /// Has the index of a lane written if its log has grown enough. `folded` tells up to which byte of its log a lane is
-    /// folded in the state; none if its state has more than its log.
+    /// folded in the state, counted from the run's first; none if its state has more than its log.
     pub fn offer(&mut self, app: &App, folded: impl Fn(LaneIdx) -> Option<u64>) {
         // An index is written once the log has grown by the length of the last one, so that writing indexes takes no
         // longer than writing the log.
         let due = |lane: &Indexed| WORTH_AN_INDEX.max(lane.written.load(Ordering::Relaxed));
         let Some(jobs) = self.jobs.as_ref().filter(|jobs| jobs.is_empty()) else { return };
         for (at, lane) in self.lanes.iter_mut().enumerate() {
-            if let Some(job) = job(app, LaneIdx(at), lane.covered + due(lane), &folded) {
+            if let Some(job) = job(app, self.first, LaneIdx(at), lane.covered + due(lane), &folded) {
                 lane.covered = job.folded;
                 let _ = jobs.try_send(job);
                 return;
@@ -82,7 +84,7 @@ impl IndexWriter {
     /// Writes what is worth an index at the end of the run, and waits until that is done.
     pub fn finish(mut self, app: &App, folded: impl Fn(LaneIdx) -> Option<u64>) {
         for (at, lane) in self.lanes.iter().enumerate() {
-            let job = job(app, LaneIdx(at), lane.covered + WORTH_AN_INDEX, &folded);
+            let job = job(app, self.first, LaneIdx(at), lane.covered + WORTH_AN_INDEX, &folded);
             if let Some((jobs, job)) = self.jobs.as_ref().zip(job) {
                 let _ = jobs.send(job);
             }
@@ -105,9 +107,15 @@ impl Drop for IndexWriter {
 }
 
 /// The index of a lane, if it is folded at least up to a byte of its log.
-fn job(app: &App, idx: LaneIdx, least: u64, folded: &impl Fn(LaneIdx) -> Option<u64>) -> Option<Job> {
-    let folded = folded(idx).filter(|folded| *folded >= least)?;
-    Some(Job { lane: idx, folded, sections: app.lane(idx)?.to_sections()? })
+fn job(
+    app: &App,
+    first: LaneIdx,
+    lane: LaneIdx,
+    least: u64,
+    folded: &impl Fn(LaneIdx) -> Option<u64>,
+) -> Option<Job> {
+    let folded = folded(lane).filter(|folded| *folded >= least)?;
+    Some(Job { lane, folded, sections: app.lane(LaneIdx(first.0 + lane.0))?.to_sections()? })
 }
 
 fn write_all(mut lanes: Vec<Walked>, todo: &Receiver<Job>) {

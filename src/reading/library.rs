@@ -14,7 +14,7 @@ pub struct Library {
     pub(super) lanes: Vec<Volume>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Volume {
     pub(super) log: PathBuf,
     pub(super) index: Option<Index>,
@@ -24,6 +24,13 @@ impl Library {
     /// The logs of a run that this process writes.
     pub fn of_logs(logs: impl IntoIterator<Item = PathBuf>) -> Library {
         Library { lanes: logs.into_iter().map(|log| Volume { log, index: None }).collect() }
+    }
+
+    /// Puts the logs of another library in the place of those from `first` on.
+    pub fn place(&mut self, first: LaneIdx, other: Library) {
+        let end = first.0 + other.lanes.len();
+        self.lanes.resize_with(self.lanes.len().max(end), Volume::default);
+        self.lanes.splice(first.0..end, other.lanes);
     }
 
     /// Looks up what the state needs; returns whether anything on screen may have changed. A lane whose index turns

@@ -130,7 +130,7 @@ impl<'a> Dashboard<'a> {
         self.end_was_folded = ended;
         if folded {
             self.pacer.change();
-            let is_paused = self.is_paused();
+            let is_paused = self.app.is_idle();
             self.notice.take_if(|(text, _)| text == PAUSING && is_paused);
         }
         if let Some(problem) = self.source.problem() {
@@ -150,10 +150,12 @@ impl<'a> Dashboard<'a> {
     fn draw(&mut self, now: Instant) -> io::Result<()> {
         self.pacer.drawn(now);
         let cost = self.cost.text(self.source.conflated());
+        let progress = self.source.progress(self.app);
         let status = Status {
             notice: self.notice.as_ref().map(|(text, _)| text.as_str()),
             cost: cost.as_deref(),
-            asks_to_quit: self.asks_to_quit,
+            progress: progress.as_deref(),
+            leaving: self.asks_to_quit.then(|| self.source.leaving()),
             dialog: self.dialog.as_ref(),
         };
         let (app, theme) = (&*self.app, &self.theme);

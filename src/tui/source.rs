@@ -66,6 +66,17 @@ pub trait Source {
         None
     }
 
+    /// How far training has come, where that is more than its lanes show.
+    fn progress(&self, app: &App) -> Option<String> {
+        let _ = app;
+        None
+    }
+
+    /// What leaving without stopping does, in words.
+    fn leaving(&self) -> &'static str {
+        "detach: keep training in the background"
+    }
+
     /// The number of events that were dropped or merged because the screen could not keep up.
     fn conflated(&self) -> u64 {
         0

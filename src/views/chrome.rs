@@ -24,8 +24,10 @@ pub struct Status<'a> {
     pub notice: Option<&'a str>,
     /// The cost of drawing.
     pub cost: Option<&'a str>,
-    /// Whether the question before leaving is open.
-    pub asks_to_quit: bool,
+    /// How far training has come, where that is more than its lanes show.
+    pub progress: Option<&'a str>,
+    /// What leaving without stopping does, if the question before leaving is open.
+    pub leaving: Option<&'a str>,
     /// The open dialog for an order.
     pub dialog: Option<&'a OrderDialog>,
 }
@@ -56,7 +58,7 @@ pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, the
     let Some(areas) = areas(area) else {
         return draw_too_small(area, buffer, theme);
     };
-    draw_tabs(app, areas.tabs, buffer, theme);
+    draw_tabs(app, status, areas.tabs, buffer, theme);
     if let Some(view) = shown(app) {
         let (note, body) = note_and_body(app, view, areas.body);
         if let Some(note) = note {
@@ -77,8 +79,8 @@ pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, the
     if let Some(dialog) = status.dialog {
         orders::draw(app, dialog, area, buffer, theme);
     }
-    if status.asks_to_quit {
-        dialogs::draw_leaving(area, buffer, theme);
+    if let Some(leaving) = status.leaving {
+        dialogs::draw_leaving(leaving, area, buffer, theme);
     }
 }
 
@@ -156,7 +158,8 @@ fn tabs(app: &App, width: u16) -> Vec<Tab> {
                 continue;
             }
             let view = view.kind();
-            let text = if full || is_open { format!(" {} {view} ", at + 1) } else { format!(" {} ", at + 1) };
+            let digit = super::digit_of(at).unwrap_or(' ');
+            let text = if full || is_open { format!(" {digit} {view} ") } else { format!(" {digit} ") };
             let end = x + widgets::width(&text) as u16;
             tabs.push(Tab { view, is_open, text, columns: x..end });
             x = end;
@@ -167,11 +170,16 @@ fn tabs(app: &App, width: u16) -> Vec<Tab> {
     if end <= width { full } else { lay(false).0 }
 }
 
-fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+fn draw_tabs(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let mut end = area.x;
     for tab in tabs(app, area.width) {
         let style = if tab.is_open { theme.selected_tab() } else { theme.muted() };
         end = put(buffer, area, area.x + tab.columns.start, area.y, &tab.text, style);
+    }
+    let room = usize::from(area.right().saturating_sub(end)).saturating_sub(2);
+    if let Some(progress) = status.progress.filter(|_| room >= 6) {
+        put_right(buffer, area, 0, &clip_start(progress, room, theme), theme.accent());
+        return;
     }
     let mut runs: Vec<&str> = app.lanes().iter().map(|lane| lane.label().run.as_str()).collect();
     runs.dedup();
@@ -179,7 +187,6 @@ fn draw_tabs(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         0 | 1 => String::new(),
         count => format!(" and {} more", count - 1),
     };
-    let room = usize::from(area.right().saturating_sub(end)).saturating_sub(2);
     if let Some(first) = runs.first().filter(|_| room >= 6) {
         // The time at the beginning of an id says less than the name after it.
         let first = clip_start(&printable(first), room.saturating_sub(others.len()), theme);
@@ -302,12 +309,10 @@ fn cursor_spans(app: &App, theme: &Theme) -> Vec<Span<'static>> {
 
 /// The state of the lanes, if none makes steps: whether the run is paused or over, and how it ended.
 fn latest(app: &App) -> &'static str {
-    let mut states = app.lanes().iter().map(|lane| lane.state());
-    let Some(first) = states.next() else { return "latest" };
-    let idle = |state: &LaneState| *state == LaneState::Paused || state.is_over();
-    if !app.lanes().iter().all(|lane| idle(lane.state())) {
-        "latest"
-    } else if states.clone().all(|state| state.name() == first.name()) {
+    let mut states =
+        app.lanes().iter().map(|lane| lane.state()).filter(|state| **state != LaneState::Waiting);
+    let Some(first) = states.next().filter(|_| app.is_idle()) else { return "latest" };
+    if states.clone().all(|state| state.name() == first.name()) {
         first.name()
     } else if states.chain([first]).all(LaneState::is_over) {
         "over"

@@ -21,18 +21,18 @@ pub(super) fn draw_go_to(app: &App, digits: &str, area: Rect, buffer: &mut Buffe
     Popup { title: "Go to", lines: &lines, scroll: 0 }.render(area, buffer, theme);
 }
 
-/// Asks whether training is to go on without the dashboard.
-pub(super) fn draw_leaving(area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let choice = |key: &'static str, what: &'static str| {
+/// Asks whether training is to go on without the dashboard; `leaving` says how it would.
+pub(super) fn draw_leaving(leaving: &str, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let choice = |key: &'static str, what: &str| {
         Line::from(vec![
             Span::styled(format!("  {key:<5}"), theme.accent()),
-            Span::styled(what, theme.text()),
+            Span::styled(what.to_owned(), theme.text()),
         ])
     };
     let lines = [
         Line::styled("Training is still running.", theme.text()),
         Line::from(""),
-        choice("d", "detach: keep training in the background"),
+        choice("d", leaving),
         choice("s", "stop training, save, and quit"),
         choice("Esc", "back to the dashboard"),
     ];

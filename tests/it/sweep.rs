@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use portable_pty::CommandBuilder;
 use skiplane::experiment::{Sweep, check, expand, is_sweep};
 use skiplane::runlog::RunFolder;
 
@@ -15,6 +16,7 @@ use crate::cli::{output, refused, skiplane};
 use crate::crashes::Random;
 use crate::end_to_end::without_times;
 use crate::experiment::{GOOD, available};
+use crate::pseudo_terminal::Terminal;
 
 /// The experiment with a sweep before its first table.
 fn with(sweep: &str) -> String {
@@ -332,4 +334,35 @@ fn a_sweep_is_shown_and_reported_as_a_whole() {
     assert!(claims.contains("degradation") && claims.contains("not trained yet"), "{claims}");
     let message = refused(folder, &["report", "nothing"], 2);
     assert!(message.contains("no experiment `nothing`"), "{message}");
+}
+
+/// The dashboard of a sweep fills in as runs end; leaving it leaves a progress bar, and a signal stops it with all kept.
+#[test]
+fn a_sweep_is_watched_and_left_alone() {
+    let folder = folder();
+    let longer = SWEEP.replace("steps = 300", "steps = 40000").replace("every = 5\n", "every = 500\n");
+    fs::write(folder.path().join("moons.toml"), longer).unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_skiplane"));
+    command.args(["sweep", "moons.toml", "--runs", "runs", "--threads", "2"]);
+    command.cwd(folder.path());
+    let mut terminal = Terminal::start(command, (120, 40));
+    // Both depths are there before a lane of the second has started.
+    terminal.wait_for("sweep");
+    terminal.wait_for("0 of 4 runs");
+    terminal.wait_for("depth");
+    terminal.press("0");
+    terminal.wait_for("not shown by this budget");
+    terminal.press(" ");
+    terminal.wait_for("paused");
+    terminal.press(" ");
+    terminal.wait_for("resuming");
+    terminal.press("q");
+    terminal.wait_for("keep training, with a progress bar here");
+    terminal.press("d");
+    terminal.wait_for("0 of 4 runs, ");
+    terminal.press("\u{3}");
+    assert_eq!(terminal.finish(), 130, "{}", terminal.text());
+    terminal.assert_restored();
+    let listed = skiplane(folder.path(), &["runs", "--runs", "runs"]);
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("stopped"), "{listed:?}");
 }

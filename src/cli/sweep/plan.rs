@@ -27,6 +27,8 @@ pub(in crate::cli) struct Plan {
     /// The keys that vary.
     pub(in crate::cli) keys: Vec<String>,
     pub(in crate::cli) points: Vec<Planned>,
+    /// What it is to decide.
+    pub(in crate::cli) claim: Option<Claim>,
     /// What lanes start from, in words.
     pub(in crate::cli) notes: Vec<String>,
 }
@@ -64,9 +66,9 @@ impl Plan {
         folder: &RunsFolder,
     ) -> Result<Plan, Failure> {
         let Sweep { keys, points, claim } = text.expand(changes)?;
-        if let Some(claim) = claim {
+        if let Some(claim) = &claim {
             // Before anything is trained for them, the rules are read.
-            rules(&claim, points.iter().map(|point| &point.checked.experiment))?;
+            rules(claim, points.iter().map(|point| &point.checked.experiment))?;
         }
         let set = changes.overrides().into_iter().map(|(key, value)| format!("{key}={value}")).collect();
         let of = SweepName { name: name.unwrap_or(&text.name).to_owned(), set };
@@ -84,7 +86,7 @@ impl Plan {
                 experiment_run(&runs, &checked.experiment).map_or(Todo::Train, |run| left_of(&run.summary));
             planned.push(Planned { values, checked, dataset, networks, todo });
         }
-        Ok(Plan { of, text: text.text, keys, points: planned, notes })
+        Ok(Plan { of, text: text.text, keys, points: planned, claim, notes })
     }
 
     /// Checks that as many experiments as are trained at a time fit into the memory.

@@ -1,7 +1,7 @@
 //! Keys that give orders: directly, after a question, or with a typed line.
 
 use super::{Dashboard, PAUSING};
-use crate::app::{Action, LaneState};
+use crate::app::Action;
 use crate::order::{LaneOrder, Note, Order};
 use crate::tui::Mode;
 use crate::tui::input::edit_of;
@@ -24,7 +24,7 @@ impl Dashboard<'_> {
         if !self.takes_orders() {
             return self.act(Action::TogglePlayback);
         }
-        if self.is_paused() {
+        if self.app.is_idle() {
             self.order(Order::Resume, "resuming");
         } else {
             self.order(Order::Pause, PAUSING);
@@ -33,7 +33,7 @@ impl Dashboard<'_> {
 
     /// Makes one step and pauses.
     pub(super) fn make_step(&mut self) {
-        let taken = if self.is_paused() { "making one step" } else { "pausing after one more step" };
+        let taken = if self.app.is_idle() { "making one step" } else { "pausing after one more step" };
         self.order(Order::Step(std::num::NonZeroU64::MIN), taken);
     }
 
@@ -123,11 +123,5 @@ impl Dashboard<'_> {
             self.notify("no training here to give orders to");
         }
         can
-    }
-
-    /// Whether every lane that has not ended is paused.
-    pub(super) fn is_paused(&self) -> bool {
-        let paused = |state: &LaneState| *state == LaneState::Paused || state.is_over();
-        self.app.lanes().iter().all(|lane| paused(lane.state()))
     }
 }
