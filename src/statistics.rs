@@ -13,4 +13,4 @@ pub use moments::{Moments, Sums};
 pub use products::Products;
 pub use rank_sum::rank_sum;
 pub use slope::{slope, slope_in_decades};
-pub use spectrum::effective_rank;
+pub use spectrum::{effective_rank, entropy_rank, singular_values};

@@ -33,6 +33,9 @@ known! {
     PREDICTION_DEPTH = "prediction_depth" over [] in "blocks", Linear, None, "mean number of blocks after which the prediction stays";
     /// Error on test examples of a linear classifier trained on the block's output (Alain and Bengio 2016).
     PROBE_ERROR = "probe_error" over ["block"] in "share", Linear, Lower, "share of test examples that a linear classifier of the block's output gets wrong";
+    /// The effective rank of the block's output: the exponential of the entropy of its normalised singular values (Roy and
+    /// Vetterli 2007); 1 to the number of features.
+    BLOCK_RANK = "block_rank" over ["block"] in "", Linear, None, "exp of the entropy of the output's normalised singular values: how many directions it fills";
     /// Linear centred kernel alignment of the outputs of two blocks (Kornblith et al. 2019, section 3), 0 to 1.
     CKA = "cka" over ["block", "compared"] in "", Linear, None, "linear CKA of the outputs of two blocks; 1 is equal up to rotation and scale";
     /// Average channel squared mean of the block's output (Brock et al. 2021, section 3).

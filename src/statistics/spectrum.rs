@@ -1,5 +1,5 @@
-//! The spectrum of what a few directions hold of many: the effective rank of a matrix (Roy and Vetterli 2007), from the
-//! eigenvalues of its products. All is inlined, so that callers can compile it for their instructions.
+//! The spectrum of what a few directions hold of many: singular values of a matrix and its effective rank (Roy and Vetterli
+//! 2007), from the eigenvalues of its products. All is inlined, so that callers can compile it for their instructions.
 
 /// Terms that are added at a time.
 const TERMS: usize = 4;
@@ -13,29 +13,45 @@ const MOST_ROUNDS: usize = 60;
 /// preferred. NaN for a matrix that is zero or not finite.
 #[inline(always)]
 pub fn effective_rank(rows: &[f64], columns: usize) -> f64 {
-    let count = rows.len().checked_div(columns).unwrap_or(0);
-    let eigenvalues = if count == 0 {
-        Vec::new()
-    } else if columns <= count {
-        eigenvalues(products(rows, columns), columns)
-    } else {
-        let transposed: Vec<f64> =
-            (0..columns).flat_map(|column| rows[column..].iter().step_by(columns).copied()).collect();
-        eigenvalues(products(&transposed, count), count)
-    };
-    exponential_of_entropy(&eigenvalues)
+    entropy_rank(&squares(rows, columns))
 }
 
-/// The exponential of the entropy of these shares of a sum. Negative ones, which are zero but for rounding, count as
-/// zero.
+/// The singular values of a matrix, `[rows][columns]`, as many as its smaller side, in no order. Those whose squares are
+/// lost in the rounding of the largest one are zero. NaN for a matrix that is not finite.
 #[inline(always)]
-fn exponential_of_entropy(parts: &[f64]) -> f64 {
+pub fn singular_values(rows: &[f64], columns: usize) -> Vec<f64> {
+    let mut values = squares(rows, columns);
+    let rounding = values.len() as f64 * f64::EPSILON * values.iter().copied().fold(0.0, f64::max);
+    values.iter_mut().for_each(|value| *value = if *value <= rounding { 0.0 } else { value.sqrt() });
+    values
+}
+
+/// The exponential of the entropy of these shares of a sum: how many there are if they are equal, 1 if one of them is all
+/// (Roy and Vetterli 2007, definition 1). Negative ones, which are zero but for rounding, count as zero. NaN if all are
+/// zero or one is not finite.
+#[inline(always)]
+pub fn entropy_rank(parts: &[f64]) -> f64 {
     let total: f64 = parts.iter().filter(|part| **part > 0.0).sum();
     if !(total > 0.0 && total.is_finite()) || parts.iter().any(|part| part.is_nan()) {
         return f64::NAN;
     }
     let shares = parts.iter().map(|part| part / total).filter(|share| *share > 0.0);
     shares.map(|share| -share * share.ln()).sum::<f64>().exp()
+}
+
+/// The squares of the singular values of a matrix.
+#[inline(always)]
+fn squares(rows: &[f64], columns: usize) -> Vec<f64> {
+    let count = rows.len().checked_div(columns).unwrap_or(0);
+    if count == 0 {
+        return Vec::new();
+    }
+    if columns <= count {
+        return eigenvalues(products(rows, columns), columns);
+    }
+    let transposed: Vec<f64> =
+        (0..columns).flat_map(|column| rows[column..].iter().step_by(columns).copied()).collect();
+    eigenvalues(products(&transposed, count), count)
 }
 
 /// The lower triangle, row by row in a square, of the products of the columns of `rows`: the sum over rows of the
@@ -224,6 +240,33 @@ mod tests {
             }
         }
 
+        /// `diag(values)` between two reflections has these singular values; so has it with rows of zeros below.
+        #[test]
+        fn singular_values_are_those_that_a_matrix_was_made_of(
+            mut values in proptest::collection::vec(0.01..10.0, 1..30usize),
+            seed: u64,
+            zeros in 0..5usize,
+            more in 0..5usize,
+        ) {
+            let side = values.len();
+            values.iter_mut().take(zeros).for_each(|value| *value = 0.0);
+            // Q diag(values) Q times a second reflection P.
+            let a = reflected(&values, seed);
+            let v = numbers(side, seed ^ 1);
+            let square: f64 = v.iter().map(|v| v * v).sum();
+            let p = |i: usize, j: usize| f64::from(u8::from(i == j)) - 2.0 * v[i] * v[j] / square;
+            let at = |i: usize, j: usize| (0..side).map(|k| a[i * side + k] * p(k, j)).sum::<f64>();
+            let mut rows: Vec<f64> = (0..side * side).map(|place| at(place / side, place % side)).collect();
+            rows.resize((side + more) * side, 0.0);
+            let mut found = singular_values(&rows, side);
+            found.sort_by(f64::total_cmp);
+            values.sort_by(f64::total_cmp);
+            for (found, expected) in found.iter().zip(&values) {
+                // The root of the rounding of squares.
+                prop_assert!((found - expected).abs() < 1e-6, "{found}, {expected}");
+            }
+        }
+
         #[test]
         fn a_matrix_and_its_transpose_have_one_rank(count in 1..30usize, columns in 1..30usize, seed: u64) {
             let rows = numbers(count * columns, seed);
@@ -257,6 +300,11 @@ mod tests {
         let line: Vec<f64> =
             (0..50).flat_map(|row| [1.0, -2.0, 0.5].map(|x| x * f64::from(row - 20))).collect();
         assert!((effective_rank(&line, 3) - 1.0).abs() < 1e-9);
+        // Of the singular values themselves, shares 2/3 and 1/3 of the same matrix.
+        let found = entropy_rank(&singular_values(&of(&[2.0, 1.0]), 2));
+        let expected = (-(2.0 / 3.0) * (2.0_f64 / 3.0).ln() - (1.0_f64 / 3.0).ln() / 3.0).exp();
+        assert!((found - expected).abs() < 1e-12, "{found}, expected {expected}");
+        assert!(entropy_rank(&singular_values(&[f64::NAN; 4], 2)).is_nan());
         for nothing in [vec![0.0; 12], vec![f64::NAN; 12], vec![f64::INFINITY; 12], Vec::new()] {
             assert!(effective_rank(&nothing, 3).is_nan());
         }

@@ -18,6 +18,7 @@ mod features;
 mod lesion;
 mod lens;
 mod linear;
+mod rank;
 mod cka;
 mod signal;
 mod surface;
@@ -50,6 +51,7 @@ const ALL: &[Entry] = &[
     lesion::PROBE,
     lens::PROBE,
     linear::PROBE,
+    rank::PROBE,
     cka::PROBE,
     signal::PROBE,
     surface::PROBE,

@@ -67,6 +67,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "model",
             "order",
             "random",
+            "statistics",
             "structure",
             "printable",
             "units",

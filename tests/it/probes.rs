@@ -23,6 +23,9 @@ examples = 20
 [probe.linear]
 at = [0, 1, 2, 3, 4, 5, 6]
 examples = 24
+[probe.rank]
+at = [0, 1, 2, 3, 4, 5, 6]
+examples = 20
 [probe.cka]
 at = [0, 1, 2, 3, 4, 5, 6]
 examples = 20

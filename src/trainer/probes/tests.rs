@@ -373,6 +373,52 @@ fn classes_are_told_better_behind_trained_blocks_and_a_block_is_like_itself() {
     assert!(alike[1] > alike[3], "{alike:?}");
 }
 
+/// The singular values of the matrix of these columns, by rotations of each two until they are orthogonal (Golub and Van Loan
+/// 2013, section 8.6.3), which needs no products of the matrix.
+fn singular_values_by_rotations(columns: &mut [Vec<f64>]) -> Vec<f64> {
+    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    for _ in 0..30 {
+        for second in 1..columns.len() {
+            let (before, from) = columns.split_at_mut(second);
+            let b = &mut from[0];
+            for a in before {
+                let difference = product(a, a) - product(b, b);
+                let (sine, cosine) = (0.5 * (2.0 * product(a, b)).atan2(difference)).sin_cos();
+                for (a, b) in a.iter_mut().zip(b.iter_mut()) {
+                    (*a, *b) = (cosine * *a + sine * *b, cosine * *b - sine * *a);
+                }
+            }
+        }
+    }
+    columns.iter().map(|column| product(column, column).sqrt()).collect()
+}
+
+#[test]
+fn the_rank_of_blocks_is_that_of_their_singular_values() {
+    for (shortcut, examples) in [("identity", 40_usize), ("none", 40), ("identity", 9)] {
+        let mut bench = mlp(3, shortcut, 20);
+        let found = bench.run("rank", &[("examples", examples.into())]);
+        let found = found.numbers(probed::BLOCK_RANK).unwrap().to_vec();
+        let batch = bench.batch(Split::Test, examples);
+        let streams = bench.lane.0.streams(&batch, Mode::Eval);
+        assert_eq!(found.len(), streams.len());
+        for (found, stream) in found.iter().zip(streams) {
+            let width = stream.channels;
+            let column = |at: usize| {
+                let column = stream.features[at..].iter().step_by(width).map(|x| f64::from(*x));
+                let mean = column.clone().sum::<f64>() / examples as f64;
+                column.map(|x| x - mean).collect::<Vec<f64>>()
+            };
+            let values = singular_values_by_rotations(&mut (0..width).map(column).collect::<Vec<_>>());
+            let sum: f64 = values.iter().sum();
+            let shares = values.iter().map(|value| value / sum).filter(|share| *share > 0.0);
+            let expected = shares.map(|share| -share * share.ln()).sum::<f64>().exp();
+            assert!((f64::from(*found) - expected).abs() < 1e-3, "{shortcut}: {found}, expected {expected}");
+            assert!(expected > 1.2 && expected < width.min(examples - 1) as f64, "{expected}");
+        }
+    }
+}
+
 /// Sequences have a label for some of their tokens only.
 #[test]
 fn only_labelled_tokens_are_rows() {
