@@ -1,6 +1,7 @@
 //! Arithmetic over slices of numbers: moments, products, histograms, slopes. Pure; knows nothing of networks, logs
 //! or screens beyond the histogram's bins.
 
+mod alignment;
 mod moments;
 mod products;
 mod histogram;
@@ -8,6 +9,7 @@ mod rank_sum;
 mod slope;
 mod spectrum;
 
+pub use alignment::{alignment, gram};
 pub use histogram::histogram;
 pub use moments::{Moments, Sums};
 pub use products::Products;

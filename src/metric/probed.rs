@@ -5,6 +5,8 @@ use super::{Better, Declaration, Metric, Scale};
 
 /// The axis of the blocks that every block is compared with.
 pub const COMPARED: &str = "compared";
+/// The axis of pairs of examples.
+pub const PAIR: &str = "pair";
 /// The axis along the first direction of a loss surface.
 pub const ALPHA: &str = "alpha";
 /// The axis along the second.
@@ -38,6 +40,9 @@ known! {
     BLOCK_RANK = "block_rank" over ["block"] in "", Linear, None, "exp of the entropy of the output's normalised singular values: how many directions it fills";
     /// Linear centred kernel alignment of the outputs of two blocks (Kornblith et al. 2019, section 3), 0 to 1.
     CKA = "cka" over ["block", "compared"] in "", Linear, None, "linear CKA of the outputs of two blocks; 1 is equal up to rotation and scale";
+    /// The centred Gram matrix of the block's output for the first examples over its norm: the products of each two of them.
+    /// Linear centred kernel alignment with a block of another lane is the product of two of these.
+    GRAM = "gram" over ["block", "pair"] in "", Signed, None, "products of the outputs for each two of the first examples, over their norm: for CKA with other lanes";
     /// Average channel squared mean of the block's output (Brock et al. 2021, section 3).
     CHANNEL_SQUARE_MEAN = "channel_square_mean" over ["block"] in "", Log, None, "mean over channels of the square of the channel's mean";
     /// Average channel variance of the block's output (the same).

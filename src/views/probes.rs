@@ -1,5 +1,6 @@
 //! What probes measured, as it was at the cursor's step: a chart for each of their metrics over blocks or along a
-//! direction, all lanes on one scale, and a line with the single numbers of each lane.
+//! direction, all lanes on one scale, a map of the blocks of one lane against those of another, and a line with the
+//! single numbers of each lane.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -12,6 +13,8 @@ use crate::metric::{Metric, Shape, probed};
 use crate::theme::Theme;
 use crate::widgets::{self, Bucket, LineChart, Series, SeriesKind};
 
+mod alignment;
+
 /// The probes view.
 #[derive(Debug)]
 pub(super) struct Probes;
@@ -22,7 +25,8 @@ impl View for Probes {
     }
 
     fn fits(&self, app: &App) -> bool {
-        [false, true].into_iter().any(|is_single| !declared(app, is_single).is_empty())
+        alignment::fits(app)
+            || [false, true].into_iter().any(|is_single| !declared(app, is_single).is_empty())
     }
 
     fn title(&self) -> &'static str {
@@ -35,12 +39,13 @@ impl View for Probes {
 
     fn wants(&self, app: &App) -> Vec<Wanted> {
         let all = [false, true].into_iter().flat_map(|is_single| declared(app, is_single));
-        [Wanted::Cursor].into_iter().chain(all.map(Wanted::History)).collect()
+        let of_map = alignment::fits(app).then_some(probed::GRAM);
+        [Wanted::Cursor].into_iter().chain(all.chain(of_map).map(Wanted::History)).collect()
     }
 
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-        let metrics = declared(app, false);
-        if metrics.is_empty() && declared(app, true).is_empty() {
+        let (metrics, has_map) = (declared(app, false), alignment::fits(app));
+        if !self.fits(app) {
             let text = "no lane has probes: an experiment has them in tables such as [probe.lesion]";
             let text = widgets::clip(text, area.width.into(), theme);
             widgets::put_centered(buffer, area, area.height / 2, &text, theme.muted());
@@ -50,8 +55,12 @@ impl View for Probes {
             app.visible_lanes().filter_map(|lane| numbers(app, lane, theme)).collect();
         let lines = (numbers.len() as u16).min(area.height / 4);
         let charts = Rect { height: area.height - lines, ..area };
-        for (metric, area) in metrics.iter().zip(tiles(charts, metrics.len(), tiles::LEAST)) {
-            draw_chart(app, *metric, area, buffer, theme);
+        let places = tiles(charts, metrics.len() + usize::from(has_map), tiles::LEAST);
+        for (at, area) in places.into_iter().enumerate() {
+            match metrics.get(at) {
+                Some(metric) => draw_chart(app, *metric, area, buffer, theme),
+                None => alignment::draw(app, area, buffer, theme),
+            }
         }
         let below = Rect { y: charts.bottom(), height: lines, ..area };
         for (row, line) in numbers.iter().take(lines.into()).enumerate() {

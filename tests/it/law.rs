@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use skiplane::app::{Action, App, LaneLabel};
 use skiplane::event::*;
-use skiplane::metric::{Axis, DeclarationText, Metric, Points, Scale, Shape, known};
+use skiplane::metric::{Axis, DeclarationText, Metric, Points, Scale, Shape, known, probed};
 use skiplane::reading::{self, Opened};
 use skiplane::runlog::LogWriter;
 use skiplane::structure::{Block, Layer, Structure};
@@ -24,6 +24,9 @@ fn axes() -> Vec<Axis> {
     vec![
         Axis { name: "head".to_owned(), points: names(&["a", "b", "c"]) },
         Axis { name: "alpha".to_owned(), points: Points::Numbers(vec![-1.0, 0.0, 0.5, 2.0]) },
+        Axis { name: "beta".to_owned(), points: Points::Numbers(vec![-1.0, 0.0]) },
+        Axis { name: "compared".to_owned(), points: names(&["block 0", "block 1"]) },
+        Axis { name: "pair".to_owned(), points: names(&["1-1", "2-1", "2-2"]) },
     ]
 }
 
@@ -48,17 +51,17 @@ fn any_metric() -> impl Strategy<Value = Metric> {
 
 /// What a lane declares: some unknown metrics, and some that the views are made for.
 fn any_metrics() -> impl Strategy<Value = Vec<Metric>> {
-    (vec(any_metric(), 0..6), proptest::sample::subsequence(known::ALL.to_vec(), 0..12)).prop_map(
-        |(new, known)| {
-            let mut all: Vec<Metric> = Vec::new();
-            for metric in new.into_iter().chain(known) {
-                if !all.iter().any(|other| other.name() == metric.name()) {
-                    all.push(metric);
-                }
+    let known = proptest::sample::subsequence(known::ALL.to_vec(), 0..12);
+    let probed = proptest::sample::subsequence(probed::ALL.to_vec(), 0..6);
+    (vec(any_metric(), 0..6), known, probed).prop_map(|(new, known, probed)| {
+        let mut all: Vec<Metric> = Vec::new();
+        for metric in new.into_iter().chain(known).chain(probed) {
+            if !all.iter().any(|other| other.name() == metric.name()) {
+                all.push(metric);
             }
-            all
-        },
-    )
+        }
+        all
+    })
 }
 
 fn started(metrics: &[Metric]) -> RunEvent {

@@ -29,6 +29,7 @@ examples = 20
 [probe.cka]
 at = [0, 1, 2, 3, 4, 5, 6]
 examples = 20
+lanes = true
 [probe.signal]
 at = [0, 1, 2, 3, 4, 5, 6]
 examples = 20

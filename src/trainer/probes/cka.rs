@@ -1,109 +1,115 @@
-//! How alike the outputs of two blocks are: linear centred kernel alignment (Kornblith et al. 2019, section 3) of all
-//! pairs.
+//! How alike the outputs of two blocks are: linear centred kernel alignment (Kornblith et al. 2019, section 3) of all pairs
+//! of the lane's blocks. Lanes do not meet, so a lane records what another one's blocks can be compared with: the Gram
+//! matrix of each block for the first examples, which are the same in every lane.
 
 use super::features::{Features, OfBlock};
 use super::{EXAMPLES, Entry, PLAIN, Subject, examples, split};
 use crate::event::{Outcome, Value, Values};
-use crate::experiment::{Key, Settings};
-use crate::metric::probed::{CKA, COMPARED};
-use crate::metric::{Axis, Points};
+use crate::experiment::{Allowed, Key, Settings};
+use crate::metric::probed::{CKA, COMPARED, GRAM, PAIR};
+use crate::metric::{Axis, Metric, Points};
 use crate::model::Description;
+use crate::statistics::{alignment, gram};
 
 pub(super) const PROBE: Entry = Entry {
     name: "cka",
     summary: "how alike the outputs of each two blocks are (Kornblith et al. 2019)",
     keys,
-    metrics: |_| vec![CKA],
+    metrics,
     axes,
     run,
     ..PLAIN
 };
 
+/// The most examples whose products are recorded, which bounds the size of a record.
+const MOST_RECORDED: usize = 48;
+
 fn keys() -> Vec<Key> {
-    vec![split("test"), examples(256)]
+    let about = "whether blocks can be compared with those of other lanes, by the first 48 examples";
+    vec![split("test"), examples(256), Key::with_default("lanes", about, Allowed::Flag, false)]
 }
 
-fn axes(_: &Settings, description: &Description) -> Vec<Axis> {
-    let names = description.structure.blocks.iter().map(|block| block.name.clone());
-    vec![Axis { name: COMPARED.to_owned(), points: Points::Names(names.collect()) }]
+fn metrics(settings: &Settings) -> Vec<Metric> {
+    let of_lanes = settings.flag("lanes").then_some(GRAM);
+    [CKA].into_iter().chain(of_lanes).collect()
+}
+
+fn axes(settings: &Settings, description: &Description) -> Vec<Axis> {
+    let blocks = description.structure.blocks.iter().map(|block| block.name.clone());
+    let axis = |name: &str, points| Axis { name: name.to_owned(), points: Points::Names(points) };
+    vec![axis(COMPARED, blocks.collect()), axis(PAIR, pairs(recorded(settings)))]
+}
+
+/// The pairs of the first examples, counted from 1, as in the lower triangle, row by row.
+fn pairs(rows: usize) -> Vec<String> {
+    (1..=rows).flat_map(|a| (1..=a).map(move |b| format!("{a}-{b}"))).collect()
+}
+
+/// The examples whose products are recorded.
+fn recorded(settings: &Settings) -> usize {
+    settings.whole(EXAMPLES).unwrap_or_default().min(MOST_RECORDED)
 }
 
 fn run(subject: &mut Subject<'_>) -> Result<Values, Outcome> {
     let (split, most, blocks) = (subject.split(), subject.whole(EXAMPLES), subject.blocks());
     let features = Features::of(subject, split, most)?;
-    let mut kernels = Vec::new();
+    let mut grams = Vec::new();
     for block in &features.blocks {
-        kernels.push(kernel(block));
+        grams.push(gram(&block.centred(), block.width));
         subject.rest()?;
     }
     let mut alike = vec![f32::NAN; blocks * blocks];
-    for (at, a) in kernels.iter().enumerate() {
-        for (other, b) in kernels.iter().enumerate().take(at + 1) {
-            let product = product(a, b) as f32;
-            (alike[at * blocks + other], alike[other * blocks + at]) = (product, product);
+    for (at, a) in grams.iter().enumerate() {
+        for (other, b) in grams.iter().enumerate().take(at + 1) {
+            let alignment = alignment(a, b) as f32;
+            (alike[at * blocks + other], alike[other * blocks + at]) = (alignment, alignment);
         }
         subject.rest()?;
     }
-    Ok([(CKA, Value::Numbers(alike))].into_iter().collect())
+    let mut values = [(CKA, Value::Numbers(alike))].into_iter().collect::<Values>();
+    if subject.settings.flag("lanes") {
+        let rows = recorded(subject.settings);
+        values.insert(
+            GRAM,
+            Value::Numbers(features.blocks.iter().flat_map(|block| of_first(block, rows)).collect()),
+        );
+    }
+    Ok(values)
 }
 
-/// The products of each two rows of centred features, over the norm of all of them. The alignment of two blocks, which is
-/// `|Y^T X|^2 / (|X^T X| |Y^T Y|)`, is the product of these. NaN where all rows are equal.
-fn kernel(features: &OfBlock) -> Vec<f32> {
-    let centred = features.centred();
-    let rows: Vec<&[f64]> = centred.chunks_exact(features.width).collect();
-    let of_row = |a: &&[f64]| {
-        let a = *a;
-        let product = move |b: &&[f64]| a.iter().zip(*b).map(|(a, b)| a * b).sum::<f64>();
-        rows.iter().map(product).collect::<Vec<_>>()
-    };
-    let products: Vec<f64> = rows.iter().flat_map(of_row).collect();
-    let norm = products.iter().map(|x| x * x).sum::<f64>().sqrt();
-    products.iter().map(|x| (x / norm) as f32).collect()
-}
-
-fn product(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+/// The Gram matrix of the first rows; zero for those that there are not.
+fn of_first(block: &OfBlock, rows: usize) -> Vec<f32> {
+    let numbers = block.numbers.chunks_exact(block.width).take(rows).flatten().copied().collect();
+    let first = OfBlock { width: block.width, numbers };
+    let mut triangle = gram(&first.centred(), first.width);
+    triangle.resize(rows * (rows + 1) / 2, 0.0);
+    triangle
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn made(rows: usize, width: usize, seed: usize) -> OfBlock {
-        let number = |at: usize| ((at + seed) * 7919 % 104_729) as f32 / 5e4 - 1.0;
-        OfBlock { width, numbers: (0..rows * width).map(number).collect() }
-    }
-
-    /// By the products of features instead of rows, as in the definition.
-    fn by_features(x: &OfBlock, y: &OfBlock) -> f64 {
-        let square = |x: &OfBlock, y: &OfBlock| {
-            let (a, b) = (x.centred(), y.centred());
-            let mut sum = 0.0;
-            for i in 0..x.width {
-                for j in 0..y.width {
-                    let rows = a.chunks_exact(x.width).zip(b.chunks_exact(y.width));
-                    sum += rows.map(|(a, b)| a[i] * b[j]).sum::<f64>().powi(2);
-                }
-            }
-            sum
-        };
-        square(x, y) / (square(x, x).sqrt() * square(y, y).sqrt())
+    #[test]
+    fn the_first_examples_are_recorded_with_zeros_for_those_that_there_are_not() {
+        let numbers =
+            |rows: usize| (0..rows * 3).map(|at| (at * 7919 % 104_729) as f32 / 5e4 - 1.0).collect();
+        let of = |rows: usize| OfBlock { width: 3, numbers: numbers(rows) };
+        let few = of_first(&of(5), 8);
+        assert_eq!(few[..15], gram(&of(5).centred(), 3));
+        assert!(few.len() == 36 && few[15..].iter().all(|x| *x == 0.0));
+        assert!((alignment(&few, &few) - 1.0).abs() < 1e-6);
+        assert_eq!(of_first(&of(20), 5), few[..15]);
     }
 
     #[test]
-    fn alignment_is_that_of_the_definition() {
-        let (x, y) = (made(30, 4, 0), made(30, 7, 12_345));
-        let found = product(&kernel(&x), &kernel(&y));
-        assert!((found - by_features(&x, &y)).abs() < 1e-6, "{found}");
-        assert!((product(&kernel(&x), &kernel(&x)) - 1.0).abs() < 1e-6);
-        // A rotation, a scale and a shift change nothing.
-        let turned = x.numbers.chunks_exact(4).flat_map(|row| {
-            let [a, b, c, d] = [row[0], row[1], row[2], row[3]];
-            [3.0 * (0.6 * a - 0.8 * b), 3.0 * (0.8 * a + 0.6 * b), 3.0 * d + 2.0, -3.0 * c]
-        });
-        let turned = OfBlock { width: 4, numbers: turned.collect() };
-        assert!((product(&kernel(&x), &kernel(&turned)) - 1.0).abs() < 1e-6);
-        assert!(product(&kernel(&x), &kernel(&OfBlock { width: 1, numbers: vec![2.0; 30] })).is_nan());
+    fn there_is_a_pair_for_each_number() {
+        let block = OfBlock { width: 1, numbers: vec![1.0, 2.0, 4.0, 8.0] };
+        assert_eq!(pairs(3), ["1-1", "2-1", "2-2", "3-1", "3-2", "3-3"]);
+        for rows in [2, 3, 4, 48] {
+            assert_eq!(pairs(rows).len(), of_first(&block, rows).len());
+        }
+        let of = |examples: usize| recorded(&Settings::default().with(EXAMPLES, examples.into()));
+        assert_eq!([2, 47, 48, 1_000].map(of), [2, 47, 48, 48]);
     }
 }

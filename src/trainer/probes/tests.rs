@@ -6,7 +6,8 @@ use crate::datasets::{NO_LABEL, load};
 use crate::event::Value;
 use crate::experiment::{Data, Lane, Optimizer, Recording, Schedule, Setting, Training, When};
 use crate::metric::probed;
-use crate::model::{NamedTensor, TensorData, Wanted, build};
+use crate::model::{NamedTensor, Stream, TensorData, Wanted, build};
+use crate::statistics::alignment;
 use crate::trainer::Batches;
 
 /// A network that nothing else is done with.
@@ -121,7 +122,7 @@ fn floats(tensor: &NamedTensor) -> &[f32] {
 fn every_probe_has_a_name_of_its_own_and_only_metrics_of_its_own() {
     let mut names: Vec<&str> = ALL.iter().map(|entry| entry.name).collect();
     let all = |entry: &Entry| {
-        let mut settings = Settings::default().with("plane", true.into());
+        let mut settings = Settings::default().with("plane", true.into()).with("lanes", true.into());
         settings.complete(&(entry.keys)());
         (entry.metrics)(&settings)
     };
@@ -371,6 +372,42 @@ fn classes_are_told_better_behind_trained_blocks_and_a_block_is_like_itself() {
     }
     // In a residual network neighbours are more alike than the ends.
     assert!(alike[1] > alike[3], "{alike:?}");
+}
+
+/// Two lanes that never met, by the products of their features.
+#[test]
+fn blocks_of_two_lanes_are_compared_by_what_each_recorded() {
+    let keys = [("examples", 40_usize.into()), ("lanes", true.into())];
+    let grams = |bench: &mut Bench| bench.run("cka", &keys).numbers(probed::GRAM).unwrap().to_vec();
+    let mut lanes = [mlp(4, "identity", 30), mlp(2, "none", 10)];
+    let of_lanes = lanes.each_mut().map(grams);
+    let pairs = 40 * 41 / 2;
+    assert_eq!(of_lanes.each_ref().map(Vec::len), [4 * pairs, 2 * pairs]);
+    let streams = lanes.each_mut().map(|lane| {
+        let batch = lane.batch(Split::Test, 40);
+        let centred = |stream: Stream| {
+            let of = features::OfBlock { width: stream.channels, numbers: stream.features };
+            (of.centred(), of.width)
+        };
+        lane.lane.0.streams(&batch, Mode::Eval).into_iter().map(centred).collect::<Vec<_>>()
+    });
+    let square = |(a, of_a): &(Vec<f64>, usize), (b, of_b): &(Vec<f64>, usize)| {
+        let product = |i: usize, j: usize| {
+            a[i..].iter().step_by(*of_a).zip(b[j..].iter().step_by(*of_b)).map(|(a, b)| a * b).sum::<f64>()
+        };
+        (0..*of_a).flat_map(|i| (0..*of_b).map(move |j| product(i, j).powi(2))).sum::<f64>()
+    };
+    let mut least: f64 = 1.0;
+    for (a, of_a) in of_lanes[0].chunks_exact(pairs).zip(&streams[0]) {
+        assert!((alignment(a, a) - 1.0).abs() < 1e-5);
+        for (b, of_b) in of_lanes[1].chunks_exact(pairs).zip(&streams[1]) {
+            let expected = square(of_a, of_b) / (square(of_a, of_a) * square(of_b, of_b)).sqrt();
+            let found = alignment(a, b);
+            assert!((found - expected).abs() < 1e-4, "{found}, expected {expected}");
+            least = least.min(expected);
+        }
+    }
+    assert!(least < 0.95, "{least}: the lanes differ");
 }
 
 /// The singular values of the matrix of these columns, by rotations of each two until they are orthogonal (Golub and Van Loan
