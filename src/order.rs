@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::printable::printable;
 use crate::units::Step;
 
-/// An order to a lane. In JSON: `"pause"`, `{"step":10}`, `{"learning_rate":{"factor":0.1}}`, `{"note":"warm"}`.
+/// An order to a lane. In JSON: `"pause"`, `{"step":10}`, `{"learning_rate":{"factor":0.1}}`, `{"note":"warm"}`,
+/// `{"probe":"lesion"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
@@ -30,6 +31,8 @@ pub enum Order {
     LearningRate(RateChange),
     /// Write a text into the log.
     Note(Note),
+    /// Measure with a probe before the next step.
+    Probe(ProbeName),
 }
 
 /// A change of the learning rate. The schedule goes on from the changed rate.
@@ -52,6 +55,11 @@ pub struct Positive(f64);
 #[serde(try_from = "String", into = "String")]
 pub struct Note(String);
 
+/// The name of a probe, which need not exist: lower-case letters and underscores.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ProbeName(String);
+
 /// An order and the lane that it is meant for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneOrder {
@@ -72,9 +80,10 @@ pub struct Taken {
 
 impl Order {
     /// Whether the order must be repeated at the same step when the lane is trained again from an earlier state, for
-    /// the same result. Pauses and checkpoints change nothing, and a stopped run is resumed in order to go on.
+    /// the same result. Pauses and checkpoints change nothing, and a stopped run is resumed in order to go on. A probe
+    /// changes nothing in training either, but what it measured is measured again.
     pub fn is_obeyed_again(&self) -> bool {
-        matches!(self, Order::LearningRate(_) | Order::Note(_) | Order::StopLane)
+        matches!(self, Order::LearningRate(_) | Order::Note(_) | Order::Probe(_) | Order::StopLane)
     }
 
     /// The same order to one lane.
@@ -103,6 +112,7 @@ impl fmt::Display for Order {
             Order::Step(steps) => write!(f, "{steps} steps"),
             Order::LearningRate(change) => write!(f, "learning rate {change}"),
             Order::Note(note) => write!(f, "note: {note}"),
+            Order::Probe(name) => write!(f, "probe {name}"),
         }
     }
 }
@@ -214,6 +224,41 @@ impl fmt::Display for Note {
     }
 }
 
+impl ProbeName {
+    /// The longest name, in bytes.
+    const MOST_BYTES: usize = 40;
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ProbeName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<ProbeName, String> {
+        let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        if (1..=ProbeName::MOST_BYTES).contains(&name.len()) && is_plain(&name) {
+            return Ok(ProbeName(name));
+        }
+        let found = printable(&name.chars().take(ProbeName::MOST_BYTES).collect::<String>());
+        Err(format!("expected the name of a probe such as lesion, found `{found}`"))
+    }
+}
+
+impl From<ProbeName> for String {
+    fn from(name: ProbeName) -> String {
+        name.0
+    }
+}
+
+impl fmt::Display for ProbeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,6 +280,7 @@ mod tests {
             (Order::LearningRate(RateChange::Factor(positive(0.1))), r#"{"learning_rate":{"factor":0.1}}"#),
             (Order::LearningRate(RateChange::Value(positive(1e-7))), r#"{"learning_rate":{"value":1e-7}}"#),
             (Order::Note(Note::cut("warm \"up\"").unwrap()), r#"{"note":"warm \"up\""}"#),
+            (Order::Probe(ProbeName("gradient_noise".to_owned())), r#"{"probe":"gradient_noise"}"#),
         ];
         for (order, json) in forms {
             assert_eq!(serde_json::to_string(&order).unwrap(), json);
@@ -253,6 +299,11 @@ mod tests {
         assert!(refused(r#"{"note":" \n"}"#).contains("found nothing but blanks"));
         let long = format!(r#"{{"note":"{}"}}"#, "x".repeat(Note::MOST_BYTES + 1));
         assert!(refused(&long).contains("at most 400 bytes, found 401"));
+        for name in ["", "Lesion", "two words", "a\\u001b[0m", &"x".repeat(41)] {
+            let message = refused(&format!(r#"{{"probe":"{name}"}}"#));
+            assert!(message.contains("expected the name of a probe such as lesion"), "{message}");
+            assert!(!message.contains('\u{1b}'), "{message:?}");
+        }
         assert!(refused(r#""explode""#).contains("expected one of `pause`"));
     }
 

@@ -22,7 +22,7 @@ mod course;
 mod schedule;
 mod start;
 
-pub use self::probes::available as probes;
+pub use self::probes::{available as probes, probe_of};
 pub use batches::{Batches, Drawn};
 pub use checkpoint::{Checkpoint, CheckpointError, read_checkpoint, read_resumable};
 pub use schedule::{Rates, learning_rate};
@@ -44,8 +44,9 @@ pub trait Sink {
     fn warn(&mut self, problem: String);
 }
 
-/// The place in training at which a lane polls for orders. Learning rates and notes are returned between steps only, so
-/// that their records have the same place when the steps are repeated.
+/// The place in training at which a lane polls for orders. Learning rates, notes and probes are returned between steps
+/// only, so that their records have the same place when the steps are repeated; a lane that is to end logs the first two
+/// wherever it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// After a step with its evaluation and checkpoint.

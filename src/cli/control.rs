@@ -8,15 +8,15 @@ use clap::{Args, ValueEnum};
 
 use super::RunsFolder;
 use super::failure::Failure;
-use crate::order::{LaneOrder, Note, Order};
+use crate::order::{LaneOrder, Note, Order, ProbeName};
 use crate::printable::printable;
 use crate::session::control;
 
 /// Gives an order to a run that trains on this machine.
 ///
 /// Returns once the run has accepted the order, which it carries out after the current step. Only the user who started
-/// the run can give it orders. Notes and changes of the learning rate are logged: a run that is resumed from an earlier
-/// checkpoint repeats them at the same steps.
+/// the run can give it orders. Notes, probes and changes of the learning rate are logged: a run that is resumed from an
+/// earlier checkpoint repeats them at the same steps.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -26,6 +26,7 @@ Examples:
   skiplane control latest pause
   skiplane control latest step 10                  make ten steps and pause again
   skiplane control latest note first loss below one
+  skiplane control latest probe lesion             measure without each block; `skiplane keys` lists the probes
   skiplane control 20261123-1216 stop --lane plain")]
 pub(super) struct ControlArgs {
     /// The run: an id, a unique part of one, `latest`, `latest~1`, or a folder.
@@ -33,7 +34,7 @@ pub(super) struct ControlArgs {
     /// The order.
     #[arg(value_enum)]
     order: Word,
-    /// The number of steps, the learning rate, or the text of the note.
+    /// The number of steps, the learning rate, the text of the note, or the name of the probe.
     #[arg(value_name = "VALUE", allow_negative_numbers = true)]
     value: Vec<OsString>,
     /// The lane; default: every lane.
@@ -60,6 +61,8 @@ enum Word {
     LearningRate,
     /// Write a note into the log at this step.
     Note,
+    /// Measure with a probe before the next step, with its keys in the experiment or else their defaults.
+    Probe,
 }
 
 pub(super) fn run(args: &ControlArgs, out: &mut dyn Write) -> Result<(), Failure> {
@@ -103,6 +106,7 @@ fn order_of(word: Word, values: &[OsString]) -> Result<Order, String> {
         }
         Word::LearningRate => Ok(Order::LearningRate(text.parse()?)),
         Word::Note => Ok(Order::Note(Note::try_from(text.to_owned())?)),
+        Word::Probe => Ok(Order::Probe(ProbeName::try_from(text.to_owned())?)),
     }
 }
 
@@ -117,6 +121,7 @@ fn what(order: &Order) -> String {
         Order::Step(steps) => format!("makes {steps} steps and pauses"),
         Order::LearningRate(change) => format!("continues with learning rate {change} after this step"),
         Order::Note(_) => "writes the note into its log after this step".to_owned(),
+        Order::Probe(name) => format!("measures with the probe {name} after this step"),
     }
 }
 
@@ -136,6 +141,8 @@ mod tests {
         assert_eq!(order(Word::LearningRate, &["x0.1"]), Ok(Order::LearningRate(rate)));
         let note = Note::cut("two words").unwrap();
         assert_eq!(order(Word::Note, &["two", "words"]), Ok(Order::Note(note)));
+        let lesion = ProbeName::try_from("lesion".to_owned()).unwrap();
+        assert_eq!(order(Word::Probe, &["lesion"]), Ok(Order::Probe(lesion)));
     }
 
     #[test]
@@ -149,5 +156,6 @@ mod tests {
         assert!(refused(Word::LearningRate, &[]).contains("expected a rate such as 0.01"));
         assert!(refused(Word::LearningRate, &["-0.1"]).contains("above zero"));
         assert!(refused(Word::Note, &[]).contains("nothing but blanks"));
+        assert!(refused(Word::Probe, &["two", "words"]).contains("such as lesion, found `two words`"));
     }
 }

@@ -15,7 +15,7 @@ use crate::event::{
 use crate::experiment::{Experiment, Recording, When};
 use crate::metric::{Metric, known};
 use crate::model::{Description, HISTOGRAMS, Network, StepResult, WITH_HISTOGRAMS, Wanted};
-use crate::order::{Order, Taken};
+use crate::order::{Order, ProbeName, Taken};
 use crate::structure::Structure;
 use crate::units::{LayerIdx, Step};
 
@@ -33,6 +33,8 @@ pub(super) struct Course<'a> {
     step: Step,
     /// The learning rates of the steps to come.
     rates: Rates,
+    /// What was measured after the current step, by evaluations and probes.
+    measured: Vec<Metric>,
     /// Milliseconds of pauses.
     waited_ms: f64,
     /// Orders that an earlier part of the run carried out at steps still to come.
@@ -52,10 +54,19 @@ impl<'a> Course<'a> {
         let rates = Rates::after(&task.experiment.training, &resumed.taken);
         let evaluated = Batch::default();
         let recorded = recorded_layers(&task.experiment.statistics, &network.description().structure);
-        let again = resumed.again;
-        let waited_ms = 0.0;
-        let mut course =
-            Course { network, batches, task, sink, evaluated, recorded, step, rates, waited_ms, again };
+        let mut course = Course {
+            network,
+            batches,
+            task,
+            sink,
+            evaluated,
+            recorded,
+            step,
+            rates,
+            measured: resumed.measured,
+            waited_ms: 0.0,
+            again: resumed.again,
+        };
         let outcome = course.all_steps().err().unwrap_or(Outcome::Completed);
         // Pending rates and notes are logged, however it ended; nothing can end the lane again.
         let _ = course.obey(Place::AtEnd);
@@ -86,19 +97,19 @@ impl<'a> Course<'a> {
     /// Resumes where an earlier part of the run was interrupted. After a checkpoint that was ordered in the middle of
     /// an evaluation or a probe, what remains of them and the checkpoint that follows are still due.
     fn resume(&mut self, resumed: &Resumed) -> Result<(), Outcome> {
-        let Resumed { step, checkpoint, from, changes, measured, declared, .. } = resumed.clone();
+        let Resumed { step, checkpoint, from, changes, declared, .. } = resumed.clone();
         debug_assert_eq!(step, self.step);
         let is_from_start = checkpoint.is_none();
         self.tell(Kind::LaneResumed(LaneResumed { checkpoint, changes, from }));
         let undeclared = self.metrics().into_iter().filter(|metric| !declared.contains(metric));
         let metrics: Vec<Metric> = undeclared.collect();
         if !metrics.is_empty() {
-            self.tell(Kind::MetricsDeclared(self.declared(metrics)));
+            self.tell(Kind::MetricsDeclared(self.declared(metrics, probes::chosen(self.task.experiment))));
         }
         if is_from_start {
             self.write_start();
         }
-        let (passes, probes) = (self.due_passes(&measured), self.due_probes(&measured));
+        let (passes, probes) = (self.due_passes(), self.due_probes());
         if !passes.is_empty() || !probes.is_empty() {
             self.evaluate(&passes)?;
             self.probe(&probes)?;
@@ -109,8 +120,8 @@ impl<'a> Course<'a> {
 
     /// Measures what is due after the current step.
     fn measure(&mut self) -> Result<(), Outcome> {
-        self.evaluate(&self.due_passes(&[]))?;
-        self.probe(&self.due_probes(&[]))
+        self.evaluate(&self.due_passes())?;
+        self.probe(&self.due_probes())
     }
 
     /// Whether there is an evaluation after the current step.
@@ -120,27 +131,32 @@ impl<'a> Course<'a> {
     }
 
     /// The passes due after the current step, without those that were already made.
-    fn due_passes(&self, measured: &[Metric]) -> Vec<(Split, Mode)> {
+    fn due_passes(&self) -> Vec<(Split, Mode)> {
         let Task { experiment: Experiment { training, .. }, dataset, .. } = self.task;
         if !self.is_evaluated() {
             return Vec::new();
         }
         let is_missing = |&(split, mode): &(Split, Mode)| {
-            evaluated(split, mode).iter().any(|metric| !measured.contains(metric))
+            !self.has_measured(&evaluated(split, mode))
                 && !Pass::new(dataset, training, split, mode).is_empty()
         };
         passes(self.step).iter().copied().filter(is_missing).collect()
     }
 
     /// The probes due after the current step, without those that were already run.
-    fn due_probes(&self, measured: &[Metric]) -> Vec<Chosen<'a>> {
+    fn due_probes(&self) -> Vec<Chosen<'a>> {
         let is_due = |probe: &Chosen<'_>| match &probe.settings.at {
             When::End => self.step.0 >= self.task.experiment.training.steps,
             When::Evaluations => self.is_evaluated(),
             When::Steps(steps) => steps.contains(&self.step.0),
         };
-        let is_missing = |probe: &Chosen<'_>| probe.metrics().iter().any(|metric| !measured.contains(metric));
+        let is_missing = |probe: &Chosen<'_>| !self.has_measured(&probe.metrics());
         probes::chosen(self.task.experiment).filter(is_due).filter(is_missing).collect()
+    }
+
+    /// Whether all of this was measured after the current step.
+    fn has_measured(&self, metrics: &[Metric]) -> bool {
+        metrics.iter().all(|metric| self.measured.contains(metric))
     }
 
     /// Writes a checkpoint if one is due after the current step.
@@ -178,7 +194,7 @@ impl<'a> Course<'a> {
             lane: (*lane).to_owned(),
             structure,
             recorded: self.recorded.clone(),
-            declared: self.declared(self.metrics()),
+            declared: self.declared(self.metrics(), probes::chosen(experiment)),
             steps: Some(experiment.training.steps),
             provenance: Some(provenance),
         };
@@ -203,11 +219,15 @@ impl<'a> Course<'a> {
         metrics
     }
 
-    /// Metrics with the axes that they go over.
-    fn declared(&self, metrics: Vec<Metric>) -> MetricsDeclared {
+    /// Metrics with the axes that they go over, among them those of probes.
+    fn declared<'p>(
+        &self,
+        metrics: Vec<Metric>,
+        probes: impl Iterator<Item = Chosen<'p>>,
+    ) -> MetricsDeclared {
         let description = self.network.description();
         let mut axes = description.axes();
-        for axis in probes::chosen(self.task.experiment).flat_map(|probe| probe.axes(description)) {
+        for axis in probes.flat_map(|probe| probe.axes(description)) {
             if !axes.contains(&axis) {
                 axes.push(axis);
             }
@@ -229,6 +249,7 @@ impl<'a> Course<'a> {
         let result = self.network.train_step(self.batches.next(step), rate, wanted);
         let error = result.wrong as f32 / result.labelled.max(1) as f32;
         self.step = step;
+        self.measured.clear();
         self.tell_step(result, error, rate, begun_ms)
     }
 
@@ -285,47 +306,86 @@ impl<'a> Course<'a> {
         }
         if let Some((loss, error)) = pass.result() {
             let [of_loss, of_error] = evaluated(split, mode);
-            self.tell(Kind::Measured(Values::default().with(of_loss, loss).with(of_error, error)));
+            self.tell_measured(Values::default().with(of_loss, loss).with(of_error, error), self.now());
         }
         Ok(())
+    }
+
+    /// Emits what was measured after the current step.
+    fn tell_measured(&mut self, values: Values, time: Time) {
+        self.measured.extend(values.iter().map(|(metric, _)| metric));
+        self.sink.accept(RunEvent { step: self.step, time, kind: Kind::Measured(values) });
     }
 
     /// Runs probes.
     fn probe(&mut self, probes: &[Chosen<'_>]) -> Result<(), Outcome> {
         for probe in probes {
-            let (begun_ms, waited_ms) = (self.now().at_ms, self.waited_ms);
-            let (task, step) = (self.task, self.step);
-            let values = probe.run(Subject::new(self, task, step, probe.settings))?;
-            let values = match &self.recorded {
-                None => values,
-                Some(layers) => values.narrowed(layers),
-            };
-            let now = self.now();
-            let probe_ms = now.at_ms - begun_ms - (self.waited_ms - waited_ms);
-            let time = Time { probe_ms: Some(probe_ms), ..now };
-            self.sink.accept(RunEvent { step, time, kind: Kind::Measured(values) });
+            let (values, probe_ms) = self.values_of(probe)?;
+            self.tell_measured(values, Time { probe_ms: Some(probe_ms), ..self.now() });
         }
+        Ok(())
+    }
+
+    /// What a probe measures, and the milliseconds that it took, without pauses.
+    fn values_of(&mut self, probe: &Chosen<'_>) -> Result<(Values, f64), Outcome> {
+        let (begun_ms, waited_ms) = (self.now().at_ms, self.waited_ms);
+        let (task, step) = (self.task, self.step);
+        let values = probe.run(Subject::new(self, task, step, &probe.settings))?;
+        let values = match &self.recorded {
+            None => values,
+            Some(layers) => values.narrowed(layers),
+        };
+        Ok((values, self.now().at_ms - begun_ms - (self.waited_ms - waited_ms)))
+    }
+
+    /// Runs a probe that was ordered, unless this step's records have what it measures. The record of the order comes
+    /// after the measurement, so that a lane resumed from a checkpoint within it, or stopped within it, has no trace of
+    /// the order before. Records that are made again have the same declarations, so each order declares what the lane
+    /// did not when it started.
+    fn probe_as_ordered(&mut self, name: ProbeName, place: Place) -> Result<(), Outcome> {
+        let experiment = self.task.experiment;
+        let probe = match probes::named(experiment, name.as_str()) {
+            Some(probe) if place == Place::BetweenSteps => probe,
+            found => {
+                let reason = if found.is_some() { "the lane ends" } else { "there is no such probe" };
+                self.sink.warn(format!("probe {name} was not carried out: {reason}"));
+                return Ok(());
+            }
+        };
+        let is_declared = experiment.probes.contains_key(name.as_str());
+        let order = Kind::OrderTaken(OrderTaken { order: Order::Probe(name) });
+        let metrics = probe.metrics();
+        if self.has_measured(&metrics) {
+            self.tell(order);
+            return Ok(());
+        }
+        let (values, probe_ms) = self.values_of(&probe)?;
+        self.tell(order);
+        if !is_declared {
+            self.tell(Kind::MetricsDeclared(self.declared(metrics, std::iter::once(probe))));
+        }
+        self.tell_measured(values, Time { probe_ms: Some(probe_ms), ..self.now() });
         Ok(())
     }
 
     /// Carries out orders until none is pending.
     fn obey(&mut self, place: Place) -> Result<(), Outcome> {
         if place != Place::WithinEvaluation {
-            self.obey_again()?;
+            self.obey_again(place)?;
         }
         while let Some(order) = self.sink.poll(self.step, place) {
             match order {
                 Order::Pause => self.pause(place)?,
-                order => self.carry_out(order)?,
+                order => self.carry_out(order, place)?,
             }
         }
         Ok(())
     }
 
     /// Repeats the orders that an earlier part of the run carried out at this step, before any new ones.
-    fn obey_again(&mut self) -> Result<(), Outcome> {
+    fn obey_again(&mut self, place: Place) -> Result<(), Outcome> {
         while let Some(taken) = self.again.pop_front_if(|taken| taken.step <= self.step) {
-            self.carry_out(taken.order)?;
+            self.carry_out(taken.order, place)?;
         }
         Ok(())
     }
@@ -346,14 +406,14 @@ impl<'a> Course<'a> {
         loop {
             match self.sink.wait(self.step, place) {
                 Order::Resume => return Ok(()),
-                order @ Order::Step(_) => return self.carry_out(order),
-                order => self.carry_out(order)?,
+                order @ Order::Step(_) => return self.carry_out(order, place),
+                order => self.carry_out(order, place)?,
             }
         }
     }
 
     /// Carries out an order and logs it.
-    fn carry_out(&mut self, order: Order) -> Result<(), Outcome> {
+    fn carry_out(&mut self, order: Order, place: Place) -> Result<(), Outcome> {
         match &order {
             Order::Pause | Order::Resume => {}
             Order::Checkpoint => self.write_checkpoint(),
@@ -375,6 +435,7 @@ impl<'a> Course<'a> {
             Order::Note(note) => {
                 self.tell(Kind::NoteTaken(NoteTaken { text: note.text().to_owned() }));
             }
+            Order::Probe(name) => self.probe_as_ordered(name.clone(), place)?,
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Probes: what is measured of a network between two steps, besides its evaluations. An explicit list, one file per probe.
 //! A probe changes nothing, so that training has the same bits with and without it.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use crate::datasets::{Batch, BatchOrder, Dataset};
@@ -79,14 +80,37 @@ pub fn available() -> Vec<ProbeEntry> {
 
 /// The probes of an experiment, in the order in which they are run.
 pub(super) fn chosen(experiment: &Experiment) -> impl Iterator<Item = Chosen<'_>> {
-    ALL.iter()
-        .filter_map(|entry| experiment.probes.get(entry.name).map(|settings| Chosen { entry, settings }))
+    ALL.iter().filter_map(|entry| {
+        Some(Chosen { entry, settings: Cow::Borrowed(experiment.probes.get(entry.name)?) })
+    })
 }
 
-/// A probe of an experiment.
+/// The probe of a name as the experiment has it, or else with the defaults of its keys; none if there is no such probe.
+pub(super) fn named<'a>(experiment: &'a Experiment, name: &str) -> Option<Chosen<'a>> {
+    let entry = ALL.iter().find(|entry| entry.name == name)?;
+    let by_default = || Cow::Owned(Probe { settings: entry.defaults(), ..Probe::default() });
+    Some(Chosen { entry, settings: experiment.probes.get(name).map_or_else(by_default, Cow::Borrowed) })
+}
+
+/// The name of the probe that measured something of this; none if it was none of this build.
+pub fn probe_of(values: &Values) -> Option<&'static str> {
+    let has = |metric: &Metric| values.get(*metric).is_some();
+    ALL.iter().find(|entry| (entry.metrics)(&entry.defaults()).iter().any(has)).map(|entry| entry.name)
+}
+
+impl Entry {
+    /// The defaults of its keys.
+    fn defaults(&self) -> Settings {
+        let mut settings = Settings::default();
+        settings.complete(&(self.keys)());
+        settings
+    }
+}
+
+/// A probe with the values of its keys.
 pub(super) struct Chosen<'a> {
     entry: &'static Entry,
-    pub(super) settings: &'a Probe,
+    pub(super) settings: Cow<'a, Probe>,
 }
 
 impl Chosen<'_> {

@@ -334,6 +334,13 @@ pub const BINDINGS: &[Binding] = &[
     ),
     binding!(
         Running,
+        "P",
+        "probe",
+        "measure with a probe before the next step",
+        [(Key::Char('P'), Command::Type(Typed::Probe))]
+    ),
+    binding!(
+        Running,
         "X",
         "stop lane",
         "stop the selected lane; asks first",

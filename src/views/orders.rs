@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use super::typed_line::typed_line;
 use super::{curves, lanes};
 use crate::app::{App, Lane};
-use crate::order::{Note, Order, RateChange};
+use crate::order::{Note, Order, ProbeName, RateChange};
 use crate::printable::printable;
 use crate::runs_list;
 use crate::theme::{Glyph, Theme};
@@ -46,6 +46,8 @@ pub enum Typed {
     LearningRate,
     /// A note.
     Note,
+    /// The name of a probe.
+    Probe,
 }
 
 impl Typing {
@@ -63,6 +65,7 @@ impl Typing {
         match self.what {
             Typed::LearningRate => Ok(Order::LearningRate(text.parse::<RateChange>()?)),
             Typed::Note => Ok(Order::Note(Note::try_from(text)?)),
+            Typed::Probe => Ok(Order::Probe(ProbeName::try_from(text.trim().to_owned())?)),
         }
     }
 }
@@ -99,6 +102,7 @@ fn draw_typing(app: &App, typing: &Typing, area: Rect, buffer: &mut Buffer, them
             ("Learning rate", "rate ", "0.01 sets it, x0.1 multiplies it; the schedule continues")
         }
         Typed::Note => ("Note", "note ", "is logged at this step"),
+        Typed::Probe => ("Probe", "probe ", "lesion, cka, rank .. `skiplane keys` lists them"),
     };
     let room = WIDEST_LINE.min(usize::from(area.width).saturating_sub(widgets::width(label) + 6));
     let mut spans = vec![Span::styled(label, theme.muted())];
@@ -238,5 +242,7 @@ mod tests {
         assert_eq!(typed(Typed::LearningRate, "x2"), Ok(Order::LearningRate("x2".parse().unwrap())));
         assert!(typed(Typed::LearningRate, "fast").unwrap_err().contains("found `fast`"));
         assert!(typed(Typed::Note, " ").unwrap_err().contains("nothing but blanks"));
+        assert_eq!(typed(Typed::Probe, " cka ").unwrap().to_string(), "probe cka");
+        assert!(typed(Typed::Probe, "the lens").unwrap_err().contains("found `the lens`"));
     }
 }

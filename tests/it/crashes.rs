@@ -292,10 +292,11 @@ fn a_run_that_is_given_orders_between_kills_is_the_run_that_was_given_them_and_n
                     return;
                 }
                 next = Instant::now() + length.mul_f64(0.1 * random.next());
-                let order = match (random.next() * 4.0) as u32 {
+                let order = match (random.next() * 5.0) as u32 {
                     0 => Order::LearningRate("x0.9".parse().unwrap()),
                     1 => Order::LearningRate("x1.15".parse().unwrap()),
                     2 => Order::LearningRate("0.03".parse().unwrap()),
+                    3 => Order::Probe("rank".to_owned().try_into().unwrap()),
                     _ => Order::Note(Note::cut(&format!("note {sent}")).unwrap()),
                 };
                 let lane = LANES.get((random.next() * 3.0) as usize);

@@ -33,6 +33,10 @@ fn order_by_keys(terminal: &mut Terminal) {
     terminal.wait_for(": learning rate x0.5");
     terminal.press("mtwo words\r");
     terminal.wait_for(": note: two words");
+    terminal.press("Pranks\r");
+    terminal.wait_for("found `ranks`");
+    terminal.press("Prank\r");
+    terminal.wait_for(": probe rank");
 }
 
 /// The step in the status line.
@@ -61,8 +65,11 @@ fn assert_ordered(run: &Path) {
         others.map(|taken| taken.order.to_string()).collect::<Vec<_>>()
     };
     let (plain_taken, residual_taken) = (taken_in(&plain), taken_in(&residual));
-    assert_eq!(words(&plain_taken), ["learning rate x0.5", "note: two words", "stop this lane"]);
-    assert_eq!(words(&residual_taken), ["note: two words", "stop"]);
+    assert_eq!(
+        words(&plain_taken),
+        ["learning rate x0.5", "note: two words", "probe rank", "stop this lane"]
+    );
+    assert_eq!(words(&residual_taken), ["note: two words", "probe rank", "stop"]);
     for taken in [&plain_taken, &residual_taken] {
         // Two steps were made between the pause and the next order, and no more.
         let other = taken.iter().find(|taken| !is_step(taken)).unwrap();

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use skiplane::datasets::{self, BatchOrder, Dataset};
 use skiplane::event::{Kind, Outcome, RunEvent, Time};
-use skiplane::experiment::{Available, Experiment, parse};
+use skiplane::experiment::{Available, Experiment, ProbeEntry, parse};
 use skiplane::metric::Metric;
 use skiplane::model::{self, NamedTensor, Network};
-use skiplane::order::Order;
+use skiplane::order::{Order, Taken};
 use skiplane::trainer::{self, Drawn, Place, Resumed, Sink, Task, train};
 use skiplane::units::Step;
 
@@ -152,12 +152,14 @@ fn experiment(text: &str) -> Experiment {
     parse(text, "x.toml", &available, &[]).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A sink that gives one order at a poll, and is paused never.
+/// A sink that gives one order at a poll and others between steps, and is paused never.
 #[derive(Default)]
 struct Told {
     events: Vec<RunEvent>,
     polls: usize,
     order: Option<(usize, Order)>,
+    /// Orders to give after so many steps.
+    after: VecDeque<Taken>,
     /// The places of the polls.
     places: Vec<Place>,
 }
@@ -167,9 +169,14 @@ impl Sink for Told {
         self.events.push(event);
     }
 
-    fn poll(&mut self, _: Step, place: Place) -> Option<Order> {
+    fn poll(&mut self, step: Step, place: Place) -> Option<Order> {
         if place == Place::AtEnd {
             return None;
+        }
+        if place == Place::BetweenSteps
+            && let Some(taken) = self.after.pop_front_if(|taken| taken.step == step)
+        {
+            return Some(taken.order);
         }
         if let Some((_, order)) = self.order.take_if(|(at, _)| *at == self.polls) {
             return Some(order);
@@ -338,6 +345,92 @@ fn a_lane_that_is_stopped_within_a_probe_goes_on_with_it() {
         stopped_within += usize::from(whole.places[at] == Place::WithinEvaluation);
     }
     assert!(stopped_within > 10);
+}
+
+/// Every probe, ordered after each of these steps.
+fn ordered(steps: &[u64]) -> VecDeque<Taken> {
+    let probe = |name: &str| Order::Probe(name.to_owned().try_into().unwrap());
+    let all = |step: &u64| {
+        let step = Step(*step);
+        trainer::probes().into_iter().map(move |entry| Taken { step, order: probe(entry.name) })
+    };
+    steps.iter().flat_map(all).collect()
+}
+
+#[test]
+fn a_probe_that_is_ordered_measures_what_a_planned_one_does_and_changes_nothing() {
+    let at_steps = |entry: ProbeEntry| format!("[probe.{}]\nat = [0, 2]\n", entry.name);
+    let planned: String = trainer::probes().into_iter().map(at_steps).collect();
+    let texts = [VECTORS.to_owned(), format!("{VECTORS}{planned}")];
+    let [(events, weights), (expected, of_planned)] = texts.map(|text| {
+        let experiment = experiment(&text);
+        let dataset = datasets::load(&experiment.data, experiment.seed).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let after = if experiment.probes.is_empty() { ordered(&[0, 2, 2]) } else { VecDeque::new() };
+        let mut sink = Told { after, ..Told::default() };
+        let mut lane = Lane::new(&experiment, &dataset, 1);
+        assert_eq!(lane.train(None, &mut sink, folder.path()), Outcome::Completed);
+        assert!(sink.after.is_empty());
+        (sink.events, lane.network.state())
+    });
+    assert!(weights == of_planned);
+    // Each order has a record; what a step's records already have is not measured again.
+    let probes = trainer::probes().len();
+    let count = |is_one: fn(&RunEvent) -> bool| events.iter().filter(|event| is_one(event)).count();
+    assert_eq!(count(|event| matches!(event.kind, Kind::OrderTaken(_))), 3 * probes);
+    assert_eq!(count(is_of_probe), 2 * probes);
+    assert_eq!(count(|event| matches!(event.kind, Kind::MetricsDeclared(_))), 2 * probes);
+    // What is measured was declared before, and is what a planned probe measures.
+    let mut declared = skiplane::event::Declared::default();
+    for event in &events {
+        declared.note(event).unwrap();
+        if let Kind::Measured(values) = &event.kind {
+            for (metric, value) in values.iter() {
+                assert!(declared.metrics().contains(&metric), "{metric} is not declared");
+                assert_eq!(declared.mismatch(metric, value), None);
+            }
+        }
+    }
+    let measured = |events: &[RunEvent]| {
+        let is_measured = |event: &&RunEvent| matches!(event.kind, Kind::Measured(_));
+        text(&after_start(&events.iter().filter(is_measured).cloned().collect::<Vec<_>>()))
+    };
+    assert_eq!(measured(&events), measured(&expected));
+}
+
+#[test]
+fn an_ordered_probe_that_a_stop_interrupts_has_no_trace_and_one_that_is_repeated_the_same() {
+    let experiment = experiment(&VECTORS.replace("steps = 6", "steps = 2"));
+    let dataset = datasets::load(&experiment.data, experiment.seed).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let train = |resumed: Option<Resumed>, sink: &mut Told| {
+        let mut lane = Lane::new(&experiment, &dataset, 1);
+        lane.train(resumed, sink, folder.path())
+    };
+    let after = ordered(&[1]);
+    let mut whole = Told { after: after.clone(), ..Told::default() };
+    assert_eq!(train(None, &mut whole), Outcome::Completed);
+    // A lane that goes on from its beginning obeys the same orders again.
+    let from_start = Resumed { again: after.clone(), ..Resumed::default() };
+    let declared = match &whole.events[0].kind {
+        Kind::LaneStarted(started) => started.declared.metrics.clone(),
+        _ => Vec::new(),
+    };
+    let mut again = Told::default();
+    assert_eq!(train(Some(Resumed { declared, ..from_start }), &mut again), Outcome::Completed);
+    assert_eq!(text(&after_start(&again.events)), text(&after_start(&whole.events)));
+    let mut within = 0;
+    for at in 0..whole.places.len() {
+        let mut sink = Told { after: after.clone(), order: Some((at, Order::Stop)), ..Told::default() };
+        assert_eq!(train(None, &mut sink), Outcome::Stopped, "poll {at}");
+        // Everything up to the stop, and nothing of a probe that had begun.
+        let [.., stop, _] = &sink.events[..] else { panic!("no end") };
+        assert!(matches!(&stop.kind, Kind::OrderTaken(taken) if taken.order == Order::Stop), "poll {at}");
+        let before = text(&after_start(&sink.events[..sink.events.len() - 2]));
+        assert_eq!(before, text(&after_start(&whole.events))[..before.len()], "poll {at}");
+        within += usize::from(stop.step == Step(1) && whole.places[at] == Place::WithinEvaluation);
+    }
+    assert!(within > 10, "{within}");
 }
 
 #[test]

@@ -236,6 +236,7 @@ pub(crate) fn any_order() -> impl Strategy<Value = RunEvent> {
         any::<NonZeroU64>().prop_map(Order::Step),
         positive.clone().prop_map(|x| Order::LearningRate(RateChange::Factor(x))),
         positive.prop_map(|x| Order::LearningRate(RateChange::Value(x))),
+        "[a-z_]{1,40}".prop_map(|name| Order::Probe(name.try_into().unwrap())),
     ];
     let order = (any_step(), order, any_time()).prop_map(|(step, order, at_ms)| {
         RunEvent::new(Step(step), at_ms, Kind::OrderTaken(OrderTaken { order }))

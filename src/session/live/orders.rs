@@ -7,12 +7,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
-use crate::order::{LaneOrder, Order};
+use crate::order::{LaneOrder, Order, ProbeName};
 use crate::printable::printable;
-use crate::trainer::Place;
+use crate::trainer::{self, Place};
 use crate::units::Step;
 
-/// The most learning rates and notes queued for a lane.
+/// The most learning rates, notes and probes queued for a lane.
 const WAITING: usize = 64;
 
 /// Gives orders to the lanes of a run, from any thread.
@@ -45,6 +45,14 @@ pub enum OrderError {
         /// The lanes of the run.
         lanes: Vec<String>,
     },
+    /// This build has no such probe.
+    #[error("expected one of the probes {}, found `{probe}`", .probes.join(", "))]
+    NoSuchProbe {
+        /// The name given.
+        probe: ProbeName,
+        /// The probes there are.
+        probes: Vec<&'static str>,
+    },
     /// An order to end one lane does not say which.
     #[error("expected the name of the lane that is to stop, found none")]
     NoLane,
@@ -68,7 +76,7 @@ struct Wanted {
     stop: Option<Order>,
     /// Steps to make before the next pause.
     steps: Option<NonZeroU64>,
-    /// Learning rates and notes, in order.
+    /// Learning rates, notes and probes, in order.
     waiting: VecDeque<Order>,
     /// Whether the receiver is gone.
     closed: bool,
@@ -88,6 +96,7 @@ impl OrderSender {
     /// If no lane can take it, or too many are pending.
     pub fn send(&self, order: &LaneOrder) -> Result<(), OrderError> {
         let LaneOrder { order, lane } = order;
+        check(order)?;
         match lane {
             None if *order == Order::StopLane => Err(OrderError::NoLane),
             None => {
@@ -110,6 +119,16 @@ impl OrderSender {
             }
         }
     }
+}
+
+/// Refuses a probe that there is not.
+fn check(order: &Order) -> Result<(), OrderError> {
+    let Order::Probe(name) = order else { return Ok(()) };
+    let probes: Vec<&'static str> = trainer::probes().iter().map(|probe| probe.name).collect();
+    if probes.contains(&name.as_str()) {
+        return Ok(());
+    }
+    Err(OrderError::NoSuchProbe { probe: name.clone(), probes })
 }
 
 impl OrderReceiver {
@@ -152,10 +171,12 @@ impl Lane {
                 let before = wanted.steps.map_or(0, NonZeroU64::get);
                 wanted.steps = Some(more.saturating_add(before));
             }
-            Order::LearningRate(_) | Order::Note(_) if wanted.waiting.len() == WAITING => {
+            Order::LearningRate(_) | Order::Note(_) | Order::Probe(_) if wanted.waiting.len() == WAITING => {
                 return Err(OrderError::Full);
             }
-            Order::LearningRate(_) | Order::Note(_) => wanted.waiting.push_back(order.clone()),
+            Order::LearningRate(_) | Order::Note(_) | Order::Probe(_) => {
+                wanted.waiting.push_back(order.clone())
+            }
         }
         self.changed.notify_all();
         Ok(())
@@ -258,6 +279,21 @@ mod tests {
         assert_eq!(lane.poll(Step(1), Place::WithinEvaluation), Some(note("b")));
         give(&sender, &[note("c")]);
         assert_eq!([(); 2].map(|()| lane.poll(Step(1), Place::AtEnd)), [Some(note("c")), None]);
+    }
+
+    #[test]
+    fn a_probe_waits_for_its_place_and_must_exist() {
+        let (sender, lane) = lane();
+        let probe = |name: &str| Order::Probe(name.to_owned().try_into().unwrap());
+        let refused = sender.send(&probe("lesions").into()).unwrap_err().to_string();
+        assert!(refused.starts_with("expected one of the probes lesion, "), "{refused}");
+        assert!(refused.ends_with("found `lesions`"), "{refused}");
+        give(&sender, &[probe("lesion"), note("a")]);
+        assert_eq!(lane.poll(Step(1), Place::WithinEvaluation), None);
+        assert_eq!(
+            [(); 3].map(|()| lane.poll(Step(1), BETWEEN)),
+            [Some(probe("lesion")), Some(note("a")), None]
+        );
     }
 
     #[test]
