@@ -8,10 +8,12 @@ use jiff::Timestamp;
 use crate::app::App;
 use crate::app::health::Finding;
 use crate::event::{
-    LaneResumed, LaneStarted, Mode, NonFiniteFound, Outcome, Pass, RecordsLost, RunEvent, Split, Values,
-    evaluated,
+    LaneResumed, LaneStarted, Mode, NonFiniteFound, Outcome, Pass, RecordsLost, RunEvent, Split, Value,
+    Values, evaluated,
 };
-use crate::printable::{percent, printable, short};
+use crate::metric::Metric;
+use crate::printable::{duration, percent, printable, short};
+use crate::trainer;
 use crate::units::{LaneIdx, Step};
 use bars::Bars;
 use lines::Lines;
@@ -134,6 +136,18 @@ fn evaluation_texts(step: Step, values: &Values) -> Vec<String> {
         Some(format!("step {step}: {name} error {error}, loss {loss}{how}"))
     };
     passes.into_iter().filter_map(text).collect()
+}
+
+/// What a probe measured: how long it took, and its single numbers.
+fn probe_text(event: &RunEvent, values: &Values) -> Option<String> {
+    let took = duration(event.time.probe_ms?);
+    let name = trainer::probe_of(values).map(|name| format!(" {name}")).unwrap_or_default();
+    let number = |(metric, value): (Metric, &Value)| match value {
+        Value::Number(number) => Some(format!(", {metric} {}", short((*number).into()))),
+        Value::Numbers(_) | Value::Histograms(_) => None,
+    };
+    let numbers: String = values.iter().filter_map(number).collect();
+    Some(format!("step {}: probe{name} took {took}{numbers}", event.step))
 }
 
 fn non_finite_text(step: Step, found: &NonFiniteFound, started: Option<&LaneStarted>) -> String {

@@ -3,7 +3,8 @@
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{
-    evaluation_texts, lost_text, non_finite_text, order_text, outcome_text, resumed_text, started_text,
+    evaluation_texts, lost_text, non_finite_text, order_text, outcome_text, probe_text, resumed_text,
+    started_text,
 };
 use crate::app::Lane;
 use crate::event::{Kind, RunEvent};
@@ -58,7 +59,8 @@ impl Bars {
                     let left = left.map(|ms| format!(", {:.0} s left", ms / 1e3)).unwrap_or_default();
                     bar.set_message(format!("loss {}{tested}{left}", short(loss.into())));
                 }
-                evaluation_texts(event.step, values).iter().for_each(|text| self.say(lane, text));
+                let texts = evaluation_texts(event.step, values).into_iter().chain(probe_text(event, values));
+                texts.for_each(|text| self.say(lane, &text));
             }
             Kind::CheckpointWritten(checkpoint) => {
                 self.say(lane, &format!("step {}: wrote {}", event.step, checkpoint.file));

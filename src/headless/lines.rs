@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::outlet::Outlet;
 use super::{
-    evaluation_texts, lost_text, non_finite_text, order_text, outcome_text, resumed_text, started_text,
+    evaluation_texts, lost_text, non_finite_text, order_text, outcome_text, probe_text, resumed_text,
+    started_text,
 };
 use crate::app::Lane;
 use crate::event::{Kind, LaneStarted, RunEvent, Values};
@@ -44,6 +45,7 @@ impl Lines {
             Kind::Measured(values) => {
                 let mut texts: Vec<String> = step_text(event, values, started).into_iter().collect();
                 texts.extend(evaluation_texts(step, values));
+                texts.extend(probe_text(event, values));
                 texts
             }
             Kind::MetricsDeclared(_) => Vec::new(),

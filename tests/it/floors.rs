@@ -117,7 +117,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     // 8: street
     ("paths", &[]),
-    ("headless", &["app", "event", "metric", "reading", "session", "printable", "units"]),
+    ("headless", &["app", "event", "metric", "reading", "session", "printable", "trainer", "units"]),
     (
         "tui",
         &[

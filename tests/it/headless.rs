@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use skiplane::app::{App, LaneLabel};
 use skiplane::event::*;
 use skiplane::headless::Reporter;
-use skiplane::metric::known;
+use skiplane::metric::{known, probed};
 use skiplane::units::{LaneIdx, LayerIdx, Step};
 
 use crate::replay::{finished, step};
@@ -52,10 +52,24 @@ fn told(pipe: Pipe, events: &[(usize, RunEvent)]) -> String {
 fn events() -> Vec<(usize, RunEvent)> {
     let event = |step, kind| RunEvent::new(Step(step), 65_000.0, kind);
     let evaluated = Values::default().with(known::TEST_LOSS, 2.0).with(known::TEST_ERROR, 0.75);
+    let mut probed = event(
+        1,
+        Kind::Measured(
+            [
+                (probed::INTACT_LOSS, Value::Number(0.5)),
+                (probed::LESION_ERROR, Value::Numbers(vec![0.25, 0.75])),
+                (probed::INTACT_ERROR, Value::Number(0.25)),
+            ]
+            .into_iter()
+            .collect(),
+        ),
+    );
+    probed.time.probe_ms = Some(12_345.0);
     vec![
         (0, lane_started("plain")),
         (0, step(1, 2.5)),
         (0, event(1, Kind::Measured(evaluated))),
+        (0, probed),
         (
             0,
             event(
@@ -81,6 +95,7 @@ fn lines_have_a_time_a_lane_and_no_escape_codes() {
 2026-11-23T12:16:10Z plain         started: 4 layers, 608 parameters, 64 training and 32 test examples, 6 steps
 2026-11-23T12:16:10Z plain         step 1/6: loss 2.5, error 50.0%, learning rate 0.1, 100 ms per step
 2026-11-23T12:17:15Z plain         step 1: test error 75.0%, loss 2
+2026-11-23T12:17:15Z plain         step 1: probe lesion took 12s, intact_loss 0.5, intact_error 0.25
 2026-11-23T12:17:15Z plain         step 1: wrote checkpoints/plain-1.safetensors
 2026-11-23T12:16:10Z plain         step 1: failed: disk\u{fffd}[2J full
 2026-11-23T12:16:10Z resi\u{fffd}[31mdual started: 4 layers, 608 parameters, 64 training and 32 test examples, 6 steps
