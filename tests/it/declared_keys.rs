@@ -1,9 +1,9 @@
 //! Keys that architectures and data sets declare: every kind of value is checked by its declaration alone, and an
 //! experiment with any of them survives writing and reading.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use proptest::collection::btree_map;
+use proptest::collection::{btree_map, btree_set};
 use proptest::option;
 use proptest::prelude::*;
 use skiplane::experiment::*;
@@ -36,7 +36,7 @@ fn available() -> Available {
             architecture("linear", DataKind::Vectors, Vec::new(), |_| Ok(())),
             architecture("resnet", DataKind::Images, Vec::new(), |_| Ok(())),
         ],
-        probes: Vec::new(),
+        probes: trainer::probes(),
     }
 }
 
@@ -319,15 +319,50 @@ fn any_lane() -> impl Strategy<Value = Lane> {
     )
 }
 
+/// A valid value of a key of a probe.
+fn any_value(allowed: Allowed) -> BoxedStrategy<Setting> {
+    match allowed {
+        Allowed::Words(words) => proptest::sample::select(words).prop_map(Setting::from).boxed(),
+        Allowed::Whole { least, most } => (least..=most).prop_map(Setting::from).boxed(),
+        Allowed::Number { least, most } => (least..=most).prop_map(Setting::from).boxed(),
+        Allowed::Flag => any::<bool>().prop_map(Setting::from).boxed(),
+        other => panic!("no probe has a key of {other}"),
+    }
+}
+
+/// A probe with all of its keys, as they are once defaults are filled in.
+fn any_probe(entry: ProbeEntry) -> impl Strategy<Value = (String, Probe)> {
+    let at = prop_oneof![
+        Just(When::End),
+        Just(When::Evaluations),
+        btree_set(0..2_000u64, 1..20).prop_map(|steps| When::Steps(steps.into_iter().collect())),
+    ];
+    let ProbeEntry { name, keys, check, .. } = entry;
+    let values: Vec<_> = keys.iter().map(|key| any_value(key.allowed.clone())).collect();
+    let settings = values.prop_filter_map("keys that do not fit each other", move |values| {
+        let set = |all: Settings, (key, value): (&Key, Setting)| all.with(key.name, value);
+        let settings = keys.iter().zip(values).fold(Settings::default(), set);
+        check(&settings).is_ok().then_some(settings)
+    });
+    (at, settings).prop_map(move |(at, settings)| (name.to_owned(), Probe { at, settings }))
+}
+
+/// Some of the probes of this build.
+fn any_probes() -> impl Strategy<Value = BTreeMap<String, Probe>> {
+    let all: Vec<_> = trainer::probes().into_iter().map(|entry| option::of(any_probe(entry))).collect();
+    all.prop_map(|probes| probes.into_iter().flatten().collect())
+}
+
 fn any_experiment() -> impl Strategy<Value = Experiment> {
     let data = (".{1,20}", any_number(0.0..=0.5), any::<bool>());
-    (any_lane(), data).prop_map(|(lane, (target, test_share, shuffled))| {
+    (any_lane(), data, any_probes()).prop_map(|(lane, (target, test_share, shuffled), probes)| {
         let mut experiment = parsed(GOOD).unwrap();
         experiment.data.settings = Settings::default()
             .with("target", target.as_str().into())
             .with("test_share", test_share.into())
             .with("shuffled", shuffled.into());
         experiment.lanes = vec![lane];
+        experiment.probes = probes;
         experiment
     })
 }
