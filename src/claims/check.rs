@@ -57,7 +57,7 @@ impl Checker<'_> {
             Form::Call { function: Function::StepsUntil, arguments } => {
                 let [measure, level] = arguments.as_slice() else { return Ok(Kind::Sample) };
                 match &measure.of {
-                    Form::Measure(inner) if inner.point.is_none() => self.measure(inner)?,
+                    Form::Measure(inner) if inner.points.is_empty() => self.measure(inner)?,
                     _ => return Err(self.error(&measure.at, "expected a measure such as `loss[plain]`")),
                 }
                 if self.kind(level)? == Kind::Sample {
@@ -136,25 +136,26 @@ impl Checker<'_> {
             return Err(self.error(&name.at, format!("expected a measure, found `{}`{near}", name.text)));
         }
         let axes = measure::axes_of(&name.text).unwrap_or(&[]);
-        match (axes, &measure.point) {
-            ([axis], None) => {
-                let message = format!(
-                    "expected `{axis} = first`, `last`, a number or a name in brackets, because `{}` has a value for \
-                     each {axis}",
-                    name.text
-                );
-                return Err(self.error(&name.at, message));
-            }
-            ([axis], Some((given, _))) if given.text != *axis => {
-                let message = format!("expected `{axis}`, found `{}`", given.text);
-                return Err(self.error(&given.at, message));
-            }
-            ([], Some((given, _))) => {
-                let message =
-                    format!("expected no `{}`, because `{}` is a single number", given.text, name.text);
-                return Err(self.error(&given.at, message));
-            }
-            _ => {}
+        for (at, (given, _)) in measure.points.iter().enumerate() {
+            let message = if axes.is_empty() {
+                format!("expected no `{}`, because `{}` is a single number", given.text, name.text)
+            } else if !axes.contains(&given.text.as_str()) {
+                format!("expected `{}`, found `{}`", axes.join("` and `"), given.text)
+            } else if measure.points[..at].iter().any(|(other, _)| other.text == given.text) {
+                format!("expected `{}` once, found it again", given.text)
+            } else {
+                continue;
+            };
+            return Err(self.error(&given.at, message));
+        }
+        let is_lacking = |axis: &&&str| !measure.points.iter().any(|(given, _)| given.text == **axis);
+        if let Some(axis) = axes.iter().find(is_lacking) {
+            let message = format!(
+                "expected `{axis} = first`, `last`, a number or a name in brackets, because `{}` has a value for each \
+                 {axis}",
+                name.text
+            );
+            return Err(self.error(&name.at, message));
         }
         for pattern in &measure.lanes {
             let alone = Measure { lanes: vec![pattern.clone()], conditions: Vec::new(), ..measure.clone() };

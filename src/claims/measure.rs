@@ -1,6 +1,6 @@
 //! What a lane measured, as rules name it: the metrics that its log declares, and what follows from them.
 
-use super::rule::{Expression, Form, Measure, Point, Rule, When};
+use super::rule::{Expression, Form, Measure, Point, Rule, When, Word};
 use super::sample::Unit;
 use crate::app::{Lane, LaneState};
 use crate::history::{History, Row};
@@ -77,14 +77,13 @@ pub trait Observed {
 /// Which value of a lane is meant.
 pub struct Select<'a> {
     pub(super) step: When,
-    /// The axis, and the point on it.
-    pub(super) point: Option<(&'a str, &'a Point)>,
+    /// The axes with the point on each.
+    pub(super) points: &'a [(Word, Point)],
 }
 
 impl<'a> Select<'a> {
     pub(super) fn of(measure: &'a Measure) -> Select<'a> {
-        let point = measure.point.as_ref().map(|(axis, point)| (axis.text.as_str(), point));
-        Select { step: measure.step, point }
+        Select { step: measure.step, points: &measure.points }
     }
 }
 
@@ -155,21 +154,21 @@ fn bad_if_diverged(lane: &Lane, metric: Metric, value: f32) -> f64 {
     }
 }
 
-/// The place of the selected point among the numbers of a metric.
+/// The place of the selected points among the numbers of a metric, of whose axes the last one is the fastest.
 fn column(lane: &Lane, metric: Metric, select: &Select<'_>) -> Result<usize, String> {
+    let mut column = 0;
+    for axis in metric.axes() {
+        let length = lane.declared().length(axis).unwrap_or(0);
+        column = column * length + place(lane, metric, axis, select)?;
+    }
+    Ok(column)
+}
+
+/// The place of the selected point of an axis among those that are recorded.
+fn place(lane: &Lane, metric: Metric, axis: &str, select: &Select<'_>) -> Result<usize, String> {
     let name = metric.name();
-    let axis = match metric.axes() {
-        [] => return Ok(0),
-        [axis] => *axis,
-        _ => {
-            return Err(format!(
-                "`{name}` goes over {}; expected a measure over one axis",
-                metric.over().join(", ")
-            ));
-        }
-    };
     let length = lane.declared().length(axis).unwrap_or(0);
-    let (_, point) = select.point.filter(|(given, _)| *given == axis).ok_or_else(|| {
+    let (_, point) = select.points.iter().find(|(given, _)| given.text == axis).ok_or_else(|| {
         format!("`{name}` has a value for each {axis}; expected `{axis} = first`, `last`, a number or a name")
     })?;
     let at = match point {
@@ -219,5 +218,56 @@ fn names_in<'a>(expression: &'a Expression, names: &mut Vec<&'a str>) {
         Form::Slope { sample, .. } => names_in(sample, names),
         Form::Negative(inner) => names_in(inner, names),
         Form::Pair { left, right, .. } => [left, right].into_iter().for_each(|side| names_in(side, names)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::LaneLabel;
+    use crate::event::{Kind, LaneFinished, LaneStarted, MetricsDeclared, Outcome, RunEvent, Value, Values};
+    use crate::metric::probed::{CKA, COMPARED};
+    use crate::metric::{Axis, BLOCK, Points};
+    use crate::structure::{Block, Structure};
+    use crate::units::LaneIdx;
+
+    const LAST: Select<'_> = Select { step: When::Last, points: &[] };
+
+    /// A lane that declares these metrics, measured these values at a step, and ended there.
+    fn lane(metrics: &[Metric], step: u64, values: Values, outcome: Outcome) -> Lane {
+        let block = |name: &str| Block { name: name.to_owned(), ..Block::default() };
+        let names = ["a", "b", "c"];
+        let axis =
+            Axis { name: COMPARED.to_owned(), points: Points::Names(names.map(str::to_owned).to_vec()) };
+        let started = LaneStarted {
+            structure: Structure { blocks: names.map(block).to_vec(), ..Structure::default() },
+            declared: MetricsDeclared { metrics: metrics.to_vec(), axes: vec![axis] },
+            ..LaneStarted::default()
+        };
+        let label = LaneLabel { run: "run".to_owned(), lane: "plain".to_owned() };
+        let mut lane = Lane::new(LaneIdx(0), label);
+        let finished = Kind::LaneFinished(LaneFinished { outcome });
+        lane.apply(&RunEvent::new(Step(0), 0.0, Kind::LaneStarted(Box::new(started))), None);
+        lane.apply(&RunEvent::new(Step(step), 1.0, Kind::Measured(values)), None);
+        lane.apply(&RunEvent::new(Step(step), 2.0, finished), None);
+        lane
+    }
+
+    #[test]
+    fn a_point_of_two_axes_is_found() {
+        let numbers: Vec<f32> = (0..9).map(|at| at as f32).collect();
+        let values = [(CKA, Value::Numbers(numbers))].into_iter().collect();
+        let lane = lane(&[CKA], 3, values, Outcome::Completed);
+        let cka = |points: &[(&str, Point)]| {
+            let word = |text: &str| Word { at: 0..0, text: text.to_owned() };
+            let points: Vec<(Word, Point)> =
+                points.iter().map(|(axis, point)| (word(axis), point.clone())).collect();
+            lane.measured("cka", &Select { points: &points, ..LAST })
+        };
+        let named = |name: &str| Point::Named(name.to_owned());
+        assert_eq!(cka(&[(BLOCK, Point::Nth(2)), (COMPARED, Point::Nth(-1))]), Ok(5.0));
+        assert_eq!(cka(&[(COMPARED, named("a")), (BLOCK, named("c"))]), Ok(6.0));
+        assert!(cka(&[(BLOCK, Point::Nth(2))]).is_err());
+        assert!(cka(&[(BLOCK, Point::Nth(4)), (COMPARED, Point::Nth(1))]).is_err());
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::RuleError;
 use super::rule::{Comparison, Expression, Form, Function, Measure, Operator, Point, Rule, When, Word};
 use super::scanner::Scanner;
+use crate::metric::probed::COMPARED;
 use crate::metric::{BLOCK, HEAD, LAYER};
 
 /// The longest rule, in bytes.
@@ -161,8 +162,8 @@ impl Parser<'_> {
 
     /// The conditions of a measure, in brackets; without them it is of all lanes.
     fn measure(&mut self, name: Word) -> Result<Measure, RuleError> {
-        let mut measure =
-            Measure { name, lanes: Vec::new(), conditions: Vec::new(), step: When::Last, point: None };
+        let (lanes, conditions, points) = (Vec::new(), Vec::new(), Vec::new());
+        let mut measure = Measure { name, lanes, conditions, step: When::Last, points };
         if !self.scanner.eat("[") {
             return Ok(measure);
         }
@@ -187,7 +188,7 @@ impl Parser<'_> {
 
     /// Adds a condition; `step` and the names of axes say which value of a lane is meant.
     fn condition(&self, measure: &mut Measure, key: Word, mut values: Vec<Word>) -> Result<(), RuleError> {
-        let is_axis = [LAYER, BLOCK, HEAD].contains(&key.text.as_str());
+        let is_axis = [LAYER, BLOCK, HEAD, COMPARED].contains(&key.text.as_str());
         if key.text != "step" && !is_axis {
             measure.conditions.push((key, values));
             return Ok(());
@@ -200,10 +201,10 @@ impl Parser<'_> {
         }
         let number: Option<i64> = value.text.parse().ok();
         match (value.text.as_str(), number) {
-            ("first", _) if is_axis => measure.point = Some((key, Point::Nth(1))),
-            ("last", _) if is_axis => measure.point = Some((key, Point::Nth(-1))),
-            (_, Some(number)) if is_axis && number != 0 => measure.point = Some((key, Point::Nth(number))),
-            (name, None) if is_axis => measure.point = Some((key, Point::Named(name.to_owned()))),
+            ("first", _) if is_axis => measure.points.push((key, Point::Nth(1))),
+            ("last", _) if is_axis => measure.points.push((key, Point::Nth(-1))),
+            (_, Some(number)) if is_axis && number != 0 => measure.points.push((key, Point::Nth(number))),
+            (name, None) if is_axis => measure.points.push((key, Point::Named(name.to_owned()))),
             ("first", _) => measure.step = When::First,
             ("last", _) => measure.step = When::Last,
             (_, Some(number)) if number >= 0 && !is_axis => measure.step = When::At(number.unsigned_abs()),

@@ -176,8 +176,8 @@ pub(super) struct Measure {
     pub(super) conditions: Vec<(Word, Vec<Word>)>,
     /// The step of the value.
     pub(super) step: When,
-    /// The point on the axis of a measure with several numbers a step.
-    pub(super) point: Option<(Word, Point)>,
+    /// The axes of a measure with several numbers a step, with the point on each.
+    pub(super) points: Vec<(Word, Point)>,
 }
 
 /// The step of a value.

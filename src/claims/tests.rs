@@ -206,6 +206,8 @@ fn a_malformed_rule_is_told_with_its_place_and_what_it_lacks() {
         ("median(activation_rms[plain]) > 0", "has a value for each layer"),
         ("median(activation_rms[plain, block = 1]) > 0", "expected `layer`, found `block`"),
         ("median(loss[layer = 1]) > 0", "is a single number"),
+        ("median(cka[plain, block = 1]) > 0", "has a value for each compared"),
+        ("median(cka[plain, block = 1, block = 2]) > 0", "expected `block` once"),
         ("median(loss[step = 1.5]) > 0", "expected `first`, `last` or a step, found `1.5`"),
         ("median(loss[plain) > 0", "expected `]`, found `)`"),
         ("(1 > 0", "expected `)`, found `>`"),
