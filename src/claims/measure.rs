@@ -111,6 +111,9 @@ impl Observed for Lane {
             return (derived.of)(self).ok_or_else(|| format!("`{measure}` is unknown"));
         }
         let metric = metric_of(self, measure)?;
+        if let Some(worst) = worst(metric).filter(|_| is_after_divergence(self, select.step)) {
+            return Ok(worst);
+        }
         let lacks = || format!("`{measure}` was not recorded");
         let history = self.history(metric).ok_or_else(lacks)?;
         let column = column(self, metric, select)?;
@@ -119,8 +122,7 @@ impl Observed for Lane {
             When::Last => history.last(),
             When::At(step) => history.at(Step(step)),
         };
-        let value = row.and_then(|row: Row<'_>| row.last(column)).ok_or_else(lacks)?;
-        Ok(if select.step == When::Last { bad_if_diverged(self, metric, value) } else { f64::from(value) })
+        row.and_then(|row: Row<'_>| row.last(column)).map(f64::from).ok_or_else(lacks)
     }
 
     fn steps_until(&self, measure: &str, level: f64) -> Measured {
@@ -139,18 +141,31 @@ fn has_diverged(lane: &Lane) -> bool {
     *lane.state() == LaneState::Diverged
 }
 
+/// Whether a value is one of a lane that has diverged, rather than of the time before.
+fn is_after_divergence(lane: &Lane, step: When) -> bool {
+    has_diverged(lane)
+        && match step {
+            When::First => false,
+            When::Last => true,
+            When::At(step) => Step(step) >= lane.last_step(),
+        }
+}
+
+/// The metric of this name that the lane declares; one that diverged may have ended before it declared what it would have
+/// measured.
 fn metric_of(lane: &Lane, name: &str) -> Result<Metric, String> {
     let declared = lane.declared().metrics().iter();
     let found = declared.copied().find(|metric| metric.name() == name && metric.shape() != Shape::Histograms);
-    found.ok_or_else(|| format!("`{name}` was not measured"))
+    let known = || metric_named(name).filter(|_| has_diverged(lane));
+    found.or_else(known).ok_or_else(|| format!("`{name}` was not measured"))
 }
 
-/// A lane that diverged is as bad as can be in what has a better end, so that leaving it out cannot flatter the others.
-fn bad_if_diverged(lane: &Lane, metric: Metric, value: f32) -> f64 {
+/// What a lane that diverged has in a metric with a better end, measured or not: leaving it out would flatter the others.
+fn worst(metric: Metric) -> Option<f64> {
     match metric.better() {
-        Better::Lower if has_diverged(lane) => f64::INFINITY,
-        Better::Higher if has_diverged(lane) => f64::NEG_INFINITY,
-        _ => f64::from(value),
+        Better::Lower => Some(f64::INFINITY),
+        Better::Higher => Some(f64::NEG_INFINITY),
+        Better::None => None,
     }
 }
 
@@ -251,6 +266,30 @@ mod tests {
         lane.apply(&RunEvent::new(Step(step), 1.0, Kind::Measured(values)), None);
         lane.apply(&RunEvent::new(Step(step), 2.0, finished), None);
         lane
+    }
+
+    #[test]
+    fn a_lane_that_diverged_is_worst_in_what_it_never_measured() {
+        let loss = || Values::default().with(known::LOSS, 2.5);
+        let metrics = [known::LOSS, known::LEARNING_RATE, known::TEST_ERROR];
+        let diverged = lane(&metrics, 7, loss(), Outcome::Diverged);
+        let at = |step| Select { step, ..LAST };
+        // Declared and measured, declared only, known only.
+        for measure in ["loss", "test_error", "intact_error"] {
+            assert_eq!(diverged.measured(measure, &LAST), Ok(f64::INFINITY), "{measure}");
+            assert_eq!(diverged.measured(measure, &at(When::At(7))), Ok(f64::INFINITY), "{measure}");
+        }
+        assert_eq!(diverged.measured("loss", &at(When::First)), Ok(2.5));
+        assert!(diverged.measured("test_error", &at(When::At(6))).is_err());
+        // What has no better end is open.
+        assert!(diverged.measured("learning_rate", &LAST).is_err());
+        assert!(diverged.measured("cka", &LAST).is_err());
+        assert_eq!(diverged.steps_until("test_error", 0.5), Ok(f64::INFINITY));
+
+        let completed = lane(&metrics, 7, loss(), Outcome::Completed);
+        assert_eq!(completed.measured("loss", &LAST), Ok(2.5));
+        assert!(completed.measured("test_error", &LAST).is_err());
+        assert!(completed.measured("intact_error", &LAST).is_err());
     }
 
     #[test]
