@@ -8,7 +8,7 @@ use crate::experiment::{Experiment, Lane};
 pub struct Subject {
     lane: String,
     seed: u64,
-    /// Dotted keys with their values, as [`Experiment::settings`] has them; those of the lane without its name.
+    /// Dotted keys with their values, as [`Experiment::settings_of`] has them.
     settings: Vec<(String, String)>,
 }
 
@@ -23,25 +23,17 @@ pub(super) enum Found<'a> {
 impl Subject {
     /// The lanes of an experiment, in its order.
     pub fn all_of(experiment: &Experiment) -> Vec<Subject> {
-        let settings = experiment.settings();
-        let subject = |lane: &Lane| Subject::with(experiment.seed, &lane.name, &settings);
-        experiment.lanes.iter().map(subject).collect()
+        experiment.lanes.iter().map(|lane| Subject::with(experiment, lane)).collect()
     }
 
     /// The lane of this name.
     pub fn of(experiment: &Experiment, lane: &str) -> Option<Subject> {
-        let exists = experiment.lanes.iter().any(|known| known.name == lane);
-        exists.then(|| Subject::with(experiment.seed, lane, &experiment.settings()))
+        let found = experiment.lanes.iter().find(|known| known.name == lane);
+        found.map(|lane| Subject::with(experiment, lane))
     }
 
-    fn with(seed: u64, lane: &str, settings: &[(String, String)]) -> Subject {
-        let own = format!("lane.{lane}.");
-        let of_lane = |(key, value): &(String, String)| match key.strip_prefix(&own) {
-            Some("name") => None,
-            Some(key) => Some((key.to_owned(), value.clone())),
-            None => (!key.starts_with("lane.")).then(|| (key.clone(), value.clone())),
-        };
-        Subject { lane: lane.to_owned(), seed, settings: settings.iter().filter_map(of_lane).collect() }
+    fn with(experiment: &Experiment, lane: &Lane) -> Subject {
+        Subject { lane: lane.name.clone(), seed: experiment.seed, settings: experiment.settings_of(lane) }
     }
 
     /// The lane's name.
@@ -130,5 +122,43 @@ impl Subject {
         let seed = settings.iter().find(|(key, _)| key == "seed");
         let seed = seed.map_or(0, |(_, seed)| seed.parse().unwrap());
         Subject { lane, seed, settings }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::{Available, parse};
+
+    /// A lane's name may be the beginning of another's, up to a dot.
+    #[test]
+    fn a_lane_has_no_settings_of_another() {
+        let lane = |name: &str, depth: usize| {
+            format!(
+                "[[lane]]\nname = \"{name}\"\narchitecture = \"resnet\"\ndepth = {depth}\nwidth = 8\n\
+                 shortcut = \"none\"\n"
+            )
+        };
+        let text = format!(
+            "seed = 3\n[data]\nname = \"glyphs\"\n[training]\nsteps = 10\nbatch = 8\n\
+             optimizer = {{ kind = \"sgd\", learning_rate = 0.05 }}\nschedule = {{ kind = \"constant\" }}\n{}{}",
+            lane("a", 8),
+            lane("a.b", 20)
+        );
+        let available = Available {
+            datasets: crate::datasets::available(),
+            architectures: crate::model::available(),
+            probes: Vec::new(),
+        };
+        let experiment = parse(&text, "x.toml", &available, &[]).unwrap();
+        let [a, b] = Subject::all_of(&experiment).try_into().unwrap();
+        assert_eq!((a.setting("depth"), b.setting("depth")), (Some("8"), Some("20")));
+        assert_eq!((a.setting("training.batch"), b.setting("batch")), (Some("8"), Some("8")));
+        assert_eq!((a.lane(), b.lane(), b.seed()), ("a", "a.b", 3));
+        let keys = |subject: &Subject| subject.keys().map(str::to_owned).collect::<Vec<String>>();
+        assert_eq!(keys(&a), keys(&b));
+        assert!(keys(&a).iter().all(|key| !key.starts_with("b.") && key != "name"), "{:?}", keys(&a));
+        assert_eq!(Subject::of(&experiment, "a.b"), Some(b));
+        assert_eq!(Subject::of(&experiment, "c"), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Experiment;
+use super::{Experiment, Lane};
 
 /// A key whose value differs between two experiments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,21 @@ impl Experiment {
             let name = lane.get("name").and_then(toml::Value::as_str).unwrap_or_default();
             flatten(&format!("lane.{name}"), lane, &mut settings);
         }
+        settings
+    }
+
+    /// The keys of one of its lanes, without the lane's name, after those that are for all lanes: `training.batch`,
+    /// `depth`.
+    pub fn settings_of(&self, lane: &Lane) -> Vec<(String, String)> {
+        let mut settings = Vec::new();
+        let (file, own) = (toml::Value::try_from(self), toml::Value::try_from(lane));
+        let (Ok(toml::Value::Table(mut file)), Ok(toml::Value::Table(mut own))) = (file, own) else {
+            return settings;
+        };
+        file.remove("lane");
+        own.remove("name");
+        flatten("", &toml::Value::Table(file), &mut settings);
+        flatten("", &toml::Value::Table(own), &mut settings);
         settings
     }
 
