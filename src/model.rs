@@ -75,6 +75,10 @@ pub trait Network {
     /// The metrics that a step returns for its layers and blocks, in this order.
     fn metrics(&self) -> Vec<Metric>;
 
+    /// The bytes of activations that a training step on so many examples keeps from the forward to the backward pass,
+    /// with every branch computed; found without computing. The head's own of a residual network are not counted.
+    fn activation_bytes(&self, examples: usize) -> u64;
+
     /// Makes one update on a batch. If the forward or backward pass gives a NaN or infinity, the update is skipped and
     /// running statistics are restored, so that the network stays that of the last valid step.
     fn train_step(&mut self, batch: &Batch, learning_rate: f64, wanted: Wanted) -> StepResult;

@@ -96,6 +96,7 @@ impl Specimen {
             recorded: None,
             declared: MetricsDeclared { metrics: values::metrics(), axes: Vec::new() },
             steps: Some(self.steps),
+            activation_bytes: None,
             provenance: Some(provenance),
         }
     }

@@ -27,8 +27,8 @@ const PASSES: u64 = 3;
 /// Validates an experiment; prints it as resolved, with parameters, cost per step and memory of each lane.
 ///
 /// An experiment that needs more memory than is available is refused, as by `train`. The output is a valid experiment
-/// file; the figures are in comments. Memory is the peak resident size: of a run of the lane alone, and of all lanes
-/// together.
+/// file; the figures are in comments. Activations are those that a step keeps for its backward pass. Memory is the peak
+/// resident size: of a run of the lane alone, and of all lanes together.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -145,12 +145,13 @@ fn write_costs(
         ("blocks", Right),
         ("parameters", Right),
         ("multiply-adds per step", Right),
+        ("activations", Right),
         ("memory, alone", Right),
     ];
     let batch = experiment.training.batch;
     let mut table = Table::new(&columns);
-    let lanes = experiment.lanes.iter().zip(networks).zip(&memory.alone);
-    for ((lane, network), alone) in lanes {
+    let lanes = experiment.lanes.iter().zip(networks).zip(memory.activations.iter().zip(&memory.alone));
+    for ((lane, network), (activations, alone)) in lanes {
         let structure = &network.structure;
         table.row([
             lane.name.clone(),
@@ -158,6 +159,7 @@ fn write_costs(
             structure.blocks.len().to_string(),
             grouped(structure.parameters().unwrap_or(0)),
             grouped(multiply_adds_of_step(network, batch)),
+            bytes(*activations),
             bytes(*alone),
         ]);
     }

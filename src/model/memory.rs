@@ -13,8 +13,8 @@ const NUMBER: u64 = size_of::<f32>() as u64;
 pub struct Memory {
     /// What a step keeps from the forward to the backward pass.
     pub activations: u64,
-    /// What the backward pass takes besides: gradients of activations, of which a few exist at a time, and those of
-    /// weights for each share of the batch.
+    /// What it takes besides: gradients of activations, of which a few exist at a time, those of weights for each share of
+    /// the batch, and weights as the kernels read them.
     pub gradients: u64,
     /// The working memory of the threads.
     pub scratch: u64,
@@ -34,8 +34,8 @@ impl Memory {
         };
         let counts = Trained::new(built, 0, optimizer, 1).count(batch);
         Memory {
-            activations: counts.forward,
-            gradients: counts.backward,
+            activations: counts.kept,
+            gradients: counts.besides,
             scratch: threads.min(counts.shares) as u64 * counts.scratch,
             parameters: 2 * parameters,
             remembered: moments * parameters,

@@ -83,10 +83,10 @@ pub(super) struct Trained {
 /// The bytes that a step takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counts {
-    /// Of the pool of buffers, at the end of the forward pass.
-    pub(super) forward: u64,
-    /// What the backward pass takes of it besides.
-    pub(super) backward: u64,
+    /// Of the pool of buffers, what is in use at the end of the forward pass.
+    pub(super) kept: u64,
+    /// What is taken of it besides.
+    pub(super) besides: u64,
     /// The most working memory of a thread.
     pub(super) scratch: u64,
     /// How many threads can work at a time.
@@ -241,12 +241,14 @@ impl Trained {
         let buffers = Buffers::counting();
         let chance: Option<Rc<dyn Chance>> = Some(Rc::new(Everything));
         let context = Context { buffers: buffers.clone(), chance, ..self.training(None) };
+        let running = state::running(&self.entries);
         let scores = self.model.forward(&batch, &self.device, &context);
-        let forward = buffers.bytes() as u64;
+        state::restore_running(&self.entries, running);
+        let kept = buffers.bytes_in_use() as u64;
         drop(self.backward(scores, &batch, &context).expect(INFALLIBLE));
         Counts {
-            forward,
-            backward: buffers.bytes() as u64 - forward,
+            kept,
+            besides: buffers.bytes() as u64 - kept,
             scratch: buffers.scratch_bytes() as u64,
             shares: bundle::shares(examples).len(),
         }
@@ -297,6 +299,10 @@ impl Network for Trained {
 
     fn metrics(&self) -> Vec<Metric> {
         measure::metrics(&self.description)
+    }
+
+    fn activation_bytes(&self, examples: usize) -> u64 {
+        self.count(examples).kept
     }
 
     fn train_step(&mut self, batch: &Batch, learning_rate: f64, wanted: Wanted) -> StepResult {

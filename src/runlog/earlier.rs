@@ -87,6 +87,7 @@ impl From<Started> for RunEvent {
             recorded: old.recorded,
             declared: MetricsDeclared { metrics: METRICS.to_vec(), axes: Vec::new() },
             steps: Some(old.experiment.training.steps),
+            activation_bytes: None,
             provenance: Some(Provenance {
                 experiment: old.experiment,
                 input: old.topology.input.into(),

@@ -196,6 +196,7 @@ impl<'a> Course<'a> {
             recorded: self.recorded.clone(),
             declared: self.declared(self.metrics(), probes::chosen(experiment)),
             steps: Some(experiment.training.steps),
+            activation_bytes: Some(self.network.activation_bytes(experiment.training.batch)),
             provenance: Some(provenance),
         };
         self.tell(Kind::LaneStarted(Box::new(started)));

@@ -45,6 +45,10 @@ impl Network for FakeNetwork {
         vec![known::WEIGHT_NORM]
     }
 
+    fn activation_bytes(&self, examples: usize) -> u64 {
+        4 * examples as u64
+    }
+
     fn train_step(&mut self, batch: &Batch, learning_rate: f64, wanted: Wanted) -> StepResult {
         self.steps += 1;
         assert_ne!(self.panics_at, Some(self.steps), "this network was told to panic");

@@ -106,6 +106,7 @@ pub(crate) fn lane_started(lane: &str) -> RunEvent {
         recorded: None,
         declared: MetricsDeclared { metrics: known::ALL.to_vec(), axes: vec![heads()] },
         steps: Some(experiment.training.steps),
+        activation_bytes: Some(1_835_008),
         provenance: Some(Provenance {
             experiment,
             input,

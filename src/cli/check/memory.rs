@@ -21,6 +21,8 @@ pub(in crate::cli) struct RunMemory {
     pub(super) program: u64,
     /// The examples of the data set.
     pub(super) examples: u64,
+    /// Of each lane, the activations that a step keeps for its backward pass.
+    pub(super) activations: Vec<u64>,
     /// What each lane adds if all train together.
     pub(in crate::cli) lanes: Vec<u64>,
     /// What a run of each lane alone takes, on all threads, including program and examples.
@@ -45,12 +47,15 @@ impl RunMemory {
     ) -> RunMemory {
         let examples = dataset.train.bytes() + dataset.test.bytes();
         let (batch, optimizer) = (experiment.training.batch, &experiment.training.optimizer);
-        let lane = |index: usize, threads: usize| {
+        let network = |index: usize, threads: usize| {
             let Description { input, classes, .. } = networks[index];
-            let lane = &experiment.lanes[index];
             // It has been described, so it can be built.
-            let network = model::memory(lane, input, classes, batch, optimizer, threads).unwrap_or_default();
-            let batches = (BATCHES * batch * input.len() * size_of::<f32>()) as u64;
+            model::memory(&experiment.lanes[index], input, classes, batch, optimizer, threads)
+                .unwrap_or_default()
+        };
+        let lane = |index: usize, threads: usize| {
+            let network = network(index, threads);
+            let batches = (BATCHES * batch * networks[index].input.len() * size_of::<f32>()) as u64;
             network.total() + COPIES * network.remembered + batches
         };
         let count = networks.len();
@@ -58,6 +63,7 @@ impl RunMemory {
         RunMemory {
             program: PROGRAM,
             examples,
+            activations: (0..count).map(|at| network(at, 1).activations).collect(),
             lanes: (0..count).map(|at| lane(at, threads::of_lane(threads, count, at))).collect(),
             histories: (0..count).map(histories).sum(),
             alone: (0..count).map(|at| PROGRAM + examples + lane(at, threads) + histories(at)).collect(),

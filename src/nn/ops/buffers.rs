@@ -63,6 +63,13 @@ impl Buffers {
         self.0.borrow().bytes
     }
 
+    /// The memory that is in use, in bytes.
+    pub fn bytes_in_use(&self) -> usize {
+        let store = self.0.borrow();
+        let free = store.free.iter().map(|(capacity, free)| capacity * free.len()).sum::<usize>();
+        store.bytes - free * size_of::<f32>()
+    }
+
     /// The most working memory of one thread, in bytes; only where memory is only counted.
     pub fn scratch_bytes(&self) -> usize {
         self.0.borrow().scratch * size_of::<f32>()
@@ -113,7 +120,11 @@ mod tests {
         let (large, small) = (buffers.take(990), buffers.take(3));
         assert_eq!((large.as_ptr(), small.as_ptr()), (at_large, at_small));
         assert_eq!((large.len(), small.len(), buffers.bytes()), (990, 3, bytes));
-        assert_eq!(buffers.take(3).len(), 3);
+        assert_eq!(buffers.bytes_in_use(), bytes);
+        drop(small);
+        assert_eq!(buffers.bytes_in_use(), 4 * large.capacity);
+        let small = buffers.take(10);
+        assert_eq!((small.len(), buffers.take(3).len()), (10, 3));
         assert!(buffers.bytes() > bytes);
     }
 

@@ -206,6 +206,33 @@ fn the_memory_that_is_counted_is_what_a_network_takes() {
     assert_eq!(taken, counted);
 }
 
+/// A plain network keeps its input and the response of each convolution, a residual one the outputs of its blocks, too;
+/// a batch is filled up to whole bundles of 16 images.
+#[test]
+fn the_activations_that_are_kept_are_those_of_a_closed_form() {
+    for (images, filled) in [(16, 16), (19, 32), (64, 64)] {
+        for depth in [8, 20] {
+            let input = ImageShape { channels: 1, height: 16, width: 16 };
+            let kept = |shortcut: &str| {
+                let lane = lane(depth, 8, &[("shortcut", shortcut)]);
+                let built = super::super::build(&lane, input.into(), 10, None).unwrap();
+                Memory::of(built, images, &SGD, 1).activations
+            };
+            // Three stages with these numbers in each layer's output for an image.
+            let stages = [8 * 16 * 16, 16 * 8 * 8, 32 * 4 * 4];
+            let blocks = (depth as u64 - 2) / 6;
+            let of_stages = |each: u64| stages.iter().map(|numbers| each * numbers).sum::<u64>();
+            let plain = 256 + stages[0] + of_stages(2 * blocks);
+            assert_eq!(kept("none"), 4 * filled * plain, "{depth}, {images} images");
+            assert_eq!(
+                kept("identity"),
+                4 * filled * (plain + of_stages(blocks)),
+                "{depth}, {images} images"
+            );
+        }
+    }
+}
+
 #[test]
 fn every_shape_that_is_announced_is_compiled() {
     for blocks in [Blocks::Basic, Blocks::Bottleneck, Blocks::Fixup] {
