@@ -20,12 +20,17 @@ struct Derived {
     of: fn(&Lane) -> Option<f64>,
 }
 
-const DERIVED: [Derived; 5] = [
+const DERIVED: [Derived; 6] = [
     Derived { name: "diverged", unit: "", of: |lane| Some(f64::from(u8::from(has_diverged(lane)))) },
     Derived { name: "steps", unit: "steps", of: |lane| Some(lane.last_step().0 as f64) },
     Derived { name: "step_ms", unit: "ms", of: |lane| lane.pace().step_ms() },
     Derived { name: "parameters", unit: "", of: |lane| Some(lane.structure()?.parameters()? as f64) },
     Derived { name: "multiply_adds", unit: "", of: |lane| Some(lane.structure()?.multiply_adds()? as f64) },
+    Derived {
+        name: "activation_bytes",
+        unit: "bytes",
+        of: |lane| Some(lane.started()?.activation_bytes? as f64),
+    },
 ];
 
 /// The names of measures that are not metrics.
@@ -257,6 +262,7 @@ mod tests {
         let started = LaneStarted {
             structure: Structure { blocks: names.map(block).to_vec(), ..Structure::default() },
             declared: MetricsDeclared { metrics: metrics.to_vec(), axes: vec![axis] },
+            activation_bytes: Some(4096),
             ..LaneStarted::default()
         };
         let label = LaneLabel { run: "run".to_owned(), lane: "plain".to_owned() };
@@ -290,6 +296,7 @@ mod tests {
         assert_eq!(completed.measured("loss", &LAST), Ok(2.5));
         assert!(completed.measured("test_error", &LAST).is_err());
         assert!(completed.measured("intact_error", &LAST).is_err());
+        assert_eq!(completed.measured("activation_bytes", &LAST), Ok(4096.0));
     }
 
     #[test]
