@@ -8,7 +8,7 @@ use super::RunsFolder;
 use super::failure::Failure;
 use super::source::from_anywhere;
 use crate::datasets::Dataset;
-use crate::experiment::{Checked, Lane, Start};
+use crate::experiment::{Checked, Experiment, Lane, Start};
 use crate::model::Outline;
 use crate::printable::printable;
 use crate::reading::{self, Saved};
@@ -64,6 +64,34 @@ pub(super) fn find(
     Ok(notes)
 }
 
+/// Whether a run is of this experiment, which may still name a checkpoint that the run has found.
+pub(super) fn is_of(of_run: &Experiment, experiment: &Experiment) -> bool {
+    let mut found = experiment.clone();
+    for (lane, of_run) in found.lanes.iter_mut().zip(&of_run.lanes) {
+        if let Some((named, file)) =
+            lane.start.as_mut().zip(of_run.start.as_ref()).filter(|(a, b)| is_at(a, b))
+        {
+            *named = file.clone();
+        }
+    }
+    found == *of_run
+}
+
+/// Whether a file may be the checkpoint that is named.
+fn is_at(named: &Start, file: &Start) -> bool {
+    let path = Path::new(&file.checkpoint);
+    let is_there = if named.is_file() {
+        path.ends_with(&named.checkpoint)
+    } else {
+        // In the folder `checkpoints` of the run.
+        let id = path.ancestors().nth(2).and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+        let run = Path::new(&named.checkpoint).file_name().unwrap_or_default().to_string_lossy();
+        run.starts_with("latest") || id.contains(&*run)
+    };
+    let is_hash = named.sha256.is_none() || named.sha256 == file.sha256;
+    is_there && is_hash && (named.head, named.missing) == (file.head, file.missing)
+}
+
 /// The path of a checkpoint, and if it is that of a run, its record.
 fn locate(start: &Start, lane: &Lane, folder: &RunsFolder) -> anyhow::Result<(PathBuf, Option<Saved>)> {
     if start.is_file() {
@@ -108,4 +136,39 @@ fn locate(start: &Start, lane: &Lane, folder: &RunsFolder) -> anyhow::Result<(Pa
     let file = run.checkpoint(&found.file);
     let file = file.ok_or_else(|| anyhow!("expected a file in the folder of checkpoints of run {id}"))?;
     Ok((from_anywhere(&file), Some(found)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_keeps_the_file_of_what_an_experiment_names() {
+        let start = |checkpoint: &str, sha256: Option<&str>| {
+            let (sha256, checkpoint) = (sha256.map(str::to_owned), checkpoint.to_owned());
+            Start {
+                checkpoint,
+                lane: None,
+                step: None,
+                sha256,
+                head: Default::default(),
+                missing: Default::default(),
+            }
+        };
+        let file =
+            start("/home/me/runs/20261127-011048-small-2/checkpoints/a-00000010.safetensors", Some("ab"));
+        let is = |named: &str| is_at(&start(named, None), &file);
+        for named in ["small-2", "20261127-011048-small-2", "runs/20261127-011048-small-2", "latest"] {
+            assert!(is(named), "{named}");
+        }
+        assert!(is("checkpoints/a-00000010.safetensors") && is(&file.checkpoint));
+        for named in ["small-3", "home", "b-00000010.safetensors", "a-00000010"] {
+            assert!(!is(named), "{named}");
+        }
+        assert!(is_at(&start("small", Some("ab")), &file) && !is_at(&start("small", Some("cd")), &file));
+        assert!(!is_at(
+            &Start { missing: crate::experiment::Missing::Initial, ..start("small", None) },
+            &file
+        ));
+    }
 }

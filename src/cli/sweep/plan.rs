@@ -240,7 +240,8 @@ pub(in crate::cli) fn of_sweep(listed: &[Listed], name: &str) -> Vec<Known> {
 
 /// The run of an experiment: one that has ended, else the newest.
 pub(in crate::cli) fn experiment_run<'a>(runs: &'a [Known], experiment: &Experiment) -> Option<&'a Known> {
-    let is_it = |run: &&Known| run.experiment.as_ref() == Some(experiment);
+    let is_it =
+        |run: &&Known| run.experiment.as_ref().is_some_and(|of_run| starts::is_of(of_run, experiment));
     let same: Vec<&Known> = runs.iter().filter(is_it).collect();
     let ended = same.iter().find(|run| matches!(left_of(&run.summary), Todo::Nothing(_)));
     ended.or(same.first()).copied()
