@@ -7,9 +7,10 @@ use std::path::Path;
 
 use skiplane::app::specimen::Specimen;
 use skiplane::app::{Action, Answer, App, Lane, LaneLabel, Need};
+use skiplane::claims::{self, Rules, Subject, Verdict};
 use skiplane::datasets::{self, Batch, Dataset, Examples, Inputs, NO_LABEL};
 use skiplane::event::{Checksums, Declared, Kind};
-use skiplane::experiment::{self, Available, Data};
+use skiplane::experiment::{self, Available, Claim, Data, RuleText};
 use skiplane::model::{self, NamedTensor, TensorData};
 use skiplane::printable::is_printable;
 use skiplane::runlog::{Entry, LogReader, Manifest, Notes, RunFolder, Status, parse_records};
@@ -31,6 +32,8 @@ pub(crate) const ALL: &[Named] = &[
     ("status", status),
     ("notes", notes),
     ("experiment", experiment),
+    ("sweep", sweep),
+    ("rule", rule),
     ("filter", filter),
     ("idx", idx),
     ("cifar", cifar),
@@ -202,6 +205,68 @@ pub(crate) fn experiment(bytes: &[u8]) {
         let again = read.to_toml().expect("an accepted experiment can be written");
         let again = experiment::parse(&again, "again.toml", &available, &[]);
         assert_eq!(again.expect("what was written is accepted"), read);
+    }
+}
+
+/// A sweep: each of its experiments is accepted alone, and the rules of its claim can be read and judged.
+pub(crate) fn sweep(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let (datasets, architectures) = (datasets::available(), model::available());
+    let available = Available { datasets, architectures, probes: trainer::probes() };
+    let Ok(sweep) = experiment::expand(text, "fuzz.toml", &available, &[]) else { return };
+    assert!(experiment::is_sweep(text));
+    // A sweep may have thousands.
+    for point in sweep.points.iter().take(8) {
+        assert_eq!(point.values.len(), sweep.keys.len());
+        let alone = point.checked.experiment.to_toml().expect("an accepted experiment can be written");
+        let alone = experiment::parse(&alone, "alone.toml", &available, &[]);
+        assert_eq!(alone.expect("what was written is accepted"), point.checked.experiment);
+    }
+    let experiments = sweep.points.iter().map(|point| &point.checked.experiment);
+    let subjects: Vec<Subject> = experiments.flat_map(Subject::all_of).collect();
+    if let Some(claim) = &sweep.claim {
+        judge(claim, &subjects);
+    }
+}
+
+/// A rule of a claim about the lanes of a specimen, one of which diverged.
+pub(crate) fn rule(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let lanes = [None, Some(5)].map(|diverges_at| {
+        let specimen = Specimen { steps: 12, diverges_at, ..Specimen::new("plain", 8, "none") };
+        let mut lane = Lane::new(LaneIdx(0), LaneLabel { run: "fuzz".to_owned(), lane: "plain".to_owned() });
+        specimen.events().iter().for_each(|event| lane.apply(event, None));
+        lane
+    });
+    let experiment = lanes[0].experiment().expect("a specimen has one");
+    let subjects = Subject::all_of(experiment);
+    let text = RuleText { rule: text.to_owned(), ..RuleText::default() };
+    let claim = Claim { confirm: vec![text.clone()], refute: vec![text], ..Claim::default() };
+    if let Some(rules) = judge(&claim, &subjects) {
+        let [lane] = <[Subject; 1]>::try_from(subjects).expect("a specimen is one lane");
+        let (verdict, _) = claims::judge(&rules, &lanes.map(|measured| (lane.clone(), Some(measured))));
+        // What it confirms, it refutes as well.
+        assert_ne!(verdict, Verdict::Confirmed);
+    }
+}
+
+/// The rules of a claim, if they are accepted. Before anything was trained, they show nothing or hold for any lanes; what
+/// is refused can be printed.
+fn judge(claim: &Claim, subjects: &[Subject]) -> Option<Rules> {
+    match Rules::of(claim, subjects) {
+        Ok(rules) => {
+            let nothing = subjects.iter().map(|subject| (subject.clone(), None::<Lane>));
+            let (_, judged) = claims::judge(&rules, &nothing.collect::<Vec<_>>());
+            assert_eq!(judged.map(|rules| rules.len()), [claim.confirm.len(), claim.refute.len()]);
+            Some(rules)
+        }
+        Err(problems) => {
+            assert!(!problems.is_empty());
+            for problem in problems {
+                assert!(problem.to_string().lines().all(is_printable), "{problem}");
+            }
+            None
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use thiserror::Error;
 
-use crate::printable::printable;
+use crate::printable::{is_printable, printable};
 
 /// What is wrong with a rule, or with a metric of a figure; shows the rule with the place marked.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -38,7 +38,8 @@ impl fmt::Display for RuleError {
         let before = characters(0..self.at.start);
         let marked = characters(self.at.clone()).max(1);
         // A character that cannot be shown is replaced by one.
-        let shown: String = self.rule.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        let is_shown = |c: char| c != '\n' && is_printable(c.encode_utf8(&mut [0; 4]));
+        let shown: String = self.rule.chars().map(|c| if is_shown(c) { c } else { '?' }).collect();
         writeln!(f, "{}", printable(&self.message))?;
         writeln!(f, "    {shown}")?;
         write!(f, "    {}{}", " ".repeat(before), "^".repeat(marked))

@@ -223,6 +223,8 @@ fn a_malformed_rule_is_told_with_its_place_and_what_it_lacks() {
     }
     let marked = refused("1 + median(loss[plian]) > 0");
     assert!(marked.ends_with("\n    1 + median(loss[plian]) > 0\n                    ^^^^^"), "{marked}");
+    let hostile = refused("1 > \u{202e}\u{1b}[2J\n");
+    assert!(hostile.contains("\n    1 > ??[2J?\n"), "{hostile:?}");
     let nested = format!("{}1{} > 0", "(".repeat(500), ")".repeat(500));
     assert!(refused(&nested).contains("at most 32 levels"));
     assert!(refused(&"1+".repeat(2000)).contains("at most 2000 bytes"));
