@@ -45,8 +45,9 @@ const BUILT_IN: [BuiltIn; 9] = built_in!["":
     "cifar10"
 ];
 /// All built-in claims, in the order in which they are listed.
-const CLAIMS: [BuiltIn; 14] = built_in!["claims/":
+const CLAIMS: [BuiltIn; 18] = built_in!["claims/":
     "degradation",
+    "degradation-refuters",
     "vanishing",
     "early-gradients",
     "hundred-layers",
@@ -59,7 +60,10 @@ const CLAIMS: [BuiltIn; 14] = built_in!["claims/":
     "hyper-connections",
     "learned-scalars",
     "surface",
-    "lesion"
+    "lesion",
+    "preserves",
+    "dense-memory",
+    "start-shallow"
 ];
 /// The least similarity (Jaro-Winkler, 0 to 1) of a name to be suggested.
 const NEAR: f64 = 0.75;
