@@ -16,14 +16,16 @@ mod sample;
 mod evaluate;
 mod verdict;
 mod grid;
+mod names;
 mod comparison;
 #[cfg(test)]
 mod tests;
 
-pub use comparison::{Cell, Compared};
+pub use comparison::{Cell, Compared, in_words};
 pub use error::RuleError;
-pub use grid::{Grid, names};
+pub use grid::Grid;
 pub use measure::{Measured, Observed, metrics, metrics_of};
+pub use names::{Alike, alike, names};
 pub use rule::{Comparison, Rule};
 pub use sample::Unit;
 pub use subject::Subject;

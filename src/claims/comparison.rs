@@ -2,12 +2,13 @@
 
 use super::grid::last_part;
 use super::{Grid, Subject};
-use crate::app::Lane;
-use crate::app::comparison::median;
-use crate::metric::Metric;
+use crate::app::{Lane, LaneState};
+use crate::metric::{Better, Metric};
+use crate::printable::{percent, short};
 use crate::units::Step;
 
-/// The numbers of lanes in a grid.
+/// The numbers of lanes in a grid. A lane that diverged is as bad as can be in what has a better end, as in rules: leaving
+/// it out would flatter the others.
 #[derive(Clone, Debug)]
 pub struct Compared {
     /// The grid.
@@ -19,9 +20,9 @@ pub struct Compared {
 /// The numbers of the lanes of a group with one value of the key.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cell {
-    /// Those that are finite, in ascending order.
+    /// Their numbers in ascending order; infinite where a lane diverged, see [`Compared`].
     pub numbers: Vec<f32>,
-    /// How many lanes there are, with those that have no finite number.
+    /// How many lanes there are, with those that have no number.
     pub lanes: usize,
 }
 
@@ -66,8 +67,8 @@ impl Compared {
 
     fn at(grid: Grid, lanes: &[&Lane], metric: Metric, step: Step) -> Compared {
         let cell = |members: &Vec<usize>| {
-            let number = |at: &usize| lanes[*at].scalar(metric).at(step).and_then(|row| row.last(0));
-            let mut numbers: Vec<f32> = members.iter().filter_map(number).filter(|x| x.is_finite()).collect();
+            let number = |at: &usize| number(lanes[*at], metric, step);
+            let mut numbers: Vec<f32> = members.iter().filter_map(number).filter(|x| !x.is_nan()).collect();
             numbers.sort_by(f32::total_cmp);
             Cell { numbers, lanes: members.len() }
         };
@@ -75,9 +76,19 @@ impl Compared {
         Compared { grid, cells }
     }
 
-    /// The numbers of all cells.
+    /// The finite numbers of all cells.
     pub fn numbers(&self) -> impl Iterator<Item = f32> {
-        self.cells.iter().flatten().flat_map(|cell| cell.numbers.iter().copied())
+        self.cells.iter().flatten().flat_map(Cell::finite)
+    }
+}
+
+/// The number of a lane at a step, or before it.
+fn number(lane: &Lane, metric: Metric, step: Step) -> Option<f32> {
+    let has_diverged = *lane.state() == LaneState::Diverged && lane.last_step() <= step;
+    match metric.better() {
+        Better::Lower if has_diverged => Some(f32::INFINITY),
+        Better::Higher if has_diverged => Some(f32::NEG_INFINITY),
+        _ => lane.scalar(metric).at(step).and_then(|row| row.last(0)),
     }
 }
 
@@ -90,7 +101,13 @@ fn with_subjects<'a>(lanes: impl IntoIterator<Item = &'a Lane>) -> (Vec<Subject>
 impl Cell {
     /// The number in the middle; of an even count, the mean of the two in the middle.
     pub fn median(&self) -> Option<f32> {
-        median(&self.numbers)
+        let last = self.numbers.len().checked_sub(1)?;
+        Some(f32::midpoint(self.numbers[last / 2], self.numbers[last - last / 2]))
+    }
+
+    /// Those of lanes that did not diverge, in ascending order.
+    pub fn finite(&self) -> impl DoubleEndedIterator<Item = f32> {
+        self.numbers.iter().copied().filter(|x| x.is_finite())
     }
 
     /// The least and the greatest number.
@@ -99,11 +116,37 @@ impl Cell {
     }
 }
 
+/// A number of a cell in words.
+pub fn in_words(x: f32, metric: Metric) -> String {
+    match metric.unit() {
+        _ if x.is_infinite() => "diverged".to_owned(),
+        "share" => percent(x),
+        _ => short(x.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::app::specimen;
     use crate::metric::known;
+
+    #[test]
+    fn a_lane_that_diverged_is_worst() {
+        let app = specimen::one_diverged();
+        let number = |at: usize, metric, step| number(&app.lanes()[at], metric, Step(step));
+        let end = app.lanes()[0].last_step().0;
+        assert_eq!(number(0, known::TRAIN_ERROR, end), Some(f32::INFINITY));
+        assert!(number(0, known::TRAIN_ERROR, end - 20).is_some_and(f32::is_finite));
+        assert!(number(1, known::TRAIN_ERROR, end).is_some_and(f32::is_finite));
+        let cell = |numbers: &[f32]| Cell { numbers: numbers.to_vec(), lanes: numbers.len() };
+        assert_eq!(cell(&[0.1, 0.3, f32::INFINITY]).median(), Some(0.3));
+        assert_eq!(
+            cell(&[0.1, f32::INFINITY, f32::INFINITY]).median().map(|x| in_words(x, known::TRAIN_ERROR)),
+            Some("diverged".to_owned())
+        );
+        assert_eq!(cell(&[]).median(), None);
+    }
 
     #[test]
     fn small_multiples_have_the_numbers_of_the_whole() {

@@ -1,13 +1,10 @@
 //! Lanes of many runs in a grid: along one key of their experiments that differs, such as the depth, and in groups of
 //! those that differ in nothing else but that and the seed.
 
-use std::collections::BTreeSet;
-
 use super::Subject;
-use crate::app::Lane;
 
 /// Stands for the names of lanes where a key is meant.
-const LANE: &str = "lane";
+pub(super) const LANE: &str = "lane";
 
 /// The lanes of a sweep by the values of a key, and by what else differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,28 +112,6 @@ impl Grid {
     }
 }
 
-/// Names for lanes of several runs by what their experiments differ in: `plain depth=56 seed=2`. None if that does not tell
-/// all of them apart, or if there is one run only.
-pub fn names(lanes: &[Lane]) -> Vec<String> {
-    let of_lane = |lane: &Lane| Subject::of(lane.experiment()?, lane.name());
-    let subjects: Vec<Subject> = lanes.iter().map_while(of_lane).collect();
-    let is_one_run = lanes.windows(2).all(|pair| pair[0].label().run == pair[1].label().run);
-    if is_one_run || subjects.len() < lanes.len() {
-        return Vec::new();
-    }
-    let seeds = subjects.iter().any(|subject| subject.seed() != subjects[0].seed());
-    let keys: Vec<String> = Grid::of(&subjects, 0).map_or_else(Vec::new, |grid| grid.keys);
-    let keys = keys.iter().map(String::as_str).filter(|key| *key != LANE).chain(seeds.then_some("seed"));
-    let keys: Vec<&str> = keys.collect();
-    let name = |subject: &Subject| {
-        let pair = |key: &&str| Some(format!(" {}={}", last_part(key), subject.setting(key)?));
-        format!("{}{}", subject.lane(), keys.iter().filter_map(pair).collect::<String>())
-    };
-    let names: Vec<String> = subjects.iter().map(name).collect();
-    let distinct: BTreeSet<&String> = names.iter().collect();
-    if distinct.len() == names.len() { names } else { Vec::new() }
-}
-
 /// The last part of a key, without the tables that it is in.
 pub(super) fn last_part(key: &str) -> &str {
     key.rsplit('.').next().unwrap_or(key)
@@ -203,7 +178,6 @@ fn is_number(subjects: &[Subject], key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::{App, specimen};
 
     /// Lanes by their names and settings: `plain depth=8 seed=0`.
     fn subjects(lanes: &[&str]) -> Vec<Subject> {
@@ -263,20 +237,6 @@ mod tests {
         assert_eq!((found.name(), found.numbers()), ("order", None));
         assert_eq!(found.groups, ["a 0.1", "a 0.2", "a 0.3"]);
         assert_eq!(grid(&lanes, 2), grid(&lanes, 0));
-    }
-
-    #[test]
-    fn lanes_of_a_sweep_are_named_by_what_differs() {
-        let app = specimen::swept();
-        let names = names(app.lanes());
-        assert_eq!(names[..3], ["plain depth=8 seed=0", "residual depth=8 seed=0", "plain depth=8 seed=1"]);
-        assert_eq!(names.len(), app.lanes().len());
-        // In one run, names alone are clear.
-        assert!(super::names(specimen::plain_beside_residual().lanes()).is_empty());
-        // The same experiment twice is told apart by its runs.
-        let twice: Vec<Lane> =
-            [specimen::swept(), specimen::swept()].into_iter().flat_map(App::into_lanes).collect();
-        assert!(super::names(&twice).is_empty());
     }
 
     #[test]

@@ -46,6 +46,15 @@ impl Subject {
         self.seed
     }
 
+    /// Whether two lanes are the same but for the seed.
+    pub(super) fn differs_in_seed_only(&self, other: &Subject) -> bool {
+        let all = |subject: &Subject| {
+            let but_seed = subject.settings.iter().filter(|(key, _)| key != "seed");
+            but_seed.cloned().collect::<Vec<(String, String)>>()
+        };
+        self.lane == other.lane && all(self) == all(other)
+    }
+
     /// The value of a key, given by its dotted path or the end of one: `training.batch` is `batch`, too.
     pub fn setting(&self, key: &str) -> Option<&str> {
         match self.find(key) {

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::decided::Decided;
 use super::failure::Failure;
 use super::{RunsFolder, destination};
-use crate::claims::{self, Cell, Compared, Judged, Term};
+use crate::claims::{self, Cell, Compared, Judged, Term, in_words};
 use crate::experiment::RuleText;
 use crate::metric::{Metric, known};
 use crate::printable::percent;
@@ -132,15 +132,14 @@ fn findings(judged: &Judged) -> Vec<String> {
     std::iter::once(first).chain(judged.terms.iter().map(Term::in_words)).collect()
 }
 
-/// Median, extent and count of a cell.
-fn in_words(cell: &Cell, metric: Metric) -> String {
-    let shown =
-        |x: f32| if metric.unit() == "share" { percent(x) } else { crate::printable::short(x.into()) };
+/// Median and extent of a cell.
+fn of_cell(cell: &Cell, metric: Metric) -> String {
     match cell.median().zip(cell.extent()) {
         None => "-".to_owned(),
-        Some((median, _)) if cell.numbers.len() == 1 => shown(median),
+        Some((median, _)) if cell.numbers.len() == 1 => in_words(median, metric),
         Some((median, (least, greatest))) => {
-            format!("{} ({} to {})", shown(median), shown(least), shown(greatest))
+            let [median, least, greatest] = [median, least, greatest].map(|x| in_words(x, metric));
+            format!("{median} ({least} to {greatest})")
         }
     }
 }

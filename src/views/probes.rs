@@ -1,5 +1,6 @@
 //! What probes measured, as it was at the cursor's step: a chart for each of their metrics over blocks or along a
-//! direction, all lanes on one scale, a map of the blocks of one lane against those of another, and a line with the
+//! direction, all lanes on one scale, maps of how alike blocks are, in a lane and
+//! between two, and a line with the
 //! single numbers of each lane.
 
 use ratatui::buffer::Buffer;
@@ -8,10 +9,14 @@ use ratatui::text::{Line, Span};
 
 use super::tiles::{self, tiles};
 use super::{Key, View, curves, lanes};
+use crate::app::comparison::median;
 use crate::app::{App, Chosen, Lane, ViewKind, Wanted};
+use crate::claims::{self, Alike};
+use crate::history::Cell;
 use crate::metric::{Metric, Shape, probed};
+use crate::printable::printable;
 use crate::theme::Theme;
-use crate::widgets::{self, Bucket, LineChart, Series, SeriesKind};
+use crate::widgets::{self, Bucket, Extent, LineChart, Series, SeriesKind};
 
 mod alignment;
 
@@ -25,7 +30,7 @@ impl View for Probes {
     }
 
     fn fits(&self, app: &App) -> bool {
-        alignment::fits(app)
+        !alignment::maps(app).is_empty()
             || [false, true].into_iter().any(|is_single| !declared(app, is_single).is_empty())
     }
 
@@ -39,12 +44,12 @@ impl View for Probes {
 
     fn wants(&self, app: &App) -> Vec<Wanted> {
         let all = [false, true].into_iter().flat_map(|is_single| declared(app, is_single));
-        let of_map = alignment::fits(app).then_some(probed::GRAM);
-        [Wanted::Cursor].into_iter().chain(all.chain(of_map).map(Wanted::History)).collect()
+        let of_maps = alignment::maps(app).into_iter().map(|map| map.metric());
+        [Wanted::Cursor].into_iter().chain(all.chain(of_maps).map(Wanted::History)).collect()
     }
 
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-        let (metrics, has_map) = (declared(app, false), alignment::fits(app));
+        let (metrics, maps) = (declared(app, false), alignment::maps(app));
         if !self.fits(app) {
             let text = "no lane has probes: an experiment has them in tables such as [probe.lesion]";
             let text = widgets::clip(text, area.width.into(), theme);
@@ -52,14 +57,15 @@ impl View for Probes {
             return;
         }
         let numbers: Vec<Line<'_>> =
-            app.visible_lanes().filter_map(|lane| numbers(app, lane, theme)).collect();
+            alike(app).iter().filter_map(|alike| numbers(app, alike, theme)).collect();
         let lines = (numbers.len() as u16).min(area.height / 4);
         let charts = Rect { height: area.height - lines, ..area };
-        let places = tiles(charts, metrics.len() + usize::from(has_map), tiles::LEAST);
+        let places = tiles(charts, metrics.len() + maps.len(), tiles::LEAST);
         for (at, area) in places.into_iter().enumerate() {
-            match metrics.get(at) {
-                Some(metric) => draw_chart(app, *metric, area, buffer, theme),
-                None => alignment::draw(app, area, buffer, theme),
+            match (metrics.get(at), maps.get(at.wrapping_sub(metrics.len()))) {
+                (Some(metric), _) => draw_chart(app, *metric, area, buffer, theme),
+                (None, Some(map)) => map.draw(app, area, buffer, theme),
+                (None, None) => {}
             }
         }
         let below = Rect { y: charts.bottom(), height: lines, ..area };
@@ -69,11 +75,22 @@ impl View for Probes {
     }
 }
 
+/// The visible lanes, with those together that differ in their seeds.
+fn alike(app: &App) -> Vec<Alike<'_>> {
+    claims::alike(app.visible_lanes(), |lane| lanes::name(app, lane))
+}
+
 /// The metrics of probes that a visible lane declares: single numbers, or numbers over one axis.
 fn declared(app: &App, is_single: bool) -> Vec<Metric> {
     let is_shown = |metric: &&Metric| match metric.shape() {
         Shape::Scalar => is_single,
-        Shape::Numbers => !is_single && metric.axes().len() == 1 && !metric.is_of_layers(),
+        // The surface has a view of its own.
+        Shape::Numbers => {
+            !is_single
+                && metric.axes().len() == 1
+                && !metric.is_of_layers()
+                && **metric != probed::SURFACE_LINE
+        }
         Shape::Histograms => false,
     };
     let has = |metric: &&Metric| app.visible_lanes().any(|lane| lane.declared().metrics().contains(metric));
@@ -82,9 +99,11 @@ fn declared(app: &App, is_single: bool) -> Vec<Metric> {
 
 /// A metric against the points of its axis: the value at the cursor's step or the last one before.
 pub(super) fn draw_chart(app: &App, metric: Metric, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let shown: Vec<(&Lane, String, Vec<Bucket>)> = app
-        .visible_lanes()
-        .filter_map(|lane| Some((lane, lanes::name(app, lane), buckets(app, lane, metric)?)))
+    let shown: Vec<(&Lane, String, Vec<Bucket>)> = alike(app)
+        .into_iter()
+        .filter_map(|Alike { name, lanes }| {
+            Some((*lanes.first()?, printable(&name), buckets(app, &lanes, metric)?))
+        })
         .collect();
     let series: Vec<Series<'_>> = shown
         .iter()
@@ -103,7 +122,7 @@ pub(super) fn draw_chart(app: &App, metric: Metric, area: Rect, buffer: &mut Buf
     let chart = LineChart {
         title: metric.name(),
         series: &series,
-        x: if low < high { (low, high) } else { (0.5, 1.5) },
+        x: if low < high { (low, high) } else { (0.5, 1.5) }.into(),
         x_name: metric.axis().unwrap_or("block"),
         y: None,
         log: curves::is_log(app, metric),
@@ -113,27 +132,40 @@ pub(super) fn draw_chart(app: &App, metric: Metric, area: Rect, buffer: &mut Buf
     chart.render(area, buffer, theme);
 }
 
-/// A lane's values; none if nothing was measured up to the cursor's step.
-fn buckets(app: &App, lane: &Lane, metric: Metric) -> Option<Vec<Bucket>> {
-    let row = lane.at(metric, app.step())?;
-    let columns = lane.columns(metric).into_iter().enumerate();
-    let buckets = columns.filter_map(|(at, columns)| {
-        let cell = row.across(columns?)?;
-        Some(Bucket { x: lane.axis_place(metric, at), extent: curves::extent(cell), last: cell.last })
-    });
-    Some(buckets.collect())
+/// The values of lanes that differ in their seeds: median and extent; none if nothing was measured up to the cursor's
+/// step.
+fn buckets(app: &App, lanes: &[&Lane], metric: Metric) -> Option<Vec<Bucket>> {
+    let of_lane = |lane: &&Lane| {
+        let row = lane.at(metric, app.step())?;
+        let cells = lane.columns(metric).into_iter().map(|columns| row.across(columns?));
+        Some(cells.collect::<Vec<Option<Cell>>>())
+    };
+    let measured: Vec<Vec<Option<Cell>>> = lanes.iter().filter_map(of_lane).collect();
+    let bucket = |at: usize| {
+        let cells = || measured.iter().filter_map(|lane| *lane.get(at)?);
+        let mut extent = Extent::EMPTY;
+        cells().for_each(|cell| extent.merge(curves::extent(cell)));
+        let lasts: Vec<f32> = cells().map(|cell| cell.last).collect();
+        let last = if let [only] = lasts.as_slice() { Some(*only) } else { median(&lasts) };
+        Some(Bucket { x: lanes.first()?.axis_place(metric, at), extent, last: last? })
+    };
+    let longest = measured.iter().map(Vec::len).max()?;
+    Some((0..longest).filter_map(bucket).collect())
 }
 
-/// The single numbers of a lane; none if nothing was measured up to the cursor's step.
-fn numbers(app: &App, lane: &Lane, theme: &Theme) -> Option<Line<'static>> {
-    let value = |metric: Metric| Some((metric, lane.scalar(metric).at(app.step())?.across(0..1)?.last));
+/// The single numbers of lanes that differ in their seeds, their medians; none if nothing was measured up to the cursor's
+/// step.
+fn numbers(app: &App, alike: &Alike<'_>, theme: &Theme) -> Option<Line<'static>> {
+    let value = |metric: Metric| {
+        let of_lane = |lane: &&Lane| Some(lane.scalar(metric).at(app.step())?.across(0..1)?.last);
+        let all: Vec<f32> = alike.lanes.iter().filter_map(of_lane).collect();
+        Some((metric, if let [only] = all.as_slice() { *only } else { median(&all)? }))
+    };
     let values: Vec<(Metric, f32)> = declared(app, true).into_iter().filter_map(value).collect();
-    if values.is_empty() {
-        return None;
-    }
-    let swatch = format!("{} ", theme.lane_swatch(lane.idx().0));
-    let name = Span::styled(lanes::name(app, lane), theme.text());
-    let mut spans = vec![Span::styled(swatch, lanes::style(lane, theme)), name];
+    let first = alike.lanes.first().filter(|_| !values.is_empty())?;
+    let swatch = format!("{} ", theme.lane_swatch(first.idx().0));
+    let name = Span::styled(printable(&alike.name), theme.text());
+    let mut spans = vec![Span::styled(swatch, lanes::style(first, theme)), name];
     for (metric, number) in values {
         spans.push(Span::styled(format!("  {metric} "), theme.muted()));
         spans.push(Span::styled(widgets::short(number.into()), theme.text()));

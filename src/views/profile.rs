@@ -198,7 +198,7 @@ fn chart<'a>(app: &App, series: &'a [Series<'a>]) -> LineChart<'a> {
     LineChart {
         title: statistic.name(),
         series,
-        x: x(app),
+        x: x(app).into(),
         x_name: statistic.axis().unwrap_or("layer"),
         y: None,
         log: curves::is_log(app, statistic),
@@ -255,7 +255,7 @@ fn draw_between(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer
     let chart = LineChart {
         title: &title,
         series: &series,
-        x: x(app),
+        x: x(app).into(),
         x_name: app.statistic().axis().unwrap_or("layer"),
         y: Some(Axis::fit(extents, log).with_margin(0.1)),
         log,

@@ -74,10 +74,10 @@ impl View for Shortcut {
     }
 
     fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
-        let chart = |x, x_name| LineChart {
+        let chart = |x: (f64, f64), x_name| LineChart {
             title: "",
             series: &[],
-            x,
+            x: x.into(),
             x_name,
             y: None,
             log: false,
@@ -197,7 +197,7 @@ fn draw_by_block(
     let chart = LineChart {
         title: statistic.name(),
         series: &series,
-        x: block_range(app),
+        x: block_range(app).into(),
         x_name: "block",
         y: None,
         log: curves::is_log(app, statistic),
@@ -236,7 +236,7 @@ fn draw_over_time(
     let chart = LineChart {
         title: &title,
         series: &series,
-        x: curves::x_range(app),
+        x: curves::x_range(app).into(),
         x_name: app.options().axis.name(),
         y: None,
         log: curves::is_log(app, statistic),

@@ -8,15 +8,18 @@ use ratatui::style::Style;
 use super::tiles::tiles;
 use super::{Key, View, curves};
 use crate::app::{Action, App, Chosen, ViewKind, Wanted};
-use crate::claims::{Cell, Compared};
+use crate::claims::{Cell, Compared, in_words};
 use crate::metric::Metric;
-use crate::printable::{percent, printable};
+use crate::printable::printable;
 use crate::statistics::rank_sum;
 use crate::theme::Theme;
 use crate::widgets::{self, Axis, Bucket, Column, Extent, LineChart, Series, SeriesKind, Table};
 
 /// The least width and height of each of several charts.
 const LEAST_PART: (u16, u16) = (24, 7);
+
+/// How many times the least value of a key its greatest is, where its axis is logarithmic.
+const LOG_FROM: f64 = 20.0;
 
 /// The sweep view.
 #[derive(Debug)]
@@ -111,18 +114,13 @@ impl Detail {
         let Some((median, (least, greatest))) = cell.median().zip(cell.extent()) else {
             return if cell.lanes > 0 { "none yet" } else { "-" }.to_owned();
         };
-        let [median, least, greatest] = [median, least, greatest].map(|x| number(x, metric));
+        let [median, least, greatest] = [median, least, greatest].map(|x| in_words(x, metric));
         match (self, cell.numbers.len()) {
             (Detail::Median, _) | (_, 1) => median,
             (Detail::Extent, _) => format!("{median} ({least} to {greatest})"),
             (Detail::All, count) => format!("{median} ({least} to {greatest}, {count})"),
         }
     }
-}
-
-/// A number in the unit of its metric.
-fn number(x: f32, metric: Metric) -> String {
-    if metric.unit() == "share" { percent(x) } else { widgets::short(x.into()) }
 }
 
 /// Small multiples: as many charts as there is room for, all on one scale.
@@ -159,8 +157,8 @@ fn draw_chart(
 ) {
     let Some(numbers) = compared.grid.numbers() else { return };
     let bucket = |(x, cell): (&f64, &Cell)| {
-        let extent: Extent = cell.numbers.iter().copied().collect();
-        Some(Bucket { x: *x, extent, last: cell.median()? })
+        let extent: Extent = cell.finite().collect();
+        Some(Bucket { x: *x, extent, last: cell.median().filter(|x| x.is_finite())? })
     };
     let points: Vec<Vec<Bucket>> = compared
         .cells
@@ -182,12 +180,13 @@ fn draw_chart(
         })
         .collect();
     let Some((first, last)) = numbers.first().zip(numbers.last()) else { return };
-    let margin = (last - first) * 0.03;
+    // Rates that differ by factors, such as 0.001, 0.01 and 0.1.
+    let is_log = *first > 0.0 && last / first >= LOG_FROM;
     let x_name = printable(compared.grid.name());
     let chart = LineChart {
         title,
         series: &series,
-        x: (first - margin, last + margin),
+        x: Axis::new(*first, *last, is_log).with_margin(0.03),
         x_name: &x_name,
         y,
         log: curves::is_log(app, metric),
@@ -260,7 +259,8 @@ fn draw_table(
 
 /// The difference of the medians of two cells, and by how much it is more than chance.
 fn difference(metric: Metric, a: &Cell, b: &Cell, theme: &Theme) -> [(String, Style); 2] {
-    let apart = a.median().zip(b.median()).map(|(a, b)| number(a - b, metric));
+    let apart = a.median().zip(b.median()).map(|(a, b)| a - b).filter(|x| x.is_finite());
+    let apart = apart.map(|x| in_words(x, metric));
     let [a, b] = [a, b].map(|cell| cell.numbers.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>());
     let chance = rank_sum(&a, &b).filter(|_| a.len() > 1 && b.len() > 1).map(|p| format!("{p:.2}"));
     [apart, chance].map(|text| (text.unwrap_or_else(|| "-".to_owned()), theme.text()))

@@ -53,7 +53,7 @@ proptest! {
             name: "層 plain", buckets: &buckets, style: Style::new(), mark: '*', kind, read_out: Some(cursor.into()),
         }];
         let x = if natural { (0.0, values.len() as f64) } else { (ends.0.into(), ends.1.into()) };
-        let chart = LineChart { title: "loss", series: &series, x, x_name: "step", y: None, log, cursor: Some(cursor.into()), reference };
+        let chart = LineChart { title: "loss", series: &series, x: x.into(), x_name: "step", y: None, log, cursor: Some(cursor.into()), reference };
         let mut buffer = around(area);
         chart.render(area, &mut buffer, &theme);
         prop_assert!(only_inside(&buffer, area));

@@ -13,6 +13,13 @@ pub struct Axis {
 /// The most decades of a logarithmic axis; values below are drawn at its lower end.
 const MOST_DECADES: f64 = 24.0;
 
+impl From<(f64, f64)> for Axis {
+    /// A linear axis between two numbers.
+    fn from((low, high): (f64, f64)) -> Axis {
+        Axis::new(low, high, false)
+    }
+}
+
 impl Axis {
     /// An axis from `low` to `high`. A logarithmic one needs a positive `high`; its `low` is raised to at most
     /// 24 decades below. Bounds that are not finite or not in order are corrected.

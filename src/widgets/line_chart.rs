@@ -50,7 +50,7 @@ pub struct LineChart<'a> {
     /// The curves; later ones are drawn over earlier ones.
     pub series: &'a [Series<'a>],
     /// The horizontal axis' ends.
-    pub x: (f64, f64),
+    pub x: Axis,
     /// What the horizontal axis counts.
     pub x_name: &'a str,
     /// The vertical axis; fitted to the series if none is given.
@@ -89,7 +89,7 @@ impl LineChart<'_> {
             return None;
         }
         let share = (f64::from(column - plot.left()) + 0.5) / f64::from(plot.width);
-        Some(self.x.0 + share * (self.x.1 - self.x.0))
+        Some(self.x.value(share))
     }
 
     /// Draws the chart.
@@ -267,7 +267,7 @@ impl LineChart<'_> {
 }
 
 /// Merges the buckets that share a column of dots.
-fn merge_columns(buckets: &[Bucket], x: (f64, f64), across: usize) -> Vec<(usize, Extent, f32)> {
+fn merge_columns(buckets: &[Bucket], x: Axis, across: usize) -> Vec<(usize, Extent, f32)> {
     let mut columns: Vec<(usize, Extent, f32)> = Vec::new();
     for bucket in buckets {
         let Some(place) = place_on(x, bucket.x) else { continue };
@@ -283,13 +283,9 @@ fn merge_columns(buckets: &[Bucket], x: (f64, f64), across: usize) -> Vec<(usize
     columns
 }
 
-/// The relative place of a number between two others, if it is between them.
-fn place_on((low, high): (f64, f64), x: f64) -> Option<f64> {
-    let span = high - low;
-    if !span.is_finite() || !x.is_finite() || x < low || x > high {
-        return None;
-    }
-    Some(if span > 0.0 { (x - low) / span } else { 0.5 })
+/// The place of a number on an axis, if it is within it.
+fn place_on(axis: Axis, x: f64) -> Option<f64> {
+    axis.position(x).filter(|place| (0.0..=1.0).contains(place))
 }
 
 fn column_of(place: f64, width: u16) -> u16 {
@@ -314,7 +310,7 @@ mod tests {
         LineChart {
             title: "loss",
             series,
-            x,
+            x: x.into(),
             x_name: "step",
             y: None,
             log: false,

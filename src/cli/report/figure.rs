@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::html::escaped;
-use crate::claims::{Cell, Compared};
+use crate::claims::Compared;
 use crate::metric::{Metric, Scale};
 use crate::printable::{percent, short};
 
@@ -21,11 +21,10 @@ const TICKS: f64 = 5.0;
 
 /// The figure; empty if there is nothing to draw.
 pub(super) fn figure(metric: Metric, compared: &Compared) -> String {
-    let all = || compared.cells.iter().flatten().filter_map(Cell::extent);
-    let is_log = metric.scale() == Scale::Log && all().all(|(least, _)| least > 0.0);
+    let is_log = metric.scale() == Scale::Log && compared.numbers().all(|x| x > 0.0);
     let scaled = |x: f32| if is_log { f64::from(x).log10() } else { f64::from(x) };
-    let low = all().map(|(least, _)| scaled(least)).fold(f64::INFINITY, f64::min);
-    let high = all().map(|(_, greatest)| scaled(greatest)).fold(f64::NEG_INFINITY, f64::max);
+    let low = compared.numbers().map(scaled).fold(f64::INFINITY, f64::min);
+    let high = compared.numbers().map(scaled).fold(f64::NEG_INFINITY, f64::max);
     if low > high {
         return String::new();
     }
@@ -76,7 +75,10 @@ pub(super) fn figure(metric: Metric, compared: &Compared) -> String {
         let aside = (group as f64 - (compared.cells.len() as f64 - 1.0) / 2.0) * 4.0;
         let mut line = String::new();
         for (at, cell) in cells.iter().enumerate() {
-            let Some((median, (least, greatest))) = cell.median().zip(cell.extent()) else { continue };
+            let ends = cell.finite().next().zip(cell.finite().next_back());
+            let Some((median, (least, greatest))) = cell.median().filter(|x| x.is_finite()).zip(ends) else {
+                continue;
+            };
             let x = x(at) + aside;
             let _ = write!(line, "{x:.1},{:.1} ", y(median));
             let _ = writeln!(

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Section, figure, findings, in_words, last, state};
+use super::{Section, figure, findings, last, of_cell, state};
 use crate::claims::Verdict;
 use crate::cli::decided::Decided;
 
@@ -80,7 +80,7 @@ fn write_section(section: &Section, page: &mut String) {
             groups.map(|group| format!("<th class=\"number\">{}</th>", escaped(group))).collect();
         let _ = writeln!(page, "<table>\n<tr><th>{}</th>{heads}</tr>", escaped(compared.grid.name()));
         for (at, value) in compared.grid.values.iter().enumerate() {
-            let cells = compared.cells.iter().map(|cells| in_words(&cells[at], *metric));
+            let cells = compared.cells.iter().map(|cells| of_cell(&cells[at], *metric));
             let cells: String =
                 cells.map(|cell| format!("<td class=\"number\">{}</td>", escaped(&cell))).collect();
             let _ = writeln!(page, "<tr><th>{}</th>{cells}</tr>", escaped(value));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Section, findings, in_words, state};
+use super::{Section, findings, of_cell, state};
 use crate::cli::decided::Decided;
 
 /// The page.
@@ -43,7 +43,7 @@ fn write_section(section: &Section, page: &mut String) {
         let _ = writeln!(page, "|---|{}", "---|".repeat(groups.len()));
         for (at, value) in compared.grid.values.iter().enumerate() {
             let cells: Vec<String> =
-                compared.cells.iter().map(|cells| in_words(&cells[at], *metric)).collect();
+                compared.cells.iter().map(|cells| of_cell(&cells[at], *metric)).collect();
             let _ = writeln!(page, "| {} | {} |", cell(value), cells.join(" | "));
         }
         page.push('\n');

@@ -363,7 +363,12 @@ impl Source for Sweeping<'_> {
     fn order(&mut self, LaneOrder { order, lane }: &LaneOrder) -> Result<(), String> {
         let is_for_all = matches!(
             order,
-            Order::Pause | Order::Resume | Order::Checkpoint | Order::Step(_) | Order::Note(_)
+            Order::Pause
+                | Order::Resume
+                | Order::Checkpoint
+                | Order::Step(_)
+                | Order::Note(_)
+                | Order::Probe(_)
         );
         if lane.is_some() || !is_for_all {
             return Err("a sweep trains its experiments as they are; `skiplane control RUN` orders one run"

@@ -102,7 +102,7 @@ fn chart(list: &RunsList, figure: &Figure, area: Rect, buffer: &mut Buffer, them
     LineChart {
         title: &title,
         series: &series,
-        x,
+        x: x.into(),
         x_name: "step",
         y,
         log: false,

@@ -71,7 +71,16 @@ fn with_chart(app: &App, shown: &[&Lane], y: Axis, theme: &Theme, then: impl FnO
     let title = app.statistic().name();
     let (x, x_name) = (curves::x_range(app), app.options().axis.name());
     let (cursor, reference) = (cursor(app), curves::reference(app.statistic()));
-    then(LineChart { title, series: &series, x, x_name, y: Some(y), log: false, cursor, reference });
+    then(LineChart {
+        title,
+        series: &series,
+        x: x.into(),
+        x_name,
+        y: Some(y),
+        log: false,
+        cursor,
+        reference,
+    });
 }
 
 /// The cursor's place; none while following, when it would only hide the newest values.
@@ -109,7 +118,7 @@ pub(super) fn render_ratio(app: &App, area: Rect, buffer: &mut Buffer, theme: &T
     let chart = LineChart {
         title: &title,
         series: &series,
-        x: curves::x_range(app),
+        x: curves::x_range(app).into(),
         x_name: app.options().axis.name(),
         y: None,
         log: false,

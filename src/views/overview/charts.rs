@@ -174,7 +174,7 @@ fn with_line_chart(
     let cursor = (!app.follows()).then(|| curves::cursor_x(app)).flatten();
     let x_name = app.options().axis.name();
     let reference = y.is_none().then_some(0.0);
-    then(LineChart { title, series: &series, x: scales.x, x_name, y, log: false, cursor, reference });
+    then(LineChart { title, series: &series, x: scales.x.into(), x_name, y, log: false, cursor, reference });
 }
 
 fn title_of(app: &App, chart: &Chart<'_>) -> String {

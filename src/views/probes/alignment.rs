@@ -1,12 +1,14 @@
-//! How alike the blocks of the two compared lanes are: a map of the blocks of one against those of the other, computed
-//! from the Gram matrices that the probe `cka` records of each. Only where both are of the same examples.
+//! How alike blocks are: those of a lane among themselves, and a map of the blocks of one of the two compared lanes against
+//! those of the other, computed from the Gram matrices that the probe `cka` records of each. Only where both are of the
+//! same examples.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::{App, Lane};
-use crate::metric::probed::GRAM;
+use crate::metric::Metric;
+use crate::metric::probed::{CKA, GRAM};
 use crate::statistics::alignment;
 use crate::theme::Theme;
 use crate::views::lanes;
@@ -14,61 +16,107 @@ use crate::widgets::{self, Axis, ColorScale, Extent, Heatmap, Legend, Matrix};
 
 /// The width of the blocks' numbers before the map.
 const LABELS: u16 = 3;
-/// What a colour says.
-const LEGEND: &str = "cka";
 /// With fewer rows, the map has no legend.
 const LEAST_WITH_LEGEND: u16 = 8;
 
-/// Whether there are two lanes with something to compare.
-pub(super) fn fits(app: &App) -> bool {
-    app.pair().is_some_and(|(a, b)| [a, b].iter().all(|lane| lane.declared().metrics().contains(&GRAM)))
+/// A map.
+#[derive(Clone, Copy)]
+pub(super) enum Map<'a> {
+    /// Of the blocks of a lane among themselves, as it recorded it.
+    Within(&'a Lane),
+    /// Of the blocks of the first lane, downward, against those of the second, to the right.
+    Between(&'a Lane, &'a Lane),
 }
 
-/// Draws the map: the blocks of the first lane downward, those of the second to the right.
-pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let Some((a, b)) = app.pair() else { return };
-    widgets::put_line(buffer, Rect { height: area.height.min(1), ..area }, 0, &title(app, a, b, theme));
-    let below = Rect { y: area.y + area.height.min(1), height: area.height.saturating_sub(1), ..area };
-    let Some(matrix) = matrix(app, a, b) else {
-        let text = if have_same_examples(a, b) { "nothing measured yet" } else { "of different examples" };
-        widgets::put_centered(buffer, below, below.height / 2, text, theme.muted());
-        return;
-    };
-    let scale = ColorScale::new(Axis::new(0.0, 1.0, false));
-    let legend = u16::from(area.height >= LEAST_WITH_LEGEND);
-    let map = Rect { height: below.height - legend, ..below };
-    Heatmap {
-        matrix: &matrix,
-        scale,
-        row_name: &|row| (row + 1).to_string(),
-        is_tick: &|row, every| row == 0 || (row + 1).is_multiple_of(every),
-        anchor: None,
-        label_width: LABELS,
-        x: (0.5, matrix.columns() as f64 + 0.5),
-        x_name: "block",
-        cursor_row: None,
-        cursor_x: None,
+/// The maps of the two compared lanes, or of the only one: those that have something to show.
+pub(super) fn maps(app: &App) -> Vec<Map<'_>> {
+    let has = |lane: &Lane, metric: Metric| lane.declared().metrics().contains(&metric);
+    let pair = app.pair().map(|(a, b)| [a, b]);
+    let lanes: Vec<&Lane> = pair.map_or_else(|| app.visible_lanes().take(1).collect(), Vec::from);
+    let mut maps: Vec<Map<'_>> =
+        lanes.iter().filter(|lane| has(lane, CKA)).map(|lane| Map::Within(lane)).collect();
+    if let Some([a, b]) = pair.filter(|pair| pair.iter().all(|lane| has(lane, GRAM))) {
+        maps.push(Map::Between(a, b));
     }
-    .render(map, buffer, theme);
-    Legend { scale, title: LEGEND, pointer: None }.render(
-        Rect { y: map.bottom(), height: legend, ..area },
-        buffer,
-        theme,
-    );
+    maps
 }
 
-/// The lanes, with their axes.
-fn title(app: &App, a: &Lane, b: &Lane, theme: &Theme) -> Line<'static> {
-    let of = |lane: &Lane| {
-        let swatch = format!("{} ", theme.lane_swatch(lane.idx().0));
-        [Span::styled(swatch, lanes::style(lane, theme)), Span::styled(lanes::name(app, lane), theme.text())]
-    };
-    let [down, across] = [(a, " down, "), (b, " across")].map(|(lane, place)| {
-        let [swatch, name] = of(lane);
-        [swatch, name, Span::styled(place, theme.muted())]
-    });
-    let heading = Span::styled("cka of blocks: ", theme.heading());
-    Line::from([heading].into_iter().chain(down).chain(across).collect::<Vec<_>>())
+impl Map<'_> {
+    /// What it is drawn from.
+    pub(super) fn metric(self) -> Metric {
+        match self {
+            Map::Within(_) => CKA,
+            Map::Between(..) => GRAM,
+        }
+    }
+
+    /// Draws it.
+    pub(super) fn draw(self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+        let heading = Rect { height: area.height.min(1), ..area };
+        widgets::put_line(buffer, heading, 0, &self.title(app, theme));
+        let below = Rect { y: area.y + area.height.min(1), height: area.height.saturating_sub(1), ..area };
+        let matrix = match self {
+            Map::Within(lane) => recorded(app, lane),
+            Map::Between(a, b) => matrix(app, a, b),
+        };
+        let Some(matrix) = matrix else {
+            let text = match self {
+                Map::Between(a, b) if !have_same_examples(a, b) => "of different examples",
+                _ => "nothing measured yet",
+            };
+            widgets::put_centered(buffer, below, below.height / 2, text, theme.muted());
+            return;
+        };
+        let scale = ColorScale::new(Axis::new(0.0, 1.0, false));
+        let legend = u16::from(area.height >= LEAST_WITH_LEGEND);
+        let map = Rect { height: below.height - legend, ..below };
+        Heatmap {
+            matrix: &matrix,
+            scale,
+            row_name: &|row| (row + 1).to_string(),
+            is_tick: &|row, every| row == 0 || (row + 1).is_multiple_of(every),
+            anchor: None,
+            label_width: LABELS,
+            x: (0.5, matrix.columns() as f64 + 0.5),
+            x_name: "block",
+            cursor_row: None,
+            cursor_x: None,
+        }
+        .render(map, buffer, theme);
+        let place = Rect { y: map.bottom(), height: legend, ..area };
+        Legend { scale, title: CKA.name(), pointer: None }.render(place, buffer, theme);
+    }
+
+    /// The lanes, with their axes.
+    fn title(self, app: &App, theme: &Theme) -> Line<'static> {
+        let of = |lane: &Lane, place: &'static str| {
+            let swatch = format!("{} ", theme.lane_swatch(lane.idx().0));
+            [
+                Span::styled(swatch, lanes::style(lane, theme)),
+                Span::styled(lanes::name(app, lane), theme.text()),
+                Span::styled(place, theme.muted()),
+            ]
+        };
+        let mut spans = vec![Span::styled("cka of blocks: ", theme.heading())];
+        match self {
+            Map::Within(lane) => spans.extend(of(lane, "")),
+            Map::Between(a, b) => spans.extend(of(a, " down, ").into_iter().chain(of(b, " across"))),
+        }
+        Line::from(spans)
+    }
+}
+
+/// What a lane recorded last of its own blocks, up to the cursor's step.
+fn recorded(app: &App, lane: &Lane) -> Option<Matrix> {
+    let row = lane.at(CKA, app.step())?;
+    let lines: Vec<std::ops::Range<usize>> = lane.columns(CKA).into_iter().collect::<Option<_>>()?;
+    let mut matrix = Matrix::new(lines.len(), lines.first()?.len());
+    for (place, line) in lines.iter().enumerate() {
+        for (column, number) in line.clone().enumerate() {
+            matrix.merge(place, column, row.last(number).map_or(Extent::EMPTY, Extent::of));
+        }
+    }
+    Some(matrix)
 }
 
 /// The alignment of each block of one lane with each of another, by what was measured last up to the cursor's step; none
@@ -157,14 +205,14 @@ mod tests {
         let area = Rect::new(0, 0, width, height);
         let mut buffer = Buffer::empty(area);
         let theme = Theme::new(Colors::None, Background::Dark, Characters::Ascii);
-        draw(app, area, &mut buffer, &theme);
+        maps(app).into_iter().for_each(|map| map.draw(app, area, &mut buffer, &theme));
         buffer.content().iter().map(|cell| cell.symbol()).collect()
     }
 
     #[test]
     fn a_map_has_the_alignment_of_each_two_blocks_at_the_cursor() {
         let mut app = app(|_| {});
-        assert!(fits(&app));
+        assert!(matches!(maps(&app).as_slice(), [Map::Between(..)]));
         for (step, measured) in [(300, 40), (40, 40), (39, 20)] {
             app.act(Action::SelectStep(Step(step)));
             let (a, b) = app.pair().unwrap();
@@ -180,6 +228,28 @@ mod tests {
         }
         app.act(Action::SelectStep(Step(19)));
         assert!(drawn(&app, (60, 12)).contains("nothing measured yet"));
+    }
+
+    #[test]
+    fn what_a_lane_recorded_of_itself_has_a_map() {
+        let lanes = [Specimen::new("alone", 8, "identity")];
+        let app = app_with(&lanes, |event| match &mut event.kind {
+            Kind::LaneStarted(started) => {
+                started.declared.metrics.push(CKA);
+                let names = started.structure.blocks.iter().map(|block| block.name.clone()).collect();
+                let axis = metric::Axis { name: probed::COMPARED.to_owned(), points: Points::Names(names) };
+                started.declared.axes.push(axis);
+            }
+            Kind::Measured(values) if event.step.0 == 20 && values.get(known::LOSS).is_some() => {
+                values.insert(CKA, Value::Numbers(vec![1.0, 0.5, 0.25, 0.5, 1.0, 0.75, 0.25, 0.75, 1.0]));
+            }
+            _ => {}
+        });
+        assert!(matches!(maps(&app).as_slice(), [Map::Within(_)]));
+        let matrix = recorded(&app, &app.lanes()[0]).unwrap();
+        assert_eq!((matrix.rows(), matrix.columns()), (3, 3));
+        assert_eq!(matrix.extent((0, 1), (2, 3)).range(), Some((0.25, 0.25)));
+        assert!(drawn(&app, (60, 12)).contains("cka of blocks:"));
     }
 
     #[test]

@@ -51,14 +51,15 @@ impl LineChart<'_> {
     fn render_x_ticks(&self, plot: Rect, axis_row: u16, row: u16, buffer: &mut Buffer, theme: &Theme) {
         let area = plot_row(plot, row);
         let end = label::put_right(buffer, area, 0, self.x_name, theme.muted());
-        let x = Axis::new(self.x.0, self.x.1, false);
         // Counts, such as steps, have no values in between.
         let counts =
             self.series.iter().flat_map(|series| series.buckets).all(|bucket| bucket.x.fract() == 0.0);
-        let ticks = x.ticks(usize::from(plot.width / 10).max(1));
+        let ticks = self.x.ticks(usize::from(plot.width / 10).max(1));
         let mut free_from = plot.x;
         for tick in ticks.into_iter().filter(|tick| !counts || tick.fract() == 0.0) {
-            let Some(column) = x.position(tick).map(|place| column_of(place, plot.width)) else { continue };
+            let Some(column) = self.x.position(tick).map(|place| column_of(place, plot.width)) else {
+                continue;
+            };
             let column = plot.x + column;
             let text = short(tick);
             let start = column.saturating_sub(text.len() as u16 / 2).max(plot.x);
