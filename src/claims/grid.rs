@@ -117,7 +117,7 @@ pub(super) fn last_part(key: &str) -> &str {
     key.rsplit('.').next().unwrap_or(key)
 }
 
-/// The keys whose values differ between lanes, but the seed.
+/// The keys whose values differ between lanes, but the seed and what goes with it.
 fn differing(subjects: &[Subject]) -> Vec<String> {
     let mut keys: Vec<String> = Vec::new();
     for key in subjects.iter().flat_map(Subject::keys) {
@@ -128,9 +128,19 @@ fn differing(subjects: &[Subject]) -> Vec<String> {
     keys.retain(|key| {
         let mut values = subjects.iter().map(|subject| subject.setting(key));
         let first = values.next();
-        values.any(|value| Some(value) != first)
+        values.any(|value| Some(value) != first) && !is_start_of_seed(key, subjects)
     });
     keys
+}
+
+/// Whether a key tells the checkpoint that lanes start from, of which there is one for each seed.
+fn is_start_of_seed(key: &str, subjects: &[Subject]) -> bool {
+    let is_other = |one: &Subject, other: &Subject| {
+        let values = one.setting(key).zip(other.setting(key));
+        one.seed() == other.seed() && values.is_some_and(|(one, other)| one != other)
+    };
+    let is_single = |(at, one): (usize, &Subject)| !subjects[..at].iter().any(|other| is_other(one, other));
+    ["start.checkpoint", "start.sha256"].contains(&key) && subjects.iter().enumerate().all(is_single)
 }
 
 /// Leaves out keys that follow from another one: a data set has a noise of its own, so the noise says nothing beside its
@@ -218,6 +228,25 @@ mod tests {
         let found =
             grid(&["a depth=1 rate=1", "a depth=2 rate=1", "a depth=1 rate=2", "a depth=2 rate=2"], 0);
         assert_eq!(found.keys, ["depth", "rate"]);
+    }
+
+    #[test]
+    fn the_checkpoint_of_a_seed_is_left_out() {
+        let lanes = [
+            "scratch steps=10 seed=0",
+            "deeper steps=10 start.checkpoint=x seed=0",
+            "scratch steps=20 seed=0",
+            "deeper steps=20 start.checkpoint=x seed=0",
+            "deeper steps=20 start.checkpoint=y seed=1",
+        ];
+        let found = grid(&lanes, 0);
+        assert_eq!(
+            (found.keys, found.groups),
+            (vec!["steps".to_owned()], vec!["scratch".into(), "deeper".into()])
+        );
+        // Lanes that start from several are told apart by them.
+        let found = grid(&["a start.checkpoint=x seed=0", "a start.checkpoint=y seed=0"], 0);
+        assert_eq!((found.name(), found.values.len()), ("checkpoint", 2));
     }
 
     #[test]
