@@ -7,7 +7,7 @@ use std::rc::Rc;
 use dfdx::tensor::Cpu;
 
 use crate::datasets::Batch;
-use crate::experiment::{Allowed, ArchitectureEntry, DataKind, Key, Lane, Unless};
+use crate::experiment::{Allowed, ArchitectureEntry, DataKind, Key, Lane, Settings, Unless};
 use crate::model::ModelError;
 use crate::model::architectures::Architecture;
 use crate::model::builder::{Builder, Role, Start};
@@ -31,6 +31,8 @@ const BLOCKS: usize = 3;
 const DEPTH_STEPS: [usize; 2] = [3, 6];
 /// Weight layers outside the dense blocks: stem, transitions and head.
 const DEPTH_OFFSET: usize = 4;
+/// Kernels take output channels in fours.
+const FOURS: usize = 4;
 /// The greatest depth.
 const MOST_DEPTH: usize = 400;
 
@@ -40,8 +42,34 @@ fn entry() -> ArchitectureEntry {
         summary: "3n+4 layers that read all before them, or 6n+4 with bottlenecks, for small images (Huang et al. 2017)",
         data: DataKind::Images,
         keys: keys(),
-        check: |_| Ok(()),
+        check,
     }
+}
+
+/// Refuses transitions that halve channels to what kernels cannot compute.
+fn check(settings: &Settings) -> Result<(), (&'static str, String)> {
+    let [depth, growth] = ["depth", "growth"].map(|key| settings.whole(key).unwrap_or(0));
+    if settings.word("block") != Some("bottleneck") {
+        return Ok(());
+    }
+    let layers = depth.saturating_sub(DEPTH_OFFSET) / DEPTH_STEPS[1];
+    let mut channels = stem(growth, true);
+    for transition in 1..BLOCKS {
+        channels = (channels + layers * growth) / 2;
+        if !channels.is_multiple_of(FOURS) {
+            let message = format!(
+                "expected a growth with which transitions have a multiple of {FOURS} channels, found {growth}, with \
+                 which transition {transition} has {channels}; 16 and its multiples always do"
+            );
+            return Err(("growth", message));
+        }
+    }
+    Ok(())
+}
+
+/// Channels behind the stem: the paper has 16, or twice the growth with bottlenecks.
+fn stem(growth: usize, has_bottlenecks: bool) -> usize {
+    if has_bottlenecks { 2 * growth } else { 16 }
 }
 
 fn keys() -> Vec<Key> {
@@ -51,8 +79,7 @@ fn keys() -> Vec<Key> {
         most: MOST_DEPTH,
         unless: Some(Unless { key: "block", word: "bottleneck", step: DEPTH_STEPS[1] }),
     };
-    // Kernels take output channels in fours.
-    let fours = (1..=16).map(|n| 4 * n).collect();
+    let fours = (1..=16).map(|n| FOURS * n).collect();
     vec![
         Key::required("depth", "weight layers", depth),
         Key::required("growth", "channels that each layer adds", Allowed::Compiled(fours)),
@@ -99,8 +126,7 @@ fn build(
         input.image().filter(|image| image.height == image.width && CHANNELS.contains(&image.channels));
     let wrong = || ModelError::Input { found: input, compiled: compiled() };
     let ImageShape { channels, height, .. } = image.ok_or_else(wrong)?;
-    // The paper has 16 channels behind the stem, or twice the growth with bottlenecks.
-    let stem = if has_bottlenecks { 2 * growth } else { 16 };
+    let stem = stem(growth, has_bottlenecks);
     let layers = (depth - DEPTH_OFFSET) / step;
     let sizes = Sizes { layers, growth, stem, has_bottlenecks, channels, classes };
     make(height, sizes, builder).ok_or_else(wrong)
