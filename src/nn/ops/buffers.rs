@@ -19,6 +19,8 @@ struct Store {
     free: BTreeMap<usize, Vec<Aligned>>,
     /// All memory that was ever taken, in bytes.
     bytes: usize,
+    /// The numbers of all buffers that have not returned.
+    in_use: usize,
     /// The most working memory of one thread, in numbers; only known where memory is only counted.
     scratch: usize,
     /// Whether buffers are empty, and only their sizes are counted.
@@ -39,17 +41,18 @@ impl Buffers {
     /// Takes a buffer of a length, whose values are arbitrary: the smallest free one that fits, or new memory.
     pub(super) fn take(&self, length: usize) -> Buffer {
         let mut store = self.0.borrow_mut();
+        store.in_use += length;
         let free = store.free.range_mut(length..).find(|(_, free)| !free.is_empty());
         if let Some((&capacity, free)) = free
             && let Some(memory) = free.pop()
         {
-            let length = if store.only_counts { 0 } else { length };
-            return Buffer { memory: memory.resized(length), capacity, home: self.clone() };
+            let memory = memory.resized(if store.only_counts { 0 } else { length });
+            return Buffer { memory, length, capacity, home: self.clone() };
         }
         let capacity = length.next_multiple_of(IMAGES);
         store.bytes += capacity * size_of::<f32>();
         let memory = Aligned::zeros(if store.only_counts { 0 } else { length });
-        Buffer { memory, capacity, home: self.clone() }
+        Buffer { memory, length, capacity, home: self.clone() }
     }
 
     /// Counts the working memory of one thread.
@@ -63,11 +66,9 @@ impl Buffers {
         self.0.borrow().bytes
     }
 
-    /// The memory that is in use, in bytes.
+    /// What is in use, in bytes, without what buffers are longer than they need to be.
     pub fn bytes_in_use(&self) -> usize {
-        let store = self.0.borrow();
-        let free = store.free.iter().map(|(capacity, free)| capacity * free.len()).sum::<usize>();
-        store.bytes - free * size_of::<f32>()
+        self.0.borrow().in_use * size_of::<f32>()
     }
 
     /// The most working memory of one thread, in bytes; only where memory is only counted.
@@ -80,6 +81,8 @@ impl Buffers {
 #[derive(Debug)]
 pub(super) struct Buffer {
     memory: Aligned,
+    /// Its numbers; more than the memory has where it is only counted.
+    length: usize,
     /// In numbers; more than the memory has where it is only counted.
     capacity: usize,
     home: Buffers,
@@ -88,7 +91,9 @@ pub(super) struct Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let memory = std::mem::take(&mut self.memory);
-        self.home.0.borrow_mut().free.entry(self.capacity).or_default().push(memory);
+        let mut store = self.home.0.borrow_mut();
+        store.in_use -= self.length;
+        store.free.entry(self.capacity).or_default().push(memory);
     }
 }
 
@@ -120,9 +125,9 @@ mod tests {
         let (large, small) = (buffers.take(990), buffers.take(3));
         assert_eq!((large.as_ptr(), small.as_ptr()), (at_large, at_small));
         assert_eq!((large.len(), small.len(), buffers.bytes()), (990, 3, bytes));
-        assert_eq!(buffers.bytes_in_use(), bytes);
+        assert_eq!(buffers.bytes_in_use(), 4 * (990 + 3));
         drop(small);
-        assert_eq!(buffers.bytes_in_use(), 4 * large.capacity);
+        assert_eq!(buffers.bytes_in_use(), 4 * 990);
         let small = buffers.take(10);
         assert_eq!((small.len(), buffers.take(3).len()), (10, 3));
         assert!(buffers.bytes() > bytes);
@@ -136,7 +141,7 @@ mod tests {
             let c = buffers.take(90);
             drop((b, c));
             let _all = [buffers.take(1), buffers.take(60), buffers.take(200)];
-            buffers.bytes()
+            (buffers.bytes(), buffers.bytes_in_use())
         };
         assert_eq!(take(Buffers::counting()), take(Buffers::default()));
         assert!(Buffers::counting().take(100).is_empty());

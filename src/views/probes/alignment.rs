@@ -97,10 +97,10 @@ impl Map<'_> {
                 Span::styled(place, theme.muted()),
             ]
         };
-        let mut spans = vec![Span::styled("cka of blocks: ", theme.heading())];
+        let mut spans = vec![Span::styled("cka  ", theme.heading())];
         match self {
             Map::Within(lane) => spans.extend(of(lane, "")),
-            Map::Between(a, b) => spans.extend(of(a, " down, ").into_iter().chain(of(b, " across"))),
+            Map::Between(a, b) => spans.extend(of(a, " down  ").into_iter().chain(of(b, " across"))),
         }
         Line::from(spans)
     }
@@ -249,7 +249,7 @@ mod tests {
         let matrix = recorded(&app, &app.lanes()[0]).unwrap();
         assert_eq!((matrix.rows(), matrix.columns()), (3, 3));
         assert_eq!(matrix.extent((0, 1), (2, 3)).range(), Some((0.25, 0.25)));
-        assert!(drawn(&app, (60, 12)).contains("cka of blocks:"));
+        assert!(drawn(&app, (60, 12)).contains("cka  "));
     }
 
     #[test]
