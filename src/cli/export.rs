@@ -1,4 +1,4 @@
-//! `skiplane export`: exports a run as one long table, a row for each value, for spreadsheets and data frames.
+//! `skiplane export`: exports runs as one long table, a row for each value, for spreadsheets and data frames.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use rows::RowWriter;
 
 mod rows;
 
-/// Writes every number that was measured in a run, and every event, one row for each.
+/// Writes every number that was measured in runs, and every event, one row for each.
 ///
 /// Columns: run, lane, step, kind, index, name, statistic, value. The kind is scalar, time or event, or the axes of a
 /// metric: layer, block or others that the log declares. Index and name are those of the layer, block or other point;
@@ -24,10 +24,12 @@ mod rows;
 #[command(after_help = "\
 Examples:
   skiplane export latest --format csv --out run.csv
+  skiplane export degradation --format csv --out all-runs-of-the-sweep.csv
   skiplane export latest --format jsonl | jq -c 'select(.statistic == \"loss\") | [.lane, .step, .value]'")]
 pub(super) struct ExportArgs {
-    /// The run: an id, a unique part of one, `latest`, `latest~1`, or a folder.
-    run: String,
+    /// The runs: each an id, a unique part of one, `latest`, `latest~1`, a folder, or the name of a sweep for all its runs.
+    #[arg(required = true)]
+    run: Vec<String>,
     /// The format.
     #[arg(long, value_enum)]
     format: Format,
@@ -48,10 +50,9 @@ pub(super) enum Format {
 }
 
 pub(super) fn run(args: &ExportArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let folder = args.folder.resolve(&args.run)?;
-    let runs = std::slice::from_ref(&folder);
-    let replay = Replay::open(runs)?;
-    destination::write(args.out.as_deref(), runs, out, |out| export(replay, args.format, out))
+    let folders = args.folder.resolve_all(&args.run)?;
+    let replay = Replay::open(&folders)?;
+    destination::write(args.out.as_deref(), &folders, out, |out| export(replay, args.format, out))
 }
 
 /// The superseded records of a log; none if there is no log.
@@ -64,7 +65,7 @@ fn superseded(log: &Path) -> Result<Superseded, RunLogError> {
     }
 }
 
-/// Streams a run, lane by lane.
+/// Streams runs, lane by lane.
 fn export(mut replay: Replay, format: Format, out: &mut dyn Write) -> Result<(), Failure> {
     let labels: Vec<(String, String)> =
         replay.lanes().iter().map(|lane| (lane.run.clone(), lane.name.clone())).collect();

@@ -10,8 +10,10 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 use skiplane::app::specimen::{self, Specimen};
 use skiplane::app::{Action, App, LaneLabel};
+use skiplane::claims;
 use skiplane::event::{Kind, Value};
-use skiplane::metric::known;
+use skiplane::experiment::{Claim, RuleText};
+use skiplane::metric::{self, Axis, Points, known};
 use skiplane::theme::{Background, Characters, Colors, Theme};
 use skiplane::units::Step;
 use skiplane::views::{self, Format, Status};
@@ -131,6 +133,75 @@ fn diverged() -> App {
     })
 }
 
+/// A sweep whose claim is refuted.
+fn judged() -> App {
+    let rule = |rule: &str, means: &str, literature: &str| RuleText {
+        rule: rule.to_owned(),
+        means: means.to_owned(),
+        literature: literature.to_owned(),
+        ..RuleText::default()
+    };
+    let mut app = specimen::swept();
+    app.set_names(claims::names(app.lanes()));
+    app.set_claim(Some(Claim {
+        says: "With increasing depth, the training error of plain networks grows; that of residual ones does not.".to_owned(),
+        sources: vec!["He et al. 2015, Deep Residual Learning for Image Recognition, arXiv:1512.03385".to_owned()],
+        figures: Vec::new(),
+        confirm: vec![
+            rule(
+                "median(train_error[plain, depth = 56]) - median(train_error[plain, depth = 20]) >= 10%",
+                "The plain network of 56 layers has at least 10 points more training error.",
+                "On CIFAR-10, about 13 % against 7 %.",
+            ),
+            rule("median(cka[plain, block = 1, compared = 2]) > 0.5", "", ""),
+        ],
+        refute: vec![rule("max(train_error[plain, depth = 56]) >= 0%", "", "")],
+    }));
+    app
+}
+
+/// A sweep with a chart for each name of a lane.
+fn split() -> App {
+    let mut app = specimen::swept();
+    app.act(Action::SelectView(views::kind_named("sweep").unwrap()));
+    app.act(Action::CycleSplit);
+    app
+}
+
+/// Two lanes with probes: errors without each block, and the loss around the weights.
+fn probed() -> App {
+    let lanes = [Specimen::new("plain", 20, "none"), Specimen::new("residual", 20, "identity")];
+    let places: Vec<f64> = (-5..=5).map(|at| f64::from(at) / 5.0).collect();
+    let metrics = [
+        metric::probed::LESION_ERROR,
+        metric::probed::PREDICTION_DEPTH,
+        metric::probed::SURFACE_LOSS,
+        metric::probed::SURFACE_LINE,
+        metric::probed::SURFACE_SHARPNESS,
+    ];
+    let mut floor = 0.0;
+    specimen::app_with(&lanes, |event| match &mut event.kind {
+        Kind::LaneStarted(started) => {
+            started.declared.metrics.extend(metrics);
+            let axis = |name: &str| Axis { name: name.to_owned(), points: Points::Numbers(places.clone()) };
+            started.declared.axes.extend([metric::probed::ALPHA, metric::probed::BETA].map(axis));
+        }
+        Kind::Measured(values) if event.step.0 == 300 && values.number(known::LOSS).is_some() => {
+            floor += 0.4;
+            let loss =
+                |a: f64, b: f64| (floor + 2.0 * a * a + 5.0 * b * b + 0.5 * (6.0 * a).sin() * b) as f32;
+            let plane = places.iter().flat_map(|b| places.iter().map(move |a| loss(*a, *b))).collect();
+            let line = places.iter().map(|a| loss(*a, 0.0)).collect();
+            values.insert(metrics[0], Value::Numbers((0..9).map(|block| 0.1 * block as f32).collect()));
+            values.insert(metrics[1], Value::Number(6.5));
+            values.insert(metrics[2], Value::Numbers(plane));
+            values.insert(metrics[3], Value::Numbers(line));
+            values.insert(metrics[4], Value::Number(0.17));
+        }
+        _ => {}
+    })
+}
+
 /// Unusual runs, each with the views that show most of it.
 #[test]
 fn golden_frames_of_unusual_runs() {
@@ -152,6 +223,9 @@ fn golden_frames_of_unusual_runs() {
             specimen::swept(),
             [views::kind_named("sweep").unwrap(), views::kind_named("overview").unwrap()],
         ),
+        ("judged", judged(), [views::kind_named("verdict").unwrap(), views::kind_named("heatmap").unwrap()]),
+        ("split", split(), [views::kind_named("sweep").unwrap(), views::kind_named("findings").unwrap()]),
+        ("probed", probed(), [views::kind_named("probes").unwrap(), views::kind_named("surface").unwrap()]),
         ("one_step", one_step, [views::kind_named("overview").unwrap(), views::kind_named("layer").unwrap()]),
     ];
     for (name, mut app, views) in scenes {

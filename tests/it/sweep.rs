@@ -311,6 +311,21 @@ fn a_sweep_is_shown_and_reported_as_a_whole() {
     sweep(folder);
     let frame = output(folder, &["snapshot", "moons", "--view", "sweep", "--size", "120x40"]);
     assert!(frame.contains("train_error at step 300") && frame.contains("difference"), "{frame}");
+    assert!(frame.contains("plain") && frame.contains("residual"), "{frame}");
+    let frame = output(folder, &["snapshot", "moons", "--view", "verdict", "--size", "120x40"]);
+    assert!(frame.contains("confirmed  8 of 8 lanes have ended"), "{frame}");
+    assert!(
+        frame.contains("holds  max(train_error[residual]) < 40%") && frame.contains("4 values"),
+        "{frame}"
+    );
+    // Lanes are named by what differs between runs.
+    let frame = output(folder, &["snapshot", "moons", "--view", "overview", "--size", "160x40"]);
+    assert!(frame.contains("plain depth=3 seed=0"), "{frame}");
+    let table = output(folder, &["export", "moons", "--format", "csv"]);
+    for run in runs(folder) {
+        let id = run.file_name().unwrap().to_str().unwrap();
+        assert!(table.contains(&format!("\n{id},residual,300,scalar,")), "{id}");
+    }
     let listed = output(folder, &["runs", "--plain", "--filter", "sweep = moons"]);
     assert_eq!(listed.matches("finished").count(), 8, "{listed}");
     output(folder, &["report", "moons", "--out", "page.html"]);
@@ -359,7 +374,8 @@ fn a_sweep_is_watched_and_left_alone() {
     terminal.press("q");
     terminal.wait_for("keep training, with a progress bar here");
     terminal.press("d");
-    terminal.wait_for("0 of 4 runs, ");
+    // The bar, which the dashboard has not.
+    terminal.wait_for("░░░");
     terminal.press("\u{3}");
     assert_eq!(terminal.finish(), 130, "{}", terminal.text());
     terminal.assert_restored();
