@@ -1,16 +1,28 @@
 #!/usr/bin/env bash
-# Draws the frames of the README from the run that is kept under runs/, and from the claim `degradation`, which is trained
-# in the target folder unless it is there.
+# Draws the frames of the README: from the runs that are kept under runs/, and from the claim `degradation` and a run with the
+# surface of the loss, which are trained in the target folder unless they are there.
 # Usage: docs/frames.sh        (needs a build: cargo build --release)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-run=$(basename runs/*-example)
-for view in overview profile heatmap layer shortcut findings; do
-    target/release/skiplane snapshot "$run" --runs runs --view "$view" --size 120x40 --colors true \
-        --background dark --format svg --out "docs/frames/$view.svg"
-done
+# draw RUN RUNS VIEW
+draw() {
+    target/release/skiplane snapshot "$1" --runs "$2" --view "$3" --size 120x40 --colors true \
+        --background dark --format svg --out "docs/frames/$3.svg"
+}
 
-target/release/skiplane sweep degradation --headless --runs target/claims
-target/release/skiplane snapshot degradation --runs target/claims --view sweep --size 120x40 --colors true \
-    --background dark --format svg --out docs/frames/sweep.svg
+for view in overview profile heatmap layer shortcut findings; do
+    draw example runs "$view"
+done
+draw preserves runs probes
+
+trained=target/claims
+target/release/skiplane sweep degradation --headless --runs "$trained"
+draw degradation "$trained" sweep
+draw degradation "$trained" verdict
+
+if ! ls -d "$trained"/*-loss-surface > /dev/null 2>&1; then
+    target/release/skiplane train --headless --runs "$trained" --name loss-surface --set 'lane.*.depth=20' \
+        --set statistics.every=50 --set probe.surface.at=end --set probe.surface.plane=true
+fi
+draw loss-surface "$trained" surface

@@ -34,7 +34,7 @@ fn order_by_keys(terminal: &mut Terminal) {
     terminal.press("mtwo words\r");
     terminal.wait_for(": note: two words");
     terminal.press("Pranks\r");
-    terminal.wait_for("found `ranks`");
+    terminal.wait_for("expected a probe");
     terminal.press("Prank\r");
     terminal.wait_for(": probe rank");
 }
