@@ -144,7 +144,7 @@ fn is_start_of_seed(key: &str, subjects: &[Subject]) -> bool {
 }
 
 /// Leaves out keys that follow from another one: a data set has a noise of its own, so the noise says nothing beside its
-/// name. Of keys that follow from each other the first stays.
+/// name. Of keys that follow from each other the first that is a number stays, or else the first.
 fn telling(keys: Vec<String>, subjects: &[Subject]) -> Vec<String> {
     let follows = |key: &String, from: &String| {
         subjects.iter().enumerate().all(|(at, one)| {
@@ -153,9 +153,11 @@ fn telling(keys: Vec<String>, subjects: &[Subject]) -> Vec<String> {
             subjects[..at].iter().filter(same).all(|other| other.setting(key) == one.setting(key))
         }) && subjects.iter().all(|subject| subject.setting(from).is_some())
     };
+    // Numbers can be drawn along an axis.
+    let rank = |at: usize| (!is_number(subjects, &keys[at]), at);
     let is_telling = |(at, key): &(usize, &String)| {
         !keys.iter().enumerate().any(|(other_at, other)| {
-            other_at != *at && follows(key, other) && (other_at < *at || !follows(other, key))
+            other_at != *at && follows(key, other) && (rank(other_at) < rank(*at) || !follows(other, key))
         })
     };
     keys.iter().enumerate().filter(is_telling).map(|(_, key)| key.clone()).collect()
@@ -224,6 +226,8 @@ mod tests {
         let lanes = ["a data=moons noise=0.1", "a data=spirals noise=0.2 arms=3", "a data=digits noise=0.3"];
         let found = grid(&lanes, 0);
         assert_eq!((found.keys, found.groups), (vec!["data".to_owned()], vec!["a".to_owned()]));
+        let found = grid(&["a at=[3] steps=6", "a at=[6] steps=12"], 0);
+        assert_eq!(found.keys, ["steps"]);
         // Each of two depths has both rates.
         let found =
             grid(&["a depth=1 rate=1", "a depth=2 rate=1", "a depth=1 rate=2", "a depth=2 rate=2"], 0);

@@ -65,10 +65,14 @@ fn of_lane(lane: &Lane) -> Option<Subject> {
     Subject::of(lane.experiment()?, lane.name())
 }
 
-/// The keys that differ between runs.
+/// The keys that differ between lanes of one name: what differs between others, their names tell.
 fn differing(subjects: &[Subject]) -> Vec<String> {
+    let differs = |key: &String| {
+        let of_name = |one: &Subject| subjects.iter().find(|other| other.lane() == one.lane());
+        subjects.iter().any(|one| of_name(one).is_some_and(|first| first.setting(key) != one.setting(key)))
+    };
     let keys = Grid::of(subjects, 0).map_or_else(Vec::new, |grid| grid.keys);
-    keys.into_iter().filter(|key| key != LANE).collect()
+    keys.into_iter().filter(|key| key != LANE && differs(key)).collect()
 }
 
 fn name(subject: &Subject, keys: &[String]) -> String {
@@ -93,6 +97,19 @@ mod tests {
         let twice: Vec<Lane> =
             [specimen::swept(), specimen::swept()].into_iter().flat_map(App::into_lanes).collect();
         assert!(super::names(&twice).is_empty());
+    }
+
+    #[test]
+    fn what_lanes_of_a_run_differ_in_their_names_tell() {
+        let lanes = [
+            "plain-20 depth=20 shortcut=none seed=0",
+            "residual-56 depth=56 shortcut=identity seed=0",
+            "plain-20 depth=20 shortcut=none seed=1",
+        ];
+        let subjects = lanes.map(Subject::told);
+        assert!(differing(&subjects).is_empty());
+        let deeper = [lanes[0], lanes[1], "plain-20 depth=32 shortcut=none seed=0"].map(Subject::told);
+        assert_eq!(differing(&deeper), ["depth"]);
     }
 
     #[test]

@@ -136,7 +136,10 @@ fn findings(judged: &Judged) -> Vec<String> {
 fn of_cell(cell: &Cell, metric: Metric) -> String {
     match cell.median().zip(cell.extent()) {
         None => "-".to_owned(),
-        Some((median, _)) if cell.numbers.len() == 1 => in_words(median, metric),
+        // Of several that all diverged nothing more is to be said.
+        Some((median, _)) if cell.numbers.len() == 1 || cell.finite().next().is_none() => {
+            in_words(median, metric)
+        }
         Some((median, (least, greatest))) => {
             let [median, least, greatest] = [median, least, greatest].map(|x| in_words(x, metric));
             format!("{median} ({least} to {greatest})")

@@ -49,9 +49,9 @@ known! {
     CHANNEL_VARIANCE = "channel_variance" over ["block"] in "", Log, None, "mean over channels of the channel's variance";
 
     /// Loss along a filter-normalised random direction from the weights (Li et al. 2018, section 4).
-    SURFACE_LINE = "surface_line" over ["alpha"] in "nats", Linear, None, "mean cross-entropy along a filter-normalised direction";
+    SURFACE_LINE = "surface_line" over ["alpha"] in "nats", Log, None, "mean cross-entropy along a filter-normalised direction";
     /// Loss on a plane of two such directions.
-    SURFACE_LOSS = "surface_loss" over ["beta", "alpha"] in "nats", Linear, None, "mean cross-entropy on a plane of two filter-normalised directions";
+    SURFACE_LOSS = "surface_loss" over ["beta", "alpha"] in "nats", Log, None, "mean cross-entropy on a plane of two filter-normalised directions";
     /// The most by which the loss rises within one point of the grid, over one plus the loss (Keskar et al. 2017, equation
     /// 4, in the plane or on the line).
     SURFACE_SHARPNESS = "surface_sharpness" over [] in "share", Linear, None, "largest rise of the loss within one point of its surface, over 1 + loss";

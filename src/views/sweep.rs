@@ -117,6 +117,8 @@ impl Detail {
         let [median, least, greatest] = [median, least, greatest].map(|x| in_words(x, metric));
         match (self, cell.numbers.len()) {
             (Detail::Median, _) | (_, 1) => median,
+            // Of several that all diverged nothing more is to be said.
+            _ if cell.finite().next().is_none() => median,
             (Detail::Extent, _) => format!("{median} ({least} to {greatest})"),
             (Detail::All, count) => format!("{median} ({least} to {greatest}, {count})"),
         }

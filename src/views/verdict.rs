@@ -115,8 +115,8 @@ impl Lines<'_> {
                     Span::styled(ended, theme.muted()),
                 ]);
                 lines.wrapped(0, &claim.says, theme.heading());
-                lines.rules("confirmed if all of these hold", &claim.confirm, &confirm);
-                lines.rules("refuted if one of these holds", &claim.refute, &refute);
+                lines.rules("confirmed if all of these hold", &claim.confirm, &confirm, true);
+                lines.rules("refuted if one of these holds", &claim.refute, &refute, false);
             }
             Err(problems) => {
                 let open = format!("{} these lanes do not decide the claim", theme.glyph(Glyph::Separator));
@@ -137,20 +137,22 @@ impl Lines<'_> {
         lines
     }
 
-    fn rules(&mut self, title: &str, texts: &[RuleText], judged: &[Judged]) {
+    /// Rules that speak for the claim if they hold, or against it.
+    fn rules(&mut self, title: &str, texts: &[RuleText], judged: &[Judged], speak_for: bool) {
         self.blank();
         self.wrapped(0, title, self.theme.muted());
         for (text, judged) in texts.iter().zip(judged) {
-            self.rule(text, judged);
+            self.rule(text, judged, speak_for);
         }
     }
 
-    fn rule(&mut self, text: &RuleText, judged: &Judged) {
+    fn rule(&mut self, text: &RuleText, judged: &Judged, speaks_for: bool) {
         let theme = self.theme;
-        let (glyph, word, style) = match judged.holds {
-            Some(true) => (Glyph::Check, "holds", theme.good()),
-            Some(false) => (Glyph::Error, "fails", theme.error()),
-            None => (Glyph::Separator, "open ", theme.warning()),
+        let word = judged.holds.map_or("open ", |holds| if holds { "holds" } else { "fails" });
+        let (glyph, style) = match judged.holds {
+            None => (Glyph::Separator, theme.warning()),
+            Some(holds) if holds == speaks_for => (Glyph::Check, theme.good()),
+            Some(_) => (Glyph::Error, theme.error()),
         };
         let mark = format!("{} {word}  ", theme.glyph(glyph));
         let first = widgets::width(&mark);
