@@ -19,6 +19,7 @@ pub mod rows;
 pub mod smoothing;
 mod step_offsets;
 pub mod order_history;
+pub mod viewport;
 #[cfg(any(test, feature = "test-material"))]
 pub mod specimen;
 
@@ -263,6 +264,11 @@ impl App {
     pub fn planned_steps(&self) -> Step {
         let planned = self.visible_lanes().filter_map(|lane| lane.planned_steps()).max().unwrap_or(0);
         Step(planned).max(self.last_step())
+    }
+
+    /// The first and the last step that charts over time show; none while they show the whole run.
+    pub fn range(&self) -> Option<(Step, Step)> {
+        Some(self.options.viewports.shown()?.ends(self.last_step()))
     }
 
     /// The row of layers the cursor is on; none until a lane has started. Until it is moved, the middle one of those

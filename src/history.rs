@@ -468,6 +468,11 @@ impl History {
         }
     }
 
+    /// Whether every record has a row of its own.
+    pub fn is_exact(&self) -> bool {
+        self.level == 0
+    }
+
     /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -15,6 +15,7 @@ use crate::runlog::{Index, IndexHead, RunLogError, first_event, write_index};
 mod effective;
 mod index_writer;
 mod library;
+mod ranges;
 mod orders;
 mod resumption;
 pub mod curves;
@@ -91,7 +92,7 @@ fn open_all(folders: &[PathBuf]) -> Result<(Opened, Vec<Resumption>), RunLogErro
         sources_read.push(source);
     }
     let (app, replay) = (App::of_lanes(lanes), Replay::of_lanes(sources_read));
-    Ok((Opened { app, replay, library: Library { lanes: volumes } }, resumptions))
+    Ok((Opened { app, replay, library: Library { lanes: volumes, ..Library::default() } }, resumptions))
 }
 
 /// Writes the indexes of a run's logs, whatever their size.

@@ -49,7 +49,7 @@ pub use manifest::{Manifest, ManifestLane, SweepName};
 pub use notes::{MOST_TAGS, NOTE_LENGTH, Notes, TAG_LENGTH};
 pub use process::ProcessStart;
 pub use reader::{BadRecord, Entry, LogReader, Position};
-pub use reread::{find_step, first_event, parse_records, read_record, read_records};
+pub use reread::{find_step, first_event, parse_records, read_record, read_records, read_steps};
 pub use resolve::resolve;
 pub use status::{Exit, Status};
 pub use summary::{LaneSummary, RunSummary, State};

@@ -32,7 +32,7 @@ mod surface;
 mod verdict;
 
 pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
-pub use chrome::{LEAST_SIZE, Status, click, draw};
+pub use chrome::{LEAST_SIZE, Status, click, draw, is_on_timeline, step_at};
 pub use orders::{OrderDialog, Typed, Typing};
 pub use snapshot::{Format, snapshot};
 
@@ -194,7 +194,7 @@ mod tests {
         #[test]
         fn any_size_and_any_moment_can_be_drawn_and_clicked(
             width in 0u16..220, height in 0u16..60, step in 0u64..700, layer in -60i64..60, scale in 0usize..3,
-            click in (0u16..220, 0u16..60), statistic in 0usize..20, colors in 0usize..4, ascii: bool, axis in 0usize..3,
+            click in (0u16..220, 0u16..60), statistic in 0usize..20, colors in 0usize..4, ascii: bool, axis in 0usize..3, zoom in -1i32..20,
         ) {
             let colors = [Colors::None, Colors::Sixteen, Colors::TwoFiftySix, Colors::True][colors];
             let characters = if ascii { Characters::Ascii } else { Characters::Unicode };
@@ -210,6 +210,7 @@ mod tests {
                 app.act(Action::SelectStatistic(*all[statistic]));
                 app.act(Action::SelectStep(Step(step)));
                 app.act(Action::MoveLayer(layer));
+                app.act(Action::Zoom(zoom));
                 for kind in kinds() {
                     app.act(Action::SelectView(kind));
                     let area = Rect::new(0, 0, width, height);

@@ -2,6 +2,7 @@
 //! does nothing.
 
 use super::options::{Axis, Chosen, Options, Playback, ViewKind};
+use super::viewport::Viewport;
 use super::{Action, App, rows};
 use crate::metric::Metric;
 use crate::units::{BlockIdx, LaneIdx, Step};
@@ -18,6 +19,20 @@ pub(super) fn act(app: &mut App, action: Action) {
         Action::SelectStep(step) => select_step(app, step),
         Action::SelectFirstStep => select_step(app, Step(0)),
         Action::FollowLastStep => follow(app),
+
+        Action::Zoom(by) => zoom(app, by, app.step()),
+        Action::ZoomAround(by, step) => zoom(app, by, step),
+        Action::PanQuarters(by) => {
+            let length = app.range().map_or(0, |(first, last)| last.0 - first.0);
+            pan(app, by.saturating_mul(i64::try_from(length.div_ceil(4)).unwrap_or(i64::MAX)));
+        }
+        Action::Pan(by) => pan(app, by),
+        Action::ShowRange(first, last) => {
+            let end = app.last_step();
+            app.options.viewports.show(Viewport::new(first, last, end));
+        }
+        Action::ShowWholeRun => app.options.viewports.show(None),
+        Action::ShowRangeBefore => app.options.viewports.back(),
 
         Action::MoveLayer(by) => move_layer(app, by),
         Action::MoveBlock(by) => move_block(app, by),
@@ -89,6 +104,22 @@ fn page(app: &App) -> i64 {
     i64::try_from((app.last_step().0 / 20).max(1)).unwrap_or(i64::MAX)
 }
 
+fn zoom(app: &mut App, by: i32, around: Step) {
+    let (end, planned) = (app.last_step(), app.planned_steps());
+    app.options.viewports.zoom(by, around, end, planned);
+}
+
+fn pan(app: &mut App, by: i64) {
+    let end = app.last_step();
+    app.options.viewports.pan(by, end);
+}
+
+/// Moves the range that charts show so that the cursor is in it.
+fn reveal(app: &mut App) {
+    let (step, end) = (app.step(), app.last_step());
+    app.options.viewports.reveal(step, end);
+}
+
 /// Moves the cursor for the user, which stops playback.
 fn move_by_hand(app: &mut App, by: i64) {
     app.options.playback.playing = false;
@@ -99,16 +130,19 @@ fn move_step(app: &mut App, by: i64) {
     let last = app.last_step();
     let to = Step(app.step().0.saturating_add_signed(by)).min(last);
     app.step = (to < last).then_some(to);
+    reveal(app);
 }
 
 fn select_step(app: &mut App, step: Step) {
     app.options.playback.playing = false;
     app.step = (step < app.last_step()).then_some(step);
+    reveal(app);
 }
 
 fn follow(app: &mut App) {
     app.options.playback.playing = false;
     app.step = None;
+    reveal(app);
 }
 
 fn move_layer(app: &mut App, by: i64) {

@@ -23,6 +23,21 @@ pub enum Action {
     /// Lets the cursor follow the last step.
     FollowLastStep,
 
+    /// Zooms charts over time in, or out by a negative number, around the cursor: every two halve the range.
+    Zoom(i32),
+    /// As [`Action::Zoom`], around a step.
+    ZoomAround(i32, Step),
+    /// Moves the range that charts over time show by quarters of its length, negative toward the start.
+    PanQuarters(i64),
+    /// Moves the range by steps.
+    Pan(i64),
+    /// Shows the steps from one to another.
+    ShowRange(Step, Step),
+    /// Shows the whole run.
+    ShowWholeRun,
+    /// Returns to the range before.
+    ShowRangeBefore,
+
     /// Moves the cursor by layers, negative toward the input.
     MoveLayer(i64),
     /// Moves the cursor by blocks, negative toward the input.

@@ -2,7 +2,7 @@
 
 use super::lane::Lane;
 use super::smoothing::smoothed;
-use crate::history::{History, Point};
+use crate::history::Point;
 use crate::metric::Scale;
 use crate::units::Step;
 
@@ -24,7 +24,7 @@ pub struct Lead {
 
 /// The lead at a step, or at the last step before it that both lanes made; none before the first.
 pub fn lead(a: &Lane, b: &Lane, step: Step) -> Option<Lead> {
-    let mut points = difference(a.error(), b.error(), 0.0);
+    let mut points = difference(a.error().points(0), b.error().points(0), 0.0);
     points.truncate(points.partition_point(|(at, _)| *at <= step));
     let first = |last: usize| {
         let end = points[last].0.0;
@@ -49,7 +49,11 @@ pub fn lead(a: &Lane, b: &Lane, step: Step) -> Option<Lead> {
 
 /// The difference `a - b` of two smoothed curves, at the steps of `a` up to the end of the shorter; `b` is taken at its
 /// last point that is not later.
-pub fn difference(a: &History, b: &History, decay: f64) -> Vec<(Step, f32)> {
+pub fn difference(
+    a: impl Iterator<Item = Point>,
+    b: impl Iterator<Item = Point>,
+    decay: f64,
+) -> Vec<(Step, f32)> {
     let b: Vec<(Step, f32)> = smoothed(b, decay).collect();
     let Some(end) = b.last().map(|(step, _)| *step) else { return Vec::new() };
     let mut at = 0;
@@ -125,6 +129,7 @@ mod tests {
     use crate::app::specimen::Specimen;
     use crate::app::{App, LaneLabel};
     use crate::event::{Kind, RunEvent, Time, Values};
+    use crate::history::History;
     use crate::metric::known;
     use crate::units::LaneIdx;
 
@@ -154,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_difference_ends_with_the_shorter_curve() {
-        let apart = difference(&series(10, |_| 3.0), &series(6, |_| 1.0), 0.9);
+        let apart = difference(series(10, |_| 3.0).points(0), series(6, |_| 1.0).points(0), 0.9);
         assert_eq!(apart.len(), 6);
         assert!(apart.iter().all(|(_, value)| (value - 2.0).abs() < 1e-6));
     }

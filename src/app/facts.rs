@@ -20,9 +20,11 @@ use crate::structure::Structure;
 use crate::units::InputShape;
 use crate::units::{LaneIdx, LayerIdx, Step};
 
+mod details;
 mod histories;
 mod saved;
 
+use details::Details;
 use histories::Histories;
 pub use histories::HistoryKey;
 pub use saved::section_of;
@@ -99,6 +101,8 @@ pub struct LaneFacts {
     offsets: StepOffsets,
     /// The values at a step of the cursor, read again from the log because histories are merged there.
     exact: Option<(Step, (Step, Values))>,
+    /// The records of ranges of steps, read again likewise.
+    details: Details,
     pace: Pace,
     first_non_finite: Option<(Step, NonFiniteFound)>,
     lost_records: u64,
@@ -122,6 +126,7 @@ impl LaneFacts {
             recorded: 0,
             offsets: StepOffsets::default(),
             exact: None,
+            details: Details::default(),
             pace: Pace::default(),
             first_non_finite: None,
             lost_records: 0,
@@ -212,6 +217,7 @@ impl LaneFacts {
         self.histories.rewind(next);
         self.offsets.rewind(next);
         self.exact = None;
+        self.details.clear();
         self.first_non_finite.take_if(|(found, _)| *found >= next);
         self.last_step = rewind.step;
         self.state = LaneState::Running;

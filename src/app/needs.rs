@@ -1,5 +1,7 @@
-//! What a view wants that is not in memory: histories that are in an index, and the exact values of a step whose record
-//! was merged with others. The state lists what it needs; answers may come at any time, in any order.
+//! What a view wants that is not in memory: histories that are in an index, and the exact values of a step, or of a range
+//! of steps, whose records were merged with others. The state lists what it needs; answers may come at any time, in any order.
+
+use std::ops::Range;
 
 use super::{App, HistoryKey, Lane};
 use crate::event::Values;
@@ -12,14 +14,16 @@ use crate::units::{LaneIdx, Step};
 pub enum Wanted {
     /// The values of all metrics at the cursor.
     Cursor,
-    /// A metric over time.
+    /// A metric at any step.
     History(Metric),
+    /// A metric over time: in the range that is shown, all of its records.
+    OverTime(Metric),
     /// The histograms of the cursor's layer over time.
     Histograms(Metric),
 }
 
 /// Something to look up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Need {
     /// A metric's history.
     History {
@@ -36,6 +40,17 @@ pub enum Need {
         step: Step,
         /// The byte of the lane's log at which to start looking for it.
         from: u64,
+    },
+    /// All records of a metric between two steps.
+    Range {
+        /// Of this lane.
+        lane: LaneIdx,
+        /// Which one.
+        metric: Metric,
+        /// The first and the last step.
+        steps: (Step, Step),
+        /// The bytes of the lane's log that hold them.
+        bytes: Range<u64>,
     },
 }
 
@@ -62,6 +77,17 @@ pub enum Answer {
         /// The values.
         values: Values,
     },
+    /// All records of a metric between two steps.
+    Range {
+        /// Of this lane.
+        lane: LaneIdx,
+        /// Which one.
+        metric: Metric,
+        /// The first and the last step.
+        steps: (Step, Step),
+        /// The records; none if they cannot be read.
+        history: Option<History>,
+    },
 }
 
 impl App {
@@ -86,6 +112,11 @@ impl App {
                 None => needs.extend(lane.lacking_at(self.step()).filter_map(of)),
             },
             Wanted::History(metric) => needs.extend(of(HistoryKey { metric, slot: 0 })),
+            Wanted::OverTime(metric) => {
+                needs.extend(of(HistoryKey { metric, slot: 0 }));
+                let lacking = self.range().and_then(|range| lane.lacking_detail(metric, range));
+                needs.extend(lacking.map(|(steps, bytes)| Need::Range { lane: idx, metric, steps, bytes }));
+            }
             Wanted::Histograms(metric) => {
                 let place = self.layer_in(lane).and_then(|layer| lane.place_of(layer));
                 needs.extend(place.and_then(|slot| of(HistoryKey { metric, slot })));
@@ -105,6 +136,10 @@ impl App {
             Answer::Step { lane, asked, found, values } => {
                 let Some(lane) = self.lanes.get_mut(lane.0) else { return false };
                 lane.set_exact(asked, (found, values));
+            }
+            Answer::Range { lane, metric, steps, history } => {
+                let Some(lane) = self.lanes.get_mut(lane.0) else { return false };
+                lane.set_detail(metric, steps, history);
             }
         }
         true

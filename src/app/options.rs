@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::viewport::Viewports;
 use crate::metric::{Metric, Scale, known};
 
 /// A view of the dashboard, as far as the state knows it. Each view declares its own.
@@ -212,6 +213,8 @@ pub struct Options {
     pub smoothing: Smoothing,
     /// The x axis of curves.
     pub axis: Axis,
+    /// The range of steps that charts over time show, and those before it.
+    pub viewports: Viewports,
     /// The playback.
     pub playback: Playback,
     /// Whether the help is open.
@@ -235,6 +238,7 @@ impl Default for Options {
             scale: ScaleChoice::default(),
             smoothing: Smoothing::default(),
             axis: Axis::default(),
+            viewports: Viewports::default(),
             playback: Playback::default(),
             help: false,
             go_to: None,

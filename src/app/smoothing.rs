@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::History;
+use crate::history::Point;
 use crate::units::Step;
 
 /// A debiased exponential moving average (Kingma and Ba 2014, section 3): the weighted mean of all values so
@@ -72,9 +72,9 @@ impl EmaOfEach {
 
 /// The smoothed curve of single numbers: a point for each row, at its last step; rows without a finite value
 /// give none.
-pub fn smoothed(scalar: &History, decay: f64) -> impl Iterator<Item = (Step, f32)> {
+pub fn smoothed(scalar: impl Iterator<Item = Point>, decay: f64) -> impl Iterator<Item = (Step, f32)> {
     let mut ema = Ema::new(decay);
-    scalar.points(0).filter_map(move |point| {
+    scalar.filter_map(move |point| {
         let mean = point.mean()?;
         Some((point.last_step, ema.push_many(f64::from(mean), point.finite()) as f32))
     })
@@ -83,7 +83,7 @@ pub fn smoothed(scalar: &History, decay: f64) -> impl Iterator<Item = (Step, f32
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::Bounds;
+    use crate::history::{Bounds, History};
 
     #[test]
     fn a_constant_stays_itself_from_the_first_value_on() {
@@ -122,7 +122,7 @@ mod tests {
             exact.push(Step(step), 0.0, &[value]);
             merged.push(Step(step), 0.0, &[value]);
         }
-        let last = |scalar: &History| smoothed(scalar, 0.97).last().expect("has points").1;
+        let last = |scalar: &History| smoothed(scalar.points(0), 0.97).last().expect("has points").1;
         assert!((last(&exact) - last(&merged)).abs() < 0.01);
     }
 }

@@ -67,6 +67,17 @@ impl StepOffsets {
         self.all[..after].last().map(|offset| offset.offset)
     }
 
+    /// Where the first record after `step` begins that is known.
+    pub(super) fn after(&self, step: Step) -> Option<u64> {
+        let after = self.all.partition_point(|offset| offset.step <= step);
+        self.all.get(after).map(|offset| offset.offset)
+    }
+
+    /// Whether nothing is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// As bytes in native order.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = bytemuck::cast_slice(&[self.every, self.since]).to_vec();
@@ -101,6 +112,7 @@ mod tests {
         (1..=steps).for_each(|step| offsets.push(Step(2 * step), 100 * step));
         assert!(offsets.all.len() <= MOST);
         assert_eq!((offsets.before(Step(1)), offsets.before(Step(2))), (None, Some(100)));
+        assert_eq!((offsets.after(Step(1)), offsets.after(Step(u64::MAX))), (Some(100), None));
         for step in [7, 999, steps, 2 * steps, 3 * steps] {
             let offset = offsets.before(Step(step)).expect("covered");
             let wanted = 100 * (step / 2).min(steps);

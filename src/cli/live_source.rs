@@ -52,7 +52,15 @@ impl Source for LiveSource<'_> {
     }
 
     fn answer(&mut self, app: &mut App, needs: &[Need]) -> bool {
-        self.library.answer(app, needs)
+        self.library.answer_soon(app, needs)
+    }
+
+    fn watch_answers<'a>(&'a self, select: &mut Select<'a>) {
+        self.library.watch(select);
+    }
+
+    fn collect(&mut self, app: &mut App) -> bool {
+        self.library.collect(app)
     }
 
     fn drain(&mut self, app: &mut App) -> bool {

@@ -35,6 +35,9 @@ pub(super) struct SnapshotArgs {
     /// The step of the cursor; default: the last one.
     #[arg(long, value_name = "N")]
     step: Option<u64>,
+    /// The steps that charts over time show; default: the whole run.
+    #[arg(long, value_name = "FROM..TO", value_parser = range)]
+    range: Option<(Step, Step)>,
     /// Columns and rows.
     #[arg(long, default_value = "120x40", value_parser = size)]
     size: (u16, u16),
@@ -67,6 +70,14 @@ fn views() -> impl TypedValueParser<Value = ViewKind> {
         .try_map(|name| views::kind_named(&name).ok_or("no view of this name"))
 }
 
+fn range(given: &str) -> Result<(Step, Step), String> {
+    let ends = given.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+    match ends {
+        Some((from, to)) if from < to => Ok((Step(from), Step(to))),
+        _ => Err("expected two steps such as 100..200, the first before the second".to_owned()),
+    }
+}
+
 fn size(given: &str) -> Result<(u16, u16), String> {
     let sides =
         given.split_once('x').and_then(|(columns, rows)| Some((columns.parse().ok()?, rows.parse().ok()?)));
@@ -97,6 +108,15 @@ pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failur
             )));
         }
         app.act(Action::SelectStep(Step(step)));
+    }
+    if let Some((first, last)) = args.range {
+        let end = app.last_step();
+        if last > end {
+            return Err(Failure::Input(anyhow!(
+                "--range: expected at most {end}, the last step, found {last}"
+            )));
+        }
+        app.act(Action::ShowRange(first, last));
     }
     let theme = Theme::new(
         args.appearance.colors().unwrap_or_default(),

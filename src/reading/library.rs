@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crossbeam_channel::Select;
+
+use super::ranges::{self, Ranges, Reading};
 use super::replay::ReplayLane;
 use super::{Folded, fetch};
 use crate::app::{Answer, App, Lane, Need};
@@ -12,6 +15,7 @@ use crate::units::LaneIdx;
 #[derive(Debug, Default)]
 pub struct Library {
     pub(super) lanes: Vec<Volume>,
+    pub(super) ranges: Ranges,
 }
 
 #[derive(Debug, Default)]
@@ -23,7 +27,8 @@ pub(super) struct Volume {
 impl Library {
     /// The logs of a run that this process writes.
     pub fn of_logs(logs: impl IntoIterator<Item = PathBuf>) -> Library {
-        Library { lanes: logs.into_iter().map(|log| Volume { log, index: None }).collect() }
+        let lanes = logs.into_iter().map(|log| Volume { log, index: None }).collect();
+        Library { lanes, ranges: Ranges::default() }
     }
 
     /// Puts the logs of another library in the place of those from `first` on.
@@ -36,17 +41,63 @@ impl Library {
     /// Looks up what the state needs; returns whether anything on screen may have changed. A lane whose index turns
     /// out to be damaged is folded again from its log.
     pub fn answer(&mut self, app: &mut App, needs: &[Need]) -> bool {
+        let changed = self.answer_at_once(app, needs);
+        let answers: Vec<Answer> = self.readings(app, needs).iter().flat_map(ranges::read).collect();
+        answers.into_iter().fold(changed, |changed, answer| app.answer(answer) | changed)
+    }
+
+    /// As [`Library::answer`], but ranges of steps are read by a thread; their answers come later, see
+    /// [`Library::collect`].
+    pub fn answer_soon(&mut self, app: &mut App, needs: &[Need]) -> bool {
+        let readings = self.readings(app, needs);
+        self.ranges.begin(readings);
+        self.answer_at_once(app, needs)
+    }
+
+    /// Adds to a selection a channel that becomes ready when a range was read.
+    pub fn watch<'a>(&'a self, select: &mut Select<'a>) {
+        self.ranges.watch(select);
+    }
+
+    /// Supplies the ranges that were read. Returns whether anything on screen may have changed.
+    pub fn collect(&mut self, app: &mut App) -> bool {
+        self.ranges.read().into_iter().fold(false, |changed, answer| app.answer(answer) | changed)
+    }
+
+    /// What to read for ranges of steps: each range of a lane once, for all of its metrics.
+    fn readings(&self, app: &App, needs: &[Need]) -> Vec<Reading> {
+        let mut all: Vec<Reading> = Vec::new();
+        for need in needs {
+            let Need::Range { lane: idx, metric, steps, bytes } = need else { continue };
+            let (Some(volume), Some(lane)) = (self.lanes.get(idx.0), app.lane(*idx)) else { continue };
+            let empty = (*metric, lane.detail(*metric));
+            match all.iter_mut().find(|reading| (reading.lane, reading.steps) == (*idx, *steps)) {
+                Some(reading) => reading.empty.push(empty),
+                None => all.push(Reading {
+                    lane: *idx,
+                    log: volume.log.clone(),
+                    bytes: bytes.clone(),
+                    steps: *steps,
+                    declared: lane.declared().clone(),
+                    empty: vec![empty],
+                }),
+            }
+        }
+        all
+    }
+
+    fn answer_at_once(&mut self, app: &mut App, needs: &[Need]) -> bool {
         let mut changed = false;
         for need in needs {
-            changed |= self.look_up(app, *need);
+            changed |= self.look_up(app, need);
         }
         changed
     }
 
-    fn look_up(&mut self, app: &mut App, need: Need) -> bool {
-        let (Need::History { lane: idx, .. } | Need::Step { lane: idx, .. }) = need;
+    fn look_up(&mut self, app: &mut App, need: &Need) -> bool {
+        let (Need::History { lane: idx, .. } | Need::Step { lane: idx, .. }) = *need else { return false };
         let (Some(volume), Some(lane)) = (self.lanes.get_mut(idx.0), app.lane(idx)) else { return false };
-        let answer = match need {
+        let answer = match *need {
             Need::History { lane: idx, key } => {
                 let history = volume.index.as_ref().and_then(|index| fetch(lane, index, key));
                 history.map(|history| Answer::History { lane: idx, key, history })
@@ -57,6 +108,7 @@ impl Library {
                 // The log is missing or was replaced; the merged history has to suffice.
                 _ => return false,
             },
+            Need::Range { .. } => return false,
         };
         match answer {
             Some(answer) => app.answer(answer),

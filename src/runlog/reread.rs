@@ -128,6 +128,40 @@ pub fn find_step(
     Ok(found)
 }
 
+/// Reads what was measured from one step to another again, from the bytes of a log that hold these steps, and passes it to
+/// `each` in the order of the log. Steps that were made again come again; before that comes the return to the
+/// checkpoint.
+///
+/// # Errors
+/// If the log cannot be read, or if the steps were made again so often that there are more than `most` records.
+pub fn read_steps(
+    path: &Path,
+    bytes: Range<u64>,
+    steps: (Step, Step),
+    most: u64,
+    declared: &Declared,
+    mut each: impl FnMut(RunEvent),
+) -> Result<(), RunLogError> {
+    let mut lines = Lines::open(path, bytes)?;
+    let (mut declared, mut read) = (declared.clone(), 0);
+    while let Some((_, record, true)) = lines.next()? {
+        // What is outside need not be read, and damage was reported when the log was folded.
+        if step_of(record).is_some_and(|step| step < steps.0 || step > steps.1) {
+            continue;
+        }
+        let Ok(event) = record::parse_line(record, &mut declared) else { continue };
+        if matches!(event.kind, Kind::Measured(_) | Kind::LaneResumed(_)) {
+            read += 1;
+            if read > most {
+                let found = format!("expected at most {most} records of steps {} to {}", steps.0, steps.1);
+                return Err(RunLogError::malformed(path, found));
+            }
+            each(event);
+        }
+    }
+    Ok(())
+}
+
 /// The byte at which a line begins, the line, and whether a newline ends it.
 type Line<'a> = (u64, &'a [u8], bool);
 

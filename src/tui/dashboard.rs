@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select};
 use crossterm::event::{Event, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::Position;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGTSTP};
 
 use super::Ending;
@@ -16,6 +17,7 @@ use super::source::{Mode, Source};
 use crate::app::{Action, App, ViewKind};
 use crate::order::Order;
 use crate::theme::Theme;
+use crate::units::Step;
 use crate::views::{self, Command, Key, OrderDialog, Status, binding_of};
 
 mod orders;
@@ -40,6 +42,8 @@ pub(super) struct Dashboard<'a> {
     asks_to_quit: bool,
     /// The open dialog for an order.
     dialog: Option<OrderDialog>,
+    /// The step that was grabbed with the mouse, and stays under it while it is dragged.
+    grabbed: Option<Step>,
     end_was_folded: bool,
 }
 
@@ -64,6 +68,7 @@ impl<'a> Dashboard<'a> {
             notice: None,
             asks_to_quit: false,
             dialog: None,
+            grabbed: None,
             end_was_folded,
         }
     }
@@ -104,6 +109,7 @@ impl<'a> Dashboard<'a> {
         let longest = [frame, playing, notice, poll].into_iter().flatten().min().unwrap_or(IDLE);
         let mut select = Select::new();
         select.recv(inputs);
+        self.source.watch_answers(&mut select);
         if !ready {
             self.screen.watch(&mut select);
         }
@@ -118,6 +124,9 @@ impl<'a> Dashboard<'a> {
     /// Folds all pending events.
     fn fold(&mut self) {
         let mut folded = self.source.drain(self.app);
+        if self.source.collect(self.app) {
+            self.pacer.answer();
+        }
         let ended = self.source.is_ended();
         if ended && !self.end_was_folded {
             let lanes: Vec<_> = self.app.lanes().iter().map(|lane| lane.idx()).collect();
@@ -284,17 +293,43 @@ impl<'a> Dashboard<'a> {
         if self.asks_to_quit || self.dialog.is_some() {
             return Ok(());
         }
+        let area = self.screen.area()?;
+        let position = Position::new(event.column, event.row);
+        let under = |app: &App| views::step_at(app, area, position);
         let shift = event.modifiers.contains(KeyModifiers::SHIFT);
+        let zooms = event.modifiers.contains(KeyModifiers::CONTROL) || views::is_on_timeline(area, position);
+        let zoom =
+            |app: &App, by| vec![Command::Act(Action::ZoomAround(by, under(app).unwrap_or(app.step())))];
+        // Only what is zoomed can be moved; otherwise the cursor moves.
+        let sideways = |app: &App, by| {
+            let action = if app.range().is_some() { Action::PanQuarters(by) } else { Action::MoveStep(by) };
+            vec![Command::Act(action)]
+        };
         let commands = match event.kind {
-            MouseEventKind::Down(MouseButton::Left) | MouseEventKind::Drag(MouseButton::Left) => {
-                views::click(self.app, self.screen.area()?, (event.column, event.row).into())
+            MouseEventKind::Down(MouseButton::Right | MouseButton::Middle) => {
+                // On the timeline a step has its place, whatever the charts show.
+                self.grabbed = under(self.app).filter(|_| !views::is_on_timeline(area, position));
+                Vec::new()
             }
-            MouseEventKind::ScrollUp if shift => vec![Command::Act(Action::MoveStep(-1))],
-            MouseEventKind::ScrollDown if shift => vec![Command::Act(Action::MoveStep(1))],
+            MouseEventKind::Up(MouseButton::Right | MouseButton::Middle) => {
+                self.grabbed = None;
+                Vec::new()
+            }
+            MouseEventKind::Drag(MouseButton::Right | MouseButton::Middle) => {
+                let by = self.grabbed.zip(under(self.app)).map(|(from, to)| from.0 as i64 - to.0 as i64);
+                by.map(|by| Command::Act(Action::Pan(by))).into_iter().collect()
+            }
+            MouseEventKind::Down(MouseButton::Left) | MouseEventKind::Drag(MouseButton::Left) => {
+                views::click(self.app, area, position)
+            }
+            MouseEventKind::ScrollUp if zooms => zoom(self.app, 1),
+            MouseEventKind::ScrollDown if zooms => zoom(self.app, -1),
+            MouseEventKind::ScrollUp if shift => sideways(self.app, -1),
+            MouseEventKind::ScrollDown if shift => sideways(self.app, 1),
             MouseEventKind::ScrollUp => vec![Command::Vertical(-1)],
             MouseEventKind::ScrollDown => vec![Command::Vertical(1)],
-            MouseEventKind::ScrollLeft => vec![Command::Act(Action::MoveStep(-1))],
-            MouseEventKind::ScrollRight => vec![Command::Act(Action::MoveStep(1))],
+            MouseEventKind::ScrollLeft => sideways(self.app, -1),
+            MouseEventKind::ScrollRight => sideways(self.app, 1),
             _ => Vec::new(),
         };
         for command in commands {

@@ -49,6 +49,17 @@ pub trait Source {
         false
     }
 
+    /// Adds to a selection a channel that becomes ready when something that was looked up is there.
+    fn watch_answers<'a>(&'a self, select: &mut Select<'a>) {
+        let _ = select;
+    }
+
+    /// Supplies what was looked up since the last call. Returns whether anything on screen may have changed.
+    fn collect(&mut self, app: &mut App) -> bool {
+        let _ = app;
+        false
+    }
+
     /// Whether no more events will come.
     fn is_ended(&self) -> bool;
 
@@ -106,7 +117,15 @@ impl Source for Saved {
     }
 
     fn answer(&mut self, app: &mut App, needs: &[Need]) -> bool {
-        self.library.answer(app, needs)
+        self.library.answer_soon(app, needs)
+    }
+
+    fn watch_answers<'a>(&'a self, select: &mut Select<'a>) {
+        self.library.watch(select);
+    }
+
+    fn collect(&mut self, app: &mut App) -> bool {
+        self.library.collect(app)
     }
 
     fn is_ended(&self) -> bool {
@@ -172,7 +191,15 @@ impl Source for Followed {
     }
 
     fn answer(&mut self, app: &mut App, needs: &[Need]) -> bool {
-        self.library.answer(app, needs)
+        self.library.answer_soon(app, needs)
+    }
+
+    fn watch_answers<'a>(&'a self, select: &mut Select<'a>) {
+        self.library.watch(select);
+    }
+
+    fn collect(&mut self, app: &mut App) -> bool {
+        self.library.collect(app)
     }
 
     fn drain(&mut self, app: &mut App) -> bool {

@@ -254,6 +254,27 @@ pub const BINDINGS: &[Binding] = &[
     ),
     binding!(
         Showing,
+        "z Z",
+        "zoom",
+        "zoom into the charts around the cursor, or out; also Ctrl and the wheel",
+        [act('z', Action::Zoom(2)), act('Z', Action::Zoom(-2)),]
+    ),
+    binding!(
+        Showing,
+        "< >",
+        "pan",
+        "move what the charts show; also Shift and the wheel, or the right button",
+        [act('<', Action::PanQuarters(-1)), act('>', Action::PanQuarters(1)),]
+    ),
+    binding!(
+        Showing,
+        "w b",
+        "whole run",
+        "the whole run; the range shown before",
+        [act('w', Action::ShowWholeRun), act('b', Action::ShowRangeBefore),]
+    ),
+    binding!(
+        Showing,
         "s",
         "statistic",
         "next statistic; S the previous one",

@@ -10,6 +10,7 @@ use crate::app::health::Severity;
 use crate::app::{Action, App, Lane, LaneState, ViewKind};
 use crate::printable::printable;
 use crate::theme::{Glyph, Theme};
+use crate::units::Step;
 use crate::widgets::{self, clip, clip_start, put, put_centered, put_right};
 
 /// The smallest terminal on which a view is drawn.
@@ -104,6 +105,20 @@ pub fn click(app: &App, area: Rect, position: Position) -> Vec<Command> {
     actions.into_iter().map(Command::Act).collect()
 }
 
+/// The step under a position: on the timeline, or in a chart over time.
+pub fn step_at(app: &App, area: Rect, position: Position) -> Option<Step> {
+    let step = |command: &Command| match command {
+        Command::Act(Action::SelectStep(step)) => Some(*step),
+        _ => None,
+    };
+    click(app, area, position).iter().find_map(step)
+}
+
+/// Whether a position is on the timeline.
+pub fn is_on_timeline(area: Rect, position: Position) -> bool {
+    areas(area).and_then(|areas| areas.timeline).is_some_and(|timeline| timeline.contains(position))
+}
+
 /// If a view does not show all lanes, a row for saying so, and the remaining area for the view.
 fn note_and_body(app: &App, view: &dyn View, area: Rect) -> (Option<Rect>, Rect) {
     if view.lanes_in(app, area).len() == app.visible_lanes().count() || area.height == 0 {
@@ -194,7 +209,8 @@ fn draw_tabs(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, th
     }
 }
 
-/// Draws the run from its start to its planned end: progress, findings, orders and notes, and the cursor.
+/// Draws the run from its start to its planned end: progress, what charts show of it, findings, orders and notes, and
+/// the cursor.
 fn draw_timeline(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let (start, end) = curves::run_range(app);
     let column = |x: f64| {
@@ -202,10 +218,13 @@ fn draw_timeline(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         area.x + ((share.clamp(0.0, 1.0) * f64::from(area.width)) as u16).min(area.width - 1)
     };
     let done = app.visible_lanes().map(|lane| column(curves::x_of(app, lane, lane.last_step()))).max();
+    let shown = curves::shown_range(app).map(|(from, to)| column(from)..=column(to));
     for x in area.left()..area.right() {
         let is_done = app.last_step().0 > 0 && done.is_some_and(|done| x <= done);
-        let (glyph, style) = if is_done { (Glyph::Done, theme.axis()) } else { (Glyph::Ahead, theme.axis()) };
-        put(buffer, area, x, area.y, &theme.glyph(glyph).to_string(), style);
+        let glyph = theme.glyph(if is_done { Glyph::Done } else { Glyph::Ahead });
+        let is_shown = shown.as_ref().is_some_and(|shown| shown.contains(&x));
+        let style = if is_shown { theme.text() } else { theme.axis() };
+        put(buffer, area, x, area.y, &glyph.to_string(), style);
     }
     let mut findings = app.findings();
     findings.sort_by_key(|finding| finding.severity);
@@ -289,7 +308,7 @@ fn hint_of(app: &App, view: &dyn View, key: bindings::Key) -> Option<&'static st
     }
 }
 
-/// The cursor's place, and whether playback is running.
+/// The cursor's place, whether playback is running, and the range of steps that charts show.
 fn cursor_spans(app: &App, theme: &Theme) -> Vec<Span<'static>> {
     let playback = app.options().playback;
     let state = if playback.playing {
@@ -299,12 +318,18 @@ fn cursor_spans(app: &App, theme: &Theme) -> Vec<Span<'static>> {
     } else {
         "cursor".to_owned()
     };
-    vec![
+    let range = app.range().map(|(first, last)| {
+        let (first, last) = (widgets::grouped(first.0), widgets::grouped(last.0));
+        Span::styled(format!("  {first} to {last}"), theme.accent())
+    });
+    let mut spans = vec![
         Span::styled("step ", theme.muted()),
         Span::styled(widgets::grouped(app.step().0), theme.heading()),
         Span::styled(format!("/{}", widgets::grouped(app.planned_steps().0)), theme.muted()),
         Span::styled(format!(" {state}"), theme.cursor()),
-    ]
+    ];
+    spans.extend(range);
+    spans
 }
 
 /// The state of the lanes, if none makes steps: whether the run is paused or over, and how it ended.
@@ -342,7 +367,7 @@ mod tests {
     use super::*;
     use crate::app::specimen::{self, Specimen};
     use crate::event::{Kind, RunEvent};
-    use crate::units::{LaneIdx, Step};
+    use crate::units::LaneIdx;
     use crate::views::{Format, snapshot};
 
     fn status_line(app: &App) -> String {

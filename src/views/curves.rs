@@ -3,7 +3,7 @@
 use crate::app::options::Axis;
 use crate::app::smoothing::Ema;
 use crate::app::{App, Lane, Wanted};
-use crate::history::{Cell, History, Point};
+use crate::history::{Cell, Point};
 use crate::metric::{Metric, Scale};
 use crate::units::Step;
 use crate::widgets::{Bucket, ColorScale, Extent};
@@ -25,10 +25,22 @@ pub(super) fn x_of(app: &App, lane: &Lane, step: Step) -> f64 {
     }
 }
 
-/// The ends of the x axis in charts: those of the run, with room after a single step.
+/// The ends of the x axis in charts: those of the range shown or of the run, with room after a single step.
 pub(super) fn x_range(app: &App) -> (f64, f64) {
+    if let Some(ends) = shown_range(app) {
+        return ends;
+    }
     let (start, end) = run_range(app);
     if app.planned_steps().0 <= 1 { (start, 2.0 * end) } else { (start, end) }
+}
+
+/// The ends of the range of steps shown, on the chosen x axis; none while the whole run is shown.
+pub(super) fn shown_range(app: &App) -> Option<(f64, f64)> {
+    let (first, last) = app.range()?;
+    let lane = app.lane(app.selected_lane())?;
+    let ends = (x_of(app, lane, first), x_of(app, lane, last));
+    // A lane that made none of these steps has no times for them.
+    (ends.0 < ends.1).then_some(ends)
 }
 
 /// From the run's start to its planned end on the chosen x axis, over all visible lanes.
@@ -70,6 +82,11 @@ pub(super) fn step_at(app: &App, x: f64) -> Step {
     }
 }
 
+/// Whether a point is in the range of steps shown.
+pub(super) fn is_shown(app: &App, point: &Point) -> bool {
+    app.range().is_none_or(|(first, last)| point.last_step >= first && point.first_step <= last)
+}
+
 /// The place of a point on the chosen x axis.
 fn x_of_point(app: &App, lane: &Lane, point: &Point) -> f64 {
     match app.options().axis {
@@ -79,13 +96,13 @@ fn x_of_point(app: &App, lane: &Lane, point: &Point) -> f64 {
 }
 
 /// A curve's buckets on the chosen x axis.
-pub(super) fn buckets(app: &App, lane: &Lane, scalar: &History) -> Vec<Bucket> {
+pub(super) fn buckets(app: &App, lane: &Lane, scalar: Metric) -> Vec<Bucket> {
     let bucket = |point: Point| Bucket {
         x: x_of_point(app, lane, &point),
         extent: extent(point.cell),
         last: point.cell.last,
     };
-    scalar.points(0).map(bucket).collect()
+    lane.points(scalar).map(bucket).collect()
 }
 
 /// A metric's history of one layer or block on the chosen x axis.

@@ -54,7 +54,7 @@ impl View for Heatmap {
     }
 
     fn wants(&self, app: &App) -> Vec<Wanted> {
-        vec![Wanted::Cursor, Wanted::History(app.statistic())]
+        vec![Wanted::Cursor, Wanted::OverTime(app.statistic())]
     }
 
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
@@ -119,6 +119,9 @@ fn panels(app: &App, area: Rect) -> Vec<Panel<'_>> {
 
 /// The ends of the axis of steps: a step extends from half a step before it to half a step after it.
 pub(super) fn steps(app: &App) -> (f64, f64) {
+    if let Some((first, last)) = app.range() {
+        return (first.0 as f64 - 0.5, last.0 as f64 + 0.5);
+    }
     (0.5, app.planned_steps().0.max(1) as f64 + 0.5)
 }
 
@@ -131,15 +134,17 @@ pub(super) fn matrix(
     width: u16,
     x: (f64, f64),
 ) -> Matrix {
-    let Some(history) = lane.history(statistic) else { return Matrix::default() };
+    if lane.history(statistic).is_none() {
+        return Matrix::default();
+    }
     let columns = usize::from(width).max(1);
     let mut matrix = Matrix::new(rows.len(), columns);
     let column = |place: f64| (place - x.0) / (x.1 - x.0) * columns as f64;
-    for (i, row) in history.rows().enumerate() {
+    let mut recorded = lane.rows(statistic).peekable();
+    while let Some(row) = recorded.next() {
         // A record extends to the next one, so that sparse records leave no gaps.
         let span = row.span;
-        let next =
-            history.row(i + 1).map_or(span.last_step.0, |next| next.span.first_step.0.saturating_sub(1));
+        let next = recorded.peek().map_or(span.last_step.0, |next| next.span.first_step.0.saturating_sub(1));
         let last = next.max(span.last_step.0);
         let from = column(span.first_step.0 as f64 - 0.5).floor().max(0.0) as usize;
         let to = column(last as f64 + 0.5).ceil().min(columns as f64) as usize;

@@ -52,7 +52,7 @@ impl View for Layer {
 
     fn wants(&self, app: &App) -> Vec<Wanted> {
         let histograms = Wanted::Histograms(app.options().histogram.metric());
-        vec![Wanted::Cursor, Wanted::History(app.statistic()), histograms]
+        vec![Wanted::Cursor, Wanted::OverTime(app.statistic()), histograms]
     }
 
     fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {

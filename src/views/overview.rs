@@ -65,7 +65,8 @@ impl View for Overview {
 
     fn wants(&self, app: &App) -> Vec<Wanted> {
         let scalars = app.scalars().into_iter().map(Wanted::History);
-        [Wanted::Cursor].into_iter().chain(scalars).collect()
+        let drawn = app.curves().map(Wanted::OverTime);
+        [Wanted::Cursor].into_iter().chain(drawn).chain(scalars).collect()
     }
 
     fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {

@@ -52,7 +52,7 @@ impl View for Shortcut {
     }
 
     fn wants(&self, app: &App) -> Vec<Wanted> {
-        let histories = statistics(app).map(Wanted::History);
+        let histories = statistics(app).map(Wanted::OverTime);
         [Wanted::Cursor].into_iter().chain(histories).collect()
     }
 

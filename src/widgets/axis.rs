@@ -82,6 +82,11 @@ impl Axis {
         self.high
     }
 
+    /// Whether a number is between its ends.
+    pub fn contains(self, value: f64) -> bool {
+        (self.low..=self.high).contains(&value)
+    }
+
     /// Whether equal distances are equal ratios.
     pub fn is_log(self) -> bool {
         self.log

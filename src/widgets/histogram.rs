@@ -60,6 +60,9 @@ impl HistogramHistory<'_> {
             let next = self.histograms.get(i + 1).map_or(self.x.1, |(next, _)| *next);
             let column =
                 |x: f64| if span > 0.0 { ((x - self.x.0) / span * columns as f64) as usize } else { 0 };
+            if next < self.x.0 || *x > self.x.1 {
+                continue;
+            }
             let from = column(*x).min(columns);
             let until = column(next).clamp(from, columns).max(columns.min(from + 1));
             let shares = shares(histogram);

@@ -137,7 +137,8 @@ impl LineChart<'_> {
 
     fn axis(&self) -> Axis {
         let fit = || {
-            let values = self.series.iter().flat_map(|s| s.buckets.iter().map(|b| b.extent));
+            let shown = self.series.iter().flat_map(|s| s.buckets).filter(|b| self.x.contains(b.x));
+            let values = shown.map(|b| b.extent);
             Axis::fit(values.chain(self.reference.map(|value| Extent::of(value as f32))), self.log)
         };
         self.y.unwrap_or_else(|| fit().with_margin(0.03))
@@ -237,6 +238,10 @@ impl LineChart<'_> {
         // A single point would hardly be visible without a mark.
         let marked = series.kind == SeriesKind::Points || (!behind && columns.len() == 1);
         let mut previous: Option<(usize, usize, usize, usize)> = None;
+        if let Some(value) = value_at_edge(series.buckets, self.x.low(), y) {
+            let at = rows.of(value);
+            previous = Some((0, at, at, at));
+        }
         for (x, extent, last) in columns {
             let Some((min, max)) = extent.range() else {
                 // Only a column without any finite value breaks the curve.
@@ -263,7 +268,22 @@ impl LineChart<'_> {
             }
             previous = Some((x, top, bottom, end));
         }
+        if let Some(((x, .., end), value)) = previous.zip(value_at_edge(series.buckets, self.x.high(), y)) {
+            canvas.line((x, end), (canvas.across() - 1, rows.of(value)), pen);
+        }
     }
+}
+
+/// The place on the vertical axis at which a curve crosses an edge of the plot: between the buckets on both sides of it,
+/// unless one of them has no finite value.
+fn value_at_edge(buckets: &[Bucket], edge: f64, y: Axis) -> Option<f64> {
+    let after = buckets.partition_point(|bucket| bucket.x < edge);
+    let (before, after) = (buckets.get(after.checked_sub(1)?)?, buckets.get(after)?);
+    let place = |bucket: &Bucket| y.position(bucket.last.into()).filter(|place| place.is_finite());
+    let is_whole = |bucket: &Bucket| bucket.extent.range().is_some();
+    let share = (edge - before.x) / (after.x - before.x);
+    let (from, to) = (place(before)?, place(after)?);
+    (is_whole(before) && is_whole(after) && share.is_finite()).then_some(from + share * (to - from))
 }
 
 /// Merges the buckets that share a column of dots.

@@ -118,6 +118,9 @@ proptest! {
         for action in actions {
             app.act(action);
             prop_assert!(app.step() <= app.last_step());
+            if let Some((first, last)) = app.range() {
+                prop_assert!(first < last && last <= app.last_step());
+            }
             prop_assert!(app.visible_lanes().count() == 1);
         }
     }
@@ -128,6 +131,11 @@ fn any_action() -> impl Strategy<Value = Action> {
         any::<i64>().prop_map(Action::MoveStep),
         any::<i64>().prop_map(Action::MovePage),
         any::<u64>().prop_map(|step| Action::SelectStep(Step(step))),
+        (any::<i32>(), any::<u64>()).prop_map(|(by, step)| Action::ZoomAround(by, Step(step))),
+        (-4i32..4).prop_map(Action::Zoom),
+        any::<i64>().prop_map(Action::Pan),
+        any::<i64>().prop_map(Action::PanQuarters),
+        any::<(u64, u64)>().prop_map(|(from, to)| Action::ShowRange(Step(from), Step(to))),
         any::<i64>().prop_map(Action::MoveLayer),
         any::<i64>().prop_map(Action::MoveBlock),
         any::<u64>().prop_map(Action::Advance),
@@ -136,6 +144,8 @@ fn any_action() -> impl Strategy<Value = Action> {
         any::<char>().prop_map(Action::TypeGoTo),
         proptest::sample::select(views::kinds()).prop_map(Action::SelectView),
         proptest::sample::select(vec![
+            Action::ShowWholeRun,
+            Action::ShowRangeBefore,
             Action::SelectNextLane,
             Action::SelectNextStatistic,
             Action::SelectPreviousStatistic,

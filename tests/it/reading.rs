@@ -270,6 +270,95 @@ fn a_cursor_on_merged_steps_shows_that_very_step() {
     }
 }
 
+/// The steps and values of every record of a range: of a single number, and of a number for each layer.
+fn recorded(lane: &Lane, (first, last): (u64, u64)) -> [Vec<String>; 2] {
+    let is_within = |step: Step| (first..=last).contains(&step.0);
+    let points = lane.points(known::LOSS).filter(|point| is_within(point.last_step));
+    let rows = lane.rows(known::ACTIVATION_STD).filter(|row| is_within(row.span.last_step));
+    let row = |row: Row<'_>| (0..8).filter_map(|column| row.last(column)).collect::<Vec<f32>>();
+    [
+        points.map(|point| format!("{} {} {:?}", point.last_step, point.count, point.last())).collect(),
+        rows.map(|it| format!("{} {} {:?}", it.span.last_step, it.span.count, row(it))).collect(),
+    ]
+}
+
+/// The same from the events.
+fn measured(events: &[RunEvent], (first, last): (u64, u64)) -> [Vec<String>; 2] {
+    let (mut numbers, mut columns) = (Vec::new(), Vec::new());
+    for event in events.iter().filter(|event| (first..=last).contains(&event.step.0)) {
+        let Kind::Measured(values) = &event.kind else { continue };
+        numbers.extend(values.number(known::LOSS).map(|it| format!("{} 1 {it:?}", event.step)));
+        columns.extend(values.numbers(known::ACTIVATION_STD).map(|it| format!("{} 1 {it:?}", event.step)));
+    }
+    [numbers, columns]
+}
+
+/// Both views whose charts over time show the two metrics.
+fn look_up_charts(app: &mut App, library: &mut Library) {
+    for name in ["overview", "heatmap"] {
+        app.act(Action::SelectStatistic(known::ACTIVATION_STD));
+        app.act(Action::SelectView(views::kind_named(name).unwrap()));
+        look_up(app, library);
+    }
+}
+
+#[test]
+fn a_range_zoomed_to_shows_every_record_of_it() {
+    let (_root, folder) = run(|lane| long_lane(lane, 20_000));
+    let Opened { mut app, mut library, .. } = open(&folder);
+    look_up_charts(&mut app, &mut library);
+    for range in [(1, 400), (9_000, 9_700), (9_100, 9_300), (4_000, 12_000), (19_990, 20_000), (0, 20_000)] {
+        app.act(Action::ShowRange(Step(range.0), Step(range.1)));
+        look_up_charts(&mut app, &mut library);
+        for (lane, events) in app.lanes().iter().zip([long_lane(0, 20_000), long_lane(1, 20_000)]) {
+            let (shown, all) = (recorded(lane, range), measured(&events, range));
+            if range.1 - range.0 < 8_192 {
+                assert_eq!(shown, all, "{range:?}");
+            } else {
+                assert!(shown[0].len() < all[0].len(), "as many records as can be kept");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_range_of_a_lane_that_went_on_from_a_checkpoint_shows_what_counts() {
+    let made = |steps: std::ops::RangeInclusive<u64>, of: usize| {
+        let all = long_lane(of, 12_000);
+        all.into_iter().filter(move |event| steps.contains(&event.step.0)).collect::<Vec<RunEvent>>()
+    };
+    let checkpoint = Some("checkpoints/plain-9500.safetensors".to_owned());
+    let resumed = Kind::LaneResumed(LaneResumed { checkpoint, ..LaneResumed::default() });
+    let mut events = made(0..=9_900, 0);
+    events.push(RunEvent::new(Step(9_500), 9_900.0, resumed));
+    // Other values, as after another learning rate.
+    events.extend(made(9_501..=9_700, 1));
+    let (_root, folder) = run(|lane| if lane == 0 { events.clone() } else { long_lane(1, 5) });
+    let Opened { mut app, mut library, .. } = open(&folder);
+    look_up_charts(&mut app, &mut library);
+    app.act(Action::ShowRange(Step(9_300), Step(9_700)));
+    look_up_charts(&mut app, &mut library);
+    let counted = [made(9_300..=9_500, 0), made(9_501..=9_700, 1)].concat();
+    assert_eq!(recorded(&app.lanes()[0], (9_300, 9_700)), measured(&counted, (9_300, 9_700)));
+}
+
+#[test]
+fn a_range_read_by_a_thread_is_the_same_range() {
+    let (_root, folder) = run(|lane| long_lane(lane, 9_000));
+    let Opened { mut app, mut library, .. } = open(&folder);
+    look_up_charts(&mut app, &mut library);
+    app.act(Action::ShowRange(Step(2_000), Step(2_500)));
+    while let needs = views::needs(&app)
+        && !needs.is_empty()
+    {
+        library.answer_soon(&mut app, &needs);
+        library.collect(&mut app);
+        std::thread::yield_now();
+    }
+    let lane = &app.lanes()[0];
+    assert_eq!(recorded(lane, (2_000, 2_500))[1], measured(&long_lane(0, 9_000), (2_000, 2_500))[1]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

@@ -247,7 +247,7 @@ impl LaneFacts {
     pub fn at(&self, metric: Metric, step: Step) -> Option<Row<'_>> {
         let own = self.record_at(step);
         let own = own.and_then(|(found, values)| Some(Row::exact(*found, values.numbers(metric)?)));
-        own.or_else(|| self.history(metric)?.at(step))
+        own.or_else(|| self.detail_at(metric, step)).or_else(|| self.history(metric)?.at(step))
     }
 
     /// The record that was looked up for a step, with its own step.
@@ -350,8 +350,7 @@ impl LaneFacts {
     /// A metric over time, at a point of its first axis.
     pub fn points_of(&self, metric: Metric, at: usize) -> impl Iterator<Item = Point> + '_ {
         let columns = self.columns_at(metric, at);
-        let rows = self.history(metric).map(History::rows).into_iter().flatten();
-        rows.filter_map(move |row| Some(Point::new(row.span, row.across(columns.clone()?)?)))
+        self.rows(metric).filter_map(move |row| Some(Point::new(row.span, row.across(columns.clone()?)?)))
     }
 
     /// The number of points of a metric's first axis, including those that are not recorded.

@@ -353,7 +353,15 @@ impl Source for Sweeping<'_> {
     }
 
     fn answer(&mut self, app: &mut App, needs: &[Need]) -> bool {
-        self.library.answer(app, needs)
+        self.library.answer_soon(app, needs)
+    }
+
+    fn watch_answers<'a>(&'a self, select: &mut Select<'a>) {
+        self.library.watch(select);
+    }
+
+    fn collect(&mut self, app: &mut App) -> bool {
+        self.library.collect(app)
     }
 
     fn is_ended(&self) -> bool {

@@ -43,7 +43,9 @@ pub(super) fn step_at(app: &App, shown: &[&Lane], area: Rect, column: u16) -> Op
 
 fn shared_axis<'a, 'l: 'a>(app: &App, lanes: impl Iterator<Item = &'a &'l Lane>) -> Axis {
     let statistic = app.statistic();
-    let values = lanes.flat_map(|lane| history(app, lane)).map(|bucket| bucket.extent);
+    let x = Axis::from(curves::x_range(app));
+    let shown = lanes.flat_map(|lane| history(app, lane)).filter(|bucket| x.contains(bucket.x));
+    let values = shown.map(|bucket| bucket.extent);
     let reference = curves::reference(statistic).map(|value| Extent::of(value as f32));
     Axis::fit(values.chain(reference), curves::is_log(app, statistic)).with_margin(0.05)
 }

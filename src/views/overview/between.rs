@@ -5,17 +5,16 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use super::{card, lanes};
-use crate::app::App;
 use crate::app::comparison::difference;
-use crate::history::History;
+use crate::app::{App, Lane};
 use crate::metric::{Metric, known};
 use crate::theme::Theme;
 use crate::units::Step;
 use crate::widgets;
 
 /// The difference of two curves with the chosen smoothing.
-pub(super) fn difference_of(app: &App, a: &History, b: &History) -> Vec<(Step, f32)> {
-    difference(a, b, app.options().smoothing.decay())
+pub(super) fn difference_of(app: &App, metric: Metric, a: &Lane, b: &Lane) -> Vec<(Step, f32)> {
+    difference(a.points(metric), b.points(metric), app.options().smoothing.decay())
 }
 
 /// The last point that is not after a step.

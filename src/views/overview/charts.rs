@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use super::{between, curves, lanes};
 use crate::app::smoothing::smoothed;
 use crate::app::{App, Lane};
-use crate::history::{History, Point};
+use crate::history::Point;
 use crate::metric::{Metric, Scale, known};
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
@@ -48,10 +48,6 @@ impl What {
     fn factor(self) -> f32 {
         if self.is_share() { 100.0 } else { 1.0 }
     }
-
-    fn series(self, lane: &Lane) -> &History {
-        lane.scalar(self.metric)
-    }
 }
 
 /// A chart and its place.
@@ -77,14 +73,16 @@ impl Scales {
     pub(super) fn of(app: &App) -> Scales {
         let log = app.options().scale.resolve(Scale::Linear) == Scale::Log;
         let fit = |what: What| {
-            let curves = app.visible_lanes().filter_map(|lane| bulk(what.series(lane), what.factor()));
+            let curves = app.visible_lanes().filter_map(|lane| bulk(app, lane, what));
             let curves: Vec<Extent> = curves.collect();
             let most = curves.iter().filter_map(|extent| extent.range()).map(|(_, high)| MOST_RISE * high);
             let most = most.reduce(f32::max).unwrap_or(f32::INFINITY);
             // Only the newest evaluations count, and no extreme ones: with running statistics the first ones are
             // extreme.
-            let evaluations = app.visible_lanes().flat_map(|lane| evaluated(lane, what));
-            let newest = evaluations.filter_map(|(scalar, _)| scalar.last()?.last(0));
+            let evaluations = app
+                .visible_lanes()
+                .flat_map(|lane| evaluated(what).into_iter().map(move |(metric, _)| (lane, metric)));
+            let newest = evaluations.filter_map(|(lane, metric)| newest(app, lane, metric));
             let newest = newest.map(|value| value * what.factor()).filter(|value| *value <= most);
             let fitted = Axis::fit(curves.iter().copied().chain(newest.map(Extent::of)), log);
             match what.metric.scale() {
@@ -105,8 +103,10 @@ impl Scales {
 
 /// The extent of values without the highest 1 %, so that a few spikes don't flatten everything else. These are marked
 /// at the chart's edge instead.
-fn bulk(scalar: &History, factor: f32) -> Option<Extent> {
-    let cells: Vec<_> = scalar.points(0).map(|Point { cell, .. }| cell).collect();
+fn bulk(app: &App, lane: &Lane, what: What) -> Option<Extent> {
+    let factor = what.factor();
+    let shown = lane.points(what.metric).filter(|point| curves::is_shown(app, point));
+    let cells: Vec<_> = shown.map(|Point { cell, .. }| cell).collect();
     let mut highs: Vec<f32> = cells.iter().map(|cell| cell.max).filter(|x| x.is_finite()).collect();
     let at = highs.len().checked_sub(1)? * 99 / 100;
     let (_, high, _) = highs.select_nth_unstable_by(at, f32::total_cmp);
@@ -114,15 +114,21 @@ fn bulk(scalar: &History, factor: f32) -> Option<Extent> {
     Some([low * factor, *high * factor].into_iter().collect())
 }
 
+/// The last value of an evaluation that is shown.
+fn newest(app: &App, lane: &Lane, metric: Metric) -> Option<f32> {
+    let last = lane.points(metric).filter(|point| curves::is_shown(app, point)).last()?;
+    Some(last.last())
+}
+
 /// The evaluations that belong in a chart, with their names.
-fn evaluated(lane: &Lane, what: What) -> Vec<(&History, &'static str)> {
+fn evaluated(what: What) -> Vec<(Metric, &'static str)> {
     let [train, test] = match what.metric {
         _ if what.is_difference => return Vec::new(),
         metric if metric == known::LOSS => [known::TRAIN_LOSS, known::TEST_LOSS],
         metric if metric == known::ERROR => [known::TRAIN_ERROR, known::TEST_ERROR],
         _ => return Vec::new(),
     };
-    vec![(lane.scalar(train), "train"), (lane.scalar(test), "test")]
+    vec![(train, "train"), (test, "test")]
 }
 
 /// A curve to be drawn.
@@ -210,7 +216,7 @@ fn lane_curves(app: &App, chart: &Chart<'_>, lane: &Lane, theme: &Theme) -> Vec<
     if smoothing.is_on() {
         all.push(Curve {
             name: String::new(),
-            buckets: scaled(curves::buckets(app, lane, what.series(lane)), what),
+            buckets: scaled(curves::buckets(app, lane, what.metric), what),
             style: theme.lane_faded(lane.idx().0),
             mark: theme.glyph(Glyph::Shade),
             kind: SeriesKind::Backdrop,
@@ -218,8 +224,8 @@ fn lane_curves(app: &App, chart: &Chart<'_>, lane: &Lane, theme: &Theme) -> Vec<
         });
     }
     let wide = chart.area.width >= LEAST_WIDTH_OF_TRAIN_POINTS;
-    for (series, name) in evaluated(lane, what).into_iter().filter(|(_, name)| wide || *name != "train") {
-        all.push(evaluation_curve(app, what, lane, series, name, theme));
+    for (metric, name) in evaluated(what).into_iter().filter(|(_, name)| wide || *name != "train") {
+        all.push(evaluation_curve(app, what, lane, metric, name, theme));
     }
     let name = match (smoothing.is_on(), wide) {
         (false, _) => "batch",
@@ -230,34 +236,26 @@ fn lane_curves(app: &App, chart: &Chart<'_>, lane: &Lane, theme: &Theme) -> Vec<
     all
 }
 
-fn evaluation_curve(
-    app: &App,
-    what: What,
-    lane: &Lane,
-    series: &History,
-    name: &str,
-    theme: &Theme,
-) -> Curve {
+fn evaluation_curve(app: &App, what: What, lane: &Lane, metric: Metric, name: &str, theme: &Theme) -> Curve {
     let is_train = name == "train";
     Curve {
         name: name.to_owned(),
-        buckets: scaled(curves::buckets(app, lane, series), what),
+        buckets: scaled(curves::buckets(app, lane, metric), what),
         style: if is_train { lanes::style(lane, theme) } else { theme.muted() },
         mark: theme.glyph(if is_train { Glyph::TrainPoint } else { Glyph::TestPoint }),
         kind: SeriesKind::Points,
-        read_out: series.at(app.step()).and_then(|row| Some(rounded(row.last(0)?, what))),
+        read_out: lane.at(metric, app.step()).and_then(|row| Some(rounded(row.last(0)?, what))),
     }
 }
 
 /// The averaged curve, or the raw one if smoothing is off.
 fn main_curve(app: &App, what: What, lane: &Lane, name: &str, theme: &Theme) -> Curve {
     let decay = app.options().smoothing.decay();
-    let series = what.series(lane);
     let buckets = if app.options().smoothing.is_on() {
         let point = |(step, value)| Bucket::of(curves::x_of(app, lane, step), value);
-        smoothed(series, decay).map(point).collect()
+        smoothed(lane.points(what.metric), decay).map(point).collect()
     } else {
-        curves::buckets(app, lane, series)
+        curves::buckets(app, lane, what.metric)
     };
     Curve {
         name: name.to_owned(),
@@ -265,13 +263,13 @@ fn main_curve(app: &App, what: What, lane: &Lane, name: &str, theme: &Theme) -> 
         style: lanes::style(lane, theme),
         mark: theme.lane_swatch(lane.idx().0),
         kind: SeriesKind::Curve,
-        read_out: smoothed_at(series, decay, app.step()).map(|value| rounded(value as f32, what)),
+        read_out: smoothed_at(lane, what.metric, decay, app.step()).map(|value| rounded(value as f32, what)),
     }
 }
 
 /// The difference of two lanes.
 fn difference_curves(app: &App, what: What, a: &Lane, b: &Lane, theme: &Theme) -> Vec<Curve> {
-    let points = between::difference_of(app, what.series(a), what.series(b));
+    let points = between::difference_of(app, what.metric, a, b);
     let here = between::value_at(&points, app.step()).map(|value| rounded(value, what));
     let buckets = points.iter().map(|(step, value)| Bucket::of(curves::x_of(app, a, *step), *value));
     let buckets = scaled(buckets.collect(), what);
@@ -302,12 +300,12 @@ fn rounded(value: f32, what: What) -> f64 {
 }
 
 /// The smoothed value of a curve at a step; the raw one if that is not finite.
-fn smoothed_at(series: &History, decay: f64, step: Step) -> Option<f64> {
-    let here = series.at(step)?.point(0)?;
+fn smoothed_at(lane: &Lane, metric: Metric, decay: f64, step: Step) -> Option<f64> {
+    let here = lane.at(metric, step)?.point(0)?;
     if !here.last().is_finite() {
         return Some(f64::from(here.last()));
     }
-    smoothed(series, decay)
+    smoothed(lane.points(metric), decay)
         .take_while(|(at, _)| *at <= here.last_step)
         .last()
         .map(|(_, value)| f64::from(value))
