@@ -15,7 +15,7 @@ mod strip;
 mod table;
 
 pub use crate::printable::{duration, grouped, short};
-pub use axis::Axis;
+pub use axis::{Axis, Spacing};
 pub use color_scale::{ColorScale, Legend};
 pub use extent::{Bucket, Extent};
 pub use heatmap::{Heatmap, Matrix};

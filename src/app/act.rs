@@ -56,6 +56,7 @@ pub(super) fn act(app: &mut App, action: Action) {
             let natural = if chosen(app) == Chosen::Scalars { app.scalar() } else { app.statistic() };
             app.options.scale = scale.next(draws_losses, natural.scale());
         }
+        Action::ToggleWholeAxis => app.options.whole_axis = !app.options.whole_axis,
         Action::CycleSmoothing => app.options.smoothing = app.options.smoothing.next(),
         Action::CycleAxis if chosen(app) == Chosen::Scalars => {
             app.options.key = app.options.key.wrapping_add(1);

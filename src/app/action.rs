@@ -70,6 +70,8 @@ pub enum Action {
     SelectNextHistogram,
     /// Cycles through the natural, the linear and the logarithmic scale.
     CycleScale,
+    /// Lets vertical axes include every value, or only the bulk of them.
+    ToggleWholeAxis,
     /// Goes to the next level of smoothing, wrapping around.
     CycleSmoothing,
     /// Cycles the x axis through steps, epochs and time.

@@ -209,6 +209,8 @@ pub struct Options {
     pub histogram: HistogramKind,
     /// The scale of values.
     pub scale: ScaleChoice,
+    /// Whether vertical axes include every value, even if a few flatten all others.
+    pub whole_axis: bool,
     /// The smoothing of curves.
     pub smoothing: Smoothing,
     /// The x axis of curves.
@@ -236,6 +238,7 @@ impl Default for Options {
             split: 0,
             histogram: HistogramKind::default(),
             scale: ScaleChoice::default(),
+            whole_axis: false,
             smoothing: Smoothing::default(),
             axis: Axis::default(),
             viewports: Viewports::default(),

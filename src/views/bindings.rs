@@ -281,6 +281,13 @@ pub const BINDINGS: &[Binding] = &[
         [act('s', Action::SelectNextStatistic), act('S', Action::SelectPreviousStatistic),]
     ),
     binding!(Showing, "y", "scale", "scale of values: linear or logarithmic", [act('y', Action::CycleScale)]),
+    binding!(
+        Showing,
+        "Y",
+        "outliers",
+        "axes for all values, or without the few that flatten the others",
+        [act('Y', Action::ToggleWholeAxis)]
+    ),
     binding!(Showing, "e", "smoothing", "strength of smoothing", [act('e', Action::CycleSmoothing)]),
     binding!(
         Showing,

@@ -359,7 +359,8 @@ fn choices(app: &App) -> String {
         crate::app::options::ScaleChoice::Linear => ", linear scale",
         crate::app::options::ScaleChoice::Log => ", log scale",
     };
-    format!("{smoothing}{scale}")
+    let outliers = if options.whole_axis { ", with outliers" } else { "" };
+    format!("{smoothing}{scale}{outliers}")
 }
 
 #[cfg(test)]

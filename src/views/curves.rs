@@ -1,12 +1,12 @@
 //! Converts the state's histories to what charts draw: places on the chosen x axis, and buckets.
 
-use crate::app::options::Axis;
+use crate::app::options::{Axis, ScaleChoice};
 use crate::app::smoothing::Ema;
 use crate::app::{App, Lane, Wanted};
 use crate::history::{Cell, Point};
 use crate::metric::{Metric, Scale};
 use crate::units::Step;
-use crate::widgets::{Bucket, ColorScale, Extent};
+use crate::widgets::{self, Bucket, ColorScale, Extent, Spacing};
 
 /// The extent of a cell.
 pub(super) fn extent(cell: Cell) -> Extent {
@@ -128,6 +128,23 @@ pub(super) fn smoothed(app: &App, history: &[Bucket]) -> Vec<Bucket> {
 /// Whether a statistic is drawn on a logarithmic scale.
 pub(super) fn is_log(app: &App, statistic: Metric) -> bool {
     app.options().scale.resolve(statistic.scale()) == Scale::Log
+}
+
+/// How the values of a metric are spaced in charts: on a logarithmic scale on both sides of zero, if it may have either sign.
+pub(super) fn spacing(app: &App, metric: Metric) -> Spacing {
+    if metric.scale() == Scale::Signed && app.options().scale == ScaleChoice::Log {
+        return Spacing::SymmetricLog;
+    }
+    is_log(app, metric).into()
+}
+
+/// The vertical axis of a chart for these values, as chosen: for the bulk of them, or for all.
+pub(super) fn fit(app: &App, values: impl Iterator<Item = Extent>, spacing: Spacing) -> widgets::Axis {
+    if app.options().whole_axis {
+        widgets::Axis::fit(values, spacing)
+    } else {
+        widgets::Axis::fit_bulk(values, spacing)
+    }
 }
 
 /// The reference value in charts of a statistic: zero, if it may have either sign.

@@ -125,7 +125,8 @@ pub(super) fn draw_chart(app: &App, metric: Metric, area: Rect, buffer: &mut Buf
         x: if low < high { (low, high) } else { (0.5, 1.5) }.into(),
         x_name: metric.axis().unwrap_or("block"),
         y: None,
-        log: curves::is_log(app, metric),
+        spacing: curves::spacing(app, metric),
+        whole: app.options().whole_axis,
         cursor: None,
         reference: curves::reference(metric),
     };

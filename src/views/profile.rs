@@ -201,7 +201,8 @@ fn chart<'a>(app: &App, series: &'a [Series<'a>]) -> LineChart<'a> {
         x: x(app).into(),
         x_name: statistic.axis().unwrap_or("layer"),
         y: None,
-        log: curves::is_log(app, statistic),
+        spacing: curves::spacing(app, statistic),
+        whole: app.options().whole_axis,
         cursor: cursor(app),
         reference: curves::reference(statistic),
     }
@@ -258,7 +259,8 @@ fn draw_between(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer
         x: x(app).into(),
         x_name: app.statistic().axis().unwrap_or("layer"),
         y: Some(Axis::fit(extents, log).with_margin(0.1)),
-        log,
+        spacing: log.into(),
+        whole: app.options().whole_axis,
         cursor: cursor(app),
         reference: Some(equal.into()),
     };

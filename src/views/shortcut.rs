@@ -10,7 +10,7 @@ use crate::metric::{Metric, known};
 use crate::structure::Structure;
 use crate::theme::Theme;
 use crate::units::BlockIdx;
-use crate::widgets::{self, Bucket, LineChart, Series, SeriesKind};
+use crate::widgets::{self, Bucket, LineChart, Series, SeriesKind, Spacing};
 
 mod notes;
 mod parts;
@@ -80,7 +80,8 @@ impl View for Shortcut {
             x: x.into(),
             x_name,
             y: None,
-            log: false,
+            spacing: Spacing::Linear,
+            whole: app.options().whole_axis,
             cursor: None,
             reference: None,
         };
@@ -200,7 +201,8 @@ fn draw_by_block(
         x: block_range(app).into(),
         x_name: "block",
         y: None,
-        log: curves::is_log(app, statistic),
+        spacing: curves::spacing(app, statistic),
+        whole: app.options().whole_axis,
         cursor: lanes.first().and_then(|lane| app.block_in(lane)).map(|block| block.0 as f64 + 1.0),
         reference: curves::reference(statistic),
     };
@@ -239,7 +241,8 @@ fn draw_over_time(
         x: curves::x_range(app).into(),
         x_name: app.options().axis.name(),
         y: None,
-        log: curves::is_log(app, statistic),
+        spacing: curves::spacing(app, statistic),
+        whole: app.options().whole_axis,
         cursor: curves::cursor_x(app),
         reference: curves::reference(statistic),
     };

@@ -191,7 +191,8 @@ fn draw_chart(
         x: Axis::new(*first, *last, is_log).with_margin(0.03),
         x_name: &x_name,
         y,
-        log: curves::is_log(app, metric),
+        spacing: curves::spacing(app, metric),
+        whole: true,
         cursor: None,
         reference: None,
     };

@@ -44,7 +44,7 @@ proptest! {
     #[test]
     fn line_chart(
         area in any_area(), theme in any_theme(), values in prop::collection::vec(any_float(), 0..200),
-        log: bool, points: bool, cursor in any_float(), ends in (any_float(), any_float()), natural: bool,
+        spacing in 0usize..3, points: bool, cursor in any_float(), whole: bool, ends in (any_float(), any_float()), natural: bool,
     ) {
         let buckets: Vec<Bucket> = values.iter().enumerate().map(|(i, v)| Bucket::of(i as f64, *v)).collect();
         let kind = if points { SeriesKind::Points } else { SeriesKind::Curve };
@@ -53,7 +53,7 @@ proptest! {
             name: "層 plain", buckets: &buckets, style: Style::new(), mark: '*', kind, read_out: Some(cursor.into()),
         }];
         let x = if natural { (0.0, values.len() as f64) } else { (ends.0.into(), ends.1.into()) };
-        let chart = LineChart { title: "loss", series: &series, x: x.into(), x_name: "step", y: None, log, cursor: Some(cursor.into()), reference };
+        let chart = LineChart { title: "loss", series: &series, x: x.into(), x_name: "step", y: None, spacing: [Spacing::Linear, Spacing::Log, Spacing::SymmetricLog][spacing], whole, cursor: Some(cursor.into()), reference };
         let mut buffer = around(area);
         chart.render(area, &mut buffer, &theme);
         prop_assert!(only_inside(&buffer, area));

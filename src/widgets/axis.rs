@@ -1,14 +1,45 @@
-//! An axis: maps numbers to places between 0 and 1, linearly or logarithmically, with ticks at round numbers.
+//! An axis: maps numbers to places between 0 and 1, linearly, logarithmically or both, with ticks at round numbers.
 
 use super::Extent;
+
+/// How numbers are spaced on an axis.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spacing {
+    /// Equal distances are equal differences.
+    #[default]
+    Linear,
+    /// Equal distances are equal ratios; zero and negative numbers have no place.
+    Log,
+    /// For numbers of either sign: linear near zero, logarithmic away from it on both sides (Webber 2013, "A
+    /// bi-symmetric log transformation for wide-range data").
+    SymmetricLog,
+}
+
+impl From<bool> for Spacing {
+    /// Logarithmic or linear.
+    fn from(log: bool) -> Spacing {
+        if log { Spacing::Log } else { Spacing::Linear }
+    }
+}
 
 /// A range of numbers mapped to 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Axis {
     low: f64,
     high: f64,
-    log: bool,
+    spacing: Spacing,
+    /// The number up to which a symmetric logarithmic axis is about linear, on both sides of zero.
+    near_zero: f64,
 }
+
+/// The decades that a symmetric logarithmic axis has on the longer side if nothing is known of its values, and the most.
+const SYMMETRIC_DECADES: (f64, f64) = (3.0, 9.0);
+/// The share of values at each end that may be beyond an axis ...
+const TAIL: f64 = 0.01;
+/// ... if the rest takes less than this share of it.
+const FLAT: f64 = 0.25;
+/// The fewest values for cutting outliers.
+const FEWEST: usize = 50;
 
 /// The most decades of a logarithmic axis; values below are drawn at its lower end.
 const MOST_DECADES: f64 = 24.0;
@@ -23,29 +54,44 @@ impl From<(f64, f64)> for Axis {
 impl Axis {
     /// An axis from `low` to `high`. A logarithmic one needs a positive `high`; its `low` is raised to at most
     /// 24 decades below. Bounds that are not finite or not in order are corrected.
-    pub fn new(low: f64, high: f64, log: bool) -> Axis {
+    pub fn new(low: f64, high: f64, spacing: impl Into<Spacing>) -> Axis {
+        let spacing = spacing.into();
         let limit = f64::from(f32::MAX);
         let (mut low, mut high) = (sane(low).clamp(-limit, limit), sane(high).clamp(-limit, limit));
         if low > high {
             std::mem::swap(&mut low, &mut high);
         }
-        if log && high > 0.0 {
+        if spacing == Spacing::Log && high > 0.0 {
             low = low.max(high / 10f64.powf(MOST_DECADES));
             if high / low < 1.1 {
                 (low, high) = (low / 1.3, high * 1.3);
             }
-            return Axis { low, high, log: true };
+            return Axis { low, high, spacing, near_zero: 0.0 };
         }
         if high - low < 1e-9 * high.abs().max(low.abs()) || high == low {
             // A single value has room around it; zero alone has the room of a count or a share.
             let margin = high.abs() * 0.1;
             (low, high) = if high == 0.0 { (0.0, 1.0) } else { (low - margin, high + margin) };
         }
-        Axis { low, high, log: false }
+        let spacing = if spacing == Spacing::Log { Spacing::Linear } else { spacing };
+        let near_zero = low.abs().max(high.abs()) / 10f64.powf(SYMMETRIC_DECADES.0);
+        Axis { low, high, spacing, near_zero }
+    }
+
+    /// The axis with another number up to which it is about linear, if it is symmetric and logarithmic.
+    fn with_near_zero(self, near_zero: f64) -> Axis {
+        let most = self.low.abs().max(self.high.abs());
+        let least = most / 10f64.powf(SYMMETRIC_DECADES.1);
+        Axis { near_zero: near_zero.clamp(least, (most / 10.0).max(least)), ..self }
     }
 
     /// The axis that includes all extents; on a logarithmic one only positive values count.
-    pub fn fit(extents: impl IntoIterator<Item = Extent>, log: bool) -> Axis {
+    pub fn fit(extents: impl IntoIterator<Item = Extent>, spacing: impl Into<Spacing>) -> Axis {
+        let spacing = spacing.into();
+        if spacing == Spacing::SymmetricLog {
+            return Axis::fit_symmetric(extents);
+        }
+        let log = spacing == Spacing::Log;
         let mut all = (f64::INFINITY, f64::NEG_INFINITY);
         for (min, max) in extents.into_iter().filter_map(Extent::range) {
             // Of an extent from zero or less to a positive value only the upper end can be on a log axis.
@@ -61,14 +107,47 @@ impl Axis {
         }
     }
 
+    /// The symmetric logarithmic axis that includes all extents; it is about linear up to the median size of their ends.
+    fn fit_symmetric(extents: impl IntoIterator<Item = Extent>) -> Axis {
+        let extents: Vec<Extent> = extents.into_iter().collect();
+        let linear = Axis::fit(extents.iter().copied(), Spacing::Linear);
+        let axis = Axis::new(linear.low, linear.high, Spacing::SymmetricLog);
+        let ends = extents.iter().filter_map(|extent| extent.range()).flat_map(|(min, max)| [min, max]);
+        let mut sizes: Vec<f32> = ends.map(f32::abs).filter(|size| *size > 0.0).collect();
+        if sizes.is_empty() {
+            return axis;
+        }
+        let middle = sizes.len() / 2;
+        let (_, median, _) = sizes.select_nth_unstable_by(middle, f32::total_cmp);
+        axis.with_near_zero(f64::from(*median))
+    }
+
+    /// The axis for the bulk of the values: if a few outliers would flatten it, they are beyond the axis.
+    pub fn fit_bulk(extents: impl IntoIterator<Item = Extent>, spacing: impl Into<Spacing>) -> Axis {
+        let extents: Vec<Extent> = extents.into_iter().collect();
+        let whole = Axis::fit(extents.iter().copied(), spacing);
+        let ends = extents.iter().filter_map(|extent| extent.range()).flat_map(|(min, max)| [min, max]);
+        let places = ends.filter_map(|end| whole.position(end.into()));
+        let Some((low, high)) = bulk(places, TAIL, FLAT) else { return whole };
+        let cut = Axis::new(whole.value(low), whole.value(high), whole.spacing);
+        if whole.spacing == Spacing::SymmetricLog { cut.with_near_zero(whole.near_zero) } else { cut }
+    }
+
     /// The axis extended at both ends by a share of its length, so that extremes don't touch the frame.
     pub fn with_margin(self, share: f64) -> Axis {
-        if self.log {
-            let factor = (self.high / self.low).powf(share);
-            Axis::new(self.low / factor, self.high * factor, true)
-        } else {
-            let margin = (self.high - self.low) * share;
-            Axis::new(self.low - margin, self.high + margin, false)
+        match self.spacing {
+            Spacing::Log => {
+                let factor = (self.high / self.low).powf(share);
+                Axis::new(self.low / factor, self.high * factor, Spacing::Log)
+            }
+            Spacing::Linear => {
+                let margin = (self.high - self.low) * share;
+                Axis::new(self.low - margin, self.high + margin, Spacing::Linear)
+            }
+            Spacing::SymmetricLog => {
+                let (low, high) = (self.value(-share), self.value(1.0 + share));
+                Axis::new(low, high, self.spacing).with_near_zero(self.near_zero)
+            }
         }
     }
 
@@ -89,7 +168,7 @@ impl Axis {
 
     /// Whether equal distances are equal ratios.
     pub fn is_log(self) -> bool {
-        self.log
+        self.spacing == Spacing::Log
     }
 
     /// The place of a number: 0 at the lower end, 1 at the upper, outside of that beyond them. On a logarithmic axis
@@ -98,23 +177,30 @@ impl Axis {
         if value.is_nan() {
             return None;
         }
-        let place = if self.log {
-            if value <= 0.0 {
-                return Some(f64::NEG_INFINITY);
-            }
-            (value.ln() - self.low.ln()) / (self.high.ln() - self.low.ln())
-        } else {
-            (value - self.low) / (self.high - self.low)
-        };
-        Some(place)
+        let (low, high) = (self.spaced(self.low), self.spaced(self.high));
+        Some(match self.spacing {
+            Spacing::Log if value <= 0.0 => f64::NEG_INFINITY,
+            _ => (self.spaced(value) - low) / (high - low),
+        })
+    }
+
+    /// A number in a measure of which equal distances take equal room.
+    fn spaced(self, value: f64) -> f64 {
+        match self.spacing {
+            Spacing::Linear => value,
+            Spacing::Log => value.ln(),
+            Spacing::SymmetricLog => (value.abs() / self.near_zero).ln_1p().copysign(value),
+        }
     }
 
     /// The number at a place.
     pub fn value(self, position: f64) -> f64 {
-        if self.log {
-            (self.low.ln() + position * (self.high.ln() - self.low.ln())).exp()
-        } else {
-            self.low + position * (self.high - self.low)
+        let (low, high) = (self.spaced(self.low), self.spaced(self.high));
+        let spaced = low + position * (high - low);
+        match self.spacing {
+            Spacing::Linear => spaced,
+            Spacing::Log => spaced.exp(),
+            Spacing::SymmetricLog => (spaced.abs().exp_m1() * self.near_zero).copysign(spaced),
         }
     }
 
@@ -123,8 +209,29 @@ impl Axis {
         if most == 0 {
             return Vec::new();
         }
-        let decades = (self.high / self.low).log10();
-        if self.log && decades >= 1.0 { self.log_ticks(most) } else { self.linear_ticks(most) }
+        match self.spacing {
+            Spacing::Log if (self.high / self.low).log10() >= 1.0 => self.log_ticks(most),
+            Spacing::SymmetricLog => self.symmetric_ticks(most),
+            Spacing::Log | Spacing::Linear => self.linear_ticks(most),
+        }
+    }
+
+    /// Zero and powers of ten on both sides of it, or every n-th of them; where these are fewer than two, as on a linear
+    /// axis.
+    fn symmetric_ticks(self, most: usize) -> Vec<f64> {
+        let within = |value: &f64| (self.low..=self.high).contains(value);
+        let first = self.near_zero.log10().ceil() as i32;
+        let last = self.low.abs().max(self.high.abs()).log10().floor() as i32;
+        for every in 1..=(last - first).max(0) as usize + 1 {
+            let powers = (first..=last).rev().step_by(every).map(|power| 10f64.powi(power));
+            let mut ticks: Vec<f64> =
+                powers.flat_map(|power| [-power, power]).chain([0.0]).filter(within).collect();
+            if ticks.len() <= most && ticks.len() >= 2 {
+                ticks.sort_unstable_by(f64::total_cmp);
+                return ticks;
+            }
+        }
+        self.linear_ticks(most)
     }
 
     /// Steps of 1, 2 or 5 times a power of ten.
@@ -160,6 +267,17 @@ impl Axis {
         let every = decades.div_ceil(most).max(1) as i32;
         (first..=last).filter(|d| d.rem_euclid(every) == 0).map(|d| 10f64.powi(d)).filter(within).collect()
     }
+}
+
+/// The range of the bulk of some places, leaving out a share of them at each end, if the bulk takes less than a share
+/// `flat` of the whole; none if there is nothing to cut.
+pub(super) fn bulk(places: impl Iterator<Item = f64>, tail: f64, flat: f64) -> Option<(f64, f64)> {
+    let mut places: Vec<f64> = places.filter(|place| place.is_finite()).collect();
+    let last = places.len().checked_sub(1).filter(|_| places.len() >= FEWEST)?;
+    let cut = (places.len() as f64 * tail) as usize;
+    let mut at = |nth: usize| *places.select_nth_unstable_by(nth, f64::total_cmp).1;
+    let (least, low, high, greatest) = (at(0), at(cut), at(last - cut), at(last));
+    (high - low < flat * (greatest - least) && high > low).then_some((low, high))
 }
 
 fn sane(bound: f64) -> f64 {
@@ -200,10 +318,44 @@ mod tests {
         assert_eq!((axis.low(), axis.high()), (0.0, 1.0));
     }
 
+    #[test]
+    fn a_symmetric_logarithmic_axis_has_ticks_on_both_sides_of_zero() {
+        let axis = Axis::new(-1000.0, 100.0, Spacing::SymmetricLog).with_near_zero(1.0);
+        let ticks = axis.ticks(9);
+        assert_eq!(ticks, [-1000.0, -100.0, -10.0, -1.0, 0.0, 1.0, 10.0, 100.0]);
+        assert_eq!(axis.ticks(5), [-1000.0, -10.0, 0.0, 10.0]);
+        let place = |value: f64| axis.position(value).unwrap();
+        assert!(
+            ((place(100.0) - place(10.0)) / (place(-10.0) - place(-100.0)) - 1.0).abs() < 1e-9,
+            "symmetric"
+        );
+        for value in [-1000.0, -3.0, 0.0, 0.01, 77.0] {
+            assert!((axis.value(place(value)) - value).abs() < 1e-9 * value.abs().max(1.0), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_few_outliers_are_beyond_the_axis_and_a_few_values_are_not() {
+        let mut values: Vec<Extent> = (0..500).map(|i| Extent::of((i % 10) as f32)).collect();
+        assert_eq!(Axis::fit_bulk(values.clone(), false), Axis::new(0.0, 9.0, false));
+        (values[30], values[400]) = (Extent::of(1e6), Extent::of(-70.0));
+        assert_eq!(Axis::fit_bulk(values.clone(), false), Axis::new(0.0, 9.0, false));
+        assert_eq!(Axis::fit(values.clone(), false), Axis::new(-70.0, 1e6, false));
+        let axis = Axis::fit_bulk(values[..40].iter().copied(), false);
+        assert_eq!(axis.high(), 1e6, "too few to tell");
+        let steps = (0..500).map(|i| Extent::of(if i < 3 { 1.0 } else { 0.0 }));
+        assert_eq!(
+            Axis::fit_bulk(steps, false),
+            Axis::new(0.0, 1.0, false),
+            "a constant cannot be flattened"
+        );
+    }
+
     proptest! {
         #[test]
-        fn any_axis_has_few_rising_ticks_within(low: f32, high: f32, log: bool, most in 0usize..12) {
-            let axis = Axis::new(f64::from(low), f64::from(high), log);
+        fn any_axis_has_few_rising_ticks_within(low: f32, high: f32, spacing in 0usize..3, most in 0usize..12) {
+            let spacing = [Spacing::Linear, Spacing::Log, Spacing::SymmetricLog][spacing];
+            let axis = Axis::new(f64::from(low), f64::from(high), spacing);
             prop_assert!(axis.low() < axis.high());
             let ticks = axis.ticks(most);
             prop_assert!(ticks.len() <= most.max(1), "{ticks:?}");

@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::axis::bulk;
 use super::{Axis, Extent, label, short};
 use crate::theme::{Glyph, HeatCell, Theme};
 
@@ -24,8 +25,6 @@ const TAIL: f64 = 0.04;
 const WORTH_CUTTING: f64 = 0.6;
 /// The fewest cells of a legend's bar.
 const LEAST_BAR: usize = 10;
-/// The fewest values for cutting outliers.
-const FEWEST: usize = 50;
 
 impl ColorScale {
     /// The scale that includes all extents. A cell with several values shows the least or the greatest, whichever is
@@ -43,18 +42,11 @@ impl ColorScale {
         let whole = ColorScale::fit(extents.iter().copied(), log);
         let (axis, finite) = (whole.axis, extents.iter().filter(|extent| extent.range().is_some()));
         let ends = finite.flat_map(|extent| [extent.min, extent.max]);
-        let mut places: Vec<f64> =
+        let places: Vec<f64> =
             ends.filter_map(|end| axis.position(end.into())).filter(|place| place.is_finite()).collect();
-        if places.len() < FEWEST {
-            return whole;
-        }
-        places.sort_unstable_by(f64::total_cmp);
-        let tail = (places.len() as f64 * TAIL) as usize;
-        let (least, greatest) = (places[0], places[places.len() - 1]);
-        let (low, high) = (places[tail], places[places.len() - 1 - tail]);
-        if high - low >= WORTH_CUTTING * (greatest - least) || high <= low {
-            return whole;
-        }
+        let Some((low, high)) = bulk(places.iter().copied(), TAIL, WORTH_CUTTING) else { return whole };
+        let least = places.iter().copied().fold(f64::INFINITY, f64::min);
+        let greatest = places.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let margin = (high - low) * 0.1;
         let (low, high) = ((low - margin).max(least), (high + margin).min(greatest));
         let beyond = |is: bool, place: f64| is.then(|| axis.value(place));

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::canvas::{Canvas, Pen, Rows};
-use super::{Axis, Bucket, Extent, label, short};
+use super::{Axis, Bucket, Extent, Spacing, label, short};
 use crate::theme::{Glyph, Theme};
 
 mod axes;
@@ -55,8 +55,10 @@ pub struct LineChart<'a> {
     pub x_name: &'a str,
     /// The vertical axis; fitted to the series if none is given.
     pub y: Option<Axis>,
-    /// Whether a fitted vertical axis is logarithmic.
-    pub log: bool,
+    /// The spacing of a fitted vertical axis.
+    pub spacing: Spacing,
+    /// Whether a fitted vertical axis includes every value, even if a few flatten the others.
+    pub whole: bool,
     /// The cursor's place on the horizontal axis.
     pub cursor: Option<f64>,
     /// A value marked by a horizontal line; a fitted vertical axis includes it.
@@ -100,7 +102,8 @@ impl LineChart<'_> {
         }
         let y = self.axis();
         let layout = self.layout(area, y);
-        self.render_header(layout.header, buffer, theme);
+        let header = self.render_outside(layout.header, y, buffer, theme);
+        self.render_header(header, buffer, theme);
         if layout.plot.is_empty() {
             return;
         }
@@ -139,7 +142,8 @@ impl LineChart<'_> {
         let fit = || {
             let shown = self.series.iter().flat_map(|s| s.buckets).filter(|b| self.x.contains(b.x));
             let values = shown.map(|b| b.extent);
-            Axis::fit(values.chain(self.reference.map(|value| Extent::of(value as f32))), self.log)
+            let values = values.chain(self.reference.map(|value| Extent::of(value as f32)));
+            if self.whole { Axis::fit(values, self.spacing) } else { Axis::fit_bulk(values, self.spacing) }
         };
         self.y.unwrap_or_else(|| fit().with_margin(0.03))
     }
@@ -160,6 +164,26 @@ impl LineChart<'_> {
             axis: (below >= 1).then_some(bottom),
             ticks: (below >= 2).then_some(bottom + 1),
         }
+    }
+
+    /// How many values are above and below the vertical axis, in the corner; returns the rest of the row. One value for each
+    /// bucket is counted.
+    fn render_outside(&self, area: Rect, y: Axis, buffer: &mut Buffer, theme: &Theme) -> Rect {
+        let shown = self.series.iter().flat_map(|s| s.buckets).filter(|bucket| self.x.contains(bucket.x));
+        let (mut above, mut below) = (0, 0);
+        for (min, max) in shown.filter_map(|bucket| bucket.extent.range()) {
+            above += usize::from(is_above(y, max));
+            below += usize::from(is_below(y, min));
+        }
+        let count = |count: usize, glyph| (count > 0).then(|| format!("{}{count}", theme.glyph(glyph)));
+        let texts = [count(above, Glyph::AboveRange), count(below, Glyph::BelowRange)];
+        let text = texts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let width = label::width(&text) as u16;
+        if text.is_empty() || area.width < label::width(self.title) as u16 + width + 2 {
+            return area;
+        }
+        label::put_right(buffer, area, 0, &text, theme.warning());
+        Rect { width: area.width - width - 1, ..area }
     }
 
     /// The title, then the legend with the values at the cursor: whole entries, and how many more there are.
@@ -211,11 +235,11 @@ impl LineChart<'_> {
                     label::put(buffer, plot_row(plot, foot), column, foot, &mark, theme.error());
                 }
                 let Some((min, max)) = bucket.extent.range() else { continue };
-                if y.position(max.into()).is_some_and(|place| place > 1.0 + 1e-9) {
+                if is_above(y, max) {
                     let mark = theme.glyph(Glyph::AboveRange).to_string();
                     label::put(buffer, plot, column, plot.y, &mark, series.style);
                 }
-                if y.position(min.into()).is_some_and(|place| place < -1e-9) {
+                if is_below(y, min) {
                     let mark = theme.glyph(Glyph::BelowRange).to_string();
                     label::put(buffer, plot, column, plot.bottom() - 1, &mark, series.style);
                 }
@@ -303,6 +327,14 @@ fn merge_columns(buckets: &[Bucket], x: Axis, across: usize) -> Vec<(usize, Exte
     columns
 }
 
+fn is_above(y: Axis, value: f32) -> bool {
+    y.position(value.into()).is_some_and(|place| place > 1.0 + 1e-9)
+}
+
+fn is_below(y: Axis, value: f32) -> bool {
+    y.position(value.into()).is_some_and(|place| place < -1e-9)
+}
+
 /// The place of a number on an axis, if it is within it.
 fn place_on(axis: Axis, x: f64) -> Option<f64> {
     axis.position(x).filter(|place| (0.0..=1.0).contains(place))
@@ -333,7 +365,8 @@ mod tests {
             x: x.into(),
             x_name: "step",
             y: None,
-            log: false,
+            spacing: Spacing::Linear,
+            whole: false,
             cursor: None,
             reference: None,
         }

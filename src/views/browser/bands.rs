@@ -7,7 +7,7 @@ use crate::printable::printable;
 use crate::runs_list::{Band, BandPoint, LaneBand, RunsList};
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{
-    Axis, Bucket, Extent, LineChart, Series, SeriesKind, block_title, clip, put, put_centered,
+    Axis, Bucket, Extent, LineChart, Series, SeriesKind, Spacing, block_title, clip, put, put_centered,
 };
 
 /// The least height for both charts.
@@ -105,7 +105,8 @@ fn chart(list: &RunsList, figure: &Figure, area: Rect, buffer: &mut Buffer, them
         x: x.into(),
         x_name: "step",
         y,
-        log: false,
+        spacing: Spacing::Linear,
+        whole: true,
         cursor: None,
         reference: None,
     }

@@ -9,7 +9,7 @@ use crate::app::{App, Lane};
 use crate::metric::Scale;
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
-use crate::widgets::{self, Axis, Bucket, Extent, LineChart, Series, SeriesKind};
+use crate::widgets::{self, Axis, Bucket, Extent, LineChart, Series, SeriesKind, Spacing};
 
 /// A lane's history of the layer; empty if it has none.
 fn history(app: &App, lane: &Lane) -> Vec<Bucket> {
@@ -47,7 +47,7 @@ fn shared_axis<'a, 'l: 'a>(app: &App, lanes: impl Iterator<Item = &'a &'l Lane>)
     let shown = lanes.flat_map(|lane| history(app, lane)).filter(|bucket| x.contains(bucket.x));
     let values = shown.map(|bucket| bucket.extent);
     let reference = curves::reference(statistic).map(|value| Extent::of(value as f32));
-    Axis::fit(values.chain(reference), curves::is_log(app, statistic)).with_margin(0.05)
+    curves::fit(app, values.chain(reference), curves::spacing(app, statistic)).with_margin(0.05)
 }
 
 fn with_chart(app: &App, shown: &[&Lane], y: Axis, theme: &Theme, then: impl FnOnce(LineChart<'_>)) {
@@ -79,7 +79,8 @@ fn with_chart(app: &App, shown: &[&Lane], y: Axis, theme: &Theme, then: impl FnO
         x: x.into(),
         x_name,
         y: Some(y),
-        log: false,
+        spacing: Spacing::Linear,
+        whole: app.options().whole_axis,
         cursor,
         reference,
     });
@@ -123,7 +124,8 @@ pub(super) fn render_ratio(app: &App, area: Rect, buffer: &mut Buffer, theme: &T
         x: curves::x_range(app).into(),
         x_name: app.options().axis.name(),
         y: None,
-        log: false,
+        spacing: Spacing::Linear,
+        whole: app.options().whole_axis,
         cursor: cursor(app),
         reference: Some(0.0),
     };

@@ -13,7 +13,7 @@ use crate::metric::{Metric, Scale, known};
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
 use crate::views::orders;
-use crate::widgets::{Axis, Bucket, Extent, LineChart, Series, SeriesKind};
+use crate::widgets::{Axis, Bucket, Extent, LineChart, Series, SeriesKind, Spacing};
 
 /// In narrower charts only test evaluations are marked: those of training images lie on the curve anyway.
 const LEAST_WIDTH_OF_TRAIN_POINTS: u16 = 48;
@@ -76,7 +76,7 @@ impl Scales {
             let curves = app.visible_lanes().filter_map(|lane| bulk(app, lane, what));
             let curves: Vec<Extent> = curves.collect();
             let most = curves.iter().filter_map(|extent| extent.range()).map(|(_, high)| MOST_RISE * high);
-            let most = most.reduce(f32::max).unwrap_or(f32::INFINITY);
+            let most = most.reduce(f32::max).filter(|_| !app.options().whole_axis).unwrap_or(f32::INFINITY);
             // Only the newest evaluations count, and no extreme ones: with running statistics the first ones are
             // extreme.
             let evaluations = app
@@ -101,14 +101,15 @@ impl Scales {
     }
 }
 
-/// The extent of values without the highest 1 %, so that a few spikes don't flatten everything else. These are marked
+/// The extent of values without the highest 1 %, unless all are to be seen, so that a few spikes don't flatten everything else. These are marked
 /// at the chart's edge instead.
 fn bulk(app: &App, lane: &Lane, what: What) -> Option<Extent> {
     let factor = what.factor();
     let shown = lane.points(what.metric).filter(|point| curves::is_shown(app, point));
     let cells: Vec<_> = shown.map(|Point { cell, .. }| cell).collect();
     let mut highs: Vec<f32> = cells.iter().map(|cell| cell.max).filter(|x| x.is_finite()).collect();
-    let at = highs.len().checked_sub(1)? * 99 / 100;
+    let last = highs.len().checked_sub(1)?;
+    let at = if app.options().whole_axis { last } else { last * 99 / 100 };
     let (_, high, _) = highs.select_nth_unstable_by(at, f32::total_cmp);
     let low = cells.iter().map(|cell| cell.min).fold(f32::NAN, f32::min);
     Some([low * factor, *high * factor].into_iter().collect())
@@ -180,7 +181,17 @@ fn with_line_chart(
     let cursor = (!app.follows()).then(|| curves::cursor_x(app)).flatten();
     let x_name = app.options().axis.name();
     let reference = y.is_none().then_some(0.0);
-    then(LineChart { title, series: &series, x: scales.x.into(), x_name, y, log: false, cursor, reference });
+    then(LineChart {
+        title,
+        series: &series,
+        x: scales.x.into(),
+        x_name,
+        y,
+        spacing: Spacing::Linear,
+        whole: app.options().whole_axis,
+        cursor,
+        reference,
+    });
 }
 
 fn title_of(app: &App, chart: &Chart<'_>) -> String {
