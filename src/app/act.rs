@@ -20,6 +20,11 @@ pub(super) fn act(app: &mut App, action: Action) {
         Action::SelectFirstStep => select_step(app, Step(0)),
         Action::FollowLastStep => follow(app),
 
+        Action::SetMark(mark) => app.options.mark = mark.map(|step| step.min(app.last_step())),
+        Action::ToggleMark => {
+            let here = Some(app.step());
+            app.options.mark = here.filter(|_| app.options.mark != here);
+        }
         Action::Zoom(by) => zoom(app, by, app.step()),
         Action::ZoomAround(by, step) => zoom(app, by, step),
         Action::PanQuarters(by) => {

@@ -23,6 +23,10 @@ pub enum Action {
     /// Lets the cursor follow the last step.
     FollowLastStep,
 
+    /// Sets the mark, which charts over time compare with the cursor, to a step; none removes it.
+    SetMark(Option<Step>),
+    /// Sets the mark at the cursor, or removes it from there.
+    ToggleMark,
     /// Zooms charts over time in, or out by a negative number, around the cursor: every two halve the range.
     Zoom(i32),
     /// As [`Action::Zoom`], around a step.

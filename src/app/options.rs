@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::viewport::Viewports;
 use crate::metric::{Metric, Scale, known};
+use crate::units::Step;
 
 /// A view of the dashboard, as far as the state knows it. Each view declares its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -217,6 +218,8 @@ pub struct Options {
     pub axis: Axis,
     /// The range of steps that charts over time show, and those before it.
     pub viewports: Viewports,
+    /// The step of the second cursor: charts over time compare what is there with what is at the cursor.
+    pub mark: Option<Step>,
     /// The playback.
     pub playback: Playback,
     /// Whether the help is open.
@@ -242,6 +245,7 @@ impl Default for Options {
             smoothing: Smoothing::default(),
             axis: Axis::default(),
             viewports: Viewports::default(),
+            mark: None,
             playback: Playback::default(),
             help: false,
             go_to: None,

@@ -35,6 +35,9 @@ pub(super) struct SnapshotArgs {
     /// The step of the cursor; default: the last one.
     #[arg(long, value_name = "N")]
     step: Option<u64>,
+    /// The step of the mark, with which charts over time compare the cursor; default: none.
+    #[arg(long, value_name = "N")]
+    mark: Option<u64>,
     /// The steps that charts over time show; default: the whole run.
     #[arg(long, value_name = "FROM..TO", value_parser = range)]
     range: Option<(Step, Step)>,
@@ -108,6 +111,15 @@ pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failur
             )));
         }
         app.act(Action::SelectStep(Step(step)));
+    }
+    if let Some(mark) = args.mark {
+        let end = app.last_step();
+        if mark > end.0 {
+            return Err(Failure::Input(anyhow!(
+                "--mark: expected at most {end}, the last step, found {mark}"
+            )));
+        }
+        app.act(Action::SetMark(Some(Step(mark))));
     }
     if let Some((first, last)) = args.range {
         let end = app.last_step();

@@ -267,6 +267,13 @@ pub const BINDINGS: &[Binding] = &[
         [act('<', Action::PanQuarters(-1)), act('>', Action::PanQuarters(1)),]
     ),
     binding!(
+        Cursor,
+        "M",
+        "mark",
+        "mark this step, or remove the mark: charts tell what lies between it and the cursor",
+        [act('M', Action::ToggleMark)]
+    ),
+    binding!(
         Showing,
         "w b",
         "whole run",

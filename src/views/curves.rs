@@ -6,7 +6,7 @@ use crate::app::{App, Lane, Wanted};
 use crate::history::{Cell, Point};
 use crate::metric::{Metric, Scale};
 use crate::units::Step;
-use crate::widgets::{self, Bucket, ColorScale, Extent, Spacing};
+use crate::widgets::{self, Between, Bucket, ColorScale, Extent, Mark, Spacing};
 
 /// The extent of a cell.
 pub(super) fn extent(cell: Cell) -> Extent {
@@ -64,6 +64,30 @@ pub(super) fn cursor_x(app: &App) -> Option<f64> {
     Some(x_of(app, lane, app.step()))
 }
 
+/// The mark on the x axis: in the selected lane, as the cursor; none at the cursor itself.
+pub(super) fn mark(app: &App) -> Option<Mark> {
+    let step = app.options().mark.filter(|mark| *mark != app.step())?;
+    let lane = app.lane(app.selected_lane())?;
+    Some(Mark { x: x_of(app, lane, step), steps: step.0.abs_diff(app.step().0) })
+}
+
+/// What lies between the mark and the cursor: of the values shown there, and of all points from one to the other.
+pub(super) fn between(
+    app: &App,
+    points: impl Iterator<Item = Point>,
+    value_at: impl Fn(Step) -> Option<f64>,
+) -> Option<Between> {
+    let mark = app.options().mark.filter(|mark| *mark != app.step())?;
+    let (from, to) = (mark.min(app.step()), mark.max(app.step()));
+    let difference = value_at(to)? - value_at(from)?;
+    let within = points.filter(|point| point.last_step >= from && point.first_step <= to);
+    let finite = within.filter_map(|point| Some((f64::from(point.mean()?), point.finite() as f64)));
+    let (sum, count) =
+        finite.fold((0.0, 0.0), |(sum, count), (mean, more)| (sum + mean * more, count + more));
+    let mean = (count > 0.0).then(|| sum / count);
+    Some(Between { difference, per_step: difference / (to.0 - from.0) as f64, mean })
+}
+
 /// The step at a place on the x axis, for the selected lane.
 pub(super) fn step_at(app: &App, x: f64) -> Step {
     let last = app.planned_steps().0;
@@ -115,14 +139,33 @@ pub(super) fn history(app: &App, lane: &Lane, metric: Metric, at: usize) -> Vec<
     lane.points_of(metric, at).map(bucket).collect()
 }
 
-/// A history with the chosen smoothing: a bucket per value with the average up to it.
+/// A single number with the chosen smoothing: a bucket for each point with the average up to it, and a gap where there is
+/// no finite value.
+pub(super) fn smoothed_buckets(app: &App, lane: &Lane, metric: Metric) -> Vec<Bucket> {
+    let mut ema = Ema::new(app.options().smoothing.decay());
+    let average = |point: Point| {
+        let value = point.mean().map_or(f32::NAN, |mean| ema.push_many(mean.into(), point.finite()) as f32);
+        marked(Bucket::of(x_of(app, lane, point.last_step), value), point.cell.non_finite > 0)
+    };
+    lane.points(metric).map(average).collect()
+}
+
+/// A bucket with a mark where values were not finite.
+fn marked(mut bucket: Bucket, non_finite: bool) -> Bucket {
+    bucket.extent.non_finite |= non_finite;
+    bucket
+}
+
+/// A history with the chosen smoothing: a bucket per value with the average up to it, and a gap where there is no finite
+/// value.
 pub(super) fn smoothed(app: &App, history: &[Bucket]) -> Vec<Bucket> {
     let mut ema = Ema::new(app.options().smoothing.decay());
     let average = |bucket: &Bucket| {
-        let value = ema.push(bucket.last.into()) as f32;
-        value.is_finite().then(|| Bucket::of(bucket.x, value))
+        let has_value = bucket.extent.range().is_some();
+        let value = if has_value { ema.push(bucket.last.into()) as f32 } else { f32::NAN };
+        marked(Bucket::of(bucket.x, value), bucket.extent.non_finite)
     };
-    history.iter().filter_map(average).collect()
+    history.iter().map(average).collect()
 }
 
 /// Whether a statistic is drawn on a logarithmic scale.

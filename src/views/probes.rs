@@ -114,6 +114,7 @@ pub(super) fn draw_chart(app: &App, metric: Metric, area: Rect, buffer: &mut Buf
             mark: theme.lane_swatch(lane.idx().0),
             kind: SeriesKind::Curve,
             read_out: None,
+            between: None,
         })
         .collect();
     let places = shown.iter().flat_map(|(_, _, buckets)| buckets.iter().map(|bucket| bucket.x));
@@ -128,6 +129,7 @@ pub(super) fn draw_chart(app: &App, metric: Metric, area: Rect, buffer: &mut Buf
         spacing: curves::spacing(app, metric),
         whole: app.options().whole_axis,
         cursor: None,
+        mark: None,
         reference: curves::reference(metric),
     };
     chart.render(area, buffer, theme);

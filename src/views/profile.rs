@@ -180,6 +180,7 @@ fn series<'a>(curves: &'a [Curve<'_>], with_fits: bool, theme: &Theme) -> Vec<Se
             mark: '.',
             kind: SeriesKind::Backdrop,
             read_out: None,
+            between: None,
         })
     });
     let values = curves.iter().map(|curve| Series {
@@ -189,6 +190,7 @@ fn series<'a>(curves: &'a [Curve<'_>], with_fits: bool, theme: &Theme) -> Vec<Se
         mark: theme.lane_swatch(curve.lane.idx().0),
         kind: SeriesKind::Curve,
         read_out: curve.at_cursor.map(f64::from),
+        between: None,
     });
     fits.chain(values).collect()
 }
@@ -204,6 +206,7 @@ fn chart<'a>(app: &App, series: &'a [Series<'a>]) -> LineChart<'a> {
         spacing: curves::spacing(app, statistic),
         whole: app.options().whole_axis,
         cursor: cursor(app),
+        mark: None,
         reference: curves::reference(statistic),
     }
 }
@@ -251,6 +254,7 @@ fn draw_between(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer
         mark: theme.glyph(Glyph::Difference),
         kind: SeriesKind::Curve,
         read_out: at_cursor.map(|point| point.last.into()),
+        between: None,
     }];
     let extents = points.iter().map(|point| point.extent).chain([Extent::of(equal)]);
     let chart = LineChart {
@@ -262,6 +266,7 @@ fn draw_between(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer
         spacing: log.into(),
         whole: app.options().whole_axis,
         cursor: cursor(app),
+        mark: None,
         reference: Some(equal.into()),
     };
     chart.render(area, buffer, theme);

@@ -83,6 +83,7 @@ impl View for Shortcut {
             spacing: Spacing::Linear,
             whole: app.options().whole_axis,
             cursor: None,
+            mark: None,
             reference: None,
         };
         for (statistic, [by_block, over_time]) in statistics(app).into_iter().zip(areas(area, app).charts) {
@@ -154,6 +155,7 @@ fn series<'a>(lane: &Lane, name: &'a str, buckets: &'a [Bucket], theme: &Theme) 
         mark: theme.lane_swatch(lane.idx().0),
         kind: SeriesKind::Curve,
         read_out: None,
+        between: None,
     }
 }
 
@@ -192,6 +194,7 @@ fn draw_by_block(
         .zip(&curves)
         .map(|(lane, (name, buckets))| Series {
             read_out: app.block_in(lane).and_then(|block| value_at(app, lane, statistic, block)),
+            between: None,
             ..series(lane, name, buckets, theme)
         })
         .collect();
@@ -204,6 +207,7 @@ fn draw_by_block(
         spacing: curves::spacing(app, statistic),
         whole: app.options().whole_axis,
         cursor: lanes.first().and_then(|lane| app.block_in(lane)).map(|block| block.0 as f64 + 1.0),
+        mark: None,
         reference: curves::reference(statistic),
     };
     chart.render(area, buffer, theme);
@@ -224,14 +228,23 @@ fn draw_over_time(
     let smooth = app.options().smoothing.is_on();
     let smoothed: Vec<Vec<Bucket>> =
         histories.iter().filter(|_| smooth).map(|history| curves::smoothed(app, history)).collect();
+    let between = |lane: &Lane| {
+        let block = app.block_in(lane)?;
+        let value_at = |step| lane.block_value(statistic, step, block).map(f64::from);
+        curves::between(app, lane.points_of(statistic, block.0), value_at)
+    };
     // The raw curve is drawn faded behind the smoothed one.
     let raw = lanes.iter().zip(&histories).map(|(lane, buckets)| {
         let style = if smooth { theme.lane_faded(lane.idx().0) } else { lanes::style(lane, theme) };
         let mark = if smooth { '.' } else { theme.lane_swatch(lane.idx().0) };
         let kind = if smooth { SeriesKind::Backdrop } else { SeriesKind::Curve };
-        Series { style, mark, kind, ..series(lane, "", buckets, theme) }
+        let between = between(lane).filter(|_| !smooth);
+        Series { style, mark, kind, between, ..series(lane, "", buckets, theme) }
     });
-    let smoothed = lanes.iter().zip(&smoothed).map(|(lane, buckets)| series(lane, "", buckets, theme));
+    let smoothed = lanes
+        .iter()
+        .zip(&smoothed)
+        .map(|(lane, buckets)| Series { between: between(lane), ..series(lane, "", buckets, theme) });
     let series: Vec<Series<'_>> = raw.chain(smoothed).collect();
     let block = lanes.iter().find_map(|lane| Some(app.block_in(lane)?.0 + 1));
     let title = block.map_or_else(|| "over time".to_owned(), |block| format!("at block {block} over time"));
@@ -244,6 +257,7 @@ fn draw_over_time(
         spacing: curves::spacing(app, statistic),
         whole: app.options().whole_axis,
         cursor: curves::cursor_x(app),
+        mark: curves::mark(app),
         reference: curves::reference(statistic),
     };
     chart.render(area, buffer, theme);

@@ -179,6 +179,7 @@ fn draw_chart(
             mark: theme.lane_mark(at),
             kind: SeriesKind::Points,
             read_out: None,
+            between: None,
         })
         .collect();
     let Some((first, last)) = numbers.first().zip(numbers.last()) else { return };
@@ -194,6 +195,7 @@ fn draw_chart(
         spacing: curves::spacing(app, metric),
         whole: true,
         cursor: None,
+        mark: None,
         reference: None,
     };
     chart.render(area, buffer, theme);

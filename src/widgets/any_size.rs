@@ -51,9 +51,10 @@ proptest! {
         let reference = natural.then_some(ends.0.into());
         let series = [Series {
             name: "層 plain", buckets: &buckets, style: Style::new(), mark: '*', kind, read_out: Some(cursor.into()),
+            between: whole.then_some(Between { difference: ends.0.into(), per_step: ends.1.into(), mean: Some(cursor.into()) }),
         }];
         let x = if natural { (0.0, values.len() as f64) } else { (ends.0.into(), ends.1.into()) };
-        let chart = LineChart { title: "loss", series: &series, x: x.into(), x_name: "step", y: None, spacing: [Spacing::Linear, Spacing::Log, Spacing::SymmetricLog][spacing], whole, cursor: Some(cursor.into()), reference };
+        let chart = LineChart { title: "loss", series: &series, x: x.into(), x_name: "step", y: None, spacing: [Spacing::Linear, Spacing::Log, Spacing::SymmetricLog][spacing], whole, cursor: Some(cursor.into()), mark: natural.then_some(Mark { x: ends.1.into(), steps: 9 }), reference };
         let mut buffer = around(area);
         chart.render(area, &mut buffer, &theme);
         prop_assert!(only_inside(&buffer, area));

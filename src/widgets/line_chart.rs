@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::canvas::{Canvas, Pen, Rows};
-use super::{Axis, Bucket, Extent, Spacing, label, short};
+use super::{Axis, Bucket, Extent, Spacing, grouped, label, short};
 use crate::theme::{Glyph, Theme};
 
 mod axes;
@@ -40,6 +40,28 @@ pub struct Series<'a> {
     pub kind: SeriesKind,
     /// Its value at the cursor, for the legend.
     pub read_out: Option<f64>,
+    /// What lies between the mark and the cursor.
+    pub between: Option<Between>,
+}
+
+/// What lies between two steps of a curve.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Between {
+    /// The later value minus the earlier one.
+    pub difference: f64,
+    /// That for each step.
+    pub per_step: f64,
+    /// The mean of all values from one to the other; none without a finite one.
+    pub mean: Option<f64>,
+}
+
+/// The second cursor of a chart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mark {
+    /// Its place on the horizontal axis.
+    pub x: f64,
+    /// The number of steps between it and the cursor.
+    pub steps: u64,
 }
 
 /// Curves over a common horizontal axis.
@@ -61,9 +83,14 @@ pub struct LineChart<'a> {
     pub whole: bool,
     /// The cursor's place on the horizontal axis.
     pub cursor: Option<f64>,
+    /// The second cursor.
+    pub mark: Option<Mark>,
     /// A value marked by a horizontal line; a fitted vertical axis includes it.
     pub reference: Option<f64>,
 }
+
+/// The least height at which what lies between mark and cursor has its own row.
+const LEAST_HEIGHT_OF_BETWEEN: u16 = 6;
 
 /// The least width of labels in cells: that of most labels, so that the columns of stacked charts are aligned.
 const GUTTER: u16 = 6;
@@ -72,6 +99,8 @@ const GUTTER: u16 = 6;
 #[derive(Clone, Copy)]
 struct Layout {
     header: Rect,
+    /// The row for what lies between the mark and the cursor.
+    between: Rect,
     labels: u16,
     plot: Rect,
     axis: Option<u16>,
@@ -104,11 +133,14 @@ impl LineChart<'_> {
         let layout = self.layout(area, y);
         let header = self.render_outside(layout.header, y, buffer, theme);
         self.render_header(header, buffer, theme);
+        self.render_between(layout.between, buffer, theme);
         if layout.plot.is_empty() {
             return;
         }
         self.render_axes(&layout, y, buffer, theme);
-        self.render_cursor(layout.plot, buffer, theme);
+        for x in self.mark.map(|mark| mark.x).into_iter().chain(self.cursor) {
+            self.render_cursor(x, layout.plot, buffer, theme);
+        }
         let curves = self.series.iter().filter(|series| series.kind == SeriesKind::Curve).count();
         let mut canvas = Canvas::new(layout.plot, curves, theme);
         for curve in 0..self.series.len() {
@@ -150,15 +182,18 @@ impl LineChart<'_> {
 
     fn layout(&self, area: Rect, y: Axis) -> Layout {
         let header = Rect { height: area.height.min(1), ..area };
+        let compares = self.mark.is_some() && self.series.iter().any(|series| series.between.is_some());
+        let has_row = compares && area.height >= LEAST_HEIGHT_OF_BETWEEN;
+        let between = Rect { y: area.y + header.height, height: u16::from(has_row), ..area };
         let below = if area.height >= 6 { 2 } else { u16::from(area.height >= 4) };
-        let rows = area.height.saturating_sub(1 + below);
+        let rows = area.height.saturating_sub(1 + between.height + below);
         let widest = tick_labels(y, rows).iter().map(|(_, text)| text.len()).max().unwrap_or(1) as u16;
         let labels = if area.width >= 24 { widest.max(GUTTER) + 1 } else { 0 };
-        let plot =
-            Rect { x: area.x + labels, y: area.y + header.height, width: area.width - labels, height: rows };
+        let plot = Rect { x: area.x + labels, y: between.bottom(), width: area.width - labels, height: rows };
         let bottom = plot.bottom();
         Layout {
             header,
+            between,
             labels,
             plot,
             axis: (below >= 1).then_some(bottom),
@@ -210,9 +245,35 @@ impl LineChart<'_> {
         }
     }
 
-    /// The cursor's column: a line behind the curves.
-    fn render_cursor(&self, plot: Rect, buffer: &mut Buffer, theme: &Theme) {
-        let Some(column) = self.cursor.and_then(|x| self.column(x, plot.width)) else { return };
+    /// What lies between the mark and the cursor: the steps, then of each curve the difference, the slope and the mean, or
+    /// with little room only the difference.
+    fn render_between(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+        let Some(mark) = self.mark.filter(|_| !area.is_empty()) else { return };
+        let head = format!("{} steps:", grouped(mark.steps));
+        let of_all = |form: fn(&Between) -> String| {
+            let of = |series: &Series<'_>| Some((series.mark, series.style, form(series.between.as_ref()?)));
+            self.series.iter().filter_map(of).collect::<Vec<_>>()
+        };
+        let needed = |(_, _, text): &(char, Style, String)| label::width(text) + 4;
+        let room = usize::from(area.width).saturating_sub(head.len());
+        let mut entries = of_all(Between::in_full);
+        if entries.iter().map(needed).sum::<usize>() > room {
+            entries = of_all(Between::in_short);
+        }
+        let mut x = label::put(buffer, area, area.x, area.y, &head, theme.muted());
+        for entry in entries {
+            if needed(&entry) > usize::from(area.right().saturating_sub(x)) {
+                return;
+            }
+            let (mark, style, text) = entry;
+            x = label::put(buffer, area, x, area.y, &format!("  {mark} "), style);
+            x = label::put(buffer, area, x, area.y, &text, theme.text());
+        }
+    }
+
+    /// A cursor's column: a line behind the curves.
+    fn render_cursor(&self, x: f64, plot: Rect, buffer: &mut Buffer, theme: &Theme) {
+        let Some(column) = self.column(x, plot.width) else { return };
         let line = theme.glyph(Glyph::CursorLine).to_string();
         for row in plot.top()..plot.bottom() {
             label::put(buffer, plot, plot.x + column, row, &line, theme.cursor());
@@ -223,8 +284,10 @@ impl LineChart<'_> {
     fn render_marks(&self, layout: &Layout, y: Axis, buffer: &mut Buffer, theme: &Theme) {
         let plot = layout.plot;
         let foot = layout.axis.unwrap_or(plot.bottom() - 1);
-        if let Some(column) = self.cursor.and_then(|x| self.column(x, plot.width)) {
-            let mark = theme.glyph(Glyph::CursorUp).to_string();
+        let cursors = self.mark.map(|mark| (mark.x, Glyph::Mark)).into_iter();
+        for (x, glyph) in cursors.chain(self.cursor.map(|x| (x, Glyph::CursorUp))) {
+            let Some(column) = self.column(x, plot.width) else { continue };
+            let mark = theme.glyph(glyph).to_string();
             label::put(buffer, plot_row(plot, foot), plot.x + column, foot, &mark, theme.cursor());
         }
         for series in self.series {
@@ -310,6 +373,32 @@ fn value_at_edge(buckets: &[Bucket], edge: f64, y: Axis) -> Option<f64> {
     (is_whole(before) && is_whole(after) && share.is_finite()).then_some(from + share * (to - from))
 }
 
+impl Between {
+    /// The same of values that are shown times a factor.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Between {
+        Between {
+            difference: self.difference * factor,
+            per_step: self.per_step * factor,
+            mean: self.mean.map(|mean| mean * factor),
+        }
+    }
+
+    fn in_full(&self) -> String {
+        let mean = self.mean.map(|mean| format!(", mean {}", short(mean))).unwrap_or_default();
+        format!("{}, {} a step{mean}", signed(self.difference), signed(self.per_step))
+    }
+
+    fn in_short(&self) -> String {
+        signed(self.difference)
+    }
+}
+
+/// A number with its sign.
+fn signed(value: f64) -> String {
+    format!("{}{}", if value > 0.0 { "+" } else { "" }, short(value))
+}
+
 /// Merges the buckets that share a column of dots.
 fn merge_columns(buckets: &[Bucket], x: Axis, across: usize) -> Vec<(usize, Extent, f32)> {
     let mut columns: Vec<(usize, Extent, f32)> = Vec::new();
@@ -368,13 +457,22 @@ mod tests {
             spacing: Spacing::Linear,
             whole: false,
             cursor: None,
+            mark: None,
             reference: None,
         }
     }
 
     fn series(buckets: &[Bucket]) -> Series<'_> {
         let kind = SeriesKind::Curve;
-        Series { name: "plain", buckets, style: Style::new(), mark: '*', kind, read_out: Some(1.0) }
+        Series {
+            name: "plain",
+            buckets,
+            style: Style::new(),
+            mark: '*',
+            kind,
+            read_out: Some(1.0),
+            between: None,
+        }
     }
 
     #[test]
@@ -470,6 +568,24 @@ mod tests {
         assert!(lines[1..6].iter().any(|line| line.contains('*')), "{lines:#?}");
         let ticks: Vec<&str> = lines[7].split_whitespace().collect();
         assert_eq!(ticks, ["0", "1", "step"]);
+    }
+
+    #[test]
+    fn what_lies_between_mark_and_cursor_has_a_row_and_both_are_seen() {
+        let buckets: Vec<Bucket> = (0..100).map(|i| Bucket::of(f64::from(i), 2.0)).collect();
+        let between = Some(Between { difference: -0.5, per_step: -0.01, mean: Some(2.25) });
+        let series = [Series { between, ..series(&buckets) }];
+        let mark = Some(Mark { x: 20.0, steps: 50 });
+        let chart = LineChart { mark, cursor: Some(70.0), ..chart(&series, (0.0, 99.0)) };
+        let draw = |width| {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, width, 10));
+            chart.render(buffer.area, &mut buffer, &ascii());
+            text(&buffer)
+        };
+        let lines = draw(60);
+        assert_eq!(lines[1].trim_end(), "50 steps:  * -0.5, -0.01 a step, mean 2.25");
+        assert_eq!(lines[2..8].iter().filter(|line| line.matches(':').count() == 2).count(), 5, "{lines:#?}");
+        assert_eq!(draw(30)[1].trim_end(), "50 steps:  * -0.5");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! index is loaded only when it is first needed; until then it is pending.
 
 use super::LaneFacts;
-use crate::event::{Declared, Histogram, Values};
+use crate::event::{Declared, Histogram, Value, Values};
 use crate::history::{Bounds, Cell, History, Point, Row};
 use crate::metric::{BLOCK, LAYER, Metric, Points, Shape, known};
 use crate::units::{BlockIdx, LayerIdx, Step};
@@ -246,7 +246,12 @@ impl LaneFacts {
     /// What was measured at a step: from that step's own record if it is known, otherwise from the history.
     pub fn at(&self, metric: Metric, step: Step) -> Option<Row<'_>> {
         let own = self.record_at(step);
-        let own = own.and_then(|(found, values)| Some(Row::exact(*found, values.numbers(metric)?)));
+        let own = own.and_then(|(found, values)| match values.get(metric)? {
+            Value::Numbers(numbers) => Some(Row::exact(*found, numbers)),
+            // Single numbers may also be recorded between the records over axes.
+            Value::Number(number) if *found == step => Some(Row::exact(*found, std::slice::from_ref(number))),
+            Value::Number(_) | Value::Histograms(_) => None,
+        });
         own.or_else(|| self.detail_at(metric, step)).or_else(|| self.history(metric)?.at(step))
     }
 

@@ -88,14 +88,14 @@ fn chart(list: &RunsList, figure: &Figure, area: Rect, buffer: &mut Buffer, them
     for (lane, (band, _)) in buckets.iter().enumerate() {
         let (style, mark) = (theme.lane_faded(lane), theme.glyph(Glyph::Shade));
         let kind = SeriesKind::Backdrop;
-        series.push(Series { name: "", buckets: band, style, mark, kind, read_out: None });
+        series.push(Series { name: "", buckets: band, style, mark, kind, read_out: None, between: None });
     }
     // All means are drawn over all bands.
     for (lane, (band, (_, mean))) in bands().zip(&buckets).enumerate() {
         let (style, mark) = (theme.lane(lane), theme.lane_swatch(lane));
         let read_out = band.points.last().map(|point| figure.scale * point.mean);
         let (name, kind) = (names[lane].as_str(), SeriesKind::Curve);
-        series.push(Series { name, buckets: mean, style, mark, kind, read_out });
+        series.push(Series { name, buckets: mean, style, mark, kind, read_out, between: None });
     }
     let x = (0.0, last.unwrap_or(1).max(1) as f64);
     let y = axis(&buckets, figure.scale * limit);
@@ -108,6 +108,7 @@ fn chart(list: &RunsList, figure: &Figure, area: Rect, buffer: &mut Buffer, them
         spacing: Spacing::Linear,
         whole: true,
         cursor: None,
+        mark: None,
         reference: None,
     }
     .render(area, buffer, theme);

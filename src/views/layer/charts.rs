@@ -9,7 +9,7 @@ use crate::app::{App, Lane};
 use crate::metric::Scale;
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
-use crate::widgets::{self, Axis, Bucket, Extent, LineChart, Series, SeriesKind, Spacing};
+use crate::widgets::{self, Axis, Between, Bucket, Extent, LineChart, Series, SeriesKind, Spacing};
 
 /// A lane's history of the layer; empty if it has none.
 fn history(app: &App, lane: &Lane) -> Vec<Bucket> {
@@ -19,6 +19,13 @@ fn history(app: &App, lane: &Lane) -> Vec<Bucket> {
 
 fn at_cursor(app: &App, lane: &Lane) -> Option<f64> {
     lane.layer_value(app.statistic(), app.step(), app.layer_in(lane)?).map(f64::from)
+}
+
+/// What lies between the mark and the cursor.
+fn between(app: &App, lane: &Lane) -> Option<Between> {
+    let layer = app.layer_in(lane)?;
+    let value_at = |step| lane.layer_value(app.statistic(), step, layer).map(f64::from);
+    curves::between(app, lane.points_of(app.statistic(), layer.0), value_at)
 }
 
 /// Draws a chart for each group of lanes.
@@ -68,6 +75,7 @@ fn with_chart(app: &App, shown: &[&Lane], y: Axis, theme: &Theme, then: impl FnO
             mark: theme.lane_swatch(lane.idx().0),
             kind: SeriesKind::Curve,
             read_out: at_cursor(app, lane),
+            between: between(app, lane),
         })
         .collect();
     let title = app.statistic().name();
@@ -82,6 +90,7 @@ fn with_chart(app: &App, shown: &[&Lane], y: Axis, theme: &Theme, then: impl FnO
         spacing: Spacing::Linear,
         whole: app.options().whole_axis,
         cursor,
+        mark: curves::mark(app),
         reference,
     });
 }
@@ -112,6 +121,7 @@ pub(super) fn render_ratio(app: &App, area: Rect, buffer: &mut Buffer, theme: &T
         mark: theme.glyph(Glyph::Difference),
         kind: SeriesKind::Curve,
         read_out,
+        between: None,
     }];
     let names = (lanes::name(app, a), lanes::name(app, b));
     let title = match statistic.scale() {
@@ -127,6 +137,7 @@ pub(super) fn render_ratio(app: &App, area: Rect, buffer: &mut Buffer, theme: &T
         spacing: Spacing::Linear,
         whole: app.options().whole_axis,
         cursor: cursor(app),
+        mark: curves::mark(app),
         reference: Some(0.0),
     };
     chart.render(area, buffer, theme);

@@ -13,7 +13,7 @@ use crate::metric::{Metric, Scale, known};
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
 use crate::views::orders;
-use crate::widgets::{Axis, Bucket, Extent, LineChart, Series, SeriesKind, Spacing};
+use crate::widgets::{Axis, Between, Bucket, Extent, LineChart, Series, SeriesKind, Spacing};
 
 /// In narrower charts only test evaluations are marked: those of training images lie on the curve anyway.
 const LEAST_WIDTH_OF_TRAIN_POINTS: u16 = 48;
@@ -140,6 +140,7 @@ struct Curve {
     mark: char,
     kind: SeriesKind,
     read_out: Option<f64>,
+    between: Option<Between>,
 }
 
 /// Draws a chart.
@@ -169,12 +170,19 @@ fn with_line_chart(
     curves: &[Curve],
     then: impl FnOnce(LineChart<'_>),
 ) {
-    let of = |curve: &Curve| (curve.style, curve.mark, curve.kind, curve.read_out);
     let series: Vec<Series<'_>> = curves
         .iter()
         .map(|curve| {
-            let (style, mark, kind, read_out) = of(curve);
-            Series { name: &curve.name, buckets: &curve.buckets, style, mark, kind, read_out }
+            let Curve { name, buckets, style, mark, kind, read_out, between } = curve;
+            Series {
+                name,
+                buckets,
+                style: *style,
+                mark: *mark,
+                kind: *kind,
+                read_out: *read_out,
+                between: *between,
+            }
         })
         .collect();
     let y = scales.of_chart(chart.what);
@@ -190,6 +198,7 @@ fn with_line_chart(
         spacing: Spacing::Linear,
         whole: app.options().whole_axis,
         cursor,
+        mark: curves::mark(app),
         reference,
     });
 }
@@ -232,6 +241,7 @@ fn lane_curves(app: &App, chart: &Chart<'_>, lane: &Lane, theme: &Theme) -> Vec<
             mark: theme.glyph(Glyph::Shade),
             kind: SeriesKind::Backdrop,
             read_out: None,
+            between: None,
         });
     }
     let wide = chart.area.width >= LEAST_WIDTH_OF_TRAIN_POINTS;
@@ -256,6 +266,7 @@ fn evaluation_curve(app: &App, what: What, lane: &Lane, metric: Metric, name: &s
         mark: theme.glyph(if is_train { Glyph::TrainPoint } else { Glyph::TestPoint }),
         kind: SeriesKind::Points,
         read_out: lane.at(metric, app.step()).and_then(|row| Some(rounded(row.last(0)?, what))),
+        between: None,
     }
 }
 
@@ -263,8 +274,7 @@ fn evaluation_curve(app: &App, what: What, lane: &Lane, metric: Metric, name: &s
 fn main_curve(app: &App, what: What, lane: &Lane, name: &str, theme: &Theme) -> Curve {
     let decay = app.options().smoothing.decay();
     let buckets = if app.options().smoothing.is_on() {
-        let point = |(step, value)| Bucket::of(curves::x_of(app, lane, step), value);
-        smoothed(lane.points(what.metric), decay).map(point).collect()
+        curves::smoothed_buckets(app, lane, what.metric)
     } else {
         curves::buckets(app, lane, what.metric)
     };
@@ -275,6 +285,10 @@ fn main_curve(app: &App, what: What, lane: &Lane, name: &str, theme: &Theme) -> 
         mark: theme.lane_swatch(lane.idx().0),
         kind: SeriesKind::Curve,
         read_out: smoothed_at(lane, what.metric, decay, app.step()).map(|value| rounded(value as f32, what)),
+        between: curves::between(app, lane.points(what.metric), |step| {
+            smoothed_at(lane, what.metric, decay, step)
+        })
+        .map(|between| between.scaled(what.factor().into())),
     }
 }
 
@@ -292,6 +306,7 @@ fn difference_curves(app: &App, what: What, a: &Lane, b: &Lane, theme: &Theme) -
         mark: theme.glyph(Glyph::Difference),
         kind: SeriesKind::Curve,
         read_out: here,
+        between: None,
     }]
 }
 
