@@ -68,6 +68,7 @@ pub(super) fn act(app: &mut App, action: Action) {
             app.options.split = 0;
         }
         Action::CycleSplit => app.options.split = app.options.split.wrapping_add(1),
+        Action::CycleArrangement => app.options.arrangement = app.options.arrangement.next(),
         Action::CycleAxis => app.options.axis = Axis::next(app.options.axis),
 
         Action::TogglePlayback => toggle_playback(app),

@@ -80,6 +80,8 @@ pub enum Action {
     CycleSmoothing,
     /// Cycles the x axis through steps, epochs and time.
     CycleAxis,
+    /// Arranges the lanes' curves apart, together, or with seeds as one.
+    CycleArrangement,
     /// Splits the sweep view by the next of the keys that differ, or by none.
     CycleSplit,
 

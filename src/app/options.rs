@@ -171,6 +171,29 @@ impl HistogramKind {
     }
 }
 
+/// How the lanes' curves are arranged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrangement {
+    /// A chart for each lane, as far as there is room.
+    #[default]
+    Apart,
+    /// All lanes in one chart.
+    Together,
+    /// In one chart, lanes that differ in nothing but the seed as one: their mean, and a band from the least to the
+    /// greatest.
+    Seeds,
+}
+
+impl Arrangement {
+    pub(super) fn next(self) -> Arrangement {
+        match self {
+            Arrangement::Apart => Arrangement::Together,
+            Arrangement::Together => Arrangement::Seeds,
+            Arrangement::Seeds => Arrangement::Apart,
+        }
+    }
+}
+
 /// Playback: the cursor moves by itself over what was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Playback {
@@ -216,6 +239,8 @@ pub struct Options {
     pub smoothing: Smoothing,
     /// The x axis of curves.
     pub axis: Axis,
+    /// How the overview arranges the lanes' curves.
+    pub arrangement: Arrangement,
     /// The range of steps that charts over time show, and those before it.
     pub viewports: Viewports,
     /// The step of the second cursor: charts over time compare what is there with what is at the cursor.
@@ -244,6 +269,7 @@ impl Default for Options {
             whole_axis: false,
             smoothing: Smoothing::default(),
             axis: Axis::default(),
+            arrangement: Arrangement::default(),
             viewports: Viewports::default(),
             mark: None,
             playback: Playback::default(),

@@ -305,6 +305,13 @@ pub const BINDINGS: &[Binding] = &[
     ),
     binding!(
         Showing,
+        "o",
+        "overlay",
+        "in the overview: a chart for each lane, one for all, or one with the mean and range of seeds",
+        [act('o', Action::CycleArrangement)]
+    ),
+    binding!(
+        Showing,
         "f",
         "split",
         "in a sweep: a chart for each value of the next key, or one for all",

@@ -6,12 +6,14 @@ use ratatui::layout::{Position, Rect};
 
 use super::bindings::Key;
 use super::{View, curves, lanes};
+use crate::app::options::Arrangement;
 use crate::app::{Action, App, Chosen, Lane, ViewKind, Wanted};
 use crate::theme::Theme;
 
 mod between;
 mod card;
 mod charts;
+mod seeds;
 mod strips;
 mod verdict;
 
@@ -98,7 +100,8 @@ struct Layout<'a> {
 impl<'a> Layout<'a> {
     fn of(app: &'a App, area: Rect) -> Layout<'a> {
         let lanes = app.visible_lanes().count();
-        if lanes > 1 && (area.width < 2 * LEAST_COLUMN + 1 || area.height < LEAST_HEIGHT) {
+        let together = app.options().arrangement != Arrangement::Apart;
+        if lanes > 1 && (together || area.width < 2 * LEAST_COLUMN + 1 || area.height < LEAST_HEIGHT) {
             Layout::laid_over(app, area)
         } else {
             Layout::side_by_side(app, area)

@@ -145,6 +145,7 @@ fn any_action() -> impl Strategy<Value = Action> {
         proptest::sample::select(views::kinds()).prop_map(Action::SelectView),
         proptest::sample::select(vec![
             Action::ShowWholeRun,
+            Action::CycleArrangement,
             Action::ToggleMark,
             Action::ToggleWholeAxis,
             Action::CycleScale,

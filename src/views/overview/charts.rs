@@ -5,9 +5,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::{between, curves, lanes};
+use super::{between, curves, lanes, seeds};
+use crate::app::options::Arrangement;
 use crate::app::smoothing::smoothed;
 use crate::app::{App, Lane};
+use crate::claims;
 use crate::history::Point;
 use crate::metric::{Metric, Scale, known};
 use crate::theme::{Glyph, Theme};
@@ -24,7 +26,7 @@ const MOST_RISE: f32 = 10.0;
 /// What a chart shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct What {
-    metric: Metric,
+    pub(super) metric: Metric,
     /// Whether it is the difference of two lanes.
     is_difference: bool,
 }
@@ -45,7 +47,7 @@ impl What {
     }
 
     /// The factor from values to what is shown.
-    fn factor(self) -> f32 {
+    pub(super) fn factor(self) -> f32 {
         if self.is_share() { 100.0 } else { 1.0 }
     }
 }
@@ -133,14 +135,14 @@ fn evaluated(what: What) -> Vec<(Metric, &'static str)> {
 }
 
 /// A curve to be drawn.
-struct Curve {
-    name: String,
-    buckets: Vec<Bucket>,
-    style: Style,
-    mark: char,
-    kind: SeriesKind,
-    read_out: Option<f64>,
-    between: Option<Between>,
+pub(super) struct Curve {
+    pub(super) name: String,
+    pub(super) buckets: Vec<Bucket>,
+    pub(super) style: Style,
+    pub(super) mark: char,
+    pub(super) kind: SeriesKind,
+    pub(super) read_out: Option<f64>,
+    pub(super) between: Option<Between>,
 }
 
 /// Draws a chart.
@@ -221,6 +223,10 @@ fn curves_of(app: &App, chart: &Chart<'_>, theme: &Theme) -> Vec<Curve> {
     match (chart.what, chart.lanes.as_slice()) {
         (What { is_difference: true, .. }, [a, b]) => difference_curves(app, chart.what, a, b, theme),
         (_, [lane]) => lane_curves(app, chart, lane, theme),
+        (what, lanes) if app.options().arrangement == Arrangement::Seeds => {
+            let alike = claims::alike(lanes.iter().copied(), |lane| lanes::name(app, lane));
+            alike.iter().flat_map(|alike| seeds::curves(app, what, alike, theme)).collect()
+        }
         (_, lanes) => lanes
             .iter()
             .map(|lane| main_curve(app, chart.what, lane, &lanes::name(app, lane), theme))
@@ -271,7 +277,7 @@ fn evaluation_curve(app: &App, what: What, lane: &Lane, metric: Metric, name: &s
 }
 
 /// The averaged curve, or the raw one if smoothing is off.
-fn main_curve(app: &App, what: What, lane: &Lane, name: &str, theme: &Theme) -> Curve {
+pub(super) fn main_curve(app: &App, what: What, lane: &Lane, name: &str, theme: &Theme) -> Curve {
     let decay = app.options().smoothing.decay();
     let buckets = if app.options().smoothing.is_on() {
         curves::smoothed_buckets(app, lane, what.metric)
@@ -310,7 +316,7 @@ fn difference_curves(app: &App, what: What, a: &Lane, b: &Lane, theme: &Theme) -
     }]
 }
 
-fn scaled(mut buckets: Vec<Bucket>, what: What) -> Vec<Bucket> {
+pub(super) fn scaled(mut buckets: Vec<Bucket>, what: What) -> Vec<Bucket> {
     let factor = what.factor();
     for bucket in &mut buckets {
         bucket.extent.min *= factor;
@@ -320,7 +326,7 @@ fn scaled(mut buckets: Vec<Bucket>, what: What) -> Vec<Bucket> {
     buckets
 }
 
-fn rounded(value: f32, what: What) -> f64 {
+pub(super) fn rounded(value: f32, what: What) -> f64 {
     let value = f64::from(value * what.factor());
     if what.factor() == 1.0 { value } else { (value * 10.0).round() / 10.0 }
 }
