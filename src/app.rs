@@ -24,6 +24,7 @@ pub mod viewport;
 pub mod specimen;
 
 mod act;
+mod undo;
 
 pub use action::Action;
 pub use facts::{HistoryKey, LaneFacts, LaneLabel, LaneState, section_of};
@@ -53,6 +54,8 @@ pub struct App {
     names: Vec<String>,
     /// The metrics shown last, the newest first, whose histories are kept in memory.
     shown: Vec<Metric>,
+    /// Changes of what is shown, to be taken back.
+    changes: undo::Changes,
 }
 
 /// What findings are ordered and identified by.
@@ -79,6 +82,7 @@ impl App {
             claim: None,
             names: Vec::new(),
             shown: Vec::new(),
+            changes: undo::Changes::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 //! does nothing.
 
 use super::options::{Axis, Chosen, Options, Playback, ViewKind};
+use super::undo::{self, Shown};
 use super::viewport::Viewport;
 use super::{Action, App, rows};
 use crate::metric::Metric;
@@ -12,6 +13,23 @@ const PROMPT_DIGITS: usize = 12;
 
 pub(super) fn act(app: &mut App, action: Action) {
     match action {
+        Action::Undo => undo::undo(app),
+        Action::Redo => undo::redo(app),
+        // Playback issues it at each frame, and it changes nothing that is shown but the cursor.
+        Action::Advance(steps) => advance(app, steps),
+        action => {
+            let before = Shown::of(app);
+            carry_out(app, action);
+            let now = Shown::of(app);
+            app.changes.note(before, &now);
+        }
+    }
+}
+
+fn carry_out(app: &mut App, action: Action) {
+    match action {
+        Action::Undo | Action::Redo | Action::Advance(_) => {}
+
         Action::SelectView(view) => select_view(app, view),
 
         Action::MoveStep(by) => move_by_hand(app, by),
@@ -52,6 +70,7 @@ pub(super) fn act(app: &mut App, action: Action) {
         Action::ShowAllLanes => app.hidden.fill(false),
 
         Action::SelectStatistic(statistic) => select_statistic(app, statistic),
+        Action::SelectScalar(scalar) => app.options.scalar = scalar,
         Action::SelectNextStatistic => turn_statistic(app, 1),
         Action::SelectPreviousStatistic => turn_statistic(app, -1),
         Action::SelectNextHistogram => app.options.histogram = app.options.histogram.next(),
@@ -74,7 +93,6 @@ pub(super) fn act(app: &mut App, action: Action) {
         Action::TogglePlayback => toggle_playback(app),
         Action::SpeedUp => scale_speed(app, |speed| speed.saturating_mul(2)),
         Action::SlowDown => scale_speed(app, |speed| speed / 2),
-        Action::Advance(steps) => advance(app, steps),
 
         Action::SelectFinding(at) => select_finding(app, at),
         Action::SelectNextFinding => turn_finding(app, true),
@@ -191,10 +209,23 @@ fn toggle_lane(app: &mut App, idx: LaneIdx) {
     if *hidden || visible > 1 {
         *hidden = !*hidden;
     }
+    select_visible_lane(app);
+}
+
+fn select_visible_lane(app: &mut App) {
     if !app.is_visible(app.lane) {
         let first = app.visible_lanes().next().map(|lane| lane.idx());
         app.lane = first.unwrap_or(app.lane);
     }
+}
+
+/// After options and hidden lanes were put back: selects a lane that is visible, and keeps the histories that are shown.
+pub(super) fn settle(app: &mut App) {
+    if app.visible_lanes().next().is_none() {
+        app.hidden.fill(false);
+    }
+    select_visible_lane(app);
+    keep_shown(app);
 }
 
 /// The most metrics whose histories stay in memory; one over 107 layers takes at most 1.8 MB.
@@ -206,6 +237,11 @@ fn select_statistic(app: &mut App, statistic: Metric) {
     } else {
         app.options.statistic = statistic;
     }
+    keep_shown(app);
+}
+
+/// Keeps the histories of the metrics shown last.
+fn keep_shown(app: &mut App) {
     let shown = [app.statistic(), app.block_statistic()];
     app.shown.retain(|metric| !shown.contains(metric));
     app.shown.splice(0..0, shown);

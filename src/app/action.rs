@@ -66,6 +66,8 @@ pub enum Action {
 
     /// Chooses a statistic.
     SelectStatistic(Metric),
+    /// Chooses the single number that the sweep view compares.
+    SelectScalar(Metric),
     /// Chooses the next statistic of the current view's kind.
     SelectNextStatistic,
     /// Chooses the previous one.
@@ -100,6 +102,11 @@ pub enum Action {
     SelectNextFinding,
     /// Puts the cursor on the previous finding, by step.
     SelectPreviousFinding,
+
+    /// Takes back the last change of what is shown; the cursor stays.
+    Undo,
+    /// Makes the change again that was taken back last.
+    Redo,
 
     /// Opens the prompt for a step to go to.
     OpenGoTo,
