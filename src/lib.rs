@@ -38,6 +38,7 @@ pub mod widgets;
 pub mod views;
 // 8: street: the terminal and the command line.
 pub mod paths;
+pub mod config;
 pub mod headless;
 pub mod tui;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! Where runs are kept, and whether a folder can be written to. Knows nothing of what is in them.
+//! Where runs and settings are kept, and whether a folder can be written to. Knows nothing of what is in them.
 
 use std::fs;
 use std::io;
@@ -40,6 +40,12 @@ pub fn runs_folder(given: Option<&Path>) -> Result<(PathBuf, RunsOrigin), NoHome
     }
     let user = ProjectDirs::from("", "", "skiplane").ok_or(NoHome)?;
     Ok((user.data_dir().join(RUNS), RunsOrigin::UserData))
+}
+
+/// The file of the user's settings, `config.toml` in the user's configuration folder; none without a home folder. It
+/// need not exist.
+pub fn config_file() -> Option<PathBuf> {
+    ProjectDirs::from("", "", "skiplane").map(|user| user.config_dir().join("config.toml"))
 }
 
 /// Checks by writing that files can be created in a folder, or in the nearest folder above it that exists.

@@ -7,6 +7,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::app::App;
+use crate::config::Config;
 use crate::printable::printable;
 use crate::runs_list::RunsList;
 use crate::theme::Theme;
@@ -22,6 +23,7 @@ mod modes;
 mod output;
 mod pacer;
 mod screen;
+mod sequences;
 mod stock;
 mod source;
 
@@ -29,6 +31,15 @@ pub use abilities::{Appearance, describe, detect};
 pub use modes::Modes;
 pub use source::{Followed, Mode, Saved, Source};
 pub use stock::{RunsStock, Stock};
+
+/// How the screens look, and what the user has set.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// Colours and characters.
+    pub theme: Theme,
+    /// The user's settings. What is wrong in them is shown when a dashboard opens.
+    pub config: Config,
+}
 
 /// How the dashboard ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +72,7 @@ pub struct Terminal {
     screen: screen::TerminalScreen,
     // Dropped before the guard, so that nothing reads the terminal any more when its modes are restored.
     inputs: input::Inputs,
-    theme: Theme,
+    setup: Setup,
     _guard: guard::Guard,
 }
 
@@ -70,11 +81,11 @@ impl Terminal {
     ///
     /// # Errors
     /// If that fails.
-    pub fn open(theme: Theme) -> io::Result<Terminal> {
+    pub fn open(setup: Setup) -> io::Result<Terminal> {
         let output = output::Output::open()?;
         let guard = guard::Guard::enter(&output)?;
         let inputs = input::Inputs::start()?;
-        Ok(Terminal { screen: screen::TerminalScreen::new(output)?, inputs, theme, _guard: guard })
+        Ok(Terminal { screen: screen::TerminalScreen::new(output)?, inputs, setup, _guard: guard })
     }
 
     /// Shows the dashboard until the user leaves or a signal comes. Training is not stopped here: the [`Ending`] says
@@ -84,8 +95,11 @@ impl Terminal {
     /// The terminal cannot be written to.
     pub fn dashboard(&mut self, app: &mut App, source: &mut dyn Source) -> io::Result<Ending> {
         self.screen.forget();
-        dashboard::Dashboard::new(app, source, &mut self.screen, self.theme.clone())
-            .run(self.inputs.receiver())
+        let shown =
+            dashboard::Dashboard::new(app, source, &mut self.screen, &self.setup).run(self.inputs.receiver());
+        // They are shown once.
+        self.setup.config.problems.clear();
+        shown
     }
 
     /// Shows the runs browser until the user leaves or opens runs, or a signal comes; `notice` is shown first.
@@ -99,7 +113,7 @@ impl Terminal {
         notice: Option<&str>,
     ) -> io::Result<Choice> {
         self.screen.forget();
-        let mut browser = browser::Browser::new(list, stock, &mut self.screen, &self.theme);
+        let mut browser = browser::Browser::new(list, stock, &mut self.screen, &self.setup.theme);
         notice.into_iter().for_each(|notice| browser.notify(notice));
         browser.run(self.inputs.receiver())
     }
@@ -109,7 +123,7 @@ impl Terminal {
     /// # Errors
     /// The terminal cannot be written to.
     pub fn say(&mut self, text: &str) -> io::Result<()> {
-        let theme = &self.theme;
+        let theme = &self.setup.theme;
         let text = printable(text);
         self.screen
             .paint(&mut |area, buffer| put_centered(buffer, area, area.height / 2, &text, theme.muted()))?;
@@ -122,8 +136,8 @@ impl Terminal {
 ///
 /// # Errors
 /// The terminal cannot be put into the modes that are needed, or cannot be written to.
-pub fn run(app: &mut App, source: &mut dyn Source, theme: Theme) -> io::Result<Ending> {
-    Terminal::open(theme)?.dashboard(app, source)
+pub fn run(app: &mut App, source: &mut dyn Source, setup: Setup) -> io::Result<Ending> {
+    Terminal::open(setup)?.dashboard(app, source)
 }
 
 /// The result of a dashboard that its caller outlives.
@@ -135,10 +149,10 @@ pub struct Parting {
 }
 
 /// As [`run`], for a caller that must go on after a panic of the dashboard.
-pub fn run_beside(app: &mut App, source: &mut dyn Source, theme: Theme) -> Parting {
+pub fn run_beside(app: &mut App, source: &mut dyn Source, setup: Setup) -> Parting {
     guard::keep_reports();
     // Drawing does not change the state, and folding changes it event by event.
-    let ending = catch_unwind(AssertUnwindSafe(|| run(app, source, theme)));
+    let ending = catch_unwind(AssertUnwindSafe(|| run(app, source, setup)));
     let ending =
         ending.unwrap_or_else(|panic| Err(io::Error::other(format!("it panicked: {}", said(&*panic)))));
     Parting { ending, reports: guard::take_kept() }

@@ -8,6 +8,9 @@ use crate::app::{Action, App, Lane, Need, ViewKind, Wanted};
 use crate::theme::Theme;
 
 mod bindings;
+mod keys;
+mod commands;
+mod keymap;
 pub mod browser;
 mod curves;
 mod dialogs;
@@ -15,8 +18,10 @@ mod chrome;
 mod help;
 mod lanes;
 mod orders;
+mod palette;
 mod snapshot;
 mod tiles;
+mod value;
 mod typed_line;
 mod wrap;
 
@@ -33,8 +38,12 @@ mod verdict;
 
 pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
 pub use chrome::{LEAST_SIZE, Status, click, draw, is_on_timeline, step_at};
+pub use commands::{COMMANDS, NO_OP, Named, command_named, named};
+pub use keymap::Keymap;
 pub use orders::{OrderDialog, Typed, Typing};
+pub use palette::Palette;
 pub use snapshot::{Format, snapshot};
+pub use value::value_at_cursor;
 
 /// A view of the state.
 pub trait View: Sync {

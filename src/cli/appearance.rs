@@ -2,8 +2,11 @@
 
 use clap::{Args, ValueEnum};
 
+use super::warn;
+use crate::config::Config;
+use crate::paths;
 use crate::theme::{Background, Characters, Colors};
-use crate::tui::Appearance;
+use crate::tui::{self, Appearance, Setup};
 
 /// How the dashboard looks.
 #[derive(Clone, Copy, Debug, Default, Args)]
@@ -42,6 +45,14 @@ enum BackgroundArg {
 }
 
 impl AppearanceArgs {
+    /// The look of the screens and the user's settings. What is wrong in these is told on standard error, where it can
+    /// still be read after the screen.
+    pub(super) fn setup(self) -> Setup {
+        let config = paths::config_file().map(|path| Config::read(&path)).unwrap_or_default();
+        config.problems.iter().for_each(|problem| warn(problem));
+        Setup { theme: tui::detect(self.into()), config }
+    }
+
     /// The requested colours.
     pub(super) fn colors(self) -> Option<Colors> {
         self.colors.map(|colors| match colors {

@@ -27,11 +27,7 @@ pub(super) fn run(args: &AttachArgs) -> Result<(), Failure> {
     let folder = args.folder.resolve(&args.run)?;
     saved::require_terminal()?;
     let Opened { mut app, replay, library } = reading::open(std::slice::from_ref(&folder))?;
-    match tui::run(
-        &mut app,
-        &mut Followed::new(replay, library, folder),
-        tui::detect(args.appearance.into()),
-    )? {
+    match tui::run(&mut app, &mut Followed::new(replay, library, folder), args.appearance.setup())? {
         tui::Ending::Signal(_) | tui::Ending::Lost => Err(Failure::Interrupted),
         tui::Ending::Browse => runs::browse_all(&args.folder, args.appearance),
         tui::Ending::Left | tui::Ending::Stop | tui::Ending::Detach => Ok(()),

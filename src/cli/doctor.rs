@@ -8,6 +8,7 @@ use clap::Args;
 use super::RunsFolder;
 use super::failure::Failure;
 use super::table::{Align, Table};
+use crate::config::Config;
 use crate::nn::kernels::InstructionSet;
 use crate::paths::{self, RunsOrigin};
 
@@ -36,6 +37,7 @@ pub(super) fn run(args: &DoctorArgs, out: &mut dyn Write) -> Result<(), Failure>
     tell("colours", colours());
     tell("unicode", unicode());
     tell("runs", runs(args)?);
+    tell("settings", settings());
     table.write("", out)?;
     Ok(())
 }
@@ -91,6 +93,16 @@ fn unicode() -> String {
         Some((name, value)) => format!("no: {name}={value}"),
         None => "unknown: neither LC_ALL, LC_CTYPE nor LANG is set".to_owned(),
     }
+}
+
+fn settings() -> String {
+    let Some(path) = paths::config_file() else { return "nowhere: no home folder".to_owned() };
+    let found = match Config::read(&path).problems.as_slice() {
+        _ if !path.exists() => "not there; all defaults".to_owned(),
+        [] => "no problems; `skiplane keys dashboard` lists the keys".to_owned(),
+        [first, ..] => first.clone(),
+    };
+    format!("{}: {found}", path.display())
 }
 
 fn runs(args: &DoctorArgs) -> Result<String, Failure> {

@@ -1,15 +1,18 @@
-//! `skiplane keys`: what may stand in an experiment's `[data]`, `[[lane]]` and `[probe.NAME]`.
+//! `skiplane keys`: what may stand in an experiment's `[data]`, `[[lane]]` and `[probe.NAME]`, and the keys of the
+//! dashboard.
 
 use std::io::{self, Write};
 
 use clap::Args;
 
 use super::failure::Failure;
-use super::source;
 use super::table::{Align, Table};
+use super::{source, tell, warn};
+use crate::config::Config;
 use crate::experiment::{Absence, Available, Key, Path};
+use crate::paths;
 
-/// Lists the architectures, data sets and probes of this build, or the keys of one of them.
+/// Lists the architectures, data sets and probes of this build, or the keys of one of them or of the dashboard.
 ///
 /// Of each key: the values it may have, its default, and what it means. The keys that all experiments have are in the
 /// experiments that come with the program, such as experiments/plain-vs-residual.toml.
@@ -17,9 +20,10 @@ use crate::experiment::{Absence, Available, Key, Path};
 #[command(after_help = "\
 Examples:
   skiplane keys
-  skiplane keys transformer")]
+  skiplane keys transformer
+  skiplane keys dashboard")]
 pub(super) struct KeysArgs {
-    /// An architecture, a data set or a probe.
+    /// An architecture, a data set or a probe; `dashboard` for its keys, and the file that may change them.
     #[arg(value_name = "NAME")]
     name: Option<String>,
 }
@@ -27,6 +31,9 @@ pub(super) struct KeysArgs {
 pub(super) fn run(args: &KeysArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let available = source::available();
     let Some(name) = &args.name else { return Ok(write_all(&available, out)?) };
+    if name == DASHBOARD {
+        return Ok(write_dashboard(out)?);
+    }
     if let Some(entry) = available.architecture(name) {
         writeln!(out, "{name}: {}", entry.summary)?;
         writeln!(out, "A [[lane]] with architecture = \"{name}\" trains on {} and has", entry.data.name())?;
@@ -57,6 +64,25 @@ pub(super) fn run(args: &KeysArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let keys = if entry.keys.is_empty() { "has no keys of its own" } else { "has" };
     writeln!(out, "[data] with name = \"{name}\" {path}, is of {}, and {keys}", entry.kind.name())?;
     Ok(write_keys(&entry.keys, out)?)
+}
+
+/// The name of the dashboard, which is the name of nothing else.
+const DASHBOARD: &str = "dashboard";
+
+/// The dashboard's actions with the keys in force, and where the file is that changes them.
+fn write_dashboard(out: &mut dyn Write) -> io::Result<()> {
+    let path = paths::config_file();
+    let config = path.as_deref().map(Config::read).unwrap_or_default();
+    config.problems.iter().for_each(|problem| warn(problem));
+    let mut table = Table::new(&[("ACTION", Align::Left), ("KEYS", Align::Left), ("WHAT", Align::Left)]);
+    for (name, keys, what) in config.keymap.table() {
+        table.row([name.to_owned(), keys.join(" "), what.to_owned()]);
+    }
+    table.write("", out)?;
+    let path =
+        path.map_or("config.toml, but there is no home folder".to_owned(), |path| path.display().to_string());
+    writeln!(out, "\nAn entry such as \"ctrl-o\" = \"palette\" in [keys] of this file changes them:")?;
+    tell(out, &path)
 }
 
 /// When a probe measures.

@@ -29,7 +29,7 @@ pub(super) fn run(args: &ReviewArgs) -> Result<(), Failure> {
     let folders = args.folder.resolve_all(&args.run)?;
     saved::require_terminal()?;
     let (mut app, library) = saved::fold(&folders)?;
-    match tui::run(&mut app, &mut Saved::new(library), tui::detect(args.appearance.into()))? {
+    match tui::run(&mut app, &mut Saved::new(library), args.appearance.setup())? {
         tui::Ending::Signal(_) | tui::Ending::Lost => Err(Failure::Interrupted),
         tui::Ending::Browse => runs::browse_all(&args.folder, args.appearance),
         tui::Ending::Left | tui::Ending::Stop | tui::Ending::Detach => Ok(()),

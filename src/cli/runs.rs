@@ -17,7 +17,7 @@ use crate::runs_list::run::At;
 use crate::runs_list::sort::order;
 use crate::runs_list::{Filter, FilterError, Run, RunsList, Sort, SortKey};
 use crate::session::listing;
-use crate::tui::{self, Choice, Ending, Followed, RunsStock, Saved, Terminal};
+use crate::tui::{Choice, Ending, Followed, RunsStock, Saved, Terminal};
 
 /// Lists the runs of a folder with state, lanes, steps and last figures: in a browser on a terminal, otherwise as a
 /// table.
@@ -106,7 +106,7 @@ pub(super) fn browse_all(folder: &RunsFolder, appearance: AppearanceArgs) -> Res
 /// Switches between the browser and the dashboard until the user leaves the browser.
 fn browse(root: &Path, list: &mut RunsList, appearance: AppearanceArgs) -> Result<(), Failure> {
     let mut stock = RunsStock::open(root.to_owned())?;
-    let mut terminal = Terminal::open(tui::detect(appearance.into()))?;
+    let mut terminal = Terminal::open(appearance.setup())?;
     let mut notice = None;
     loop {
         let ids = match terminal.browser(list, &mut stock, notice.as_deref())? {

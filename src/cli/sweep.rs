@@ -12,8 +12,7 @@ use super::threads::ThreadsArgs;
 use super::{RunsFolder, tell, warn};
 use crate::app::{Action, App};
 use crate::headless::{Stopper, SweepReporter};
-use crate::theme::Theme;
-use crate::tui::{self, Parting};
+use crate::tui::{self, Parting, Setup};
 use crate::views;
 use plan::Plan;
 use sweeping::{Message, Sweeping};
@@ -67,8 +66,7 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
     let (mut app, mut sweeping) = Sweeping::new(&plan, &root, cores)?;
     let on_terminal = io::stdout().is_terminal();
     let has_dashboard = on_terminal && io::stdin().is_terminal() && !args.headless && !sweeping.is_over();
-    let mut is_stopped =
-        has_dashboard && dashboard(&mut app, &mut sweeping, tui::detect(args.appearance.into()));
+    let mut is_stopped = has_dashboard && dashboard(&mut app, &mut sweeping, args.appearance.setup());
     let reporter = SweepReporter::new(on_terminal);
     if is_stopped {
         sweeping.stop();
@@ -89,11 +87,11 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
 }
 
 /// Shows a sweep on the dashboard until the user leaves. Returns whether it is to be stopped.
-fn dashboard(app: &mut App, sweeping: &mut Sweeping<'_>, theme: Theme) -> bool {
+fn dashboard(app: &mut App, sweeping: &mut Sweeping<'_>, setup: Setup) -> bool {
     if let Some(kind) = views::kind_named(FIRST_VIEW).filter(|kind| views::fitting(app).contains(kind)) {
         app.act(Action::SelectView(kind));
     }
-    let Parting { ending, reports } = tui::run_beside(app, sweeping, theme);
+    let Parting { ending, reports } = tui::run_beside(app, sweeping, setup);
     // There they were shown only briefly.
     sweeping.shown().iter().for_each(|problem| warn(problem));
     if let Err(error) = &ending {

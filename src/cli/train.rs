@@ -249,10 +249,10 @@ pub(super) fn command_line() -> Vec<String> {
 }
 
 fn dashboard(args: &TrainOptions, mut started: Started, waiting: Option<Waiting>) -> Result<(), Failure> {
-    let theme = tui::detect(args.appearance.into());
+    let setup = args.appearance.setup();
     let notes = std::mem::take(&mut started.notes);
     let mut source = LiveSource::new(&mut started.live, &mut started.index_writer, notes);
-    let Parting { ending, reports } = tui::run_beside(&mut started.app, &mut source, theme);
+    let Parting { ending, reports } = tui::run_beside(&mut started.app, &mut source, setup);
     never_wait_for_terminal();
     // On the dashboard they were shown only briefly.
     source.warnings().iter().for_each(|warning| warn(warning));

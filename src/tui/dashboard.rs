@@ -9,23 +9,28 @@ use crossterm::event::{Event, KeyEvent, KeyModifiers, MouseButton, MouseEvent, M
 use ratatui::layout::Position;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGTSTP};
 
-use super::Ending;
 use super::input::{Input, key_of};
 use super::pacer::{Cost, FRAME, Pacer, Playhead};
 use super::screen::Screen;
 use super::source::{Mode, Source};
+use super::{Ending, Setup};
 use crate::app::{Action, App, ViewKind};
+use crate::config::Notify;
 use crate::order::Order;
 use crate::theme::Theme;
 use crate::units::Step;
-use crate::views::{self, Command, Key, OrderDialog, Status, binding_of};
+use crate::views::{self, Command, Key, Keymap, OrderDialog, Palette, Status};
 
+mod giving;
 mod orders;
+mod palette;
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(4);
 /// Shown from the order to pause until every lane has paused.
 const PAUSING: &str = "pausing after this step";
+/// How long those about the settings stay.
+const LONG_NOTICE: Duration = Duration::from_secs(12);
 /// The longest wait, in case a change was missed.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -34,7 +39,9 @@ pub(super) struct Dashboard<'a> {
     app: &'a mut App,
     source: &'a mut dyn Source,
     screen: &'a mut dyn Screen,
-    theme: Theme,
+    theme: &'a Theme,
+    keymap: &'a Keymap,
+    notify: Notify,
     pacer: Pacer,
     playhead: Playhead,
     cost: Cost,
@@ -44,7 +51,10 @@ pub(super) struct Dashboard<'a> {
     dialog: Option<OrderDialog>,
     /// The step that was grabbed with the mouse, and stays under it while it is dragged.
     grabbed: Option<Step>,
+    palette: Option<Palette>,
     end_was_folded: bool,
+    /// The number of critical findings that the user knows of.
+    criticals: usize,
 }
 
 impl<'a> Dashboard<'a> {
@@ -52,16 +62,19 @@ impl<'a> Dashboard<'a> {
         app: &'a mut App,
         source: &'a mut dyn Source,
         screen: &'a mut dyn Screen,
-        theme: Theme,
+        setup: &'a Setup,
     ) -> Dashboard<'a> {
         let end_was_folded = source.is_ended();
         let mut pacer = Pacer::default();
         pacer.change();
-        Dashboard {
+        let criticals = giving::criticals(app);
+        let mut dashboard = Dashboard {
             app,
             source,
             screen,
-            theme,
+            theme: &setup.theme,
+            keymap: &setup.config.keymap,
+            notify: setup.config.notify,
             pacer,
             playhead: Playhead::default(),
             cost: Cost::default(),
@@ -69,14 +82,18 @@ impl<'a> Dashboard<'a> {
             asks_to_quit: false,
             dialog: None,
             grabbed: None,
+            palette: None,
             end_was_folded,
-        }
+            criticals,
+        };
+        dashboard.tell_problems(&setup.config.problems);
+        dashboard
     }
 
     /// Runs until the user leaves or a signal comes.
     pub(super) fn run(&mut self, inputs: &Receiver<Input>) -> io::Result<Ending> {
         loop {
-            self.fold();
+            self.fold()?;
             while let Ok(input) = inputs.try_recv() {
                 if let Some(ending) = self.take(input)? {
                     return Ok(ending);
@@ -91,7 +108,7 @@ impl<'a> Dashboard<'a> {
             let ready = self.screen.is_ready()?;
             if ready && self.pacer.is_due(now) {
                 // Once per frame rather than per key: most keys are followed by others before anything is drawn.
-                views::supply(self.app, |app, needs| self.source.answer(app, needs));
+                self.supply();
                 self.draw(now)?;
             }
             self.wait(inputs, ready);
@@ -122,7 +139,7 @@ impl<'a> Dashboard<'a> {
     }
 
     /// Folds all pending events.
-    fn fold(&mut self) {
+    fn fold(&mut self) -> io::Result<()> {
         let mut folded = self.source.drain(self.app);
         if self.source.collect(self.app) {
             self.pacer.answer();
@@ -134,6 +151,7 @@ impl<'a> Dashboard<'a> {
             self.asks_to_quit = false;
             self.dialog = None;
             folded = true;
+            self.tell_end()?;
         }
         // A followed run that has ended may be resumed, and end again.
         self.end_was_folded = ended;
@@ -141,10 +159,12 @@ impl<'a> Dashboard<'a> {
             self.pacer.change();
             let is_paused = self.app.is_idle();
             self.notice.take_if(|(text, _)| text == PAUSING && is_paused);
+            self.tell_findings()?;
         }
         if let Some(problem) = self.source.problem() {
             self.notify(&problem);
         }
+        Ok(())
     }
 
     fn play(&mut self, now: Instant) {
@@ -166,8 +186,10 @@ impl<'a> Dashboard<'a> {
             progress: progress.as_deref(),
             leaving: self.asks_to_quit.then(|| self.source.leaving()),
             dialog: self.dialog.as_ref(),
+            palette: self.palette.as_ref(),
+            keymap: Some(self.keymap),
         };
-        let (app, theme) = (&*self.app, &self.theme);
+        let (app, theme) = (&*self.app, self.theme);
         // Panics as a view might, if a test of a debug build asks for it, with the given message.
         #[cfg(debug_assertions)]
         if let Ok(words) = std::env::var("SKIPLANE_DRAWING_PANICS") {
@@ -181,7 +203,7 @@ impl<'a> Dashboard<'a> {
     fn take(&mut self, input: Input) -> io::Result<Option<Ending>> {
         match input {
             Input::Terminal(Event::Key(key)) => Ok(self.key(key)?),
-            Input::Terminal(Event::Mouse(mouse)) => self.mouse(mouse).map(|()| None),
+            Input::Terminal(Event::Mouse(mouse)) => self.mouse(mouse),
             Input::Terminal(Event::Resize(..)) => {
                 self.pacer.answer();
                 Ok(None)
@@ -212,11 +234,14 @@ impl<'a> Dashboard<'a> {
             self.in_dialog(dialog, key);
             return Ok(None);
         }
+        if let Some(palette) = self.palette.take() {
+            return self.in_palette(palette, key);
+        }
         if self.app.options().go_to.is_some() && self.prompt(key) {
             return Ok(None);
         }
-        match binding_of(key) {
-            Some((_, command)) => self.obey(command),
+        match self.keymap.command(key) {
+            Some(command) => self.obey(command),
             None => Ok(None),
         }
     }
@@ -267,8 +292,14 @@ impl<'a> Dashboard<'a> {
             Command::StopLane => self.ask_to_stop_lane(),
             Command::HideLane => self.act(Action::ToggleLane(self.app.selected_lane())),
             Command::Redraw => self.redraw(),
+            Command::CopyValue => self.copy_value()?,
+            Command::CopyFrame => self.copy_frame()?,
+            Command::SaveView => self.save_view()?,
+            Command::Palette => self.open_palette(),
             Command::Detach if self.is_training() => return Ok(Some(Ending::Detach)),
-            Command::Detach if self.source.mode() == Mode::Live => self.notify("the run is over; q quits"),
+            Command::Detach if self.source.mode() == Mode::Live => {
+                self.notify(&format!("the run is over; {} quits", self.key_of(Command::Quit)));
+            }
             Command::Detach => return Ok(Some(Ending::Left)),
             Command::Quit if self.is_training() => {
                 self.asks_to_quit = true;
@@ -277,7 +308,7 @@ impl<'a> Dashboard<'a> {
             Command::Quit => return Ok(Some(Ending::Left)),
             // While training, leaving first asks a question.
             Command::Browse if self.source.mode() == Mode::Live => {
-                self.notify("q quits; then `skiplane runs`")
+                self.notify(&format!("{} quits; then `skiplane runs`", self.key_of(Command::Quit)))
             }
             Command::Browse => return Ok(Some(Ending::Browse)),
         }
@@ -289,9 +320,12 @@ impl<'a> Dashboard<'a> {
         self.source.mode() == Mode::Live && !self.source.is_ended()
     }
 
-    fn mouse(&mut self, event: MouseEvent) -> io::Result<()> {
+    fn mouse(&mut self, event: MouseEvent) -> io::Result<Option<Ending>> {
         if self.asks_to_quit || self.dialog.is_some() {
-            return Ok(());
+            return Ok(None);
+        }
+        if let Some(palette) = self.palette.take() {
+            return self.mouse_in_palette(palette, event);
         }
         let area = self.screen.area()?;
         let position = Position::new(event.column, event.row);
@@ -332,10 +366,16 @@ impl<'a> Dashboard<'a> {
             MouseEventKind::ScrollRight => sideways(self.app, 1),
             _ => Vec::new(),
         };
+        self.obey_all(commands)
+    }
+
+    fn obey_all(&mut self, commands: Vec<Command>) -> io::Result<Option<Ending>> {
         for command in commands {
-            self.obey(command)?;
+            if let Some(ending) = self.obey(command)? {
+                return Ok(Some(ending));
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
     fn show(&mut self, view: Option<ViewKind>) {
@@ -349,9 +389,26 @@ impl<'a> Dashboard<'a> {
         self.pacer.answer();
     }
 
+    /// Looks up what the current view lacks.
+    fn supply(&mut self) {
+        views::supply(self.app, |app, needs| self.source.answer(app, needs));
+    }
+
     fn redraw(&mut self) {
         self.pacer.answer();
         self.screen.forget();
+    }
+
+    /// Shows what is wrong in the settings: the first of it, since all of it was printed before.
+    fn tell_problems(&mut self, problems: &[String]) {
+        let Some(first) = problems.first() else { return };
+        let more = if problems.len() > 1 { format!(" (1 of {})", problems.len()) } else { String::new() };
+        self.notice = Some((format!("{first}{more}"), Instant::now() + LONG_NOTICE));
+    }
+
+    /// What the first key of a command is called.
+    fn key_of(&self, command: Command) -> String {
+        self.keymap.label(command, self.theme.is_ascii()).unwrap_or_else(|| "Ctrl-C".to_owned())
     }
 
     fn notify(&mut self, text: &str) {

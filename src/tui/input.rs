@@ -195,6 +195,7 @@ pub(super) fn key_of(event: KeyEvent) -> Option<Key> {
         KeyCode::Esc => Key::Escape,
         KeyCode::Backspace => Key::Backspace,
         KeyCode::Delete => Key::Delete,
+        KeyCode::F(number) => Key::F(number),
         _ => return None,
     })
 }

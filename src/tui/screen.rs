@@ -34,6 +34,9 @@ pub(super) trait Screen {
     /// Draws a frame, without waiting until it is written, and returns its size in bytes.
     fn paint(&mut self, render: &mut dyn FnMut(Rect, &mut Buffer)) -> io::Result<usize>;
 
+    /// Sends the terminal a sequence that draws nothing.
+    fn tell(&mut self, sequence: &[u8]) -> io::Result<()>;
+
     /// Forgets its content, so that the next frame draws every cell.
     fn forget(&mut self);
 
@@ -105,6 +108,11 @@ impl Screen for TerminalScreen {
         let pending = self.pending.0.take();
         self.output.send(&pending);
         Ok(pending.len())
+    }
+
+    fn tell(&mut self, sequence: &[u8]) -> io::Result<()> {
+        self.output.send(sequence);
+        Ok(())
     }
 
     fn forget(&mut self) {

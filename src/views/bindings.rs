@@ -26,6 +26,8 @@ pub enum Key {
     Escape,
     Backspace,
     Delete,
+    /// A function key, from 1.
+    F(u8),
 }
 
 /// The command of a key: to the state, the training, or the screen.
@@ -59,6 +61,14 @@ pub enum Command {
     Quit,
     /// Redraws everything.
     Redraw,
+    /// Copies the value at the cursor.
+    CopyValue,
+    /// Copies the view as text.
+    CopyFrame,
+    /// Saves the view as a picture and as text in the working folder.
+    SaveView,
+    /// Opens the palette: everything that can be done or chosen, found by typing.
+    Palette,
 }
 
 /// The heading of a key in the help.
@@ -290,10 +300,10 @@ pub const BINDINGS: &[Binding] = &[
     binding!(Showing, "y", "scale", "scale of values: linear or logarithmic", [act('y', Action::CycleScale)]),
     binding!(
         Showing,
-        "Y",
+        "O",
         "outliers",
         "axes for all values, or without the few that flatten the others",
-        [act('Y', Action::ToggleWholeAxis)]
+        [act('O', Action::ToggleWholeAxis)]
     ),
     binding!(Showing, "e", "smoothing", "strength of smoothing", [act('e', Action::CycleSmoothing)]),
     binding!(
@@ -330,6 +340,13 @@ pub const BINDINGS: &[Binding] = &[
         "hide",
         "hide the selected lane; V shows all",
         [(Key::Char('v'), Command::HideLane), act('V', Action::ShowAllLanes),]
+    ),
+    binding!(
+        Showing,
+        "u",
+        "undo",
+        "take back the last change of what is shown; U makes it again",
+        [act('u', Action::Undo), act('U', Action::Redo), (Key::Control('r'), Command::Act(Action::Redo))]
     ),
     binding!(
         Running,
@@ -403,6 +420,27 @@ pub const BINDINGS: &[Binding] = &[
         [(Key::Char('r'), Command::Browse)]
     ),
     binding!(Program, "?", "help", "this help", [act('?', Action::ToggleHelp)]),
+    binding!(
+        Program,
+        ": Ctrl-P",
+        "palette",
+        "find and do anything by typing a part of its name",
+        [(Key::Char(':'), Command::Palette), (Key::Control('p'), Command::Palette)]
+    ),
+    binding!(
+        Program,
+        "Y Ctrl-Y",
+        "copy",
+        "copy the value at the cursor; with Ctrl the view as text",
+        [(Key::Char('Y'), Command::CopyValue), (Key::Control('y'), Command::CopyFrame)]
+    ),
+    binding!(
+        Program,
+        "W",
+        "save",
+        "save the view as SVG and text in the working folder",
+        [(Key::Char('W'), Command::SaveView)]
+    ),
     binding!(Program, "Esc", "close", "close what is open", [(Key::Escape, Command::Act(Action::Dismiss))]),
     binding!(Program, "Ctrl-L", "redraw", "redraw the screen", [(Key::Control('l'), Command::Redraw)]),
     binding!(

@@ -98,7 +98,8 @@ pub fn draw(list: &RunsList, status: &Status<'_>, area: Rect, buffer: &mut Buffe
     draw_status(list, status, areas.status, buffer, theme);
     if list.help() {
         let body = Rect { y: area.y + 1, height: area.height - 2, ..area };
-        help::draw(BINDINGS, filter_help(theme), list.scroll(), body, buffer, theme);
+        let rows = help::rows(BINDINGS, theme);
+        help::draw(&rows, "?", filter_help(theme), list.scroll(), body, buffer, theme);
     }
     if let Some(prompt) = list.prompt() {
         draw_prompt(prompt, area, buffer, theme);

@@ -5,7 +5,10 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Command, OrderDialog, View, bindings, curves, dialogs, help, lanes, orders, shown};
+use super::{
+    Command, Keymap, OrderDialog, Palette, View, bindings, curves, dialogs, help, lanes, orders, palette,
+    shown,
+};
 use crate::app::health::Severity;
 use crate::app::{Action, App, Lane, LaneState, ViewKind};
 use crate::printable::printable;
@@ -31,6 +34,10 @@ pub struct Status<'a> {
     pub leaving: Option<&'a str>,
     /// The open dialog for an order.
     pub dialog: Option<&'a OrderDialog>,
+    /// The open palette.
+    pub palette: Option<&'a Palette>,
+    /// The keys in force, if they are not those of the table.
+    pub keymap: Option<&'a Keymap>,
 }
 
 /// The frame's areas.
@@ -59,26 +66,33 @@ pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, the
     let Some(areas) = areas(area) else {
         return draw_too_small(area, buffer, theme);
     };
+    let keymap = &status.keymap.cloned().unwrap_or_default();
     draw_tabs(app, status, areas.tabs, buffer, theme);
     if let Some(view) = shown(app) {
         let (note, body) = note_and_body(app, view, areas.body);
         if let Some(note) = note {
-            draw_note(app, &view.lanes_in(app, body), note, buffer, theme);
+            draw_note(app, &view.lanes_in(app, body), keymap, note, buffer, theme);
         }
         view.render(app, body, buffer, theme);
-        draw_status(app, view, status, areas.status, buffer, theme);
+        draw_status(app, view, status, keymap, areas.status, buffer, theme);
     }
     if let Some(timeline) = areas.timeline {
         draw_timeline(app, timeline, buffer, theme);
     }
     if app.options().help {
-        help::draw(bindings::BINDINGS, Vec::new(), app.options().scroll, areas.body, buffer, theme);
+        let closes = keymap.label(Command::Act(Action::ToggleHelp), theme.is_ascii());
+        let closes = closes.unwrap_or_else(|| "Esc".to_owned());
+        let (rows, scroll) = (keymap.rows(theme), app.options().scroll);
+        help::draw(&rows, &closes, Vec::new(), scroll, areas.body, buffer, theme);
     }
     if let Some(digits) = &app.options().go_to {
         dialogs::draw_go_to(app, digits, area, buffer, theme);
     }
     if let Some(dialog) = status.dialog {
         orders::draw(app, dialog, area, buffer, theme);
+    }
+    if let Some(open) = status.palette {
+        palette::draw(open, app, keymap, area, buffer, theme);
     }
     if let Some(leaving) = status.leaving {
         dialogs::draw_leaving(leaving, area, buffer, theme);
@@ -128,15 +142,14 @@ fn note_and_body(app: &App, view: &dyn View, area: Rect) -> (Option<Rect>, Rect)
 }
 
 /// Says how many lanes are shown, which ones, and how to reach the others.
-fn draw_note(app: &App, shown: &[&Lane], area: Rect, buffer: &mut Buffer, theme: &Theme) {
+fn draw_note(app: &App, shown: &[&Lane], keymap: &Keymap, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let names: Vec<String> = shown.iter().map(|lane| lanes::name(app, lane)).collect();
-    let keys = bindings::binding_of(bindings::Key::Char('l')).map(|(binding, _)| binding.label);
-    let keys = keys.unwrap_or_default();
-    let others = " the others";
+    let keys = keymap.hint(bindings::Key::Char('l'), theme).map(|(label, _)| label).unwrap_or_default();
+    let others = if keys.is_empty() { "" } else { " the others" };
     let text = format!("{} of {} lanes: {}", shown.len(), app.visible_lanes().count(), names.join(", "));
-    let room = usize::from(area.width).saturating_sub(keys.len() + others.len() + 3);
+    let room = usize::from(area.width).saturating_sub(widgets::width(&keys) + others.len() + 3);
     let end = put(buffer, area, area.x, area.y, &clip(&text, room, theme), theme.text());
-    let end = put(buffer, area, end + 3, area.y, keys, theme.accent());
+    let end = put(buffer, area, end + 3, area.y, &keys, theme.accent());
     put(buffer, area, end, area.y, others, theme.muted());
 }
 
@@ -257,6 +270,7 @@ fn draw_status(
     app: &App,
     view: &dyn View,
     status: &Status<'_>,
+    keymap: &Keymap,
     area: Rect,
     buffer: &mut Buffer,
     theme: &Theme,
@@ -274,8 +288,8 @@ fn draw_status(
     }
     let mut x = widgets::put_line(buffer, area, 0, &Line::from(spans)) + 2;
     let hint = |key: &bindings::Key| {
-        let (binding, _) = bindings::binding_of(*key)?;
-        Some((help::label(binding, theme), hint_of(app, view, *key).unwrap_or(binding.hint)))
+        let (label, binding) = keymap.hint(*key, theme)?;
+        Some((label, hint_of(app, view, *key).unwrap_or(binding.hint)))
     };
     let width = |(label, hint): &(String, &str)| (widgets::width(label) + widgets::width(hint) + 3) as u16;
     let last: Vec<_> = [bindings::Key::Char('?'), bindings::Key::Char('q')].iter().filter_map(hint).collect();

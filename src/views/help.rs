@@ -1,4 +1,4 @@
-//! The help, generated from a table of keys.
+//! The help: the keys in force, under headings.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -20,35 +20,55 @@ pub(super) fn label<C>(binding: &Binding<C>, theme: &Theme) -> String {
     }
 }
 
-/// Draws the help for a table of keys over an area, scrolled to a line; `more` is shown below the keys.
-pub(super) fn draw<C>(
-    bindings: &[Binding<C>],
+/// A row of the help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    /// Its heading.
+    pub(super) group: Group,
+    /// The keys.
+    pub(super) label: String,
+    /// What they do.
+    pub(super) what: &'static str,
+}
+
+/// A row for each binding of a table.
+pub(super) fn rows<C>(bindings: &[Binding<C>], theme: &Theme) -> Vec<Row> {
+    let row =
+        |binding: &Binding<C>| Row { group: binding.group, label: label(binding, theme), what: binding.what };
+    bindings.iter().map(row).collect()
+}
+
+/// Draws the help over an area, scrolled to a line; `more` is shown below the keys, and `closes` is the key that closes
+/// it.
+pub(super) fn draw(
+    rows: &[Row],
+    closes: &str,
     more: Vec<Line<'static>>,
     scroll: usize,
     area: Rect,
     buffer: &mut Buffer,
     theme: &Theme,
 ) {
-    let mut lines = lines(bindings, theme);
+    let mut lines = lines(rows, theme);
     lines.extend(more);
     let room = usize::from(area.height.saturating_sub(2));
     let scroll = scroll.min(lines.len().saturating_sub(room));
-    let title =
-        if lines.len() > room { "Keys (wheel or arrows scroll, ? closes)" } else { "Keys (? closes)" };
-    Popup { title, lines: &lines, scroll }.render(area, buffer, theme);
+    let scrolls = if lines.len() > room { "wheel or arrows scroll, " } else { "" };
+    let title = format!("Keys ({scrolls}{closes} closes)");
+    Popup { title: &title, lines: &lines, scroll }.render(area, buffer, theme);
 }
 
-fn lines<C>(bindings: &[Binding<C>], theme: &Theme) -> Vec<Line<'static>> {
+fn lines(rows: &[Row], theme: &Theme) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     for group in Group::ALL {
-        let mut of_group = bindings.iter().filter(|binding| binding.group == group).peekable();
+        let mut of_group = rows.iter().filter(|row| row.group == group).peekable();
         if of_group.peek().is_some() {
             lines.push(Line::styled(group.title(), theme.heading()));
         }
-        for binding in of_group {
+        for row in of_group {
             lines.push(Line::from(vec![
-                Span::styled(format!("  {} ", pad_right(&label(binding, theme), 10)), theme.accent()),
-                Span::styled(binding.what, theme.text()),
+                Span::styled(format!("  {} ", pad_right(&row.label, 10)), theme.accent()),
+                Span::styled(row.what, theme.text()),
             ]));
         }
     }

@@ -18,6 +18,7 @@ pub(crate) fn skiplane(folder: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(folder)
         .env("XDG_DATA_HOME", folder.join("data"))
+        .env("XDG_CONFIG_HOME", folder)
         .env("HOME", folder)
         .env_remove("NO_COLOR")
         .output()
@@ -292,6 +293,11 @@ fn keys_are_listed_with_values_defaults_and_meaning() {
     ] {
         assert!(resnet.contains(part), "{part}: {resnet}");
     }
+    let dashboard = output(folder.path(), &["keys", "dashboard"]);
+    for row in ["palette", "ten_steps_back", "quit"] {
+        assert!(dashboard.lines().any(|line| line.starts_with(row)), "{row}: {dashboard}");
+    }
+    assert!(dashboard.contains(": ctrl-p") && dashboard.trim_end().ends_with("config.toml"), "{dashboard}");
     assert!(output(folder.path(), &["keys", "glyphs"]).contains("is generated, is of images"));
     assert!(
         output(folder.path(), &["keys", "csv"]).contains("is read from the file at `path`, is of vectors")

@@ -19,6 +19,8 @@ pub(crate) fn start(arguments: &[&str], folder: &Path, size: (u16, u16)) -> Term
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_skiplane"));
     command.args(arguments);
     command.cwd(folder);
+    // Not those of whoever runs the tests.
+    command.env("XDG_CONFIG_HOME", folder);
     Terminal::start(command, size)
 }
 

@@ -117,11 +117,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     // 8: street
     ("paths", &[]),
+    ("config", &["printable", "views"]),
     ("headless", &["app", "event", "metric", "reading", "session", "printable", "trainer", "units"]),
     (
         "tui",
         &[
             "app",
+            "config",
             "reading",
             "runs_list",
             "order",
@@ -138,6 +140,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "app",
             "claims",
+            "config",
             "reading",
             "runs_list",
             "datasets",
@@ -186,7 +189,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("serde_json", &["runlog", "session", "trainer", "cli"]),
     ("sha2", &["random", "datasets", "model", "trainer"]),
     ("signal_hook", &["tui", "headless", "cli"]),
-    ("toml", &["experiment", "runlog"]),
+    ("toml", &["experiment", "runlog", "config"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

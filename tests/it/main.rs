@@ -36,6 +36,7 @@ mod pseudo_terminal;
 mod reading;
 mod replay;
 mod runlog;
+mod settings;
 mod sweep;
 mod terminal;
 mod trainer;

@@ -4,8 +4,7 @@
 use portable_pty::CommandBuilder;
 use skiplane::app::App;
 use skiplane::app::specimen;
-use skiplane::theme::Theme;
-use skiplane::tui::{self, Mode, Source};
+use skiplane::tui::{self, Mode, Setup, Source};
 
 use crate::pseudo_terminal::{Terminal, parser};
 
@@ -47,14 +46,14 @@ impl Source for Panicking {
 #[ignore = "run on a terminal of its own by another test"]
 fn dashboard_that_panics() {
     let mut source = Panicking { while_drawing: true, elsewhere: false };
-    _ = tui::run(&mut specimen::plain_beside_residual(), &mut source, Theme::default());
+    _ = tui::run(&mut specimen::plain_beside_residual(), &mut source, Setup::default());
 }
 
 #[test]
 #[ignore = "run on a terminal of its own by another test"]
 fn dashboard_beside_a_panic() {
     let mut source = Panicking { while_drawing: false, elsewhere: true };
-    tui::run(&mut specimen::plain_beside_residual(), &mut source, Theme::default()).unwrap();
+    tui::run(&mut specimen::plain_beside_residual(), &mut source, Setup::default()).unwrap();
 }
 
 /// Starts one of the tests above on a terminal.

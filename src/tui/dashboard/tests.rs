@@ -10,6 +10,7 @@ use ratatui::layout::Rect;
 use super::*;
 use crate::app::specimen::{self, Specimen};
 use crate::app::{LaneLabel, LaneState};
+use crate::config::{Config, Notify};
 use crate::event::{Kind, RunEvent};
 use crate::order::LaneOrder;
 use crate::theme::{Background, Characters, Colors};
@@ -19,11 +20,12 @@ use crate::units::{LaneIdx, Step};
 struct Memory {
     buffer: Buffer,
     frames: usize,
+    told: Vec<u8>,
 }
 
 impl Memory {
     fn new(width: u16, height: u16) -> Memory {
-        Memory { buffer: Buffer::empty(Rect::new(0, 0, width, height)), frames: 0 }
+        Memory { buffer: Buffer::empty(Rect::new(0, 0, width, height)), frames: 0, told: Vec::new() }
     }
 
     fn text(&self) -> String {
@@ -45,6 +47,11 @@ impl Screen for Memory {
         render(self.buffer.area, &mut self.buffer);
         self.frames += 1;
         Ok(0)
+    }
+
+    fn tell(&mut self, sequence: &[u8]) -> io::Result<()> {
+        self.told.extend(sequence);
+        Ok(())
     }
 
     fn forget(&mut self) {
@@ -99,8 +106,9 @@ fn keys(text: &str) -> Vec<Input> {
     text.chars().map(|c| key(KeyCode::Char(c))).collect()
 }
 
-fn theme() -> Theme {
-    Theme::new(Colors::None, Background::Dark, Characters::Ascii)
+fn setup() -> Setup {
+    let theme = Theme::new(Colors::None, Background::Dark, Characters::Ascii);
+    Setup { theme, config: Config::default() }
 }
 
 /// Runs saved specimens with these inputs, followed by `q`.
@@ -110,7 +118,7 @@ fn review(inputs: Vec<Input>) -> (App, Ending, Memory) {
     let (sender, receiver) = unbounded();
     inputs.into_iter().chain(keys("q")).for_each(|input| sender.send(input).unwrap());
     let mut source = Saved::default();
-    let ending = Dashboard::new(&mut app, &mut source, &mut screen, theme()).run(&receiver).unwrap();
+    let ending = Dashboard::new(&mut app, &mut source, &mut screen, &setup()).run(&receiver).unwrap();
     (app, ending, screen)
 }
 
@@ -133,6 +141,40 @@ fn the_prompt_goes_to_a_step() {
     ]);
     let (app, ending, _) = review(inputs);
     assert_eq!((app.step(), ending), (Step(16), Ending::Left));
+}
+
+#[test]
+fn the_palette_does_what_is_typed_and_closes() {
+    let mut inputs = keys(":heatmap");
+    inputs.push(key(KeyCode::Enter));
+    inputs.extend(keys(":123"));
+    inputs.push(key(KeyCode::Enter));
+    inputs.extend(keys(":q"));
+    inputs.push(key(KeyCode::Esc));
+    let (app, ending, _) = review(inputs);
+    assert_eq!((app.options().view, app.step()), (views::kind_named("heatmap"), Step(123)));
+    assert_eq!(ending, Ending::Left);
+    let mut inputs = keys(":quit");
+    inputs.push(key(KeyCode::Enter));
+    assert_eq!(review(inputs).1, Ending::Left);
+}
+
+#[test]
+fn the_keys_of_the_user_are_in_force_and_what_is_wrong_is_shown() {
+    let config =
+        Config::parse("[keys]\nz = \"view_heatmap\"\n\"3\" = \"no_op\"\nq = \"quitt\"\n", "config.toml");
+    let setup = Setup { config, ..setup() };
+    let mut app = specimen::plain_beside_residual();
+    let mut screen = Memory::new(120, 40);
+    let (sender, receiver) = unbounded();
+    keys("2z").into_iter().for_each(|input| sender.send(input).unwrap());
+    sender.send(Input::Signal(signal_hook::consts::SIGTERM)).unwrap();
+    let mut source = Saved::default();
+    let mut dashboard = Dashboard::new(&mut app, &mut source, &mut screen, &setup);
+    dashboard.draw(Instant::now()).unwrap();
+    dashboard.run(&receiver).unwrap();
+    assert_eq!(app.options().view, views::kind_named("heatmap"));
+    assert!(screen.text().contains("config.toml:4: expected an action, found `quitt`"), "{}", screen.text());
 }
 
 #[test]
@@ -162,7 +204,7 @@ fn leaving_a_live_run_asks_first() {
     for input in keys(" qn2qd") {
         sender.send(input).unwrap();
     }
-    let ending = Dashboard::new(&mut app, &mut source, &mut screen, theme()).run(&inputs).unwrap();
+    let ending = Dashboard::new(&mut app, &mut source, &mut screen, &setup()).run(&inputs).unwrap();
     assert_eq!(ending, Ending::Detach);
     assert_eq!(ordered.try_recv(), Ok(Order::Pause.into()));
     assert_eq!(app.last_step(), Step(30));
@@ -178,14 +220,15 @@ fn that_it_pauses_is_said_until_it_has_paused() {
     let (orders, _ordered) = unbounded();
     let mut source = Live { events: receiver, orders, ended: false };
     let mut screen = Memory::new(80, 24);
-    let mut dashboard = Dashboard::new(&mut app, &mut source, &mut screen, theme());
+    let setup = setup();
+    let mut dashboard = Dashboard::new(&mut app, &mut source, &mut screen, &setup);
     dashboard.obey(Command::Pause).unwrap();
     let said = |dashboard: &Dashboard<'_>| dashboard.notice.as_ref().map(|(text, _)| text.clone());
-    dashboard.fold();
+    dashboard.fold().unwrap();
     assert_eq!(said(&dashboard).as_deref(), Some(PAUSING));
     let paused = RunEvent::new(Step(30), 9e9, Kind::Paused);
     events.send((LaneIdx(0), paused)).unwrap();
-    dashboard.fold();
+    dashboard.fold().unwrap();
     assert_eq!(said(&dashboard), None);
 }
 
@@ -206,12 +249,45 @@ fn all_that_is_pending_is_drawn_once_and_the_end_is_noticed() {
         sender.send(key(KeyCode::Char('q'))).unwrap();
         sender
     });
-    let ending = Dashboard::new(&mut app, &mut source, &mut screen, theme()).run(&inputs).unwrap();
+    let ending = Dashboard::new(&mut app, &mut source, &mut screen, &setup()).run(&inputs).unwrap();
     drop(user.join().unwrap());
     assert_eq!(ending, Ending::Left, "nothing runs any more, so nothing is asked");
     assert_eq!(*app.lanes()[0].state(), LaneState::Crashed);
     assert_eq!(screen.frames, 1, "nothing changed after the first frame");
     assert!(screen.text().contains("step 200"), "{}", screen.text());
+}
+
+/// Folds a lane that diverges and ends, and returns what the terminal is told beyond frames.
+fn told(notify: Notify) -> Vec<u8> {
+    let mut app = App::new(vec![LaneLabel { run: "r\u{1b}un".into(), lane: "plain".into() }]);
+    let (events, receiver) = unbounded();
+    let (orders, _ordered) = unbounded();
+    let diverged = Specimen { diverges_at: Some(120), ..Specimen::new("plain", 20, "none") };
+    diverged.events().into_iter().for_each(|event| events.send((LaneIdx(0), event)).unwrap());
+    drop(events);
+    let mut source = Live { events: receiver, orders, ended: false };
+    let mut screen = Memory::new(80, 24);
+    let setup = Setup { config: Config { notify, ..Config::default() }, ..setup() };
+    let mut dashboard = Dashboard::new(&mut app, &mut source, &mut screen, &setup);
+    dashboard.fold().unwrap();
+    dashboard.fold().unwrap();
+    screen.told
+}
+
+#[test]
+fn the_terminal_is_told_once_of_the_end_and_of_critical_findings_if_the_user_wants_it() {
+    assert_eq!(told(Notify::default()), b"");
+    assert_eq!(told(Notify { bell: true, osc9: false }), b"\x07\x07");
+    let messages = String::from_utf8(told(Notify { bell: false, osc9: true })).unwrap();
+    assert!(messages.contains("\x1b]9;skiplane r\u{fffd}un: ended\x07"), "{messages:?}");
+    assert!(messages.contains("\x1b]9;skiplane r\u{fffd}un: critical finding\x07"), "{messages:?}");
+}
+
+#[test]
+fn what_is_copied_goes_to_the_clipboard_of_the_terminal() {
+    let (app, _, screen) = review(keys("3Y"));
+    let value = views::value_at_cursor(&app).unwrap();
+    assert!(screen.told.starts_with(&crate::tui::sequences::copy(&value, false)), "{value}");
 }
 
 #[test]

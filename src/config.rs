@@ -1,0 +1,195 @@
+//! The user's settings, `config.toml`: which keys do what, and how the user is notified. A file never keeps the
+//! dashboard from opening: what is wrong in it is told with its line, and the default stays. `docs/CONFIG.md` lists what
+//! may stand in it.
+
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::printable::printable;
+use crate::views::{COMMANDS, Command, Key, Keymap, NO_OP, command_named};
+
+/// The largest file that is read, in bytes.
+const LARGEST: u64 = 1 << 20;
+/// The most problems that are told.
+const MOST_PROBLEMS: usize = 20;
+/// The tables of a file.
+const TABLES: &[&str] = &["keys", "notify"];
+/// The keys of `[notify]`.
+const NOTIFY: &[&str] = &["bell", "osc9"];
+
+/// The settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// The keys in force.
+    pub keymap: Keymap,
+    /// How the user is notified.
+    pub notify: Notify,
+    /// What is wrong in the file, each with the file's name and the line.
+    pub problems: Vec<String>,
+}
+
+/// What tells the user, beyond the screen, that a run has ended or that something critical was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Notify {
+    /// The terminal's bell.
+    pub bell: bool,
+    /// A message of the desktop, by the terminal's sequence OSC 9.
+    pub osc9: bool,
+}
+
+impl Config {
+    /// The settings in a file; the defaults if there is none.
+    pub fn read(path: &Path) -> Config {
+        let name = path.display().to_string();
+        let failed = |problem: String| Config {
+            problems: vec![printable(&format!("{name}: {problem}"))],
+            ..Config::default()
+        };
+        // A pipe would be waited for.
+        match fs::metadata(path) {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Config::default();
+            }
+            Err(error) => return failed(error.to_string()),
+            Ok(found) if !found.is_file() => return failed("expected a file".to_owned()),
+            Ok(found) if found.len() > LARGEST => return failed("larger than 1 MiB".to_owned()),
+            Ok(_) => {}
+        }
+        let mut text = String::new();
+        match fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_string(&mut text)) {
+            Ok(_) => Config::parse(&text, &name),
+            Err(error) => failed(error.to_string()),
+        }
+    }
+
+    /// The settings in a text; `name` is the file's, for messages.
+    pub fn parse(text: &str, name: &str) -> Config {
+        let mut parser = Parser { text, name, config: Config::default(), left_out: 0 };
+        match DeTable::parse(text) {
+            Ok(table) => parser.file(table.get_ref()),
+            Err(error) => parser.problem(error.span().map_or(0, |span| span.start), error.message()),
+        }
+        let Parser { mut config, left_out, .. } = parser;
+        if left_out > 0 {
+            config.problems.push(format!("{}: and {left_out} more problems", printable(name)));
+        }
+        config
+    }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    name: &'a str,
+    config: Config,
+    /// The number of problems that are not told.
+    left_out: usize,
+}
+
+impl Parser<'_> {
+    fn file(&mut self, file: &DeTable<'_>) {
+        for (name, value) in in_order(file) {
+            match (name.get_ref().as_ref(), value.get_ref()) {
+                ("keys", DeValue::Table(table)) => self.keys(table),
+                ("notify", DeValue::Table(table)) => self.notify(table),
+                (name, _) if TABLES.contains(&name) => {
+                    self.problem(value.span().start, &format!("expected a table [{name}]"));
+                }
+                (found, _) => {
+                    self.problem(name.span().start, &unknown("a table", found, TABLES.iter().copied()))
+                }
+            }
+        }
+    }
+
+    fn keys(&mut self, table: &DeTable<'_>) {
+        let mut bound: Vec<Key> = Vec::new();
+        for (name, value) in in_order(table) {
+            let (key, command) = match (Key::named(name.get_ref()), command_of(value)) {
+                (Ok(key), Ok(command)) => (key, command),
+                (Err(problem), _) => {
+                    self.problem(name.span().start, &problem);
+                    continue;
+                }
+                (_, Err(problem)) => {
+                    self.problem(value.span().start, &problem);
+                    continue;
+                }
+            };
+            if bound.contains(&key) {
+                let key = key.name();
+                self.problem(name.span().start, &format!("`{key}` has a command already; that one stays"));
+                continue;
+            }
+            bound.push(key);
+            self.config.keymap.bind(key, command);
+        }
+        // By the palette every other command can be reached.
+        if self.config.keymap.keys(Command::Palette).next().is_none() {
+            self.config.keymap.bind(Key::Char(':'), Some(Command::Palette));
+            self.problem(0, "expected a key for `palette`, found none; `:` opens it");
+        }
+    }
+
+    fn notify(&mut self, table: &DeTable<'_>) {
+        for (name, value) in in_order(table) {
+            let of = match name.get_ref().as_ref() {
+                "bell" => &mut self.config.notify.bell,
+                "osc9" => &mut self.config.notify.osc9,
+                found => {
+                    self.problem(name.span().start, &unknown("a key", found, NOTIFY.iter().copied()));
+                    continue;
+                }
+            };
+            match value.get_ref() {
+                DeValue::Boolean(on) => *of = *on,
+                _ => self.problem(value.span().start, "expected true or false"),
+            }
+        }
+    }
+
+    /// Notes what is wrong at a byte of the text.
+    fn problem(&mut self, at: usize, problem: &str) {
+        if self.config.problems.len() == MOST_PROBLEMS {
+            self.left_out += 1;
+            return;
+        }
+        let before = self.text.as_bytes().iter().take(at);
+        let line = before.filter(|byte| **byte == b'\n').count() + 1;
+        let name = self.name;
+        self.config.problems.push(printable(&format!("{name}:{line}: {problem}")));
+    }
+}
+
+/// The entries of a table as they stand in the file.
+fn in_order<'a, 't>(
+    table: &'a DeTable<'t>,
+) -> Vec<(&'a Spanned<std::borrow::Cow<'t, str>>, &'a Spanned<DeValue<'t>>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(name, _)| name.span().start);
+    entries
+}
+
+/// The command that a value names; none for [`NO_OP`].
+fn command_of(value: &Spanned<DeValue<'_>>) -> Result<Option<Command>, String> {
+    let DeValue::String(name) = value.get_ref() else {
+        return Err("expected the name of an action in quotation marks".to_owned());
+    };
+    if name == NO_OP {
+        return Ok(None);
+    }
+    let names = COMMANDS.iter().map(|named| named.name).chain([NO_OP]);
+    command_named(name).map(Some).ok_or_else(|| unknown("an action", name, names))
+}
+
+fn unknown<'a>(what: &str, found: &str, choices: impl Iterator<Item = &'a str>) -> String {
+    let likeness = |choice: &str| strsim::normalized_damerau_levenshtein(&found.to_lowercase(), choice);
+    let nearest = choices.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default();
+    format!("expected {what}, found `{found}`; the nearest is `{nearest}`")
+}
+
+#[cfg(test)]
+mod tests;

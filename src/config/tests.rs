@@ -1,0 +1,96 @@
+//! Tests of the settings: what is understood, what is told, and that any text gives usable keys.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::app::Action;
+
+fn parse(text: &str) -> Config {
+    Config::parse(text, "config.toml")
+}
+
+#[test]
+fn keys_get_other_commands_several_keys_one_and_some_none() {
+    let config = parse(
+        "[keys]\n\"ctrl-o\" = \"palette\"\nf2 = \"palette\"\n\"x\" = \"no_op\"\nj = \"down\"\n[notify]\nbell = true\n",
+    );
+    assert_eq!(config.problems, Vec::<String>::new());
+    let keymap = &config.keymap;
+    let palette: Vec<Key> = keymap.keys(Command::Palette).collect();
+    assert_eq!(palette, [Key::Control('o'), Key::F(2), Key::Char(':'), Key::Control('p')]);
+    assert_eq!(keymap.command(Key::Char('x')), None);
+    assert_eq!(keymap.command(Key::Char('j')), Some(Command::Vertical(1)));
+    assert_eq!(keymap.command(Key::Char('y')), Some(Command::Act(Action::CycleScale)));
+    assert_eq!(config.notify, Notify { bell: true, osc9: false });
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_line_and_the_default_stays() {
+    let text = "[keys]\n\"ctrl-q\" = \"palete\"\nleeft = \"quit\"\n\"ctrl-c\" = \"no_op\"\ne = 3\n\
+                Q = \"quit\"\n\"shift-q\" = \"detach\"\n[notfy]\nbell = true\n[notify]\nbel = true\nosc9 = 1\n";
+    let config = parse(text);
+    assert_eq!(
+        config.problems,
+        [
+            "config.toml:2: expected an action, found `palete`; the nearest is `palette`",
+            "config.toml:3: expected a key such as `p`, `ctrl-p` or `f5`, found `leeft`; the nearest is `left`",
+            "config.toml:4: `ctrl-c` is always for quitting",
+            "config.toml:5: expected the name of an action in quotation marks",
+            "config.toml:7: `Q` has a command already; that one stays",
+            "config.toml:8: expected a table, found `notfy`; the nearest is `notify`",
+            "config.toml:11: expected a key, found `bel`; the nearest is `bell`",
+            "config.toml:12: expected true or false",
+        ]
+    );
+    let mut expected = Keymap::default();
+    expected.bind(Key::Char('Q'), Some(Command::Quit));
+    assert_eq!(config.keymap, expected);
+}
+
+#[test]
+fn a_text_that_is_no_toml_leaves_the_defaults() {
+    let config = parse("[keys]\nx = \"no_op\"\ny = \n");
+    assert!(config.problems[0].starts_with("config.toml:3: "), "{:?}", config.problems);
+    assert_eq!((config.problems.len(), config.keymap), (1, Keymap::default()));
+}
+
+#[test]
+fn the_palette_keeps_a_key() {
+    let config = parse("[keys]\n\":\" = \"no_op\"\n\"ctrl-p\" = \"quit\"\n");
+    assert_eq!(config.keymap.keys(Command::Palette).collect::<Vec<_>>(), [Key::Char(':')]);
+    assert_eq!(config.problems.len(), 1);
+}
+
+#[test]
+fn a_file_may_be_missing_but_is_told_if_it_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(Config::read(&folder.path().join("config.toml")), Config::default());
+    assert!(Config::read(folder.path()).problems[0].ends_with("expected a file"));
+    let file = folder.path().join("binary");
+    fs::write(&file, [0xff, 0xfe]).unwrap();
+    assert_eq!(Config::read(&file).problems.len(), 1);
+}
+
+fn entry() -> impl Strategy<Value = String> {
+    let names: Vec<String> = COMMANDS.iter().map(|named| named.name.to_owned()).collect();
+    let key = prop_oneof!["[ -~]", "(ctrl|shift)-[a-z]", "f[0-9]{1,2}", "\\PC{0,6}"];
+    let action = prop_oneof![proptest::sample::select(names), Just(NO_OP.to_owned()), "[a-z_]{0,9}"];
+    (key, action).prop_map(|(key, action)| format!("{key:?} = {action:?}\n"))
+}
+
+proptest! {
+    #[test]
+    fn any_text_gives_keys_by_which_everything_can_be_reached(
+        entries in proptest::collection::vec(entry(), 0..40), rest in "(\\PC|\n){0,80}", valid: bool,
+    ) {
+        let mut text = format!("[keys]\n{}", entries.concat());
+        if !valid {
+            text.push_str(&rest);
+        }
+        let config = parse(&text);
+        prop_assert!(config.keymap.keys(Command::Palette).next().is_some());
+        prop_assert_eq!(config.keymap.command(Key::Control('c')), Some(Command::Quit));
+        prop_assert!(config.problems.len() <= MOST_PROBLEMS + 1);
+        prop_assert!(config.problems.iter().all(|problem| crate::printable::is_printable(problem)));
+    }
+}

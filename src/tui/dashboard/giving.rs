@@ -1,0 +1,172 @@
+//! What leaves the dashboard: a value or a frame to the clipboard, a view to files, and notifications.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
+use super::Dashboard;
+use crate::app::App;
+use crate::app::health::Severity;
+use crate::tui::sequences::{self, MOST_COPIED};
+use crate::views::{self, Format};
+
+/// The longest part of a file's name that is made of the run's name, in bytes.
+const LONGEST_NAME: usize = 100;
+/// The most files of the same name.
+const MOST_OF_A_NAME: usize = 1_000;
+
+impl Dashboard<'_> {
+    /// Copies the value at the cursor.
+    pub(super) fn copy_value(&mut self) -> io::Result<()> {
+        self.supply();
+        match views::value_at_cursor(self.app) {
+            Some(value) => self.copy(&value, &format!("copied {value}")),
+            None => {
+                self.notify("nothing was measured at the cursor");
+                Ok(())
+            }
+        }
+    }
+
+    /// Copies the frame as text.
+    pub(super) fn copy_frame(&mut self) -> io::Result<()> {
+        let frame = self.frame(Format::Text)?;
+        self.copy(&frame, "copied this view as text")
+    }
+
+    fn copy(&mut self, text: &str, copied: &str) -> io::Result<()> {
+        if text.len() > MOST_COPIED {
+            self.notify("too large for the clipboard of a terminal");
+            return Ok(());
+        }
+        self.notify(copied);
+        self.screen.tell(&sequences::copy(text, is_in_tmux()))
+    }
+
+    /// Saves the view as a picture and as text in the working folder.
+    pub(super) fn save_view(&mut self) -> io::Result<()> {
+        let (picture, text) = (self.frame(Format::Svg)?, self.frame(Format::Text)?);
+        match save(Path::new("."), &stem(self.app), &picture, &text) {
+            Ok(stem) => self.notify(&format!("saved ./{stem}.svg and .txt")),
+            Err(error) => self.notify(&format!("not saved: {error}")),
+        }
+        Ok(())
+    }
+
+    /// The view alone, in the size of the screen.
+    fn frame(&mut self, format: Format) -> io::Result<String> {
+        self.supply();
+        let area = self.screen.area()?;
+        Ok(views::snapshot(self.app, (area.width, area.height), self.theme, format))
+    }
+
+    /// Notifies the user, as the settings say, of critical findings since the last call.
+    pub(super) fn tell_findings(&mut self) -> io::Result<()> {
+        let known = std::mem::replace(&mut self.criticals, criticals(self.app));
+        if self.criticals <= known {
+            return Ok(());
+        }
+        self.notify_beyond(&format!("{}: critical finding", self.run_name()))
+    }
+
+    /// Notifies the user that the run has ended.
+    pub(super) fn tell_end(&mut self) -> io::Result<()> {
+        self.notify_beyond(&format!("{}: ended", self.run_name()))
+    }
+
+    fn notify_beyond(&mut self, text: &str) -> io::Result<()> {
+        if self.notify.bell {
+            self.screen.tell(sequences::BELL)?;
+        }
+        if self.notify.osc9 {
+            self.screen.tell(&sequences::message(&format!("skiplane {text}"), is_in_tmux()))?;
+        }
+        Ok(())
+    }
+
+    fn run_name(&self) -> String {
+        self.app.lanes().first().map(|lane| lane.label().run.clone()).unwrap_or_default()
+    }
+}
+
+/// The number of critical findings of all lanes.
+pub(super) fn criticals(app: &App) -> usize {
+    let findings = app.lanes().iter().flat_map(|lane| lane.health().findings());
+    findings.filter(|finding| finding.severity == Severity::Critical).count()
+}
+
+fn is_in_tmux() -> bool {
+    std::env::var_os("TMUX").is_some_and(|value| !value.is_empty())
+}
+
+/// What a saved view is called: its run, its name and the step.
+fn stem(app: &App) -> String {
+    let run = app.lanes().first().map(|lane| lane.label().run.as_str()).unwrap_or_default();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let run: String = run.chars().take(LONGEST_NAME).map(|c| if is_plain(c) { c } else { '_' }).collect();
+    let view = views::shown(app).map_or("", |view| view.kind().name);
+    format!("{run}-{view}-{}", app.step()).trim_start_matches('-').to_owned()
+}
+
+/// Writes two new files, never over others, and returns what they are called without their extensions.
+fn save(folder: &Path, stem: &str, picture: &str, text: &str) -> io::Result<String> {
+    for number in 1..=MOST_OF_A_NAME {
+        let stem = if number == 1 { stem.to_owned() } else { format!("{stem}-{number}") };
+        let path = |extension: &str| folder.join(format!("{stem}.{extension}"));
+        let (picture_path, text_path) = (path("svg"), path("txt"));
+        let (mut of_picture, mut of_text) = match (create(&picture_path)?, create(&text_path)?) {
+            (Some(of_picture), Some(of_text)) => (of_picture, of_text),
+            (of_picture, of_text) => {
+                // Only what was created here is removed.
+                if of_picture.is_some() {
+                    fs::remove_file(&picture_path)?;
+                }
+                if of_text.is_some() {
+                    fs::remove_file(&text_path)?;
+                }
+                continue;
+            }
+        };
+        of_picture.write_all(picture.as_bytes())?;
+        of_text.write_all(text.as_bytes())?;
+        return Ok(stem);
+    }
+    Err(io::Error::other(format!("there are {MOST_OF_A_NAME} files {stem}-*.svg already")))
+}
+
+/// A new file; none if there is one already.
+fn create(path: &Path) -> io::Result<Option<File>> {
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::LaneLabel;
+
+    #[test]
+    fn nothing_is_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        fs::write(folder.path().join("a.txt"), "mine").unwrap();
+        assert_eq!(save(folder.path(), "a", "picture", "text").unwrap(), "a-2");
+        assert_eq!(save(folder.path(), "a", "picture", "text").unwrap(), "a-3");
+        assert_eq!(
+            (read("a.txt"), read("a-2.svg"), read("a-3.txt")),
+            ("mine".into(), "picture".into(), "text".into())
+        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 5, "nothing is left behind");
+        assert!(save(&folder.path().join("none"), "a", "", "").is_err());
+    }
+
+    #[test]
+    fn a_saved_view_stays_in_the_folder_whatever_the_run_is_called() {
+        let label = LaneLabel { run: "../\u{1b}[2J a/b".to_owned(), lane: "plain".to_owned() };
+        let stem = stem(&App::new(vec![label]));
+        assert_eq!(stem, "_____2J_a_b-overview-0");
+    }
+}

@@ -1,0 +1,132 @@
+//! The commands that a key can have, by the names that `config.toml` and the palette use. The names are stable: a file
+//! written for one version is good for the next.
+
+use super::bindings::Command;
+use super::orders::Typed;
+use crate::app::Action;
+
+/// A command with its name.
+#[derive(Clone, Copy, Debug)]
+pub struct Named {
+    /// Its name in `config.toml`: words in lower case, joined by `_`.
+    pub name: &'static str,
+    /// The command.
+    pub command: Command,
+    /// What it does.
+    pub what: &'static str,
+}
+
+/// The name by which `config.toml` takes a key's command away.
+pub const NO_OP: &str = "no_op";
+
+/// The command of this name.
+pub fn command_named(name: &str) -> Option<Command> {
+    COMMANDS.iter().find(|named| named.name == name).map(|named| named.command)
+}
+
+/// A command's name and what it does.
+pub fn named(command: Command) -> Option<&'static Named> {
+    COMMANDS.iter().find(|named| named.command == command)
+}
+
+const fn of(name: &'static str, command: Command, what: &'static str) -> Named {
+    Named { name, command, what }
+}
+
+const fn act(name: &'static str, action: Action, what: &'static str) -> Named {
+    of(name, Command::Act(action), what)
+}
+
+/// All commands, in the order of the help.
+pub const COMMANDS: &[Named] = &[
+    of("view_overview", Command::View(0), "view: overview"),
+    of("view_profile", Command::View(1), "view: profile"),
+    of("view_heatmap", Command::View(2), "view: heatmap"),
+    of("view_layer", Command::View(3), "view: layer"),
+    of("view_shortcut", Command::View(4), "view: shortcut"),
+    of("view_findings", Command::View(5), "view: findings"),
+    of("view_sweep", Command::View(6), "view: sweep"),
+    of("view_probes", Command::View(7), "view: probes"),
+    of("view_surface", Command::View(8), "view: surface"),
+    of("view_verdict", Command::View(9), "view: verdict"),
+    of("next_view", Command::TurnView(1), "next view"),
+    of("previous_view", Command::TurnView(-1), "previous view"),
+    act("step_back", Action::MoveStep(-1), "one step back"),
+    act("step_forward", Action::MoveStep(1), "one step forward"),
+    act("ten_steps_back", Action::MoveStep(-10), "ten steps back"),
+    act("ten_steps_forward", Action::MoveStep(10), "ten steps forward"),
+    act("page_back", Action::MovePage(-1), "a twentieth of the run back"),
+    act("page_forward", Action::MovePage(1), "a twentieth of the run forward"),
+    act("first_step", Action::SelectFirstStep, "the first step"),
+    act("last_step", Action::FollowLastStep, "the last step, and follow it"),
+    act("go_to_step", Action::OpenGoTo, "go to a step"),
+    of("up", Command::Vertical(-1), "the layer (block, finding) above"),
+    of("down", Command::Vertical(1), "the layer (block, finding) below"),
+    act("block_toward_input", Action::MoveBlock(-1), "the block toward the input"),
+    act("block_toward_head", Action::MoveBlock(1), "the block toward the head"),
+    act("first_layer", Action::SelectFirstLayer, "the stem"),
+    act("last_layer", Action::SelectLastLayer, "the head"),
+    act("next_lane", Action::SelectNextLane, "next lane"),
+    act("previous_lane", Action::SelectPreviousLane, "previous lane"),
+    act("next_finding", Action::SelectNextFinding, "next finding"),
+    act("previous_finding", Action::SelectPreviousFinding, "previous finding"),
+    act("next_statistic", Action::SelectNextStatistic, "next statistic"),
+    act("previous_statistic", Action::SelectPreviousStatistic, "previous statistic"),
+    act("scale", Action::CycleScale, "scale of values: linear or logarithmic"),
+    act("smoothing", Action::CycleSmoothing, "strength of smoothing"),
+    act("x_axis", Action::CycleAxis, "x axis: steps, epochs or seconds; in a sweep the next key"),
+    act("split", Action::CycleSplit, "in a sweep: a chart for each value of the next key, or one"),
+    act("histogram", Action::SelectNextHistogram, "histograms of activations, weight gradients, weights"),
+    of("hide_lane", Command::HideLane, "hide the selected lane"),
+    act("show_all_lanes", Action::ShowAllLanes, "show all lanes"),
+    act("undo", Action::Undo, "take back the last change of what is shown"),
+    act("redo", Action::Redo, "make the change again that was taken back"),
+    of("pause", Command::Pause, "pause or resume training while it runs, otherwise playback"),
+    act("play", Action::TogglePlayback, "play back the recorded steps, or stop"),
+    act("faster", Action::SpeedUp, "playback faster"),
+    act("slower", Action::SlowDown, "playback slower"),
+    of("checkpoint", Command::Checkpoint, "write a checkpoint now; training continues"),
+    of("one_step", Command::MakeStep, "while paused, make one step and pause again"),
+    of("learning_rate", Command::Type(Typed::LearningRate), "change the learning rate"),
+    of("note", Command::Type(Typed::Note), "write a note into the log at this step"),
+    of("probe", Command::Type(Typed::Probe), "measure with a probe before the next step"),
+    of("stop_lane", Command::StopLane, "stop the selected lane; asks first"),
+    of("detach", Command::Detach, "back to the shell; training continues"),
+    of("runs", Command::Browse, "the list of all runs"),
+    act("help", Action::ToggleHelp, "all keys"),
+    of("palette", Command::Palette, "find and do anything by typing a part of its name"),
+    of("copy_value", Command::CopyValue, "copy the value at the cursor"),
+    of("copy_view", Command::CopyFrame, "copy the view as text"),
+    of("save_view", Command::SaveView, "save the view as SVG and text in the working folder"),
+    act("close", Action::Dismiss, "close what is open"),
+    of("redraw", Command::Redraw, "redraw the screen"),
+    of("quit", Command::Quit, "quit; while training, asks whether to stop or detach"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::views::{ALL, BINDINGS};
+
+    #[test]
+    fn every_command_of_a_key_has_one_name_and_every_name_a_key() {
+        for (at, named) in COMMANDS.iter().enumerate() {
+            let others = || COMMANDS[at + 1..].iter();
+            assert!(others().all(|other| other.name != named.name && other.command != named.command));
+            assert!(named.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{}", named.name);
+            let mut keys = BINDINGS.iter().flat_map(|binding| binding.keys);
+            assert!(keys.any(|(_, command)| *command == named.command), "{}", named.name);
+        }
+        for (_, command) in BINDINGS.iter().flat_map(|binding| binding.keys) {
+            assert!(named(*command).is_some(), "{command:?} has no name");
+        }
+        assert_eq!(command_named(NO_OP), None);
+    }
+
+    #[test]
+    fn views_are_named_as_on_screen() {
+        for (at, view) in ALL.iter().enumerate() {
+            assert_eq!(command_named(&format!("view_{}", view.kind().name)), Some(Command::View(at)));
+        }
+    }
+}

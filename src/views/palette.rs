@@ -1,0 +1,208 @@
+//! The palette: a line in which one types a part of the name of anything that can be done or chosen, and what is found.
+//! It reads the state and the keys in force; what is chosen in it are commands, as of a key.
+
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::{Modifier, Style};
+use ratatui::text::{Line, Span};
+
+use super::bindings::Command;
+use super::keymap::Keymap;
+use super::typed_line::typed_line;
+use crate::app::App;
+use crate::runs_list::{self, Edit};
+use crate::theme::Theme;
+use crate::widgets::{self, Popup, clip, pad_left, pad_right};
+
+mod entries;
+
+use entries::{Entry, entries};
+
+/// The longest line that can be typed, in bytes.
+const LONGEST_LINE: usize = 200;
+/// The widest text in the box, in cells.
+const WIDEST: usize = 74;
+/// The most rows of what is found.
+const MOST_ROWS: usize = 14;
+/// The rows besides: the typed line, and a description.
+const OTHER_ROWS: usize = 2;
+/// The cells of an entry's kind.
+const KIND: usize = 10;
+
+/// The open palette.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Palette {
+    line: runs_list::Line,
+    /// The chosen one of what is found; past the end, the last.
+    chosen: usize,
+}
+
+/// An entry that was found, with the places of the typed characters in its text.
+struct Found {
+    entry: Entry,
+    matched: Vec<u32>,
+}
+
+impl Palette {
+    /// Types a character.
+    pub fn insert(&mut self, c: char) {
+        self.line.insert(c, LONGEST_LINE);
+        self.chosen = 0;
+    }
+
+    /// Edits the typed line.
+    pub fn edit(&mut self, edit: Edit) {
+        let before = self.line.text();
+        self.line.edit(edit);
+        if self.line.text() != before {
+            self.chosen = 0;
+        }
+    }
+
+    /// Chooses the entry this many rows below the chosen one, around the end.
+    pub fn turn(&mut self, app: &App, keymap: &Keymap, by: i64) {
+        let len = self.found(app, keymap).len().max(1);
+        let at = self.chosen.min(len - 1) as i64 + by;
+        self.chosen = at.rem_euclid(len as i64) as usize;
+    }
+
+    /// What the chosen entry does; nothing if nothing is found.
+    pub fn commands(&self, app: &App, keymap: &Keymap) -> Vec<Command> {
+        let mut found = self.found(app, keymap);
+        let at = self.chosen.min(found.len().saturating_sub(1));
+        if at < found.len() { found.swap_remove(at).entry.does } else { Vec::new() }
+    }
+
+    /// Chooses the entry at a position. Returns whether there is one; none if the position is outside of the palette.
+    pub fn choose_at(&mut self, app: &App, keymap: &Keymap, area: Rect, position: Position) -> Option<bool> {
+        let shape = Shape::of(area);
+        let place = shape.place(area);
+        if !place.contains(position) {
+            return None;
+        }
+        let len = self.found(app, keymap).len();
+        let (first, row) = (self.first_row(len, shape.rows), usize::from(position.y - place.y));
+        // Above the first row are the frame and the typed line.
+        let at = row.checked_sub(2).filter(|row| *row < shape.rows).map(|row| first + row);
+        let Some(at) = at.filter(|at| *at < len) else { return Some(false) };
+        self.chosen = at;
+        Some(true)
+    }
+
+    /// Everything that matches the typed line, the best first; all if nothing is typed.
+    fn found(&self, app: &App, keymap: &Keymap) -> Vec<Found> {
+        let typed = self.line.text();
+        let all = entries(app, keymap);
+        if typed.trim().is_empty() {
+            return all.into_iter().map(|entry| Found { entry, matched: Vec::new() }).collect();
+        }
+        let step = entries::step(app, typed.trim()).map(|entry| Found { entry, matched: Vec::new() });
+        let pattern = Pattern::parse(&typed, CaseMatching::Smart, Normalization::Smart);
+        let mut matcher = Matcher::new(Config::DEFAULT);
+        let mut chars = Vec::new();
+        let mut scored: Vec<(u32, Found)> = Vec::new();
+        for entry in all {
+            let mut matched = Vec::new();
+            let text = Utf32Str::new(&entry.text, &mut chars);
+            if let Some(score) = pattern.indices(text, &mut matcher, &mut matched) {
+                scored.push((score, Found { entry, matched }));
+            }
+        }
+        // Stable: equally good ones stay in the order of the list.
+        scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+        step.into_iter().chain(scored.into_iter().map(|(_, found)| found)).collect()
+    }
+
+    /// The first of the rows shown, so that the chosen one is among them.
+    fn first_row(&self, len: usize, rows: usize) -> usize {
+        (self.chosen.min(len.saturating_sub(1)) + 1).saturating_sub(rows)
+    }
+}
+
+/// The size of the box's text, which does not depend on what is found, so that nothing jumps.
+struct Shape {
+    width: usize,
+    rows: usize,
+}
+
+impl Shape {
+    fn of(area: Rect) -> Shape {
+        let rows = usize::from(area.height).saturating_sub(2 + OTHER_ROWS);
+        Shape { width: WIDEST.min(usize::from(area.width).saturating_sub(4)), rows: rows.min(MOST_ROWS) }
+    }
+
+    fn place(&self, area: Rect) -> Rect {
+        let lines = vec![Line::from(" ".repeat(self.width)); self.rows + OTHER_ROWS];
+        Popup { title: "", lines: &lines, scroll: 0 }.place(area)
+    }
+}
+
+/// Draws the palette over the area's middle.
+pub(super) fn draw(
+    palette: &Palette,
+    app: &App,
+    keymap: &Keymap,
+    area: Rect,
+    buffer: &mut Buffer,
+    theme: &Theme,
+) {
+    let Shape { width, rows } = Shape::of(area);
+    let found = palette.found(app, keymap);
+    let (first, chosen) = (palette.first_row(found.len(), rows), palette.chosen.min(found.len().max(1) - 1));
+    let mut typed = vec![Span::styled(": ", theme.accent())];
+    typed.extend(typed_line(&palette.line, width.saturating_sub(2), theme));
+    let mut lines = vec![Line::from(typed)];
+    let shown = found.iter().enumerate().skip(first).take(rows);
+    lines.extend(shown.map(|(at, found)| row(found, at == chosen, width, theme)));
+    lines.resize(rows + 1, Line::default());
+    let about = match found.get(chosen) {
+        None => "nothing of this name; Esc closes".to_owned(),
+        Some(Found { entry, .. }) if entry.about.is_empty() => "Enter does it, Esc closes".to_owned(),
+        Some(Found { entry, .. }) => entry.about.clone(),
+    };
+    let about = pad_right(&clip(&about, width, theme), width);
+    lines.push(Line::styled(about, theme.muted()));
+    let title = format!("Palette: {} found", widgets::grouped(found.len() as u64));
+    Popup { title: &title, lines: &lines, scroll: 0 }.render(area, buffer, theme);
+}
+
+/// The kind, the text with what was typed marked, and the keys at the right.
+fn row(found: &Found, is_chosen: bool, width: usize, theme: &Theme) -> Line<'static> {
+    let Found { entry, matched } = found;
+    let keys = entry.keys(theme.is_ascii());
+    let keys = if widgets::width(&keys) + KIND + 12 <= width { keys } else { String::new() };
+    let room = width.saturating_sub(KIND + widgets::width(&keys) + 1);
+    let (kind, name) = entry.text.split_at(entry.kind.len());
+    let mut spans = marked(&pad_right(kind, KIND), kind, 0, matched, theme.muted());
+    // Between the two is a blank.
+    let name = name.strip_prefix(' ').unwrap_or(name);
+    let offset = entry.text.chars().count() - name.chars().count();
+    spans.extend(marked(&pad_right(&clip(name, room, theme), room), name, offset, matched, theme.text()));
+    spans.push(Span::styled(pad_left(&keys, width.saturating_sub(KIND + room)), theme.accent()));
+    let line = Line::from(spans);
+    if is_chosen { line.patch_style(theme.selected_row()) } else { line }
+}
+
+/// A text as it is shown, with the typed characters underlined. `whole` is the text before it was cut or padded, and
+/// begins at a character of what was searched.
+fn marked(shown: &str, whole: &str, offset: usize, matched: &[u32], style: Style) -> Vec<Span<'static>> {
+    let mut spans: Vec<Span<'static>> = Vec::new();
+    let mut whole = whole.chars();
+    for (at, c) in shown.chars().enumerate() {
+        // A character that stands for those cut off matches nothing.
+        let is_same = whole.next() == Some(c);
+        let is_matched = is_same && matched.iter().any(|other| *other as usize == at + offset);
+        let style =
+            if is_matched { style.add_modifier(Modifier::BOLD | Modifier::UNDERLINED) } else { style };
+        match spans.last_mut().filter(|span| span.style == style) {
+            Some(span) => span.content.to_mut().push(c),
+            None => spans.push(Span::styled(c.to_string(), style)),
+        }
+    }
+    spans
+}
+
+#[cfg(test)]
+mod tests;
