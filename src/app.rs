@@ -154,6 +154,11 @@ impl App {
     pub fn act(&mut self, action: Action) {
         act::act(self, action);
     }
+
+    /// Carries out actions that are taken back together.
+    pub fn act_together(&mut self, actions: &[Action]) {
+        act::act_together(self, actions);
+    }
 }
 
 /// The lanes.

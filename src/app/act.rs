@@ -17,13 +17,16 @@ pub(super) fn act(app: &mut App, action: Action) {
         Action::Redo => undo::redo(app),
         // Playback issues it at each frame, and it changes nothing that is shown but the cursor.
         Action::Advance(steps) => advance(app, steps),
-        action => {
-            let before = Shown::of(app);
-            carry_out(app, action);
-            let now = Shown::of(app);
-            app.changes.note(before, &now);
-        }
+        action => act_together(app, &[action]),
     }
+}
+
+/// Carries out actions that are one change. Those that take back changes do nothing here.
+pub(super) fn act_together(app: &mut App, actions: &[Action]) {
+    let before = Shown::of(app);
+    actions.iter().for_each(|action| carry_out(app, *action));
+    let now = Shown::of(app);
+    app.changes.note(before, &now);
 }
 
 fn carry_out(app: &mut App, action: Action) {

@@ -110,6 +110,16 @@ mod tests {
     }
 
     #[test]
+    fn actions_that_belong_together_are_taken_back_together() {
+        let mut app = specimen::plain_beside_residual();
+        let first = Shown::of(&app);
+        app.act_together(&[Action::CycleAxis, Action::MoveStep(-1), Action::CycleSmoothing]);
+        assert_ne!(Shown::of(&app), first);
+        app.act(Action::Undo);
+        assert_eq!(Shown::of(&app), first);
+    }
+
+    #[test]
     fn moves_of_the_cursor_and_what_is_open_are_no_changes() {
         let mut app = specimen::plain_beside_residual();
         for action in

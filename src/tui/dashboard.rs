@@ -369,7 +369,18 @@ impl<'a> Dashboard<'a> {
         self.obey_all(commands)
     }
 
+    /// Carries out commands in order; actions without other commands are taken back together.
     fn obey_all(&mut self, commands: Vec<Command>) -> io::Result<Option<Ending>> {
+        let action = |command: &Command| match command {
+            Command::Act(action) => Some(*action),
+            _ => None,
+        };
+        let actions: Option<Vec<Action>> = commands.iter().map(action).collect();
+        if let Some(actions) = actions.filter(|actions| actions.len() > 1) {
+            self.app.act_together(&actions);
+            self.pacer.answer();
+            return Ok(None);
+        }
         for command in commands {
             if let Some(ending) = self.obey(command)? {
                 return Ok(Some(ending));
