@@ -28,7 +28,7 @@ pub struct Config {
     pub keymap: Keymap,
     /// How the user is notified.
     pub notify: Notify,
-    /// What is wrong in the file, each with the file's name and the line.
+    /// What is wrong in the file, each with the file's name, without its folder, and the line.
     pub problems: Vec<String>,
 }
 
@@ -44,7 +44,7 @@ pub struct Notify {
 impl Config {
     /// The settings in a file; the defaults if there is none.
     pub fn read(path: &Path) -> Config {
-        let name = path.display().to_string();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         let failed = |problem: String| Config {
             problems: vec![printable(&format!("{name}: {problem}"))],
             ..Config::default()

@@ -22,6 +22,15 @@ pub(super) struct AppearanceArgs {
     ascii: bool,
 }
 
+/// The user's settings. What is wrong in them is told on standard error, with the folder.
+pub(super) fn settings() -> Config {
+    let Some(path) = paths::config_file() else { return Config::default() };
+    let config = Config::read(&path);
+    let folder = path.parent().unwrap_or(&path).display();
+    config.problems.iter().for_each(|problem| warn(&format!("{folder}/{problem}")));
+    config
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ColorsArg {
     /// None: bold, dim and reversed text, and characters.
@@ -48,9 +57,7 @@ impl AppearanceArgs {
     /// The look of the screens and the user's settings. What is wrong in these is told on standard error, where it can
     /// still be read after the screen.
     pub(super) fn setup(self) -> Setup {
-        let config = paths::config_file().map(|path| Config::read(&path)).unwrap_or_default();
-        config.problems.iter().for_each(|problem| warn(problem));
-        Setup { theme: tui::detect(self.into()), config }
+        Setup { theme: tui::detect(self.into()), config: settings() }
     }
 
     /// The requested colours.

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 
 use clap::Args;
 
+use super::appearance::settings;
 use super::failure::Failure;
 use super::table::{Align, Table};
-use super::{source, tell, warn};
-use crate::config::Config;
+use super::{source, tell};
 use crate::experiment::{Absence, Available, Key, Path};
 use crate::paths;
 
@@ -72,8 +72,7 @@ const DASHBOARD: &str = "dashboard";
 /// The dashboard's actions with the keys in force, and where the file is that changes them.
 fn write_dashboard(out: &mut dyn Write) -> io::Result<()> {
     let path = paths::config_file();
-    let config = path.as_deref().map(Config::read).unwrap_or_default();
-    config.problems.iter().for_each(|problem| warn(problem));
+    let config = settings();
     let mut table = Table::new(&[("ACTION", Align::Left), ("KEYS", Align::Left), ("WHAT", Align::Left)]);
     for (name, keys, what) in config.keymap.table() {
         table.row([name.to_owned(), keys.join(" "), what.to_owned()]);
