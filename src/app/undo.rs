@@ -1,9 +1,10 @@
 //! Takes back changes of what is shown: view, metrics, scales, smoothing, axis, hidden lanes and the like. The moves of
-//! the cursor are none of them, nor is what is open or typed.
+//! the cursor are none of them, nor are those of the range of steps, which has its own way back, nor what is open or typed.
 
 use std::collections::VecDeque;
 
 use super::options::Playback;
+use super::viewport::Viewports;
 use super::{App, Options};
 
 /// The most changes that can be taken back.
@@ -27,6 +28,7 @@ impl Shown {
     /// What a state shows.
     pub(super) fn of(app: &App) -> Shown {
         let options = Options {
+            viewports: Viewports::default(),
             playback: Playback::default(),
             help: false,
             go_to: None,
@@ -38,8 +40,8 @@ impl Shown {
 
     /// Has a state show it again, without changing what is open or plays.
     fn put(self, app: &mut App) {
-        let Options { playback, help, go_to, .. } = std::mem::take(&mut app.options);
-        app.options = Options { playback, help, go_to, ..self.options };
+        let Options { viewports, playback, help, go_to, .. } = std::mem::take(&mut app.options);
+        app.options = Options { viewports, playback, help, go_to, ..self.options };
         // Lanes may have been added since.
         for (hidden, was_hidden) in app.hidden.iter_mut().zip(self.hidden) {
             *hidden = was_hidden;
