@@ -18,7 +18,6 @@ use crate::app::{Action, App, ViewKind};
 use crate::config::Notify;
 use crate::order::Order;
 use crate::theme::Theme;
-use crate::units::Step;
 use crate::views::{self, Command, Key, Keymap, OrderDialog, Palette, Status};
 
 mod giving;
@@ -49,8 +48,8 @@ pub(super) struct Dashboard<'a> {
     asks_to_quit: bool,
     /// The open dialog for an order.
     dialog: Option<OrderDialog>,
-    /// The step that was grabbed with the mouse, and stays under it while it is dragged.
-    grabbed: Option<Step>,
+    /// Where a chart was grabbed with the mouse: the step there stays under the mouse while it is dragged.
+    grabbed: Option<Position>,
     palette: Option<Palette>,
     end_was_folded: bool,
     /// The number of critical findings that the user knows of.
@@ -329,11 +328,12 @@ impl<'a> Dashboard<'a> {
         }
         let area = self.screen.area()?;
         let position = Position::new(event.column, event.row);
-        let under = |app: &App| views::step_at(app, area, position);
+        let step_at = |app: &App, position| views::step_at(app, area, position);
         let shift = event.modifiers.contains(KeyModifiers::SHIFT);
         let zooms = event.modifiers.contains(KeyModifiers::CONTROL) || views::is_on_timeline(area, position);
-        let zoom =
-            |app: &App, by| vec![Command::Act(Action::ZoomAround(by, under(app).unwrap_or(app.step())))];
+        let zoom = |app: &App, by| {
+            vec![Command::Act(Action::ZoomAround(by, step_at(app, position).unwrap_or(app.step())))]
+        };
         // Only what is zoomed can be moved; otherwise the cursor moves.
         let sideways = |app: &App, by| {
             let action = if app.range().is_some() { Action::PanQuarters(by) } else { Action::MoveStep(by) };
@@ -342,7 +342,7 @@ impl<'a> Dashboard<'a> {
         let commands = match event.kind {
             MouseEventKind::Down(MouseButton::Right | MouseButton::Middle) => {
                 // On the timeline a step has its place, whatever the charts show.
-                self.grabbed = under(self.app).filter(|_| !views::is_on_timeline(area, position));
+                self.grabbed = Some(position).filter(|position| !views::is_on_timeline(area, *position));
                 Vec::new()
             }
             MouseEventKind::Up(MouseButton::Right | MouseButton::Middle) => {
@@ -350,7 +350,9 @@ impl<'a> Dashboard<'a> {
                 Vec::new()
             }
             MouseEventKind::Drag(MouseButton::Right | MouseButton::Middle) => {
-                let by = self.grabbed.zip(under(self.app)).map(|(from, to)| from.0 as i64 - to.0 as i64);
+                let from = self.grabbed.and_then(|grabbed| step_at(self.app, grabbed));
+                let by = from.zip(step_at(self.app, position)).map(|(from, to)| from.0 as i64 - to.0 as i64);
+                self.grabbed = self.grabbed.map(|grabbed| if by.is_some() { position } else { grabbed });
                 by.map(|by| Command::Act(Action::Pan(by))).into_iter().collect()
             }
             MouseEventKind::Down(MouseButton::Left) | MouseEventKind::Drag(MouseButton::Left) => {

@@ -178,6 +178,29 @@ fn the_keys_of_the_user_are_in_force_and_what_is_wrong_is_shown() {
 }
 
 #[test]
+fn the_wheel_zooms_on_the_timeline_and_the_right_button_takes_the_range_along() {
+    let mouse = |kind, column, row| {
+        Input::Terminal(Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }))
+    };
+    let range = |columns: &[u16]| {
+        let wheel = || mouse(MouseEventKind::ScrollUp, 60, 38);
+        let mut inputs = vec![key(KeyCode::Char('3')), wheel(), wheel()];
+        inputs.push(mouse(MouseEventKind::Down(MouseButton::Right), 40, 20));
+        let drag = |column: &u16| mouse(MouseEventKind::Drag(MouseButton::Right), *column, 20);
+        inputs.extend(columns.iter().map(drag));
+        let (first, last) = review(inputs).0.range().unwrap();
+        (first.0, last.0 - first.0)
+    };
+    let (first, length) = range(&[]);
+    assert!(first.abs_diff(75) <= 3 && length.abs_diff(150) <= 1, "{first} {length}");
+    let (moved, length_moved) = range(&[30]);
+    assert!((10..60).contains(&(moved - first)) && length_moved == length, "{moved}");
+    let (further, _) = range(&[30, 20]);
+    assert!(further.abs_diff(moved + (moved - first)) <= 4, "{first} {moved} {further}");
+    assert!(range(&[30, 20, 40]).0.abs_diff(first) <= 3, "and back");
+}
+
+#[test]
 fn the_wheel_moves_the_layer_and_a_click_the_step() {
     let mouse = |kind, column, row| {
         Input::Terminal(Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }))
