@@ -181,12 +181,15 @@ pub(super) fn spacing(app: &App, metric: Metric) -> Spacing {
     is_log(app, metric).into()
 }
 
-/// The vertical axis of a chart for these values, as chosen: for the bulk of them, or for all.
-pub(super) fn fit(app: &App, values: impl Iterator<Item = Extent>, spacing: Spacing) -> widgets::Axis {
+/// The vertical axis of a chart of a metric for these values and its reference, as chosen: for the bulk of them, or for
+/// all.
+pub(super) fn fit(app: &App, metric: Metric, values: impl Iterator<Item = Extent>) -> widgets::Axis {
+    let spacing = spacing(app, metric);
+    let reference = reference(metric).map(|value| Extent::of(value as f32));
     if app.options().whole_axis {
-        widgets::Axis::fit(values, spacing)
+        widgets::Axis::fit(values.chain(reference), spacing)
     } else {
-        widgets::Axis::fit_bulk(values, spacing)
+        widgets::Axis::fit_bulk(values, reference, spacing)
     }
 }
 

@@ -122,14 +122,21 @@ impl Axis {
         axis.with_near_zero(f64::from(*median))
     }
 
-    /// The axis for the bulk of the values: if a few outliers would flatten it, they are beyond the axis.
-    pub fn fit_bulk(extents: impl IntoIterator<Item = Extent>, spacing: impl Into<Spacing>) -> Axis {
-        let extents: Vec<Extent> = extents.into_iter().collect();
-        let whole = Axis::fit(extents.iter().copied(), spacing);
+    /// The axis for the bulk of the values and for all of `kept`: if a few outliers would flatten it, they are beyond the
+    /// axis.
+    pub fn fit_bulk(
+        extents: impl IntoIterator<Item = Extent>,
+        kept: impl IntoIterator<Item = Extent>,
+        spacing: impl Into<Spacing>,
+    ) -> Axis {
+        let (extents, spacing) = (extents.into_iter().collect::<Vec<Extent>>(), spacing.into());
+        let kept: Vec<Extent> = kept.into_iter().collect();
+        let whole = Axis::fit(extents.iter().chain(&kept).copied(), spacing);
         let ends = extents.iter().filter_map(|extent| extent.range()).flat_map(|(min, max)| [min, max]);
         let places = ends.filter_map(|end| whole.position(end.into()));
         let Some((low, high)) = bulk(places, TAIL, FLAT) else { return whole };
-        let cut = Axis::new(whole.value(low), whole.value(high), whole.spacing);
+        let of_bulk: Extent = [low, high].map(|place| whole.value(place) as f32).into_iter().collect();
+        let cut = Axis::fit(kept.into_iter().chain([of_bulk]), whole.spacing);
         if whole.spacing == Spacing::SymmetricLog { cut.with_near_zero(whole.near_zero) } else { cut }
     }
 
@@ -337,15 +344,18 @@ mod tests {
     #[test]
     fn a_few_outliers_are_beyond_the_axis_and_a_few_values_are_not() {
         let mut values: Vec<Extent> = (0..500).map(|i| Extent::of((i % 10) as f32)).collect();
-        assert_eq!(Axis::fit_bulk(values.clone(), false), Axis::new(0.0, 9.0, false));
+        assert_eq!(Axis::fit_bulk(values.clone(), [], false), Axis::new(0.0, 9.0, false));
         (values[30], values[400]) = (Extent::of(1e6), Extent::of(-70.0));
-        assert_eq!(Axis::fit_bulk(values.clone(), false), Axis::new(0.0, 9.0, false));
+        let cut = Axis::fit_bulk(values.clone(), [], false);
+        assert!(cut.low().abs() < 1e-6 && (cut.high() - 9.0).abs() < 1e-6, "{cut:?}");
+        let kept = Axis::fit_bulk(values.clone(), [Extent::of(-20.0)], false);
+        assert!(kept.low() == -20.0 && (kept.high() - 9.0).abs() < 1e-6, "{kept:?}");
         assert_eq!(Axis::fit(values.clone(), false), Axis::new(-70.0, 1e6, false));
-        let axis = Axis::fit_bulk(values[..40].iter().copied(), false);
+        let axis = Axis::fit_bulk(values[..40].iter().copied(), [], false);
         assert_eq!(axis.high(), 1e6, "too few to tell");
         let steps = (0..500).map(|i| Extent::of(if i < 3 { 1.0 } else { 0.0 }));
         assert_eq!(
-            Axis::fit_bulk(steps, false),
+            Axis::fit_bulk(steps, [], false),
             Axis::new(0.0, 1.0, false),
             "a constant cannot be flattened"
         );

@@ -131,8 +131,7 @@ impl LineChart<'_> {
         }
         let y = self.axis();
         let layout = self.layout(area, y);
-        let header = self.render_outside(layout.header, y, buffer, theme);
-        self.render_header(header, buffer, theme);
+        self.render_header(layout.header, buffer, theme);
         self.render_between(layout.between, buffer, theme);
         if layout.plot.is_empty() {
             return;
@@ -148,6 +147,7 @@ impl LineChart<'_> {
         }
         canvas.render(buffer);
         self.render_marks(&layout, y, buffer, theme);
+        self.render_outside(&layout, y, buffer, theme);
     }
 
     /// Marks places on the horizontal axis where nothing else is marked. To be called after the chart is drawn.
@@ -174,8 +174,13 @@ impl LineChart<'_> {
         let fit = || {
             let shown = self.series.iter().flat_map(|s| s.buckets).filter(|b| self.x.contains(b.x));
             let values = shown.map(|b| b.extent);
-            let values = values.chain(self.reference.map(|value| Extent::of(value as f32)));
-            if self.whole { Axis::fit(values, self.spacing) } else { Axis::fit_bulk(values, self.spacing) }
+            // The reference is no outlier, however far from the values.
+            let reference = self.reference.map(|value| Extent::of(value as f32));
+            if self.whole {
+                Axis::fit(values.chain(reference), self.spacing)
+            } else {
+                Axis::fit_bulk(values, reference, self.spacing)
+            }
         };
         self.y.unwrap_or_else(|| fit().with_margin(0.03))
     }
@@ -201,24 +206,23 @@ impl LineChart<'_> {
         }
     }
 
-    /// How many values are above and below the vertical axis, in the corner; returns the rest of the row. One value for each
-    /// bucket is counted.
-    fn render_outside(&self, area: Rect, y: Axis, buffer: &mut Buffer, theme: &Theme) -> Rect {
+    /// How many values are above and below the vertical axis, in the corner below its numbers. One value for each bucket is
+    /// counted.
+    fn render_outside(&self, layout: &Layout, y: Axis, buffer: &mut Buffer, theme: &Theme) {
         let shown = self.series.iter().flat_map(|s| s.buckets).filter(|bucket| self.x.contains(bucket.x));
         let (mut above, mut below) = (0, 0);
         for (min, max) in shown.filter_map(|bucket| bucket.extent.range()) {
-            above += usize::from(is_above(y, max));
-            below += usize::from(is_below(y, min));
+            above += u64::from(is_above(y, max));
+            below += u64::from(is_below(y, min));
         }
-        let count = |count: usize, glyph| (count > 0).then(|| format!("{}{count}", theme.glyph(glyph)));
-        let texts = [count(above, Glyph::AboveRange), count(below, Glyph::BelowRange)];
-        let text = texts.into_iter().flatten().collect::<Vec<_>>().join(" ");
-        let width = label::width(&text) as u16;
-        if text.is_empty() || area.width < label::width(self.title) as u16 + width + 2 {
-            return area;
+        let counts = [(above, Glyph::AboveRange), (below, Glyph::BelowRange)].into_iter();
+        let rows = layout.axis.into_iter().chain(layout.ticks);
+        for ((count, glyph), row) in counts.filter(|(count, _)| *count > 0).zip(rows) {
+            let room = usize::from(layout.labels.saturating_sub(1));
+            let corner = Rect { x: layout.plot.x - layout.labels, y: row, width: room as u16, height: 1 };
+            let text = label::pad_left(&format!("{}{}", theme.glyph(glyph), short(count as f64)), room);
+            label::put(buffer, corner, corner.x, row, &text, theme.warning());
         }
-        label::put_right(buffer, area, 0, &text, theme.warning());
-        Rect { width: area.width - width - 1, ..area }
     }
 
     /// The title, then the legend with the values at the cursor: whole entries, and how many more there are.
@@ -586,6 +590,22 @@ mod tests {
         assert_eq!(lines[1].trim_end(), "50 steps:  * -0.5, -0.01 a step, mean 2.25");
         assert_eq!(lines[2..8].iter().filter(|line| line.matches(':').count() == 2).count(), 5, "{lines:#?}");
         assert_eq!(draw(30)[1].trim_end(), "50 steps:  * -0.5");
+    }
+
+    #[test]
+    fn values_beyond_the_axis_are_counted_in_the_corner() {
+        let mut buckets: Vec<Bucket> = (0..200).map(|i| Bucket::of(f64::from(i), (i % 2) as f32)).collect();
+        (buckets[50], buckets[60]) = (Bucket::of(50.0, 1e6), Bucket::of(60.0, -1e6));
+        let series = [series(&buckets)];
+        let corner = |whole| {
+            let chart = LineChart { whole, ..chart(&series, (0.0, 199.0)) };
+            let mut buffer = Buffer::empty(Rect::new(0, 0, 60, 10));
+            chart.render(buffer.area, &mut buffer, &ascii());
+            [8, 9].map(|row| text(&buffer)[row][..6].trim().to_owned())
+        };
+        let [above, below] = [Glyph::AboveRange, Glyph::BelowRange].map(|glyph| ascii().glyph(glyph));
+        assert_eq!(corner(false), [format!("{above}1"), format!("{below}1")]);
+        assert_eq!(corner(true), ["", ""]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::app::{App, Lane};
 use crate::metric::Scale;
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
-use crate::widgets::{self, Axis, Between, Bucket, Extent, LineChart, Series, SeriesKind, Spacing};
+use crate::widgets::{self, Axis, Between, Bucket, LineChart, Series, SeriesKind, Spacing};
 
 /// A lane's history of the layer; empty if it has none.
 fn history(app: &App, lane: &Lane) -> Vec<Bucket> {
@@ -49,12 +49,10 @@ pub(super) fn step_at(app: &App, shown: &[&Lane], area: Rect, column: u16) -> Op
 }
 
 fn shared_axis<'a, 'l: 'a>(app: &App, lanes: impl Iterator<Item = &'a &'l Lane>) -> Axis {
-    let statistic = app.statistic();
     let x = Axis::from(curves::x_range(app));
     let shown = lanes.flat_map(|lane| history(app, lane)).filter(|bucket| x.contains(bucket.x));
     let values = shown.map(|bucket| bucket.extent);
-    let reference = curves::reference(statistic).map(|value| Extent::of(value as f32));
-    curves::fit(app, values.chain(reference), curves::spacing(app, statistic)).with_margin(0.05)
+    curves::fit(app, app.statistic(), values).with_margin(0.05)
 }
 
 fn with_chart(app: &App, shown: &[&Lane], y: Axis, theme: &Theme, then: impl FnOnce(LineChart<'_>)) {
