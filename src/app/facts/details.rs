@@ -6,8 +6,9 @@ use crate::history::{Bounds, History, Point, Row};
 use crate::metric::Metric;
 use crate::units::Step;
 
-/// The most steps of a range whose records are read again. Of 107 layers that is at most 3.5 MB for each metric.
-pub(crate) const MOST: u64 = 8_192;
+/// The most steps of a range whose records are read again: as many records as a history over layers keeps exactly, so
+/// that no frame goes over more.
+pub(crate) const MOST: u64 = Bounds::COLUMNS.exact as u64;
 /// The most ranges that a lane keeps: those of the two metrics that a view shows, and of the view before.
 const MOST_KEPT: usize = 6;
 
