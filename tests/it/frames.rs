@@ -239,6 +239,38 @@ fn golden_frames_of_unusual_runs() {
     }
 }
 
+/// Charts that are zoomed to a range of steps, with a mark in it.
+#[test]
+fn golden_frames_of_a_range() {
+    let mut app = specimen();
+    app.act(Action::ShowRange(Step(150), Step(260)));
+    app.act(Action::SetMark(Some(Step(200))));
+    for view in ["overview", "heatmap", "layer", "shortcut"].map(|name| views::kind_named(name).unwrap()) {
+        app.act(Action::SelectView(view));
+        for size in [(80, 24), (120, 40), (200, 50)] {
+            let frame = styled(&draw(&app, size, &Theme::default()));
+            with_snapshots("range", || {
+                insta::assert_snapshot!(format!("{view}-{}x{}", size.0, size.1), frame);
+            });
+        }
+    }
+}
+
+/// Lanes that differ in nothing but the seed as one.
+#[test]
+fn golden_frames_of_seeds() {
+    let mut app = specimen::swept();
+    app.act(Action::CycleArrangement);
+    app.act(Action::CycleArrangement);
+    for size in [(80, 24), (120, 40)] {
+        let frame = styled(&draw(&app, size, &Theme::default()));
+        assert!(frame.contains("(3 seeds)"), "{frame}");
+        with_snapshots("seeds", || {
+            insta::assert_snapshot!(format!("overview-{}x{}", size.0, size.1), frame);
+        });
+    }
+}
+
 #[test]
 fn golden_frames_in_colour() {
     compare("colour", &Theme::default(), styled);
