@@ -144,7 +144,7 @@ fn is_start_of_seed(key: &str, subjects: &[Subject]) -> bool {
 }
 
 /// Leaves out keys that follow from another one: a data set has a noise of its own, so the noise says nothing beside its
-/// name. Of keys that follow from each other the first that is a number stays, or else the first.
+/// name. Of keys that follow from each other the first that is not a list stays.
 fn telling(keys: Vec<String>, subjects: &[Subject]) -> Vec<String> {
     let follows = |key: &String, from: &String| {
         subjects.iter().enumerate().all(|(at, one)| {
@@ -153,8 +153,8 @@ fn telling(keys: Vec<String>, subjects: &[Subject]) -> Vec<String> {
             subjects[..at].iter().filter(same).all(|other| other.setting(key) == one.setting(key))
         }) && subjects.iter().all(|subject| subject.setting(from).is_some())
     };
-    // Numbers can be drawn along an axis.
-    let rank = |at: usize| (!is_number(subjects, &keys[at]), at);
+    // A list, such as the steps of a schedule, says less than what it follows from.
+    let rank = |at: usize| (values(subjects, &keys[at]).iter().any(|value| value.starts_with('[')), at);
     let is_telling = |(at, key): &(usize, &String)| {
         !keys.iter().enumerate().any(|(other_at, other)| {
             other_at != *at && follows(key, other) && (rank(other_at) < rank(*at) || !follows(other, key))

@@ -62,10 +62,10 @@ pub(super) fn curves(app: &App, what: What, alike: &Alike<'_>, theme: &Theme) ->
     vec![band, mean]
 }
 
-/// Mean and extent at each step of the longest lane, over the lanes that came that far; a lane that recorded nothing at
+/// Mean and extent at each step of the longest lane, of several the one with the most values, over the lanes that came that far; a lane that recorded nothing at
 /// a step counts with its last value before.
 fn together(lanes: &[Vec<(Step, f32)>]) -> Vec<OfAll> {
-    let longest = lanes.iter().max_by_key(|lane| lane.last().map(|(step, _)| *step));
+    let longest = lanes.iter().max_by_key(|lane| (lane.last().map(|(step, _)| *step), lane.len()));
     let mut next = vec![0; lanes.len()];
     let mut at = |step: Step| {
         let mut values = Vec::with_capacity(lanes.len());
