@@ -46,10 +46,10 @@ fn transitions_have_channels_that_kernels_can_compute() {
         let layers = (depth - super::DEPTH_OFFSET) / super::DEPTH_STEPS[1];
         let first = (2 * growth + layers * growth) / 2;
         let second = (first + layers * growth) / 2;
-        let is_possible = first % 4 == 0 && second % 4 == 0;
+        let is_possible = first.is_multiple_of(4) && second.is_multiple_of(4);
         assert_eq!(found.is_ok(), is_possible, "{depth}, {growth}: {first}, {second}");
         refused += usize::from(found.is_err());
-        assert!(growth % 16 != 0 || found.is_ok());
+        assert!(!growth.is_multiple_of(16) || found.is_ok());
         assert!(super::check(&settings(depth, growth, "basic")).is_ok());
     }
     assert!(refused > 0);
