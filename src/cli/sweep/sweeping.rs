@@ -23,7 +23,7 @@ use crate::order::{LaneOrder, Order};
 use crate::printable::percent;
 use crate::reading::{self, IndexWriter, Library, Opened};
 use crate::runlog::{NewRun, RunFolder, RunLogError, SweepFile};
-use crate::session::live::{SessionError, Setup};
+use crate::session::live::{OrderError, SessionError, Setup};
 use crate::session::sweep::{Going, Job, Queue};
 use crate::tui::{Mode, Source};
 use crate::units::LaneIdx;
@@ -382,11 +382,14 @@ impl Source for Sweeping<'_> {
             return Err("a sweep trains its experiments as they are; `skiplane control RUN` orders one run"
                 .to_owned());
         }
-        for going in self.queue.going() {
-            // A run that has just ended takes no orders.
-            let _ = going.live.orders().send(&order.clone().into());
+        let send = |going: &mut Going<Kept>| going.live.orders().send(&order.clone().into());
+        let sent: Vec<Result<(), OrderError>> = self.queue.going().iter_mut().map(send).collect();
+        // A run that has just ended takes no orders.
+        if sent.iter().any(Result::is_ok) {
+            return Ok(());
         }
-        Ok(())
+        let refused = sent.into_iter().find_map(Result::err);
+        Err(refused.map_or("no run trains at the moment".to_owned(), |error| error.to_string()))
     }
 
     fn problem(&mut self) -> Option<String> {
