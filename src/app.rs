@@ -193,10 +193,15 @@ impl App {
         self.hidden.get(idx.0).is_some_and(|hidden| !hidden)
     }
 
-    /// Whether no lane makes steps: each has ended, is paused, or waits for its turn behind paused ones.
+    /// Whether no lane makes steps or is about to: each has ended, is paused, or waits for its turn behind paused ones.
     pub fn is_idle(&self) -> bool {
-        let has = |wanted: LaneState| self.lanes.iter().any(|lane| *lane.state() == wanted);
-        !has(LaneState::Running) && (has(LaneState::Paused) || !has(LaneState::Waiting))
+        let has = |is: fn(&Lane) -> bool| self.lanes.iter().any(is);
+        let is_open = |lane: &Lane| match lane.state() {
+            LaneState::Running => true,
+            LaneState::Waiting => !lane.is_queued(),
+            _ => false,
+        };
+        !has(is_open) && (has(|lane| *lane.state() == LaneState::Paused) || !has(|lane| lane.is_queued()))
     }
 
     /// The selected lane.

@@ -320,6 +320,11 @@ impl LaneFacts {
         &self.state
     }
 
+    /// Whether it is planned and waits for its turn, rather than being about to start.
+    pub fn is_queued(&self) -> bool {
+        self.state == LaneState::Waiting && self.planned.is_some()
+    }
+
     /// The updates made.
     pub fn last_step(&self) -> Step {
         self.last_step
