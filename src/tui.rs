@@ -1,5 +1,5 @@
-//! The dashboard and the runs browser on a terminal: its modes, its input, and the loops that fold events and draw when
-//! something changed. It knows neither how runs are trained nor how they are stored; a [`Source`] supplies events, a
+//! The dashboard and the runs browser on a terminal: its modes, its input, and the loop that folds events and draws
+//! when something changed. It knows neither how runs are trained nor how they are stored; a [`Source`] supplies events, a
 //! [`Stock`] the runs of a folder.
 
 use std::any::Any;
@@ -22,6 +22,7 @@ mod input;
 mod modes;
 mod output;
 mod pacer;
+mod page;
 mod screen;
 mod sequences;
 mod stock;
@@ -95,8 +96,8 @@ impl Terminal {
     /// The terminal cannot be written to.
     pub fn dashboard(&mut self, app: &mut App, source: &mut dyn Source) -> io::Result<Ending> {
         self.screen.forget();
-        let shown =
-            dashboard::Dashboard::new(app, source, &mut self.screen, &self.setup).run(self.inputs.receiver());
+        let mut dashboard = dashboard::Dashboard::new(app, source, &mut self.screen, &self.setup);
+        let shown = page::run(&mut dashboard, self.inputs.receiver());
         // They are shown once.
         self.setup.config.problems.clear();
         shown
@@ -115,7 +116,7 @@ impl Terminal {
         self.screen.forget();
         let mut browser = browser::Browser::new(list, stock, &mut self.screen, &self.setup.theme);
         notice.into_iter().for_each(|notice| browser.notify(notice));
-        browser.run(self.inputs.receiver())
+        page::run(&mut browser, self.inputs.receiver())
     }
 
     /// Shows a text while something takes time.

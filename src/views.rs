@@ -1,8 +1,7 @@
 //! The views: one file per view, each drawn from the state alone, inside a frame with tabs, the run's timeline and a
 //! status line. They only read the state; keys and clicks they translate to actions.
 
-use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 
 use crate::app::{Action, App, Lane, Need, ViewKind, Wanted};
 use crate::theme::Theme;
@@ -19,6 +18,7 @@ mod help;
 mod lanes;
 mod orders;
 mod palette;
+mod scene;
 mod snapshot;
 mod tiles;
 mod value;
@@ -37,11 +37,13 @@ mod surface;
 mod verdict;
 
 pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
-pub use chrome::{LEAST_SIZE, Status, click, draw, is_on_timeline, step_at};
+pub use chrome::{LEAST_SIZE, Status, draw};
 pub use commands::{COMMANDS, NO_OP, Named, command_named, named};
+pub use dialogs::Dialog;
 pub use keymap::Keymap;
-pub use orders::{OrderDialog, Typed, Typing};
+pub use orders::{Typed, Typing};
 pub use palette::Palette;
+pub use scene::{Hits, Scene};
 pub use snapshot::{Format, snapshot};
 pub use value::value_at_cursor;
 
@@ -70,8 +72,8 @@ pub trait View: Sync {
         vec![Wanted::Cursor]
     }
 
-    /// Draws it. Must work for any area, however small.
-    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme);
+    /// Draws it, and says what the mouse does where. Must work for any area, however small.
+    fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme);
 
     /// The lanes that it shows in an area: all visible ones, unless there is no room.
     fn lanes_in<'a>(&self, app: &'a App, area: Rect) -> Vec<&'a Lane> {
@@ -92,12 +94,6 @@ pub trait View: Sync {
     /// What those keys move, in one word.
     fn vertical_name(&self) -> &'static str {
         "layer"
-    }
-
-    /// The actions of a click at a position within the area.
-    fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
-        let _ = (app, area, position);
-        Vec::new()
     }
 }
 
@@ -174,6 +170,7 @@ mod tests {
     use crate::theme::{Background, Characters, Colors};
     use crate::units::Step;
     use proptest::prelude::*;
+    use ratatui::buffer::Buffer;
     use std::collections::BTreeSet;
 
     #[test]
@@ -224,10 +221,10 @@ mod tests {
                     app.act(Action::SelectView(kind));
                     let area = Rect::new(0, 0, width, height);
                     let mut buffer = Buffer::empty(area);
-                    draw(&app, &Status::default(), area, &mut buffer, &theme);
+                    let hits = draw(&app, &Status::default(), area, &mut buffer, &theme);
                     let is_ascii = buffer.content().iter().all(|cell| cell.symbol().is_ascii());
                     prop_assert!(!ascii || is_ascii, "{kind} at {width}x{height}");
-                    super::click(&app, area, click.into());
+                    hits.click(&app, click.into());
                 }
             }
         }

@@ -10,6 +10,7 @@ mod heatmap;
 mod histogram;
 mod label;
 mod line_chart;
+mod places;
 mod popup;
 mod strip;
 mod table;
@@ -25,6 +26,7 @@ pub use label::{
     put_right, width,
 };
 pub use line_chart::{Between, LineChart, Mark, Series, SeriesKind};
+pub use places::{Cells, Plot, Rows, Spread};
 pub use popup::Popup;
 pub use strip::Strip;
 pub use table::{Column, Table};

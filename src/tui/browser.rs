@@ -1,15 +1,13 @@
-//! The loop of the runs browser: like the dashboard's, but with runs instead of events, and with actions that may
-//! change runs on disk.
+//! The runs browser: like the dashboard, but with runs instead of events, and with actions that may change runs on disk.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Select};
-use crossterm::event::{Event, KeyEvent, MouseButton, MouseEvent, MouseEventKind};
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGTSTP};
+use crossbeam_channel::Select;
+use crossterm::event::{KeyEvent, MouseButton, MouseEvent, MouseEventKind};
 
-use super::input::{Input, edit_of, key_of};
-use super::pacer::Pacer;
+use super::input::{edit_of, key_of};
+use super::page::{Desk, Page};
 use super::screen::Screen;
 use super::stock::Stock;
 use super::{Choice, Ending};
@@ -18,7 +16,7 @@ use crate::runs_list::{Action, Prompt, Request, RunsList};
 use crate::session::listing::Found;
 use crate::theme::Theme;
 use crate::views::Key;
-use crate::views::browser::{self, Command, Status, binding_of};
+use crate::views::browser::{self, Command, Hits, Status, binding_of};
 
 mod clicks;
 
@@ -26,18 +24,15 @@ use clicks::Clicks;
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(6);
-/// The longest wait, in case a change was missed.
-const IDLE: Duration = Duration::from_secs(5);
-
-/// The loop's state, besides the list.
+/// Its state, besides the list.
 pub(super) struct Browser<'a> {
     list: &'a mut RunsList,
     stock: &'a mut dyn Stock,
-    screen: &'a mut dyn Screen,
+    desk: Desk<'a>,
     theme: &'a Theme,
-    pacer: Pacer,
-    notice: Option<(String, Instant)>,
     clicks: Clicks,
+    /// What the mouse does in the frame that is on the screen.
+    hits: Hits,
 }
 
 impl<'a> Browser<'a> {
@@ -47,78 +42,19 @@ impl<'a> Browser<'a> {
         screen: &'a mut dyn Screen,
         theme: &'a Theme,
     ) -> Browser<'a> {
-        let mut pacer = Pacer::default();
-        pacer.change();
-        Browser { list, stock, screen, theme, pacer, notice: None, clicks: Clicks::default() }
+        Browser {
+            list,
+            stock,
+            desk: Desk::new(screen),
+            theme,
+            clicks: Clicks::default(),
+            hits: Hits::default(),
+        }
     }
 
     /// Shows a notice from the start.
     pub(super) fn notify(&mut self, text: &str) {
-        self.notice = Some((text.to_owned(), Instant::now() + NOTICE));
-        self.pacer.answer();
-    }
-
-    /// Runs until the user leaves or opens runs, or a signal comes.
-    pub(super) fn run(&mut self, inputs: &Receiver<Input>) -> io::Result<Choice> {
-        loop {
-            self.fold();
-            while let Ok(input) = inputs.try_recv() {
-                if let Some(choice) = self.take(input)? {
-                    return Ok(choice);
-                }
-            }
-            let now = Instant::now();
-            if self.notice.as_ref().is_some_and(|(_, until)| *until <= now) {
-                self.notice = None;
-                self.pacer.change();
-            }
-            let ready = self.screen.is_ready()?;
-            if ready && self.pacer.is_due(now) {
-                self.draw(now)?;
-            }
-            self.wait(inputs, ready);
-        }
-    }
-
-    /// Sleeps until there is something to do.
-    fn wait(&self, inputs: &Receiver<Input>, ready: bool) {
-        let now = Instant::now();
-        // A screen that is not ready for the next frame signals when it is.
-        let frame = if ready { self.pacer.wait(now) } else { None };
-        let notice = self.notice.as_ref().map(|(_, until)| until.saturating_duration_since(now));
-        let longest = [frame, notice].into_iter().flatten().min().unwrap_or(IDLE);
-        let mut select = Select::new();
-        select.recv(inputs);
-        if !ready {
-            self.screen.watch(&mut select);
-        }
-        self.stock.watch(&mut select);
-        // Timeouts need no handling: the loop checks everything anyway.
-        _ = select.ready_timeout(longest);
-    }
-
-    /// Folds everything that was found.
-    fn fold(&mut self) {
-        let (list, pacer) = (&mut *self.list, &mut self.pacer);
-        self.stock.drain(&mut |found| {
-            // What the user waits for is shown at once: the first runs, the complete list, and curves.
-            match &found {
-                Found::Runs(_) if !list.runs().is_empty() => pacer.change(),
-                Found::Time(_) | Found::Gone(_) => pacer.change(),
-                Found::Runs(_) | Found::Complete(_) | Found::Curves(_) => pacer.answer(),
-            }
-            list.apply(found);
-        });
-    }
-
-    fn draw(&mut self, now: Instant) -> io::Result<()> {
-        self.pacer.drawn(now);
-        self.list.settle();
-        self.want_curves();
-        let status = Status { notice: self.notice.as_ref().map(|(text, _)| text.as_str()) };
-        let (list, theme) = (&*self.list, self.theme);
-        self.screen.paint(&mut |area, buffer| browser::draw(list, &status, area, buffer, theme))?;
-        Ok(())
+        self.desk.notify(text, NOTICE);
     }
 
     fn want_curves(&mut self) {
@@ -129,65 +65,17 @@ impl<'a> Browser<'a> {
         }
     }
 
-    fn take(&mut self, input: Input) -> io::Result<Option<Choice>> {
-        match input {
-            Input::Terminal(Event::Key(key)) => self.key(key),
-            Input::Terminal(Event::Mouse(mouse)) => self.mouse(mouse),
-            Input::Terminal(Event::Resize(..)) => {
-                self.pacer.answer();
-                Ok(None)
-            }
-            Input::Terminal(_) => Ok(None),
-            Input::Signal(SIGTSTP) => {
-                self.screen.suspend()?;
-                self.pacer.answer();
-                Ok(None)
-            }
-            Input::Signal(SIGCONT) => {
-                self.screen.resume()?;
-                self.pacer.answer();
-                Ok(None)
-            }
-            Input::Signal(SIGHUP) => Ok(Some(Choice::Leave(Ending::Lost))),
-            Input::Signal(signal) => Ok(Some(Choice::Leave(Ending::Signal(signal)))),
-            Input::Lost(error) => Err(error),
-        }
-    }
-
-    fn key(&mut self, event: KeyEvent) -> io::Result<Option<Choice>> {
-        let Some(key) = key_of(event) else { return Ok(None) };
-        // A further key means that the notice was read.
-        self.notice = None;
-        if let Some(prompt) = self.list.prompt() {
-            let action = match prompt {
-                Prompt::Delete { .. } => answer(key),
-                Prompt::Filter { .. } => typed(key).or(beside_typing(key)),
-                Prompt::Note { .. } | Prompt::Tags { .. } => typed(key),
-            };
-            return Ok(action.and_then(|action| self.act(action)));
-        }
-        if self.list.help()
-            && let Some(action) = in_help(key)
-        {
-            return Ok(self.act(action));
-        }
-        match binding_of(key) {
-            Some((_, command)) => self.obey(command),
-            None => Ok(None),
-        }
-    }
-
     fn obey(&mut self, command: Command) -> io::Result<Option<Choice>> {
         let action = match command {
             Command::Act(action) => action,
             Command::Page(by) => {
-                let rows = browser::page(self.list, self.screen.area()?);
+                let rows = browser::page(self.list, self.desk.screen.area()?);
                 Action::MoveCursor(by * i64::try_from(rows).unwrap_or(i64::MAX))
             }
-            Command::ToggleDetails => browser::toggle_details(self.list, self.screen.area()?),
+            Command::ToggleDetails => browser::toggle_details(self.list, self.desk.screen.area()?),
             Command::Redraw => {
-                self.pacer.answer();
-                self.screen.forget();
+                self.desk.pacer.answer();
+                self.desk.screen.forget();
                 return Ok(None);
             }
             Command::Quit => return Ok(Some(Choice::Leave(Ending::Left))),
@@ -195,38 +83,12 @@ impl<'a> Browser<'a> {
         Ok(self.act(action))
     }
 
-    fn mouse(&mut self, event: MouseEvent) -> io::Result<Option<Choice>> {
-        let commands = match event.kind {
-            MouseEventKind::Down(MouseButton::Left) => {
-                self.list.settle();
-                browser::click(self.list, self.screen.area()?, (event.column, event.row).into())
-            }
-            MouseEventKind::ScrollUp => vec![Command::Act(self.scroll(-1))],
-            MouseEventKind::ScrollDown => vec![Command::Act(self.scroll(1))],
-            _ => Vec::new(),
-        };
-        // Clicks in the gutter expand and collapse rows, and are not double clicks.
-        let on_row = matches!(commands[..], [Command::Act(Action::SelectRow(_))]);
-        for command in commands {
-            if let Some(choice) = self.obey(command)? {
-                return Ok(Some(choice));
-            }
-        }
-        if matches!(event.kind, MouseEventKind::Down(_)) {
-            let row = self.list.cursor_row().filter(|_| on_row);
-            if self.clicks.take(row, Instant::now()) {
-                return Ok(self.act(Action::OpenRow));
-            }
-        }
-        Ok(None)
-    }
-
     fn scroll(&self, by: i64) -> Action {
         if self.list.help() { Action::Scroll(by) } else { Action::MoveCursor(by) }
     }
 
     fn act(&mut self, action: Action) -> Option<Choice> {
-        self.pacer.answer();
+        self.desk.pacer.answer();
         match self.list.act(action)? {
             Request::Open(ids) => return Some(Choice::Open(ids)),
             Request::Write(notes) => self.write(&notes),
@@ -279,6 +141,99 @@ impl<'a> Browser<'a> {
         }
         self.list.apply_restored(kept);
         self.notify(problem.as_deref().unwrap_or("restored from the trash"));
+    }
+}
+
+impl<'d> Page<'d> for Browser<'d> {
+    type Outcome = Choice;
+
+    fn desk(&self) -> &Desk<'d> {
+        &self.desk
+    }
+
+    fn desk_mut(&mut self) -> &mut Desk<'d> {
+        &mut self.desk
+    }
+
+    /// Folds everything that was found.
+    fn fold(&mut self, _: Instant) -> io::Result<()> {
+        let (list, pacer) = (&mut *self.list, &mut self.desk.pacer);
+        self.stock.drain(&mut |found| {
+            // What the user waits for is shown at once: the first runs, the complete list, and curves.
+            match &found {
+                Found::Runs(_) if !list.runs().is_empty() => pacer.change(),
+                Found::Time(_) | Found::Gone(_) => pacer.change(),
+                Found::Runs(_) | Found::Complete(_) | Found::Curves(_) => pacer.answer(),
+            }
+            list.apply(found);
+        });
+        Ok(())
+    }
+
+    fn key(&mut self, event: KeyEvent) -> io::Result<Option<Choice>> {
+        let Some(key) = key_of(event) else { return Ok(None) };
+        // A further key means that the notice was read.
+        self.desk.forget_notice();
+        if let Some(prompt) = self.list.prompt() {
+            let action = match prompt {
+                Prompt::Delete { .. } => answer(key),
+                Prompt::Filter { .. } => typed(key).or(beside_typing(key)),
+                Prompt::Note { .. } | Prompt::Tags { .. } => typed(key),
+            };
+            return Ok(action.and_then(|action| self.act(action)));
+        }
+        if self.list.help()
+            && let Some(action) = in_help(key)
+        {
+            return Ok(self.act(action));
+        }
+        match binding_of(key) {
+            Some((_, command)) => self.obey(command),
+            None => Ok(None),
+        }
+    }
+
+    fn mouse(&mut self, event: MouseEvent) -> io::Result<Option<Choice>> {
+        let commands = match event.kind {
+            MouseEventKind::Down(MouseButton::Left) => {
+                self.hits.click(self.list, (event.column, event.row).into())
+            }
+            MouseEventKind::ScrollUp => vec![Command::Act(self.scroll(-1))],
+            MouseEventKind::ScrollDown => vec![Command::Act(self.scroll(1))],
+            _ => Vec::new(),
+        };
+        // Clicks in the gutter expand and collapse rows, and are not double clicks.
+        let on_row = matches!(commands[..], [Command::Act(Action::SelectRow(_))]);
+        for command in commands {
+            if let Some(choice) = self.obey(command)? {
+                return Ok(Some(choice));
+            }
+        }
+        if matches!(event.kind, MouseEventKind::Down(_)) {
+            let row = self.list.cursor_row().filter(|_| on_row);
+            if self.clicks.take(row, Instant::now()) {
+                return Ok(self.act(Action::OpenRow));
+            }
+        }
+        Ok(None)
+    }
+
+    fn draw(&mut self, _: Instant) -> io::Result<()> {
+        self.list.settle();
+        self.want_curves();
+        let status = Status { notice: self.desk.notice.text() };
+        let (list, theme, hits) = (&*self.list, self.theme, &mut self.hits);
+        let draw = &mut |area, buffer: &mut _| *hits = browser::draw(list, &status, area, buffer, theme);
+        self.desk.screen.paint(draw)?;
+        Ok(())
+    }
+
+    fn watch<'s>(&'s self, select: &mut Select<'s>, _: bool) {
+        self.stock.watch(select);
+    }
+
+    fn left(ending: Ending) -> Choice {
+        Choice::Leave(ending)
     }
 }
 

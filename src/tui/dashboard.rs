@@ -1,16 +1,15 @@
-//! The loop: waits for input, events or the time of the next frame, handles everything pending, then draws once, and
-//! only if something changed.
+//! The dashboard: folds the events of a run, takes keys and the mouse, and draws the shown view with what lies over it.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Select};
-use crossterm::event::{Event, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossbeam_channel::Select;
+use crossterm::event::{KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGTSTP};
 
-use super::input::{Input, key_of};
-use super::pacer::{Cost, FRAME, Pacer, Playhead};
+use super::input::key_of;
+use super::pacer::{Cost, FRAME, Playhead};
+use super::page::{Desk, Page};
 use super::screen::Screen;
 use super::source::{Mode, Source};
 use super::{Ending, Setup};
@@ -18,11 +17,11 @@ use crate::app::{Action, App, ViewKind};
 use crate::config::Notify;
 use crate::order::Order;
 use crate::theme::Theme;
-use crate::views::{self, Command, Key, Keymap, OrderDialog, Palette, Status};
+use crate::views::{self, Command, Dialog, Hits, Key, Keymap, Palette, Status};
 
+mod dialogs;
 mod giving;
 mod orders;
-mod palette;
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(4);
@@ -30,27 +29,22 @@ const NOTICE: Duration = Duration::from_secs(4);
 const PAUSING: &str = "pausing after this step";
 /// How long those about the settings stay.
 const LONG_NOTICE: Duration = Duration::from_secs(12);
-/// The longest wait, in case a change was missed.
-const IDLE: Duration = Duration::from_secs(5);
-
-/// The loop's state, besides the app.
+/// Its state, besides the app.
 pub(super) struct Dashboard<'a> {
     app: &'a mut App,
     source: &'a mut dyn Source,
-    screen: &'a mut dyn Screen,
+    desk: Desk<'a>,
     theme: &'a Theme,
     keymap: &'a Keymap,
     notify: Notify,
-    pacer: Pacer,
     playhead: Playhead,
     cost: Cost,
-    notice: Option<(String, Instant)>,
-    asks_to_quit: bool,
-    /// The open dialog for an order.
-    dialog: Option<OrderDialog>,
+    /// The open dialogs; the last one lies on top and takes keys and mouse.
+    dialogs: Vec<Dialog>,
+    /// What the mouse does in the frame that is on the screen.
+    hits: Hits,
     /// Where a chart was grabbed with the mouse: the step there stays under the mouse while it is dragged.
     grabbed: Option<Position>,
-    palette: Option<Palette>,
     end_was_folded: bool,
     /// The number of critical findings that the user knows of.
     criticals: usize,
@@ -64,24 +58,19 @@ impl<'a> Dashboard<'a> {
         setup: &'a Setup,
     ) -> Dashboard<'a> {
         let end_was_folded = source.is_ended();
-        let mut pacer = Pacer::default();
-        pacer.change();
         let criticals = giving::criticals(app);
         let mut dashboard = Dashboard {
             app,
             source,
-            screen,
+            desk: Desk::new(screen),
             theme: &setup.theme,
             keymap: &setup.config.keymap,
             notify: setup.config.notify,
-            pacer,
             playhead: Playhead::default(),
             cost: Cost::default(),
-            notice: None,
-            asks_to_quit: false,
-            dialog: None,
+            dialogs: Vec::new(),
+            hits: Hits::default(),
             grabbed: None,
-            palette: None,
             end_was_folded,
             criticals,
         };
@@ -89,75 +78,28 @@ impl<'a> Dashboard<'a> {
         dashboard
     }
 
-    /// Runs until the user leaves or a signal comes.
-    pub(super) fn run(&mut self, inputs: &Receiver<Input>) -> io::Result<Ending> {
-        loop {
-            self.fold()?;
-            while let Ok(input) = inputs.try_recv() {
-                if let Some(ending) = self.take(input)? {
-                    return Ok(ending);
-                }
-            }
-            let now = Instant::now();
-            self.play(now);
-            if self.notice.as_ref().is_some_and(|(_, until)| *until <= now) {
-                self.notice = None;
-                self.pacer.change();
-            }
-            let ready = self.screen.is_ready()?;
-            if ready && self.pacer.is_due(now) {
-                // Once per frame rather than per key: most keys are followed by others before anything is drawn.
-                self.supply();
-                self.draw(now)?;
-            }
-            self.wait(inputs, ready);
-        }
-    }
-
-    /// Sleeps until there is something to do.
-    fn wait(&self, inputs: &Receiver<Input>, ready: bool) {
-        let now = Instant::now();
-        // A screen that is not ready for the next frame signals when it is; events are folded meanwhile.
-        let frame = if ready { self.pacer.wait(now) } else { Some(FRAME) };
-        let playing = self.app.options().playback.playing.then_some(FRAME);
-        let notice = self.notice.as_ref().map(|(_, until)| until.saturating_duration_since(now));
-        let poll = self.source.poll_every();
-        let longest = [frame, playing, notice, poll].into_iter().flatten().min().unwrap_or(IDLE);
-        let mut select = Select::new();
-        select.recv(inputs);
-        self.source.watch_answers(&mut select);
-        if !ready {
-            self.screen.watch(&mut select);
-        }
-        // Between two frames events are collected and handled together; input is handled at once.
-        if frame.is_none() && !self.source.is_ended() {
-            self.source.watch(&mut select);
-        }
-        // Timeouts need no handling: the loop checks everything anyway.
-        _ = select.ready_timeout(longest);
-    }
-
     /// Folds all pending events.
-    fn fold(&mut self) -> io::Result<()> {
+    fn fold_events(&mut self) -> io::Result<()> {
         let mut folded = self.source.drain(self.app);
         if self.source.collect(self.app) {
-            self.pacer.answer();
+            self.desk.pacer.answer();
         }
         let ended = self.source.is_ended();
         if ended && !self.end_was_folded {
             let lanes: Vec<_> = self.app.lanes().iter().map(|lane| lane.idx()).collect();
             lanes.into_iter().for_each(|lane| self.app.source_ended(lane));
-            self.asks_to_quit = false;
-            self.dialog = None;
+            // Nothing is left to stop or to give orders to.
+            self.dialogs.retain(|dialog| matches!(dialog, Dialog::Palette(_)));
             folded = true;
             self.tell_end()?;
         }
         // A followed run that has ended may be resumed, and end again.
         self.end_was_folded = ended;
         if folded {
-            self.pacer.change();
-            let is_paused = self.app.is_idle();
-            self.notice.take_if(|(text, _)| text == PAUSING && is_paused);
+            self.desk.pacer.change();
+            if self.desk.notice.text() == Some(PAUSING) && self.app.is_idle() {
+                self.desk.forget_notice();
+            }
             self.tell_findings()?;
         }
         if let Some(problem) = self.source.problem() {
@@ -171,92 +113,19 @@ impl<'a> Dashboard<'a> {
         let steps = self.playhead.advance(now, playback.playing.then_some(playback.steps_per_second));
         if steps > 0 {
             self.app.act(Action::Advance(steps));
-            self.pacer.change();
+            self.desk.pacer.change();
         }
     }
 
-    fn draw(&mut self, now: Instant) -> io::Result<()> {
-        self.pacer.drawn(now);
-        let cost = self.cost.text(self.source.conflated());
-        let progress = self.source.progress(self.app);
-        let status = Status {
-            notice: self.notice.as_ref().map(|(text, _)| text.as_str()),
-            cost: cost.as_deref(),
-            progress: progress.as_deref(),
-            leaving: self.asks_to_quit.then(|| self.source.leaving()),
-            dialog: self.dialog.as_ref(),
-            palette: self.palette.as_ref(),
-            keymap: Some(self.keymap),
-        };
-        let (app, theme) = (&*self.app, self.theme);
-        // Panics as a view might, if a test of a debug build asks for it, with the given message.
-        #[cfg(debug_assertions)]
-        if let Ok(words) = std::env::var("SKIPLANE_DRAWING_PANICS") {
-            panic!("{words}");
-        }
-        let bytes = self.screen.paint(&mut |area, buffer| views::draw(app, &status, area, buffer, theme))?;
-        self.cost.frame(now.elapsed(), bytes);
-        Ok(())
-    }
-
-    fn take(&mut self, input: Input) -> io::Result<Option<Ending>> {
-        match input {
-            Input::Terminal(Event::Key(key)) => Ok(self.key(key)?),
-            Input::Terminal(Event::Mouse(mouse)) => self.mouse(mouse),
-            Input::Terminal(Event::Resize(..)) => {
-                self.pacer.answer();
-                Ok(None)
-            }
-            Input::Terminal(_) => Ok(None),
-            Input::Signal(SIGTSTP) => {
-                self.screen.suspend()?;
-                self.pacer.answer();
-                Ok(None)
-            }
-            Input::Signal(SIGCONT) => {
-                self.screen.resume()?;
-                self.pacer.answer();
-                Ok(None)
-            }
-            Input::Signal(SIGHUP) => Ok(Some(Ending::Lost)),
-            Input::Signal(signal) => Ok(Some(Ending::Signal(signal))),
-            Input::Lost(error) => Err(error),
-        }
-    }
-
-    fn key(&mut self, event: KeyEvent) -> io::Result<Option<Ending>> {
-        let Some(key) = key_of(event) else { return Ok(None) };
-        if self.asks_to_quit {
-            return Ok(self.answer(key));
-        }
-        if let Some(dialog) = self.dialog.take() {
-            self.in_dialog(dialog, key);
-            return Ok(None);
-        }
-        if let Some(palette) = self.palette.take() {
-            return self.in_palette(palette, key);
+    /// Handles a pressed or clicked key.
+    fn press(&mut self, key: Key) -> io::Result<Option<Ending>> {
+        if let Some(dialog) = self.dialogs.pop() {
+            return self.in_dialog(dialog, key);
         }
         if self.app.options().go_to.is_some() && self.prompt(key) {
             return Ok(None);
         }
-        match self.keymap.command(key) {
-            Some(command) => self.obey(command),
-            None => Ok(None),
-        }
-    }
-
-    /// Handles the user's answer to the question before leaving.
-    fn answer(&mut self, key: Key) -> Option<Ending> {
-        match key {
-            Key::Char('d' | 'D') => return Some(Ending::Detach),
-            Key::Char('s' | 'S') | Key::Control('c') => return Some(Ending::Stop),
-            Key::Escape | Key::Char('q' | 'n') => {
-                self.asks_to_quit = false;
-                self.pacer.answer();
-            }
-            _ => {}
-        }
-        None
+        self.keymap.command(key).map_or(Ok(None), |command| self.obey(command))
     }
 
     /// Whether the open prompt handles the key.
@@ -294,16 +163,15 @@ impl<'a> Dashboard<'a> {
             Command::CopyValue => self.copy_value()?,
             Command::CopyFrame => self.copy_frame()?,
             Command::SaveView => self.save_view()?,
-            Command::Palette => self.open_palette(),
+            Command::Palette => self.open(Dialog::Palette(Palette::default())),
+            Command::Choose(place) => return self.choose(place),
+            Command::Press(key) => return self.press(key),
             Command::Detach if self.is_training() => return Ok(Some(Ending::Detach)),
             Command::Detach if self.source.mode() == Mode::Live => {
                 self.notify(&format!("the run is over; {} quits", self.key_of(Command::Quit)));
             }
             Command::Detach => return Ok(Some(Ending::Left)),
-            Command::Quit if self.is_training() => {
-                self.asks_to_quit = true;
-                self.pacer.answer();
-            }
+            Command::Quit if self.is_training() => self.open(Dialog::Leave(self.source.leaving())),
             Command::Quit => return Ok(Some(Ending::Left)),
             // While training, leaving first asks a question.
             Command::Browse if self.source.mode() == Mode::Live => {
@@ -319,30 +187,33 @@ impl<'a> Dashboard<'a> {
         self.source.mode() == Mode::Live && !self.source.is_ended()
     }
 
-    fn mouse(&mut self, event: MouseEvent) -> io::Result<Option<Ending>> {
-        if self.asks_to_quit || self.dialog.is_some() {
-            return Ok(None);
-        }
-        if let Some(palette) = self.palette.take() {
-            return self.mouse_in_palette(palette, event);
-        }
-        let area = self.screen.area()?;
+    /// The commands of what the mouse does.
+    fn clicked(&mut self, event: MouseEvent) -> Vec<Command> {
         let position = Position::new(event.column, event.row);
-        let step_at = |app: &App, position| views::step_at(app, area, position);
+        if let Some(dialog) = self.dialogs.last() {
+            return match event.kind {
+                MouseEventKind::Down(MouseButton::Left) => self.hits.click(self.app, position),
+                MouseEventKind::ScrollUp if dialog.scrolls() => vec![Command::Press(Key::Up)],
+                MouseEventKind::ScrollDown if dialog.scrolls() => vec![Command::Press(Key::Down)],
+                _ => Vec::new(),
+            };
+        }
         let shift = event.modifiers.contains(KeyModifiers::SHIFT);
-        let zooms = event.modifiers.contains(KeyModifiers::CONTROL) || views::is_on_timeline(area, position);
-        let zoom = |app: &App, by| {
-            vec![Command::Act(Action::ZoomAround(by, step_at(app, position).unwrap_or(app.step())))]
+        let on_timeline = self.hits.is_on_timeline(position);
+        let zooms = event.modifiers.contains(KeyModifiers::CONTROL) || on_timeline;
+        let zoom = |by| {
+            let step = self.hits.step(self.app, position).unwrap_or(self.app.step());
+            vec![Command::Act(Action::ZoomAround(by, step))]
         };
         // Only what is zoomed can be moved; otherwise the cursor moves.
-        let sideways = |app: &App, by| {
-            let action = if app.range().is_some() { Action::PanQuarters(by) } else { Action::MoveStep(by) };
-            vec![Command::Act(action)]
+        let sideways = |by| {
+            let is_zoomed = self.app.range().is_some();
+            vec![Command::Act(if is_zoomed { Action::PanQuarters(by) } else { Action::MoveStep(by) })]
         };
-        let commands = match event.kind {
+        match event.kind {
             MouseEventKind::Down(MouseButton::Right | MouseButton::Middle) => {
                 // On the timeline a step has its place, whatever the charts show.
-                self.grabbed = Some(position).filter(|position| !views::is_on_timeline(area, *position));
+                self.grabbed = Some(position).filter(|_| !on_timeline);
                 Vec::new()
             }
             MouseEventKind::Up(MouseButton::Right | MouseButton::Middle) => {
@@ -350,25 +221,26 @@ impl<'a> Dashboard<'a> {
                 Vec::new()
             }
             MouseEventKind::Drag(MouseButton::Right | MouseButton::Middle) => {
-                let from = self.grabbed.and_then(|grabbed| step_at(self.app, grabbed));
-                let by = from.zip(step_at(self.app, position)).map(|(from, to)| from.0 as i64 - to.0 as i64);
+                let from = self.grabbed.and_then(|grabbed| self.hits.step(self.app, grabbed));
+                let by = from
+                    .zip(self.hits.step(self.app, position))
+                    .map(|(from, to)| from.0 as i64 - to.0 as i64);
                 self.grabbed = self.grabbed.map(|grabbed| if by.is_some() { position } else { grabbed });
                 by.map(|by| Command::Act(Action::Pan(by))).into_iter().collect()
             }
             MouseEventKind::Down(MouseButton::Left) | MouseEventKind::Drag(MouseButton::Left) => {
-                views::click(self.app, area, position)
+                self.hits.click(self.app, position)
             }
-            MouseEventKind::ScrollUp if zooms => zoom(self.app, 1),
-            MouseEventKind::ScrollDown if zooms => zoom(self.app, -1),
-            MouseEventKind::ScrollUp if shift => sideways(self.app, -1),
-            MouseEventKind::ScrollDown if shift => sideways(self.app, 1),
+            MouseEventKind::ScrollUp if zooms => zoom(1),
+            MouseEventKind::ScrollDown if zooms => zoom(-1),
+            MouseEventKind::ScrollUp if shift => sideways(-1),
+            MouseEventKind::ScrollDown if shift => sideways(1),
             MouseEventKind::ScrollUp => vec![Command::Vertical(-1)],
             MouseEventKind::ScrollDown => vec![Command::Vertical(1)],
-            MouseEventKind::ScrollLeft => sideways(self.app, -1),
-            MouseEventKind::ScrollRight => sideways(self.app, 1),
+            MouseEventKind::ScrollLeft => sideways(-1),
+            MouseEventKind::ScrollRight => sideways(1),
             _ => Vec::new(),
-        };
-        self.obey_all(commands)
+        }
     }
 
     /// Carries out commands in order; actions without other commands are taken back together.
@@ -380,7 +252,7 @@ impl<'a> Dashboard<'a> {
         let actions: Option<Vec<Action>> = commands.iter().map(action).collect();
         if let Some(actions) = actions.filter(|actions| actions.len() > 1) {
             self.app.act_together(&actions);
-            self.pacer.answer();
+            self.desk.pacer.answer();
             return Ok(None);
         }
         for command in commands {
@@ -399,7 +271,7 @@ impl<'a> Dashboard<'a> {
 
     fn act(&mut self, action: Action) {
         self.app.act(action);
-        self.pacer.answer();
+        self.desk.pacer.answer();
     }
 
     /// Looks up what the current view lacks.
@@ -408,15 +280,15 @@ impl<'a> Dashboard<'a> {
     }
 
     fn redraw(&mut self) {
-        self.pacer.answer();
-        self.screen.forget();
+        self.desk.pacer.answer();
+        self.desk.screen.forget();
     }
 
     /// Shows what is wrong in the settings: the first of it, since all of it was printed before.
     fn tell_problems(&mut self, problems: &[String]) {
         let Some(first) = problems.first() else { return };
         let more = if problems.len() > 1 { format!(" (1 of {})", problems.len()) } else { String::new() };
-        self.notice = Some((format!("{first}{more}"), Instant::now() + LONG_NOTICE));
+        self.desk.notify(&format!("{first}{more}"), LONG_NOTICE);
     }
 
     /// What the first key of a command is called.
@@ -425,8 +297,74 @@ impl<'a> Dashboard<'a> {
     }
 
     fn notify(&mut self, text: &str) {
-        self.notice = Some((text.to_owned(), Instant::now() + NOTICE));
-        self.pacer.answer();
+        self.desk.notify(text, NOTICE);
+    }
+}
+
+impl<'d> Page<'d> for Dashboard<'d> {
+    type Outcome = Ending;
+
+    fn desk(&self) -> &Desk<'d> {
+        &self.desk
+    }
+
+    fn desk_mut(&mut self) -> &mut Desk<'d> {
+        &mut self.desk
+    }
+
+    fn fold(&mut self, now: Instant) -> io::Result<()> {
+        self.fold_events()?;
+        self.play(now);
+        Ok(())
+    }
+
+    fn key(&mut self, event: KeyEvent) -> io::Result<Option<Ending>> {
+        key_of(event).map_or(Ok(None), |key| self.press(key))
+    }
+
+    fn mouse(&mut self, event: MouseEvent) -> io::Result<Option<Ending>> {
+        let commands = self.clicked(event);
+        self.obey_all(commands)
+    }
+
+    fn draw(&mut self, now: Instant) -> io::Result<()> {
+        // Once per frame rather than per key: most keys are followed by others before anything is drawn.
+        self.supply();
+        let cost = self.cost.text(self.source.conflated());
+        let progress = self.source.progress(self.app);
+        let status = Status {
+            notice: self.desk.notice.text(),
+            cost: cost.as_deref(),
+            progress: progress.as_deref(),
+            dialogs: &self.dialogs,
+            keymap: Some(self.keymap),
+        };
+        let (app, theme, hits) = (&*self.app, self.theme, &mut self.hits);
+        // Panics as a view might, if a test of a debug build asks for it, with the given message.
+        #[cfg(debug_assertions)]
+        if let Ok(words) = std::env::var("SKIPLANE_DRAWING_PANICS") {
+            panic!("{words}");
+        }
+        let draw = &mut |area, buffer: &mut _| *hits = views::draw(app, &status, area, buffer, theme);
+        let bytes = self.desk.screen.paint(draw)?;
+        self.cost.frame(now.elapsed(), bytes);
+        Ok(())
+    }
+
+    fn watch<'s>(&'s self, select: &mut Select<'s>, frame_comes: bool) {
+        self.source.watch_answers(select);
+        if !frame_comes && !self.source.is_ended() {
+            self.source.watch(select);
+        }
+    }
+
+    fn wakes(&self) -> Option<Duration> {
+        let playing = self.app.options().playback.playing.then_some(FRAME);
+        [playing, self.source.poll_every()].into_iter().flatten().min()
+    }
+
+    fn left(ending: Ending) -> Ending {
+        ending
     }
 }
 

@@ -69,6 +69,10 @@ pub enum Command {
     SaveView,
     /// Opens the palette: everything that can be done or chosen, found by typing.
     Palette,
+    /// Does what the entry in this place of the open palette does.
+    Choose(usize),
+    /// What pressing a key does; for what is clicked.
+    Press(Key),
 }
 
 /// The heading of a key in the help.

@@ -1,8 +1,8 @@
 //! The runs browser: a table of all runs, details of the one under the cursor beside it, and popups. It only reads the
-//! list; keys and clicks it translates to actions.
+//! list; keys it translates to actions.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 use ratatui::text::{Line as TextLine, Span};
 
 use super::help;
@@ -79,15 +79,23 @@ fn areas(list: &RunsList, area: Rect) -> Option<Areas> {
     Some(Areas { title: row(area.y), filter: row(area.y + 1), table, pane, status: row(area.bottom() - 1) })
 }
 
-/// Draws the whole screen.
-pub fn draw(list: &RunsList, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+/// What the mouse does where in the browser.
+pub type Hits = super::Hits<RunsList, Command>;
+type Scene<'b> = super::Scene<'b, RunsList, Command>;
+
+/// Draws the whole screen, and returns what the mouse does where.
+pub fn draw(list: &RunsList, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) -> Hits {
     let area = area.intersection(buffer.area);
+    let mut scene = Scene::new(buffer);
     let Some(areas) = areas(list, area) else {
-        return put_centered(buffer, area, area.height / 2, "too small", theme.heading());
+        put_centered(scene.buffer, area, area.height / 2, "too small", theme.heading());
+        return scene.hits;
     };
-    draw_title(list, areas.title, buffer, theme);
-    draw_filter(list, areas.filter, buffer, theme);
-    table::draw(list, areas.table, buffer, theme);
+    draw_title(list, areas.title, scene.buffer, theme);
+    draw_filter(list, areas.filter, scene.buffer, theme);
+    scene.hits.does(areas.filter, vec![Command::Act(Action::OpenFilter)]);
+    table::draw(list, areas.table, &mut scene, theme);
+    let Scene { buffer, hits } = &mut scene;
     if let Some(pane) = areas.pane {
         match list.pane() {
             Pane::Differences => differences::draw(list, pane, buffer, theme),
@@ -95,29 +103,19 @@ pub fn draw(list: &RunsList, status: &Status<'_>, area: Rect, buffer: &mut Buffe
             Pane::Roomy | Pane::Details | Pane::None => details::draw(list, pane, buffer, theme),
         }
     }
-    draw_status(list, status, areas.status, buffer, theme);
+    draw_status(list, status, areas.status, buffer, hits, theme);
     if list.help() {
         let body = Rect { y: area.y + 1, height: area.height - 2, ..area };
         let rows = help::rows(BINDINGS, theme);
-        help::draw(&rows, "?", filter_help(theme), list.scroll(), body, buffer, theme);
+        hits.does(area, vec![Command::Act(Action::ToggleHelp)]);
+        let drawn = help::draw(&rows, "?", filter_help(theme), list.scroll(), body, buffer, theme);
+        hits.covers(drawn.area);
     }
     if let Some(prompt) = list.prompt() {
+        hits.covers(area);
         draw_prompt(prompt, area, buffer, theme);
     }
-}
-
-/// The actions of a click: on a row, its expander, or a column's heading.
-pub fn click(list: &RunsList, area: Rect, position: Position) -> Vec<Command> {
-    let Some(areas) = areas(list, area) else { return Vec::new() };
-    if list.help() || list.prompt().is_some() {
-        return Vec::new();
-    }
-    if areas.filter.contains(position) {
-        return vec![Command::Act(Action::OpenFilter)];
-    }
-    let actions =
-        if areas.table.contains(position) { table::click(list, areas.table, position) } else { Vec::new() };
-    actions.into_iter().map(Command::Act).collect()
+    scene.hits
 }
 
 /// The number of visible rows of the table.
@@ -184,7 +182,14 @@ fn draw_filter(list: &RunsList, area: Rect, buffer: &mut Buffer, theme: &Theme) 
 }
 
 /// A notice, an error in the filter, or the most important keys.
-fn draw_status(list: &RunsList, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+fn draw_status(
+    list: &RunsList,
+    status: &Status<'_>,
+    area: Rect,
+    buffer: &mut Buffer,
+    hits: &mut Hits,
+    theme: &Theme,
+) {
     if let Some(Prompt::Filter { error, .. }) = list.prompt() {
         let (text, style) = match error {
             Some(error) => (printable(&error.to_string()), theme.error()),
@@ -205,8 +210,12 @@ fn draw_status(list: &RunsList, status: &Status<'_>, area: Rect, buffer: &mut Bu
         if usize::from(area.right().saturating_sub(x)) < needed {
             continue;
         }
+        let start = x;
         x = put(buffer, area, x, area.y, &label, theme.accent());
         x = put(buffer, area, x, area.y, &format!(" {}  ", binding.hint), theme.muted());
+        if let [(_, command), ..] = binding.keys {
+            hits.does(Rect { x: start, width: x.saturating_sub(start + 2), ..area }, vec![*command]);
+        }
     }
 }
 

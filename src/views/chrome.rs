@@ -1,19 +1,17 @@
 //! The chrome around every view: tabs and the run's name above, the run's timeline and the status line below.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::{
-    Command, Keymap, OrderDialog, Palette, View, bindings, curves, dialogs, help, lanes, orders, palette,
-    shown,
+    Command, Dialog, Hits, Key, Keymap, Scene, View, binding_of, curves, dialogs, help, lanes, orders, shown,
 };
 use crate::app::health::Severity;
 use crate::app::{Action, App, Lane, LaneState, ViewKind};
 use crate::printable::printable;
 use crate::theme::{Glyph, Theme};
-use crate::units::Step;
 use crate::widgets::{self, clip, clip_start, put, put_centered, put_right};
 
 /// The smallest terminal on which a view is drawn.
@@ -30,12 +28,8 @@ pub struct Status<'a> {
     pub cost: Option<&'a str>,
     /// How far training has come, where that is more than its lanes show.
     pub progress: Option<&'a str>,
-    /// What leaving without stopping does, if the question before leaving is open.
-    pub leaving: Option<&'a str>,
-    /// The open dialog for an order.
-    pub dialog: Option<&'a OrderDialog>,
-    /// The open palette.
-    pub palette: Option<&'a Palette>,
+    /// The open dialogs, the one on top last.
+    pub dialogs: &'a [Dialog],
     /// The keys in force, if they are not those of the table.
     pub keymap: Option<&'a Keymap>,
 }
@@ -60,77 +54,42 @@ fn areas(area: Rect) -> Option<Areas> {
     Some(Areas { tabs: row(area.y), body, timeline, status: row(area.bottom() - 1) })
 }
 
-/// Draws the whole screen.
-pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+/// Draws the whole screen, and returns what the mouse does where.
+pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) -> Hits {
     let area = area.intersection(buffer.area);
+    let mut scene = Scene::new(buffer);
     let Some(areas) = areas(area) else {
-        return draw_too_small(area, buffer, theme);
+        draw_too_small(area, scene.buffer, theme);
+        return scene.hits;
     };
     let keymap = &status.keymap.cloned().unwrap_or_default();
-    draw_tabs(app, status, areas.tabs, buffer, theme);
+    draw_tabs(app, status, areas.tabs, &mut scene, theme);
     if let Some(view) = shown(app) {
         let (note, body) = note_and_body(app, view, areas.body);
         if let Some(note) = note {
-            draw_note(app, &view.lanes_in(app, body), keymap, note, buffer, theme);
+            draw_note(app, &view.lanes_in(app, body), keymap, note, &mut scene, theme);
         }
-        view.render(app, body, buffer, theme);
-        draw_status(app, view, status, keymap, areas.status, buffer, theme);
+        view.render(app, body, &mut scene, theme);
+        draw_status(app, view, status, keymap, areas.status, &mut scene, theme);
     }
     if let Some(timeline) = areas.timeline {
-        draw_timeline(app, timeline, buffer, theme);
+        draw_timeline(app, timeline, &mut scene, theme);
     }
     if app.options().help {
         let closes = keymap.label(Command::Act(Action::ToggleHelp), theme.is_ascii());
         let closes = closes.unwrap_or_else(|| "Esc".to_owned());
         let (rows, scroll) = (keymap.rows(theme), app.options().scroll);
-        help::draw(&rows, &closes, Vec::new(), scroll, areas.body, buffer, theme);
+        scene.hits.does(area, vec![Command::Act(Action::Dismiss)]);
+        let rows = help::draw(&rows, &closes, Vec::new(), scroll, areas.body, scene.buffer, theme);
+        scene.hits.covers(rows.area);
     }
     if let Some(digits) = &app.options().go_to {
-        dialogs::draw_go_to(app, digits, area, buffer, theme);
+        dialogs::draw_go_to(app, digits, area, &mut scene, theme);
     }
-    if let Some(dialog) = status.dialog {
-        orders::draw(app, dialog, area, buffer, theme);
+    for dialog in status.dialogs {
+        dialogs::draw(app, dialog, keymap, area, &mut scene, theme);
     }
-    if let Some(open) = status.palette {
-        palette::draw(open, app, keymap, area, buffer, theme);
-    }
-    if let Some(leaving) = status.leaving {
-        dialogs::draw_leaving(leaving, area, buffer, theme);
-    }
-}
-
-/// The actions of a click: on a tab, the timeline, or the view.
-pub fn click(app: &App, area: Rect, position: Position) -> Vec<Command> {
-    let Some(areas) = areas(area) else { return Vec::new() };
-    if areas.tabs.contains(position) {
-        let hit =
-            tabs(app, areas.tabs.width).into_iter().find(|tab| tab.columns.contains(&(position.x - area.x)));
-        return hit.map(|tab| Command::Act(Action::SelectView(tab.view))).into_iter().collect();
-    }
-    if areas.timeline.is_some_and(|timeline| timeline.contains(position)) {
-        let share = (f64::from(position.x - area.x) + 0.5) / f64::from(area.width);
-        let (start, end) = curves::run_range(app);
-        let step = curves::step_at(app, start + share * (end - start));
-        return vec![Command::Act(Action::SelectStep(step))];
-    }
-    let view = shown(app).filter(|_| areas.body.contains(position));
-    let click = |view: &dyn View| view.click(app, note_and_body(app, view, areas.body).1, position);
-    let actions = view.map(click).unwrap_or_default();
-    actions.into_iter().map(Command::Act).collect()
-}
-
-/// The step under a position: on the timeline, or in a chart over time.
-pub fn step_at(app: &App, area: Rect, position: Position) -> Option<Step> {
-    let step = |command: &Command| match command {
-        Command::Act(Action::SelectStep(step)) => Some(*step),
-        _ => None,
-    };
-    click(app, area, position).iter().find_map(step)
-}
-
-/// Whether a position is on the timeline.
-pub fn is_on_timeline(area: Rect, position: Position) -> bool {
-    areas(area).and_then(|areas| areas.timeline).is_some_and(|timeline| timeline.contains(position))
+    scene.hits
 }
 
 /// If a view does not show all lanes, a row for saying so, and the remaining area for the view.
@@ -142,15 +101,23 @@ fn note_and_body(app: &App, view: &dyn View, area: Rect) -> (Option<Rect>, Rect)
 }
 
 /// Says how many lanes are shown, which ones, and how to reach the others.
-fn draw_note(app: &App, shown: &[&Lane], keymap: &Keymap, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+fn draw_note(
+    app: &App,
+    shown: &[&Lane],
+    keymap: &Keymap,
+    area: Rect,
+    Scene { buffer, hits }: &mut Scene<'_>,
+    theme: &Theme,
+) {
     let names: Vec<String> = shown.iter().map(|lane| lanes::name(app, lane)).collect();
-    let keys = keymap.hint(bindings::Key::Char('l'), theme).map(|(label, _)| label).unwrap_or_default();
+    let keys = keymap.hint(Key::Char('l'), theme).map(|(label, _)| label).unwrap_or_default();
     let others = if keys.is_empty() { "" } else { " the others" };
     let text = format!("{} of {} lanes: {}", shown.len(), app.visible_lanes().count(), names.join(", "));
     let room = usize::from(area.width).saturating_sub(widgets::width(&keys) + others.len() + 3);
     let end = put(buffer, area, area.x, area.y, &clip(&text, room, theme), theme.text());
     let end = put(buffer, area, end + 3, area.y, &keys, theme.accent());
     put(buffer, area, end, area.y, others, theme.muted());
+    hits.does(area, vec![Command::Act(Action::SelectNextLane)]);
 }
 
 fn draw_too_small(area: Rect, buffer: &mut Buffer, theme: &Theme) {
@@ -198,11 +165,19 @@ fn tabs(app: &App, width: u16) -> Vec<Tab> {
     if end <= width { full } else { lay(false).0 }
 }
 
-fn draw_tabs(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+fn draw_tabs(
+    app: &App,
+    status: &Status<'_>,
+    area: Rect,
+    Scene { buffer, hits }: &mut Scene<'_>,
+    theme: &Theme,
+) {
     let mut end = area.x;
     for tab in tabs(app, area.width) {
         let style = if tab.is_open { theme.selected_tab() } else { theme.muted() };
-        end = put(buffer, area, area.x + tab.columns.start, area.y, &tab.text, style);
+        let x = area.x + tab.columns.start;
+        end = put(buffer, area, x, area.y, &tab.text, style);
+        hits.does(Rect { x, width: end - x, ..area }, vec![Command::Act(Action::SelectView(tab.view))]);
     }
     let room = usize::from(area.right().saturating_sub(end)).saturating_sub(2);
     if let Some(progress) = status.progress.filter(|_| room >= 6) {
@@ -224,7 +199,7 @@ fn draw_tabs(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, th
 
 /// Draws the run from its start to its planned end: progress, what charts show of it, findings, orders and notes, and
 /// the cursor.
-fn draw_timeline(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+fn draw_timeline(app: &App, area: Rect, Scene { buffer, hits }: &mut Scene<'_>, theme: &Theme) {
     let (start, end) = curves::run_range(app);
     let column = |x: f64| {
         let share = if end > start { (x - start) / (end - start) } else { 0.0 };
@@ -253,6 +228,11 @@ fn draw_timeline(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     if let Some(x) = curves::cursor_x(app) {
         put(buffer, area, column(x), area.y, &theme.glyph(Glyph::Here).to_string(), theme.accent());
     }
+    hits.timeline(area, move |app, position| {
+        let share = (f64::from(position.x - area.x) + 0.5) / f64::from(area.width);
+        let (start, end) = curves::run_range(app);
+        vec![Command::Act(Action::SelectStep(curves::step_at(app, start + share * (end - start))))]
+    });
 }
 
 /// The mark of a finding.
@@ -272,10 +252,11 @@ fn draw_status(
     status: &Status<'_>,
     keymap: &Keymap,
     area: Rect,
-    buffer: &mut Buffer,
+    Scene { buffer, hits }: &mut Scene<'_>,
     theme: &Theme,
 ) {
     let mut spans = cursor_spans(app, theme);
+    let place: usize = spans.iter().map(Span::width).sum();
     if let Some(notice) = status.notice {
         spans.push(Span::styled(format!("  {}", printable(notice)), theme.warning()));
     } else if let Some((at, finding)) = app.visited_finding().filter(|_| !view.shows_finding()) {
@@ -287,24 +268,28 @@ fn draw_status(
         spans.push(Span::styled(format!("  {}", choices(app)), theme.muted()));
     }
     let mut x = widgets::put_line(buffer, area, 0, &Line::from(spans)) + 2;
-    let hint = |key: &bindings::Key| {
-        let (label, binding) = keymap.hint(*key, theme)?;
-        Some((label, hint_of(app, view, *key).unwrap_or(binding.hint)))
+    hits.does(Rect { width: area.width.min(place as u16), ..area }, vec![Command::Act(Action::OpenGoTo)]);
+    let hint = |key: &Key| {
+        let ((label, binding), (_, command)) = keymap.hint(*key, theme).zip(binding_of(*key))?;
+        Some((label, hint_of(app, view, *key).unwrap_or(binding.hint), command))
     };
-    let width = |(label, hint): &(String, &str)| (widgets::width(label) + widgets::width(hint) + 3) as u16;
-    let last: Vec<_> = [bindings::Key::Char('?'), bindings::Key::Char('q')].iter().filter_map(hint).collect();
+    let width =
+        |(label, hint, _): &(String, &str, _)| (widgets::width(label) + widgets::width(hint) + 3) as u16;
+    let last: Vec<_> = [Key::Char('?'), Key::Char('q')].iter().filter_map(hint).collect();
     // The hints for help and leaving have priority.
     let mut room = area.right().saturating_sub(x).saturating_sub(last.iter().map(width).sum());
     let mut shown = Vec::new();
-    for hint in view.hints().iter().chain(&[bindings::Key::Char(' ')]).filter_map(hint) {
+    for hint in view.hints().iter().chain(&[Key::Char(' ')]).filter_map(hint) {
         if width(&hint) <= room {
             room -= width(&hint);
             shown.push(hint);
         }
     }
-    for (label, hint) in shown.into_iter().chain(last) {
+    for (label, hint, command) in shown.into_iter().chain(last) {
+        let start = x;
         x = put(buffer, area, x, area.y, &label, theme.accent());
         x = put(buffer, area, x, area.y, &format!(" {hint}  "), theme.muted());
+        hits.does(Rect { x: start, width: x.saturating_sub(start + 2), ..area }, vec![command]);
     }
     if let Some(cost) = status.cost.filter(|cost| widgets::width(cost) <= usize::from(room)) {
         put_right(buffer, area, 0, cost, theme.axis());
@@ -312,10 +297,10 @@ fn draw_status(
 }
 
 /// The current effect of a key, if it differs from the text of its binding.
-fn hint_of(app: &App, view: &dyn View, key: bindings::Key) -> Option<&'static str> {
+fn hint_of(app: &App, view: &dyn View, key: Key) -> Option<&'static str> {
     match key {
-        bindings::Key::Up => Some(view.vertical_name()),
-        bindings::Key::Char(' ') if app.lanes().iter().all(|lane| lane.state().is_over()) => {
+        Key::Up => Some(view.vertical_name()),
+        Key::Char(' ') if app.lanes().iter().all(|lane| lane.state().is_over()) => {
             Some(if app.options().playback.playing { "pause" } else { "play" })
         }
         _ => None,
@@ -382,7 +367,7 @@ mod tests {
     use super::*;
     use crate::app::specimen::{self, Specimen};
     use crate::event::{Kind, RunEvent};
-    use crate::units::LaneIdx;
+    use crate::units::{LaneIdx, Step};
     use crate::views::{Format, snapshot};
 
     fn status_line(app: &App) -> String {

@@ -1,15 +1,56 @@
-//! The dialogs over a view that ask for no order: the step to go to, and the question before leaving.
+//! The dialogs over a view: the step to go to, the question before leaving, the one before stopping a lane, and typed
+//! orders. Keys and the mouse reach only the one on top.
 
-use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::bindings::{Command, Key};
+use super::{Keymap, Palette, Scene, Typing, orders, palette};
 use crate::app::App;
+use crate::printable::printable;
 use crate::theme::Theme;
-use crate::widgets::Popup;
+use crate::widgets::{Popup, Rows, clip};
+
+/// A dialog that is no part of the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dialog {
+    /// Asks whether training is to go on without the dashboard; says how it would.
+    Leave(&'static str),
+    /// Asks whether to stop this lane.
+    StopLane(String),
+    /// A line is typed for an order.
+    Typing(Typing),
+    /// The palette.
+    Palette(Palette),
+}
+
+impl Dialog {
+    /// Whether the mouse wheel moves something in it, as the keys up and down do.
+    pub fn scrolls(&self) -> bool {
+        matches!(self, Dialog::Palette(_))
+    }
+}
+
+/// Draws a dialog over an area, and takes the mouse from everything below.
+pub(super) fn draw(
+    app: &App,
+    dialog: &Dialog,
+    keymap: &Keymap,
+    area: Rect,
+    scene: &mut Scene<'_>,
+    theme: &Theme,
+) {
+    scene.hits.covers(area);
+    match dialog {
+        Dialog::Leave(how) => draw_leaving(how, area, scene, theme),
+        Dialog::StopLane(lane) => draw_stop(lane, area, scene, theme),
+        Dialog::Typing(typing) => orders::draw_typing(app, typing, area, scene.buffer, theme),
+        Dialog::Palette(open) => palette::draw(open, app, keymap, area, scene, theme),
+    }
+}
 
 /// Asks for the step to go to; `digits` were typed so far.
-pub(super) fn draw_go_to(app: &App, digits: &str, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+pub(super) fn draw_go_to(app: &App, digits: &str, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
     let lines = [
         Line::from(vec![
             Span::styled("step ", theme.muted()),
@@ -18,23 +59,56 @@ pub(super) fn draw_go_to(app: &App, digits: &str, area: Rect, buffer: &mut Buffe
         ]),
         Line::styled(format!("0 to {}   Enter goes, Esc closes", app.last_step()), theme.muted()),
     ];
-    Popup { title: "Go to", lines: &lines, scroll: 0 }.render(area, buffer, theme);
+    scene.hits.does(area, vec![Command::Press(Key::Escape)]);
+    let rows = Popup { title: "Go to", lines: &lines, scroll: 0 }.render(area, scene.buffer, theme);
+    scene.hits.covers(rows.area);
 }
 
-/// Asks whether training is to go on without the dashboard; `leaving` says how it would.
-pub(super) fn draw_leaving(leaving: &str, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let choice = |key: &'static str, what: &str| {
+fn draw_leaving(how: &str, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
+    let about = [Line::styled("Training is still running.", theme.text()), Line::from("")];
+    let choices = [
+        (Key::Char('d'), "d", how),
+        (Key::Char('s'), "s", "stop training, save, and quit"),
+        (Key::Escape, "Esc", "back to the dashboard"),
+    ];
+    ask("Quit?", &about, &choices, area, scene, theme);
+}
+
+fn draw_stop(lane: &str, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
+    let name = clip(&printable(lane), 40, theme);
+    let about = [
+        Line::styled(format!("Lane {name} will stop with a checkpoint."), theme.text()),
+        Line::styled("It stays ended while other lanes have steps left.", theme.muted()),
+        Line::from(""),
+    ];
+    let choices = [(Key::Char('y'), "y", "stop this lane"), (Key::Escape, "Esc", "back to the dashboard")];
+    ask("Stop one lane?", &about, &choices, area, scene, theme);
+}
+
+/// A question with its answers, each a key that may be clicked.
+fn ask(
+    title: &str,
+    about: &[Line<'_>],
+    choices: &[(Key, &str, &str)],
+    area: Rect,
+    scene: &mut Scene<'_>,
+    theme: &Theme,
+) {
+    let choice = |(_, key, what): &(Key, &str, &str)| {
         Line::from(vec![
             Span::styled(format!("  {key:<5}"), theme.accent()),
-            Span::styled(what.to_owned(), theme.text()),
+            Span::styled((*what).to_owned(), theme.text()),
         ])
     };
-    let lines = [
-        Line::styled("Training is still running.", theme.text()),
-        Line::from(""),
-        choice("d", leaving),
-        choice("s", "stop training, save, and quit"),
-        choice("Esc", "back to the dashboard"),
-    ];
-    Popup { title: "Quit?", lines: &lines, scroll: 0 }.render(area, buffer, theme);
+    let lines: Vec<Line<'_>> = about.iter().cloned().chain(choices.iter().map(choice)).collect();
+    let rows = Popup { title, lines: &lines, scroll: 0 }.render(area, scene.buffer, theme);
+    let keys: Vec<Key> = choices.iter().map(|(key, ..)| *key).collect();
+    let above = about.len();
+    scene.hits.on(rows.area, move |_, position| pressed(rows, above, &keys, position.y));
+}
+
+/// The key of the answer in a row, of which there are others above.
+fn pressed(rows: Rows, above: usize, keys: &[Key], y: u16) -> Vec<Command> {
+    let key = rows.row_at(y).and_then(|row| keys.get(row.checked_sub(above)?));
+    key.map(|key| Command::Press(*key)).into_iter().collect()
 }

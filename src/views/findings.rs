@@ -1,12 +1,12 @@
 //! What the health rules found, what the selected finding means, and whether two lanes may be compared.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
 use super::wrap::wrap;
-use super::{Key, View, chrome, lanes};
+use super::{Command, Key, Scene, View, chrome, lanes};
 use crate::app::health::Finding;
 use crate::app::{Action, App, Chosen, ViewKind};
 use crate::theme::Theme;
@@ -53,7 +53,8 @@ impl View for Findings {
         "finding"
     }
 
-    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
+        let Scene { buffer, hits } = scene;
         let area = area.intersection(buffer.area);
         if area.is_empty() {
             return;
@@ -64,7 +65,12 @@ impl View for Findings {
             draw_nothing_found(app, areas.list, buffer, theme)
         } else {
             let list = List::of(app, &findings, areas.list.width, theme);
-            list.table().render(areas.list, buffer, theme);
+            let rows = list.table().render(areas.list, buffer, theme);
+            let owners = list.owners.clone();
+            hits.on(rows.area, move |_, position| {
+                let finding = rows.row_at(position.y).and_then(|row| owners.get(row));
+                finding.map(|at| Command::Act(Action::SelectFinding(*at))).into_iter().collect()
+            });
             (list.rows.len() as u16).saturating_add(1)
         };
         if areas.rules.height == 0 {
@@ -77,16 +83,6 @@ impl View for Findings {
         }
         rules::render(app, areas.rules, buffer, theme);
         fairness::render(app, areas.fairness, buffer, theme);
-    }
-
-    fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
-        let place = areas(app, area).list;
-        if !place.contains(position) {
-            return Vec::new();
-        }
-        let list = List::of(app, &app.findings(), place.width, &Theme::default());
-        let row = list.table().row_at(place, position.y);
-        row.and_then(|row| list.owners.get(row)).map(|at| Action::SelectFinding(*at)).into_iter().collect()
     }
 }
 
@@ -288,10 +284,14 @@ mod tests {
         let place = areas(&app, area).list;
         let list = List::of(&app, &app.findings(), place.width, &Theme::default());
         assert!(list.rows.len() > app.findings().len(), "some take more than a line");
-        for y in place.y + 1..place.bottom() {
-            let row = list.table().row_at(place, y).expect("the list is longer than its place");
-            let actions = Findings.click(&app, area, Position::new(5, y));
-            assert_eq!(actions, [Action::SelectFinding(list.owners[row])]);
+        let mut buffer = Buffer::empty(area);
+        let mut scene = Scene::new(&mut buffer);
+        Findings.render(&app, area, &mut scene, &Theme::default());
+        let at = |y| scene.hits.click(&app, (5, y).into());
+        let rows: Vec<Vec<Command>> = (place.y + 1..place.bottom()).map(at).collect();
+        assert_eq!(at(place.y), [], "the headings");
+        for (row, commands) in rows.iter().enumerate() {
+            assert_eq!(commands, &[Command::Act(Action::SelectFinding(list.owners[row]))]);
         }
     }
 

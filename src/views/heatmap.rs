@@ -7,13 +7,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
-use super::{Key, View, curves, lanes};
+use super::{Command, Key, Scene, View, curves, lanes};
 use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
 use crate::metric::Metric;
 use crate::printable::printable;
 use crate::theme::Theme;
-use crate::units::{LayerIdx, Step};
-use crate::widgets::{self, ColorScale, Legend, Matrix};
+use crate::units::{LaneIdx, LayerIdx, Step};
+use crate::widgets::{self, Cells, ColorScale, Legend, Matrix};
 
 /// The heatmap view.
 #[derive(Debug)]
@@ -57,37 +57,35 @@ impl View for Heatmap {
         vec![Wanted::Cursor, Wanted::OverTime(app.statistic())]
     }
 
-    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
+        let Scene { buffer, hits } = scene;
         let panels = panels(app, area);
         let statistic = app.statistic();
         let extents = panels.iter().flat_map(|panel| panel.matrix.cells().iter().copied());
         let scale = ColorScale::robust(extents, curves::is_log(app, statistic));
         let scale = curves::color_scale(statistic, scale);
         for panel in &panels {
-            draw_panel(app, panel, scale, buffer, theme);
+            if let Some(cells) = draw_panel(app, panel, scale, buffer, theme) {
+                let lane = panel.lane.idx();
+                hits.on(cells.area, move |app, position| select(app, lane, cells, position));
+            }
         }
         let legend = Rect { y: area.bottom().saturating_sub(1), height: area.height.min(1), ..area };
         let pointer =
             app.lane(app.selected_lane()).and_then(|lane| value_at_cursor(app, lane)).map(f64::from);
         Legend { scale, title: statistic.name(), pointer }.render(legend, buffer, theme);
     }
+}
 
-    fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
-        for panel in panels(app, area) {
-            let row_name = |_: usize| String::new();
-            let map = map(app, &panel, ColorScale::fit([], true), &row_name);
-            if let Some((row, x)) = map.at(body(panel.area), position.x, position.y) {
-                let structure = panel.lane.structure().filter(|structure| row < structure.layers.len());
-                let structure = structure.filter(|_| app.statistic().is_of_layers());
-                let mut actions = vec![Action::SelectLane(panel.lane.idx())];
-                let key = |structure| Action::SelectLayer(LayerKey::of(structure, LayerIdx(row)));
-                actions.extend(structure.map(key));
-                actions.push(Action::SelectStep(Step(x.max(0.0).round() as u64)));
-                return actions;
-            }
-        }
-        Vec::new()
-    }
+/// Selects the lane of a map, and the layer and the step at a position in it.
+fn select(app: &App, lane: LaneIdx, cells: Cells, position: Position) -> Vec<Command> {
+    let Some((row, x)) = cells.at(position) else { return Vec::new() };
+    let structure =
+        app.lane(lane).and_then(|lane| lane.structure()).filter(|_| app.statistic().is_of_layers());
+    let layer = structure.filter(|structure| row < structure.layers.len());
+    let layer = layer.map(|structure| Action::SelectLayer(LayerKey::of(structure, LayerIdx(row))));
+    let step = Action::SelectStep(Step(x.max(0.0).round() as u64));
+    [Some(Action::SelectLane(lane)), layer, Some(step)].into_iter().flatten().map(Command::Act).collect()
 }
 
 fn panels(app: &App, area: Rect) -> Vec<Panel<'_>> {
@@ -183,7 +181,14 @@ fn map<'a>(
     }
 }
 
-fn draw_panel(app: &App, panel: &Panel<'_>, scale: ColorScale, buffer: &mut Buffer, theme: &Theme) {
+/// Draws a panel, and returns where its cells are; none without any.
+fn draw_panel(
+    app: &App,
+    panel: &Panel<'_>,
+    scale: ColorScale,
+    buffer: &mut Buffer,
+    theme: &Theme,
+) -> Option<Cells> {
     let title = Rect { height: panel.area.height.min(1), ..panel.area };
     widgets::put_line(buffer, title, 0, &heading(app, panel.lane, title.width, theme));
     let depth = |row: usize| {
@@ -198,9 +203,9 @@ fn draw_panel(app: &App, panel: &Panel<'_>, scale: ColorScale, buffer: &mut Buff
         let none = format!("no {} recorded", app.statistic());
         let text = curves::absence(app, Wanted::History(app.statistic()), &none);
         widgets::put_centered(buffer, body(panel.area), panel.area.height / 2, text, theme.muted());
-        return;
+        return None;
     }
-    map(app, panel, scale, &depth).render(body(panel.area), buffer, theme);
+    Some(map(app, panel, scale, &depth).render(body(panel.area), buffer, theme))
 }
 
 /// The lane, and the value at the cursor with its layer, as far as they fit: the layer is left out first, then the name
@@ -249,15 +254,20 @@ mod tests {
         let area = Rect::new(0, 1, 120, 36);
         let panel = &panels(&app, area)[1];
         let position = Position { x: panel.area.x + panel.area.width / 2 + 2, y: panel.area.y + 18 };
-        for action in Heatmap.click(&app, area, position) {
-            app.act(action);
-        }
+        let click = |app: &mut App| {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, 120, 40));
+            let mut scene = Scene::new(&mut buffer);
+            Heatmap.render(app, area, &mut scene, &Theme::default());
+            for command in scene.hits.click(app, position) {
+                let Command::Act(action) = command else { panic!("{command:?}") };
+                app.act(action);
+            }
+        };
+        click(&mut app);
         let (lane, row, step) = (app.selected_lane(), app.row(), app.step());
         assert_eq!(lane.0, 1);
         assert!(step.0.abs_diff(150) < 10, "{step}");
-        for action in Heatmap.click(&app, area, position) {
-            app.act(action);
-        }
+        click(&mut app);
         assert_eq!((app.selected_lane(), app.row(), app.step()), (lane, row, step));
     }
 

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::bindings::{Binding, Group};
 use crate::theme::Theme;
-use crate::widgets::{Popup, pad_right};
+use crate::widgets::{Popup, Rows, pad_right};
 
 /// A binding's keys, in ASCII if the theme uses only that.
 pub(super) fn label<C>(binding: &Binding<C>, theme: &Theme) -> String {
@@ -38,8 +38,8 @@ pub(super) fn rows<C>(bindings: &[Binding<C>], theme: &Theme) -> Vec<Row> {
     bindings.iter().map(row).collect()
 }
 
-/// Draws the help over an area, scrolled to a line; `more` is shown below the keys, and `closes` is the key that closes
-/// it.
+/// Draws the help over an area, scrolled to a line, and returns where its lines are; `more` is shown below the keys, and
+/// `closes` is the key that closes it.
 pub(super) fn draw(
     rows: &[Row],
     closes: &str,
@@ -48,14 +48,14 @@ pub(super) fn draw(
     area: Rect,
     buffer: &mut Buffer,
     theme: &Theme,
-) {
+) -> Rows {
     let mut lines = lines(rows, theme);
     lines.extend(more);
     let room = usize::from(area.height.saturating_sub(2));
     let scroll = scroll.min(lines.len().saturating_sub(room));
     let scrolls = if lines.len() > room { "wheel or arrows scroll, " } else { "" };
     let title = format!("Keys ({scrolls}{closes} closes)");
-    Popup { title: &title, lines: &lines, scroll }.render(area, buffer, theme);
+    Popup { title: &title, lines: &lines, scroll }.render(area, buffer, theme)
 }
 
 fn lines(rows: &[Row], theme: &Theme) -> Vec<Line<'static>> {

@@ -2,11 +2,11 @@
 //! and between two lanes the ratio of their corresponding layers.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 use ratatui::text::Span;
 
-use super::{Key, View, curves, lanes};
-use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
+use super::{Command, Key, Scene, View, curves, lanes};
+use crate::app::{App, Chosen, Lane, LayerKey, ViewKind, Wanted};
 use crate::printable::printable;
 use crate::structure::Dimensions;
 use crate::theme::Theme;
@@ -55,7 +55,8 @@ impl View for Layer {
         vec![Wanted::Cursor, Wanted::OverTime(app.statistic()), histograms]
     }
 
-    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
+        let Scene { buffer, hits } = scene;
         let area = area.intersection(buffer.area);
         if area.is_empty() {
             return;
@@ -67,22 +68,14 @@ impl View for Layer {
         let layout = Layout::of(app, area);
         for (lane, place) in &layout.titles {
             draw_title(app, lane, *place, buffer, theme);
+            hits.lane(*place, lane.idx());
         }
-        charts::render_history(app, &layout.history, buffer, theme);
-        histograms::render(app, &layout.histograms, buffer, theme);
+        charts::render_history(app, &layout.history, scene, theme);
+        histograms::render(app, &layout.histograms, scene, theme);
         if let Some(place) = layout.ratio {
-            charts::render_ratio(app, place, buffer, theme);
+            charts::render_ratio(app, place, scene, theme);
         }
-        figures::render(app, layout.figures, buffer, theme);
-    }
-
-    fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
-        let layout = Layout::of(app, area);
-        let chart = layout.history.iter().find(|(_, area)| area.contains(position));
-        let Some((shown, area)) = chart else { return Vec::new() };
-        let lane = shown.first().filter(|_| shown.len() == 1).map(|lane| Action::SelectLane(lane.idx()));
-        let step = charts::step_at(app, shown, *area, position.x).map(Action::SelectStep);
-        lane.into_iter().chain(step).collect()
+        figures::render(app, layout.figures, scene.buffer, theme);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Orders on the screen: the dialogs for giving them, and the marks of those that were carried out.
+//! Orders on the screen: the line for typing them, and the marks of those that were carried out.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -16,15 +16,6 @@ use crate::widgets::{self, Popup, clip};
 
 /// The widest visible part of a typed line; of a longer one the end is shown.
 const WIDEST_LINE: usize = 48;
-
-/// A dialog for an order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OrderDialog {
-    /// Asks whether to stop this lane.
-    StopLane(String),
-    /// A line is typed.
-    Typing(Typing),
-}
 
 /// A line that is being typed, and its lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,33 +61,8 @@ impl Typing {
     }
 }
 
-/// Draws a dialog over the area's middle.
-pub(super) fn draw(app: &App, dialog: &OrderDialog, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    match dialog {
-        OrderDialog::StopLane(lane) => draw_question(lane, area, buffer, theme),
-        OrderDialog::Typing(typing) => draw_typing(app, typing, area, buffer, theme),
-    }
-}
-
-fn draw_question(lane: &str, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let choice = |key: &'static str, what: &'static str| {
-        Line::from(vec![
-            Span::styled(format!("  {key:<5}"), theme.accent()),
-            Span::styled(what, theme.text()),
-        ])
-    };
-    let name = clip(&printable(lane), 40, theme);
-    let lines = [
-        Line::styled(format!("Lane {name} will stop with a checkpoint."), theme.text()),
-        Line::styled("It stays ended while other lanes have steps left.", theme.muted()),
-        Line::from(""),
-        choice("y", "stop this lane"),
-        choice("Esc", "back to the dashboard"),
-    ];
-    Popup { title: "Stop one lane?", lines: &lines, scroll: 0 }.render(area, buffer, theme);
-}
-
-fn draw_typing(app: &App, typing: &Typing, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+/// Draws the line that is typed over the area's middle.
+pub(super) fn draw_typing(app: &App, typing: &Typing, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let (title, label, help) = match typing.what {
         Typed::LearningRate => {
             ("Learning rate", "rate ", "0.01 sets it, x0.1 multiplies it; the schedule continues")
@@ -163,7 +129,7 @@ mod tests {
     use crate::app::specimen;
     use crate::event::{Kind, NoteTaken, OrderTaken, RunEvent};
     use crate::units::LaneIdx;
-    use crate::views::{Format, snapshot};
+    use crate::views::{Command, Dialog, Format, Key, Keymap, Scene, dialogs, snapshot};
 
     fn with_orders() -> App {
         let mut app = specimen::plain_beside_residual();
@@ -218,17 +184,23 @@ mod tests {
         let app = specimen::plain_beside_residual();
         let mut typing = Typing::new(Typed::Note);
         typing.line = runs_list::Line::new(&format!("{}end", "word ".repeat(70)));
-        let dialogs = [OrderDialog::Typing(typing), OrderDialog::StopLane("x".repeat(300))];
+        let dialogs = [Dialog::Typing(typing), Dialog::StopLane("x".repeat(300))];
         for (size, dialog) in
             [(36, 10), (80, 24)].into_iter().flat_map(|size| dialogs.iter().map(move |d| (size, d)))
         {
             let area = Rect::new(0, 0, size.0, size.1);
             let mut buffer = Buffer::empty(area);
-            draw(&app, dialog, area, &mut buffer, &Theme::default());
+            let mut scene = Scene::new(&mut buffer);
+            dialogs::draw(&app, dialog, &Keymap::default(), area, &mut scene, &Theme::default());
+            let keys = (0..size.1).flat_map(|y| scene.hits.click(&app, (size.0 / 2, y).into()));
+            let keys: Vec<Command> = keys.collect();
             let text: String = buffer.content().iter().map(ratatui::buffer::Cell::symbol).collect();
             match dialog {
-                OrderDialog::Typing(_) => assert!(text.contains("word end▏"), "{text}"),
-                OrderDialog::StopLane(_) => assert!(text.contains("y    stop this lane"), "{text}"),
+                Dialog::StopLane(_) => {
+                    assert!(text.contains("y    stop this lane"), "{text}");
+                    assert_eq!(keys, [Key::Char('y'), Key::Escape].map(Command::Press));
+                }
+                _ => assert!(text.contains("word end▏") && keys.is_empty(), "{text}"),
             }
         }
     }

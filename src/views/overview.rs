@@ -1,13 +1,12 @@
 //! The first screen: a column per lane with its state, losses, errors and a strip of its layers, all on shared scales,
 //! and the comparison of two lanes. It only reads the state.
 
-use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 
 use super::bindings::Key;
-use super::{View, curves, lanes};
+use super::{Scene, View, curves, lanes};
 use crate::app::options::Arrangement;
-use crate::app::{Action, App, Chosen, Lane, ViewKind, Wanted};
+use crate::app::{App, Chosen, Lane, ViewKind, Wanted};
 use crate::theme::Theme;
 
 mod between;
@@ -37,7 +36,8 @@ impl View for Overview {
         "state, losses and errors of every lane, and their differences"
     }
 
-    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
+        let Scene { buffer, hits } = scene;
         let area = area.intersection(buffer.area);
         if area.is_empty() {
             return;
@@ -49,12 +49,13 @@ impl View for Overview {
         }
         for (lane, card) in &layout.cards {
             card::render(app, lane, *card, buffer, theme);
+            hits.lane(*card, lane.idx());
         }
         let scales = charts::Scales::of(app);
         for chart in &layout.charts {
-            charts::render(app, chart, &scales, buffer, theme);
+            charts::render(app, chart, &scales, scene, theme);
         }
-        strips::render(app, &layout.strips, buffer, theme);
+        strips::render(app, &layout.strips, scene, theme);
     }
 
     fn lanes_in<'a>(&self, app: &'a App, area: Rect) -> Vec<&'a Lane> {
@@ -69,21 +70,6 @@ impl View for Overview {
         let scalars = app.scalars().into_iter().map(Wanted::History);
         let drawn = app.curves().map(Wanted::OverTime);
         [Wanted::Cursor].into_iter().chain(drawn).chain(scalars).collect()
-    }
-
-    fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
-        let layout = Layout::of(app, area);
-        let scales = charts::Scales::of(app);
-        if let Some(chart) = layout.charts.iter().find(|chart| chart.area.contains(position)) {
-            let select = chart.lanes.first().filter(|_| chart.lanes.len() == 1);
-            let step = charts::step_at(app, chart, &scales, position.x);
-            let lane = select.map(|lane| Action::SelectLane(lane.idx()));
-            return lane.into_iter().chain(step.map(Action::SelectStep)).collect();
-        }
-        if let Some((lane, _)) = layout.cards.iter().find(|(_, card)| card.contains(position)) {
-            return vec![Action::SelectLane(lane.idx())];
-        }
-        strips::click(app, &layout.strips, position)
     }
 }
 

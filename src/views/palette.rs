@@ -3,12 +3,12 @@
 
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
-use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use super::bindings::Command;
+use super::Scene;
+use super::bindings::{Command, Key};
 use super::keymap::Keymap;
 use super::typed_line::typed_line;
 use crate::app::App;
@@ -75,20 +75,9 @@ impl Palette {
         if at < found.len() { found.swap_remove(at).entry.does } else { Vec::new() }
     }
 
-    /// Chooses the entry at a position. Returns whether there is one; none if the position is outside of the palette.
-    pub fn choose_at(&mut self, app: &App, keymap: &Keymap, area: Rect, position: Position) -> Option<bool> {
-        let shape = Shape::of(area);
-        let place = shape.place(area);
-        if !place.contains(position) {
-            return None;
-        }
-        let len = self.found(app, keymap).len();
-        let (first, row) = (self.first_row(len, shape.rows), usize::from(position.y - place.y));
-        // Above the first row are the frame and the typed line.
-        let at = row.checked_sub(2).filter(|row| *row < shape.rows).map(|row| first + row);
-        let Some(at) = at.filter(|at| *at < len) else { return Some(false) };
-        self.chosen = at;
-        Some(true)
+    /// Chooses the entry in a place of what is found.
+    pub fn choose(&mut self, place: usize) {
+        self.chosen = place;
     }
 
     /// Everything that matches the typed line, the best first; all if nothing is typed.
@@ -132,20 +121,15 @@ impl Shape {
         let rows = usize::from(area.height).saturating_sub(2 + OTHER_ROWS);
         Shape { width: WIDEST.min(usize::from(area.width).saturating_sub(4)), rows: rows.min(MOST_ROWS) }
     }
-
-    fn place(&self, area: Rect) -> Rect {
-        let lines = vec![Line::from(" ".repeat(self.width)); self.rows + OTHER_ROWS];
-        Popup { title: "", lines: &lines, scroll: 0 }.place(area)
-    }
 }
 
-/// Draws the palette over the area's middle.
+/// Draws the palette over the area's middle. A click does what an entry does, or closes the palette from outside.
 pub(super) fn draw(
     palette: &Palette,
     app: &App,
     keymap: &Keymap,
     area: Rect,
-    buffer: &mut Buffer,
+    Scene { buffer, hits }: &mut Scene<'_>,
     theme: &Theme,
 ) {
     let Shape { width, rows } = Shape::of(area);
@@ -165,7 +149,15 @@ pub(super) fn draw(
     let about = pad_right(&clip(&about, width, theme), width);
     lines.push(Line::styled(about, theme.muted()));
     let title = format!("Palette: {} found", widgets::grouped(found.len() as u64));
-    Popup { title: &title, lines: &lines, scroll: 0 }.render(area, buffer, theme);
+    hits.does(area, vec![Command::Press(Key::Escape)]);
+    let drawn = Popup { title: &title, lines: &lines, scroll: 0 }.render(area, buffer, theme);
+    let len = found.len();
+    hits.on(drawn.area, move |_, position| {
+        // The first row is the typed line, the last one the description.
+        let row = drawn.row_at(position.y).and_then(|row| row.checked_sub(1)).filter(|row| *row < rows);
+        let at = row.map(|row| first + row).filter(|at| *at < len);
+        at.map(Command::Choose).into_iter().collect()
+    });
 }
 
 /// The kind, the text with what was typed marked, and the keys at the right.

@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::tiles::{self, tiles};
-use super::{Key, View, curves, lanes};
+use super::{Key, Scene, View, curves, lanes};
 use crate::app::comparison::median;
 use crate::app::{App, Chosen, Lane, ViewKind, Wanted};
 use crate::claims::{self, Alike};
@@ -48,7 +48,8 @@ impl View for Probes {
         [Wanted::Cursor].into_iter().chain(all.chain(of_maps).map(Wanted::History)).collect()
     }
 
-    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
+        let buffer = &mut *scene.buffer;
         let (metrics, maps) = (declared(app, false), alignment::maps(app));
         if !self.fits(app) {
             let text = "no lane has probes: an experiment has them in tables such as [probe.lesion]";
@@ -204,7 +205,7 @@ mod tests {
         let drawn = |app: &App| {
             let mut buffer = Buffer::empty(area);
             let theme = Theme::new(Colors::None, Background::Dark, Characters::Ascii);
-            Probes.render(app, area, &mut buffer, &theme);
+            Probes.render(app, area, &mut Scene::new(&mut buffer), &theme);
             buffer.content().iter().map(|cell| cell.symbol()).collect::<String>()
         };
         let text = drawn(&app);

@@ -7,7 +7,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Key, View, curves, lanes};
+use super::{Command, Key, Scene, View, curves, lanes};
 use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
 use crate::history::Row;
 use crate::metric::{Metric, Scale};
@@ -16,7 +16,7 @@ use crate::statistics::slope;
 use crate::structure::kind::{CONVOLUTION, PROJECTION};
 use crate::theme::{Glyph, Theme};
 use crate::units::LayerIdx;
-use crate::widgets::{self, Axis, Bucket, Extent, LineChart, Series, SeriesKind};
+use crate::widgets::{self, Axis, Bucket, Extent, LineChart, Plot, Series, SeriesKind};
 
 /// The profile view.
 #[derive(Debug)]
@@ -56,29 +56,36 @@ impl View for Profile {
         &[Key::Char('s'), Key::Left, Key::Up, Key::Char('y')]
     }
 
-    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
+        let Scene { buffer, hits } = scene;
         let curves = curves(app);
         let areas = areas(area, app.visible_lanes().count());
         let series = series(&curves, has_straight_fits(app), theme);
-        chart(app, &series).render(areas.chart, buffer, theme);
+        let plot = chart(app, &series).render(areas.chart, buffer, theme);
+        if app.statistic().is_of_layers() {
+            hits.on(areas.chart, move |_, position| select_layer(plot, position));
+        }
         if let Some(between) = areas.between {
-            draw_between(app, &curves, between, buffer, theme);
+            let plot = draw_between(app, &curves, between, buffer, theme);
+            if let Some(plot) = plot.filter(|_| app.statistic().is_of_layers()) {
+                hits.on(between, move |_, position| select_layer(plot, position));
+            }
         }
         let in_sight = self.lanes_in(app, area);
         let has_line = |curve: &Curve<'_>| in_sight.iter().any(|lane| lane.idx() == curve.lane.idx());
         let lined: Vec<&Curve<'_>> = curves.iter().filter(|curve| has_line(curve)).collect();
         draw_summary(app, &lined, areas.summary, buffer, theme);
+        for (row, curve) in areas.summary.rows().zip(&lined) {
+            hits.lane(row, curve.lane.idx());
+        }
     }
+}
 
-    fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
-        let curves = curves(app);
-        let areas = areas(area, app.visible_lanes().count());
-        let series = series(&curves, has_straight_fits(app), &Theme::default());
-        let depth = chart(app, &series).x_at(areas.chart, position.x);
-        let depth = depth.filter(|_| app.statistic().is_of_layers());
-        let key = |depth: f64| LayerKey { depth: depth.round().max(1.0) as usize, projection: false };
-        depth.map(|depth| Action::SelectLayer(key(depth))).into_iter().collect()
-    }
+/// Selects the layer under a position.
+fn select_layer(plot: Plot, position: Position) -> Vec<Command> {
+    let key = |depth: f64| LayerKey { depth: depth.round().max(1.0) as usize, projection: false };
+    let depth = plot.x_at(position.x);
+    depth.map(|depth| Command::Act(Action::SelectLayer(key(depth)))).into_iter().collect()
 }
 
 struct Areas {
@@ -232,10 +239,15 @@ fn x(app: &App) -> (f64, f64) {
 }
 
 /// The comparison of two lanes, layer by layer: the ratio or the difference.
-fn draw_between(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer, theme: &Theme) {
+fn draw_between(
+    app: &App,
+    curves: &[Curve<'_>],
+    area: Rect,
+    buffer: &mut Buffer,
+    theme: &Theme,
+) -> Option<Plot> {
     let of = |lane: &Lane| curves.iter().find(|curve| curve.lane.idx() == lane.idx());
-    let pair = app.pair().and_then(|(a, b)| of(a).zip(of(b)));
-    let Some((first, second)) = pair else { return };
+    let (first, second) = app.pair().and_then(|(a, b)| of(a).zip(of(b)))?;
     let log = app.statistic().scale() == Scale::Log;
     let mut points = Vec::new();
     for point in &first.points {
@@ -269,7 +281,7 @@ fn draw_between(app: &App, curves: &[Curve<'_>], area: Rect, buffer: &mut Buffer
         mark: None,
         reference: Some(equal.into()),
     };
-    chart.render(area, buffer, theme);
+    Some(chart.render(area, buffer, theme))
 }
 
 /// What the statistic is, and a line per lane: its slope and the difference between its ends.

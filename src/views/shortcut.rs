@@ -4,13 +4,13 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-use super::{Key, View, curves, heatmap, lanes};
+use super::{Command, Hits, Key, Scene, View, curves, heatmap, lanes};
 use crate::app::{Action, App, Chosen, Lane, ViewKind, Wanted};
 use crate::metric::{Metric, known};
 use crate::structure::Structure;
 use crate::theme::Theme;
-use crate::units::BlockIdx;
-use crate::widgets::{self, Bucket, LineChart, Series, SeriesKind, Spacing};
+use crate::units::{BlockIdx, LaneIdx};
+use crate::widgets::{self, Bucket, LineChart, Plot, Series, SeriesKind};
 
 mod notes;
 mod parts;
@@ -56,7 +56,8 @@ impl View for Shortcut {
         [Wanted::Cursor].into_iter().chain(histories).collect()
     }
 
-    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
+        let Scene { buffer, hits } = scene;
         let areas = areas(area, app);
         if statistics(app).iter().all(|statistic| shown(app, *statistic).is_empty()) {
             draw_absence(app, area, buffer, theme);
@@ -64,46 +65,28 @@ impl View for Shortcut {
         }
         for (statistic, [by_block, over_time]) in statistics(app).into_iter().zip(areas.charts) {
             let lanes = shown(app, statistic);
-            draw_by_block(app, &lanes, statistic, by_block, buffer, theme);
+            let plot = draw_by_block(app, &lanes, statistic, by_block, buffer, theme);
+            if let Some(lane) = lanes.first().map(|lane| lane.idx()) {
+                hits.on(by_block, move |app, position| select_block(app, lane, plot, position));
+            }
             match parts::of(app, statistic, over_time) {
-                Some(parts) => parts.render(app, buffer, theme),
-                None => draw_over_time(app, &lanes, statistic, over_time, buffer, theme),
+                Some(parts) => parts.render(app, buffer, hits, theme),
+                None => {
+                    let plot = draw_over_time(app, &lanes, statistic, over_time, buffer, theme);
+                    hits.steps(over_time, plot, None);
+                }
             }
         }
         notes::draw(app, areas.notes, buffer, theme);
     }
+}
 
-    fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
-        let chart = |x: (f64, f64), x_name| LineChart {
-            title: "",
-            series: &[],
-            x: x.into(),
-            x_name,
-            y: None,
-            spacing: Spacing::Linear,
-            whole: app.options().whole_axis,
-            cursor: None,
-            mark: None,
-            reference: None,
-        };
-        for (statistic, [by_block, over_time]) in statistics(app).into_iter().zip(areas(area, app).charts) {
-            if by_block.contains(position) {
-                let lane = shown(app, statistic).into_iter().next();
-                let x = chart(block_range(app), "block").x_at(by_block, position.x);
-                let (Some(lane), Some(x)) = (lane, x) else { return Vec::new() };
-                let here = app.block_in(lane).map_or(0, |block| block.0) as i64;
-                return vec![Action::SelectLane(lane.idx()), Action::MoveBlock(x.round() as i64 - 1 - here)];
-            }
-            if over_time.contains(position) {
-                if let Some(parts) = parts::of(app, statistic, over_time) {
-                    return parts.click(app, position);
-                }
-                let x = chart(curves::x_range(app), "step").x_at(over_time, position.x);
-                return x.map(|x| Action::SelectStep(curves::step_at(app, x))).into_iter().collect();
-            }
-        }
-        Vec::new()
-    }
+/// Selects the block under a position, in a lane.
+fn select_block(app: &App, lane: LaneIdx, plot: Plot, position: Position) -> Vec<Command> {
+    let (Some(lane), Some(x)) = (app.lane(lane), plot.x_at(position.x)) else { return Vec::new() };
+    let here = app.block_in(lane).map_or(0, |block| block.0) as i64;
+    let moves = Action::MoveBlock(x.round() as i64 - 1 - here);
+    vec![Command::Act(Action::SelectLane(lane.idx())), Command::Act(moves)]
 }
 
 struct Areas {
@@ -176,7 +159,7 @@ fn draw_by_block(
     area: Rect,
     buffer: &mut Buffer,
     theme: &Theme,
-) {
+) -> Plot {
     let points = |lane: &Lane| -> Vec<Bucket> {
         let Some(row) = lane.at(statistic, app.step()) else { return Vec::new() };
         let blocks = lane.columns(statistic).into_iter().enumerate();
@@ -210,7 +193,7 @@ fn draw_by_block(
         mark: None,
         reference: curves::reference(statistic),
     };
-    chart.render(area, buffer, theme);
+    chart.render(area, buffer, theme)
 }
 
 fn draw_over_time(
@@ -220,7 +203,7 @@ fn draw_over_time(
     area: Rect,
     buffer: &mut Buffer,
     theme: &Theme,
-) {
+) -> Plot {
     let curve = |lane: &Lane| -> Vec<Bucket> {
         app.block_in(lane).map(|block| curves::history(app, lane, statistic, block.0)).unwrap_or_default()
     };
@@ -260,7 +243,7 @@ fn draw_over_time(
         mark: curves::mark(app),
         reference: curves::reference(statistic),
     };
-    chart.render(area, buffer, theme);
+    chart.render(area, buffer, theme)
 }
 
 fn draw_absence(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
@@ -283,7 +266,7 @@ mod tests {
     use crate::app::{LaneLabel, specimen};
     use crate::event::{Kind, LaneStarted, MetricsDeclared, RunEvent, Value, Values};
     use crate::metric::{Axis, HEAD, Points};
-    use crate::units::{LaneIdx, Step};
+    use crate::units::Step;
 
     /// A plain lane of nine blocks, of which every second one attends with two heads, after ten steps.
     fn attending() -> App {
@@ -314,7 +297,7 @@ mod tests {
     fn drawn(app: &App) -> String {
         let area = Rect::new(0, 0, 100, 30);
         let mut buffer = Buffer::empty(area);
-        Shortcut.render(app, area, &mut buffer, &Theme::default());
+        Shortcut.render(app, area, &mut Scene::new(&mut buffer), &Theme::default());
         let row = |y| (0..area.width).map(move |x| (x, y));
         let text = |y| row(y).map(|at| buffer[at].symbol()).collect::<String>();
         (0..area.height).map(|y| text(y) + "\n").collect()
@@ -336,8 +319,11 @@ mod tests {
         let frame = drawn(&app);
         assert!(frame.contains("plain at block 1 by head over time"), "{frame}");
         let area = areas(Rect::new(0, 0, 100, 30), &app).charts[0][1];
-        let at = |x| Shortcut.click(&app, Rect::new(0, 0, 100, 30), Position { x, y: area.y + 2 });
-        assert_eq!(at(area.right() - 1), [Action::SelectStep(Step(10))]);
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 100, 30));
+        let mut scene = Scene::new(&mut buffer);
+        Shortcut.render(&app, Rect::new(0, 0, 100, 30), &mut scene, &Theme::default());
+        let at = |x| scene.hits.step(&app, Position { x, y: area.y + 2 });
+        assert_eq!(at(area.right() - 1), Some(Step(10)));
         app.act(Action::MoveBlock(1));
         let frame = drawn(&app);
         assert!(frame.contains("no attention_entropy in this block"), "{frame}");

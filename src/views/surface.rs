@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{Key, View, curves, lanes, probes};
+use super::{Key, Scene, View, curves, lanes, probes};
 use crate::app::{App, Chosen, Lane, ViewKind, Wanted};
 use crate::metric::{Metric, probed};
 use crate::theme::Theme;
@@ -55,7 +55,8 @@ impl View for Surface {
         }
     }
 
-    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
+        let buffer = &mut *scene.buffer;
         let area = area.intersection(buffer.area);
         if !self.fits(app) {
             let text = "no lane measures its surface: an experiment does so with [probe.surface]";

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::tiles::tiles;
-use super::{Key, View, curves};
+use super::{Key, Scene, View, curves};
 use crate::app::{Action, App, Chosen, ViewKind, Wanted};
 use crate::claims::{Cell, Compared, in_words};
 use crate::metric::Metric;
@@ -56,7 +56,8 @@ impl View for Sweep {
         "row"
     }
 
-    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
+        let buffer = &mut *scene.buffer;
         let metric = app.scalar();
         let compared = Compared::of(app.visible_lanes(), metric, app.step(), app.options().key);
         let Some(compared) = compared else {

@@ -1,12 +1,11 @@
 //! What the claim of a sweep comes to by now: its rules, each with its numbers and their spread over seeds.
 
-use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::wrap::wrap;
-use super::{Key, View};
+use super::{Key, Scene, View};
 use crate::app::{Action, App, Chosen, Lane, LaneState, ViewKind, Wanted};
 use crate::claims::{self, Judged, Rules, Subject, Verdict};
 use crate::experiment::{Claim, RuleText};
@@ -57,7 +56,8 @@ impl View for VerdictView {
         wanted
     }
 
-    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
+        let buffer = &mut *scene.buffer;
         let Some(claim) = app.claim() else {
             let text = "these runs decide no claim: a sweep has one in its table [claim]";
             widgets::put_centered(buffer, area, area.height / 2, text, theme.muted());

@@ -56,9 +56,10 @@ proptest! {
         let x = if natural { (0.0, values.len() as f64) } else { (ends.0.into(), ends.1.into()) };
         let chart = LineChart { title: "loss", series: &series, x: x.into(), x_name: "step", y: None, spacing: [Spacing::Linear, Spacing::Log, Spacing::SymmetricLog][spacing], whole, cursor: Some(cursor.into()), mark: natural.then_some(Mark { x: ends.1.into(), steps: 9 }), reference };
         let mut buffer = around(area);
-        chart.render(area, &mut buffer, &theme);
+        let plot = chart.render(area, &mut buffer, &theme);
         prop_assert!(only_inside(&buffer, area));
-        chart.x_at(area, area.x);
+        plot.x_at(area.x);
+        plot.share_at(area.y);
     }
 
     #[test]
@@ -80,16 +81,16 @@ proptest! {
             x_name: "step", cursor_row: Some(cursor.0), cursor_x: Some(cursor.1.into()),
         };
         let mut buffer = around(area);
-        map.render(area, &mut buffer, &theme);
+        let cells = map.render(area, &mut buffer, &theme);
         prop_assert!(only_inside(&buffer, area));
-        map.at(area, area.x, area.y);
+        cells.at((area.x, area.y).into());
 
         let extents: Vec<Extent> = values.iter().map(|v| Extent::of(*v)).collect();
         let mut buffer = around(area);
         let strip = Strip { values: &extents, scale, cursor: Some(cursor.0) };
-        strip.render(area, &mut buffer, &theme);
+        let spread = strip.render(area, &mut buffer, &theme);
         prop_assert!(only_inside(&buffer, area));
-        strip.index_at(area, area.x);
+        spread.item_at(area.x);
 
         let mut buffer = around(area);
         Legend { scale, title: "activation_rms", pointer: Some(cursor.1.into()) }.render(area, &mut buffer, &theme);
@@ -126,9 +127,9 @@ proptest! {
         ];
         let table = Table { columns: &columns, rows: &rows, selected: Some(selected) };
         let mut buffer = around(area);
-        table.render(area, &mut buffer, &theme);
+        let rows = table.render(area, &mut buffer, &theme);
         prop_assert!(only_inside(&buffer, area));
-        table.row_at(area, area.y);
+        rows.row_at(area.y);
 
         let lines: Vec<Line<'_>> = texts.iter().map(|text| Line::from(text.as_str())).collect();
         let mut buffer = around(area);

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::strip::share;
-use super::{Axis, ColorScale, Extent, label, short};
+use super::{Axis, Cells, ColorScale, Extent, label, short};
 use crate::theme::{Glyph, HeatCell, Theme};
 
 /// Extents in rows and columns.
@@ -85,36 +85,27 @@ pub struct Heatmap<'a> {
 
 impl Heatmap<'_> {
     /// The area of the matrix itself.
-    pub(crate) fn plot(&self, area: Rect) -> Rect {
+    fn plot(&self, area: Rect) -> Rect {
         let labels =
             if area.width > self.label_width + 4 && self.label_width > 0 { self.label_width + 1 } else { 0 };
         let below = u16::from(area.height >= 3);
         Rect { x: area.x + labels, width: area.width - labels, height: area.height - below, ..area }
     }
 
-    /// The row and the place on the horizontal axis at a position on the screen.
-    pub fn at(&self, area: Rect, column: u16, row: u16) -> Option<(usize, f64)> {
-        let plot = self.plot(area);
-        if !plot.contains((column, row).into()) || self.matrix.rows() == 0 {
-            return None;
-        }
-        let (from, to) = share(usize::from(row - plot.y), self.matrix.rows(), usize::from(plot.height));
-        let place = (f64::from(column - plot.x) + 0.5) / f64::from(plot.width);
-        Some((usize::midpoint(from, to - 1), self.x.0 + place * (self.x.1 - self.x.0)))
-    }
-
-    /// Draws labels, matrix, axis and cursor.
-    pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    /// Draws labels, matrix, axis and cursor, and returns where the cells are.
+    pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) -> Cells {
         let area = area.intersection(buffer.area);
         let plot = self.plot(area);
+        let cells = Cells { area: plot, rows: self.matrix.rows(), x: self.x };
         if plot.is_empty() {
-            return;
+            return cells;
         }
         self.render_cells(plot, buffer, theme);
         self.render_labels(area, plot, buffer, theme);
         if plot.height < area.height {
             self.render_axis(plot, buffer, theme);
         }
+        cells
     }
 
     fn render_cells(&self, plot: Rect, buffer: &mut Buffer, theme: &Theme) {
@@ -336,7 +327,9 @@ mod tests {
         let area = Rect::new(5, 2, 64, 21);
         let plot = map.plot(area);
         let (line, column) = (map.cursor_line(plot).unwrap(), map.cursor_column(plot).unwrap());
-        let (row, x) = map.at(area, plot.x + column, plot.y + line).unwrap();
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 80, 30));
+        let cells = map.render(area, &mut buffer, &Theme::default());
+        let (row, x) = cells.at((plot.x + column, plot.y + line).into()).unwrap();
         assert!(row.abs_diff(30) <= 2 && (x - 300.0).abs() < 12.0, "{row} {x}");
     }
 }

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::strip::share;
-use super::{Axis, ColorScale, Extent, Heatmap, Matrix, label};
+use super::{Axis, Cells, ColorScale, Extent, Heatmap, Matrix, label};
 use crate::event::Histogram;
 use crate::theme::Theme;
 
@@ -40,17 +40,12 @@ impl HistogramHistory<'_> {
         used.unwrap_or((Histogram::ZERO_BIN, Histogram::ZERO_BIN))
     }
 
-    /// The cells of the plot, for a mouse.
-    pub fn x_at(&self, area: Rect, column: u16, row: u16) -> Option<f64> {
-        let matrix = Matrix::new(self.bins.1 + 1 - self.bins.0, 1);
-        self.heatmap(&matrix, &|_| String::new(), &|_, _| false).at(area, column, row).map(|(_, x)| x)
-    }
-
-    /// Draws the history; shares of values are colours, on a logarithmic scale from 0.01 % to 100 %.
-    pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    /// Draws the history; shares of values are colours, on a logarithmic scale from 0.01 % to 100 %. Returns where its
+    /// cells are; none if there are none.
+    pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) -> Option<Cells> {
         let (first, last) = (self.bins.0, self.bins.1.min(Histogram::BINS - 1));
         if first > last || area.is_empty() {
-            return;
+            return None;
         }
         let columns = usize::from(area.width);
         let mut matrix = Matrix::new(last + 1 - first, columns);
@@ -79,7 +74,7 @@ impl HistogramHistory<'_> {
             let exponent = exponent(last - row.min(last));
             exponent.is_some_and(|exponent| exponent.rem_euclid(every.next_power_of_two() as i32) == 0)
         };
-        self.heatmap(&matrix, &row_name, &is_tick).render(area, buffer, theme);
+        Some(self.heatmap(&matrix, &row_name, &is_tick).render(area, buffer, theme))
     }
 
     fn heatmap<'m>(

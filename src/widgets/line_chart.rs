@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::canvas::{Canvas, Pen, Rows};
-use super::{Axis, Bucket, Extent, Spacing, grouped, label, short};
+use super::{Axis, Bucket, Extent, Plot, Spacing, grouped, label, short};
 use crate::theme::{Glyph, Theme};
 
 mod axes;
@@ -108,33 +108,19 @@ struct Layout {
 }
 
 impl LineChart<'_> {
-    /// The part of an area that the plot takes, for mouse clicks and for choosing the number of buckets.
-    pub(crate) fn plot(&self, area: Rect) -> Rect {
-        self.layout(area, self.axis()).plot
-    }
-
-    /// The place on the horizontal axis under a column of the screen.
-    pub fn x_at(&self, area: Rect, column: u16) -> Option<f64> {
-        let plot = self.plot(area);
-        if plot.width == 0 || column < plot.left() || column >= plot.right() {
-            return None;
-        }
-        let share = (f64::from(column - plot.left()) + 0.5) / f64::from(plot.width);
-        Some(self.x.value(share))
-    }
-
-    /// Draws the chart.
-    pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    /// Draws the chart, and returns where its plot is.
+    pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) -> Plot {
         let area = area.intersection(buffer.area);
-        if area.is_empty() {
-            return;
-        }
         let y = self.axis();
+        if area.is_empty() {
+            return Plot { area, x: self.x, y };
+        }
         let layout = self.layout(area, y);
+        let plot = Plot { area: layout.plot, x: self.x, y };
         self.render_header(layout.header, buffer, theme);
         self.render_between(layout.between, buffer, theme);
         if layout.plot.is_empty() {
-            return;
+            return plot;
         }
         self.render_axes(&layout, y, buffer, theme);
         for x in self.mark.map(|mark| mark.x).into_iter().chain(self.cursor) {
@@ -148,6 +134,7 @@ impl LineChart<'_> {
         canvas.render(buffer);
         self.render_marks(&layout, y, buffer, theme);
         self.render_outside(&layout, y, buffer, theme);
+        plot
     }
 
     /// Marks places on the horizontal axis where nothing else is marked. To be called after the chart is drawn.
@@ -486,10 +473,9 @@ mod tests {
         let series = [series(&buckets)];
         let chart = LineChart { y: Some(Axis::new(0.0, 9.0, false)), ..chart(&series, (0.0, 4999.0)) };
         let mut buffer = Buffer::empty(Rect::new(0, 0, 40, 12));
-        chart.render(buffer.area, &mut buffer, &ascii());
+        let plot = chart.render(buffer.area, &mut buffer, &ascii());
         let lines = text(&buffer);
-        let plot = chart.plot(buffer.area);
-        assert_eq!(lines[usize::from(plot.y)].matches('*').count(), 1, "{lines:#?}");
+        assert_eq!(lines[usize::from(plot.area.y)].matches('*').count(), 1, "{lines:#?}");
     }
 
     #[test]
@@ -516,13 +502,12 @@ mod tests {
                 let y = Some(Axis::new(0.0, 100.0, false));
                 let chart = LineChart { y, reference: Some(50.0), ..chart(&series, (0.0, 100.0)) };
                 let mut buffer = Buffer::empty(Rect::new(0, 0, 60, height));
-                chart.render(buffer.area, &mut buffer, &theme);
+                let plot = chart.render(buffer.area, &mut buffer, &theme).area;
                 let lines = text(&buffer);
                 let (named, line) = (theme.glyph(Glyph::TickLeft), theme.glyph(Glyph::Ahead));
                 for (at, name) in ["0", "25", "50", "100"].into_iter().enumerate() {
                     let tick = lines.iter().position(|line| line.contains(&format!(" {name}{named}")));
-                    let column =
-                        chart.plot(buffer.area).x + chart.column([0.0, 25.0, 50.0, 100.0][at], 53).unwrap();
+                    let column = plot.x + chart.column([0.0, 25.0, 50.0, 100.0][at], 53).unwrap();
                     let mark = (0..height).position(|y| buffer[(column, y)].symbol() == "*");
                     assert!(tick.is_none() || tick == mark, "{name}: {lines:#?}");
                 }
@@ -532,7 +517,7 @@ mod tests {
                     references == 1 + usize::from(theme.is_ascii()),
                     "one line and, in ASCII, the axis: {lines:#?}"
                 );
-                let high = chart.plot(buffer.area).x + chart.column(82.5, 53).unwrap();
+                let high = plot.x + chart.column(82.5, 53).unwrap();
                 assert!(height < 9 || buffer[(high, 1)].symbol() != "*", "82.5 is not 100: {lines:#?}");
             }
         }
@@ -611,10 +596,13 @@ mod tests {
     #[test]
     fn a_click_reads_the_step_under_it() {
         let chart = LineChart { y: Some(Axis::new(0.0, 1.0, false)), ..chart(&[], (0.0, 100.0)) };
-        let area = Rect::new(0, 0, 60, 10);
-        let plot = chart.plot(area);
-        let x = chart.x_at(area, plot.x + plot.width / 2).unwrap();
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 60, 10));
+        let plot = chart.render(buffer.area, &mut buffer, &ascii());
+        let x = plot.x_at(plot.area.x + plot.area.width / 2).unwrap();
         assert!((x - 50.0).abs() < 2.0, "{x}");
-        assert_eq!(chart.x_at(area, 0), None);
+        assert_eq!(plot.x_at(0), None);
+        let places = [plot.area.top(), plot.area.bottom() - 1].map(|row| plot.share_at(row).unwrap());
+        assert!((places[0] + places[1] - 1.0).abs() < 1e-9 && places[0] > 0.9, "{places:?}");
+        assert_eq!(plot.share_at(plot.area.bottom()), None);
     }
 }

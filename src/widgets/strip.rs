@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{ColorScale, Extent, label};
+use super::{ColorScale, Extent, Spread, label};
 use crate::theme::{Glyph, Theme};
 
 /// Values in order, spread over the width of a row.
@@ -18,18 +18,13 @@ pub struct Strip<'a> {
 }
 
 impl Strip<'_> {
-    /// The index of the value under a column of the screen.
-    pub fn index_at(&self, area: Rect, column: u16) -> Option<usize> {
-        (column >= area.left() && column < area.right() && !self.values.is_empty())
-            .then(|| share(usize::from(column - area.x), self.values.len(), usize::from(area.width)).0)
-    }
-
     /// Draws all rows but the last in the colours of the values, and the cursor's mark in the last; an area of
-    /// one row has no mark.
-    pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    /// one row has no mark. Returns where the values are.
+    pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) -> Spread {
         let area = area.intersection(buffer.area);
+        let spread = Spread { area, items: self.values.len() };
         if area.is_empty() || self.values.is_empty() {
-            return;
+            return spread;
         }
         let rows = if area.height > 1 { area.height - 1 } else { 1 };
         let width = usize::from(area.width);
@@ -51,6 +46,7 @@ impl Strip<'_> {
                 label::put(buffer, area, x, area.y + rows, &mark, theme.cursor());
             }
         }
+        spread
     }
 
     /// Whether a column is the one in the middle of those that show the cursor's value.

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::label;
+use super::{Rows, label};
 use crate::theme::{Glyph, Theme};
 
 /// A column.
@@ -30,18 +30,11 @@ pub struct Table<'a> {
 }
 
 impl Table<'_> {
-    /// The row under a row of the screen.
-    pub fn row_at(&self, area: Rect, y: u16) -> Option<usize> {
-        let line = usize::from(y.checked_sub(area.y.saturating_add(1))?);
-        let row = line + self.first_row(usize::from(area.height.saturating_sub(1)));
-        (y < area.bottom() && row < self.rows.len()).then_some(row)
-    }
-
-    /// Draws headings and rows.
-    pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    /// Draws headings and rows, and returns where the rows are.
+    pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) -> Rows {
         let area = area.intersection(buffer.area);
         if area.is_empty() {
-            return;
+            return Rows { area, first: 0, len: 0 };
         }
         let widths = self.widths(usize::from(area.width));
         let mut x = area.x;
@@ -74,6 +67,7 @@ impl Table<'_> {
             }
         }
         self.render_more(area, first, height, buffer, theme);
+        Rows { area: Rect { y: area.y + 1, height: area.height - 1, ..area }, first, len: self.rows.len() }
     }
 
     /// Arrows at the right edge if rows are hidden.
@@ -165,7 +159,9 @@ mod tests {
         let table = Table { columns: &COLUMNS, rows: &rows, selected: Some(30) };
         let lines = lines(&table, 40, 6);
         assert!(lines.iter().any(|line| line.contains("name 30")), "{lines:#?}");
-        assert_eq!(table.row_at(Rect::new(0, 0, 40, 6), 1), Some(28));
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 40, 6));
+        let rows = table.render(buffer.area, &mut buffer, &Theme::default());
+        assert_eq!([0, 1, 5, 6].map(|y| rows.row_at(y)), [None, Some(28), Some(32), None]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use skiplane::app::specimen::{self, Specimen};
 use skiplane::app::{Action, App, LaneLabel};
 use skiplane::theme::{Background, Characters, Colors, Theme};
 use skiplane::units::{LaneIdx, Step};
-use skiplane::views;
+use skiplane::views::{self, Scene};
 
 /// States with different things to draw; made once, since that folds runs.
 fn states() -> Vec<App> {
@@ -68,7 +68,9 @@ fn every_view_can_be_drawn_anywhere() {
             let area = Rect::new(x, y, width, height);
             let mut buffer = Buffer::empty(Rect::new(0, 0, area.right() + 2, area.bottom() + 2));
             let view = views::ALL[view];
-            view.render(app, area, &mut buffer, &theme);
+            let mut scene = Scene::new(&mut buffer);
+            view.render(app, area, &mut scene, &theme);
+            let clicked = scene.hits.click(app, Position::new(x + width / 2, y + height / 2));
             let blank = ratatui::buffer::Cell::EMPTY;
             for (at, cell) in buffer.content().iter().enumerate() {
                 let inside = area.contains(Position::from(buffer.pos_of(at)));
@@ -80,7 +82,8 @@ fn every_view_can_be_drawn_anywhere() {
                 let control = cell.symbol().chars().any(char::is_control);
                 prop_assert!(!control, "a control character");
             }
-            for action in view.click(app, area, Position::new(x + width / 2, y + height / 2)) {
+            for command in clicked {
+                let views::Command::Act(action) = command else { panic!("{command:?} is no action") };
                 app.act(action);
             }
             Ok(())

@@ -127,7 +127,8 @@ proptest! {
         list.act(Action::SelectRow(cursor));
         let area = Rect::new(1, 1, width, height);
         let mut buffer = Buffer::empty(Rect::new(0, 0, width + 2, height + 2));
-        browser::draw(&list, &Status { notice: Some("a notice\x1b") }, area, &mut buffer, &theme);
+        let status = Status { notice: Some("a notice\x1b") };
+        let hits = browser::draw(&list, &status, area, &mut buffer, &theme);
         for (at, cell) in buffer.content().iter().enumerate() {
             let inside = area.contains(Position::from(buffer.pos_of(at)));
             prop_assert!(inside || *cell == ratatui::buffer::Cell::EMPTY, "drawn outside");
@@ -136,7 +137,7 @@ proptest! {
             let of_files = cell.symbol().contains(['層', '\u{fffd}']);
             prop_assert!(!ascii || of_files || cell.symbol().is_ascii(), "{}", cell.symbol());
         }
-        for command in browser::click(&list, area, Position::new(x, y)) {
+        for command in hits.click(&list, Position::new(x, y)) {
             if let browser::Command::Act(action) = command {
                 list.act(action);
             }

@@ -1,7 +1,7 @@
 //! Tests of the loop with a screen and a stock in memory: keys in, frames out.
 
-use crossbeam_channel::{bounded, unbounded};
-use crossterm::event::{KeyCode, KeyModifiers};
+use crossbeam_channel::{Receiver, bounded, unbounded};
+use crossterm::event::{Event, KeyCode, KeyModifiers};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -9,6 +9,8 @@ use super::*;
 use crate::runlog::Listed;
 use crate::runs_list::specimen;
 use crate::theme::{Background, Characters, Colors};
+use crate::tui::input::Input;
+use crate::tui::page;
 
 struct Memory(Buffer);
 
@@ -106,7 +108,8 @@ fn browse(inputs: Vec<Input>) -> Outcome {
         keys("\x1b\x1bq").into_iter().for_each(|input| drop(sender.send(input)));
         sender
     });
-    let choice = Browser::new(&mut list, &mut stock, &mut screen, &theme).run(&receiver).unwrap();
+    let mut browser = Browser::new(&mut list, &mut stock, &mut screen, &theme);
+    let choice = page::run(&mut browser, &receiver).unwrap();
     drop(user.join().unwrap());
     let width = usize::from(screen.0.area.width);
     let row =

@@ -40,7 +40,7 @@ impl Dashboard<'_> {
             return Ok(());
         }
         self.notify(copied);
-        self.screen.tell(&sequences::copy(text, is_in_tmux()))
+        self.desk.screen.tell(&sequences::copy(text, is_in_tmux()))
     }
 
     /// Saves the view as a picture and as text in the working folder.
@@ -56,7 +56,7 @@ impl Dashboard<'_> {
     /// The view alone, in the size of the screen.
     fn frame(&mut self, format: Format) -> io::Result<String> {
         self.supply();
-        let area = self.screen.area()?;
+        let area = self.desk.screen.area()?;
         Ok(views::snapshot(self.app, (area.width, area.height), self.theme, format))
     }
 
@@ -76,10 +76,10 @@ impl Dashboard<'_> {
 
     fn notify_beyond(&mut self, text: &str) -> io::Result<()> {
         if self.notify.bell {
-            self.screen.tell(sequences::BELL)?;
+            self.desk.screen.tell(sequences::BELL)?;
         }
         if self.notify.osc9 {
-            self.screen.tell(&sequences::message(&format!("skiplane {text}"), is_in_tmux()))?;
+            self.desk.screen.tell(&sequences::message(&format!("skiplane {text}"), is_in_tmux()))?;
         }
         Ok(())
     }

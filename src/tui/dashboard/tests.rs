@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crossbeam_channel::{Receiver, Select, Sender, bounded, unbounded};
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossterm::event::{Event, KeyCode};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -14,7 +14,8 @@ use crate::config::{Config, Notify};
 use crate::event::{Kind, RunEvent};
 use crate::order::LaneOrder;
 use crate::theme::{Background, Characters, Colors};
-use crate::tui::Saved;
+use crate::tui::input::Input;
+use crate::tui::{Saved, page};
 use crate::units::{LaneIdx, Step};
 
 struct Memory {
@@ -118,7 +119,8 @@ fn review(inputs: Vec<Input>) -> (App, Ending, Memory) {
     let (sender, receiver) = unbounded();
     inputs.into_iter().chain(keys("q")).for_each(|input| sender.send(input).unwrap());
     let mut source = Saved::default();
-    let ending = Dashboard::new(&mut app, &mut source, &mut screen, &setup()).run(&receiver).unwrap();
+    let ending =
+        page::run(&mut Dashboard::new(&mut app, &mut source, &mut screen, &setup()), &receiver).unwrap();
     (app, ending, screen)
 }
 
@@ -172,7 +174,7 @@ fn the_keys_of_the_user_are_in_force_and_what_is_wrong_is_shown() {
     let mut source = Saved::default();
     let mut dashboard = Dashboard::new(&mut app, &mut source, &mut screen, &setup);
     dashboard.draw(Instant::now()).unwrap();
-    dashboard.run(&receiver).unwrap();
+    page::run(&mut dashboard, &receiver).unwrap();
     assert_eq!(app.options().view, views::kind_named("heatmap"));
     assert!(screen.text().contains("config.toml:4: expected an action, found `quitt`"), "{}", screen.text());
 }
@@ -227,7 +229,8 @@ fn leaving_a_live_run_asks_first() {
     for input in keys(" qn2qd") {
         sender.send(input).unwrap();
     }
-    let ending = Dashboard::new(&mut app, &mut source, &mut screen, &setup()).run(&inputs).unwrap();
+    let ending =
+        page::run(&mut Dashboard::new(&mut app, &mut source, &mut screen, &setup()), &inputs).unwrap();
     assert_eq!(ending, Ending::Detach);
     assert_eq!(ordered.try_recv(), Ok(Order::Pause.into()));
     assert_eq!(app.last_step(), Step(30));
@@ -246,12 +249,12 @@ fn that_it_pauses_is_said_until_it_has_paused() {
     let setup = setup();
     let mut dashboard = Dashboard::new(&mut app, &mut source, &mut screen, &setup);
     dashboard.obey(Command::Pause).unwrap();
-    let said = |dashboard: &Dashboard<'_>| dashboard.notice.as_ref().map(|(text, _)| text.clone());
-    dashboard.fold().unwrap();
+    let said = |dashboard: &Dashboard<'_>| dashboard.desk.notice.text().map(str::to_owned);
+    dashboard.fold_events().unwrap();
     assert_eq!(said(&dashboard).as_deref(), Some(PAUSING));
     let paused = RunEvent::new(Step(30), 9e9, Kind::Paused);
     events.send((LaneIdx(0), paused)).unwrap();
-    dashboard.fold().unwrap();
+    dashboard.fold_events().unwrap();
     assert_eq!(said(&dashboard), None);
 }
 
@@ -272,7 +275,8 @@ fn all_that_is_pending_is_drawn_once_and_the_end_is_noticed() {
         sender.send(key(KeyCode::Char('q'))).unwrap();
         sender
     });
-    let ending = Dashboard::new(&mut app, &mut source, &mut screen, &setup()).run(&inputs).unwrap();
+    let ending =
+        page::run(&mut Dashboard::new(&mut app, &mut source, &mut screen, &setup()), &inputs).unwrap();
     drop(user.join().unwrap());
     assert_eq!(ending, Ending::Left, "nothing runs any more, so nothing is asked");
     assert_eq!(*app.lanes()[0].state(), LaneState::Crashed);
@@ -292,8 +296,8 @@ fn told(notify: Notify) -> Vec<u8> {
     let mut screen = Memory::new(80, 24);
     let setup = Setup { config: Config { notify, ..Config::default() }, ..setup() };
     let mut dashboard = Dashboard::new(&mut app, &mut source, &mut screen, &setup);
-    dashboard.fold().unwrap();
-    dashboard.fold().unwrap();
+    dashboard.fold_events().unwrap();
+    dashboard.fold_events().unwrap();
     screen.told
 }
 
@@ -311,6 +315,80 @@ fn what_is_copied_goes_to_the_clipboard_of_the_terminal() {
     let (app, _, screen) = review(keys("3Y"));
     let value = views::value_at_cursor(&app).unwrap();
     assert!(screen.told.starts_with(&crate::tui::sequences::copy(&value, false)), "{value}");
+}
+
+fn mouse(kind: MouseEventKind, (column, row): (u16, u16)) -> Input {
+    Input::Terminal(Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }))
+}
+
+/// Where a text is in the frame of a saved run after some keys.
+fn place_of(text: &str, typed: &str) -> (u16, u16) {
+    let mut app = specimen::plain_beside_residual();
+    let (mut source, mut screen) = (Saved::default(), Memory::new(120, 40));
+    let setup = setup();
+    let mut dashboard = Dashboard::new(&mut app, &mut source, &mut screen, &setup);
+    for c in typed.chars() {
+        dashboard.press(Key::Char(c)).unwrap();
+    }
+    dashboard.draw(Instant::now()).unwrap();
+    let frame = screen.text();
+    let found = frame.lines().zip(0..).find_map(|(line, row)| Some((line.find(text)? as u16, row)));
+    found.unwrap_or_else(|| panic!("no {text} in {frame}"))
+}
+
+#[test]
+fn the_text_of_a_key_a_tab_and_an_entry_of_the_palette_can_be_clicked() {
+    let down = MouseEventKind::Down(MouseButton::Left);
+    let view = |app: &App| app.options().view;
+    // Each click is answered by the frame on the screen, which follows the keys before it.
+    let clicked = |typed: &str, text: &str| {
+        let mut app = specimen::plain_beside_residual();
+        let (mut source, mut screen) = (Saved::default(), Memory::new(120, 40));
+        let setup = setup();
+        let mut dashboard = Dashboard::new(&mut app, &mut source, &mut screen, &setup);
+        for c in typed.chars() {
+            dashboard.press(Key::Char(c)).unwrap();
+        }
+        dashboard.draw(Instant::now()).unwrap();
+        let Input::Terminal(Event::Mouse(event)) = mouse(down, place_of(text, typed)) else { unreachable!() };
+        let left = dashboard.mouse(event).unwrap();
+        let dialogs = dashboard.dialogs.len();
+        (app, left, dialogs)
+    };
+    assert_eq!(clicked("", "q quit").1, Some(Ending::Left));
+    assert!(clicked("", "? help").0.options().help);
+    assert!(clicked("?", "Views").0.options().help, "the help itself does nothing");
+    assert_eq!(view(&clicked("", "3 heatmap").0), views::kind_named("heatmap"));
+    let (app, left, dialogs) = clicked(":heatmap", "view      heatmap");
+    assert_eq!((view(&app), left, dialogs), (views::kind_named("heatmap"), None, 0));
+    assert_eq!(clicked(":", "step 300").2, 0, "a click outside closes it");
+    assert!(clicked("", "step 300").0.options().go_to.is_some());
+}
+
+#[test]
+fn the_answers_of_a_question_can_be_clicked() {
+    let answer = |text: &str| {
+        let mut app =
+            specimen::app_of(&[Specimen { breaks_off_at: Some(30), ..Specimen::new("plain", 8, "none") }]);
+        let (_events, receiver) = unbounded();
+        let (orders, _ordered) = unbounded();
+        let mut source = Live { events: receiver, orders, ended: false };
+        let mut screen = Memory::new(80, 24);
+        let setup = setup();
+        let mut dashboard = Dashboard::new(&mut app, &mut source, &mut screen, &setup);
+        dashboard.press(Key::Char('q')).unwrap();
+        dashboard.draw(Instant::now()).unwrap();
+        // A dialog takes the mouse from all that is below.
+        let rows = (0..24).flat_map(|row| dashboard.hits.click(dashboard.app, Position::new(40, row)));
+        let keys: Vec<Command> = rows.collect();
+        assert_eq!(keys, [Key::Char('d'), Key::Char('s'), Key::Escape].map(Command::Press));
+        let key = *keys.iter().find(|key| format!("{key:?}").contains(text)).unwrap();
+        let left = dashboard.obey(key).unwrap();
+        (left, dashboard.dialogs.len())
+    };
+    assert_eq!(answer("'d'"), (Some(Ending::Detach), 0));
+    assert_eq!(answer("'s'"), (Some(Ending::Stop), 0));
+    assert_eq!(answer("Escape"), (None, 0));
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! The table: only visible rows are laid out, in columns chosen by the width.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::figures::{self, Unit, dash};
 use super::names::{Names, beside};
+use super::{Command, Scene};
 use crate::printable::printable;
 use crate::runlog::LaneSummary;
 use crate::runs_list::{Action, Group, LaneGroup, Row, Run, RunsList, SortKey};
@@ -123,29 +124,15 @@ fn first_row(list: &RunsList, area: Rect) -> usize {
     list.cursor().saturating_sub(page(area) / 2).min(most)
 }
 
-/// The actions of a click.
-pub(super) fn click(list: &RunsList, area: Rect, position: Position) -> Vec<Action> {
-    let x = position.x - area.x;
-    if position.y == area.y {
-        let is_hit = |laid: &&(&Column, u16, u16)| (laid.1..laid.1 + laid.2).contains(&x);
-        let laid = layout(list, area.width);
-        return laid.iter().find(is_hit).map(|laid| Action::SortBy(laid.0.sort)).into_iter().collect();
-    }
-    let row = first_row(list, area) + usize::from(position.y - area.y - 1);
-    if row >= list.rows().len() {
-        return Vec::new();
-    }
-    let select = Action::SelectRow(row);
-    if x < GUTTER { vec![select, Action::ToggleOpen] } else { vec![select] }
-}
-
 /// Draws headings and the visible rows.
-pub(super) fn draw(list: &RunsList, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+pub(super) fn draw(list: &RunsList, area: Rect, Scene { buffer, hits }: &mut Scene<'_>, theme: &Theme) {
     let laid = layout(list, area.width);
     for (column, x, width) in &laid {
         let is_sorted = list.sort().key == column.sort;
         let style = if is_sorted { theme.accent() } else { theme.muted() };
         put_cell(buffer, area, (area.x + x, area.y), column.title, *width, column.right, style, theme);
+        let heading = Rect { x: area.x + x, width: *width, height: 1, ..area };
+        hits.does(heading.intersection(area), vec![Command::Act(Action::SortBy(column.sort))]);
     }
     if list.rows().is_empty() {
         let text = match list.complete() {
@@ -165,6 +152,10 @@ pub(super) fn draw(list: &RunsList, area: Rect, buffer: &mut Buffer, theme: &The
             break;
         }
         draw_row(list, index, row, &laid, &names, place, buffer, theme);
+        let select = Command::Act(Action::SelectRow(index));
+        hits.does(place, vec![select.clone()]);
+        let gutter = Rect { width: GUTTER.min(place.width), ..place };
+        hits.does(gutter, vec![select, Command::Act(Action::ToggleOpen)]);
         if index == list.cursor() {
             buffer.set_style(place, theme.selected_row());
         }

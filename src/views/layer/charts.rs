@@ -3,13 +3,12 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{NOT_RECORDED, curves, lanes};
+use super::{NOT_RECORDED, Scene, curves, lanes};
 use crate::app::comparison::between_points;
 use crate::app::{App, Lane};
 use crate::metric::Scale;
 use crate::theme::{Glyph, Theme};
-use crate::units::Step;
-use crate::widgets::{self, Axis, Between, Bucket, LineChart, Series, SeriesKind, Spacing};
+use crate::widgets::{self, Axis, Between, Bucket, LineChart, Plot, Series, SeriesKind, Spacing};
 
 /// A lane's history of the layer; empty if it has none.
 fn history(app: &App, lane: &Lane) -> Vec<Bucket> {
@@ -29,23 +28,22 @@ fn between(app: &App, lane: &Lane) -> Option<Between> {
 }
 
 /// Draws a chart for each group of lanes.
-pub(super) fn render_history(app: &App, charts: &[(Vec<&Lane>, Rect)], buffer: &mut Buffer, theme: &Theme) {
+pub(super) fn render_history(
+    app: &App,
+    charts: &[(Vec<&Lane>, Rect)],
+    Scene { buffer, hits }: &mut Scene<'_>,
+    theme: &Theme,
+) {
     let y = shared_axis(app, charts.iter().flat_map(|(lanes, _)| lanes));
     for (shown, area) in charts {
-        with_chart(app, shown, y, theme, |chart| chart.render(*area, buffer, theme));
+        let plot = draw_history(app, shown, y, *area, buffer, theme);
+        let only = shown.first().filter(|_| shown.len() == 1);
+        hits.steps(*area, plot, only.map(|lane| lane.idx()));
         let is_left_out = |lane: &&Lane| app.layer_in(lane).is_some_and(|layer| !lane.records(layer));
         if !shown.is_empty() && shown.iter().all(is_left_out) {
             widgets::put_centered(buffer, *area, area.height / 2, NOT_RECORDED, theme.muted());
         }
     }
-}
-
-/// The step under a column of the screen, in the chart of these lanes.
-pub(super) fn step_at(app: &App, shown: &[&Lane], area: Rect, column: u16) -> Option<Step> {
-    let y = shared_axis(app, app.visible_lanes().collect::<Vec<_>>().iter());
-    let mut x = None;
-    with_chart(app, shown, y, &Theme::default(), |chart| x = chart.x_at(area, column));
-    x.map(|x| curves::step_at(app, x))
 }
 
 fn shared_axis<'a, 'l: 'a>(app: &App, lanes: impl Iterator<Item = &'a &'l Lane>) -> Axis {
@@ -55,7 +53,7 @@ fn shared_axis<'a, 'l: 'a>(app: &App, lanes: impl Iterator<Item = &'a &'l Lane>)
     curves::fit(app, app.statistic(), values).with_margin(0.05)
 }
 
-fn with_chart(app: &App, shown: &[&Lane], y: Axis, theme: &Theme, then: impl FnOnce(LineChart<'_>)) {
+fn draw_history(app: &App, shown: &[&Lane], y: Axis, area: Rect, buffer: &mut Buffer, theme: &Theme) -> Plot {
     let histories: Vec<(Vec<Bucket>, String)> = shown
         .iter()
         .map(|lane| {
@@ -79,7 +77,7 @@ fn with_chart(app: &App, shown: &[&Lane], y: Axis, theme: &Theme, then: impl FnO
     let title = app.statistic().name();
     let (x, x_name) = (curves::x_range(app), app.options().axis.name());
     let (cursor, reference) = (cursor(app), curves::reference(app.statistic()));
-    then(LineChart {
+    let chart = LineChart {
         title,
         series: &series,
         x: x.into(),
@@ -90,7 +88,8 @@ fn with_chart(app: &App, shown: &[&Lane], y: Axis, theme: &Theme, then: impl FnO
         cursor,
         mark: curves::mark(app),
         reference,
-    });
+    };
+    chart.render(area, buffer, theme)
 }
 
 /// The cursor's place; none while following, when it would only hide the newest values.
@@ -99,7 +98,7 @@ pub(super) fn cursor(app: &App) -> Option<f64> {
 }
 
 /// Draws the comparison of the two lanes' layers over time: the ratio in decades, or the difference.
-pub(super) fn render_ratio(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+pub(super) fn render_ratio(app: &App, area: Rect, Scene { buffer, hits }: &mut Scene<'_>, theme: &Theme) {
     let Some((a, b)) = app.pair() else { return };
     let statistic = app.statistic();
     let points = || {
@@ -138,5 +137,6 @@ pub(super) fn render_ratio(app: &App, area: Rect, buffer: &mut Buffer, theme: &T
         mark: curves::mark(app),
         reference: Some(0.0),
     };
-    chart.render(area, buffer, theme);
+    let plot = chart.render(area, buffer, theme);
+    hits.steps(area, plot, None);
 }

@@ -4,8 +4,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{NOT_RECORDED, charts, curves, lanes};
-use crate::app::{App, Lane};
+use super::{Command, NOT_RECORDED, Scene, charts, curves, lanes};
+use crate::app::{Action, App, Lane};
 use crate::event::Histogram;
 use crate::history::Row;
 use crate::theme::Theme;
@@ -15,7 +15,12 @@ use crate::widgets::{self, HistogramBars, HistogramHistory};
 const LEAST_HEIGHT_OF_BARS: u16 = 16;
 
 /// Draws a column for each lane.
-pub(super) fn render(app: &App, columns: &[(&Lane, Rect)], buffer: &mut Buffer, theme: &Theme) {
+pub(super) fn render(
+    app: &App,
+    columns: &[(&Lane, Rect)],
+    Scene { buffer, hits }: &mut Scene<'_>,
+    theme: &Theme,
+) {
     let histories: Vec<Vec<(f64, &Histogram)>> = columns.iter().map(|(lane, _)| history(app, lane)).collect();
     let bins = HistogramHistory::used_bins(histories.iter().flatten().map(|(_, histogram)| *histogram));
     for ((lane, area), histograms) in columns.iter().zip(&histories) {
@@ -38,7 +43,14 @@ pub(super) fn render(app: &App, columns: &[(&Lane, Rect)], buffer: &mut Buffer, 
         let (above, below) = super::split(body, body.height - bars);
         let (x, x_name) = (curves::x_range(app), app.options().axis.name());
         let cursor_x = charts::cursor(app);
-        HistogramHistory { histograms, x, x_name, bins, cursor_x }.render(above, buffer, theme);
+        let cells = HistogramHistory { histograms, x, x_name, bins, cursor_x }.render(above, buffer, theme);
+        if let Some(cells) = cells {
+            let lane = Action::SelectLane(lane.idx());
+            hits.on(cells.area, move |app, position| {
+                let step = cells.at(position).map(|(_, x)| Action::SelectStep(curves::step_at(app, x)));
+                [lane].into_iter().chain(step).map(Command::Act).collect()
+            });
+        }
         render_bars(app, lane, below, bins, buffer, theme);
     }
 }

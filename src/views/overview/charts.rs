@@ -1,11 +1,10 @@
 //! Loss, error and difference curves: raw values faded, over them the debiased moving average, evaluations as points,
 //! all lanes on one scale.
 
-use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::{between, curves, lanes, seeds};
+use super::{Scene, between, curves, lanes, seeds};
 use crate::app::options::Arrangement;
 use crate::app::smoothing::smoothed;
 use crate::app::{App, Lane};
@@ -146,32 +145,15 @@ pub(super) struct Curve {
 }
 
 /// Draws a chart.
-pub(super) fn render(app: &App, chart: &Chart<'_>, scales: &Scales, buffer: &mut Buffer, theme: &Theme) {
-    let curves = curves_of(app, chart, theme);
-    let title = title_of(app, chart);
-    with_line_chart(app, chart, scales, &title, &curves, |line_chart| {
-        line_chart.render(chart.area, buffer, theme);
-        let places = chart.lanes.iter().flat_map(|lane| orders::places(app, lane));
-        line_chart.mark_axis(places, chart.area, buffer, theme);
-    });
-}
-
-/// The step under a column of the screen.
-pub(super) fn step_at(app: &App, chart: &Chart<'_>, scales: &Scales, column: u16) -> Option<Step> {
-    let curves = curves_of(app, chart, &Theme::default());
-    let mut x = None;
-    with_line_chart(app, chart, scales, "", &curves, |line_chart| x = line_chart.x_at(chart.area, column));
-    x.map(|x| curves::step_at(app, x))
-}
-
-fn with_line_chart(
+pub(super) fn render(
     app: &App,
     chart: &Chart<'_>,
     scales: &Scales,
-    title: &str,
-    curves: &[Curve],
-    then: impl FnOnce(LineChart<'_>),
+    Scene { buffer, hits }: &mut Scene<'_>,
+    theme: &Theme,
 ) {
+    let curves = curves_of(app, chart, theme);
+    let title = title_of(app, chart);
     let series: Vec<Series<'_>> = curves
         .iter()
         .map(|curve| {
@@ -191,8 +173,8 @@ fn with_line_chart(
     let cursor = (!app.follows()).then(|| curves::cursor_x(app)).flatten();
     let x_name = app.options().axis.name();
     let reference = y.is_none().then_some(0.0);
-    then(LineChart {
-        title,
+    let line_chart = LineChart {
+        title: &title,
         series: &series,
         x: scales.x.into(),
         x_name,
@@ -202,7 +184,12 @@ fn with_line_chart(
         cursor,
         mark: curves::mark(app),
         reference,
-    });
+    };
+    let plot = line_chart.render(chart.area, buffer, theme);
+    let places = chart.lanes.iter().flat_map(|lane| orders::places(app, lane));
+    line_chart.mark_axis(places, chart.area, buffer, theme);
+    let only = chart.lanes.first().filter(|_| chart.lanes.len() == 1);
+    hits.steps(chart.area, plot, only.map(|lane| lane.idx()));
 }
 
 fn title_of(app: &App, chart: &Chart<'_>) -> String {

@@ -1,11 +1,11 @@
 //! A strip per lane of all layers for the chosen statistic at the cursor, with a shared colour scale.
 
-use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 
-use super::{Stack, curves, lanes};
+use super::{Scene, Stack, curves, lanes};
 use crate::app::{Action, App, Lane, LayerKey};
 use crate::theme::Theme;
+use crate::views::Command;
 use crate::widgets;
 use crate::widgets::{ColorScale, Extent, Legend, Strip};
 
@@ -41,7 +41,7 @@ impl<'a> Strips<'a> {
 }
 
 /// Draws legend and strips.
-pub(super) fn render(app: &App, strips: &Strips<'_>, buffer: &mut Buffer, theme: &Theme) {
+pub(super) fn render(app: &App, strips: &Strips<'_>, Scene { buffer, hits }: &mut Scene<'_>, theme: &Theme) {
     let statistic = app.statistic();
     let values: Vec<Vec<Extent>> = strips.strips.iter().map(|(lane, _)| values(app, lane)).collect();
     let scale = ColorScale::fit(values.iter().flatten().copied(), curves::is_log(app, statistic));
@@ -56,8 +56,13 @@ pub(super) fn render(app: &App, strips: &Strips<'_>, buffer: &mut Buffer, theme:
             let swatch = theme.lane_swatch(lane.idx().0).to_string();
             widgets::put(buffer, *area, area.x, area.y, &swatch, lanes::style(lane, theme));
         }
-        let area = strip_area(strips, *area);
-        Strip { values, scale, cursor }.render(area, buffer, theme);
+        let spread = Strip { values, scale, cursor }.render(strip_area(strips, *area), buffer, theme);
+        let lane = lane.idx();
+        hits.on(*area, move |app, position| {
+            let layer = spread.item_at(position.x).and_then(|at| app.rows().get(at).copied());
+            let layer = layer.map(Action::SelectLayer).into_iter();
+            [Action::SelectLane(lane)].into_iter().chain(layer).map(Command::Act).collect()
+        });
     }
 }
 
@@ -76,17 +81,4 @@ fn values(app: &App, lane: &Lane) -> Vec<Extent> {
     };
     let value = |key| Some(curves::extent(row?.across(columns.get(layer(key)?.0)?.clone()?)?));
     app.rows().iter().map(|key| value(*key).unwrap_or_default()).collect()
-}
-
-/// The actions of a click on a strip.
-pub(super) fn click(app: &App, strips: &Strips<'_>, position: Position) -> Vec<Action> {
-    let Some((lane, area)) = strips.strips.iter().find(|(_, area)| area.contains(position)) else {
-        return Vec::new();
-    };
-    let values = vec![Extent::EMPTY; app.rows().len()];
-    let scale = ColorScale::fit([], false);
-    let strip = Strip { values: &values, scale, cursor: None };
-    let row = strip.index_at(strip_area(strips, *area), position.x).and_then(|at| app.rows().get(at));
-    let layer = row.map(|row| Action::SelectLayer(*row));
-    [Some(Action::SelectLane(lane.idx())), layer].into_iter().flatten().collect()
 }

@@ -1,6 +1,7 @@
 //! Tests of the palette: what is found, what it does, and how it looks.
 
 use proptest::prelude::*;
+use ratatui::buffer::Buffer;
 
 use super::*;
 use crate::app::specimen;
@@ -24,7 +25,7 @@ fn does(app: &App, text: &str) -> Vec<Command> {
 fn picture(app: &App, palette: &Palette, size: (u16, u16), theme: &Theme) -> String {
     let area = Rect::new(0, 0, size.0, size.1);
     let mut buffer = Buffer::empty(area);
-    draw(palette, app, &Keymap::default(), area, &mut buffer, theme);
+    draw(palette, app, &Keymap::default(), area, &mut Scene::new(&mut buffer), theme);
     let row = |cells: &[ratatui::buffer::Cell]| {
         cells.iter().map(ratatui::buffer::Cell::symbol).collect::<String>() + "\n"
     };
@@ -98,12 +99,15 @@ fn the_chosen_row_is_visible_has_its_keys_and_can_be_clicked() {
     assert!(text.contains("previous finding"), "{text}");
     let row = text.lines().position(|line| line.contains("previous finding")).unwrap();
     assert!(text.lines().nth(row).unwrap().contains(" N "), "{text}");
-    let mut clicked = Palette { chosen: palette.chosen, ..Palette::default() };
-    let hit = clicked.choose_at(&app, &keymap, area, Position::new(30, row as u16));
-    assert_eq!(hit, Some(true));
+    let mut buffer = Buffer::empty(area);
+    let mut scene = Scene::new(&mut buffer);
+    draw(&palette, &app, &keymap, area, &mut scene, &theme);
+    let [Command::Choose(at)] = scene.hits.click(&app, (30, row as u16).into())[..] else { panic!("no row") };
+    let mut clicked = palette.clone();
+    clicked.choose(at);
     assert_ne!(expected, []);
     assert!(clicked.commands(&app, &keymap) == [Command::Act(Action::SelectPreviousFinding)]);
-    assert_eq!(clicked.choose_at(&app, &keymap, area, Position::new(0, 0)), None);
+    assert_eq!(scene.hits.click(&app, (0, 0).into()), [Command::Press(Key::Escape)]);
     palette.turn(&app, &keymap, -31);
     assert_eq!(palette.chosen, palette.found(&app, &keymap).len() - 1);
 }
@@ -114,7 +118,7 @@ fn what_was_typed_is_marked() {
     let area = Rect::new(0, 0, 80, 24);
     let mut buffer = Buffer::empty(area);
     let app = specimen::plain_beside_residual();
-    draw(&typed("heatm"), &app, &Keymap::default(), area, &mut buffer, &theme);
+    draw(&typed("heatm"), &app, &Keymap::default(), area, &mut Scene::new(&mut buffer), &theme);
     let is_marked = |cell: &&ratatui::buffer::Cell| cell.modifier.contains(Modifier::UNDERLINED);
     let marked: String = buffer.content().iter().filter(is_marked).map(|cell| cell.symbol()).collect();
     assert!(marked.starts_with("heatm"), "{marked}");
@@ -135,8 +139,11 @@ proptest! {
         let drawn = picture(&app, &palette, size, &theme);
         let has_escape = drawn.contains('\x1b');
         prop_assert!(!has_escape);
-        let area = Rect::new(0, 0, size.0, size.1);
-        if palette.choose_at(&app, &Keymap::default(), area, at.into()) == Some(true) {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
+        let mut scene = Scene::new(&mut buffer);
+        draw(&palette, &app, &Keymap::default(), Rect::new(0, 0, size.0, size.1), &mut scene, &theme);
+        if let [Command::Choose(at)] = scene.hits.click(&app, at.into())[..] {
+            palette.choose(at);
             prop_assert!(!palette.commands(&app, &Keymap::default()).is_empty());
         }
     }

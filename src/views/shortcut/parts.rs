@@ -2,10 +2,10 @@
 //! attention, from top to bottom. Of one lane: the selected one, or the first that has any.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{curves, heatmap, lanes, shown};
+use super::{Command, Hits, curves, heatmap, lanes, shown};
 use crate::app::{Action, App, Lane, Wanted};
 use crate::metric::Metric;
 use crate::printable::printable;
@@ -50,7 +50,7 @@ fn body(area: Rect) -> Rect {
 }
 
 impl Parts<'_> {
-    pub(super) fn render(&self, app: &App, buffer: &mut Buffer, theme: &Theme) {
+    pub(super) fn render(&self, app: &App, buffer: &mut Buffer, hits: &mut Hits, theme: &Theme) {
         let title = Rect { height: self.area.height.min(1), ..self.area };
         let text = format!(" at block {} by {} over time", self.block + 1, printable(self.axis));
         let name = Span::raw(lanes::name(app, self.lane));
@@ -77,18 +77,15 @@ impl Parts<'_> {
             let label = axis.and_then(|axis| axis.points.label(row)).unwrap_or_default();
             widgets::clip(&printable(&label), LABELS.into(), theme)
         };
-        self.map(app, scale, &label).render(body, buffer, theme);
+        let cells = self.map(app, scale, &label).render(body, buffer, theme);
+        hits.on(cells.area, move |_, position| {
+            let step = |(_, x): (usize, f64)| Action::SelectStep(Step(x.max(0.0).round() as u64));
+            cells.at(position).map(|place| Command::Act(step(place))).into_iter().collect()
+        });
         if body.bottom() < self.area.bottom() {
             let legend = Rect { y: body.bottom(), height: 1, ..self.area };
             Legend { scale, title: "", pointer: None }.render(legend, buffer, theme);
         }
-    }
-
-    pub(super) fn click(&self, app: &App, position: Position) -> Vec<Action> {
-        let map = self.map(app, ColorScale::fit([], true), &|_| String::new());
-        let place = map.at(body(self.area), position.x, position.y);
-        let step = |(_, x): (usize, f64)| Action::SelectStep(Step(x.max(0.0).round() as u64));
-        place.map(step).into_iter().collect()
     }
 
     fn map<'a>(&'a self, app: &App, scale: ColorScale, row_name: &'a dyn Fn(usize) -> String) -> Heatmap<'a> {

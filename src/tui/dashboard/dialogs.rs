@@ -1,0 +1,95 @@
+//! Keys while a dialog is open, and what is chosen in it.
+
+use std::io;
+
+use super::Dashboard;
+use crate::order::{LaneOrder, Note, Order};
+use crate::tui::Ending;
+use crate::tui::input::edit_of;
+use crate::views::{Dialog, Key, Palette, Typing};
+
+/// The longest line that can be typed, in bytes.
+const LONGEST_LINE: usize = Note::MOST_BYTES;
+
+impl Dashboard<'_> {
+    /// Opens a dialog over all that is open.
+    pub(super) fn open(&mut self, dialog: Dialog) {
+        self.dialogs.push(dialog);
+        self.desk.pacer.answer();
+    }
+
+    /// Handles a key in a dialog, which is closed unless it is opened again.
+    pub(super) fn in_dialog(&mut self, dialog: Dialog, key: Key) -> io::Result<Option<Ending>> {
+        self.desk.pacer.answer();
+        match dialog {
+            Dialog::Leave(how) => match key {
+                Key::Char('d' | 'D') => return Ok(Some(Ending::Detach)),
+                Key::Char('s' | 'S') | Key::Control('c') => return Ok(Some(Ending::Stop)),
+                Key::Escape | Key::Char('q' | 'n') => {}
+                _ => self.open(Dialog::Leave(how)),
+            },
+            Dialog::StopLane(lane) => match key {
+                Key::Char('y' | 'Y') => {
+                    self.order(Order::StopLane.for_lane(&lane), "this lane stops with a checkpoint");
+                }
+                Key::Escape | Key::Control('c') | Key::Char('n' | 'N' | 'q') => {}
+                _ => self.open(Dialog::StopLane(lane)),
+            },
+            Dialog::Typing(typing) => self.in_line(typing, key),
+            Dialog::Palette(palette) => return self.in_palette(palette, key),
+        }
+        Ok(None)
+    }
+
+    /// Does what the entry in a place of the open palette does, and closes it.
+    pub(super) fn choose(&mut self, place: usize) -> io::Result<Option<Ending>> {
+        let Some(Dialog::Palette(mut palette)) = self.dialogs.pop() else { return Ok(None) };
+        self.desk.pacer.answer();
+        palette.choose(place);
+        self.obey_all(palette.commands(self.app, self.keymap))
+    }
+
+    fn in_palette(&mut self, mut palette: Palette, key: Key) -> io::Result<Option<Ending>> {
+        match key {
+            Key::Escape | Key::Control('c' | 'g') => return Ok(None),
+            Key::Enter => return self.obey_all(palette.commands(self.app, self.keymap)),
+            Key::Up | Key::Control('p') | Key::BackTab => palette.turn(self.app, self.keymap, -1),
+            Key::Down | Key::Control('n') | Key::Tab => palette.turn(self.app, self.keymap, 1),
+            Key::Char(c) => palette.insert(c),
+            key => edit_of(key).into_iter().for_each(|edit| palette.edit(edit)),
+        }
+        self.open(Dialog::Palette(palette));
+        Ok(None)
+    }
+
+    fn in_line(&mut self, mut typing: Typing, key: Key) {
+        match key {
+            Key::Escape | Key::Control('c') => return,
+            Key::Enter => match typing.order() {
+                Ok(order) => {
+                    let taken = format!("{order}: after this step");
+                    return self.order(LaneOrder { order, lane: typing.lane }, &taken);
+                }
+                Err(problem) => typing.problem = Some(problem),
+            },
+            Key::Tab | Key::BackTab => {
+                let selected = self.app.lane(self.app.selected_lane()).filter(|_| self.app.lanes().len() > 1);
+                typing.lane = match typing.lane {
+                    None => selected.map(|lane| lane.name().to_owned()),
+                    Some(_) => None,
+                };
+            }
+            Key::Char(c) => {
+                typing.line.insert(c, LONGEST_LINE);
+                typing.problem = None;
+            }
+            key => {
+                if let Some(edit) = edit_of(key) {
+                    typing.line.edit(edit);
+                    typing.problem = None;
+                }
+            }
+        }
+        self.open(Dialog::Typing(typing));
+    }
+}

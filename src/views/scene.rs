@@ -1,0 +1,138 @@
+//! A screen while it is drawn: its cells, and what the mouse does in each place. Both come from one layout, so a click
+//! means what is seen there.
+
+use std::fmt;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use super::bindings::Command;
+use crate::app::{Action, App};
+use crate::units::{LaneIdx, Step};
+use crate::widgets::Plot;
+
+/// What a view draws on.
+pub struct Scene<'b, S = App, C = Command> {
+    /// The cells.
+    pub buffer: &'b mut Buffer,
+    /// What the mouse does in them.
+    pub hits: Hits<S, C>,
+}
+
+impl<'b, S, C> Scene<'b, S, C> {
+    /// A scene in which nothing answers the mouse yet.
+    pub fn new(buffer: &'b mut Buffer) -> Scene<'b, S, C> {
+        Scene { buffer, hits: Hits::default() }
+    }
+}
+
+/// What the mouse does in the places of a screen: commands, which may depend on the state `S` at the time of the click.
+/// What was added last lies on top.
+pub struct Hits<S = App, C = Command>(Vec<Hit<S, C>>);
+
+struct Hit<S, C> {
+    area: Rect,
+    is_timeline: bool,
+    click: Box<Answer<S, C>>,
+}
+
+type Answer<S, C> = dyn Fn(&S, Position) -> Vec<C>;
+
+impl<S, C> Default for Hits<S, C> {
+    fn default() -> Hits<S, C> {
+        Hits(Vec::new())
+    }
+}
+
+impl<S, C> fmt::Debug for Hits<S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|hit| hit.area)).finish()
+    }
+}
+
+impl<S: 'static, C: Clone + 'static> Hits<S, C> {
+    /// A click in an area does what depends on where it is.
+    pub fn on(&mut self, area: Rect, click: impl Fn(&S, Position) -> Vec<C> + 'static) {
+        self.add(area, false, click);
+    }
+
+    /// A click anywhere in an area does the same.
+    pub fn does(&mut self, area: Rect, commands: Vec<C>) {
+        self.on(area, move |_, _| commands.clone());
+    }
+
+    /// As [`Hits::on`], for the timeline, on which a step has its place whatever charts show.
+    pub fn timeline(&mut self, area: Rect, click: impl Fn(&S, Position) -> Vec<C> + 'static) {
+        self.add(area, true, click);
+    }
+
+    /// A click in an area does nothing, whatever is below.
+    pub fn covers(&mut self, area: Rect) {
+        self.does(area, Vec::new());
+    }
+
+    fn add(&mut self, area: Rect, is_timeline: bool, click: impl Fn(&S, Position) -> Vec<C> + 'static) {
+        if !area.is_empty() {
+            self.0.push(Hit { area, is_timeline, click: Box::new(click) });
+        }
+    }
+
+    /// What a click at a position does.
+    pub fn click(&self, state: &S, position: Position) -> Vec<C> {
+        self.top(position).map(|hit| (hit.click)(state, position)).unwrap_or_default()
+    }
+
+    /// Whether the timeline is at a position.
+    pub fn is_on_timeline(&self, position: Position) -> bool {
+        self.top(position).is_some_and(|hit| hit.is_timeline)
+    }
+
+    fn top(&self, position: Position) -> Option<&Hit<S, C>> {
+        self.0.iter().rfind(|hit| hit.area.contains(position))
+    }
+}
+
+impl Hits {
+    /// A click anywhere in an area selects a lane.
+    pub(super) fn lane(&mut self, area: Rect, lane: LaneIdx) {
+        self.does(area, vec![Command::Act(Action::SelectLane(lane))]);
+    }
+
+    /// A click in the area of a chart over time selects the step there, and its lane if it shows only one.
+    pub(super) fn steps(&mut self, area: Rect, plot: Plot, lane: Option<LaneIdx>) {
+        self.on(area, move |app, position| {
+            let step = plot.x_at(position.x).map(|x| super::curves::step_at(app, x));
+            let lane = lane.map(Action::SelectLane).into_iter();
+            lane.chain(step.map(Action::SelectStep)).map(Command::Act).collect()
+        });
+    }
+
+    /// The step at a position on the timeline, or in a chart or map over time.
+    pub fn step(&self, app: &App, position: Position) -> Option<Step> {
+        self.click(app, position).into_iter().find_map(|command| match command {
+            Command::Act(Action::SelectStep(step)) => Some(step),
+            _ => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_added_last_lies_on_top() {
+        let mut hits: Hits<u8, u8> = Hits::default();
+        hits.does(Rect::new(0, 0, 10, 10), vec![1]);
+        hits.on(Rect::new(2, 2, 3, 3), |state, position| vec![*state, position.x as u8]);
+        hits.covers(Rect::new(4, 4, 2, 2));
+        hits.does(Rect::new(0, 0, 10, 0), vec![9]);
+        hits.timeline(Rect::new(0, 9, 10, 1), |_, _| vec![8]);
+        let at = |x, y| hits.click(&7, Position::new(x, y));
+        assert_eq!(
+            [at(0, 0), at(3, 3), at(4, 4), at(10, 3), at(0, 9)],
+            [vec![1], vec![7, 3], vec![], vec![], vec![8]]
+        );
+        assert_eq!([(0, 8), (0, 9)].map(|at| hits.is_on_timeline(at.into())), [false, true]);
+    }
+}
