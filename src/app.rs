@@ -285,6 +285,11 @@ impl App {
         Some(self.options.viewports.shown()?.ends(self.last_step()))
     }
 
+    /// The part of vertical axes that charts show; none while they show all of them.
+    pub fn part(&self) -> Option<viewport::Part> {
+        self.options.viewports.part()
+    }
+
     /// The row of layers the cursor is on; none until a lane has started. Until it is moved, the middle one of those
     /// that every visible lane has.
     pub fn row(&self) -> Option<LayerKey> {

@@ -25,7 +25,7 @@ pub use label::{
     block_title, clip, clip_start, ending, name_among, pad_left, pad_right, put, put_centered, put_line,
     put_right, width,
 };
-pub use line_chart::{Between, LineChart, Mark, Series, SeriesKind};
+pub use line_chart::{Between, LineChart, Mark, Series, SeriesKind, Values};
 pub use places::{Cells, Plot, Rows, Spread};
 pub use popup::Popup;
 pub use strip::Strip;

@@ -55,9 +55,16 @@ fn carry_out(app: &mut App, action: Action) {
         Action::Pan(by) => pan(app, by),
         Action::ShowRange(first, last) => {
             let end = app.last_step();
-            app.options.viewports.show(Viewport::new(first, last, end));
+            let part = app.part();
+            app.options.viewports.show(Viewport::new(first, last, end), part);
         }
-        Action::ShowWholeRun => app.options.viewports.show(None),
+        Action::ZoomValues(by, percent) => app.options.viewports.zoom_values(by, f64::from(percent) / 100.0),
+        Action::PanValues(percent) => app.options.viewports.pan_values(percent),
+        Action::ShowPart(part) => {
+            let viewport = app.options.viewports.shown();
+            app.options.viewports.show(viewport, Some(part));
+        }
+        Action::ShowWholeRun => app.options.viewports.show(None, None),
         Action::ShowRangeBefore => app.options.viewports.back(),
 
         Action::MoveLayer(by) => move_layer(app, by),
@@ -82,6 +89,7 @@ fn carry_out(app: &mut App, action: Action) {
             let draws_losses = view.is_none_or(|view| view.draws_losses);
             let natural = if chosen(app) == Chosen::Scalars { app.scalar() } else { app.statistic() };
             app.options.scale = scale.next(draws_losses, natural.scale());
+            app.options.viewports.forget_part();
         }
         Action::ToggleWholeAxis => app.options.whole_axis = !app.options.whole_axis,
         Action::CycleSmoothing => app.options.smoothing = app.options.smoothing.next(),
@@ -125,6 +133,7 @@ fn select_view(app: &mut App, view: ViewKind) {
     if app.options.view != Some(view) {
         app.options.view = Some(view);
         app.options.scroll = 0;
+        app.options.viewports.forget_part();
     }
 }
 
@@ -235,6 +244,9 @@ pub(super) fn settle(app: &mut App) {
 const MOST_SHOWN: usize = 24;
 
 fn select_statistic(app: &mut App, statistic: Metric) {
+    if ![app.statistic(), app.block_statistic()].contains(&statistic) {
+        app.options.viewports.forget_part();
+    }
     if statistic.is_of_blocks() {
         app.options.block_statistic = statistic;
     } else {

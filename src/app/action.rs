@@ -3,6 +3,7 @@
 
 use super::options::ViewKind;
 use super::rows::LayerKey;
+use super::viewport::Part;
 use crate::metric::Metric;
 use crate::units::{LaneIdx, Step};
 
@@ -37,9 +38,16 @@ pub enum Action {
     Pan(i64),
     /// Shows the steps from one to another.
     ShowRange(Step, Step),
-    /// Shows the whole run.
+    /// Zooms the vertical axes of charts in, or out by a negative number: every two halve what is shown. The place in the
+    /// middle stays, or one given in percent of the height.
+    ZoomValues(i32, u8),
+    /// Moves what is shown of the vertical axes by percent of it, negative downward.
+    PanValues(i64),
+    /// Shows a part of the vertical axes.
+    ShowPart(Part),
+    /// Shows the whole run, and vertical axes as a whole.
     ShowWholeRun,
-    /// Returns to the range before.
+    /// Returns to what charts showed before.
     ShowRangeBefore,
 
     /// Moves the cursor by layers, negative toward the input.

@@ -1,7 +1,11 @@
-//! The range of steps that charts over time show: zoomed around a step, moved, and returned to the range before. Knows
-//! no lanes, only how many steps there are.
+//! What charts show of their axes: the range of steps of those over time, and the part of the vertical axis. Both are
+//! zoomed, moved, and returned to what was shown before. Knows no lanes, only how many steps there are.
 
 use crate::units::Step;
+
+mod part;
+
+pub use part::Part;
 
 /// The fewest steps from the first to the last of a range.
 const LEAST: u64 = 4;
@@ -50,12 +54,14 @@ impl Viewport {
     }
 }
 
-/// The range shown, and those before it.
+/// What is shown, and what was before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Viewports {
     /// None for the whole run.
     shown: Option<Viewport>,
-    earlier: Vec<Option<Viewport>>,
+    /// None for the whole axis.
+    part: Option<Part>,
+    earlier: Vec<(Option<Viewport>, Option<Part>)>,
 }
 
 impl Viewports {
@@ -64,20 +70,42 @@ impl Viewports {
         self.shown
     }
 
-    /// Shows another range, and keeps this one to return to.
-    pub(super) fn show(&mut self, viewport: Option<Viewport>) {
-        if viewport != self.shown {
+    /// The part of the vertical axis shown; none for all of it.
+    pub fn part(&self) -> Option<Part> {
+        self.part
+    }
+
+    /// Shows another range and another part, and keeps these to return to.
+    pub(super) fn show(&mut self, viewport: Option<Viewport>, part: Option<Part>) {
+        if (viewport, part) != (self.shown, self.part) {
             if self.earlier.len() == MOST_EARLIER {
                 self.earlier.remove(0);
             }
-            self.earlier.push(self.shown);
-            self.shown = viewport;
+            self.earlier.push((self.shown, self.part));
+            (self.shown, self.part) = (viewport, part);
         }
     }
 
-    /// Returns to the range before; without one, to the whole run.
+    /// Returns to what was shown before; without that, to the whole run and axis.
     pub(super) fn back(&mut self) {
-        self.shown = self.earlier.pop().flatten();
+        (self.shown, self.part) = self.earlier.pop().unwrap_or_default();
+    }
+
+    /// Zooms the vertical axis in, or out by a negative number, around a place of what is shown of it.
+    pub(super) fn zoom_values(&mut self, by: i32, around: f64) {
+        self.show(self.shown, Part::zoomed(self.part, by, around));
+    }
+
+    /// Moves the part of the vertical axis by percent of its height, negative downward.
+    pub(super) fn pan_values(&mut self, percent: i64) {
+        self.part = self.part.and_then(|part| part.moved(percent));
+    }
+
+    /// Shows the whole vertical axis, since its values are others from now on.
+    pub(super) fn forget_part(&mut self) {
+        self.part = None;
+        self.earlier.iter_mut().for_each(|(_, part)| *part = None);
+        self.earlier.dedup();
     }
 
     /// Zooms in, or out by a negative number: every two halve the range. The step `around` stays in its place on screen;
@@ -93,7 +121,8 @@ impl Viewports {
         let zoomed = if by > 0 && planned > end { zoomed.min(end.0.saturating_sub(1)) } else { zoomed };
         let zoomed = zoomed.max(LEAST);
         let before = (share * zoomed as f64).round() as u64;
-        self.show(Viewport::placed(around.0.min(end.0).saturating_sub(before), zoomed, end.0));
+        let viewport = Viewport::placed(around.0.min(end.0).saturating_sub(before), zoomed, end.0);
+        self.show(viewport, self.part);
     }
 
     /// Moves the range by steps, negative toward the start; it stops at the ends of the run. This can be undone together
@@ -166,7 +195,7 @@ mod tests {
         let mut viewports = zoomed(2, 300, 1000);
         let first = viewports.shown();
         viewports.zoom(2, Step(300), Step(1000), Step(1000));
-        viewports.show(None);
+        viewports.show(None, None);
         viewports.back();
         assert_eq!(ends(&viewports, 1000), Some((225, 475)));
         viewports.back();
@@ -174,6 +203,21 @@ mod tests {
         viewports.back();
         viewports.back();
         assert_eq!(viewports.shown(), None);
+    }
+
+    #[test]
+    fn both_axes_have_one_way_back() {
+        let mut viewports = zoomed(2, 300, 1000);
+        viewports.zoom_values(2, 0.5);
+        viewports.zoom(2, Step(300), Step(1000), Step(1000));
+        assert_eq!(viewports.part().map(Part::ends), Some((0.25, 0.75)), "it stays");
+        viewports.back();
+        viewports.back();
+        assert_eq!((viewports.part(), ends(&viewports, 1000).is_some()), (None, true));
+        viewports.zoom_values(2, 0.5);
+        viewports.forget_part();
+        viewports.back();
+        assert_eq!((viewports.part(), ends(&viewports, 1000).is_some()), (None, true), "of another axis");
     }
 
     #[test]

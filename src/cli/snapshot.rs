@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
 use super::{RunsFolder, destination, saved};
+use crate::app::viewport::Part;
 use crate::app::{Action, ViewKind};
 use crate::theme::Theme;
 use crate::units::Step;
@@ -41,6 +42,9 @@ pub(super) struct SnapshotArgs {
     /// The steps that charts over time show; default: the whole run.
     #[arg(long, value_name = "FROM..TO", value_parser = range)]
     range: Option<(Step, Step)>,
+    /// The part of the vertical axes that charts show, as shares of them from below, such as 0.5..1 for the upper half
+    #[arg(long, value_name = "LOW..HIGH", value_parser = part)]
+    part: Option<Part>,
     /// Columns and rows.
     #[arg(long, default_value = "120x40", value_parser = size)]
     size: (u16, u16),
@@ -79,6 +83,13 @@ fn range(given: &str) -> Result<(Step, Step), String> {
         Some((from, to)) if from < to => Ok((Step(from), Step(to))),
         _ => Err("expected two steps such as 100..200, the first before the second".to_owned()),
     }
+}
+
+fn part(given: &str) -> Result<Part, String> {
+    let share = |text: &str| text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    let ends = given.split_once("..").and_then(|(low, high)| Some((share(low)?, share(high)?)));
+    let part = ends.filter(|(low, high)| low < high).and_then(|(low, high)| Part::new(low, high));
+    part.ok_or_else(|| "expected two shares of the axis such as 0.5..1, the lower one first".to_owned())
 }
 
 fn size(given: &str) -> Result<(u16, u16), String> {
@@ -129,6 +140,9 @@ pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failur
             )));
         }
         app.act(Action::ShowRange(first, last));
+    }
+    if let Some(part) = args.part {
+        app.act(Action::ShowPart(part));
     }
     let theme = Theme::new(
         args.appearance.colors().unwrap_or_default(),

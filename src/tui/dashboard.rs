@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Select;
 use crossterm::event::{KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use ratatui::layout::Position;
+use ratatui::layout::{Position, Rect};
 
 use super::input::key_of;
 use super::pacer::{Cost, FRAME, Playhead};
@@ -205,6 +205,12 @@ impl<'a> Dashboard<'a> {
             let step = self.hits.step(self.app, position).unwrap_or(self.app.step());
             vec![Command::Act(Action::ZoomAround(by, step))]
         };
+        let on_values = event.modifiers.contains(KeyModifiers::ALT);
+        let zoom_values = |by| {
+            let place = |plot: Rect| 100 * u32::from(plot.bottom() - position.y) / u32::from(plot.height);
+            let percent = self.hits.plot(position).map_or(50, |plot| place(plot) as u8);
+            vec![Command::Act(Action::ZoomValues(by, percent))]
+        };
         // Only what is zoomed can be moved; otherwise the cursor moves.
         let sideways = |by| {
             let is_zoomed = self.app.range().is_some();
@@ -225,14 +231,22 @@ impl<'a> Dashboard<'a> {
                 let by = from
                     .zip(self.hits.step(self.app, position))
                     .map(|(from, to)| from.0 as i64 - to.0 as i64);
+                let plot = self.grabbed.and_then(|grabbed| self.hits.plot(grabbed));
+                let up =
+                    plot.zip(self.grabbed).filter(|_| self.app.part().is_some()).map(|(plot, grabbed)| {
+                        100 * (i64::from(position.y) - i64::from(grabbed.y)) / i64::from(plot.height)
+                    });
                 self.grabbed = self.grabbed.map(|grabbed| if by.is_some() { position } else { grabbed });
-                by.map(|by| Command::Act(Action::Pan(by))).into_iter().collect()
+                let moves = [by.map(Action::Pan), up.map(Action::PanValues)];
+                moves.into_iter().flatten().map(Command::Act).collect()
             }
             MouseEventKind::Down(MouseButton::Left) | MouseEventKind::Drag(MouseButton::Left) => {
                 self.hits.click(self.app, position)
             }
             MouseEventKind::ScrollUp if zooms => zoom(1),
             MouseEventKind::ScrollDown if zooms => zoom(-1),
+            MouseEventKind::ScrollUp if on_values => zoom_values(2),
+            MouseEventKind::ScrollDown if on_values => zoom_values(-2),
             MouseEventKind::ScrollUp if shift => sideways(-1),
             MouseEventKind::ScrollDown if shift => sideways(1),
             MouseEventKind::ScrollUp => vec![Command::Vertical(-1)],

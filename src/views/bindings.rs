@@ -281,6 +281,20 @@ pub const BINDINGS: &[Binding] = &[
         [act('<', Action::PanQuarters(-1)), act('>', Action::PanQuarters(1)),]
     ),
     binding!(
+        Showing,
+        "a A",
+        "values",
+        "zoom the vertical axes in or out; also Alt and the wheel",
+        [act('a', Action::ZoomValues(2, 50)), act('A', Action::ZoomValues(-2, 50)),]
+    ),
+    binding!(
+        Showing,
+        "( )",
+        "down, up",
+        "move what is shown of the vertical axes",
+        [act('(', Action::PanValues(-25)), act(')', Action::PanValues(25)),]
+    ),
+    binding!(
         Cursor,
         "M",
         "mark",
@@ -291,7 +305,7 @@ pub const BINDINGS: &[Binding] = &[
         Showing,
         "w b",
         "whole run",
-        "the whole run; the range shown before",
+        "the whole run and axes; what was shown before",
         [act('w', Action::ShowWholeRun), act('b', Action::ShowRangeBefore),]
     ),
     binding!(

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::app::health::Severity;
 use crate::app::{Action, App, Lane, LaneState, ViewKind};
-use crate::printable::printable;
+use crate::printable::{percent, printable};
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, clip, clip_start, put, put_centered, put_right};
 
@@ -321,13 +321,24 @@ fn cursor_spans(app: &App, theme: &Theme) -> Vec<Span<'static>> {
         let (first, last) = (widgets::grouped(first.0), widgets::grouped(last.0));
         Span::styled(format!("  {first} to {last}"), theme.accent())
     });
+    let part = app.part().map(|part| {
+        let (low, high) = part.ends();
+        let of = if low == 0.0 {
+            "lower "
+        } else if high == 1.0 {
+            "upper "
+        } else {
+            ""
+        };
+        Span::styled(format!("  {of}{} of the axes", percent((high - low) as f32)), theme.accent())
+    });
     let mut spans = vec![
         Span::styled("step ", theme.muted()),
         Span::styled(widgets::grouped(app.step().0), theme.heading()),
         Span::styled(format!("/{}", widgets::grouped(app.planned_steps().0)), theme.muted()),
         Span::styled(format!(" {state}"), theme.cursor()),
     ];
-    spans.extend(range);
+    spans.extend(range.into_iter().chain(part));
     spans
 }
 

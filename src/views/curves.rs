@@ -2,11 +2,12 @@
 
 use crate::app::options::{Axis, ScaleChoice};
 use crate::app::smoothing::Ema;
+use crate::app::viewport::Part;
 use crate::app::{App, Lane, Wanted};
 use crate::history::{Cell, Point};
 use crate::metric::{Metric, Scale};
 use crate::units::Step;
-use crate::widgets::{self, Between, Bucket, ColorScale, Extent, Mark, Spacing};
+use crate::widgets::{self, Between, Bucket, ColorScale, Extent, Mark, Spacing, Values};
 
 /// The extent of a cell.
 pub(super) fn extent(cell: Cell) -> Extent {
@@ -179,6 +180,11 @@ pub(super) fn spacing(app: &App, metric: Metric) -> Spacing {
         return Spacing::SymmetricLog;
     }
     is_log(app, metric).into()
+}
+
+/// What charts show of their vertical axes, as chosen.
+pub(super) fn values(app: &App) -> Values {
+    Values { whole: app.options().whole_axis, part: app.part().map(Part::ends) }
 }
 
 /// The vertical axis of a chart of a metric for these values and its reference, as chosen: for the bulk of them, or for

@@ -32,6 +32,8 @@ struct Panel<'a> {
     lane: &'a Lane,
     area: Rect,
     has_labels: bool,
+    /// The layers shown, or the points of another axis.
+    rows: Range<usize>,
     matrix: Matrix,
     x: (f64, f64),
 }
@@ -66,8 +68,9 @@ impl View for Heatmap {
         let scale = curves::color_scale(statistic, scale);
         for panel in &panels {
             if let Some(cells) = draw_panel(app, panel, scale, buffer, theme) {
-                let lane = panel.lane.idx();
-                hits.on(cells.area, move |app, position| select(app, lane, cells, position));
+                let (lane, first) = (panel.lane.idx(), panel.rows.start);
+                hits.plots(cells.area);
+                hits.on(cells.area, move |app, position| select(app, lane, first, cells, position));
             }
         }
         let legend = Rect { y: area.bottom().saturating_sub(1), height: area.height.min(1), ..area };
@@ -77,9 +80,10 @@ impl View for Heatmap {
     }
 }
 
-/// Selects the lane of a map, and the layer and the step at a position in it.
-fn select(app: &App, lane: LaneIdx, cells: Cells, position: Position) -> Vec<Command> {
+/// Selects the lane of a map, and the layer and the step at a position in it; `first` is the layer of its first row.
+fn select(app: &App, lane: LaneIdx, first: usize, cells: Cells, position: Position) -> Vec<Command> {
     let Some((row, x)) = cells.at(position) else { return Vec::new() };
+    let row = first + row;
     let structure =
         app.lane(lane).and_then(|lane| lane.structure()).filter(|_| app.statistic().is_of_layers());
     let layer = structure.filter(|structure| row < structure.layers.len());
@@ -88,7 +92,7 @@ fn select(app: &App, lane: LaneIdx, cells: Cells, position: Position) -> Vec<Com
     [Some(Action::SelectLane(lane)), layer, Some(step)].into_iter().flatten().map(Command::Act).collect()
 }
 
-fn panels(app: &App, area: Rect) -> Vec<Panel<'_>> {
+fn panels<'a>(app: &'a App, area: Rect) -> Vec<Panel<'a>> {
     // The last row is for the legend.
     let area = Rect { height: area.height.saturating_sub(1), ..area };
     let x = steps(app);
@@ -105,12 +109,11 @@ fn panels(app: &App, area: Rect) -> Vec<Panel<'_>> {
             *first = Rect { x: area.x, width: first.width + labels, ..*first };
         }
     }
-    let panel = |(at, (lane, area)): (usize, (_, Rect))| Panel {
-        lane,
-        area,
-        has_labels: at == 0 || !shared,
-        matrix: matrix(lane, app.statistic(), &lane.columns(app.statistic()), area.width, x),
-        x,
+    let panel = |(at, (lane, area)): (usize, (&'a Lane, Rect))| {
+        let all = lane.columns(app.statistic());
+        let rows = app.part().map_or(0..all.len(), |part| part.items(all.len()));
+        let matrix = matrix(lane, app.statistic(), &all[rows.clone()], area.width, x);
+        Panel { lane, area, has_labels: at == 0 || !shared, rows, matrix, x }
     };
     columns.into_iter().enumerate().map(panel).collect()
 }
@@ -166,6 +169,7 @@ fn map<'a>(
     panel: &'a Panel<'_>,
     scale: ColorScale,
     row_name: &'a dyn Fn(usize) -> String,
+    is_tick: &'a dyn Fn(usize, usize) -> bool,
 ) -> widgets::Heatmap<'a> {
     widgets::Heatmap {
         matrix: &panel.matrix,
@@ -174,9 +178,12 @@ fn map<'a>(
         label_width: if panel.has_labels { LABELS } else { 0 },
         x: panel.x,
         x_name: "step",
-        is_tick: &|row, every| row == 0 || (row + 1).is_multiple_of(every),
+        is_tick,
         anchor: None,
-        cursor_row: app.layer_in(panel.lane).map(|layer| layer.0).filter(|_| app.statistic().is_of_layers()),
+        cursor_row: app
+            .layer_in(panel.lane)
+            .filter(|_| app.statistic().is_of_layers())
+            .and_then(|layer| layer.0.checked_sub(panel.rows.start)),
         cursor_x: Some(app.step().0 as f64),
     }
 }
@@ -191,7 +198,10 @@ fn draw_panel(
 ) -> Option<Cells> {
     let title = Rect { height: panel.area.height.min(1), ..panel.area };
     widgets::put_line(buffer, title, 0, &heading(app, panel.lane, title.width, theme));
+    let first = panel.rows.start;
+    let is_tick = |row: usize, every: usize| first + row == 0 || (first + row + 1).is_multiple_of(every);
     let depth = |row: usize| {
+        let row = first + row;
         let structure = panel.lane.structure().filter(|structure| row < structure.layers.len());
         if !app.statistic().is_of_layers() {
             let label = panel.lane.axis_label(app.statistic(), row).unwrap_or_default();
@@ -205,7 +215,7 @@ fn draw_panel(
         widgets::put_centered(buffer, body(panel.area), panel.area.height / 2, text, theme.muted());
         return None;
     }
-    Some(map(app, panel, scale, &depth).render(body(panel.area), buffer, theme))
+    Some(map(app, panel, scale, &depth, &is_tick).render(body(panel.area), buffer, theme))
 }
 
 /// The lane, and the value at the cursor with its layer, as far as they fit: the layer is left out first, then the name

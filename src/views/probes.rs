@@ -128,7 +128,7 @@ pub(super) fn draw_chart(app: &App, metric: Metric, area: Rect, buffer: &mut Buf
         x_name: metric.axis().unwrap_or("block"),
         y: None,
         spacing: curves::spacing(app, metric),
-        whole: app.options().whole_axis,
+        values: curves::values(app),
         cursor: None,
         mark: None,
         reference: curves::reference(metric),

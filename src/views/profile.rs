@@ -62,11 +62,13 @@ impl View for Profile {
         let areas = areas(area, app.visible_lanes().count());
         let series = series(&curves, has_straight_fits(app), theme);
         let plot = chart(app, &series).render(areas.chart, buffer, theme);
+        hits.plots(plot.area);
         if app.statistic().is_of_layers() {
             hits.on(areas.chart, move |_, position| select_layer(plot, position));
         }
         if let Some(between) = areas.between {
             let plot = draw_between(app, &curves, between, buffer, theme);
+            hits.plots(plot.map_or(Rect::ZERO, |plot| plot.area));
             if let Some(plot) = plot.filter(|_| app.statistic().is_of_layers()) {
                 hits.on(between, move |_, position| select_layer(plot, position));
             }
@@ -211,7 +213,7 @@ fn chart<'a>(app: &App, series: &'a [Series<'a>]) -> LineChart<'a> {
         x_name: statistic.axis().unwrap_or("layer"),
         y: None,
         spacing: curves::spacing(app, statistic),
-        whole: app.options().whole_axis,
+        values: curves::values(app),
         cursor: cursor(app),
         mark: None,
         reference: curves::reference(statistic),
@@ -276,7 +278,7 @@ fn draw_between(
         x_name: app.statistic().axis().unwrap_or("layer"),
         y: Some(Axis::fit(extents, log).with_margin(0.1)),
         spacing: log.into(),
-        whole: app.options().whole_axis,
+        values: curves::values(app),
         cursor: cursor(app),
         mark: None,
         reference: Some(equal.into()),

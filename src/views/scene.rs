@@ -28,7 +28,11 @@ impl<'b, S, C> Scene<'b, S, C> {
 
 /// What the mouse does in the places of a screen: commands, which may depend on the state `S` at the time of the click.
 /// What was added last lies on top.
-pub struct Hits<S = App, C = Command>(Vec<Hit<S, C>>);
+pub struct Hits<S = App, C = Command> {
+    hits: Vec<Hit<S, C>>,
+    /// The plots with a vertical axis.
+    plots: Vec<Rect>,
+}
 
 struct Hit<S, C> {
     area: Rect,
@@ -40,13 +44,13 @@ type Answer<S, C> = dyn Fn(&S, Position) -> Vec<C>;
 
 impl<S, C> Default for Hits<S, C> {
     fn default() -> Hits<S, C> {
-        Hits(Vec::new())
+        Hits { hits: Vec::new(), plots: Vec::new() }
     }
 }
 
 impl<S, C> fmt::Debug for Hits<S, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|hit| hit.area)).finish()
+        f.debug_list().entries(self.hits.iter().map(|hit| hit.area)).finish()
     }
 }
 
@@ -73,8 +77,18 @@ impl<S: 'static, C: Clone + 'static> Hits<S, C> {
 
     fn add(&mut self, area: Rect, is_timeline: bool, click: impl Fn(&S, Position) -> Vec<C> + 'static) {
         if !area.is_empty() {
-            self.0.push(Hit { area, is_timeline, click: Box::new(click) });
+            self.hits.push(Hit { area, is_timeline, click: Box::new(click) });
         }
+    }
+
+    /// An area has a vertical axis, from its lowest row to its highest.
+    pub fn plots(&mut self, area: Rect) {
+        self.plots.push(area);
+    }
+
+    /// The plot at a position.
+    pub fn plot(&self, position: Position) -> Option<Rect> {
+        self.plots.iter().rfind(|plot| plot.contains(position)).copied()
     }
 
     /// What a click at a position does.
@@ -88,7 +102,7 @@ impl<S: 'static, C: Clone + 'static> Hits<S, C> {
     }
 
     fn top(&self, position: Position) -> Option<&Hit<S, C>> {
-        self.0.iter().rfind(|hit| hit.area.contains(position))
+        self.hits.iter().rfind(|hit| hit.area.contains(position))
     }
 }
 
@@ -100,6 +114,7 @@ impl Hits {
 
     /// A click in the area of a chart over time selects the step there, and its lane if it shows only one.
     pub(super) fn steps(&mut self, area: Rect, plot: Plot, lane: Option<LaneIdx>) {
+        self.plots(plot.area);
         self.on(area, move |app, position| {
             let step = plot.x_at(position.x).map(|x| super::curves::step_at(app, x));
             let lane = lane.map(Action::SelectLane).into_iter();

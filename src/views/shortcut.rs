@@ -66,6 +66,7 @@ impl View for Shortcut {
         for (statistic, [by_block, over_time]) in statistics(app).into_iter().zip(areas.charts) {
             let lanes = shown(app, statistic);
             let plot = draw_by_block(app, &lanes, statistic, by_block, buffer, theme);
+            hits.plots(plot.area);
             if let Some(lane) = lanes.first().map(|lane| lane.idx()) {
                 hits.on(by_block, move |app, position| select_block(app, lane, plot, position));
             }
@@ -188,7 +189,7 @@ fn draw_by_block(
         x_name: "block",
         y: None,
         spacing: curves::spacing(app, statistic),
-        whole: app.options().whole_axis,
+        values: curves::values(app),
         cursor: lanes.first().and_then(|lane| app.block_in(lane)).map(|block| block.0 as f64 + 1.0),
         mark: None,
         reference: curves::reference(statistic),
@@ -238,7 +239,7 @@ fn draw_over_time(
         x_name: app.options().axis.name(),
         y: None,
         spacing: curves::spacing(app, statistic),
-        whole: app.options().whole_axis,
+        values: curves::values(app),
         cursor: curves::cursor_x(app),
         mark: curves::mark(app),
         reference: curves::reference(statistic),

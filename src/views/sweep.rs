@@ -13,7 +13,7 @@ use crate::metric::Metric;
 use crate::printable::printable;
 use crate::statistics::rank_sum;
 use crate::theme::Theme;
-use crate::widgets::{self, Axis, Bucket, Column, Extent, LineChart, Series, SeriesKind, Table};
+use crate::widgets::{self, Axis, Bucket, Column, Extent, LineChart, Series, SeriesKind, Table, Values};
 
 /// The least width and height of each of several charts.
 const LEAST_PART: (u16, u16) = (24, 7);
@@ -194,7 +194,7 @@ fn draw_chart(
         x_name: &x_name,
         y,
         spacing: curves::spacing(app, metric),
-        whole: true,
+        values: Values { whole: true, ..curves::values(app) },
         cursor: None,
         mark: None,
         reference: None,

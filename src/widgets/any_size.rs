@@ -54,7 +54,7 @@ proptest! {
             between: whole.then_some(Between { difference: ends.0.into(), per_step: ends.1.into(), mean: Some(cursor.into()) }),
         }];
         let x = if natural { (0.0, values.len() as f64) } else { (ends.0.into(), ends.1.into()) };
-        let chart = LineChart { title: "loss", series: &series, x: x.into(), x_name: "step", y: None, spacing: [Spacing::Linear, Spacing::Log, Spacing::SymmetricLog][spacing], whole, cursor: Some(cursor.into()), mark: natural.then_some(Mark { x: ends.1.into(), steps: 9 }), reference };
+        let chart = LineChart { title: "loss", series: &series, x: x.into(), x_name: "step", y: None, spacing: [Spacing::Linear, Spacing::Log, Spacing::SymmetricLog][spacing], values: Values { whole, part: natural.then_some((0.2, 0.4)) }, cursor: Some(cursor.into()), mark: natural.then_some(Mark { x: ends.1.into(), steps: 9 }), reference };
         let mut buffer = around(area);
         let plot = chart.render(area, &mut buffer, &theme);
         prop_assert!(only_inside(&buffer, area));

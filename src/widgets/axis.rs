@@ -158,6 +158,11 @@ impl Axis {
         }
     }
 
+    /// The part between two places of the axis.
+    pub fn part(self, low: f64, high: f64) -> Axis {
+        Axis { low: self.value(low), high: self.value(high), ..self }
+    }
+
     /// The lower end.
     pub fn low(self) -> f64 {
         self.low

@@ -44,6 +44,15 @@ pub struct Series<'a> {
     pub between: Option<Between>,
 }
 
+/// What of a vertical axis is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Values {
+    /// Whether a fitted axis includes every value, even if a few flatten the others.
+    pub whole: bool,
+    /// The lower and the upper end of what is shown, as shares of the axis; none for all of it.
+    pub part: Option<(f64, f64)>,
+}
+
 /// What lies between two steps of a curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Between {
@@ -79,8 +88,8 @@ pub struct LineChart<'a> {
     pub y: Option<Axis>,
     /// The spacing of a fitted vertical axis.
     pub spacing: Spacing,
-    /// Whether a fitted vertical axis includes every value, even if a few flatten the others.
-    pub whole: bool,
+    /// What of the vertical axis is shown.
+    pub values: Values,
     /// The cursor's place on the horizontal axis.
     pub cursor: Option<f64>,
     /// The second cursor.
@@ -163,13 +172,14 @@ impl LineChart<'_> {
             let values = shown.map(|b| b.extent);
             // The reference is no outlier, however far from the values.
             let reference = self.reference.map(|value| Extent::of(value as f32));
-            if self.whole {
+            if self.values.whole {
                 Axis::fit(values.chain(reference), self.spacing)
             } else {
                 Axis::fit_bulk(values, reference, self.spacing)
             }
         };
-        self.y.unwrap_or_else(|| fit().with_margin(0.03))
+        let axis = self.y.unwrap_or_else(|| fit().with_margin(0.03));
+        self.values.part.map_or(axis, |(low, high)| axis.part(low, high))
     }
 
     fn layout(&self, area: Rect, y: Axis) -> Layout {
@@ -316,6 +326,7 @@ impl LineChart<'_> {
         // A single point would hardly be visible without a mark.
         let marked = series.kind == SeriesKind::Points || (!behind && columns.len() == 1);
         let mut previous: Option<(usize, usize, usize, usize)> = None;
+        let mut leaves = false;
         if let Some(value) = value_at_edge(series.buckets, self.x.low(), y) {
             let at = rows.of(value);
             previous = Some((0, at, at, at));
@@ -326,6 +337,16 @@ impl LineChart<'_> {
                 previous = None;
                 continue;
             };
+            if is_above(y, min) || is_below(y, max) {
+                // A curve leaves the plot at its edge, and goes on where it comes back.
+                let edge = row(min);
+                if let Some((px, .., pend)) = previous.filter(|_| !leaves) {
+                    canvas.line((px, pend), (x, edge), pen);
+                }
+                (previous, leaves) = (Some((x, edge, edge, edge)), true);
+                continue;
+            }
+            leaves = false;
             let (top, bottom) = (row(max), row(min));
             let end = if last.is_finite() { row(last) } else { bottom };
             match previous {
@@ -446,7 +467,7 @@ mod tests {
             x_name: "step",
             y: None,
             spacing: Spacing::Linear,
-            whole: false,
+            values: Values::default(),
             cursor: None,
             mark: None,
             reference: None,
@@ -583,7 +604,8 @@ mod tests {
         (buckets[50], buckets[60]) = (Bucket::of(50.0, 1e6), Bucket::of(60.0, -1e6));
         let series = [series(&buckets)];
         let corner = |whole| {
-            let chart = LineChart { whole, ..chart(&series, (0.0, 199.0)) };
+            let values = Values { whole, ..Values::default() };
+            let chart = LineChart { values, ..chart(&series, (0.0, 199.0)) };
             let mut buffer = Buffer::empty(Rect::new(0, 0, 60, 10));
             chart.render(buffer.area, &mut buffer, &ascii());
             [8, 9].map(|row| text(&buffer)[row][..6].trim().to_owned())

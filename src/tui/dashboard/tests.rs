@@ -181,9 +181,7 @@ fn the_keys_of_the_user_are_in_force_and_what_is_wrong_is_shown() {
 
 #[test]
 fn the_wheel_zooms_on_the_timeline_and_the_right_button_takes_the_range_along() {
-    let mouse = |kind, column, row| {
-        Input::Terminal(Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }))
-    };
+    let mouse = |kind, column, row| mouse(kind, (column, row));
     let range = |columns: &[u16]| {
         let wheel = || mouse(MouseEventKind::ScrollUp, 60, 38);
         let mut inputs = vec![key(KeyCode::Char('3')), wheel(), wheel()];
@@ -204,9 +202,7 @@ fn the_wheel_zooms_on_the_timeline_and_the_right_button_takes_the_range_along() 
 
 #[test]
 fn the_wheel_moves_the_layer_and_a_click_the_step() {
-    let mouse = |kind, column, row| {
-        Input::Terminal(Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }))
-    };
+    let mouse = |kind, column, row| mouse(kind, (column, row));
     let before = specimen::plain_beside_residual().row().unwrap().depth;
     let down = mouse(MouseEventKind::ScrollDown, 4, 4);
     // The timeline is the row above the status line.
@@ -363,6 +359,27 @@ fn the_text_of_a_key_a_tab_and_an_entry_of_the_palette_can_be_clicked() {
     assert_eq!((view(&app), left, dialogs), (views::kind_named("heatmap"), None, 0));
     assert_eq!(clicked(":", "step 300").2, 0, "a click outside closes it");
     assert!(clicked("", "step 300").0.options().go_to.is_some());
+}
+
+#[test]
+fn alt_and_the_wheel_zoom_the_vertical_axis_around_the_mouse_and_the_right_button_takes_it_along() {
+    let part = |inputs: Vec<Input>| review(inputs).0.part().map(|part| part.ends());
+    let alt = |row| {
+        let (kind, column, modifiers) = (MouseEventKind::ScrollUp, 60, KeyModifiers::ALT);
+        Input::Terminal(Event::Mouse(MouseEvent { kind, column, row, modifiers }))
+    };
+    assert_eq!(part(keys("2aw")), None);
+    assert_eq!(part(keys("2a")), Some((0.25, 0.75)));
+    assert_eq!(part(keys("2a)")), Some((0.375, 0.875)));
+    assert_eq!(part(keys("2ab")), None);
+    assert_eq!(part(keys("2a3")), None, "its axes are others");
+    let zoomed = |row| part(keys("2").into_iter().chain([alt(row)]).collect()).expect("zoomed");
+    let (upper, lower) = (zoomed(4), zoomed(24));
+    assert!(upper.0 > 0.3 && lower.1 < 0.7, "{upper:?} {lower:?}");
+    let right = MouseButton::Right;
+    let drag = [mouse(MouseEventKind::Down(right), (60, 10)), mouse(MouseEventKind::Drag(right), (60, 14))];
+    let (low, _) = part(keys("2aa").into_iter().chain(drag).collect()).expect("zoomed");
+    assert!(low > 0.375, "what was grabbed goes down with the mouse: {low}");
 }
 
 #[test]

@@ -7,7 +7,8 @@ use crate::printable::printable;
 use crate::runs_list::{Band, BandPoint, LaneBand, RunsList};
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{
-    Axis, Bucket, Extent, LineChart, Series, SeriesKind, Spacing, block_title, clip, put, put_centered,
+    Axis, Bucket, Extent, LineChart, Series, SeriesKind, Spacing, Values, block_title, clip, put,
+    put_centered,
 };
 
 /// The least height for both charts.
@@ -106,7 +107,7 @@ fn chart(list: &RunsList, figure: &Figure, area: Rect, buffer: &mut Buffer, them
         x_name: "step",
         y,
         spacing: Spacing::Linear,
-        whole: true,
+        values: Values { whole: true, ..Values::default() },
         cursor: None,
         mark: None,
         reference: None,

@@ -180,7 +180,7 @@ pub(super) fn render(
         x_name,
         y,
         spacing: Spacing::Linear,
-        whole: app.options().whole_axis,
+        values: curves::values(app),
         cursor,
         mark: curves::mark(app),
         reference,
