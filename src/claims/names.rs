@@ -18,9 +18,11 @@ pub struct Alike<'a> {
 /// A name for each lane of several runs: `plain depth=56 seed=2`. None if that does not tell all of them apart, or if there
 /// is one run only.
 pub fn names(lanes: &[Lane]) -> Vec<String> {
-    let is_one_run = lanes.windows(2).all(|pair| pair[0].label().run == pair[1].label().run);
+    if lanes.windows(2).all(|pair| pair[0].label().run == pair[1].label().run) {
+        return Vec::new();
+    }
     let subjects: Vec<Subject> = lanes.iter().map_while(of_lane).collect();
-    if is_one_run || subjects.len() < lanes.len() {
+    if subjects.len() < lanes.len() {
         return Vec::new();
     }
     let seeds = subjects.iter().any(|subject| subject.seed() != subjects[0].seed());

@@ -70,12 +70,7 @@ impl Source for LiveSource<'_> {
             news = true;
         });
         self.indexes.offer(app, |lane| self.live.delivered(lane));
-        let names: Vec<String> = self.live.lanes().map(str::to_owned).collect();
-        let of_lanes = self.live.take_warnings().into_iter().map(|warning| {
-            let name = names.get(warning.lane.0).map(String::as_str).unwrap_or_default();
-            format!("{name}: {}", warning.problem)
-        });
-        let problems: Vec<String> = of_lanes.chain(self.live.take_problems()).collect();
+        let problems = self.live.take_all_problems();
         let kept = KEPT.saturating_sub(self.warnings.len());
         self.warnings.extend(problems.iter().take(kept).cloned());
         let shown = WAITING.saturating_sub(self.problems.len());

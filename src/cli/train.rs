@@ -18,7 +18,6 @@ use super::threads::ThreadsArgs;
 use super::{RunsFolder, starts, tell, warn};
 use crate::app::{App, LaneLabel};
 use crate::datasets::Dataset;
-use crate::event::Outcome;
 use crate::experiment::Checked;
 use crate::headless::{self, Reporter, Stopper};
 use crate::nn::kernels::InstructionSet;
@@ -340,19 +339,12 @@ fn outcome(
     index_writer: IndexWriter,
     ending: headless::Ending,
 ) -> Result<(), Failure> {
-    let names: Vec<String> = live.lanes().map(str::to_owned).collect();
-    let failed = names.iter().zip(live.join()).find_map(|(name, outcome)| match outcome {
-        Outcome::Failed { reason } => Some(anyhow::anyhow!("lane {name} failed: {reason}")),
-        _ => None,
-    });
-    let missing = live.missing().into_iter().next();
-    let failed =
-        failed.or_else(|| missing.map(|(lane, what)| anyhow::anyhow!("lane {}: {what}", names[lane.0])));
+    let failed = live.failure();
     // The lanes have ended, and their logs are complete.
     live.drain(|lane, event, offset| app.apply_at(lane, event, offset));
     index_writer.finish(&app, |lane| live.delivered(lane));
     match (failed, ending) {
-        (Some(error), _) => Err(Failure::Failed(error)),
+        (Some(failed), _) => Err(Failure::Failed(anyhow::anyhow!(failed))),
         (None, headless::Ending::Interrupted) => Err(Failure::Interrupted),
         (None, headless::Ending::Finished | headless::Ending::HungUp) => Ok(()),
     }

@@ -120,6 +120,28 @@ impl Live {
         warnings.map(|Warning { lane, problem }| Warning { lane, problem: named(&problem) }).collect()
     }
 
+    /// The warnings of lanes, by their names, and the problems of the run as a whole since the last call.
+    pub fn take_all_problems(&mut self) -> Vec<String> {
+        let warnings = self.take_warnings();
+        let name = |lane: LaneIdx| self.lanes.get(lane.0).map_or("", |lane| &lane.name);
+        let of_lanes =
+            warnings.iter().map(|warning| format!("lane {}: {}", name(warning.lane), warning.problem));
+        of_lanes.chain(std::mem::take(&mut self.problems)).collect()
+    }
+
+    /// Waits until all lanes have ended, and returns what went wrong first: why a lane failed, or what is missing in its
+    /// log. Events can still be drained.
+    pub fn failure(&mut self) -> Option<String> {
+        let outcomes = self.join();
+        let failed = self.lanes().zip(outcomes).find_map(|(name, outcome)| match outcome {
+            Outcome::Failed { reason } => Some(format!("lane {name} failed: {reason}")),
+            _ => None,
+        });
+        let missing = || self.missing().into_iter().next();
+        let in_words = |(lane, what): (LaneIdx, String)| format!("lane {}: {what}", self.lanes[lane.0].name);
+        failed.or_else(|| missing().map(in_words))
+    }
+
     /// What is missing in the logs of lanes that ended, in words.
     pub fn missing(&self) -> Vec<(LaneIdx, String)> {
         let lanes = self.lanes.iter().enumerate();

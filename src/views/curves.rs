@@ -7,7 +7,7 @@ use crate::app::{App, Lane, Wanted};
 use crate::history::{Cell, Point};
 use crate::metric::{Metric, Scale};
 use crate::units::Step;
-use crate::widgets::{self, Between, Bucket, ColorScale, Extent, Mark, Spacing, Values};
+use crate::widgets::{self, Between, Bucket, ColorScale, Extent, Mark, Matrix, Spacing, Values};
 
 /// The extent of a cell.
 pub(super) fn extent(cell: Cell) -> Extent {
@@ -202,6 +202,20 @@ pub(super) fn fit(app: &App, metric: Metric, values: impl Iterator<Item = Extent
 /// The reference value in charts of a statistic: zero, if it may have either sign.
 pub(super) fn reference(statistic: Metric) -> Option<f64> {
     (statistic.scale() == Scale::Signed).then_some(0.0)
+}
+
+/// What a lane measured last up to the cursor's step in a metric over two axes: a row for each point of the first; none
+/// if nothing was measured.
+pub(super) fn at_cursor(app: &App, lane: &Lane, metric: Metric) -> Option<Matrix> {
+    let row = lane.at(metric, app.step())?;
+    let lines: Vec<std::ops::Range<usize>> = lane.columns(metric).into_iter().collect::<Option<_>>()?;
+    let mut matrix = Matrix::new(lines.len(), lines.first()?.len());
+    for (place, line) in lines.iter().enumerate() {
+        for (column, number) in line.clone().enumerate() {
+            matrix.merge(place, column, row.last(number).map_or(Extent::EMPTY, Extent::of));
+        }
+    }
+    Some(matrix)
 }
 
 /// The colour scale for a statistic: centred on zero if it may have either sign.

@@ -9,7 +9,7 @@ use super::{Key, Scene, View, curves, lanes, probes};
 use crate::app::{App, Chosen, Lane, ViewKind, Wanted};
 use crate::metric::{Metric, probed};
 use crate::theme::Theme;
-use crate::widgets::{self, ColorScale, Extent, Heatmap, Legend, Matrix};
+use crate::widgets::{self, ColorScale, Heatmap, Legend, Matrix};
 
 /// The surface view.
 #[derive(Debug)]
@@ -98,7 +98,8 @@ fn draw_maps(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let above = Rect { height: area.height - 1, ..area };
     let panels: Vec<(&Lane, Rect, Option<Matrix>)> = lanes::columns(app, above, LEAST_COLUMN)
         .into_iter()
-        .map(|(lane, area)| (lane, area, matrix(app, lane)))
+        // The second direction goes upward.
+        .map(|(lane, area)| (lane, area, curves::at_cursor(app, lane, metric).map(Matrix::upside_down)))
         .collect();
     let extents = panels.iter().filter_map(|(.., matrix)| matrix.as_ref()).flat_map(|m| m.cells().to_vec());
     let scale = curves::color_scale(metric, ColorScale::robust(extents, curves::is_log(app, metric)));
@@ -139,20 +140,6 @@ fn ends(lane: &Lane) -> (f64, f64) {
     let (first, last) = (place(0), place(points.saturating_sub(1)));
     let half = (last - first) / (2 * points.saturating_sub(1).max(1)) as f64;
     (first - half, last + half)
-}
-
-/// The losses of a lane, the second direction upward; none if nothing was measured up to the cursor's step.
-fn matrix(app: &App, lane: &Lane) -> Option<Matrix> {
-    let row = lane.at(probed::SURFACE_LOSS, app.step())?;
-    let lines: Vec<std::ops::Range<usize>> =
-        lane.columns(probed::SURFACE_LOSS).into_iter().collect::<Option<_>>()?;
-    let mut matrix = Matrix::new(lines.len(), lines.first()?.len());
-    for (place, line) in lines.iter().rev().enumerate() {
-        for (column, number) in line.clone().enumerate() {
-            matrix.merge(place, column, row.last(number).into_iter().collect::<Extent>());
-        }
-    }
-    Some(matrix)
 }
 
 /// A lane with its sharpness.
@@ -210,7 +197,10 @@ mod tests {
     fn both_lanes_are_on_one_scale_with_their_sharpness() {
         let app = measured();
         let lanes: Vec<&Lane> = app.visible_lanes().collect();
-        let found: Vec<Matrix> = lanes.iter().map(|lane| matrix(&app, lane).unwrap()).collect();
+        let found: Vec<Matrix> = lanes
+            .iter()
+            .map(|lane| curves::at_cursor(&app, lane, probed::SURFACE_LOSS).unwrap().upside_down())
+            .collect();
         let at = |m: &Matrix, row, column| m.extent((row, row + 1), (column, column + 1)).range().unwrap().0;
         assert_eq!([at(&found[0], 2, 2), at(&found[0], 0, 2), at(&found[0], 2, 0)], [1.0, 17.0, 5.0]);
         assert_eq!(at(&found[1], 2, 2), 2.0);

@@ -47,6 +47,13 @@ impl Matrix {
         }
     }
 
+    /// The same with the last row first.
+    #[must_use]
+    pub fn upside_down(self) -> Matrix {
+        let rows = (0..self.rows).rev().flat_map(|row| &self.cells[row * self.columns..][..self.columns]);
+        Matrix { cells: rows.copied().collect(), ..self }
+    }
+
     /// The merged extent of a rectangle of cells.
     pub fn extent(&self, rows: (usize, usize), columns: (usize, usize)) -> Extent {
         let mut all = Extent::EMPTY;
@@ -306,6 +313,15 @@ mod tests {
         let lines = lines(&buffer);
         assert_eq!(lines[2].find('@'), Some(5), "{lines:#?}");
         assert_eq!(lines[8].find('.'), Some(15), "{lines:#?}");
+    }
+
+    #[test]
+    fn a_matrix_is_turned_row_by_row() {
+        let mut matrix = Matrix::new(2, 2);
+        matrix.merge(0, 1, Extent::of(7.0));
+        let turned = matrix.clone().upside_down();
+        assert_eq!(turned.extent((1, 2), (1, 2)), Extent::of(7.0));
+        assert_eq!(turned.upside_down(), matrix);
     }
 
     #[test]

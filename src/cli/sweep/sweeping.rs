@@ -15,7 +15,7 @@ use crate::app::health::Severity;
 use crate::app::{App, Lane, LaneLabel, Need};
 use crate::claims;
 use crate::cli::train::{command_line, labels};
-use crate::event::{Kind, Outcome};
+use crate::event::Kind;
 use crate::headless::finding_text;
 use crate::metric::known;
 use crate::nn::kernels::InstructionSet;
@@ -123,14 +123,9 @@ impl<'a> Sweeping<'a> {
     /// Opens a run that has ended: its histories are read when they are shown.
     fn open(&mut self, app: &mut App, at: usize, path: &Path) -> Result<(), RunLogError> {
         let opened = reading::open(&[path.to_owned()])?;
-        self.take_place(app, self.first[at], opened);
+        app.place(self.first[at], opened.app.into_lanes());
+        self.library.place(self.first[at], opened.library);
         Ok(())
-    }
-
-    /// Gives the lanes of a run their places.
-    fn take_place(&mut self, app: &mut App, first: LaneIdx, opened: Opened) {
-        app.place(first, opened.app.into_lanes());
-        self.library.place(first, opened.library);
     }
 
     /// Starts runs while cores have nothing to do, folds what has happened, and takes leave of runs that have ended.
@@ -193,25 +188,19 @@ impl<'a> Sweeping<'a> {
     fn retire(&mut self, app: &mut App, mut going: Going<Kept>) {
         let planned = self.jobs[going.job];
         let first = self.first[planned];
-        let outcomes = going.live.join();
+        let failed = going.live.failure();
         drain(&mut going, first, app, &mut self.messages);
         let Going { live, kept, .. } = going;
         if let Some(indexes) = kept.indexes {
             indexes.finish(app, |lane| live.delivered(lane));
         }
         let (id, path): (String, PathBuf) = (live.folder().id().to_owned(), live.folder().path().to_owned());
-        let names: Vec<&str> = live.lanes().collect();
-        let failed = names.iter().zip(outcomes).find_map(|(name, outcome)| match outcome {
-            Outcome::Failed { reason } => Some(format!("run {id}: lane {name} failed: {reason}")),
-            _ => None,
-        });
-        let missing = live.missing().into_iter().next();
-        let missing = missing.map(|(lane, what)| format!("run {id}: lane {}: {what}", names[lane.0]));
-        if let Some(problem) = failed.or(missing) {
-            return self.fail(problem);
+        if let Some(failed) = failed {
+            return self.fail(format!("run {id}: {failed}"));
         }
         self.ended += 1;
-        let lanes: Vec<String> = app.lanes().iter().skip(first.0).take(names.len()).map(result).collect();
+        let lanes: Vec<String> =
+            app.lanes().iter().skip(first.0).take(live.lanes().count()).map(result).collect();
         let text = format!("run {id} ended: {}; {}", lanes.join("; "), self.text(app));
         self.messages.push_back(Message::Progress(text));
         // From here on only what is shown of it takes memory. What was folded does as well.
@@ -296,14 +285,8 @@ fn drain(
     if let Some(indexes) = &mut kept.indexes {
         indexes.offer(app, |lane| live.delivered(lane));
     }
-    let names: Vec<String> = live.lanes().map(str::to_owned).collect();
-    let of_lanes = live.take_warnings().into_iter().map(|warning| {
-        let name = names.get(warning.lane.0).map(String::as_str).unwrap_or_default();
-        format!("lane {name}: {}", warning.problem)
-    });
-    let problems: Vec<String> = of_lanes.chain(live.take_problems()).collect();
     let problem = |problem: String| Message::Problem(format!("warning: run {id}: {problem}"));
-    messages.extend(problems.into_iter().map(problem));
+    messages.extend(live.take_all_problems().into_iter().map(problem));
     news
 }
 

@@ -153,7 +153,7 @@ pub(super) fn draw(list: &RunsList, area: Rect, Scene { buffer, hits }: &mut Sce
         }
         draw_row(list, index, row, &laid, &names, place, buffer, theme);
         let select = Command::Act(Action::SelectRow(index));
-        hits.does(place, vec![select.clone()]);
+        hits.does(place, vec![select]);
         let gutter = Rect { width: GUTTER.min(place.width), ..place };
         hits.does(gutter, vec![select, Command::Act(Action::ToggleOpen)]);
         if index == list.cursor() {

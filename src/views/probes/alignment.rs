@@ -11,7 +11,7 @@ use crate::metric::Metric;
 use crate::metric::probed::{CKA, GRAM};
 use crate::statistics::alignment;
 use crate::theme::Theme;
-use crate::views::lanes;
+use crate::views::{curves, lanes};
 use crate::widgets::{self, Axis, ColorScale, Extent, Heatmap, Legend, Matrix};
 
 /// The width of the blocks' numbers before the map.
@@ -56,7 +56,7 @@ impl Map<'_> {
         widgets::put_line(buffer, heading, 0, &self.title(app, theme));
         let below = Rect { y: area.y + area.height.min(1), height: area.height.saturating_sub(1), ..area };
         let matrix = match self {
-            Map::Within(lane) => recorded(app, lane),
+            Map::Within(lane) => curves::at_cursor(app, lane, CKA),
             Map::Between(a, b) => matrix(app, a, b),
         };
         let Some(matrix) = matrix else {
@@ -104,19 +104,6 @@ impl Map<'_> {
         }
         Line::from(spans)
     }
-}
-
-/// What a lane recorded last of its own blocks, up to the cursor's step.
-fn recorded(app: &App, lane: &Lane) -> Option<Matrix> {
-    let row = lane.at(CKA, app.step())?;
-    let lines: Vec<std::ops::Range<usize>> = lane.columns(CKA).into_iter().collect::<Option<_>>()?;
-    let mut matrix = Matrix::new(lines.len(), lines.first()?.len());
-    for (place, line) in lines.iter().enumerate() {
-        for (column, number) in line.clone().enumerate() {
-            matrix.merge(place, column, row.last(number).map_or(Extent::EMPTY, Extent::of));
-        }
-    }
-    Some(matrix)
 }
 
 /// The alignment of each block of one lane with each of another, by what was measured last up to the cursor's step; none
@@ -246,7 +233,7 @@ mod tests {
             _ => {}
         });
         assert!(matches!(maps(&app).as_slice(), [Map::Within(_)]));
-        let matrix = recorded(&app, &app.lanes()[0]).unwrap();
+        let matrix = curves::at_cursor(&app, &app.lanes()[0], CKA).unwrap();
         assert_eq!((matrix.rows(), matrix.columns()), (3, 3));
         assert_eq!(matrix.extent((0, 1), (2, 3)).range(), Some((0.25, 0.25)));
         assert!(drawn(&app, (60, 12)).contains("cka  "));
