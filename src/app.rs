@@ -15,6 +15,7 @@ pub mod lane;
 mod needs;
 pub mod options;
 pub mod pace;
+mod filter;
 pub mod rows;
 pub mod smoothing;
 mod step_offsets;
@@ -28,10 +29,11 @@ mod undo;
 
 pub use action::Action;
 pub use facts::{HistoryKey, LaneFacts, LaneLabel, LaneState, section_of};
+pub use filter::LayerFilter;
 pub use lane::{FOLD_VERSION, Lane};
 pub use needs::{Answer, Need, Wanted};
 pub use options::{Chosen, Options, ViewKind};
-pub use rows::LayerKey;
+pub use rows::{Alignment, LayerKey};
 
 use health::Finding;
 
@@ -40,7 +42,7 @@ use health::Finding;
 pub struct App {
     lanes: Vec<Lane>,
     hidden: Vec<bool>,
-    rows: Vec<LayerKey>,
+    rows: rows::Rows,
     lane: LaneIdx,
     /// None to follow the last step.
     step: Option<Step>,
@@ -73,7 +75,7 @@ impl App {
         App {
             hidden: vec![false; lanes.len()],
             lanes,
-            rows: Vec::new(),
+            rows: rows::Rows::default(),
             lane: LaneIdx(0),
             step: None,
             row: None,
@@ -109,7 +111,8 @@ impl App {
     }
 
     fn find_rows(&mut self) {
-        self.rows = rows::rows_of(self.lanes.iter().filter_map(|lane| lane.structure()));
+        let structures: Vec<_> = self.lanes.iter().map(|lane| lane.structure()).collect();
+        self.rows = rows::Rows::of(&structures, self.options.alignment, self.options.layers.as_ref());
     }
 
     /// Folds an event of a lane. Events of a lane that does not exist are ignored.
@@ -223,10 +226,23 @@ impl App {
         Some((first, other))
     }
 
-    /// The rows that the layers of all lanes share, from the input to the deepest head: the y axis of a heatmap or a
+    /// Shows only the layers that a filter finds; without one, all.
+    pub fn filter_layers(&mut self, filter: Option<LayerFilter>) {
+        act::filter_layers(self, filter);
+    }
+
+    /// Whether a lane's layer is shown.
+    pub fn shows_layer(&self, lane: &Lane, layer: LayerIdx) -> bool {
+        let filter = self.options.layers.as_ref();
+        filter.is_none_or(|filter| {
+            lane.structure().and_then(|of| of.layer(layer)).is_some_and(|layer| filter.shows(&layer.name))
+        })
+    }
+
+    /// The rows of layers that are shown, which lanes share, from the input to the deepest head: the y axis of a heatmap or a
     /// list of layers. Empty until a lane has started.
     pub fn rows(&self) -> &[LayerKey] {
-        &self.rows
+        self.rows.keys()
     }
 
     /// The findings of all visible lanes, by step, then lane, then rule.
@@ -293,17 +309,32 @@ impl App {
     /// The row of layers the cursor is on; none until a lane has started. Until it is moved, the middle one of those
     /// that every visible lane has.
     pub fn row(&self) -> Option<LayerKey> {
-        self.row.filter(|row| self.rows.contains(row)).or_else(|| {
+        self.row.filter(|row| self.rows().contains(row)).or_else(|| {
             let started = || self.visible_lanes().filter(|lane| lane.structure().is_some());
-            let in_all = |row: &&LayerKey| started().all(|lane| lane.layer_at(**row).is_some());
-            let shared: Vec<&LayerKey> = self.rows.iter().filter(in_all).collect();
+            let in_all = |row: &&LayerKey| started().all(|lane| self.layer_at(lane, **row).is_some());
+            let shared: Vec<&LayerKey> = self.rows().iter().filter(in_all).collect();
             shared.get(shared.len() / 2).copied().copied()
         })
     }
 
-    /// The layer of a lane that the cursor is on; none where its network is not that deep.
+    /// The layer of a lane that the cursor is on; none where nothing of its network corresponds.
     pub fn layer_in(&self, lane: &Lane) -> Option<LayerIdx> {
-        lane.layer_at(self.row()?)
+        self.layer_at(lane, self.row()?)
+    }
+
+    /// The layer of a lane that corresponds to a row.
+    pub fn layer_at(&self, lane: &Lane, row: LayerKey) -> Option<LayerIdx> {
+        self.rows.layer(lane.idx(), row)
+    }
+
+    /// The layer of a lane that is in a row itself.
+    pub fn own_layer_at(&self, lane: &Lane, row: LayerKey) -> Option<LayerIdx> {
+        self.layer_at(lane, row).filter(|layer| self.row_of(lane, *layer) == Some(row))
+    }
+
+    /// The row of a lane's layer.
+    pub fn row_of(&self, lane: &Lane, layer: LayerIdx) -> Option<LayerKey> {
+        self.rows.key(lane.idx(), layer)
     }
 
     /// The block of a lane that the cursor is on: that of its layer, else the nearest.

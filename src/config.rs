@@ -1,4 +1,4 @@
-//! The user's settings, `config.toml`: which keys do what, and how the user is notified. A file never keeps the
+//! The user's settings, `config.toml`: which keys do what, how the user is notified, and filters of layers. A file never keeps the
 //! dashboard from opening: what is wrong in it is told with its line, and the default stays. `docs/CONFIG.md` lists what
 //! may stand in it.
 
@@ -9,6 +9,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::app::LayerFilter;
 use crate::printable::printable;
 use crate::views::{COMMANDS, Command, Key, Keymap, NO_OP, command_named};
 
@@ -17,7 +18,7 @@ const LARGEST: u64 = 1 << 20;
 /// The most problems that are told.
 const MOST_PROBLEMS: usize = 20;
 /// The tables of a file.
-const TABLES: &[&str] = &["keys", "notify"];
+const TABLES: &[&str] = &["keys", "notify", "filters"];
 /// The keys of `[notify]`.
 const NOTIFY: &[&str] = &["bell", "osc9"];
 
@@ -28,6 +29,8 @@ pub struct Config {
     pub keymap: Keymap,
     /// How the user is notified.
     pub notify: Notify,
+    /// The filters of layers, by name, in the order of the file.
+    pub filters: Vec<(String, LayerFilter)>,
     /// What is wrong in the file, each with the file's name, without its folder, and the line.
     pub problems: Vec<String>,
 }
@@ -95,6 +98,7 @@ impl Parser<'_> {
             match (name.get_ref().as_ref(), value.get_ref()) {
                 ("keys", DeValue::Table(table)) => self.keys(table),
                 ("notify", DeValue::Table(table)) => self.notify(table),
+                ("filters", DeValue::Table(table)) => self.filters(table),
                 (name, _) if TABLES.contains(&name) => {
                     self.problem(value.span().start, &format!("expected a table [{name}]"));
                 }
@@ -147,6 +151,23 @@ impl Parser<'_> {
             match value.get_ref() {
                 DeValue::Boolean(on) => *of = *on,
                 _ => self.problem(value.span().start, "expected true or false"),
+            }
+        }
+    }
+
+    fn filters(&mut self, table: &DeTable<'_>) {
+        for (name, value) in in_order(table) {
+            let filter = match value.get_ref() {
+                DeValue::String(pattern) => LayerFilter::new(pattern),
+                _ => Err("expected a regular expression in quotation marks".to_owned()),
+            };
+            match filter {
+                Ok(Some(filter)) => self.config.filters.push((name.get_ref().to_string(), filter)),
+                Ok(None) => self.problem(value.span().start, "expected a regular expression, found nothing"),
+                // The rest of the message points into the pattern.
+                Err(problem) => {
+                    self.problem(value.span().start, problem.lines().next().unwrap_or_default());
+                }
             }
         }
     }

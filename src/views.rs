@@ -144,6 +144,21 @@ pub fn kind_after(app: &App, by: i64) -> Option<ViewKind> {
     kinds.get(to as usize).copied()
 }
 
+/// The action on the state that a command is now; none for those to the training or the screen.
+pub fn action_of(app: &App, command: Command) -> Option<Action> {
+    match command {
+        Command::Act(action) => Some(action),
+        Command::View(place) => Some(Action::SelectView(ALL.get(place)?.kind())),
+        Command::TurnView(by) => Some(Action::SelectView(kind_after(app, by)?)),
+        Command::Vertical(by) => {
+            let view = shown(app).filter(|_| !app.options().help);
+            Some(view.map_or(Action::Scroll(by), |view| view.vertical(by)))
+        }
+        Command::HideLane => Some(Action::ToggleLane(app.selected_lane())),
+        _ => None,
+    }
+}
+
 /// What the current view lacks: it is drawn without that, and again once it is available.
 pub fn needs(app: &App) -> Vec<Need> {
     shown(app).map(|view| app.needs(&view.wants(app))).unwrap_or_default()

@@ -4,7 +4,7 @@
 use super::options::{Axis, Chosen, Options, Playback, ViewKind};
 use super::undo::{self, Shown};
 use super::viewport::Viewport;
-use super::{Action, App, rows};
+use super::{Action, Alignment, App, LayerFilter, LayerKey, rows};
 use crate::metric::Metric;
 use crate::units::{BlockIdx, LaneIdx, Step};
 
@@ -69,9 +69,9 @@ fn carry_out(app: &mut App, action: Action) {
 
         Action::MoveLayer(by) => move_layer(app, by),
         Action::MoveBlock(by) => move_block(app, by),
-        Action::SelectLayer(key) => app.row = app.rows.contains(&key).then_some(key).or(app.row),
-        Action::SelectFirstLayer => app.row = app.rows.first().copied(),
-        Action::SelectLastLayer => app.row = app.rows.last().copied(),
+        Action::SelectLayer(key) => app.row = app.rows().contains(&key).then_some(key).or(app.row),
+        Action::SelectFirstLayer => app.row = app.rows().first().copied(),
+        Action::SelectLastLayer => app.row = app.rows().last().copied(),
 
         Action::SelectLane(idx) => select_lane(app, idx),
         Action::SelectNextLane => turn_lane(app, 1),
@@ -98,6 +98,7 @@ fn carry_out(app: &mut App, action: Action) {
             app.options.split = 0;
         }
         Action::CycleSplit => app.options.split = app.options.split.wrapping_add(1),
+        Action::CycleAlignment => align(app, app.options.alignment.next()),
         Action::CycleArrangement => app.options.arrangement = app.options.arrangement.next(),
         Action::CycleAxis => app.options.axis = Axis::next(app.options.axis),
 
@@ -183,9 +184,9 @@ fn follow(app: &mut App) {
 }
 
 fn move_layer(app: &mut App, by: i64) {
-    let at = app.row().and_then(|row| app.rows.iter().position(|other| *other == row));
-    if let (Some(at), Some(last)) = (at, app.rows.len().checked_sub(1)) {
-        app.row = Some(app.rows[moved(at, by, last)]);
+    let at = app.row().and_then(|row| app.rows().iter().position(|other| *other == row));
+    if let (Some(at), Some(last)) = (at, app.rows().len().checked_sub(1)) {
+        app.row = app.rows().get(moved(at, by, last)).copied();
     }
 }
 
@@ -196,9 +197,32 @@ fn move_block(app: &mut App, by: i64) {
         let structure = lane.structure()?;
         let block = app.block_in(lane)?;
         let last = structure.blocks.len().checked_sub(1)?;
-        rows::key_of_block(structure, BlockIdx(moved(block.0, by, last)))
+        let layer = rows::layer_of_block(structure, BlockIdx(moved(block.0, by, last)))?;
+        app.row_of(lane, layer)
     });
     app.row = target.or(app.row);
+}
+
+/// Aligns lanes by something else; the cursor stays on the layer of the selected lane.
+fn align(app: &mut App, alignment: Alignment) {
+    let layer = app.lane(app.lane).and_then(|lane| app.layer_in(lane));
+    app.options.alignment = alignment;
+    app.find_rows();
+    app.row = layer.and_then(|layer| app.row_of(app.lane(app.lane)?, layer));
+}
+
+/// Shows only some layers; the cursor goes to the nearest one of them.
+pub(super) fn filter_layers(app: &mut App, filter: Option<LayerFilter>) {
+    let before = Shown::of(app);
+    let row = app.row();
+    app.options.layers = filter;
+    app.find_rows();
+    let nearest =
+        |row: LayerKey| app.rows().iter().min_by_key(|other| other.depth.abs_diff(row.depth)).copied();
+    let kept = row.filter(|row| app.rows().contains(row));
+    app.row = kept.or_else(|| row.and_then(nearest));
+    let now = Shown::of(app);
+    app.changes.note(before, &now);
 }
 
 fn select_lane(app: &mut App, idx: LaneIdx) {
@@ -237,6 +261,7 @@ pub(super) fn settle(app: &mut App) {
         app.hidden.fill(false);
     }
     select_visible_lane(app);
+    align(app, app.options.alignment);
     keep_shown(app);
 }
 
@@ -331,7 +356,7 @@ fn select_finding(app: &mut App, at: usize) {
     let Some(found) = findings.get(at).copied() else { return };
     let (key, layer) = (super::key_of(found), found.layer);
     let (step, lane, _) = key;
-    let row = layer.and_then(|layer| Some(rows::LayerKey::of(app.lane(lane)?.structure()?, layer)));
+    let row = layer.and_then(|layer| app.row_of(app.lane(lane)?, layer));
     app.row = row.or(app.row);
     app.lane = lane;
     select_step(app, step);

@@ -92,6 +92,8 @@ pub enum Action {
     CycleAxis,
     /// Arranges the lanes' curves apart, together, or with seeds as one.
     CycleArrangement,
+    /// Aligns the layers of lanes by the next of depth, share of the depth, stage and name.
+    CycleAlignment,
     /// Splits the sweep view by the next of the keys that differ, or by none.
     CycleSplit,
 

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::order_history::OrderHistory;
 use super::pace::Pace;
-use super::rows::LayerKey;
 use super::step_offsets::StepOffsets;
 use crate::event::{
     Declared, Kind, LaneStarted, NonFiniteFound, Outcome, Provenance, Rewind, RunEvent, Value, Values,
@@ -364,11 +363,6 @@ impl LaneFacts {
     /// Its orders and notes.
     pub fn orders(&self) -> &OrderHistory {
         &self.orders
-    }
-
-    /// The layer in a row; none if the network is not that deep or is unknown.
-    pub(crate) fn layer_at(&self, key: LayerKey) -> Option<LayerIdx> {
-        key.in_structure(self.structure()?)
     }
 
     /// Whether a layer is recorded; assumed to be before the lane started.

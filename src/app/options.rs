@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::LayerFilter;
+use super::rows::Alignment;
 use super::viewport::Viewports;
 use crate::metric::{Metric, Scale, known};
 use crate::units::Step;
@@ -241,6 +243,10 @@ pub struct Options {
     pub axis: Axis,
     /// How the overview arranges the lanes' curves.
     pub arrangement: Arrangement,
+    /// The layers that are shown; none for all.
+    pub layers: Option<LayerFilter>,
+    /// What layers of different lanes correspond by.
+    pub alignment: Alignment,
     /// The range of steps that charts over time show, and those before it.
     pub viewports: Viewports,
     /// The step of the second cursor: charts over time compare what is there with what is at the cursor.
@@ -270,6 +276,8 @@ impl Default for Options {
             smoothing: Smoothing::default(),
             axis: Axis::default(),
             arrangement: Arrangement::default(),
+            layers: None,
+            alignment: Alignment::default(),
             viewports: Viewports::default(),
             mark: None,
             playback: Playback::default(),

@@ -11,10 +11,11 @@ use super::appearance::AppearanceArgs;
 use super::failure::Failure;
 use super::{RunsFolder, destination, saved};
 use crate::app::viewport::Part;
-use crate::app::{Action, ViewKind};
+use crate::app::{Action, LayerFilter, ViewKind};
+use crate::printable::printable;
 use crate::theme::Theme;
 use crate::units::Step;
-use crate::views::{self, View};
+use crate::views::{self, Command, View};
 
 /// The largest number of columns or rows.
 const LARGEST: u16 = 1000;
@@ -45,6 +46,13 @@ pub(super) struct SnapshotArgs {
     /// The part of the vertical axes that charts show, as shares of them from below, such as 0.5..1 for the upper half
     #[arg(long, value_name = "LOW..HIGH", value_parser = part)]
     part: Option<Part>,
+    /// The layers that are shown: those whose name this regular expression finds; default: all.
+    #[arg(long, value_name = "REGEX", value_parser = layers)]
+    layers: Option<LayerFilter>,
+    /// An action of the dashboard that is carried out before, by its name in docs/CONFIG.md, or several times:
+    /// `next_statistic`, `down*5`. May be given several times.
+    #[arg(long = "do", value_name = "ACTION[*TIMES]", value_parser = action)]
+    actions: Vec<(Command, u32)>,
     /// Columns and rows.
     #[arg(long, default_value = "120x40", value_parser = size)]
     size: (u16, u16),
@@ -83,6 +91,23 @@ fn range(given: &str) -> Result<(Step, Step), String> {
         Some((from, to)) if from < to => Ok((Step(from), Step(to))),
         _ => Err("expected two steps such as 100..200, the first before the second".to_owned()),
     }
+}
+
+fn layers(given: &str) -> Result<LayerFilter, String> {
+    LayerFilter::new(given)?.ok_or_else(|| "expected a regular expression, found nothing".to_owned())
+}
+
+/// How often an action may be carried out.
+const MOST_TIMES: u32 = 10_000;
+
+fn action(given: &str) -> Result<(Command, u32), String> {
+    let (name, times) = given.split_once('*').unwrap_or((given, "1"));
+    let command = views::command_named(name).ok_or_else(|| {
+        format!("expected the name of an action such as next_statistic, found `{name}`; `skiplane keys dashboard` lists them")
+    })?;
+    let times = times.parse().ok().filter(|times| (1..=MOST_TIMES).contains(times));
+    let times = times.ok_or_else(|| format!("expected a number from 1 to {MOST_TIMES} after `*`"))?;
+    Ok((command, times))
 }
 
 fn part(given: &str) -> Result<Part, String> {
@@ -140,6 +165,23 @@ pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failur
             )));
         }
         app.act(Action::ShowRange(first, last));
+    }
+    app.filter_layers(args.layers.clone());
+    if let Some(filter) = args.layers.as_ref().filter(|_| app.rows().is_empty()) {
+        let pattern = printable(filter.pattern());
+        return Err(Failure::Input(anyhow!(
+            "--layers: expected the name of a layer, found none like `{pattern}`"
+        )));
+    }
+    for (command, times) in &args.actions {
+        for _ in 0..*times {
+            let Some(action) = views::action_of(&app, *command) else {
+                return Err(Failure::Input(anyhow!(
+                    "--do: expected an action on what is shown, found one for a terminal or a training"
+                )));
+            };
+            app.act(action);
+        }
     }
     if let Some(part) = args.part {
         app.act(Action::ShowPart(part));

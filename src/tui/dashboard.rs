@@ -13,9 +13,10 @@ use super::page::{Desk, Page};
 use super::screen::Screen;
 use super::source::{Mode, Source};
 use super::{Ending, Setup};
-use crate::app::{Action, App, ViewKind};
+use crate::app::{Action, App, LayerFilter};
 use crate::config::Notify;
 use crate::order::Order;
+use crate::runs_list::Line;
 use crate::theme::Theme;
 use crate::views::{self, Command, Dialog, Hits, Key, Keymap, Palette, Status};
 
@@ -37,6 +38,8 @@ pub(super) struct Dashboard<'a> {
     theme: &'a Theme,
     keymap: &'a Keymap,
     notify: Notify,
+    /// The user's filters of layers, by name.
+    filters: &'a [(String, LayerFilter)],
     playhead: Playhead,
     cost: Cost,
     /// The open dialogs; the last one lies on top and takes keys and mouse.
@@ -66,6 +69,7 @@ impl<'a> Dashboard<'a> {
             theme: &setup.theme,
             keymap: &setup.config.keymap,
             notify: setup.config.notify,
+            filters: &setup.config.filters,
             playhead: Playhead::default(),
             cost: Cost::default(),
             dialogs: Vec::new(),
@@ -145,24 +149,24 @@ impl<'a> Dashboard<'a> {
     fn obey(&mut self, command: Command) -> io::Result<Option<Ending>> {
         match command {
             Command::Act(action) => self.act(action),
-            Command::View(place) => self.show(views::ALL.get(place).map(|view| view.kind())),
-            Command::TurnView(by) => self.show(views::kind_after(self.app, by)),
-            Command::Vertical(by) => {
-                let view = views::shown(self.app);
-                let help = self.app.options().help;
-                let action = view.filter(|_| !help).map_or(Action::Scroll(by), |view| view.vertical(by));
-                self.act(action);
+            Command::View(_) | Command::TurnView(_) | Command::Vertical(_) | Command::HideLane => {
+                if let Some(action) = views::action_of(self.app, command) {
+                    self.act(action);
+                }
             }
             Command::Pause => self.pause(),
             Command::Checkpoint => self.order(Order::Checkpoint, "checkpoint requested"),
             Command::MakeStep => self.make_step(),
             Command::Type(what) => self.open_typing(what),
             Command::StopLane => self.ask_to_stop_lane(),
-            Command::HideLane => self.act(Action::ToggleLane(self.app.selected_lane())),
             Command::Redraw => self.redraw(),
             Command::CopyValue => self.copy_value()?,
             Command::CopyFrame => self.copy_frame()?,
             Command::SaveView => self.save_view()?,
+            Command::FilterLayers => {
+                let shown = self.app.options().layers.as_ref().map_or("", |filter| filter.pattern());
+                self.open(Dialog::Layers(Line::new(shown)));
+            }
             Command::Palette => self.open(Dialog::Palette(Palette::default())),
             Command::Choose(place) => return self.choose(place),
             Command::Press(key) => return self.press(key),
@@ -275,12 +279,6 @@ impl<'a> Dashboard<'a> {
             }
         }
         Ok(None)
-    }
-
-    fn show(&mut self, view: Option<ViewKind>) {
-        if let Some(view) = view {
-            self.act(Action::SelectView(view));
-        }
     }
 
     fn act(&mut self, action: Action) {

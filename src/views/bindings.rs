@@ -59,6 +59,8 @@ pub enum Command {
     Browse,
     /// Leaves; asks first while live.
     Quit,
+    /// Opens a line for choosing which layers are shown.
+    FilterLayers,
     /// Redraws everything.
     Redraw,
     /// Copies the value at the cursor.
@@ -337,6 +339,20 @@ pub const BINDINGS: &[Binding] = &[
         "overlay",
         "in the overview: a chart for each lane, one for all, or one with the mean and range of seeds",
         [act('o', Action::CycleArrangement)]
+    ),
+    binding!(
+        Showing,
+        "T",
+        "align",
+        "layers of lanes correspond by depth, relative depth, stage or name",
+        [act('T', Action::CycleAlignment)]
+    ),
+    binding!(
+        Showing,
+        "/",
+        "layers",
+        "show only the layers whose name a regular expression finds",
+        [(Key::Char('/'), Command::FilterLayers)]
     ),
     binding!(
         Showing,

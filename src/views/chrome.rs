@@ -9,7 +9,7 @@ use super::{
     Command, Dialog, Hits, Key, Keymap, Scene, View, binding_of, curves, dialogs, help, lanes, orders, shown,
 };
 use crate::app::health::Severity;
-use crate::app::{Action, App, Lane, LaneState, ViewKind};
+use crate::app::{Action, Alignment, App, Lane, LaneState, ViewKind};
 use crate::printable::{percent, printable};
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, clip, clip_start, put, put_centered, put_right};
@@ -369,8 +369,15 @@ fn choices(app: &App) -> String {
         crate::app::options::ScaleChoice::Linear => ", linear scale",
         crate::app::options::ScaleChoice::Log => ", log scale",
     };
+    let aligned = match options.alignment {
+        Alignment::Depth => String::new(),
+        other => format!(", layers by {}", other.name()),
+    };
+    let layers = options.layers.as_ref();
+    let layers =
+        layers.map(|filter| format!(", layers /{}", printable(filter.pattern()))).unwrap_or_default();
     let outliers = if options.whole_axis { ", with outliers" } else { "" };
-    format!("{smoothing}{scale}{outliers}")
+    format!("{smoothing}{scale}{outliers}{aligned}{layers}")
 }
 
 #[cfg(test)]

@@ -97,6 +97,12 @@ pub const COMMANDS: &[Named] = &[
         Action::CycleArrangement,
         "in the overview: a chart for each lane, one for all, or one with the mean and range of seeds",
     ),
+    act(
+        "align",
+        Action::CycleAlignment,
+        "layers of lanes correspond by depth, relative depth, stage or name",
+    ),
+    of("layers", Command::FilterLayers, "show only the layers whose name a regular expression finds"),
     act("histogram", Action::SelectNextHistogram, "histograms of activations, weight gradients, weights"),
     of("hide_lane", Command::HideLane, "hide the selected lane"),
     act("show_all_lanes", Action::ShowAllLanes, "show all lanes"),

@@ -2,12 +2,14 @@
 //! orders. Keys and the mouse reach only the one on top.
 
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span};
+use ratatui::text::{Line as TextLine, Span};
 
 use super::bindings::{Command, Key};
+use super::typed_line::typed_line;
 use super::{Keymap, Palette, Scene, Typing, orders, palette};
-use crate::app::App;
+use crate::app::{App, LayerFilter};
 use crate::printable::printable;
+use crate::runs_list::Line;
 use crate::theme::Theme;
 use crate::widgets::{Popup, Rows, clip};
 
@@ -20,6 +22,8 @@ pub enum Dialog {
     StopLane(String),
     /// A line is typed for an order.
     Typing(Typing),
+    /// A regular expression is typed for the names of layers.
+    Layers(Line),
     /// The palette.
     Palette(Palette),
 }
@@ -45,6 +49,7 @@ pub(super) fn draw(
         Dialog::Leave(how) => draw_leaving(how, area, scene, theme),
         Dialog::StopLane(lane) => draw_stop(lane, area, scene, theme),
         Dialog::Typing(typing) => orders::draw_typing(app, typing, area, scene.buffer, theme),
+        Dialog::Layers(line) => draw_layers(app, line, area, scene, theme),
         Dialog::Palette(open) => palette::draw(open, app, keymap, area, scene, theme),
     }
 }
@@ -52,20 +57,51 @@ pub(super) fn draw(
 /// Asks for the step to go to; `digits` were typed so far.
 pub(super) fn draw_go_to(app: &App, digits: &str, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
     let lines = [
-        Line::from(vec![
+        TextLine::from(vec![
             Span::styled("step ", theme.muted()),
             Span::styled(digits.to_owned(), theme.heading()),
             Span::styled(if theme.is_ascii() { "_" } else { "▏" }, theme.cursor()),
         ]),
-        Line::styled(format!("0 to {}   Enter goes, Esc closes", app.last_step()), theme.muted()),
+        TextLine::styled(format!("0 to {}   Enter goes, Esc closes", app.last_step()), theme.muted()),
     ];
     scene.hits.does(area, vec![Command::Press(Key::Escape)]);
     let rows = Popup { title: "Go to", lines: &lines, scroll: 0 }.render(area, scene.buffer, theme);
     scene.hits.covers(rows.area);
 }
 
+/// Asks which layers to show; says how many a typed line finds, or what is wrong with it.
+fn draw_layers(app: &App, line: &Line, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
+    let room = usize::from(area.width).saturating_sub(16).min(48);
+    let mut spans = vec![Span::styled("layers /", theme.muted())];
+    spans.extend(typed_line(line, room, theme));
+    let names: Vec<&str> = app
+        .visible_lanes()
+        .filter_map(|lane| lane.structure())
+        .flat_map(|of| of.layers.iter().map(|layer| layer.name.as_str()))
+        .collect();
+    let found = LayerFilter::new(&line.text()).map(|filter| match filter {
+        Some(filter) => names.iter().filter(|name| filter.shows(name)).count(),
+        None => names.len(),
+    });
+    let says = match found {
+        Ok(0) => TextLine::styled("finds no layer", theme.warning()),
+        Ok(count) => TextLine::styled(format!("finds {count} of {} layers", names.len()), theme.muted()),
+        Err(problem) => {
+            let first = problem.lines().next().unwrap_or_default().to_owned();
+            TextLine::styled(clip(&printable(&first), room + 8, theme), theme.warning())
+        }
+    };
+    let lines = [
+        TextLine::from(spans),
+        says,
+        TextLine::styled("conv2$ or ^layer3 or fc|conv1; nothing shows all", theme.muted()),
+        TextLine::styled("Enter shows them, Up and Down choose of [filters], Esc cancels", theme.muted()),
+    ];
+    Popup { title: "Layers", lines: &lines, scroll: 0 }.render(area, scene.buffer, theme);
+}
+
 fn draw_leaving(how: &str, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
-    let about = [Line::styled("Training is still running.", theme.text()), Line::from("")];
+    let about = [TextLine::styled("Training is still running.", theme.text()), TextLine::from("")];
     let choices = [
         (Key::Char('d'), "d", how),
         (Key::Char('s'), "s", "stop training, save, and quit"),
@@ -77,9 +113,9 @@ fn draw_leaving(how: &str, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
 fn draw_stop(lane: &str, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
     let name = clip(&printable(lane), 40, theme);
     let about = [
-        Line::styled(format!("Lane {name} will stop with a checkpoint."), theme.text()),
-        Line::styled("It stays ended while other lanes have steps left.", theme.muted()),
-        Line::from(""),
+        TextLine::styled(format!("Lane {name} will stop with a checkpoint."), theme.text()),
+        TextLine::styled("It stays ended while other lanes have steps left.", theme.muted()),
+        TextLine::from(""),
     ];
     let choices = [(Key::Char('y'), "y", "stop this lane"), (Key::Escape, "Esc", "back to the dashboard")];
     ask("Stop one lane?", &about, &choices, area, scene, theme);
@@ -88,19 +124,19 @@ fn draw_stop(lane: &str, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
 /// A question with its answers, each a key that may be clicked.
 fn ask(
     title: &str,
-    about: &[Line<'_>],
+    about: &[TextLine<'_>],
     choices: &[(Key, &str, &str)],
     area: Rect,
     scene: &mut Scene<'_>,
     theme: &Theme,
 ) {
     let choice = |(_, key, what): &(Key, &str, &str)| {
-        Line::from(vec![
+        TextLine::from(vec![
             Span::styled(format!("  {key:<5}"), theme.accent()),
             Span::styled((*what).to_owned(), theme.text()),
         ])
     };
-    let lines: Vec<Line<'_>> = about.iter().cloned().chain(choices.iter().map(choice)).collect();
+    let lines: Vec<TextLine<'_>> = about.iter().cloned().chain(choices.iter().map(choice)).collect();
     let rows = Popup { title, lines: &lines, scroll: 0 }.render(area, scene.buffer, theme);
     let keys: Vec<Key> = choices.iter().map(|(key, ..)| *key).collect();
     let above = about.len();

@@ -8,7 +8,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::{Command, Key, Scene, View, curves, lanes};
-use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
+use crate::app::{Action, App, Chosen, Lane, ViewKind, Wanted};
 use crate::metric::Metric;
 use crate::printable::printable;
 use crate::theme::Theme;
@@ -33,7 +33,7 @@ struct Panel<'a> {
     area: Rect,
     has_labels: bool,
     /// The layers shown, or the points of another axis.
-    rows: Range<usize>,
+    rows: Vec<usize>,
     matrix: Matrix,
     x: (f64, f64),
 }
@@ -68,9 +68,9 @@ impl View for Heatmap {
         let scale = curves::color_scale(statistic, scale);
         for panel in &panels {
             if let Some(cells) = draw_panel(app, panel, scale, buffer, theme) {
-                let (lane, first) = (panel.lane.idx(), panel.rows.start);
+                let (lane, rows) = (panel.lane.idx(), panel.rows.clone());
                 hits.plots(cells.area);
-                hits.on(cells.area, move |app, position| select(app, lane, first, cells, position));
+                hits.on(cells.area, move |app, position| select(app, lane, &rows, cells, position));
             }
         }
         let legend = Rect { y: area.bottom().saturating_sub(1), height: area.height.min(1), ..area };
@@ -80,14 +80,12 @@ impl View for Heatmap {
     }
 }
 
-/// Selects the lane of a map, and the layer and the step at a position in it; `first` is the layer of its first row.
-fn select(app: &App, lane: LaneIdx, first: usize, cells: Cells, position: Position) -> Vec<Command> {
+/// Selects the lane of a map, and the layer and the step at a position in it; `rows` are the layers of its rows.
+fn select(app: &App, lane: LaneIdx, rows: &[usize], cells: Cells, position: Position) -> Vec<Command> {
     let Some((row, x)) = cells.at(position) else { return Vec::new() };
-    let row = first + row;
-    let structure =
-        app.lane(lane).and_then(|lane| lane.structure()).filter(|_| app.statistic().is_of_layers());
-    let layer = structure.filter(|structure| row < structure.layers.len());
-    let layer = layer.map(|structure| Action::SelectLayer(LayerKey::of(structure, LayerIdx(row))));
+    let of_layers = app.lane(lane).filter(|_| app.statistic().is_of_layers());
+    let layer = of_layers.and_then(|lane| app.row_of(lane, LayerIdx(*rows.get(row)?)));
+    let layer = layer.map(Action::SelectLayer);
     let step = Action::SelectStep(Step(x.max(0.0).round() as u64));
     [Some(Action::SelectLane(lane)), layer, Some(step)].into_iter().flatten().map(Command::Act).collect()
 }
@@ -110,9 +108,14 @@ fn panels<'a>(app: &'a App, area: Rect) -> Vec<Panel<'a>> {
         }
     }
     let panel = |(at, (lane, area)): (usize, (&'a Lane, Rect))| {
-        let all = lane.columns(app.statistic());
-        let rows = app.part().map_or(0..all.len(), |part| part.items(all.len()));
-        let matrix = matrix(lane, app.statistic(), &all[rows.clone()], area.width, x);
+        let columns = lane.columns(app.statistic());
+        let is_shown = |at: &usize| !app.statistic().is_of_layers() || app.shows_layer(lane, LayerIdx(*at));
+        let mut rows: Vec<usize> = (0..columns.len()).filter(is_shown).collect();
+        if let Some(part) = app.part() {
+            rows = rows[part.items(rows.len())].to_vec();
+        }
+        let shown: Vec<_> = rows.iter().map(|at| columns[*at].clone()).collect();
+        let matrix = matrix(lane, app.statistic(), &shown, area.width, x);
         Panel { lane, area, has_labels: at == 0 || !shared, rows, matrix, x }
     };
     columns.into_iter().enumerate().map(panel).collect()
@@ -183,7 +186,7 @@ fn map<'a>(
         cursor_row: app
             .layer_in(panel.lane)
             .filter(|_| app.statistic().is_of_layers())
-            .and_then(|layer| layer.0.checked_sub(panel.rows.start)),
+            .and_then(|layer| panel.rows.iter().position(|row| *row == layer.0)),
         cursor_x: Some(app.step().0 as f64),
     }
 }
@@ -198,10 +201,15 @@ fn draw_panel(
 ) -> Option<Cells> {
     let title = Rect { height: panel.area.height.min(1), ..panel.area };
     widgets::put_line(buffer, title, 0, &heading(app, panel.lane, title.width, theme));
-    let first = panel.rows.start;
-    let is_tick = |row: usize, every: usize| first + row == 0 || (first + row + 1).is_multiple_of(every);
+    let first = panel.rows.first().copied().unwrap_or(0);
+    // Of some layers, the names are those of every n-th that is shown.
+    let are_all = panel.rows.last().is_none_or(|last| last + 1 - first == panel.rows.len());
+    let is_tick = |row: usize, every: usize| {
+        let at = if are_all { first + row } else { row };
+        at == 0 || (at + 1).is_multiple_of(every)
+    };
     let depth = |row: usize| {
-        let row = first + row;
+        let row = panel.rows.get(row).copied().unwrap_or(0);
         let structure = panel.lane.structure().filter(|structure| row < structure.layers.len());
         if !app.statistic().is_of_layers() {
             let label = panel.lane.axis_label(app.statistic(), row).unwrap_or_default();

@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::{Command, Key, Scene, View, curves, lanes};
-use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
+use crate::app::{Action, Alignment, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
 use crate::history::Row;
 use crate::metric::{Metric, Scale};
 use crate::printable::printable;
@@ -126,14 +126,16 @@ fn curve<'a>(app: &App, lane: &'a Lane) -> Option<Curve<'a>> {
     let fits = |kind: &str| kind == CONVOLUTION || !structure.layers.iter().any(|l| l.kind == CONVOLUTION);
     // The values by depth, and those that the line is fitted to: stem and head have other shapes.
     let mut points: Vec<Bucket> = Vec::with_capacity(deepest);
-    let mut fitted = vec![f32::NAN; deepest + 1];
+    let mut fitted = vec![(0.0, f32::NAN); deepest + 1];
     for ((idx, layer), columns) in layers().zip(&structure.layers).zip(lane.columns(metric)) {
         let cell = columns.and_then(|columns| row.across(columns));
-        let Some(cell) = cell.filter(|_| layer.kind != PROJECTION) else { continue };
+        let is_shown = layer.kind != PROJECTION && app.shows_layer(lane, idx);
+        let Some(cell) = cell.filter(|_| is_shown) else { continue };
         let depth = structure.depth_of(idx);
-        points.push(Bucket { x: depth as f64, extent: curves::extent(cell), last: cell.last });
+        let place = app.row_of(lane, idx).map_or(depth, |row| row.depth) as f64;
+        points.push(Bucket { x: place, extent: curves::extent(cell), last: cell.last });
         if fits(&layer.kind) {
-            fitted[depth] = cell.last;
+            fitted[depth] = (place, cell.last);
         }
     }
     let at_cursor = app.layer_in(lane).and_then(|layer| Some(lane.cell(metric, &row, layer.0)?.last));
@@ -152,14 +154,15 @@ fn curve_over_axis<'a>(app: &App, lane: &'a Lane, metric: Metric, row: &Row<'_>)
     Curve { lane, name: lanes::name(app, lane), points: points.collect(), fit: None, at_cursor: None }
 }
 
-/// The line through values by depth: its slope, and its ends at the first and last of them.
-fn fit(by_depth: &[f32], scale: Scale) -> Option<Fit> {
+/// The line through values by depth, each with its place on the axis: its slope, and its ends at the first and last of
+/// them.
+fn fit(by_depth: &[(f64, f32)], scale: Scale) -> Option<Fit> {
     let log = scale == Scale::Log;
     let usable: Vec<(f64, f64)> = by_depth
         .iter()
         .enumerate()
-        .filter(|(_, value)| value.is_finite() && (!log || **value > 0.0))
-        .map(|(depth, value)| (depth as f64, f64::from(*value)))
+        .filter(|(_, (_, value))| value.is_finite() && (!log || *value > 0.0))
+        .map(|(depth, (_, value))| (depth as f64, f64::from(*value)))
         .map(|(depth, value)| (depth, if log { value.log10() } else { value }))
         .collect();
     let slope = slope(usable.iter().copied())?;
@@ -167,7 +170,8 @@ fn fit(by_depth: &[f32], scale: Scale) -> Option<Fit> {
     let (middle, height) = (mean(|p| p.0), mean(|p| p.1));
     let end = |point: &(f64, f64)| {
         let value = height + slope * (point.0 - middle);
-        Bucket::of(point.0, if log { 10f64.powf(value) } else { value } as f32)
+        let place = by_depth.get(point.0 as usize).map_or(point.0, |(place, _)| *place);
+        Bucket::of(place, if log { 10f64.powf(value) } else { value } as f32)
     };
     Some(Fit { slope, ends: vec![end(usable.first()?), end(usable.last()?)] })
 }
@@ -210,7 +214,7 @@ fn chart<'a>(app: &App, series: &'a [Series<'a>]) -> LineChart<'a> {
         title: statistic.name(),
         series,
         x: x(app).into(),
-        x_name: statistic.axis().unwrap_or("layer"),
+        x_name: x_name(app),
         y: None,
         spacing: curves::spacing(app, statistic),
         values: curves::values(app),
@@ -223,6 +227,17 @@ fn chart<'a>(app: &App, series: &'a [Series<'a>]) -> LineChart<'a> {
 /// The place of the cursor's layer; none for other axes.
 fn cursor(app: &App) -> Option<f64> {
     app.row().filter(|_| app.statistic().is_of_layers()).map(|row| row.depth as f64)
+}
+
+/// What the axis counts.
+fn x_name(app: &App) -> &'static str {
+    match (app.statistic().axis(), app.options().alignment) {
+        (Some(axis), _) => axis,
+        (None, Alignment::Depth) => "layer",
+        (None, Alignment::Relative) => "layer, by relative depth",
+        (None, Alignment::Stage) => "layer, by stage",
+        (None, Alignment::Name) => "layer, by name",
+    }
 }
 
 /// Half a layer of room at both ends; for other axes from the first to the last point.
@@ -275,7 +290,7 @@ fn draw_between(
         title: &title,
         series: &series,
         x: x(app).into(),
-        x_name: app.statistic().axis().unwrap_or("layer"),
+        x_name: x_name(app),
         y: Some(Axis::fit(extents, log).with_margin(0.1)),
         spacing: log.into(),
         values: curves::values(app),

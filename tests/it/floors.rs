@@ -117,7 +117,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     // 8: street
     ("paths", &[]),
-    ("config", &["printable", "views"]),
+    ("config", &["app", "printable", "views"]),
     ("headless", &["app", "event", "metric", "reading", "session", "printable", "trainer", "units"]),
     (
         "tui",
@@ -190,6 +190,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sha2", &["random", "datasets", "model", "trainer"]),
     ("signal_hook", &["tui", "headless", "cli"]),
     ("toml", &["experiment", "runlog", "config"]),
+    ("regex_lite", &["app"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

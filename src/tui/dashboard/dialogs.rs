@@ -3,7 +3,9 @@
 use std::io;
 
 use super::Dashboard;
+use crate::app::LayerFilter;
 use crate::order::{LaneOrder, Note, Order};
+use crate::runs_list::Line;
 use crate::tui::Ending;
 use crate::tui::input::edit_of;
 use crate::views::{Dialog, Key, Palette, Typing};
@@ -36,6 +38,7 @@ impl Dashboard<'_> {
                 _ => self.open(Dialog::StopLane(lane)),
             },
             Dialog::Typing(typing) => self.in_line(typing, key),
+            Dialog::Layers(line) => self.in_filter(line, key),
             Dialog::Palette(palette) => return self.in_palette(palette, key),
         }
         Ok(None)
@@ -60,6 +63,41 @@ impl Dashboard<'_> {
         }
         self.open(Dialog::Palette(palette));
         Ok(None)
+    }
+
+    fn in_filter(&mut self, mut line: Line, key: Key) {
+        match key {
+            Key::Escape | Key::Control('c') => return,
+            Key::Enter => {
+                // What finds nothing stays open, with the reason.
+                if let Ok(filter) = LayerFilter::new(&line.text())
+                    && filter.as_ref().is_none_or(|filter| self.finds_layers(filter))
+                {
+                    return self.app.filter_layers(filter);
+                }
+            }
+            Key::Up => self.turn_filter(&mut line, -1),
+            Key::Down => self.turn_filter(&mut line, 1),
+            Key::Char(c) => line.insert(c, LONGEST_LINE),
+            key => edit_of(key).into_iter().for_each(|edit| line.edit(edit)),
+        }
+        self.open(Dialog::Layers(line));
+    }
+
+    fn finds_layers(&self, filter: &LayerFilter) -> bool {
+        let structures = self.app.lanes().iter().filter_map(|lane| lane.structure());
+        structures.flat_map(|of| &of.layers).any(|layer| filter.shows(&layer.name))
+    }
+
+    /// Puts the pattern of the next of the user's filters into the line.
+    fn turn_filter(&self, line: &mut Line, by: i64) {
+        let typed = line.text();
+        let at = self.filters.iter().position(|(_, filter)| filter.pattern() == typed);
+        let from = at.map_or(if by > 0 { -1 } else { 0 }, |at| at as i64);
+        let to = (from + by).rem_euclid(self.filters.len().max(1) as i64) as usize;
+        if let Some((_, filter)) = self.filters.get(to) {
+            *line = Line::new(filter.pattern());
+        }
     }
 
     fn in_line(&mut self, mut typing: Typing, key: Key) {

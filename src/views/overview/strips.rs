@@ -75,10 +75,9 @@ fn values(app: &App, lane: &Lane) -> Vec<Extent> {
     let statistic = app.statistic();
     let row = lane.at(statistic, app.step()).filter(|_| statistic.is_of_layers());
     let columns = lane.columns(statistic);
-    let layer = |key: LayerKey| {
-        let layer = key.in_structure(lane.structure()?)?;
-        (LayerKey::of(lane.structure()?, layer) == key).then_some(layer)
+    let value = |key: LayerKey| {
+        let layer = app.own_layer_at(lane, key)?;
+        Some(curves::extent(row?.across(columns.get(layer.0)?.clone()?)?))
     };
-    let value = |key| Some(curves::extent(row?.across(columns.get(layer(key)?.0)?.clone()?)?));
     app.rows().iter().map(|key| value(*key).unwrap_or_default()).collect()
 }

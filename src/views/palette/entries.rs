@@ -143,11 +143,11 @@ fn runs(app: &App) -> impl Iterator<Item = Entry> + '_ {
 fn layers(app: &App) -> impl Iterator<Item = Entry> + '_ {
     let selected = app.lane(app.selected_lane()).into_iter();
     let structures: Vec<_> =
-        selected.chain(app.visible_lanes()).filter_map(|lane| lane.structure()).collect();
+        selected.chain(app.visible_lanes()).filter_map(|lane| Some((lane, lane.structure()?))).collect();
     let mut seen: Vec<(&str, LayerKey)> = Vec::new();
-    for structure in structures {
+    for (lane, structure) in structures {
         for (at, layer) in structure.layers.iter().enumerate().take(MOST) {
-            let key = LayerKey::of(structure, LayerIdx(at));
+            let Some(key) = app.row_of(lane, LayerIdx(at)) else { continue };
             if seen.len() < MOST && !seen.iter().any(|(name, other)| *other == key && *name == layer.name) {
                 seen.push((&layer.name, key));
             }

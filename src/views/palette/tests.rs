@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 
 use super::*;
+use crate::app::Action;
 use crate::app::specimen;
-use crate::app::{Action, LayerKey};
 use crate::metric::known;
 use crate::theme::{Background, Characters, Colors};
 use crate::units::{LaneIdx, LayerIdx, Step};
@@ -41,9 +41,9 @@ fn a_part_of_a_name_finds_what_can_be_done_or_chosen() {
     assert_eq!(does(&app, "lane resid"), act(Action::SelectLane(LaneIdx(1))));
     assert_eq!(does(&app, "metric activation std"), act(Action::SelectStatistic(known::ACTIVATION_STD)));
     assert_eq!(does(&app, "finding non fin"), act(Action::SelectFinding(0)));
-    let structure = app.lanes()[0].structure().unwrap();
-    let layer = &structure.layers[3];
-    let key = LayerKey::of(structure, LayerIdx(3));
+    let lane = &app.lanes()[0];
+    let layer = &lane.structure().unwrap().layers[3];
+    let key = app.row_of(lane, LayerIdx(3)).unwrap();
     assert_eq!(does(&app, &format!("layer {}", layer.name)), act(Action::SelectLayer(key)));
     assert_eq!(does(&app, "qzqzqz"), []);
 }
