@@ -13,6 +13,10 @@ use crate::app::LayerFilter;
 use crate::printable::printable;
 use crate::views::{COMMANDS, Command, Key, Keymap, NO_OP, command_named};
 
+mod layouts;
+
+pub use layouts::{Layouts, experiment};
+
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
 /// The most problems that are told.

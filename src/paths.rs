@@ -48,6 +48,12 @@ pub fn config_file() -> Option<PathBuf> {
     ProjectDirs::from("", "", "skiplane").map(|user| user.config_dir().join("config.toml"))
 }
 
+/// The folder of the user's layouts; none without a home folder. It need not exist.
+pub fn layouts_folder() -> Option<PathBuf> {
+    let user = ProjectDirs::from("", "", "skiplane")?;
+    Some(user.state_dir().unwrap_or(user.data_local_dir()).join("layouts"))
+}
+
 /// Checks by writing that files can be created in a folder, or in the nearest folder above it that exists.
 ///
 /// # Errors

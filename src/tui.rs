@@ -7,7 +7,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, Layouts};
 use crate::printable::printable;
 use crate::runs_list::RunsList;
 use crate::theme::Theme;
@@ -40,6 +40,8 @@ pub struct Setup {
     pub theme: Theme,
     /// The user's settings. What is wrong in them is shown when a dashboard opens.
     pub config: Config,
+    /// The layouts that the user keeps.
+    pub layouts: Layouts,
 }
 
 /// How the dashboard ended.

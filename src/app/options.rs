@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::LayerFilter;
 use super::rows::Alignment;
 use super::viewport::Viewports;
@@ -37,7 +39,8 @@ impl fmt::Display for ViewKind {
 }
 
 /// The user's choice of a scale.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ScaleChoice {
     /// The natural scale of the number drawn.
     #[default]
@@ -74,7 +77,7 @@ impl ScaleChoice {
 }
 
 /// How strongly curves are smoothed: the decay of the moving average, see [`super::smoothing::Ema`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Smoothing(usize);
 
 impl Smoothing {
@@ -103,7 +106,8 @@ impl Default for Smoothing {
 }
 
 /// What the x axis of curves counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Axis {
     /// Updates made.
     #[default]
@@ -134,7 +138,8 @@ impl Axis {
 }
 
 /// What a histogram shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HistogramKind {
     /// The layer's output.
     #[default]
@@ -174,7 +179,8 @@ impl HistogramKind {
 }
 
 /// How the lanes' curves are arranged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Arrangement {
     /// A chart for each lane, as far as there is room.
     #[default]

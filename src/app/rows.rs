@@ -4,13 +4,16 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::LayerFilter;
 use crate::structure::Structure;
 use crate::structure::kind::PROJECTION;
 use crate::units::{BlockIdx, LaneIdx, LayerIdx};
 
 /// What layers of different networks correspond by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Alignment {
     /// The same depth.
     #[default]

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::warn;
-use crate::config::Config;
+use crate::config::{Config, Layouts};
 use crate::paths;
 use crate::theme::{Background, Characters, Colors};
 use crate::tui::{self, Appearance, Setup};
@@ -57,7 +57,8 @@ impl AppearanceArgs {
     /// The look of the screens and the user's settings. What is wrong in these is told on standard error, where it can
     /// still be read after the screen.
     pub(super) fn setup(self) -> Setup {
-        Setup { theme: tui::detect(self.into()), config: settings() }
+        let layouts = Layouts::in_folder(paths::layouts_folder());
+        Setup { theme: tui::detect(self.into()), config: settings(), layouts }
     }
 
     /// The requested colours.

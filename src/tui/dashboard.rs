@@ -14,7 +14,7 @@ use super::screen::Screen;
 use super::source::{Mode, Source};
 use super::{Ending, Setup};
 use crate::app::{Action, App, LayerFilter};
-use crate::config::Notify;
+use crate::config::{Layouts, Notify};
 use crate::order::Order;
 use crate::runs_list::Line;
 use crate::theme::Theme;
@@ -40,6 +40,7 @@ pub(super) struct Dashboard<'a> {
     notify: Notify,
     /// The user's filters of layers, by name.
     filters: &'a [(String, LayerFilter)],
+    layouts: &'a Layouts,
     playhead: Playhead,
     cost: Cost,
     /// The open dialogs; the last one lies on top and takes keys and mouse.
@@ -70,6 +71,7 @@ impl<'a> Dashboard<'a> {
             keymap: &setup.config.keymap,
             notify: setup.config.notify,
             filters: &setup.config.filters,
+            layouts: &setup.layouts,
             playhead: Playhead::default(),
             cost: Cost::default(),
             dialogs: Vec::new(),
@@ -78,6 +80,7 @@ impl<'a> Dashboard<'a> {
             end_was_folded,
             criticals,
         };
+        dashboard.take_layout();
         dashboard.tell_problems(&setup.config.problems);
         dashboard
     }
@@ -163,6 +166,8 @@ impl<'a> Dashboard<'a> {
             Command::CopyValue => self.copy_value()?,
             Command::CopyFrame => self.copy_frame()?,
             Command::SaveView => self.save_view()?,
+            Command::KeepLayout => self.keep_layout(),
+            Command::ForgetLayout => self.forget_layout(),
             Command::FilterLayers => {
                 let shown = self.app.options().layers.as_ref().map_or("", |filter| filter.pattern());
                 self.open(Dialog::Layers(Line::new(shown)));

@@ -135,7 +135,8 @@ fn wait<'d, P: Page<'d>>(page: &P, inputs: &Receiver<Input>, is_ready: bool) {
     _ = select.ready_timeout(longest);
 }
 
-fn take<'d, P: Page<'d>>(page: &mut P, input: Input) -> io::Result<Option<P::Outcome>> {
+/// Handles an input.
+pub(super) fn take<'d, P: Page<'d>>(page: &mut P, input: Input) -> io::Result<Option<P::Outcome>> {
     match input {
         Input::Terminal(Event::Key(key)) => page.key(key),
         Input::Terminal(Event::Mouse(mouse)) => page.mouse(mouse),

@@ -69,6 +69,10 @@ pub enum Command {
     CopyFrame,
     /// Saves the view as a picture and as text in the working folder.
     SaveView,
+    /// Keeps what is shown for runs of this experiment.
+    KeepLayout,
+    /// Forgets what was kept for them.
+    ForgetLayout,
     /// Opens the palette: everything that can be done or chosen, found by typing.
     Palette,
     /// Does what the entry in this place of the open palette does.
@@ -474,6 +478,13 @@ pub const BINDINGS: &[Binding] = &[
         "save",
         "save the view as SVG and text in the working folder",
         [(Key::Char('W'), Command::SaveView)]
+    ),
+    binding!(
+        Program,
+        "K Ctrl-K",
+        "keep",
+        "open runs of this experiment as it is shown now; with Ctrl as at first",
+        [(Key::Char('K'), Command::KeepLayout), (Key::Control('k'), Command::ForgetLayout)]
     ),
     binding!(Program, "Esc", "close", "close what is open", [(Key::Escape, Command::Act(Action::Dismiss))]),
     binding!(Program, "Ctrl-L", "redraw", "redraw the screen", [(Key::Control('l'), Command::Redraw)]),

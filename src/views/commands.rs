@@ -125,6 +125,8 @@ pub const COMMANDS: &[Named] = &[
     of("copy_value", Command::CopyValue, "copy the value at the cursor"),
     of("copy_view", Command::CopyFrame, "copy the view as text"),
     of("save_view", Command::SaveView, "save the view as SVG and text in the working folder"),
+    of("keep_layout", Command::KeepLayout, "open runs of this experiment as it is shown now"),
+    of("forget_layout", Command::ForgetLayout, "open runs of this experiment as at first"),
     act("close", Action::Dismiss, "close what is open"),
     of("redraw", Command::Redraw, "redraw the screen"),
     of("quit", Command::Quit, "quit; while training, asks whether to stop or detach"),

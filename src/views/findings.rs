@@ -288,10 +288,11 @@ mod tests {
         let mut scene = Scene::new(&mut buffer);
         Findings.render(&app, area, &mut scene, &Theme::default());
         let at = |y| scene.hits.click(&app, (5, y).into());
-        let rows: Vec<Vec<Command>> = (place.y + 1..place.bottom()).map(at).collect();
         assert_eq!(at(place.y), [], "the headings");
-        for (row, commands) in rows.iter().enumerate() {
-            assert_eq!(commands, &[Command::Act(Action::SelectFinding(list.owners[row]))]);
+        let rows = list.table().render(place, &mut Buffer::empty(area), &Theme::default());
+        for y in place.y + 1..place.bottom() {
+            let row = rows.row_at(y).expect("the list is longer than its place");
+            assert_eq!(at(y), [Command::Act(Action::SelectFinding(list.owners[row]))]);
         }
     }
 

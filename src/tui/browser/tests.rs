@@ -101,7 +101,6 @@ fn browse(inputs: Vec<Input>) -> Outcome {
     let mut screen = Memory(Buffer::empty(Rect::new(0, 0, 100, 40)));
     let theme = Theme::new(Colors::None, Background::Dark, Characters::Ascii);
     let (sender, receiver) = bounded(1_000);
-    inputs.into_iter().for_each(|input| sender.send(input).unwrap());
     let user = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(200));
         // Anything open is closed first.
@@ -109,7 +108,13 @@ fn browse(inputs: Vec<Input>) -> Outcome {
         sender
     });
     let mut browser = Browser::new(&mut list, &mut stock, &mut screen, &theme);
-    let choice = page::run(&mut browser, &receiver).unwrap();
+    browser.fold(Instant::now()).unwrap();
+    // Each input after a frame, as a user gives it.
+    let left = inputs.into_iter().find_map(|input| {
+        browser.draw(Instant::now()).unwrap();
+        page::take(&mut browser, input).unwrap()
+    });
+    let choice = left.unwrap_or_else(|| page::run(&mut browser, &receiver).unwrap());
     drop(user.join().unwrap());
     let width = usize::from(screen.0.area.width);
     let row =

@@ -5,8 +5,9 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use super::Dashboard;
-use crate::app::App;
 use crate::app::health::Severity;
+use crate::app::{App, Layout};
+use crate::config::experiment;
 use crate::tui::sequences::{self, MOST_COPIED};
 use crate::views::{self, Format};
 
@@ -51,6 +52,33 @@ impl Dashboard<'_> {
             Err(error) => self.notify(&format!("not saved: {error}")),
         }
         Ok(())
+    }
+
+    /// Shows the layout that was kept for the experiment of the first run, unless a view was chosen already.
+    pub(super) fn take_layout(&mut self) {
+        let layout = self.layouts.read(&self.run_name()).filter(|_| self.app.options().view.is_none());
+        if let Some(layout) = layout {
+            layout.put(self.app, layout.view().and_then(views::kind_named));
+        }
+    }
+
+    /// Keeps what is shown for runs of this experiment.
+    pub(super) fn keep_layout(&mut self) {
+        let run = self.run_name();
+        match self.layouts.keep(&run, &Layout::of(self.app)) {
+            Ok(()) => self.notify(&format!("runs of {} will open like this", experiment(&run))),
+            Err(error) => self.notify(&format!("not kept: {error}")),
+        }
+    }
+
+    /// Forgets what was kept for runs of this experiment.
+    pub(super) fn forget_layout(&mut self) {
+        let run = self.run_name();
+        match self.layouts.forget(&run) {
+            Ok(true) => self.notify(&format!("runs of {} will open as at first", experiment(&run))),
+            Ok(false) => self.notify(&format!("no layout was kept for runs of {}", experiment(&run))),
+            Err(error) => self.notify(&format!("not forgotten: {error}")),
+        }
     }
 
     /// The view alone, in the size of the screen.

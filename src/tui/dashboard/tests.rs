@@ -109,18 +109,21 @@ fn keys(text: &str) -> Vec<Input> {
 
 fn setup() -> Setup {
     let theme = Theme::new(Colors::None, Background::Dark, Characters::Ascii);
-    Setup { theme, config: Config::default() }
+    Setup { theme, ..Setup::default() }
 }
 
-/// Runs saved specimens with these inputs, followed by `q`.
+/// Shows saved specimens with these inputs, each after a frame, followed by `q`.
 fn review(inputs: Vec<Input>) -> (App, Ending, Memory) {
     let mut app = specimen::plain_beside_residual();
     let mut screen = Memory::new(120, 40);
-    let (sender, receiver) = unbounded();
-    inputs.into_iter().chain(keys("q")).for_each(|input| sender.send(input).unwrap());
-    let mut source = Saved::default();
-    let ending =
-        page::run(&mut Dashboard::new(&mut app, &mut source, &mut screen, &setup()), &receiver).unwrap();
+    let (mut source, setup) = (Saved::default(), setup());
+    let mut dashboard = Dashboard::new(&mut app, &mut source, &mut screen, &setup);
+    let mut take = |input| {
+        dashboard.draw(Instant::now()).unwrap();
+        page::take(&mut dashboard, input).unwrap()
+    };
+    let ending = inputs.into_iter().chain(keys("q")).find_map(&mut take).expect("`q` leaves");
+    dashboard.draw(Instant::now()).unwrap();
     (app, ending, screen)
 }
 
@@ -351,10 +354,10 @@ fn the_text_of_a_key_a_tab_and_an_entry_of_the_palette_can_be_clicked() {
         let dialogs = dashboard.dialogs.len();
         (app, left, dialogs)
     };
-    assert_eq!(clicked("", "q quit").1, Some(Ending::Left));
-    assert!(clicked("", "? help").0.options().help);
+    assert_eq!(clicked("", "quit").1, Some(Ending::Left));
+    assert!(clicked("", "help").0.options().help);
     assert!(clicked("?", "Views").0.options().help, "the help itself does nothing");
-    assert_eq!(view(&clicked("", "3 heatmap").0), views::kind_named("heatmap"));
+    assert_eq!(view(&clicked("", "heatmap").0), views::kind_named("heatmap"));
     let (app, left, dialogs) = clicked(":heatmap", "view      heatmap");
     assert_eq!((view(&app), left, dialogs), (views::kind_named("heatmap"), None, 0));
     assert_eq!(clicked(":", "step 300").2, 0, "a click outside closes it");

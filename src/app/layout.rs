@@ -1,0 +1,135 @@
+//! What is shown, as it can be kept for other runs: names instead of places, and nothing of a single run but what its
+//! lanes are called.
+
+use serde::{Deserialize, Serialize};
+
+use super::options::{Arrangement, Axis, HistogramKind, Options, ScaleChoice, Smoothing, ViewKind};
+use super::undo::Shown;
+use super::{Alignment, App, LayerFilter, act};
+use crate::metric::Metric;
+
+/// A layout. What a later version adds has its default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Layout {
+    view: Option<String>,
+    statistic: Metric,
+    block_statistic: Metric,
+    scalar: Metric,
+    histogram: HistogramKind,
+    scale: ScaleChoice,
+    whole_axis: bool,
+    smoothing: Smoothing,
+    axis: Axis,
+    arrangement: Arrangement,
+    alignment: Alignment,
+    /// The pattern of the filter of layers; empty without one.
+    layers: String,
+    /// The names of hidden lanes.
+    hidden: Vec<String>,
+}
+
+impl Default for Layout {
+    fn default() -> Layout {
+        Layout::of_options(&Options::default(), Vec::new())
+    }
+}
+
+impl Layout {
+    /// What a state shows.
+    pub fn of(app: &App) -> Layout {
+        let is_hidden = |lane: &&super::Lane| !app.is_visible(lane.idx());
+        let hidden = app.lanes().iter().filter(is_hidden).map(|lane| lane.name().to_owned());
+        Layout::of_options(app.options(), hidden.collect())
+    }
+
+    fn of_options(options: &Options, hidden: Vec<String>) -> Layout {
+        Layout {
+            view: options.view.map(|view| view.name.to_owned()),
+            statistic: options.statistic,
+            block_statistic: options.block_statistic,
+            scalar: options.scalar,
+            histogram: options.histogram,
+            scale: options.scale,
+            whole_axis: options.whole_axis,
+            smoothing: options.smoothing,
+            axis: options.axis,
+            arrangement: options.arrangement,
+            alignment: options.alignment,
+            layers: options.layers.as_ref().map_or_else(String::new, |filter| filter.pattern().to_owned()),
+            hidden,
+        }
+    }
+
+    /// The name of its view.
+    pub fn view(&self) -> Option<&str> {
+        self.view.as_deref()
+    }
+
+    /// Has a state show it; `view` is the view of its name. Lanes of other names stay visible.
+    pub fn put(&self, app: &mut App, view: Option<ViewKind>) {
+        let before = Shown::of(app);
+        let Layout { statistic, block_statistic, scalar, histogram, scale, whole_axis, .. } = *self;
+        let Layout { smoothing, axis, arrangement, alignment, .. } = *self;
+        app.options = Options {
+            view: view.or(app.options.view),
+            statistic,
+            block_statistic,
+            scalar,
+            histogram,
+            scale,
+            whole_axis,
+            smoothing,
+            axis,
+            arrangement,
+            alignment,
+            // A pattern that was accepted when it was kept.
+            layers: LayerFilter::new(&self.layers).ok().flatten(),
+            ..app.options.clone()
+        };
+        for (lane, hidden) in app.lanes.iter().zip(&mut app.hidden) {
+            *hidden = self.hidden.iter().any(|name| name == lane.name());
+        }
+        act::settle(app);
+        let now = Shown::of(app);
+        app.changes.note(before, &now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::{Action, specimen};
+    use crate::units::LaneIdx;
+
+    #[test]
+    fn a_layout_is_put_back_in_another_run_and_can_be_undone() {
+        let mut app = specimen::plain_beside_residual();
+        let actions = [
+            Action::SelectNextStatistic,
+            Action::CycleScale,
+            Action::CycleSmoothing,
+            Action::CycleAlignment,
+            Action::ToggleLane(LaneIdx(0)),
+        ];
+        actions.into_iter().for_each(|action| app.act(action));
+        app.filter_layers(LayerFilter::new("conv2").unwrap());
+        let kept = serde_json::to_string(&Layout::of(&app)).unwrap();
+        let layout: Layout = serde_json::from_str(&kept).unwrap();
+        assert_eq!(layout, Layout::of(&app));
+        let mut other = specimen::plain_beside_residual();
+        layout.put(&mut other, None);
+        assert_eq!(Layout::of(&other), layout);
+        assert_eq!((other.rows(), other.selected_lane()), (app.rows(), LaneIdx(1)));
+        other.act(Action::Undo);
+        assert_eq!(Layout::of(&other), Layout::of(&specimen::plain_beside_residual()));
+    }
+
+    #[test]
+    fn of_an_older_or_a_strange_layout_the_rest_has_its_default() {
+        let layout: Layout = serde_json::from_str(r#"{"axis": "time", "layers": "(", "more": 1}"#).unwrap();
+        let mut app = specimen::plain_beside_residual();
+        layout.put(&mut app, None);
+        assert_eq!((app.options().axis, app.options().layers.is_none()), (Axis::Time, true));
+    }
+}
