@@ -1,6 +1,6 @@
-//! The user's settings, `config.toml`: which keys do what, how the user is notified, and filters of layers. A file never keeps the
-//! dashboard from opening: what is wrong in it is told with its line, and the default stays. `docs/CONFIG.md` lists what
-//! may stand in it.
+//! The user's settings, `config.toml`: which keys do what, how the user is notified, filters of layers, and what the screen
+//! may send. A file never keeps the dashboard from opening: what is wrong in it is told with its line, and the default
+//! stays. `docs/CONFIG.md` lists what may stand in it.
 
 use std::fs;
 use std::io::{ErrorKind, Read};
@@ -22,9 +22,11 @@ const LARGEST: u64 = 1 << 20;
 /// The most problems that are told.
 const MOST_PROBLEMS: usize = 20;
 /// The tables of a file.
-const TABLES: &[&str] = &["keys", "notify", "filters"];
+const TABLES: &[&str] = &["keys", "notify", "filters", "screen"];
 /// The keys of `[notify]`.
 const NOTIFY: &[&str] = &["bell", "osc9"];
+/// The keys of `[screen]`.
+const SCREEN: &[&str] = &["budget", "mouse"];
 
 /// The settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct Config {
     pub notify: Notify,
     /// The filters of layers, by name, in the order of the file.
     pub filters: Vec<(String, LayerFilter)>,
+    /// What the screen may do.
+    pub screen: Screen,
     /// What is wrong in the file, each with the file's name, without its folder, and the line.
     pub problems: Vec<String>,
 }
@@ -47,6 +51,26 @@ pub struct Notify {
     /// A message of the desktop, by the terminal's sequence OSC 9.
     pub osc9: bool,
 }
+
+/// What the screen may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Screen {
+    /// How much it sends of itself, without keys or mouse, in bytes per second; none for any amount.
+    pub budget: Option<u32>,
+    /// Whether the mouse is for the screen, rather than for the terminal, which then selects text.
+    pub mouse: bool,
+}
+
+impl Default for Screen {
+    fn default() -> Screen {
+        Screen { budget: Some(20_000), mouse: true }
+    }
+}
+
+/// The least budget, in bytes per second.
+const LEAST_BUDGET: f64 = 100.0;
+/// The factors of a budget's units.
+const RATES: [(&str, f64); 3] = [("MB/s", 1e6), ("kB/s", 1e3), ("B/s", 1.0)];
 
 impl Config {
     /// The settings in a file; the defaults if there is none.
@@ -103,6 +127,7 @@ impl Parser<'_> {
                 ("keys", DeValue::Table(table)) => self.keys(table),
                 ("notify", DeValue::Table(table)) => self.notify(table),
                 ("filters", DeValue::Table(table)) => self.filters(table),
+                ("screen", DeValue::Table(table)) => self.screen(table),
                 (name, _) if TABLES.contains(&name) => {
                     self.problem(value.span().start, &format!("expected a table [{name}]"));
                 }
@@ -176,6 +201,26 @@ impl Parser<'_> {
         }
     }
 
+    fn screen(&mut self, table: &DeTable<'_>) {
+        for (name, value) in in_order(table) {
+            let understood = match (name.get_ref().as_ref(), value.get_ref()) {
+                ("budget", value) => budget_of(value).map(|budget| self.config.screen.budget = budget),
+                ("mouse", DeValue::Boolean(on)) => {
+                    self.config.screen.mouse = *on;
+                    Ok(())
+                }
+                ("mouse", _) => Err("expected true or false".to_owned()),
+                (found, _) => {
+                    self.problem(name.span().start, &unknown("a key", found, SCREEN.iter().copied()));
+                    continue;
+                }
+            };
+            if let Err(problem) = understood {
+                self.problem(value.span().start, &problem);
+            }
+        }
+    }
+
     /// Notes what is wrong at a byte of the text.
     fn problem(&mut self, at: usize, problem: &str) {
         if self.config.problems.len() == MOST_PROBLEMS {
@@ -208,6 +253,25 @@ fn command_of(value: &Spanned<DeValue<'_>>) -> Result<Option<Command>, String> {
     }
     let names = COMMANDS.iter().map(|named| named.name).chain([NO_OP]);
     command_named(name).map(Some).ok_or_else(|| unknown("an action", name, names))
+}
+
+/// The bytes per second of a value such as "20 kB/s"; none for "none" and 0.
+fn budget_of(value: &DeValue<'_>) -> Result<Option<u32>, String> {
+    let expected = || {
+        let least = format!("at least {LEAST_BUDGET} B/s");
+        format!("expected \"none\" or a rate such as \"20 kB/s\", \"500 B/s\" or \"1.5 MB/s\", {least}")
+    };
+    let text = match value {
+        DeValue::Integer(number) if number.as_str() == "0" => return Ok(None),
+        DeValue::String(text) if text == "none" => return Ok(None),
+        DeValue::String(text) => text,
+        _ => return Err(expected()),
+    };
+    let rate = RATES.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?.trim_end(), factor)));
+    let (number, factor) = rate.ok_or_else(expected)?;
+    let number: f64 = number.parse().map_err(|_| expected())?;
+    let bytes = number * factor;
+    (LEAST_BUDGET..=f64::from(u32::MAX)).contains(&bytes).then_some(Some(bytes as u32)).ok_or_else(expected)
 }
 
 fn unknown<'a>(what: &str, found: &str, choices: impl Iterator<Item = &'a str>) -> String {

@@ -15,8 +15,10 @@ use crate::widgets::put_centered;
 use screen::Screen;
 
 mod abilities;
+mod aside;
 mod browser;
 mod dashboard;
+mod encoder;
 mod guard;
 mod input;
 mod modes;
@@ -28,7 +30,8 @@ mod sequences;
 mod stock;
 mod source;
 
-pub use abilities::{Appearance, describe, detect};
+pub use abilities::{Appearance, describe, detect, has_screen};
+pub use encoder::{Encoded, Encoder, Fidelity};
 pub use modes::Modes;
 pub use source::{Followed, Mode, Saved, Source};
 pub use stock::{RunsStock, Stock};
@@ -79,6 +82,12 @@ pub struct Terminal {
     _guard: guard::Guard,
 }
 
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.screen.settle();
+    }
+}
+
 impl Terminal {
     /// Puts the terminal of this process into its modes.
     ///
@@ -86,9 +95,9 @@ impl Terminal {
     /// If that fails.
     pub fn open(setup: Setup) -> io::Result<Terminal> {
         let output = output::Output::open()?;
-        let guard = guard::Guard::enter(&output)?;
-        let inputs = input::Inputs::start()?;
-        Ok(Terminal { screen: screen::TerminalScreen::new(output)?, inputs, setup, _guard: guard })
+        let guard = guard::Guard::enter(&output, setup.config.screen.mouse)?;
+        let inputs = input::Inputs::start(output.clone())?;
+        Ok(Terminal { screen: screen::TerminalScreen::new(output), inputs, setup, _guard: guard })
     }
 
     /// Shows the dashboard until the user leaves or a signal comes. Training is not stopped here: the [`Ending`] says
@@ -116,6 +125,7 @@ impl Terminal {
         notice: Option<&str>,
     ) -> io::Result<Choice> {
         self.screen.forget();
+        self.screen.set_fidelity(Fidelity::Exact);
         let mut browser = browser::Browser::new(list, stock, &mut self.screen, &self.setup.theme);
         notice.into_iter().for_each(|notice| browser.notify(notice));
         page::run(&mut browser, self.inputs.receiver())

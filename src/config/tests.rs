@@ -48,6 +48,39 @@ fn what_is_wrong_is_told_with_its_line_and_the_default_stays() {
 }
 
 #[test]
+fn the_screen_has_a_budget_in_any_unit_or_none() {
+    let screen = |text: &str| {
+        let config = parse(&format!("[screen]\n{text}\n"));
+        (config.screen, config.problems)
+    };
+    let budgets = [
+        ("20 kB/s", Some(20_000)),
+        ("2.5kB/s", Some(2_500)),
+        ("100 B/s", Some(100)),
+        ("1.5 MB/s", Some(1_500_000)),
+        ("none", None),
+    ];
+    for (text, budget) in budgets {
+        let (found, problems) = screen(&format!("budget = {text:?}"));
+        assert_eq!((found.budget, problems), (budget, Vec::new()), "{text}");
+    }
+    for text in
+        ["\"20\"", "\"20 KB/s\"", "\"-1 kB/s\"", "\"99 B/s\"", "\"inf B/s\"", "\"5000 MB/s\"", "20", "-0.0"]
+    {
+        let (found, problems) = screen(&format!("budget = {text}"));
+        assert_eq!(found, Screen::default(), "{text}");
+        assert!(problems[0].starts_with("config.toml:2: expected \"none\" or a rate"), "{problems:?}");
+    }
+    assert_eq!(screen("budget = 0").0.budget, None);
+    assert!(!screen("mouse = false").0.mouse);
+    assert_eq!(screen("mouse = 0").1, ["config.toml:2: expected true or false"]);
+    assert_eq!(
+        screen("mose = false").1,
+        ["config.toml:2: expected a key, found `mose`; the nearest is `mouse`"]
+    );
+}
+
+#[test]
 fn a_text_that_is_no_toml_leaves_the_defaults() {
     let config = parse("[keys]\nx = \"no_op\"\ny = \n");
     assert!(config.problems[0].starts_with("config.toml:3: "), "{:?}", config.problems);

@@ -45,7 +45,7 @@ impl Rgb {
     }
 
     /// The RGB value of a terminal colour, if it is fixed.
-    pub(super) fn of(color: Color) -> Option<Rgb> {
+    pub fn of(color: Color) -> Option<Rgb> {
         match color {
             Color::Rgb(r, g, b) => Some(Rgb(r, g, b)),
             Color::Indexed(index) => Some(Rgb::indexed(index)),

@@ -33,6 +33,15 @@ pub fn detect(said: Appearance) -> Theme {
     Theme::new(colors, background, characters)
 }
 
+/// Whether the terminal of this process can show a screen: one that calls itself dumb shows lines only.
+pub fn has_screen() -> bool {
+    has_screen_of(&|name| std::env::var(name).ok())
+}
+
+fn has_screen_of(variable: &dyn Fn(&str) -> Option<String>) -> bool {
+    variable("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// A line that describes what a theme uses.
 pub fn describe(theme: &Theme) -> String {
     let colors = match theme.colors() {
@@ -115,6 +124,15 @@ mod tests {
         assert_eq!(colors_of(&of(&[("NO_COLOR", "")]), Some((true, true))), Colors::True);
         assert_eq!(colors_of(&of(&[]), Some((false, true))), Colors::TwoFiftySix);
         assert_eq!(colors_of(&of(&[]), None), Colors::None);
+    }
+
+    #[test]
+    fn a_dumb_terminal_has_no_screen() {
+        assert!(!has_screen_of(&of(&[("TERM", "dumb")])));
+        for term in ["linux", "screen", "tmux-256color", "xterm-256color"] {
+            assert!(has_screen_of(&|_| Some(term.to_owned())), "{term}");
+        }
+        assert!(has_screen_of(&of(&[])));
     }
 
     #[test]

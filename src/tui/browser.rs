@@ -45,7 +45,7 @@ impl<'a> Browser<'a> {
         Browser {
             list,
             stock,
-            desk: Desk::new(screen),
+            desk: Desk::new(screen, None),
             theme,
             clicks: Clicks::default(),
             hits: Hits::default(),
@@ -218,14 +218,13 @@ impl<'d> Page<'d> for Browser<'d> {
         Ok(None)
     }
 
-    fn draw(&mut self, _: Instant) -> io::Result<()> {
+    fn draw(&mut self, _: Instant) -> io::Result<usize> {
         self.list.settle();
         self.want_curves();
         let status = Status { notice: self.desk.notice.text() };
         let (list, theme, hits) = (&*self.list, self.theme, &mut self.hits);
         let draw = &mut |area, buffer: &mut _| *hits = browser::draw(list, &status, area, buffer, theme);
-        self.desk.screen.paint(draw)?;
-        Ok(())
+        self.desk.screen.paint(draw)
     }
 
     fn watch<'s>(&'s self, select: &mut Select<'s>, _: bool) {

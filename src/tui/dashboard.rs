@@ -66,7 +66,7 @@ impl<'a> Dashboard<'a> {
         let mut dashboard = Dashboard {
             app,
             source,
-            desk: Desk::new(screen),
+            desk: Desk::new(screen, setup.config.screen.budget),
             theme: &setup.theme,
             keymap: &setup.config.keymap,
             notify: setup.config.notify,
@@ -163,6 +163,7 @@ impl<'a> Dashboard<'a> {
             Command::Type(what) => self.open_typing(what),
             Command::StopLane => self.ask_to_stop_lane(),
             Command::Redraw => self.redraw(),
+            Command::ToggleMouse => self.toggle_mouse(),
             Command::CopyValue => self.copy_value()?,
             Command::CopyFrame => self.copy_frame()?,
             Command::SaveView => self.save_view()?,
@@ -301,6 +302,14 @@ impl<'a> Dashboard<'a> {
         self.desk.screen.forget();
     }
 
+    fn toggle_mouse(&mut self) {
+        let key = self.key_of(Command::ToggleMouse);
+        match self.desk.screen.toggle_mouse() {
+            true => self.notify("the mouse works here again"),
+            false => self.notify(&format!("the mouse selects text; {key} takes it back")),
+        }
+    }
+
     /// Shows what is wrong in the settings: the first of it, since all of it was printed before.
     fn tell_problems(&mut self, problems: &[String]) {
         let Some(first) = problems.first() else { return };
@@ -344,10 +353,11 @@ impl<'d> Page<'d> for Dashboard<'d> {
         self.obey_all(commands)
     }
 
-    fn draw(&mut self, now: Instant) -> io::Result<()> {
+    fn draw(&mut self, now: Instant) -> io::Result<usize> {
         // Once per frame rather than per key: most keys are followed by others before anything is drawn.
         self.supply();
-        let cost = self.cost.text(self.source.conflated());
+        self.cost.begin(now, self.desk.screen.written());
+        let cost = self.cost.text(now, self.source.conflated());
         let progress = self.source.progress(self.app);
         let status = Status {
             notice: self.desk.notice.text(),
@@ -364,8 +374,8 @@ impl<'d> Page<'d> for Dashboard<'d> {
         }
         let draw = &mut |area, buffer: &mut _| *hits = views::draw(app, &status, area, buffer, theme);
         let bytes = self.desk.screen.paint(draw)?;
-        self.cost.frame(now.elapsed(), bytes);
-        Ok(())
+        self.cost.end(now.elapsed());
+        Ok(bytes)
     }
 
     fn watch<'s>(&'s self, select: &mut Select<'s>, frame_comes: bool) {

@@ -8,29 +8,44 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread::{self, ThreadId};
 
 use crossterm::cursor::{Hide, Show};
-use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
 use crossterm::queue;
 use crossterm::terminal::{
     EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use rustix::process::{Signal, kill_current_process_group};
 
+use super::aside::Aside;
 use super::output::Output;
 use crate::printable::printable_lines;
 
 /// State for the panic hook, which cannot reach the dashboard.
-static HELD: Mutex<Held> = Mutex::new(Held { output: None, owner: None, keeps: false, reports: Vec::new() });
+static HELD: Mutex<Held> = Mutex::new(Held {
+    output: None,
+    aside: None,
+    mouse: false,
+    owner: None,
+    keeps: false,
+    reports: Vec::new(),
+});
 
 struct Held {
     /// The output to the terminal, while its modes are set.
     output: Option<Output>,
+    /// What else would be the terminal then.
+    aside: Option<Aside>,
+    /// Whether the mouse is captured then.
+    mouse: bool,
     /// The thread that draws.
     owner: Option<ThreadId>,
     /// Whether reports are kept for [`take_kept`].
     keeps: bool,
-    /// What panics said.
+    /// What panics said, and what was printed beside the screen.
     reports: Vec<String>,
 }
+
+/// Asks for buttons, wheel and drags (1000, 1002) with places of any size (1006), but not for moves without a button.
+const CAPTURE_MOUSE: &[u8] = b"\x1b[?1000h\x1b[?1002h\x1b[?1006h";
+const RELEASE_MOUSE: &[u8] = b"\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 
 /// The most reports that are kept.
 const MOST_REPORTS: usize = 16;
@@ -43,17 +58,20 @@ fn held() -> MutexGuard<'static, Held> {
 pub(super) struct Guard(());
 
 impl Guard {
-    /// Sets raw mode, alternate screen and mouse capture.
-    pub(super) fn enter(output: &Output) -> io::Result<Guard> {
+    /// Sets raw mode, alternate screen and, if wanted, mouse capture.
+    pub(super) fn enter(output: &Output, mouse: bool) -> io::Result<Guard> {
         install_hook();
         enable_raw_mode()?;
         {
             let mut held = held();
             held.output = Some(output.clone());
+            // If there is no place for it, what is printed shows in the screen.
+            held.aside = Aside::put().ok();
+            held.mouse = mouse;
             held.owner = Some(thread::current().id());
         }
         let guard = Guard(());
-        output.send(&modes()?);
+        output.send(&modes(mouse)?);
         Ok(guard)
     }
 }
@@ -88,6 +106,7 @@ pub(super) fn take_kept() -> Vec<String> {
 /// Restores the terminal and stops the process group, as the terminal itself would at the suspend key. Returns when
 /// they are continued, or at once if the group is orphaned.
 pub(super) fn suspend(output: &Output) -> io::Result<()> {
+    output.settle();
     output.send(&no_modes()?);
     // A terminal that does not accept output is left as it is.
     let _ = output.wait();
@@ -100,21 +119,37 @@ pub(super) fn resume(output: &Output) -> io::Result<()> {
     // Enabling raw mode has an effect only if it is recorded as off.
     disable_raw_mode()?;
     enable_raw_mode()?;
-    output.send(&modes()?);
+    let mouse = held().mouse;
+    output.send(&modes(mouse)?);
     Ok(())
 }
 
+/// Captures the mouse, or leaves it to the terminal; returns whether it is captured.
+pub(super) fn toggle_mouse(output: &Output) -> bool {
+    let mut held = held();
+    held.mouse = !held.mouse;
+    output.send(if held.mouse { CAPTURE_MOUSE } else { RELEASE_MOUSE });
+    held.mouse
+}
+
 /// The sequences that set the modes.
-fn modes() -> io::Result<Vec<u8>> {
+fn modes(mouse: bool) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    queue!(bytes, EnterAlternateScreen, EnableMouseCapture, Hide)?;
+    queue!(bytes, EnterAlternateScreen, Hide)?;
+    if mouse {
+        bytes.extend(CAPTURE_MOUSE);
+    }
     Ok(bytes)
 }
 
 /// The sequences that reset them.
 fn no_modes() -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    queue!(bytes, EndSynchronizedUpdate, DisableMouseCapture, LeaveAlternateScreen, Show)?;
+    queue!(bytes, EndSynchronizedUpdate)?;
+    // A frame may end here, in its colours.
+    bytes.extend(b"\x1b[m");
+    bytes.extend(RELEASE_MOUSE);
+    queue!(bytes, LeaveAlternateScreen, Show)?;
     Ok(bytes)
 }
 
@@ -123,6 +158,9 @@ fn restore() {
     let Some(output) = held().output.take() else { return };
     output.finish(&no_modes().unwrap_or_default());
     _ = disable_raw_mode();
+    let mut held = held();
+    let printed = held.aside.take().map(Aside::put_back);
+    held.reports.extend(printed.filter(|printed| !printed.is_empty()));
 }
 
 /// Resets the modes except raw mode on standard output, for a process that can no longer do so itself.

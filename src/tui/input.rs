@@ -1,26 +1,35 @@
 //! Input: keys, mouse, resizes and signals, read by threads into one bounded channel, and the translation of a
 //! terminal's keys into those of the key table.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use rustix::termios::isatty;
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::iterator::{Handle, Signals};
+
+use super::output::Output;
+use parser::{Parsed, Parser};
 
 use crate::runs_list::Edit;
 use crate::views::Key;
+
+mod parser;
 
 /// The most queued inputs; the terminal itself queues more.
 const QUEUE: usize = 256;
 /// How soon the reading thread notices that it should end.
 const POLL: Duration = Duration::from_millis(150);
+/// How long the rest of a sequence may take before an escape is taken for the key: a line may part them.
+const REST: Duration = Duration::from_millis(50);
 /// How long to wait for the end of a thread.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -44,25 +53,29 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// Begins to read.
-    pub(super) fn start() -> io::Result<Inputs> {
-        // crossterm notices resizes only after its first poll, which must not come after the first frame.
-        event::poll(Duration::ZERO)?;
+    /// Begins to read; the output is told of the terminal's answers.
+    pub(super) fn start(output: Output) -> io::Result<Inputs> {
+        let terminal = open()?;
         let (sender, receiver) = bounded(QUEUE);
         let stop = Arc::new(AtomicBool::new(false));
-        let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGCONT])?;
+        let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGCONT, SIGWINCH])?;
         let handle = signals.handle();
         let to_loop = sender.clone();
         let of_signals = thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for signal in signals.forever() {
-                if to_loop.send(Input::Signal(signal)).is_err() {
+                let input = match signal {
+                    // The loop asks for the size when it draws.
+                    SIGWINCH => Input::Terminal(Event::Resize(0, 0)),
+                    signal => Input::Signal(signal),
+                };
+                if to_loop.send(input).is_err() {
                     break;
                 }
             }
         })?;
-        let until = Arc::clone(&stop);
+        let reader = Reader { terminal, parser: Parser::default(), output, sender, stop: Arc::clone(&stop) };
         let of_terminal =
-            thread::Builder::new().name("terminal input".to_owned()).spawn(move || read(&sender, &until))?;
+            thread::Builder::new().name("terminal input".to_owned()).spawn(move || reader.read())?;
         Ok(Inputs { receiver, stop, signals: handle, threads: vec![of_signals, of_terminal] })
     }
 
@@ -78,7 +91,7 @@ impl Drop for Inputs {
         self.signals.close();
         // A full queue would block the threads.
         while self.receiver.try_recv().is_ok() {}
-        // With a time limit: a terminal that is lost while it is read keeps crossterm reading forever.
+        // With a time limit, in case a terminal that is lost keeps a read waiting.
         let end = Instant::now() + PATIENCE;
         while self.threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < end {
             thread::sleep(Duration::from_millis(1));
@@ -86,59 +99,86 @@ impl Drop for Inputs {
     }
 }
 
-fn read(sender: &Sender<Input>, stop: &AtomicBool) {
-    let mut wait = POLL;
-    while !stop.load(Ordering::SeqCst) {
-        let input = match next(wait) {
-            Ok(None) => {
-                wait = POLL;
-                continue;
+/// The thread that reads the terminal.
+struct Reader {
+    terminal: File,
+    parser: Parser,
+    output: Output,
+    sender: Sender<Input>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Reader {
+    fn read(mut self) {
+        while !self.stop.load(Ordering::SeqCst) {
+            let inputs = self.next().unwrap_or_else(|error| vec![Input::Lost(error)]);
+            for input in inputs {
+                let lost = matches!(input, Input::Lost(_) | Input::Signal(SIGHUP));
+                if !self.deliver(input) || lost {
+                    return;
+                }
             }
-            Ok(Some(input)) => input,
-            Err(error) => Input::Lost(error),
+        }
+    }
+
+    /// Queues an input; false once nobody wants it. While the loop draws it does not receive, and this thread must not
+    /// outlive it.
+    fn deliver(&self, mut input: Input) -> bool {
+        while let Err(error) = self.sender.send_timeout(input, POLL) {
+            if error.is_disconnected() || self.stop.load(Ordering::SeqCst) {
+                return false;
+            }
+            input = error.into_inner();
+        }
+        true
+    }
+
+    /// Waits for the terminal, for a while.
+    fn next(&mut self) -> io::Result<Vec<Input>> {
+        let wait = if self.parser.waits() { REST } else { POLL };
+        let mut polled = [PollFd::new(&self.terminal, PollFlags::IN)];
+        match poll(&mut polled, Timespec::try_from(wait).ok().as_ref()) {
+            Ok(0) => {
+                let left = self.parser.flush();
+                return Ok(self.inputs_of(left.into_iter().collect()));
+            }
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        }
+        if polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+            return Ok(vec![Input::Signal(SIGHUP)]);
+        }
+        let mut bytes = [0; 1024];
+        match rustix::io::read(&self.terminal, &mut bytes) {
+            Ok(0) => Ok(vec![Input::Signal(SIGHUP)]),
+            Ok(count) => {
+                let parsed = self.parser.feed(&bytes[..count]);
+                Ok(self.inputs_of(parsed))
+            }
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What the loop gets; an answer of the terminal is for the output.
+    fn inputs_of(&self, parsed: Vec<Parsed>) -> Vec<Input> {
+        let of = |parsed| match parsed {
+            Parsed::Status => {
+                self.output.acknowledge();
+                None
+            }
+            Parsed::Event(event) if is_suspension(&event) => Some(Input::Signal(SIGTSTP)),
+            Parsed::Event(event) => Some(Input::Terminal(event)),
         };
-        // crossterm reads everything available and returns it key by key, so the terminal may have nothing more to
-        // read.
-        wait = Duration::ZERO;
-        let lost = matches!(input, Input::Lost(_) | Input::Signal(SIGHUP));
-        // While the loop draws it does not receive; this thread must not outlive it.
-        let mut waiting = input;
-        while let Err(crossbeam_channel::SendTimeoutError::Timeout(back)) = sender.send_timeout(waiting, POLL)
-        {
-            if stop.load(Ordering::SeqCst) {
-                return;
-            }
-            waiting = back;
-        }
-        if lost {
-            return;
-        }
+        parsed.into_iter().filter_map(of).collect()
     }
 }
 
-/// Waits for the terminal. crossterm must not be polled once the terminal has hung up: it would read its end again and
-/// again.
-fn next(wait: Duration) -> io::Result<Option<Input>> {
-    let input = rustix::stdio::stdin();
-    let mut polled = [PollFd::new(&input, PollFlags::IN)];
-    match poll(&mut polled, Timespec::try_from(wait).ok().as_ref()) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => {}
-        Err(error) => return Err(error.into()),
-    }
-    if polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-        return Ok(Some(Input::Signal(SIGHUP)));
-    }
-    // Also without a key: crossterm learns of resizes through its own signal handler.
-    if !event::poll(Duration::ZERO)? {
-        if polled[0].revents().contains(PollFlags::IN) {
-            // crossterm is notified of keys only once, and loses that if a resize comes at the same moment. Setting the
-            // current modes again repeats the notification.
-            tcsetattr(input, OptionalActions::Now, &tcgetattr(input)?)?;
-        }
-        return Ok(None);
-    }
-    let event = event::read()?;
-    Ok(Some(if is_suspension(&event) { Input::Signal(SIGTSTP) } else { Input::Terminal(event) }))
+/// The terminal on standard input, or that of the process if standard input is something else.
+fn open() -> io::Result<File> {
+    let input = io::stdin();
+    if isatty(&input) { input.as_fd().try_clone_to_owned().map(File::from) } else { File::open("/dev/tty") }
 }
 
 /// Whether it is the suspend key, which in raw mode is left to the program.

@@ -1,5 +1,7 @@
 //! Writes to the terminal in a separate thread. A terminal that is not read (a hanging connection, a stopped
-//! multiplexer) blocks only this thread.
+//! multiplexer) blocks only this thread. What lies between here and the terminal, such as the buffers of a pseudo-terminal
+//! or of ssh, takes far more than a frame; so each frame ends with a request that the terminal answers once it has come
+//! that far, and where terminals answer, there is no further frame before that.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -8,15 +10,19 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
-use rustix::termios::{QueueSelector, tcflush};
+use rustix::termios::{QueueSelector, tcflush, tcgetwinsize};
 
 /// How soon the thread notices that the terminal accepts output again, if the system doesn't report it.
 const POLL: Duration = Duration::from_millis(100);
+/// Asks for the terminal's status, which every terminal since the VT100 answers.
+const REQUEST: &[u8] = b"\x1b[5n";
+/// How long an answer may take before the terminal counts as one that does not answer.
+const ANSWER: Duration = Duration::from_secs(10);
 /// How long writing the last bytes may take.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long it may take after its queue was flushed, which is noticed within [`POLL`].
@@ -27,6 +33,7 @@ const MORE_PATIENCE: Duration = Duration::from_millis(250);
 pub(super) struct Output {
     shared: Arc<Shared>,
     wakeups: Receiver<()>,
+    waker: Sender<()>,
 }
 
 struct Shared {
@@ -40,9 +47,15 @@ struct Shared {
 struct State {
     /// Bytes still to be written: at most about a frame, since the next one is drawn only after that.
     pending: VecDeque<u8>,
+    /// How many requests are not answered, and when the last one was made.
+    owed: Option<(u32, Instant)>,
+    /// Whether the terminal answers.
+    answers: bool,
     /// Nothing comes after what is pending.
     closed: bool,
     failed: Option<io::Error>,
+    /// All bytes that the terminal has accepted.
+    written: u64,
 }
 
 impl Output {
@@ -52,9 +65,10 @@ impl Output {
         let shared = Arc::new(shared);
         let (waker, wakeups) = bounded(1);
         let writes = Arc::clone(&shared);
-        let body = move || writes.write(&waker);
+        let wakes = waker.clone();
+        let body = move || writes.write(&wakes);
         thread::Builder::new().name("terminal output".to_owned()).spawn(body)?;
-        Ok(Output { shared, wakeups })
+        Ok(Output { shared, wakeups, waker })
     }
 
     /// Queues bytes; doesn't block.
@@ -68,16 +82,69 @@ impl Output {
         self.shared.changed.notify_all();
     }
 
-    /// Whether everything was written.
+    /// Queues a frame and a request to answer when it has arrived; returns the number of bytes.
+    pub(super) fn send_frame(&self, frame: &[u8]) -> usize {
+        {
+            let mut state = self.shared.lock();
+            let owed = state.owed.map_or(0, |(owed, _)| owed);
+            state.owed = Some((owed + 1, Instant::now()));
+        }
+        self.send(&[frame, REQUEST].concat());
+        frame.len() + REQUEST.len()
+    }
+
+    /// Records that the terminal answered a request.
+    pub(super) fn acknowledge(&self) {
+        {
+            let mut state = self.shared.lock();
+            state.answers = true;
+            state.owed = state.owed.filter(|(owed, _)| *owed > 1).map(|(owed, since)| (owed - 1, since));
+        }
+        self.shared.changed.notify_all();
+        // If it is full, a signal is pending already.
+        let _ = self.waker.try_send(());
+    }
+
+    /// Waits for the answers that are still to come, so that nobody else gets them; at most for [`PATIENCE`].
+    pub(super) fn settle(&self) {
+        let waits = |state: &mut State| state.answers && state.owed.is_some() && state.failed.is_none();
+        // Whatever comes out of it, the end goes on.
+        let _ = self.shared.changed.wait_timeout_while(self.shared.lock(), PATIENCE, waits);
+    }
+
+    /// Whether everything was written and has arrived.
     ///
     /// # Errors
     /// The last error since the previous call.
     pub(super) fn is_idle(&self) -> io::Result<bool> {
         let mut state = self.shared.lock();
-        state.failed.take().map_or(Ok(state.pending.is_empty()), Err)
+        if let Some(error) = state.failed.take() {
+            return Err(error);
+        }
+        if state.owed.is_some_and(|(_, since)| since.elapsed() > ANSWER) {
+            (state.owed, state.answers) = (None, false);
+        }
+        Ok(state.pending.is_empty() && (state.owed.is_none() || !state.answers))
     }
 
-    /// Becomes ready when everything was written.
+    /// The terminal's columns and rows.
+    ///
+    /// # Errors
+    /// It does not tell them.
+    pub(super) fn size(&self) -> io::Result<(u16, u16)> {
+        let size = tcgetwinsize(&self.shared.terminal)?;
+        match (size.ws_col, size.ws_row) {
+            (0, _) | (_, 0) => crossterm::terminal::size(),
+            size => Ok(size),
+        }
+    }
+
+    /// All bytes that the terminal has accepted.
+    pub(super) fn written(&self) -> u64 {
+        self.shared.lock().written
+    }
+
+    /// Becomes ready when everything was written, and when the terminal answers.
     pub(super) fn wakeups(&self) -> &Receiver<()> {
         &self.wakeups
     }
@@ -127,7 +194,10 @@ impl Shared {
                 continue;
             }
             match (&self.terminal).write(state.pending.as_slices().0) {
-                Ok(count) => drop(state.pending.drain(..count)),
+                Ok(count) => {
+                    state.pending.drain(..count);
+                    state.written += count as u64;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     drop(state);
                     let mut polled = [PollFd::new(&self.terminal, PollFlags::OUT)];
@@ -139,6 +209,7 @@ impl Shared {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     state.pending.clear();
+                    state.owed = None;
                     state.failed = Some(error);
                 }
             }

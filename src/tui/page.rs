@@ -36,8 +36,8 @@ pub(super) trait Page<'d> {
     /// Handles the mouse.
     fn mouse(&mut self, mouse: MouseEvent) -> io::Result<Option<Self::Outcome>>;
 
-    /// Draws a frame; called when one is due.
-    fn draw(&mut self, now: Instant) -> io::Result<()>;
+    /// Draws a frame, and returns its size in bytes; called when one is due.
+    fn draw(&mut self, now: Instant) -> io::Result<usize>;
 
     /// Adds what it waits for to a selection. While a frame is to come, news may wait for it, to be folded together.
     fn watch<'s>(&'s self, select: &mut Select<'s>, frame_comes: bool);
@@ -75,9 +75,9 @@ impl Notice {
 }
 
 impl<'a> Desk<'a> {
-    /// A desk whose first frame is due.
-    pub(super) fn new(screen: &'a mut dyn Screen) -> Desk<'a> {
-        let mut pacer = Pacer::default();
+    /// A desk whose first frame is due; `budget` are the bytes per second for frames that don't respond to the user.
+    pub(super) fn new(screen: &'a mut dyn Screen, budget: Option<u32>) -> Desk<'a> {
+        let mut pacer = Pacer::new(budget);
         pacer.change();
         Desk { screen, pacer, notice: Notice::default() }
     }
@@ -111,8 +111,12 @@ pub(super) fn run<'d, P: Page<'d>>(page: &mut P, inputs: &Receiver<Input>) -> io
         }
         let is_ready = page.desk().screen.is_ready()?;
         if is_ready && page.desk().pacer.is_due(now) {
-            page.desk_mut().pacer.drawn(now);
-            page.draw(now)?;
+            let desk = page.desk_mut();
+            desk.screen.set_fidelity(desk.pacer.fidelity());
+            desk.pacer.drawn(now);
+            let bytes = page.draw(now)?;
+            let desk = page.desk_mut();
+            desk.pacer.sent(now, bytes, desk.screen.is_exact());
         }
         wait(page, inputs, is_ready);
     }
@@ -130,7 +134,7 @@ fn wait<'d, P: Page<'d>>(page: &P, inputs: &Receiver<Input>, is_ready: bool) {
     if !is_ready {
         desk.screen.watch(&mut select);
     }
-    page.watch(&mut select, frame.is_some());
+    page.watch(&mut select, !is_ready || desk.pacer.is_changed());
     // Timeouts need no handling: the loop checks everything anyway.
     _ = select.ready_timeout(longest);
 }
@@ -141,7 +145,10 @@ pub(super) fn take<'d, P: Page<'d>>(page: &mut P, input: Input) -> io::Result<Op
         Input::Terminal(Event::Key(key)) => page.key(key),
         Input::Terminal(Event::Mouse(mouse)) => page.mouse(mouse),
         Input::Terminal(Event::Resize(..)) => {
-            page.desk_mut().pacer.answer();
+            let desk = page.desk_mut();
+            // Even if the size is the old one by now, what was outside in between is lost.
+            desk.screen.forget();
+            desk.pacer.answer();
             Ok(None)
         }
         Input::Terminal(_) => Ok(None),

@@ -1,27 +1,27 @@
 //! The screen that the loop draws on: a terminal, with each frame in one synchronized update.
 
-use std::cell::RefCell;
-use std::io::{self, Write};
-use std::rc::Rc;
+use std::io;
 
 use crossbeam_channel::Select;
-use crossterm::queue;
-use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
-use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Rect, Size};
 
+use super::encoder::{Encoder, Fidelity};
 use super::guard;
 use super::output::Output;
+
+/// Begins a frame that is shown at once, where the terminal knows that.
+const BEGIN: &[u8] = b"\x1b[?2026h";
+/// Ends it.
+const END: &[u8] = b"\x1b[?2026l";
 
 /// A screen for frames.
 pub(super) trait Screen {
     /// Its current size.
     fn area(&self) -> io::Result<Rect>;
 
-    /// Whether everything drawn has been written. Until then nothing should be drawn; the next frame then shows
-    /// everything that has changed in the meantime.
+    /// Whether everything drawn has arrived, as far as that is known. Until then nothing should be drawn; the next frame
+    /// then shows everything that has changed in the meantime.
     fn is_ready(&self) -> io::Result<bool> {
         Ok(true)
     }
@@ -29,6 +29,26 @@ pub(super) trait Screen {
     /// Adds to a selection a channel that becomes ready when the screen does.
     fn watch<'a>(&'a self, select: &mut Select<'a>) {
         let _ = select;
+    }
+
+    /// How exactly the next frames are shown.
+    fn set_fidelity(&mut self, fidelity: Fidelity) {
+        let _ = fidelity;
+    }
+
+    /// Whether it shows exactly the last frame.
+    fn is_exact(&self) -> bool {
+        true
+    }
+
+    /// All bytes that were written to it.
+    fn written(&self) -> u64 {
+        0
+    }
+
+    /// Captures the mouse, or leaves it to the terminal, which then selects text; returns whether it is captured.
+    fn toggle_mouse(&mut self) -> bool {
+        false
     }
 
     /// Draws a frame, without waiting until it is written, and returns its size in bytes.
@@ -53,39 +73,30 @@ pub(super) trait Screen {
 
 /// The terminal.
 pub(super) struct TerminalScreen {
-    terminal: Terminal<CrosstermBackend<Pending>>,
-    pending: Pending,
+    encoder: Encoder,
+    frame: Buffer,
     output: Output,
-    forgotten: bool,
-}
-
-/// The output of a frame, buffered until the frame is complete; shared with the backend, which gives no access to it.
-#[derive(Clone, Debug, Default)]
-struct Pending(Rc<RefCell<Vec<u8>>>);
-
-impl Write for Pending {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    fidelity: Fidelity,
+    exact: bool,
 }
 
 impl TerminalScreen {
     /// The screen of a terminal with unknown content.
-    pub(super) fn new(output: Output) -> io::Result<TerminalScreen> {
-        let pending = Pending::default();
-        let terminal = Terminal::new(CrosstermBackend::new(pending.clone()))?;
-        Ok(TerminalScreen { terminal, pending, output, forgotten: true })
+    pub(super) fn new(output: Output) -> TerminalScreen {
+        let frame = Buffer::empty(Rect::ZERO);
+        TerminalScreen { encoder: Encoder::default(), frame, output, fidelity: Fidelity::Exact, exact: true }
+    }
+
+    /// Waits for what the terminal still answers, so that the shell does not get it.
+    pub(super) fn settle(&self) {
+        self.output.settle();
     }
 }
 
 impl Screen for TerminalScreen {
     fn area(&self) -> io::Result<Rect> {
-        Ok(Rect::from((ratatui::layout::Position::ORIGIN, self.terminal.size()?)))
+        let (width, height) = self.output.size()?;
+        Ok(Rect::from((ratatui::layout::Position::ORIGIN, Size { width, height })))
     }
 
     fn is_ready(&self) -> io::Result<bool> {
@@ -96,18 +107,37 @@ impl Screen for TerminalScreen {
         select.recv(self.output.wakeups());
     }
 
+    fn set_fidelity(&mut self, fidelity: Fidelity) {
+        self.fidelity = fidelity;
+    }
+
+    fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    fn written(&self) -> u64 {
+        self.output.written()
+    }
+
+    fn toggle_mouse(&mut self) -> bool {
+        guard::toggle_mouse(&self.output)
+    }
+
     fn paint(&mut self, render: &mut dyn FnMut(Rect, &mut Buffer)) -> io::Result<usize> {
-        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        if std::mem::take(&mut self.forgotten) {
-            // Not `clear`: it asks the terminal where its cursor is, and not every terminal answers.
-            let area = self.area()?;
-            self.terminal.resize(area)?;
+        let area = self.area()?;
+        if self.frame.area != area {
+            // The terminal may have moved or cut what it showed.
+            self.encoder.forget();
+            self.frame = Buffer::empty(area);
         }
-        self.terminal.draw(|frame| render(frame.area(), frame.buffer_mut()))?;
-        queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
-        let pending = self.pending.0.take();
-        self.output.send(&pending);
-        Ok(pending.len())
+        self.frame.reset();
+        render(area, &mut self.frame);
+        let encoded = self.encoder.encode(&self.frame, self.fidelity);
+        self.exact = encoded.exact;
+        if encoded.bytes.is_empty() {
+            return Ok(0);
+        }
+        Ok(self.output.send_frame(&[BEGIN, &encoded.bytes, END].concat()))
     }
 
     fn tell(&mut self, sequence: &[u8]) -> io::Result<()> {
@@ -116,7 +146,7 @@ impl Screen for TerminalScreen {
     }
 
     fn forget(&mut self) {
-        self.forgotten = true;
+        self.encoder.forget();
     }
 
     fn suspend(&mut self) -> io::Result<()> {

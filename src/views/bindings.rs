@@ -63,6 +63,8 @@ pub enum Command {
     FilterLayers,
     /// Redraws everything.
     Redraw,
+    /// Gives the mouse to the terminal, or takes it back.
+    ToggleMouse,
     /// Copies the value at the cursor.
     CopyValue,
     /// Copies the view as text.
@@ -488,6 +490,13 @@ pub const BINDINGS: &[Binding] = &[
     ),
     binding!(Program, "Esc", "close", "close what is open", [(Key::Escape, Command::Act(Action::Dismiss))]),
     binding!(Program, "Ctrl-L", "redraw", "redraw the screen", [(Key::Control('l'), Command::Redraw)]),
+    binding!(
+        Program,
+        "t",
+        "select text",
+        "let the mouse select text, or take it back",
+        [(Key::Char('t'), Command::ToggleMouse)]
+    ),
     binding!(
         Program,
         "q Ctrl-C",

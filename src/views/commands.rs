@@ -129,6 +129,7 @@ pub const COMMANDS: &[Named] = &[
     of("forget_layout", Command::ForgetLayout, "open runs of this experiment as at first"),
     act("close", Action::Dismiss, "close what is open"),
     of("redraw", Command::Redraw, "redraw the screen"),
+    of("mouse", Command::ToggleMouse, "let the mouse select text, or take it back"),
     of("quit", Command::Quit, "quit; while training, asks whether to stop or detach"),
 ];
 
