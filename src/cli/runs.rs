@@ -17,7 +17,7 @@ use crate::runs_list::run::At;
 use crate::runs_list::sort::order;
 use crate::runs_list::{Filter, FilterError, Run, RunsList, Sort, SortKey};
 use crate::session::listing;
-use crate::tui::{Choice, Ending, Followed, RunsStock, Saved, Terminal};
+use crate::tui::{self, Choice, Ending, Followed, RunsStock, Saved, Terminal};
 
 /// Lists the runs of a folder with state, lanes, steps and last figures: in a browser on a terminal, otherwise as a
 /// table.
@@ -87,7 +87,8 @@ impl RunsArgs {
 
 pub(super) fn run(args: &RunsArgs) -> Result<(), Failure> {
     let (filter, root) = (args.filter()?, args.folder.path()?);
-    if !args.json && !args.plain && io::stdin().is_terminal() && io::stdout().is_terminal() {
+    let on_terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && tui::has_screen();
+    if !args.json && !args.plain && on_terminal {
         let mut list = RunsList::new();
         list.set_filter(filter);
         args.sort().into_iter().for_each(|sort| list.set_sort(sort));

@@ -14,6 +14,7 @@ use crate::reading::replay::{Replay, ReplayLane};
 use crate::reading::{self, Library, Opened};
 use crate::runlog::{RunFolder, SweepName};
 use crate::session::presence::Presence;
+use crate::tui;
 
 /// The state after the last event of every lane, and the library for looking up more; warns about what was skipped.
 pub(super) fn fold(folders: &[PathBuf]) -> Result<(App, Library), Failure> {
@@ -53,10 +54,14 @@ fn claim_of(folders: &[PathBuf]) -> Option<Claim> {
 
 /// Fails if there is no terminal to draw a dashboard on.
 pub(super) fn require_terminal() -> Result<(), Failure> {
-    if io::stdin().is_terminal() && io::stdout().is_terminal() {
-        return Ok(());
-    }
-    let message = "expected a terminal for the dashboard, found none; `skiplane snapshot` and `skiplane show` need none";
+    let found = match io::stdin().is_terminal() && io::stdout().is_terminal() {
+        true if tui::has_screen() => return Ok(()),
+        true => "one without a screen (TERM is `dumb`)",
+        false => "none",
+    };
+    let message = format!(
+        "expected a terminal for the dashboard, found {found}; `skiplane snapshot` and `skiplane show` need none"
+    );
     Err(Failure::Input(anyhow::anyhow!(message)))
 }
 

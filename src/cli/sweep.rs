@@ -65,9 +65,10 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), Failure> {
     let stopper = Stopper::hear()?;
     let (mut app, mut sweeping) = Sweeping::new(&plan, &root, cores)?;
     let on_terminal = io::stdout().is_terminal();
-    let has_dashboard = on_terminal && io::stdin().is_terminal() && !args.headless && !sweeping.is_over();
+    let has_screen = on_terminal && tui::has_screen();
+    let has_dashboard = has_screen && io::stdin().is_terminal() && !args.headless && !sweeping.is_over();
     let mut is_stopped = has_dashboard && dashboard(&mut app, &mut sweeping, args.appearance.setup());
-    let reporter = SweepReporter::new(on_terminal);
+    let reporter = SweepReporter::new(has_screen);
     if is_stopped {
         sweeping.stop();
     } else if !has_dashboard {

@@ -125,7 +125,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
     let face = match args {
         TrainOptions { detach: true, .. } => Face::Detached,
         TrainOptions { headless: true, .. } => Face::Headless,
-        _ if io::stdout().is_terminal() => Face::Dashboard,
+        _ if io::stdout().is_terminal() && tui::has_screen() => Face::Dashboard,
         _ => Face::Headless,
     };
     let waiting = Waiting::find();
@@ -304,7 +304,7 @@ fn headless(started: Started) -> Result<(), Failure> {
     let Started { mut live, app, folder, mut index_writer, at, stopper, starts, .. } = started;
     let on_terminal = io::stdout().is_terminal();
     let lines = |app| Reporter::lines(app, at, headless::standard_output());
-    let mut reporter = if on_terminal { Reporter::bars(app) } else { lines(app) };
+    let mut reporter = if on_terminal && tui::has_screen() { Reporter::bars(app) } else { lines(app) };
     reporter.say(None, &format!("run {} in {}", folder.id(), folder.path().display()));
     starts.iter().for_each(|start| reporter.say(None, start));
     let ending = loop {
