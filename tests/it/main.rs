@@ -23,6 +23,7 @@ mod formats;
 mod frames;
 mod frozen;
 mod law;
+mod lines;
 mod live;
 mod locks;
 mod many_lanes;

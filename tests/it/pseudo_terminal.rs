@@ -6,7 +6,8 @@ use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -21,15 +22,57 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A process in a pseudo-terminal, with the screen that a terminal would show.
 pub(crate) struct Terminal {
     master: Box<dyn MasterPty + Send>,
-    keys: Box<dyn Write + Send>,
+    keys: Keys,
     output: Receiver<Vec<u8>>,
     reader: JoinHandle<()>,
     /// Whether output is not read, as when a connection hangs.
     frozen: Arc<AtomicBool>,
+    line: Arc<Line>,
     /// All output that was read.
     written: Vec<u8>,
     screen: vt100::Parser,
     child: Process,
+}
+
+/// Where keys and answers are written.
+type Keys = Arc<Mutex<Box<dyn Write + Send>>>;
+
+/// How output is read.
+#[derive(Default)]
+struct Line {
+    /// Bytes per second; 0 for any number.
+    rate: AtomicU64,
+    /// Whether requests for the terminal's status are answered, as a terminal does.
+    answers: AtomicBool,
+}
+
+/// A request for the terminal's status, and the answer.
+const REQUEST: &[u8] = b"\x1b[5n";
+const ANSWER: &[u8] = b"\x1b[0n";
+
+impl Line {
+    /// Reads from a terminal as fast as the line is.
+    fn read(&self, reader: &mut dyn Read, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let rate = self.rate.load(Ordering::SeqCst);
+        if rate == 0 {
+            return reader.read(bytes);
+        }
+        let slice = Duration::from_millis(20);
+        thread::sleep(slice);
+        let most = (rate / 50).clamp(1, bytes.len() as u64) as usize;
+        reader.read(&mut bytes[..most])
+    }
+
+    /// Answers the requests that are complete with these bytes; `before` are the last ones before them.
+    fn answer(&self, before: &mut Vec<u8>, bytes: &[u8], keys: &Keys) {
+        before.extend_from_slice(bytes);
+        let requests = before.windows(REQUEST.len()).filter(|window| *window == REQUEST).count();
+        before.drain(..before.len().saturating_sub(REQUEST.len() - 1));
+        if self.answers.load(Ordering::SeqCst) {
+            // The process may have ended.
+            let _ = keys.lock().unwrap().write_all(&ANSWER.repeat(requests));
+        }
+    }
 }
 
 /// The running process; killed if the test ends before it.
@@ -47,10 +90,14 @@ impl Terminal {
         let (sender, output) = channel();
         let frozen = Arc::new(AtomicBool::new(false));
         let waits = Arc::clone(&frozen);
+        let line = Arc::new(Line::default());
+        let keys: Keys = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
+        let (of_line, answers) = (Arc::clone(&line), Arc::clone(&keys));
         let reader = thread::spawn(move || {
-            let mut bytes = [0; 4096];
+            let (mut bytes, mut before) = ([0; 4096], Vec::new());
             // On some systems the end of a pseudo-terminal is an error.
-            while let Ok(count @ 1..) = reader.read(&mut bytes) {
+            while let Ok(count @ 1..) = of_line.read(&mut reader, &mut bytes) {
+                of_line.answer(&mut before, &bytes[..count], &answers);
                 if sender.send(bytes[..count].to_vec()).is_err() {
                     break;
                 }
@@ -59,9 +106,8 @@ impl Terminal {
                 }
             }
         });
-        let keys = pair.master.take_writer().unwrap();
         let (written, screen) = (Vec::new(), parser((columns, rows)));
-        Terminal { master: pair.master, keys, output, reader, frozen, written, screen, child }
+        Terminal { master: pair.master, keys, output, reader, frozen, line, written, screen, child }
     }
 
     /// The id of the process, for signals.
@@ -103,8 +149,25 @@ impl Terminal {
 
     /// Types keys.
     pub(crate) fn press(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-        self.keys.flush().unwrap();
+        let mut to = self.keys.lock().unwrap();
+        to.write_all(keys.as_bytes()).unwrap();
+        to.flush().unwrap();
+    }
+
+    /// Answers requests for the terminal's status from now on, as terminals do.
+    pub(crate) fn answer(&self) {
+        self.line.answers.store(true, Ordering::SeqCst);
+    }
+
+    /// Reads at most that many bytes per second from now on; 0 for any number.
+    pub(crate) fn set_rate(&self, bytes_per_second: u64) {
+        self.line.rate.store(bytes_per_second, Ordering::SeqCst);
+    }
+
+    /// Reads output for a while.
+    pub(crate) fn read_for(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while self.read(end).is_ok() {}
     }
 
     /// Changes the size of terminal and screen.

@@ -1,6 +1,8 @@
 //! The dashboard on a pseudo-terminal: the state it leaves when something panics. The dashboards run as
 //! ignored tests of this same binary, in processes of their own.
 
+use std::io::Write;
+
 use portable_pty::CommandBuilder;
 use skiplane::app::App;
 use skiplane::app::specimen;
@@ -56,6 +58,37 @@ fn dashboard_beside_a_panic() {
     tui::run(&mut specimen::plain_beside_residual(), &mut source, Setup::default()).unwrap();
 }
 
+/// Prints from another thread, as a library might, once the dashboard is open.
+struct Printing(bool);
+
+impl Source for Printing {
+    fn mode(&self) -> Mode {
+        Mode::Saved
+    }
+
+    fn drain(&mut self, _: &mut App) -> bool {
+        if std::mem::take(&mut self.0) {
+            let print = || {
+                // Past what a test's output is caught by.
+                writeln!(std::io::stdout(), "stray\x1b]0;owned\x07 output").unwrap();
+                writeln!(std::io::stderr(), "stray error").unwrap();
+            };
+            std::thread::spawn(print).join().unwrap();
+        }
+        false
+    }
+
+    fn is_ended(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+#[ignore = "run on a terminal of its own by another test"]
+fn dashboard_beside_a_thread_that_prints() {
+    tui::run(&mut specimen::plain_beside_residual(), &mut Printing(true), Setup::default()).unwrap();
+}
+
 /// Starts one of the tests above on a terminal.
 fn start(test: &str) -> Terminal {
     let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
@@ -100,4 +133,18 @@ fn a_panic_elsewhere_is_told_once_the_dashboard_is_closed() {
     let mut before = parser(SIZE);
     before.process(&output[..place(output, LEAVE).unwrap()]);
     assert!(before.screen().contents().contains("1 overview"));
+}
+
+#[test]
+fn what_other_threads_print_does_not_get_into_the_screen() {
+    let mut terminal = start("terminal::dashboard_beside_a_thread_that_prints");
+    terminal.wait_for("1 overview");
+    terminal.press("q");
+    terminal.finish();
+    assert_restored(&terminal, "stray error");
+    let output = terminal.written();
+    let (before, after) = output.split_at(place(output, LEAVE).unwrap());
+    assert_eq!(place(before, b"stray"), None);
+    // Nor does it come later as anything but text.
+    assert!(place(after, "stray\u{fffd}]0;owned\u{fffd} output".as_bytes()).is_some(), "{}", terminal.text());
 }
