@@ -298,6 +298,11 @@ impl Theme {
             Glyph::TestPoint => ('○', 'o'),
             Glyph::Difference => ('■', '*'),
             Glyph::Order => ('◆', '@'),
+            Glyph::RailTop => ('╭', '/'),
+            Glyph::RailTopRight => ('╮', '\\'),
+            Glyph::RailBottom => ('╰', '`'),
+            Glyph::RailDashed => ('╎', ':'),
+            Glyph::RailDouble => ('║', 'H'),
         };
         if self.is_ascii() { ascii } else { unicode }
     }
@@ -370,6 +375,11 @@ pub enum Glyph {
     TestPoint,
     Difference,
     Order,
+    RailTop,
+    RailTopRight,
+    RailBottom,
+    RailDashed,
+    RailDouble,
 }
 
 const ASCII_BORDER: border::Set<'static> = border::Set {

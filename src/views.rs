@@ -35,6 +35,7 @@ mod sweep;
 mod probes;
 mod surface;
 mod verdict;
+mod network;
 
 pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
 pub use chrome::{LEAST_SIZE, Status, draw};
@@ -97,7 +98,7 @@ pub trait View: Sync {
     }
 }
 
-/// All views, in the order of their digits.
+/// All views, in the order of their keys.
 pub const ALL: &[&dyn View] = &[
     &overview::Overview,
     &profile::Profile,
@@ -109,11 +110,12 @@ pub const ALL: &[&dyn View] = &[
     &probes::Probes,
     &surface::Surface,
     &verdict::VerdictView,
+    &network::Network,
 ];
 
-/// The digit that selects the view in a place among all; none beyond the tenth.
-fn digit_of(place: usize) -> Option<char> {
-    "1234567890".chars().nth(place)
+/// The key that selects the view in a place among all: digits, then letters.
+fn key_of(place: usize) -> Option<char> {
+    "1234567890a".chars().nth(place)
 }
 
 /// The kinds of all views.

@@ -185,9 +185,9 @@ pub(super) use binding;
 pub const BINDINGS: &[Binding] = &[
     binding!(
         Views,
-        "0-9",
+        "0-9 a",
         "view",
-        "the view with this number",
+        "the view with this number or letter",
         [
             view('1', 0),
             view('2', 1),
@@ -199,6 +199,7 @@ pub const BINDINGS: &[Binding] = &[
             view('8', 7),
             view('9', 8),
             view('0', 9),
+            view('a', 10),
         ]
     ),
     binding!(
@@ -520,10 +521,10 @@ mod tests {
     }
 
     #[test]
-    fn every_view_has_its_digit() {
+    fn every_view_has_its_key() {
         for at in 0..crate::views::ALL.len() {
-            let digit = crate::views::digit_of(at).expect("at most ten views");
-            let bound = binding_of(Key::Char(digit)).map(|(_, command)| command);
+            let key = crate::views::key_of(at).expect("a key for each view");
+            let bound = binding_of(Key::Char(key)).map(|(_, command)| command);
             assert_eq!(bound, Some(Command::View(at)));
         }
     }

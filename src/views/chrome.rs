@@ -153,8 +153,8 @@ fn tabs(app: &App, width: u16) -> Vec<Tab> {
                 continue;
             }
             let view = view.kind();
-            let digit = super::digit_of(at).unwrap_or(' ');
-            let text = if full || is_open { format!(" {digit} {view} ") } else { format!(" {digit} ") };
+            let key = super::key_of(at).unwrap_or(' ');
+            let text = if full || is_open { format!(" {key} {view} ") } else { format!(" {key} ") };
             let end = x + widgets::width(&text) as u16;
             tabs.push(Tab { view, is_open, text, columns: x..end });
             x = end;
