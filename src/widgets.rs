@@ -10,6 +10,7 @@ mod heatmap;
 mod histogram;
 mod label;
 mod line_chart;
+mod mirrored;
 mod places;
 mod popup;
 mod strip;
@@ -20,12 +21,13 @@ pub use axis::{Axis, Spacing};
 pub use color_scale::{ColorScale, Legend};
 pub use extent::{Bucket, Extent};
 pub use heatmap::{Heatmap, Matrix};
-pub use histogram::{HistogramBars, HistogramHistory};
+pub use histogram::HistogramHistory;
 pub use label::{
     block_title, clip, clip_start, ending, name_among, pad_left, pad_right, put, put_centered, put_line,
     put_right, width,
 };
 pub use line_chart::{Between, LineChart, Mark, Series, SeriesKind, Values};
+pub use mirrored::{Mirrored, Side};
 pub use places::{Cells, Plot, Rows, Spread};
 pub use popup::Popup;
 pub use strip::Strip;

@@ -84,6 +84,7 @@ fn carry_out(app: &mut App, action: Action) {
         Action::SelectNextStatistic => turn_statistic(app, 1),
         Action::SelectPreviousStatistic => turn_statistic(app, -1),
         Action::SelectNextHistogram => app.options.histogram = app.options.histogram.next(),
+        Action::CycleHistogramForm => app.options.histogram_form = app.options.histogram_form.next(),
         Action::CycleScale => {
             let Options { view, scale, .. } = app.options;
             let draws_losses = view.is_none_or(|view| view.draws_losses);

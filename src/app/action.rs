@@ -82,6 +82,8 @@ pub enum Action {
     SelectPreviousStatistic,
     /// Chooses what the histograms show: activations, weight gradients, weights.
     SelectNextHistogram,
+    /// Draws histograms as colours over time, or as mirrored bars at the cursor.
+    CycleHistogramForm,
     /// Cycles through the natural, the linear and the logarithmic scale.
     CycleScale,
     /// Lets vertical axes include every value, or only the bulk of them.

@@ -178,6 +178,25 @@ impl HistogramKind {
     }
 }
 
+/// How histograms are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HistogramForm {
+    /// As colours over time.
+    #[default]
+    Strip,
+    /// Those at the cursor's step as bars, two lanes mirrored about one axis.
+    Mirrored,
+}
+
+impl HistogramForm {
+    pub(super) fn next(self) -> HistogramForm {
+        match self {
+            HistogramForm::Strip => HistogramForm::Mirrored,
+            HistogramForm::Mirrored => HistogramForm::Strip,
+        }
+    }
+}
+
 /// How the lanes' curves are arranged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -239,6 +258,8 @@ pub struct Options {
     pub split: usize,
     /// What the layer view's histograms show.
     pub histogram: HistogramKind,
+    /// How they are drawn.
+    pub histogram_form: HistogramForm,
     /// The scale of values.
     pub scale: ScaleChoice,
     /// Whether vertical axes include every value, even if a few flatten all others.
@@ -277,6 +298,7 @@ impl Default for Options {
             key: 0,
             split: 0,
             histogram: HistogramKind::default(),
+            histogram_form: HistogramForm::default(),
             scale: ScaleChoice::default(),
             whole_axis: false,
             smoothing: Smoothing::default(),

@@ -291,10 +291,10 @@ pub const BINDINGS: &[Binding] = &[
     ),
     binding!(
         Showing,
-        "a A",
+        "i I",
         "values",
         "zoom the vertical axes in or out; also Alt and the wheel",
-        [act('a', Action::ZoomValues(2, 50)), act('A', Action::ZoomValues(-2, 50)),]
+        [act('i', Action::ZoomValues(2, 50)), act('I', Action::ZoomValues(-2, 50)),]
     ),
     binding!(
         Showing,
@@ -370,10 +370,10 @@ pub const BINDINGS: &[Binding] = &[
     ),
     binding!(
         Showing,
-        "h",
+        "h H",
         "histogram",
-        "histograms of activations, weight gradients, weights",
-        [act('h', Action::SelectNextHistogram),]
+        "histograms of activations, weight gradients, weights; H over time, or of two lanes mirrored",
+        [act('h', Action::SelectNextHistogram), act('H', Action::CycleHistogramForm),]
     ),
     binding!(
         Showing,

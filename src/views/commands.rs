@@ -105,6 +105,11 @@ pub const COMMANDS: &[Named] = &[
     ),
     of("layers", Command::FilterLayers, "show only the layers whose name a regular expression finds"),
     act("histogram", Action::SelectNextHistogram, "histograms of activations, weight gradients, weights"),
+    act(
+        "histogram_form",
+        Action::CycleHistogramForm,
+        "histograms over time, or at the cursor with two lanes mirrored",
+    ),
     of("hide_lane", Command::HideLane, "hide the selected lane"),
     act("show_all_lanes", Action::ShowAllLanes, "show all lanes"),
     act("undo", Action::Undo, "take back the last change of what is shown"),

@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use super::{Command, Key, Scene, View, curves, lanes};
+use crate::app::options::HistogramForm;
 use crate::app::{App, Chosen, Lane, LayerKey, ViewKind, Wanted};
 use crate::printable::printable;
 use crate::structure::Dimensions;
@@ -92,9 +93,11 @@ struct Layout<'a> {
 impl<'a> Layout<'a> {
     fn of(app: &'a App, area: Rect) -> Layout<'a> {
         let count = app.visible_lanes().count();
+        // Mirrored histograms are as wide as the view.
+        let is_mirrored = app.options().histogram_form == HistogramForm::Mirrored;
         if count > 1 && area.width < 2 * LEAST_COLUMN + 1 {
             Layout::laid_over(app, area)
-        } else if count == 2 && area.width >= LEAST_THREE_COLUMNS {
+        } else if count == 2 && area.width >= LEAST_THREE_COLUMNS && !is_mirrored {
             Layout::three_columns(app, area)
         } else {
             Layout::side_by_side(app, area)

@@ -9,13 +9,13 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Key, View, chrome, curves, lanes};
+use super::{Command, Key, Scene, View, chrome, curves, lanes};
 use crate::app::health::Finding;
-use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind};
+use crate::app::{Action, App, Chosen, Lane, ViewKind};
 use crate::printable::printable;
 use crate::structure::Structure;
 use crate::theme::Theme;
-use crate::units::LayerIdx;
+use crate::units::{LaneIdx, LayerIdx};
 use crate::widgets::{self, ColorScale, Extent, Legend};
 
 mod cells;
@@ -56,7 +56,8 @@ impl View for Network {
         Layout::of(app, area).panels.into_iter().map(|panel| panel.lane).collect()
     }
 
-    fn render(&self, app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
+        let Scene { buffer, hits } = scene;
         let area = area.intersection(buffer.area);
         if area.is_empty() {
             return;
@@ -77,6 +78,8 @@ impl View for Network {
         let scale = curves::color_scale(app.statistic(), scale);
         for (panel, state) in layout.panels.iter().zip(&states) {
             panel.render(app, state, scale, buffer, theme);
+            let (lane, area, has_list) = (panel.lane.idx(), panel.area, panel.has_list);
+            hits.on(area, move |app, position| select(app, lane, area, has_list, position));
         }
         details::render(app, layout.details, buffer, theme);
         let selected = app.lane(app.selected_lane());
@@ -86,17 +89,14 @@ impl View for Network {
         let title = app.statistic().name();
         Legend { scale, title, pointer }.render(layout.legend, buffer, theme);
     }
+}
 
-    fn click(&self, app: &App, area: Rect, position: Position) -> Vec<Action> {
-        let panels = Layout::of(app, area).panels;
-        let Some(panel) = panels.iter().find(|panel| panel.area.contains(position)) else {
-            return Vec::new();
-        };
-        let select = Action::SelectLane(panel.lane.idx());
-        let layer = panel.lane.structure().zip(panel.layer_at(app, position));
-        let layer = layer.map(|(structure, layer)| Action::SelectLayer(LayerKey::of(structure, layer)));
-        [select].into_iter().chain(layer).collect()
-    }
+/// Selects a lane, and its layer at a position in the area of its panel.
+fn select(app: &App, lane: LaneIdx, area: Rect, has_list: bool, position: Position) -> Vec<Command> {
+    let Some(lane) = app.lane(lane) else { return Vec::new() };
+    let layer = Panel { lane, area, has_list }.layer_at(app, position);
+    let row = layer.and_then(|layer| app.row_of(lane, layer)).map(Action::SelectLayer);
+    [Action::SelectLane(lane.idx())].into_iter().chain(row).map(Command::Act).collect()
 }
 
 /// The parts of the view.

@@ -100,7 +100,7 @@ proptest! {
     #[test]
     fn histograms(
         area in any_area(), theme in any_theme(), first: u8, counts in prop::collection::vec(any::<u32>(), 0..90),
-        non_finite: u32, x in (any_float(), any_float()), bins in (0usize..70, 0usize..70),
+        non_finite: u32, x in (any_float(), any_float()), bins in (0usize..70, 0usize..70), sides: (bool, bool),
     ) {
         let histogram = Histogram { first, counts, non_finite };
         let history = HistogramHistory {
@@ -111,7 +111,8 @@ proptest! {
         history.render(area, &mut buffer, &theme);
         prop_assert!(only_inside(&buffer, area));
         let mut buffer = around(area);
-        HistogramBars { histogram: &histogram, bins, style: Style::new() }.render(area, &mut buffer, &theme);
+        let side = |is: bool| is.then_some(Side { name: "層 plain", histogram: &histogram, style: Style::new() });
+        Mirrored { upper: side(sides.0), lower: side(sides.1), bins }.render(area, &mut buffer, &theme);
         prop_assert!(only_inside(&buffer, area));
     }
 

@@ -1,12 +1,14 @@
-//! Histograms over signed powers of two: their history as a heatmap (value upward, time to the right), and a
-//! single one as bars.
+//! Histograms over signed powers of two over time, as a heatmap: value upward, time to the right, zeros in a row of their
+//! own.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 
 use super::strip::share;
-use super::{Axis, Cells, ColorScale, Extent, Heatmap, Matrix, label};
+use super::{Axis, Cells, ColorScale, Extent, Heatmap, Matrix};
 use crate::event::Histogram;
 use crate::theme::Theme;
 
@@ -47,8 +49,12 @@ impl HistogramHistory<'_> {
         if first > last || area.is_empty() {
             return None;
         }
+        let halves = if theme.has_half_cells() { 2 } else { 1 };
+        // The last row is for the axis, if there are three.
+        let lines = usize::from(area.height - u16::from(area.height >= 3));
+        let rows = rows((first, last), lines, halves);
         let columns = usize::from(area.width);
-        let mut matrix = Matrix::new(last + 1 - first, columns);
+        let mut matrix = Matrix::new(rows.len(), columns);
         let span = self.x.1 - self.x.0;
         for (i, (x, histogram)) in self.histograms.iter().enumerate() {
             // A histogram extends until the next one.
@@ -61,112 +67,88 @@ impl HistogramHistory<'_> {
             let from = column(*x).min(columns);
             let until = column(next).clamp(from, columns).max(columns.min(from + 1));
             let shares = shares(histogram);
-            for (row, bin) in (first..=last).rev().enumerate() {
-                let mut extent =
-                    if shares[bin] > 0.0 { Extent::of(shares[bin] as f32) } else { Extent::EMPTY };
+            for (row, bins) in rows.iter().enumerate() {
+                let share = shares[bins.clone()].iter().copied().fold(0.0, f64::max);
+                let mut extent = if share > 0.0 { Extent::of(share as f32) } else { Extent::EMPTY };
                 extent.non_finite = histogram.non_finite > 0 && row == 0;
                 (from..until).for_each(|column| matrix.merge(row, column, extent));
             }
         }
-        let row_name = |row: usize| bin_name(last - row.min(last));
-        // Every n-th power of two, counted from 2^0 on both sides of zero.
-        let is_tick = |row: usize, every: usize| {
-            let exponent = exponent(last - row.min(last));
-            exponent.is_some_and(|exponent| exponent.rem_euclid(every.next_power_of_two() as i32) == 0)
-        };
-        Some(self.heatmap(&matrix, &row_name, &is_tick).render(area, buffer, theme))
-    }
-
-    fn heatmap<'m>(
-        &'m self,
-        matrix: &'m Matrix,
-        row_name: &'m dyn Fn(usize) -> String,
-        is_tick: &'m dyn Fn(usize, usize) -> bool,
-    ) -> Heatmap<'m> {
-        Heatmap {
-            matrix,
+        let ticks = ticks(&rows, halves);
+        let row_name = |row: usize| ticks.get(row).copied().flatten().map(bin_name).unwrap_or_default();
+        let is_zero = |bins: &Range<usize>| *bins == (Histogram::ZERO_BIN..Histogram::ZERO_BIN + 1);
+        let map = Heatmap {
+            matrix: &matrix,
             scale: ColorScale::new(Axis::new(LEAST_SHARE, 1.0, true)),
-            row_name,
-            is_tick,
-            // The bin of exact zeros is set apart from its neighbours.
-            anchor: self.bins.1.checked_sub(Histogram::ZERO_BIN),
+            row_name: &row_name,
+            is_tick: &|row, _| ticks.get(row).is_some_and(Option::is_some),
+            anchor: rows.iter().position(is_zero),
             label_width: 6,
             x: self.x,
             x_name: self.x_name,
             cursor_row: None,
             cursor_x: self.cursor_x,
-        }
+        };
+        Some(map.render(area, buffer, theme))
     }
 }
 
-/// One histogram as bars, from the most negative bin at the left.
-#[derive(Clone, Copy, Debug)]
-pub struct HistogramBars<'a> {
-    /// The counts.
-    pub histogram: &'a Histogram,
-    /// The bins shown, from and to, both included.
-    pub bins: (usize, usize),
-    /// The colour of the bars.
-    pub style: Style,
+/// The bins of each row of a map with so many lines of `halves` rows, from the largest values down: zeros have a line of
+/// their own, if there are three lines, and the others share the rest.
+fn rows((first, last): (usize, usize), lines: usize, halves: usize) -> Vec<Range<usize>> {
+    let zero = Histogram::ZERO_BIN;
+    let [above, below] = [(zero + 1).max(first)..last + 1, first..zero.min(last + 1)];
+    let has_zero = (first..=last).contains(&zero);
+    let others = above.len() + below.len();
+    if !has_zero || others == 0 || lines < 3 {
+        return spread(first..last + 1, lines * halves);
+    }
+    let rest = lines - 1;
+    let of_above = match (above.is_empty(), below.is_empty()) {
+        (true, _) => 0,
+        (_, true) => rest,
+        _ => (rest * above.len() / others).clamp(1, rest - 1),
+    };
+    let mut rows = spread(above, of_above * halves);
+    rows.extend(vec![zero..zero + 1; halves]);
+    rows.extend(spread(below, (rest - of_above) * halves));
+    rows
 }
 
-impl HistogramBars<'_> {
-    /// Draws bars as high as the bin's share of the largest bin, with the bins' bounds in the last row.
-    pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-        let area = area.intersection(buffer.area);
-        let (first, last) = (self.bins.0, self.bins.1.min(Histogram::BINS - 1));
-        if area.is_empty() || first > last {
-            return;
-        }
-        let shares = shares(self.histogram);
-        let shown = &shares[first..=last];
-        let greatest = shown.iter().copied().fold(0.0, f64::max);
-        let labels = u16::from(area.height >= 3);
-        let height = area.height - labels;
-        for column in 0..area.width {
-            let (from, to) = share(usize::from(column), shown.len(), usize::from(area.width));
-            let value = shown[from..to].iter().copied().fold(0.0, f64::max);
-            let eighths =
-                if greatest > 0.0 { (value / greatest * f64::from(height) * 8.0).ceil() as u32 } else { 0 };
-            for line in 0..height {
-                let filled = eighths.saturating_sub(u32::from(height - 1 - line) * 8).min(8);
-                let symbol = bar(filled, theme);
-                label::put(buffer, area, area.x + column, area.y + line, symbol, self.style);
-            }
-        }
-        if labels > 0 {
-            self.render_labels(
-                Rect { y: area.bottom() - 1, height: 1, ..area },
-                (first, last),
-                buffer,
-                theme,
-            );
-        }
-    }
+/// The bins of each of so many rows, from the last bin down.
+fn spread(bins: Range<usize>, rows: usize) -> Vec<Range<usize>> {
+    let row = |row: usize| {
+        let (from, to) = share(row, bins.len(), rows);
+        bins.end - to..bins.end - from
+    };
+    (0..rows).filter(|_| !bins.is_empty()).map(row).collect()
+}
 
-    fn render_labels(&self, row: Rect, (first, last): (usize, usize), buffer: &mut Buffer, theme: &Theme) {
-        let bins = last + 1 - first;
-        let mut free_from = row.x;
-        for bin in (first..=last).filter(|bin| bin.abs_diff(Histogram::ZERO_BIN).is_multiple_of(4)) {
-            let name = bin_name(bin);
-            let column = ((bin - first) * usize::from(row.width) / bins) as u16;
-            let start = row.x + column;
-            if start >= free_from && start + (name.len() as u16) <= row.right() {
-                free_from = label::put(buffer, row, start, row.y, &name, theme.muted()) + 1;
-            }
+/// The bin that labels each row: the zeros, and every so many powers of two, counted from 2^0 on both sides.
+fn ticks(rows: &[Range<usize>], halves: usize) -> Vec<Option<usize>> {
+    let bins: BTreeSet<usize> = rows.iter().cloned().flatten().collect();
+    // At least three lines from label to label.
+    let every = (3 * halves * bins.len()).div_ceil(rows.len().max(1)).next_power_of_two() as i32;
+    let mut ticks = vec![None; rows.len()];
+    for bin in bins {
+        let is_tick = exponent(bin).is_none_or(|exponent| exponent.rem_euclid(every) == 0);
+        let showing: Vec<usize> = (0..rows.len()).filter(|row| rows[*row].contains(&bin)).collect();
+        if let Some(middle) = showing.get((showing.len() - 1) / 2).filter(|_| is_tick) {
+            ticks[*middle] = Some(bin);
         }
     }
+    ticks
 }
 
 /// Every bin's share of all values, including non-finite ones in the total.
-fn shares(histogram: &Histogram) -> [f64; Histogram::BINS] {
+pub(super) fn shares(histogram: &Histogram) -> [f64; Histogram::BINS] {
     let bins = histogram.bins();
     let total = bins.iter().map(|n| f64::from(*n)).sum::<f64>() + f64::from(histogram.non_finite);
     bins.map(|n| if total > 0.0 { f64::from(n) / total } else { 0.0 })
 }
 
 /// The label of a bin, by the power of two it begins with: `-2^3`, `0`, `2^-7`.
-fn bin_name(bin: usize) -> String {
+pub(super) fn bin_name(bin: usize) -> String {
     match exponent(bin) {
         Some(exponent) if bin > Histogram::ZERO_BIN => format!("2^{exponent}"),
         Some(exponent) => format!("-2^{exponent}"),
@@ -175,26 +157,9 @@ fn bin_name(bin: usize) -> String {
 }
 
 /// The power of two that a bin begins with, regardless of sign; none for exact zeros.
-fn exponent(bin: usize) -> Option<i32> {
+pub(super) fn exponent(bin: usize) -> Option<i32> {
     let distance = bin.abs_diff(Histogram::ZERO_BIN).checked_sub(1)?;
     Some(Histogram::LEAST_EXPONENT + distance as i32)
-}
-
-fn bar(eighths: u32, theme: &Theme) -> &'static str {
-    match (eighths, theme.is_ascii()) {
-        (0, _) => " ",
-        (1..=3, true) => ".",
-        (4..=6, true) => ":",
-        (_, true) => "#",
-        (1, false) => "▁",
-        (2, false) => "▂",
-        (3, false) => "▃",
-        (4, false) => "▄",
-        (5, false) => "▅",
-        (6, false) => "▆",
-        (7, false) => "▇",
-        (_, false) => "█",
-    }
 }
 
 #[cfg(test)]
@@ -233,6 +198,22 @@ mod tests {
                 labels.iter().filter_map(|l| l.strip_prefix("2^")?.parse().ok()).collect();
             let apart: Vec<i32> = exponents.windows(2).map(|pair| pair[0] - pair[1]).collect();
             assert!(apart.windows(2).all(|pair| pair[0] == pair[1]), "{labels:?}");
+        }
+    }
+
+    #[test]
+    fn every_bin_has_a_row_and_zeros_a_line_of_their_own() {
+        for (first, last) in [(0, 64), (20, 60), (32, 50), (10, 32), (40, 50), (32, 32)] {
+            for lines in 3..40 {
+                let rows = rows((first, last), lines, 2);
+                assert_eq!(rows.len(), 2 * lines);
+                assert!((first..=last).all(|bin| rows.iter().any(|row| row.contains(&bin))));
+                let zeros: Vec<usize> = (0..rows.len()).filter(|row| rows[*row].contains(&32)).collect();
+                if first < last && (first..=last).contains(&32) {
+                    assert!(zeros.len() == 2 && zeros[0].is_multiple_of(2), "a line: {zeros:?}");
+                    assert!(zeros.iter().all(|row| rows[*row] == (32..33)));
+                }
+            }
         }
     }
 

@@ -1,15 +1,17 @@
-//! The histograms of the cursor's layer over time, and the one at the cursor as bars if there is room; the bins are the
-//! same for all lanes.
+//! The histograms of the cursor's layer over time, and the one at the cursor as bars if there is room; or only those at the
+//! cursor, two lanes mirrored about one axis. The bins are the same for all lanes.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{Command, NOT_RECORDED, Scene, charts, curves, lanes};
+use crate::app::options::HistogramForm;
 use crate::app::{Action, App, Lane};
 use crate::event::Histogram;
 use crate::history::Row;
+use crate::printable::percent;
 use crate::theme::Theme;
-use crate::widgets::{self, HistogramBars, HistogramHistory};
+use crate::widgets::{self, HistogramHistory, Mirrored, Side};
 
 /// The least height at which the histogram at the cursor has its own rows.
 const LEAST_HEIGHT_OF_BARS: u16 = 16;
@@ -23,6 +25,9 @@ pub(super) fn render(
 ) {
     let histories: Vec<Vec<(f64, &Histogram)>> = columns.iter().map(|(lane, _)| history(app, lane)).collect();
     let bins = HistogramHistory::used_bins(histories.iter().flatten().map(|(_, histogram)| *histogram));
+    if app.options().histogram_form == HistogramForm::Mirrored {
+        return render_mirrored(app, columns, bins, buffer, theme);
+    }
     for ((lane, area), histograms) in columns.iter().zip(&histories) {
         if area.height < 3 {
             continue;
@@ -51,19 +56,69 @@ pub(super) fn render(
                 [lane].into_iter().chain(step).map(Command::Act).collect()
             });
         }
-        render_bars(app, lane, below, bins, buffer, theme);
+        render_bars(app, &[*lane], below, bins, buffer, theme);
     }
 }
 
-fn render_bars(app: &App, lane: &Lane, area: Rect, bins: (usize, usize), buffer: &mut Buffer, theme: &Theme) {
-    let kind = app.options().histogram;
-    let taken = app.layer_in(lane).and_then(|layer| lane.histograms(kind.metric(), layer));
-    let Some(row) = taken.and_then(|taken| taken.at(app.step())).filter(|_| area.height >= 3) else { return };
-    let Some(histogram) = row.histogram(0) else { return };
-    let title = format!("{} at step {}", kind.name(), row.span.last_step);
-    widgets::put(buffer, area, area.x, area.y, &title, theme.heading());
-    let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    HistogramBars { histogram, bins, style: lanes::style(lane, theme) }.render(body, buffer, theme);
+/// Each two lanes about one axis, in columns across the whole width.
+fn render_mirrored(
+    app: &App,
+    columns: &[(&Lane, Rect)],
+    bins: (usize, usize),
+    buffer: &mut Buffer,
+    theme: &Theme,
+) {
+    for pair in columns.chunks(2) {
+        let whole = pair.iter().map(|(_, area)| *area).reduce(Rect::union).unwrap_or_default();
+        let lanes: Vec<&Lane> = pair.iter().map(|(lane, _)| *lane).collect();
+        render_bars(app, &lanes, whole, bins, buffer, theme);
+    }
+}
+
+/// The histograms of one or two lanes at the cursor.
+fn render_bars(
+    app: &App,
+    shown: &[&Lane],
+    area: Rect,
+    bins: (usize, usize),
+    buffer: &mut Buffer,
+    theme: &Theme,
+) {
+    if area.height < 3 {
+        return;
+    }
+    let name = |lane: &&Lane| format!("{} {}", theme.lane_swatch(lane.idx().0), lanes::name(app, lane));
+    let names: Vec<String> = shown.iter().map(name).collect();
+    let taken: Vec<Option<Row<'_>>> = shown.iter().map(|lane| at_cursor(app, lane)).collect();
+    let side = |at: usize| {
+        let histogram = taken.get(at)?.as_ref()?.histogram(0)?;
+        Some(Side { name: &names[at], histogram, style: lanes::style(shown[at], theme) })
+    };
+    let kind = app.options().histogram.name();
+    let Some(step) = taken.iter().flatten().map(|row| row.span.last_step).max() else {
+        let is_recorded = |lane: &Lane| app.layer_in(lane).is_none_or(|layer| lane.records(layer));
+        let text =
+            if shown.iter().any(|lane| is_recorded(lane)) { "no histograms yet" } else { NOT_RECORDED };
+        widgets::put_centered(buffer, area, area.height / 2, text, theme.muted());
+        return;
+    };
+    let bars = Mirrored { upper: side(0), lower: side(1), bins };
+    let most = percent(bars.most() as f32);
+    let texts = [
+        format!("{kind} at step {step}, in signed powers of two, bars up to {most}"),
+        format!("{kind} at step {step}, bars up to {most}"),
+        format!("{kind} at step {step}"),
+    ];
+    let fits = |text: &&String| widgets::width(text) <= usize::from(area.width);
+    let title = texts.iter().find(fits).unwrap_or(&texts[2]);
+    widgets::put(buffer, area, area.x, area.y, title, theme.heading());
+    bars.render(Rect { y: area.y + 1, height: area.height - 1, ..area }, buffer, theme);
+}
+
+/// The histogram of the cursor's layer at the cursor.
+fn at_cursor<'a>(app: &App, lane: &'a Lane) -> Option<Row<'a>> {
+    let layer = app.layer_in(lane)?;
+    lane.histograms(app.options().histogram.metric(), layer)?.at(app.step())
 }
 
 /// Ends the last histogram, so that it is not drawn beyond the steps it covers.

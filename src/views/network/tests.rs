@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::app::LayerKey;
 use crate::app::specimen::{self, Specimen};
 use crate::units::{LaneIdx, Step};
 use crate::views::{Format, snapshot};
@@ -15,11 +16,26 @@ fn frame(app: &mut App, size: (u16, u16)) -> String {
     snapshot(app, size, &Theme::default(), Format::Text)
 }
 
+/// What clicks in an area do.
+fn clicks(app: &App, area: Rect) -> impl Fn(Position) -> Vec<Action> {
+    let mut buffer = Buffer::empty(Rect::new(0, 0, area.right(), area.bottom()));
+    let mut scene = Scene::new(&mut buffer);
+    Network.render(app, area, &mut scene, &Theme::default());
+    let hits = scene.hits;
+    let action = |command| match command {
+        Command::Act(action) => action,
+        other => panic!("{other:?} is no action"),
+    };
+    move |position| hits.click(app, position).into_iter().map(action).collect()
+}
+
 /// The layers of a lane that a click anywhere in an area selects.
 fn clickable(app: &App, area: Rect, lane: LaneIdx) -> BTreeSet<LayerIdx> {
-    let structure = app.lane(lane).unwrap().structure().unwrap();
-    let layer = |position: Position| match Network.click(app, area, position).as_slice() {
-        [Action::SelectLane(of), Action::SelectLayer(key)] if *of == lane => key.in_structure(structure),
+    let click = clicks(app, area);
+    let layer = |position: Position| match click(position)[..] {
+        [Action::SelectLane(of), Action::SelectLayer(key)] if of == lane => {
+            app.own_layer_at(app.lane(lane).unwrap(), key)
+        }
         _ => None,
     };
     area.positions().filter_map(layer).collect()
@@ -51,7 +67,7 @@ fn the_selected_layer_stays_where_it_is_when_it_is_clicked() {
         })
         .expect("the selected layer is in sight");
     let before = app.row();
-    let actions = Network.click(&app, area, Position { x: panel.area.x + 5, y });
+    let actions = clicks(&app, area)(Position { x: panel.area.x + 5, y });
     app.act_together(&actions);
     assert_eq!((app.row(), app.selected_lane()), (before, LaneIdx(1)));
 }
