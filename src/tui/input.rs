@@ -108,6 +108,16 @@ struct Reader {
     stop: Arc<AtomicBool>,
 }
 
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let error = io::Error::other("the thread that reads the terminal panicked");
+            // If the queue is full, nobody takes inputs any more.
+            let _ = self.sender.try_send(Input::Lost(error));
+        }
+    }
+}
+
 impl Reader {
     fn read(mut self) {
         while !self.stop.load(Ordering::SeqCst) {
@@ -153,6 +163,8 @@ impl Reader {
         match rustix::io::read(&self.terminal, &mut bytes) {
             Ok(0) => Ok(vec![Input::Signal(SIGHUP)]),
             Ok(count) => {
+                #[cfg(debug_assertions)]
+                super::panic_if_asked();
                 let parsed = self.parser.feed(&bytes[..count]);
                 Ok(self.inputs_of(parsed))
             }

@@ -53,6 +53,8 @@ struct State {
     answers: bool,
     /// Nothing comes after what is pending.
     closed: bool,
+    /// The thread has panicked.
+    dead: bool,
     failed: Option<io::Error>,
     /// All bytes that the terminal has accepted.
     written: u64,
@@ -66,7 +68,10 @@ impl Output {
         let (waker, wakeups) = bounded(1);
         let writes = Arc::clone(&shared);
         let wakes = waker.clone();
-        let body = move || writes.write(&wakes);
+        let body = move || {
+            let _watch = Watch(Arc::clone(&writes));
+            writes.write(&wakes);
+        };
         thread::Builder::new().name("terminal output".to_owned()).spawn(body)?;
         Ok(Output { shared, wakeups, waker })
     }
@@ -165,6 +170,11 @@ impl Output {
     pub(super) fn finish(&self, last: &[u8]) {
         {
             let mut state = self.shared.lock();
+            if state.dead {
+                // If that fails, there is nothing else to try.
+                let _ = (&self.shared.terminal).write_all(last);
+                return;
+            }
             state.pending = VecDeque::from(last.to_vec());
             state.closed = true;
         }
@@ -173,6 +183,20 @@ impl Output {
             // If that fails, there is no room for the last bytes yet.
             let _ = tcflush(&self.shared.terminal, QueueSelector::OFlush);
             self.wait_for(MORE_PATIENCE);
+        }
+    }
+}
+
+/// Notes if the thread that writes panics; the loop then ends as if the terminal were lost.
+struct Watch(Arc<Shared>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let mut state = self.0.lock();
+            state.pending.clear();
+            (state.dead, state.owed) = (true, None);
+            state.failed = Some(io::Error::other("the thread that writes to the terminal panicked"));
         }
     }
 }
@@ -193,6 +217,8 @@ impl Shared {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
+            #[cfg(debug_assertions)]
+            super::panic_if_asked();
             match (&self.terminal).write(state.pending.as_slices().0) {
                 Ok(count) => {
                     state.pending.drain(..count);
