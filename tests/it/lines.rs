@@ -95,7 +95,8 @@ fn a_run_that_trains_keeps_to_its_budget() {
     let mut terminal = start(&["train", &file, "--colors", "true"], folder.path(), (120, 40));
     terminal.answer();
     terminal.wait_for("running");
-    Background::find(folder.path()).wait_for_steps();
+    let run = Background::find(folder.path());
+    run.wait_for_steps();
     terminal.press("2");
     terminal.wait_for("decades/layer");
     // What the key took is made good within two seconds or so.
@@ -149,6 +150,32 @@ fn a_process_that_is_stopped_and_continued_draws_again() {
     assert_eq!(count(terminal.written(), ENTER), entered + 1, "the modes are set again");
     terminal.press("?");
     quit(terminal);
+}
+
+#[test]
+#[cfg(debug_assertions)]
+fn training_goes_on_if_a_thread_that_reads_or_writes_panics() {
+    for thread in ["terminal input", "terminal output"] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = endless(folder.path());
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_skiplane"));
+        command.args(["train", &file]);
+        command.cwd(folder.path());
+        command.env("SKIPLANE_PANICS_IN", thread);
+        let mut terminal = Terminal::start(command, (100, 30));
+        if thread == "terminal input" {
+            terminal.wait_for("1 overview");
+            terminal.press("2");
+        }
+        assert_eq!(terminal.finish(), 0, "{}", terminal.text());
+        terminal.assert_restored();
+        assert!(terminal.text().contains("panicked"), "{}", terminal.text());
+        let run = Background::find(folder.path());
+        run.wait_for_steps();
+        let output = fs::read_to_string(run.0.join("output.log")).unwrap();
+        assert!(output.contains("asked to panic"), "{output}");
+        run.stop();
+    }
 }
 
 #[test]
