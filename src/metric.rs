@@ -31,6 +31,7 @@ macro_rules! known {
     };
 }
 
+pub mod explained;
 pub mod known;
 pub mod probed;
 

@@ -132,6 +132,10 @@ impl<R: Rule> AnyRule for R {
 pub struct RuleEntry {
     /// Its name: that of its file.
     pub name: &'static str,
+    /// When it says that something is wrong, as `docs/METRICS.md` has it.
+    pub bad: &'static str,
+    /// Where its subject or its bounds are described; all other bounds are engineering judgement.
+    pub source: &'static str,
     /// What its findings mean and what can be done, in a sentence or two.
     pub meaning: &'static str,
     /// What it judges by: the lane must declare at least one metric of each list.

@@ -26,6 +26,8 @@ const WARM_UP: u32 = 20;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "block_overwriting",
+    bad: "rms(F) is 10 times rms(h); not for a projection at the start of a stage",
+    source: "He et al. 2016, section 2",
     meaning: "Behind this block hardly anything is left of what the blocks before it computed, and gradients reach them \
               mostly through its branch, as in a plain network. A norm in front of the branch, a smaller start of its last \
               layer, or weight decay keep branch and shortcut in balance.",

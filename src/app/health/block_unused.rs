@@ -27,6 +27,8 @@ const WARM_UP: u32 = 20;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "block_unused",
+    bad: "rms(F) is a thousandth of rms(h) in a block, and a hundredth or more in the median block",
+    source: "Veit et al. 2016",
     meaning: "This block passes its input on unchanged, so its weights and its time are wasted. That is harmless, and \
               normal for some steps after a start at zero; if it stays, fewer blocks would do as well, or the branch gets \
               no gradient.",

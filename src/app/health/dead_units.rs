@@ -17,6 +17,8 @@ const GOOD_SHARE: f32 = 0.7;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "dead_units",
+    bad: "10 % of all channels are dead, or half of a layer's",
+    source: "",
     meaning: "A dead channel passes no gradient, so it rarely recovers: the network is narrower than it looks. \
               After ReLU, about half of all outputs are normally zero; that is not counted here.",
     needs: &[&[known::DEAD_UNITS]],

@@ -15,6 +15,8 @@ const GOOD_TIMES: f64 = 2.0;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "diverging_loss",
+    bad: "the loss is 10 times the first one, or that of guessing",
+    source: "",
     meaning: "The network does far worse than guessing, and its weights are thrown off: the lane has diverged, even \
               if its numbers are still finite, and cannot be compared with others. A smaller learning rate or a \
               warm-up usually prevents it.",

@@ -23,6 +23,8 @@ const WARM_UP: u32 = 20;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "exploding_gradient",
+    bad: "the gradient norm is 10 times its usual one, or above 1e4",
+    source: "",
     meaning: "Single updates of this size throw the weights far off, and the loss jumps. A smaller learning \
               rate, a warm-up or clipped gradients help; so do shortcuts.",
     needs: &[&[known::WEIGHT_GRADIENT_NORM]],

@@ -19,6 +19,9 @@ const RECORDS: u32 = 50;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "frozen_layer",
+    bad: "the update ratio of a layer that the experiment does not freeze is below 1e-7 for 50 records, or its \
+          gradient is zero, while the median layer moves",
+    source: "",
     meaning: "The layer keeps the weights it has, although the experiment does not freeze it. It gets no gradient: \
               what follows it is dead, dropped or multiplied by zero, or its gradients are too small for f32.",
     needs: &[&[known::UPDATE_RATIO], &[known::LEARNING_RATE]],

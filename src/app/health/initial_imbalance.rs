@@ -22,6 +22,8 @@ const LAST_START: Step = Step(10);
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "initial_imbalance",
+    bad: "at the first step, weight gradients of layers (with Adam, update ratios) differ by 1e4",
+    source: "Yang et al. 2019, theorem 8",
     meaning: "The first updates are far too large at one end of the network or far too small at the other. A warm-up gets \
               over it if the layers even out by themselves; another initialisation, a norm or shortcuts avoid it.",
     needs: &[&[known::WEIGHT_GRADIENT_NORM, known::UPDATE_RATIO]],

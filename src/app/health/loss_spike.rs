@@ -32,6 +32,9 @@ const DIVERGED_TIMES: f64 = 2.0;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "loss_spike",
+    bad: "for two steps the loss is 10 standard deviations above the median of the last 50, and by a tenth of \
+          the first loss",
+    source: "Chowdhery et al. 2022, section 5.1; Hampel 1974",
     meaning: "An update threw the weights off for some steps. A spike that is over costs only those steps; several \
               show that the learning rate is near its limit. A longer warm-up, clipped gradients or a smaller learning \
               rate prevent them.",

@@ -9,6 +9,8 @@ use crate::metric::{Metric, known};
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "non_finite",
+    bad: "anything is NaN or infinite",
+    source: "",
     meaning: "From here on the weights carry no information: the lane is lost. The layer named is the first \
               in which it occurred. A smaller learning rate or a warm-up usually prevents it.",
     needs: &[&TELLING],

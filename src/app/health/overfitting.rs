@@ -17,6 +17,8 @@ const GAP: f32 = 0.20;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "overfitting",
+    bad: "the test loss is 10 % above its best while the training loss falls",
+    source: "",
     meaning: "The network keeps learning its training data, but gets worse on others. More or augmented data, \
               more weight decay or an earlier stop help.",
     needs: &[&[known::TEST_LOSS], &[known::TRAIN_LOSS]],

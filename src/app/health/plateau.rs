@@ -23,6 +23,8 @@ const DECAY: f64 = 0.95;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "plateau",
+    bad: "the loss has not fallen by 1 % for 15 % of the steps",
+    source: "",
     meaning: "The network has stopped learning before it has learned its training data. In a deep plain \
               network this is the degradation that shortcuts cure; otherwise the learning rate may be too high or \
               too low.",

@@ -25,6 +25,9 @@ const GOOD_FACTOR: f32 = 2.0;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "rank_collapse",
+    bad: "in the deeper half of the network, the effective rank is below 2 % of the units or is 1.2, or the \
+          cosine between tokens above 0.99",
+    source: "Dong et al. 2021",
     meaning: "Deep layers can hardly tell one input from another, so what follows has little to learn from, and its \
               gradients carry little. Shortcuts prevent it, and so do norms and narrower or fewer layers.",
     needs: &[&[known::EFFECTIVE_RANK, known::TOKEN_COSINE]],

@@ -28,6 +28,8 @@ const DECAY: f64 = 0.9;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "stream_growth",
+    bad: "stream_rms grows 1,000 times over all blocks, or its square 1.8 times per block in the median of 8 or more",
+    source: "Hanin and Rolnick 2018; Zhang et al. 2019, section 2",
     meaning: "The last blocks drown the first ones, and gradients grow the same way toward the input: one learning rate \
               serves neither end. A norm, branches that start at zero (Fixup, SkipInit, ReZero) or a factor of \
               1 / sqrt(depth) keep the stream level.",

@@ -23,6 +23,8 @@ const WARM_UP: u32 = 20;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "update_ratio",
+    bad: "the median layer's update ratio is above 3e-2, or below 1e-5 before any schedule",
+    source: "",
     meaning: "The change of the weights in one step over the weights themselves should be about 1e-3. Much \
               more, and learning overwrites itself; much less, and nothing is learned. The learning rate is \
               the first thing to change.",

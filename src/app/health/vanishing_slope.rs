@@ -30,6 +30,8 @@ const WARM_UP: u32 = 20;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "vanishing_slope",
+    bad: "weight gradients shrink by 0.05 decades per layer toward the input, or grow by 0.12, 2 decades in all",
+    source: "Yang et al. 2019, theorem 8",
     meaning: "One learning rate cannot serve both ends of the network: where gradients are small, layers \
               hardly learn. Batch norm and shortcuts level the slope.",
     needs: &[&[known::WEIGHT_GRADIENT_NORM]],

@@ -22,6 +22,8 @@ const DOUBLINGS: u32 = 3;
 
 pub(super) static ENTRY: RuleEntry = RuleEntry {
     name: "weight_growth",
+    bad: "a layer's weight norm is 10 times that at the start, or doubled in three periods of 50 records in a row",
+    source: "van Laarhoven 2017",
     meaning: "Behind a norm the layer learns ever more slowly, because updates become small against the weights; without \
               one its outputs grow with them. Weight decay bounds weights, and a smaller learning rate slows them down.",
     needs: &[&[known::WEIGHT_NORM]],

@@ -325,10 +325,10 @@ fn every_rule_says_what_it_lacks() {
 }
 
 #[test]
-fn the_page_about_metrics_and_rules_names_all_of_them() {
+fn the_page_about_metrics_and_rules_names_all_of_them_with_what_is_bad() {
     let page = include_str!("../../../../docs/METRICS.md");
     let metrics = known::ALL.iter().chain(probed::ALL).map(|metric| format!("`{metric}`"));
-    let rules = RULES.iter().map(|rule| format!("| {} |", rule.title()));
+    let rules = RULES.iter().map(|rule| format!("| {} | {} |", rule.title(), rule.bad));
     for name in metrics.chain(rules) {
         assert!(page.contains(&name), "{name}");
     }
