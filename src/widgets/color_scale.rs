@@ -17,6 +17,8 @@ pub struct ColorScale {
     signed: bool,
     /// Whether there are non-finite values.
     non_finite: bool,
+    /// Whether there is nothing to be coloured, so that the axis is made up.
+    is_bare: bool,
 }
 
 /// The share of values at each end that may be beyond the scale.
@@ -32,7 +34,8 @@ impl ColorScale {
     pub fn fit(extents: impl IntoIterator<Item = Extent>, log: bool) -> ColorScale {
         let extents: Vec<Extent> = extents.into_iter().collect();
         let non_finite = extents.iter().any(|extent| extent.non_finite);
-        ColorScale { non_finite, ..ColorScale::new(Axis::fit(extents, log)) }
+        let is_bare = !extents.iter().filter_map(|extent| extent.range()).any(|(_, most)| !log || most > 0.0);
+        ColorScale { non_finite, is_bare, ..ColorScale::new(Axis::fit(extents, log)) }
     }
 
     /// The scale for the bulk of the values: if a few outliers would take most of it, they are shown in the colours of
@@ -67,7 +70,7 @@ impl ColorScale {
 
     /// The scale over an axis.
     pub fn new(axis: Axis) -> ColorScale {
-        ColorScale { axis, beyond: (None, None), signed: false, non_finite: false }
+        ColorScale { axis, beyond: (None, None), signed: false, non_finite: false, is_bare: false }
     }
 
     /// The range of numbers.
@@ -110,6 +113,9 @@ impl Legend<'_> {
     pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         if area.is_empty() {
             return;
+        }
+        if self.scale.is_bare {
+            return self.render_bare(area, buffer, theme);
         }
         let axis = self.scale.axis();
         let (low, high) = (short(axis.low()), short(axis.high()));
@@ -167,6 +173,22 @@ impl Legend<'_> {
             label::put(buffer, area, x, area.y, &non_finite, theme.muted());
         }
     }
+
+    /// Where there is nothing to be coloured, says so in place of a scale.
+    fn render_bare(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+        let text = match (self.scale.axis().is_log(), self.scale.non_finite) {
+            (true, _) => "nothing above 0, so a log scale has no place for it",
+            (false, true) => "nothing finite",
+            (false, false) => "nothing measured",
+        };
+        let mut x = area.x;
+        if !self.title.is_empty() {
+            let title = label::clip(self.title, usize::from(area.width) / 2, theme);
+            x = label::put(buffer, area, x, area.y, &format!("{title} "), theme.heading());
+        }
+        let room = usize::from(area.right().saturating_sub(x));
+        label::put(buffer, area, x, area.y, &label::clip(text, room, theme), theme.muted());
+    }
 }
 
 #[cfg(test)]
@@ -198,6 +220,23 @@ mod tests {
         };
         assert!(!legend([1.0, 2.0]).contains("not finite"));
         assert!(legend([1.0, f32::NAN]).contains("× not finite"));
+    }
+
+    #[test]
+    fn no_scale_is_made_up_where_there_is_nothing_to_colour() {
+        let legend = |value: f32, log| {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, 90, 1));
+            let scale = ColorScale::robust([Extent::of(value)], log);
+            Legend { scale, title: "loss", pointer: None }.render(
+                buffer.area,
+                &mut buffer,
+                &Theme::default(),
+            );
+            buffer.content().iter().map(|cell| cell.symbol()).collect::<String>()
+        };
+        assert!(legend(0.0, true).contains("nothing above 0"), "{}", legend(0.0, true));
+        assert!(legend(f32::NAN, false).contains("nothing finite"));
+        assert!(legend(0.0, false).contains("linear") && legend(2.0, true).contains("log"));
     }
 
     #[test]
