@@ -1,5 +1,5 @@
-//! The user's settings, `config.toml`: which keys do what, how the user is notified, filters of layers, and what the screen
-//! may send. A file never keeps the dashboard from opening: what is wrong in it is told with its line, and the default
+//! The user's settings, `config.toml`: which keys do what, how the user is notified, filters of layers, and how the screen
+//! changes. A file never keeps the dashboard from opening: what is wrong in it is told with its line, and the default
 //! stays. `docs/CONFIG.md` lists what may stand in it.
 
 use std::fs;
@@ -26,7 +26,7 @@ const TABLES: &[&str] = &["keys", "notify", "filters", "screen"];
 /// The keys of `[notify]`.
 const NOTIFY: &[&str] = &["bell", "osc9"];
 /// The keys of `[screen]`.
-const SCREEN: &[&str] = &["budget", "mouse"];
+const SCREEN: &[&str] = &["budget", "mouse", "reduced_motion"];
 
 /// The settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,11 +59,14 @@ pub struct Screen {
     pub budget: Option<u32>,
     /// Whether the mouse is for the screen, rather than for the terminal, which then selects text.
     pub mouse: bool,
+    /// Whether it changes at most once a second unless the user does something: also while lanes train or are played
+    /// back.
+    pub reduced_motion: bool,
 }
 
 impl Default for Screen {
     fn default() -> Screen {
-        Screen { budget: Some(20_000), mouse: true }
+        Screen { budget: Some(20_000), mouse: true, reduced_motion: false }
     }
 }
 
@@ -168,18 +171,33 @@ impl Parser<'_> {
     }
 
     fn notify(&mut self, table: &DeTable<'_>) {
+        self.switches(table, NOTIFY, |config, name| match name {
+            "bell" => Some(&mut config.notify.bell),
+            "osc9" => Some(&mut config.notify.osc9),
+            _ => None,
+        });
+    }
+
+    fn screen(&mut self, table: &DeTable<'_>) {
+        self.switches(table, SCREEN, |config, name| match name {
+            "reduced_motion" => Some(&mut config.screen.reduced_motion),
+            _ => None,
+        });
+    }
+
+    /// The keys of a table that are true or false.
+    fn switches(
+        &mut self,
+        table: &DeTable<'_>,
+        names: &[&str],
+        switch: impl for<'c> Fn(&'c mut Config, &str) -> Option<&'c mut bool>,
+    ) {
         for (name, value) in in_order(table) {
-            let of = match name.get_ref().as_ref() {
-                "bell" => &mut self.config.notify.bell,
-                "osc9" => &mut self.config.notify.osc9,
-                found => {
-                    self.problem(name.span().start, &unknown("a key", found, NOTIFY.iter().copied()));
-                    continue;
-                }
-            };
-            match value.get_ref() {
-                DeValue::Boolean(on) => *of = *on,
-                _ => self.problem(value.span().start, "expected true or false"),
+            let found = name.get_ref().as_ref();
+            match (switch(&mut self.config, found), value.get_ref()) {
+                (None, _) => self.problem(name.span().start, &unknown("a key", found, names.iter().copied())),
+                (Some(of), DeValue::Boolean(on)) => *of = *on,
+                (Some(_), _) => self.problem(value.span().start, "expected true or false"),
             }
         }
     }

@@ -126,7 +126,8 @@ impl Terminal {
     ) -> io::Result<Choice> {
         self.screen.forget();
         self.screen.set_fidelity(Fidelity::Exact);
-        let mut browser = browser::Browser::new(list, stock, &mut self.screen, &self.setup.theme);
+        let mut browser =
+            browser::Browser::new(list, stock, &mut self.screen, &self.setup.theme, self.setup.config.screen);
         notice.into_iter().for_each(|notice| browser.notify(notice));
         page::run(&mut browser, self.inputs.receiver())
     }

@@ -81,6 +81,20 @@ fn the_screen_has_a_budget_in_any_unit_or_none() {
 }
 
 #[test]
+fn motion_is_reduced_on_demand_only() {
+    assert!(!parse("").screen.reduced_motion);
+    assert!(parse("[screen]\nreduced_motion = true\n").screen.reduced_motion);
+    let config = parse("[screen]\nreduced = true\nreduced_motion = 1\n");
+    assert_eq!(
+        config.problems,
+        [
+            "config.toml:2: expected a key, found `reduced`; the nearest is `reduced_motion`",
+            "config.toml:3: expected true or false",
+        ]
+    );
+}
+
+#[test]
 fn a_text_that_is_no_toml_leaves_the_defaults() {
     let config = parse("[keys]\nx = \"no_op\"\ny = \n");
     assert!(config.problems[0].starts_with("config.toml:3: "), "{:?}", config.problems);

@@ -11,6 +11,7 @@ use super::page::{Desk, Page};
 use super::screen::Screen;
 use super::stock::Stock;
 use super::{Choice, Ending};
+use crate::config;
 use crate::runlog::{Discarded, Notes};
 use crate::runs_list::{Action, Prompt, Request, RunsList};
 use crate::session::listing::Found;
@@ -41,11 +42,12 @@ impl<'a> Browser<'a> {
         stock: &'a mut dyn Stock,
         screen: &'a mut dyn Screen,
         theme: &'a Theme,
+        settings: config::Screen,
     ) -> Browser<'a> {
         Browser {
             list,
             stock,
-            desk: Desk::new(screen, None),
+            desk: Desk::new(screen, config::Screen { budget: None, ..settings }),
             theme,
             clicks: Clicks::default(),
             hits: Hits::default(),

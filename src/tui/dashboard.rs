@@ -8,7 +8,7 @@ use crossterm::event::{KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEve
 use ratatui::layout::{Position, Rect};
 
 use super::input::key_of;
-use super::pacer::{Cost, FRAME, Playhead};
+use super::pacer::{Cost, Playhead};
 use super::page::{Desk, Page};
 use super::screen::Screen;
 use super::source::{Mode, Source};
@@ -66,7 +66,7 @@ impl<'a> Dashboard<'a> {
         let mut dashboard = Dashboard {
             app,
             source,
-            desk: Desk::new(screen, setup.config.screen.budget),
+            desk: Desk::new(screen, setup.config.screen),
             theme: &setup.theme,
             keymap: &setup.config.keymap,
             notify: setup.config.notify,
@@ -386,7 +386,7 @@ impl<'d> Page<'d> for Dashboard<'d> {
     }
 
     fn wakes(&self) -> Option<Duration> {
-        let playing = self.app.options().playback.playing.then_some(FRAME);
+        let playing = self.app.options().playback.playing.then_some(self.desk.pacer.frame());
         [playing, self.source.poll_every()].into_iter().flatten().min()
     }
 

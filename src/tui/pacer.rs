@@ -16,6 +16,9 @@ pub(super) const FRAME: Duration = Duration::from_millis(100);
 /// The least time between frames that respond to the user: held keys repeat every 25 to 40 ms.
 const ANSWER: Duration = Duration::from_millis(10);
 
+/// The same where the user wants little motion.
+const RARE_FRAME: Duration = Duration::from_secs(1);
+
 /// After a frame with colours that are only nearly right, and without a further change, one that is exact comes this
 /// much later.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -30,9 +33,11 @@ const EASY_FRAMES: u32 = 50;
 /// heat scale has 64 steps of 0.013 to 0.02.
 const NEARNESS: [f64; 3] = [0.02, 0.045, 0.09];
 
-/// Draws only after changes, at most once per [`FRAME`] and as the budget allows, or sooner in response to the user.
+/// Draws only after changes, at most once per frame's time and as the budget allows, or sooner in response to the user.
 #[derive(Debug)]
 pub(super) struct Pacer {
+    /// Whether frames that nobody waits for are rare.
+    is_calm: bool,
     last: Option<Instant>,
     /// The least time since the last frame, if something changed.
     changed: Option<Duration>,
@@ -50,13 +55,33 @@ pub(super) struct Pacer {
 impl Pacer {
     /// A pacer that spends at most so many bytes per second, if that is given, on frames that don't respond to the user.
     pub(super) fn new(budget: Option<u32>) -> Pacer {
-        let budget = budget.map(Bucket::new);
-        Pacer { last: None, changed: None, budget, answered: false, unsettled: false, coarseness: 0, easy: 0 }
+        Pacer {
+            is_calm: false,
+            last: None,
+            changed: None,
+            budget: budget.map(Bucket::new),
+            answered: false,
+            unsettled: false,
+            coarseness: 0,
+            easy: 0,
+        }
+    }
+
+    /// With rare frames, if the user wants little motion.
+    #[must_use]
+    pub(super) fn calm(self, is_calm: bool) -> Pacer {
+        Pacer { is_calm, ..self }
+    }
+
+    /// The least time between two frames that nobody waits for.
+    pub(super) fn frame(&self) -> Duration {
+        if self.is_calm { RARE_FRAME } else { FRAME }
     }
 
     /// Records that something visible has changed.
     pub(super) fn change(&mut self) {
-        self.changed.get_or_insert(FRAME);
+        let frame = self.frame();
+        self.changed.get_or_insert(frame);
     }
 
     /// Records that the user changed something, and waits for it.
@@ -175,6 +200,17 @@ mod tests {
             }
         }
         assert_eq!(frames, 10);
+    }
+
+    #[test]
+    fn little_motion_is_a_frame_a_second_but_the_user_does_not_wait() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(None).calm(true);
+        pacer.drawn(start);
+        pacer.change();
+        assert_eq!(pacer.wait(start), Some(RARE_FRAME));
+        pacer.answer();
+        assert_eq!(pacer.wait(start), Some(ANSWER));
     }
 
     #[test]

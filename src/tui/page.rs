@@ -12,6 +12,7 @@ use super::Ending;
 use super::input::Input;
 use super::pacer::{FRAME, Pacer};
 use super::screen::Screen;
+use crate::config;
 
 /// The longest wait, in case a change was missed.
 const IDLE: Duration = Duration::from_secs(5);
@@ -75,9 +76,9 @@ impl Notice {
 }
 
 impl<'a> Desk<'a> {
-    /// A desk whose first frame is due; `budget` are the bytes per second for frames that don't respond to the user.
-    pub(super) fn new(screen: &'a mut dyn Screen, budget: Option<u32>) -> Desk<'a> {
-        let mut pacer = Pacer::new(budget);
+    /// A desk whose first frame is due.
+    pub(super) fn new(screen: &'a mut dyn Screen, settings: config::Screen) -> Desk<'a> {
+        let mut pacer = Pacer::new(settings.budget).calm(settings.reduced_motion);
         pacer.change();
         Desk { screen, pacer, notice: Notice::default() }
     }

@@ -107,7 +107,7 @@ fn browse(inputs: Vec<Input>) -> Outcome {
         keys("\x1b\x1bq").into_iter().for_each(|input| drop(sender.send(input)));
         sender
     });
-    let mut browser = Browser::new(&mut list, &mut stock, &mut screen, &theme);
+    let mut browser = Browser::new(&mut list, &mut stock, &mut screen, &theme, config::Screen::default());
     browser.fold(Instant::now()).unwrap();
     // Each input after a frame, as a user gives it.
     let left = inputs.into_iter().find_map(|input| {
