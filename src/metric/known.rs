@@ -45,7 +45,7 @@ known! {
     ACTIVATION_NON_FINITE = "activation_non_finite" over ["layer"] in "values", Linear, Lower, "count of NaN and infinite outputs";
     /// Standard deviation of the layer's response: after batch norm, before ReLU and addition
     /// (He et al. 2015, figure 7).
-    RESPONSE_STD = "response_std" over ["layer"] in "", Log, None, "std after batch norm, before ReLU and addition (He 2015, fig. 7)";
+    RESPONSE_STD = "response_std" over ["layer"] in "", Log, None, "standard deviation of the response, before ReLU and addition (He 2015, fig. 7)";
     /// L2 norm of the loss's gradient with respect to the layer's output.
     OUTPUT_GRADIENT_NORM = "output_gradient_norm" over ["layer"] in "", Log, None, "L2 norm of the gradient to the layer's output";
     /// Mean of the loss's gradient with respect to the layer's output.
@@ -74,9 +74,9 @@ known! {
     EFFECTIVE_RANK = "effective_rank" over ["layer"] in "share", Linear, None, "exp of the entropy of the output's covariance spectrum, over the number of units";
 
     /// rms(F) / rms(h): the residual branch against the shortcut, at the addition.
-    BRANCH_RATIO = "branch_ratio" over ["block"] in "", Log, None, "rms(F) / rms(h): the branch against the shortcut";
+    BRANCH_RATIO = "branch_ratio" over ["block"] in "", Log, None, "size of the branch over that of the shortcut: rms(F) / rms(h)";
     /// cos(F, h): the angle between residual branch and shortcut, at the addition.
-    BRANCH_COSINE = "branch_cosine" over ["block"] in "", Signed, None, "cos(F, h): the angle between branch and shortcut";
+    BRANCH_COSINE = "branch_cosine" over ["block"] in "", Signed, None, "alignment of branch and shortcut: cos(F, h), -1 to 1";
     /// rms(y) / rms(h): the block's output against the shortcut in it. About sqrt(2) where branch and shortcut are
     /// independent and equally large, so that the mean square doubles with each block (Hanin and Rolnick 2018).
     STREAM_GROWTH = "stream_growth" over ["block"] in "", Log, None, "rms of the block's output over that of the shortcut it was added to";

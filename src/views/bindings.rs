@@ -253,7 +253,7 @@ pub const BINDINGS: &[Binding] = &[
         Cursor,
         "[ ]",
         "block",
-        "the block toward the input or the head; { } stem and head",
+        "the block toward the input or the head; { } first and last layer",
         [
             act('[', Action::MoveBlock(-1)),
             act(']', Action::MoveBlock(1)),

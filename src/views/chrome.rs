@@ -315,8 +315,9 @@ fn cursor_spans(app: &App, theme: &Theme) -> Vec<Span<'static>> {
     } else if app.follows() {
         latest(app).to_owned()
     } else {
-        "cursor".to_owned()
+        String::new()
     };
+    let place = if app.follows() || playback.playing { "step " } else { "at step " };
     let range = app.range().map(|(first, last)| {
         let (first, last) = (widgets::grouped(first.0), widgets::grouped(last.0));
         Span::styled(format!("  {first} to {last}"), theme.accent())
@@ -333,11 +334,11 @@ fn cursor_spans(app: &App, theme: &Theme) -> Vec<Span<'static>> {
         Span::styled(format!("  {of}{} of the axes", percent((high - low) as f32)), theme.accent())
     });
     let mut spans = vec![
-        Span::styled("step ", theme.muted()),
+        Span::styled(place, theme.muted()),
         Span::styled(widgets::grouped(app.step().0), theme.heading()),
         Span::styled(format!("/{}", widgets::grouped(app.planned_steps().0)), theme.muted()),
-        Span::styled(format!(" {state}"), theme.cursor()),
     ];
+    spans.extend((!state.is_empty()).then(|| Span::styled(format!(" {state}"), theme.cursor())));
     spans.extend(range.into_iter().chain(part));
     spans
 }
@@ -346,7 +347,7 @@ fn cursor_spans(app: &App, theme: &Theme) -> Vec<Span<'static>> {
 fn latest(app: &App) -> &'static str {
     let mut states =
         app.lanes().iter().map(|lane| lane.state()).filter(|state| **state != LaneState::Waiting);
-    let Some(first) = states.next().filter(|_| app.is_idle()) else { return "latest" };
+    let Some(first) = states.next().filter(|_| app.is_idle()) else { return "following" };
     if states.clone().all(|state| state.name() == first.name()) {
         first.name()
     } else if states.chain([first]).all(LaneState::is_over) {
@@ -406,7 +407,7 @@ mod tests {
     fn the_status_line_says_that_a_run_is_paused_or_over_and_how_it_ended() {
         let alone = Specimen { breaks_off_at: Some(100), ..Specimen::new("plain", 8, "none") };
         let mut app = specimen::app_of(std::slice::from_ref(&alone));
-        assert!(status_line(&app).starts_with("step 100/300 latest"), "{}", status_line(&app));
+        assert!(status_line(&app).starts_with("step 100/300 following"), "{}", status_line(&app));
         app.apply(LaneIdx(0), &RunEvent::new(Step(100), 0.0, Kind::Paused));
         assert!(status_line(&app).starts_with("step 100/300 paused"), "{}", status_line(&app));
         app.source_ended(LaneIdx(0));

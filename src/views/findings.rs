@@ -210,7 +210,7 @@ fn row(app: &App, finding: &Finding, theme: &Theme) -> Vec<(String, Style)> {
         (finding.step.to_string(), plain),
         (name, if ahead { plain } else { lane_style }),
         (format!("{mark} {}", finding.rule.replace('_', " ")), if open { style } else { plain }),
-        (finding.cleared_at.map_or("open".to_owned(), |step| step.to_string()), plain),
+        (finding.cleared_at.map_or("ongoing".to_owned(), |step| step.to_string()), plain),
         (finding.message.clone(), plain),
     ]
 }
@@ -226,7 +226,7 @@ fn draw_detail(app: &App, finding: &Finding, area: Rect, buffer: &mut Buffer, th
         spans.push(Span::styled("in ", theme.muted()));
         spans.push(Span::styled(format!("{} ", lanes::name(app, lane)), lanes::style(lane, theme)));
     }
-    let until = finding.cleared_at.map_or("still open".to_owned(), |step| format!("gone at step {step}"));
+    let until = finding.cleared_at.map_or("ongoing".to_owned(), |step| format!("gone at step {step}"));
     spans.push(Span::styled(format!("from step {}, {until} ", finding.step), theme.muted()));
     lanes::title(buffer, area, spans, theme);
     let width = usize::from(area.width);

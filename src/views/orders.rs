@@ -160,11 +160,11 @@ mod tests {
     fn a_rate_that_one_lane_was_given_makes_the_comparison_unfair() {
         let frame = |app: &App| snapshot(app, (160, 40), &Theme::default(), Format::Text);
         let mut app = specimen::plain_beside_residual();
-        assert!(!frame(&app).contains("not fair"));
+        assert!(!frame(&app).contains("unfair"));
         let order = Order::LearningRate("x0.1".parse().unwrap());
         let taken = RunEvent::new(Step(100), 1e9, Kind::OrderTaken(OrderTaken { order }));
         app.apply(LaneIdx(0), &taken);
-        assert!(frame(&app).contains("not fair: unequal training"), "{}", frame(&app));
+        assert!(frame(&app).contains("unfair comparison: unequal training"), "{}", frame(&app));
         app.act(crate::app::Action::SelectView(super::super::kind_named("findings").unwrap()));
         assert!(frame(&app).contains("x0.1 at 100"), "{}", frame(&app));
         app.apply(LaneIdx(1), &taken);

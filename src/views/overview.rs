@@ -102,7 +102,7 @@ impl<'a> Layout<'a> {
         let lanes: Vec<_> = app.visible_lanes().collect();
         let room = usize::from(area.height / per_lane / 2).max(1);
         let cards = lanes::in_sight(app, room).into_iter().map(|lane| (lane, stack.take(per_lane))).collect();
-        let strips = strips::Strips::below(app, &mut stack, u16::from(area.height >= 12) * 2);
+        let strips = strips::Strips::below(app, &mut stack, u16::from(area.height >= 14) * 2);
         let middle = None;
         let [upper, lower] = charts::What::both(app);
         let charts = match stack.0.height {

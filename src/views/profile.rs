@@ -329,15 +329,23 @@ fn summary(curve: &Curve<'_>, metric: Metric, width: u16, theme: &Theme) -> Vec<
     let of_layers = metric.is_of_layers();
     let slope = match &curve.fit {
         None if !of_layers => String::new(),
-        Some(fit) if scale == Scale::Log => format!("{:+.3} decades/layer", fit.slope),
-        Some(fit) => format!("{}{}/layer", if fit.slope > 0.0 { "+" } else { "" }, widgets::short(fit.slope)),
+        Some(fit) if scale == Scale::Log => format!("x{:.2} a layer", 10f64.powf(fit.slope)),
+        Some(fit) => {
+            format!("{}{} a layer", if fit.slope > 0.0 { "+" } else { "" }, widgets::short(fit.slope))
+        }
         None => "no slope".to_owned(),
     };
     let explained = match &curve.fit {
-        _ if width < 60 || !of_layers => "",
-        Some(_) => " toward the head",
-        None if scale == Scale::Log => ": fewer than two positive values",
-        None => ": fewer than two finite values",
+        _ if width < 60 || !of_layers => String::new(),
+        Some(fit) if scale == Scale::Log => {
+            let [first, last] =
+                [fit.ends.first(), fit.ends.last()].map(|end| end.map_or(1.0, |end| end.last));
+            let whole = widgets::short((f64::from(last) / f64::from(first)).abs());
+            format!(" toward the head ({:+.3} decades), x{whole} in all", fit.slope)
+        }
+        Some(_) => " toward the head".to_owned(),
+        None if scale == Scale::Log => ": fewer than two positive values".to_owned(),
+        None => ": fewer than two finite values".to_owned(),
     };
     let slope = format!("{slope}{explained}");
     spans.push(Span::styled(format!("  {slope}"), theme.text()));

@@ -43,10 +43,10 @@ pub(crate) fn start_quick(folder: &Path) -> Terminal {
 
 /// Every view's key, and words that only its screen shows.
 const VIEWS: [(&str, &str); 6] = [
-    ("1", "batch error"),
-    ("2", "decades/layer"),
+    ("1", "this batch"),
+    ("2", "a layer toward the head"),
     ("3", "weight_gradient_norm"),
-    ("4", "over time, in signed powers of two"),
+    ("4", "over time, in bins 2^k"),
     ("5", "branch_cosine"),
     ("6", "must be equal"),
 ];
@@ -68,7 +68,7 @@ fn a_run_is_watched_in_every_view_resized_stopped_and_opened_again() {
     terminal.resize(18, 4);
     terminal.wait_for("too small");
     terminal.resize(120, 40);
-    terminal.wait_for("batch error");
+    terminal.wait_for("this batch");
     terminal.press("?");
     terminal.wait_for("Showing");
     terminal.press("?");

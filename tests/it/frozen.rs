@@ -96,7 +96,7 @@ fn whoever_reads_on_sees_what_is_now() {
     terminal.press("2");
     run.wait_for_steps();
     terminal.thaw();
-    terminal.wait_for("decades/layer");
+    terminal.wait_for("a layer");
     assert!(terminal.text().contains("1 overview"), "{}", terminal.text());
     signal("-TERM", terminal.process_id());
     assert_eq!(terminal.finish(), 130);

@@ -103,7 +103,7 @@ pub const BINDINGS: &[Binding<Command>] = &[
     binding!(
         Showing,
         "b",
-        "bands",
+        "curves",
         "mean and band of the marked runs' curves, or over the seeds of one",
         [act('b', Action::SetPane(Pane::Bands))]
     ),

@@ -33,7 +33,7 @@ pub(super) fn render(
             continue;
         }
         let kind = app.options().histogram.name();
-        let long = format!("{kind} over time, in signed powers of two");
+        let long = format!("{kind} over time, in bins 2^k");
         let fits = widgets::width(&long) <= usize::from(area.width);
         let title = if fits { long } else { format!("{kind} over time") };
         widgets::put(buffer, *area, area.x, area.y, &title, theme.heading());

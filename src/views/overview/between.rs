@@ -35,9 +35,9 @@ pub(super) fn render_card(app: &App, area: Rect, buffer: &mut Buffer, theme: &Th
     let points = |share: Option<f32>| share.map(|x| format!("{:+.1} points", x * 100.0));
     let rows = [
         ("loss", apart(known::LOSS).map(|x| signed(x.into()))),
-        ("batch error", points(apart(known::ERROR))),
-        ("train eval", points(apart(known::TRAIN_ERROR))),
-        ("test eval", points(apart(known::TEST_ERROR))),
+        ("this batch", points(apart(known::ERROR))),
+        ("train", points(apart(known::TRAIN_ERROR))),
+        ("test", points(apart(known::TEST_ERROR))),
     ];
     for (row, (name, value)) in rows.into_iter().enumerate().take(usize::from(body.height)) {
         let y = body.y + row as u16;

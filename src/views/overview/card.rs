@@ -142,25 +142,68 @@ fn render_progress(lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) 
 /// Figures in columns, label and value, the most important first.
 fn render_figures(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let long = area.width >= 57;
-    let cell = if long { 19 } else { 13 };
-    let columns = (area.width / cell).max(1);
-    let width = area.width / columns;
-    let mut figures = figures(app, lane, long);
+    let mut figures = figures(app, lane, if long { Some(area.width) } else { None });
     if area.height == 1 && figures.len() > 4 {
         // If there is room for only one row, it has the most important figures.
         figures.swap(2, 4);
     }
-    for (at, (name, value, style)) in figures.iter().take(usize::from(columns * area.height)).enumerate() {
-        let at = at as u16;
-        let place = Rect { x: area.x + at % columns * width, y: area.y + at / columns, width, height: 1 };
+    let places = columns(&figures, long, area);
+    for (at, (name, value, style)) in figures.iter().enumerate() {
+        let (row, column) = (at / places.len(), at % places.len());
+        if row >= usize::from(area.height) {
+            break;
+        }
+        let place = Rect { y: area.y + row as u16, height: 1, ..places[column] };
         let x = widgets::put(buffer, place, place.x, place.y, name, theme.muted());
-        widgets::put(buffer, place, x + 1, place.y, value, style.unwrap_or(theme.text()));
+        let room = usize::from(place.right().saturating_sub(x + 1));
+        let value = widgets::clip(value, room, theme);
+        widgets::put(buffer, place, x + 1, place.y, &value, style.unwrap_or(theme.text()));
     }
 }
 
 type Figure = (String, String, Option<Style>);
 
-fn figures(app: &App, lane: &Lane, long: bool) -> Vec<Figure> {
+/// The cells that a figure's value has, whatever it is, so that nothing moves while it changes.
+const VALUE: u16 = 7;
+/// The least width of a column of short names.
+const LEAST_COLUMN: u16 = 13;
+/// The least width at which the rate has its long name.
+const LEAST_WITH_LONG_RATE: u16 = 65;
+
+/// The columns of the figures, at least one: of long names as many as fit, of short ones as many of the same width.
+fn columns(figures: &[Figure], long: bool, area: Rect) -> Vec<Rect> {
+    let most = if area.height >= 3 { 3 } else { figures.len() as u16 };
+    let fitting = (1..=most).rev().filter(|_| long).find_map(|count| fitting(figures, count, area));
+    fitting.unwrap_or_else(|| {
+        let count = (area.width / LEAST_COLUMN).max(1);
+        let width = area.width / count;
+        (0..count).map(|at| Rect { x: area.x + at * width, width, ..area }).collect()
+    })
+}
+
+/// This many columns, as wide as the names in them ask for; none if they do not fit.
+fn fitting(figures: &[Figure], count: u16, area: Rect) -> Option<Vec<Rect>> {
+    let asked = |column: u16| {
+        let of_column = figures.iter().skip(column.into()).step_by(count.into());
+        of_column.map(|(name, ..)| widgets::width(name) as u16 + 1 + VALUE).max().unwrap_or(0)
+    };
+    let asked: Vec<u16> = (0..count).map(asked).collect();
+    let spare = area.width.checked_sub(asked.iter().sum::<u16>() + count - 1)?;
+    let mut x = area.x;
+    let place = |(at, width): (usize, &u16)| {
+        // The last one has what remains.
+        let is_last = at + 1 == asked.len();
+        let width = if is_last { area.right() - x } else { *width + spare / count };
+        let place = Rect { x, width, ..area };
+        x += width + 1;
+        place
+    };
+    Some(asked.iter().enumerate().map(place).collect())
+}
+
+/// A lane's figures; with long names if there is that much room for them.
+fn figures(app: &App, lane: &Lane, room: Option<u16>) -> Vec<Figure> {
+    let long = room.is_some();
     if !lane.declared().metrics().contains(&known::LOSS) {
         return declared_figures(app, lane);
     }
@@ -171,22 +214,23 @@ fn figures(app: &App, lane: &Lane, long: bool) -> Vec<Figure> {
     let of = |value: Option<f64>| value.map_or("-".to_owned(), short);
     // There is no room for more next to the long name.
     let rate = of(at(lane.learning_rate(), step).map(f64::from));
-    let rate_name = if long && rate.len() <= 5 { "learning rate" } else { "rate" };
+    let is_roomy = room.is_some_and(|room| room >= LEAST_WITH_LONG_RATE);
+    let rate_name = if is_roomy && rate.len() <= usize::from(VALUE) { "learning rate" } else { "rate" };
     let throughput = lane.throughput().map_or("-".to_owned(), |rate| grouped(rate.round() as u64));
     let [counted, in_short] = lane.provenance().map_or(["examples", "ex"], |lane| lane.input.counted().1);
-    let per_second = format!("{}/s", if long { counted } else { in_short });
+    let per_second = format!("{}/s", if is_roomy { counted } else { in_short });
     let statistics = lane.pace().statistics_share().map(|share| share as f32);
     let mut figures = vec![
         ("loss", of(at(lane.loss(), step).map(f64::from)), bold),
-        (if long { "batch error" } else { "error" }, percent(at(lane.error(), step)), bold),
+        (if long { "this batch" } else { "batch" }, percent(at(lane.error(), step)), bold),
         (rate_name, rate, None),
-        (if long { "train eval" } else { "train" }, percent(evaluated(known::TRAIN_ERROR)), None),
-        (if long { "test eval" } else { "test" }, percent(evaluated(known::TEST_ERROR)), None),
+        ("train", percent(evaluated(known::TRAIN_ERROR)), None),
+        ("test", percent(evaluated(known::TEST_ERROR)), None),
         (per_second.as_str(), throughput, None),
     ];
     if long {
         let epoch = lane.epoch_of(step.min(lane.last_step())).map(|epoch| (epoch * 10.0).round() / 10.0);
-        figures.push(("train batch", percent(evaluated(known::TRAIN_BATCH_ERROR)), None));
+        figures.push(("train (batch BN)", percent(evaluated(known::TRAIN_BATCH_ERROR)), None));
         figures.push(("statistics", percent(statistics), None));
         figures.push(("epoch", of(epoch), None));
     }

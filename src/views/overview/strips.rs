@@ -18,15 +18,15 @@ pub(super) struct Strips<'a> {
 }
 
 impl<'a> Strips<'a> {
-    /// A row per lane, taken from the bottom of a stack, leaving at least `rows`.
-    pub(super) fn below(app: &'a App, stack: &mut Stack, rows: u16) -> Strips<'a> {
+    /// A row for the legend and one per lane, taken from the bottom of a stack, leaving at least four rows.
+    pub(super) fn below(app: &'a App, stack: &mut Stack, lanes: u16) -> Strips<'a> {
         let area = stack.0;
-        let rows = rows.min(area.height.saturating_sub(4));
+        let rows = if lanes > 0 && area.height >= lanes + 5 { lanes + 1 } else { 0 };
         stack.0.height -= rows;
-        let strips = lanes::in_sight(app, rows.into()).into_iter().enumerate();
-        let strips =
-            strips.map(|(at, lane)| (lane, Rect { y: area.bottom() - rows + at as u16, height: 1, ..area }));
-        Strips { legend: Rect { height: 0, ..area }, strips: strips.collect(), named: true }
+        let top = area.bottom() - rows;
+        let strips = lanes::in_sight(app, rows.saturating_sub(1).into()).into_iter().enumerate();
+        let strips = strips.map(|(at, lane)| (lane, Rect { y: top + 1 + at as u16, height: 1, ..area }));
+        Strips { legend: Rect { y: top, height: rows.min(1), ..area }, strips: strips.collect(), named: true }
     }
 
     /// The first row of an area for the legend, the rest for strips in their lanes' columns.

@@ -55,12 +55,13 @@ fn headlines<'a>(app: &App, (a, b): (&Lane, &Lane), theme: &Theme) -> Vec<Line<'
     let steps = Span::raw(steps);
     let points = Span::styled(format!("{:.1}", apart.abs() * 100.0), theme.heading());
     if !is_clear {
-        let both = [name(a), Span::raw(" and "), name(b), Span::raw(" are level")];
+        // The difference is told even where it may be chance, which is all that can be said of few examples.
+        let both = [Span::raw("no clear lead: "), name(a), Span::raw(" and "), name(b)];
         let both: Vec<&Span<'_>> = both.iter().collect();
-        let apart = [&Span::raw(": "), &points, &Span::raw(" points of training error apart"), &steps];
+        let apart = [&Span::raw(" are "), &points, &Span::raw(" points of training error apart"), &steps];
         return vec![
             line(&[&both[..], &apart].concat()),
-            line(&[&both[..], &[&steps]].concat()),
+            line(&[&both[..], &apart[..2], &[&Span::raw(" points apart")]].concat()),
             line(&both),
         ];
     }
@@ -87,9 +88,9 @@ fn fairness_of(a: &Lane, b: &Lane, theme: &Theme) -> Option<(Vec<String>, Style)
     let keys: Vec<String> = fairness.differences.iter().map(key).collect();
     let unequal: Vec<&str> = fairness.checks.iter().filter(|c| !c.equal).map(|c| c.name).collect();
     let (long, brief) = match (fairness.is_fair(), fairness.differs_in_shortcut_only()) {
-        (_, true) => ("they differ in the shortcut only".to_owned(), "fair"),
-        (true, false) => (format!("they differ in {}", keys.join(", ")), "fair"),
-        (false, _) => (format!("not fair: unequal {}", unequal.join(", ")), "not fair"),
+        (_, true) => ("fair comparison: they differ in the shortcut only".to_owned(), "fair comparison"),
+        (true, false) => (format!("fair comparison: they differ in {}", keys.join(", ")), "fair comparison"),
+        (false, _) => (format!("unfair comparison: unequal {}", unequal.join(", ")), "unfair comparison"),
     };
     let glyph = theme.glyph(glyph);
     Some((vec![format!("{glyph} {long}"), format!("{glyph} {brief}")], style))
