@@ -19,6 +19,7 @@ mod aside;
 mod browser;
 mod dashboard;
 mod encoder;
+mod explaining;
 mod guard;
 mod input;
 mod modes;

@@ -13,6 +13,8 @@ mod keymap;
 pub mod browser;
 mod curves;
 mod dialogs;
+mod empty;
+mod explain;
 mod chrome;
 mod help;
 mod lanes;
@@ -20,6 +22,7 @@ mod orders;
 mod palette;
 mod scene;
 mod snapshot;
+mod told;
 mod tiles;
 mod value;
 mod typed_line;
@@ -41,11 +44,14 @@ pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
 pub use chrome::{LEAST_SIZE, Status, draw};
 pub use commands::{COMMANDS, NO_OP, Named, command_named, named};
 pub use dialogs::Dialog;
+pub use empty::Empty;
+pub use explain::{Explaining, Topic, topics};
 pub use keymap::Keymap;
 pub use orders::{Typed, Typing};
 pub use palette::Palette;
 pub use scene::{Hits, Scene};
 pub use snapshot::{Format, snapshot};
+pub use told::{Changes, explanation, told};
 pub use value::value_at_cursor;
 
 /// A view of the state.
@@ -73,7 +79,16 @@ pub trait View: Sync {
         vec![Wanted::Cursor]
     }
 
-    /// Draws it, and says what the mouse does where. Must work for any area, however small.
+    /// What it says in sentences and lines of `name: value`, for those who do not see it; as much as it draws.
+    fn told(&self, app: &App) -> Vec<String>;
+
+    /// What stands in its place while it has nothing to show.
+    fn empty(&self, app: &App) -> Option<Empty> {
+        empty::without_lanes(app)
+    }
+
+    /// Draws it, unless it is [empty](View::empty), and says what the mouse does where. Must work for any area, however
+    /// small.
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme);
 
     /// The lanes that it shows in an area: all visible ones, unless there is no room.
@@ -96,6 +111,9 @@ pub trait View: Sync {
     fn vertical_name(&self) -> &'static str {
         "layer"
     }
+
+    /// The words and numbers that it shows and that can be explained; first what its cursor is on.
+    fn topics(&self, app: &App) -> Vec<Topic>;
 }
 
 /// All views, in the order of their keys.

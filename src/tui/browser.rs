@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Select;
 use crossterm::event::{KeyEvent, MouseButton, MouseEvent, MouseEventKind};
 
+use super::explaining;
 use super::input::{edit_of, key_of};
 use super::page::{Desk, Page};
 use super::screen::Screen;
@@ -16,8 +17,8 @@ use crate::runlog::{Discarded, Notes};
 use crate::runs_list::{Action, Prompt, Request, RunsList};
 use crate::session::listing::Found;
 use crate::theme::Theme;
-use crate::views::Key;
 use crate::views::browser::{self, Command, Hits, Status, binding_of};
+use crate::views::{Explaining, Key};
 
 mod clicks;
 
@@ -34,6 +35,7 @@ pub(super) struct Browser<'a> {
     clicks: Clicks,
     /// What the mouse does in the frame that is on the screen.
     hits: Hits,
+    explaining: Option<Explaining>,
 }
 
 impl<'a> Browser<'a> {
@@ -51,6 +53,7 @@ impl<'a> Browser<'a> {
             theme,
             clicks: Clicks::default(),
             hits: Hits::default(),
+            explaining: None,
         }
     }
 
@@ -75,6 +78,17 @@ impl<'a> Browser<'a> {
                 Action::MoveCursor(by * i64::try_from(rows).unwrap_or(i64::MAX))
             }
             Command::ToggleDetails => browser::toggle_details(self.list, self.desk.screen.area()?),
+            Command::Explain => {
+                self.desk.pacer.answer();
+                let open = self.explaining.take().is_some();
+                self.explaining = (!open).then(|| Explaining::of(browser::topics(self.list)));
+                return Ok(None);
+            }
+            Command::Choose(place) => {
+                self.desk.pacer.answer();
+                self.explaining.iter_mut().for_each(|explaining| explaining.choose(place));
+                return Ok(None);
+            }
             Command::Redraw => {
                 self.desk.pacer.answer();
                 self.desk.screen.forget();
@@ -85,8 +99,14 @@ impl<'a> Browser<'a> {
         Ok(self.act(action))
     }
 
-    fn scroll(&self, by: i64) -> Action {
-        if self.list.help() { Action::Scroll(by) } else { Action::MoveCursor(by) }
+    /// The commands of the mouse wheel.
+    fn scroll(&mut self, by: i64) -> Vec<Command> {
+        if let Some(explaining) = &mut self.explaining {
+            explaining.turn(by);
+            self.desk.pacer.answer();
+            return Vec::new();
+        }
+        vec![Command::Act(if self.list.help() { Action::Scroll(by) } else { Action::MoveCursor(by) })]
     }
 
     fn act(&mut self, action: Action) -> Option<Choice> {
@@ -176,6 +196,11 @@ impl<'d> Page<'d> for Browser<'d> {
         let Some(key) = key_of(event) else { return Ok(None) };
         // A further key means that the notice was read.
         self.desk.forget_notice();
+        if let Some(explaining) = self.explaining.take() {
+            self.desk.pacer.answer();
+            self.explaining = explaining::after_key(explaining, key, self.desk.screen.area()?);
+            return Ok(None);
+        }
         if let Some(prompt) = self.list.prompt() {
             let action = match prompt {
                 Prompt::Delete { .. } => answer(key),
@@ -200,8 +225,8 @@ impl<'d> Page<'d> for Browser<'d> {
             MouseEventKind::Down(MouseButton::Left) => {
                 self.hits.click(self.list, (event.column, event.row).into())
             }
-            MouseEventKind::ScrollUp => vec![Command::Act(self.scroll(-1))],
-            MouseEventKind::ScrollDown => vec![Command::Act(self.scroll(1))],
+            MouseEventKind::ScrollUp => self.scroll(-1),
+            MouseEventKind::ScrollDown => self.scroll(1),
             _ => Vec::new(),
         };
         // Clicks in the gutter expand and collapse rows, and are not double clicks.
@@ -223,7 +248,7 @@ impl<'d> Page<'d> for Browser<'d> {
     fn draw(&mut self, _: Instant) -> io::Result<usize> {
         self.list.settle();
         self.want_curves();
-        let status = Status { notice: self.desk.notice.text() };
+        let status = Status { notice: self.desk.notice.text(), explaining: self.explaining.as_ref() };
         let (list, theme, hits) = (&*self.list, self.theme, &mut self.hits);
         let draw = &mut |area, buffer: &mut _| *hits = browser::draw(list, &status, area, buffer, theme);
         self.desk.screen.paint(draw)

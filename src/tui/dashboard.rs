@@ -18,7 +18,7 @@ use crate::config::{Layouts, Notify};
 use crate::order::Order;
 use crate::runs_list::Line;
 use crate::theme::Theme;
-use crate::views::{self, Command, Dialog, Hits, Key, Keymap, Palette, Status};
+use crate::views::{self, Command, Dialog, Explaining, Hits, Key, Keymap, Palette, Status};
 
 mod dialogs;
 mod giving;
@@ -176,6 +176,10 @@ impl<'a> Dashboard<'a> {
             Command::Palette => self.open(Dialog::Palette(Palette::default())),
             Command::Choose(place) => return self.choose(place),
             Command::Press(key) => return self.press(key),
+            Command::Explain => self.open(Dialog::Explain(Explaining::of_view(self.app))),
+            Command::ExplainTopic(topic) => {
+                self.open(Dialog::Explain(Explaining::of_topic(self.app, topic)));
+            }
             Command::Detach if self.is_training() => return Ok(Some(Ending::Detach)),
             Command::Detach if self.source.mode() == Mode::Live => {
                 self.notify(&format!("the run is over; {} quits", self.key_of(Command::Quit)));

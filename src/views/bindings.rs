@@ -1,6 +1,7 @@
 //! The table of keys: the command of each, and its texts in the help and the hints. Keys are known by name; `tui`
 //! translates what a terminal sends.
 
+use super::explain::Topic;
 use super::orders::Typed;
 use crate::app::Action;
 
@@ -77,10 +78,14 @@ pub enum Command {
     ForgetLayout,
     /// Opens the palette: everything that can be done or chosen, found by typing.
     Palette,
-    /// Does what the entry in this place of the open palette does.
+    /// Does what the entry in this place of the open dialog does.
     Choose(usize),
     /// What pressing a key does; for what is clicked.
     Press(Key),
+    /// Explains what the shown view is about, and its words.
+    Explain,
+    /// Explains one thing.
+    ExplainTopic(Topic),
 }
 
 /// The heading of a key in the help.
@@ -461,6 +466,13 @@ pub const BINDINGS: &[Binding] = &[
         [(Key::Char('r'), Command::Browse)]
     ),
     binding!(Program, "?", "help", "this help", [act('?', Action::ToggleHelp)]),
+    binding!(
+        Program,
+        "F1",
+        "explain",
+        "explain any number or word: what it measures, what is normal",
+        [(Key::F(1), Command::Explain)]
+    ),
     binding!(
         Program,
         ": Ctrl-P",

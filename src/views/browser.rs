@@ -5,6 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line as TextLine, Span};
 
+use super::explain::{self, Explaining, Topic, words};
 use super::help;
 use super::typed_line::typed_line;
 use crate::printable::printable;
@@ -41,6 +42,8 @@ const MOST_NAMED: usize = 8;
 pub struct Status<'a> {
     /// A notice of what just happened or went wrong.
     pub notice: Option<&'a str>,
+    /// The open explanation.
+    pub explaining: Option<&'a Explaining>,
 }
 
 #[derive(Clone, Copy)]
@@ -108,14 +111,29 @@ pub fn draw(list: &RunsList, status: &Status<'_>, area: Rect, buffer: &mut Buffe
         let body = Rect { y: area.y + 1, height: area.height - 2, ..area };
         let rows = help::rows(BINDINGS, theme);
         hits.does(area, vec![Command::Act(Action::ToggleHelp)]);
-        let drawn = help::draw(&rows, "?", filter_help(theme), list.scroll(), body, buffer, theme);
+        let ways = "F1 explains columns, ? closes";
+        let drawn = help::draw(&rows, ways, filter_help(theme), list.scroll(), body, buffer, theme);
         hits.covers(drawn.area);
     }
     if let Some(prompt) = list.prompt() {
         hits.covers(area);
         draw_prompt(prompt, area, buffer, theme);
     }
+    if let Some(explaining) = status.explaining {
+        hits.does(area, vec![Command::Explain]);
+        let choices = explain::draw(explaining, area, buffer, theme);
+        hits.covers(choices.area());
+        hits.on(choices.area(), move |_, position| {
+            choices.at(position).map(Command::Choose).into_iter().collect()
+        });
+    }
     scene.hits
+}
+
+/// The words of the list: those of its columns, the one that it is sorted by first.
+pub fn topics(list: &RunsList) -> Vec<Topic> {
+    let others = [&words::GROUP, &words::REPEAT, &words::SEEDS, &words::RUN, &words::LANE].map(Topic::Word);
+    table::topics(list).into_iter().chain(others).collect()
 }
 
 /// The number of visible rows of the table.

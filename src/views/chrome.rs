@@ -69,18 +69,23 @@ pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, the
         if let Some(note) = note {
             draw_note(app, &view.lanes_in(app, body), keymap, note, &mut scene, theme);
         }
-        view.render(app, body, &mut scene, theme);
+        match view.empty(app) {
+            Some(empty) => empty.render(keymap, body, scene.buffer, theme),
+            None => view.render(app, body, &mut scene, theme),
+        }
         draw_status(app, view, status, keymap, areas.status, &mut scene, theme);
     }
     if let Some(timeline) = areas.timeline {
         draw_timeline(app, timeline, &mut scene, theme);
     }
     if app.options().help {
-        let closes = keymap.label(Command::Act(Action::ToggleHelp), theme.is_ascii());
-        let closes = closes.unwrap_or_else(|| "Esc".to_owned());
+        let key = |command| keymap.label(command, theme.is_ascii());
+        let closes = key(Command::Act(Action::ToggleHelp)).unwrap_or_else(|| "Esc".to_owned());
+        let explains = key(Command::Explain).map(|key| format!("{key} explains words, ")).unwrap_or_default();
         let (rows, scroll) = (keymap.rows(theme), app.options().scroll);
+        let ways = format!("{explains}{closes} closes");
         scene.hits.does(area, vec![Command::Act(Action::Dismiss)]);
-        let rows = help::draw(&rows, &closes, Vec::new(), scroll, areas.body, scene.buffer, theme);
+        let rows = help::draw(&rows, &ways, Vec::new(), scroll, areas.body, scene.buffer, theme);
         scene.hits.covers(rows.area);
     }
     if let Some(digits) = &app.options().go_to {

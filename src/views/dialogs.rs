@@ -6,7 +6,7 @@ use ratatui::text::{Line as TextLine, Span};
 
 use super::bindings::{Command, Key};
 use super::typed_line::typed_line;
-use super::{Keymap, Palette, Scene, Typing, orders, palette};
+use super::{Explaining, Keymap, Palette, Scene, Typing, explain, orders, palette};
 use crate::app::{App, LayerFilter};
 use crate::printable::printable;
 use crate::runs_list::Line;
@@ -26,12 +26,14 @@ pub enum Dialog {
     Layers(Line),
     /// The palette.
     Palette(Palette),
+    /// Something is explained.
+    Explain(Explaining),
 }
 
 impl Dialog {
     /// Whether the mouse wheel moves something in it, as the keys up and down do.
     pub fn scrolls(&self) -> bool {
-        matches!(self, Dialog::Palette(_))
+        matches!(self, Dialog::Palette(_) | Dialog::Explain(_))
     }
 }
 
@@ -51,6 +53,12 @@ pub(super) fn draw(
         Dialog::Typing(typing) => orders::draw_typing(app, typing, area, scene.buffer, theme),
         Dialog::Layers(line) => draw_layers(app, line, area, scene, theme),
         Dialog::Palette(open) => palette::draw(open, app, keymap, area, scene, theme),
+        Dialog::Explain(open) => {
+            scene.hits.does(area, vec![Command::Press(Key::Escape)]);
+            let choices = explain::draw(open, area, scene.buffer, theme);
+            let choose = move |position| choices.at(position).map(Command::Choose);
+            scene.hits.on(choices.area(), move |_, position| choose(position).into_iter().collect());
+        }
     }
 }
 

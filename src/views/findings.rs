@@ -5,9 +5,10 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
+use super::explain::words;
 use super::wrap::wrap;
-use super::{Command, Key, Scene, View, chrome, lanes};
-use crate::app::health::Finding;
+use super::{Command, Empty, Key, Scene, Topic, View, chrome, empty, lanes, told};
+use crate::app::health::{Finding, RULES};
 use crate::app::{Action, App, Chosen, ViewKind};
 use crate::theme::Theme;
 use crate::widgets::{self, Column, Table};
@@ -51,6 +52,34 @@ impl View for Findings {
 
     fn vertical_name(&self) -> &'static str {
         "finding"
+    }
+
+    fn empty(&self, app: &App) -> Option<Empty> {
+        empty::without_lanes(app)
+    }
+
+    fn told(&self, app: &App) -> Vec<String> {
+        let findings = app.findings();
+        let fairness = fairness::said(app);
+        let none = findings.is_empty().then(|| "no findings so far".to_owned());
+        let told = findings.iter().flat_map(|found| [told::finding(app, found), found.meaning.to_owned()]);
+        let unjudged = rules::unjudged(app, usize::MAX, &Theme::default());
+        none.into_iter().chain(told).chain(unjudged).chain(fairness).collect()
+    }
+
+    fn topics(&self, app: &App) -> Vec<Topic> {
+        let findings = app.findings();
+        let selected = app.selected_finding().and_then(|at| Topic::rule(findings.get(at)?.rule));
+        let words = [
+            &words::FINDING,
+            &words::NOTE,
+            &words::WARNING,
+            &words::CRITICAL,
+            &words::CANNOT_JUDGE,
+            &words::FAIR,
+        ];
+        let rules = RULES.iter().map(|rule| Topic::Rule(rule));
+        selected.into_iter().chain(words.map(Topic::Word)).chain(rules).collect()
     }
 
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {

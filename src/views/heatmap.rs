@@ -7,8 +7,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
-use super::{Command, Key, Scene, View, curves, lanes};
-use crate::app::{Action, App, Chosen, Lane, ViewKind, Wanted};
+use super::explain::words;
+use super::{Command, Empty, Key, Scene, Topic, View, curves, empty, lanes, told};
+use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
 use crate::metric::Metric;
 use crate::printable::printable;
 use crate::theme::Theme;
@@ -57,6 +58,24 @@ impl View for Heatmap {
 
     fn wants(&self, app: &App) -> Vec<Wanted> {
         vec![Wanted::Cursor, Wanted::OverTime(app.statistic())]
+    }
+
+    fn empty(&self, app: &App) -> Option<Empty> {
+        let statistic = app.statistic();
+        let is_there = app.visible_lanes().any(|lane| lane.history(statistic).is_some());
+        empty::without(app, statistic, Wanted::History(statistic), is_there)
+    }
+
+    fn told(&self, app: &App) -> Vec<String> {
+        let statistic = app.statistic();
+        let about = format!("{statistic} over all steps: {}", statistic.about());
+        std::iter::once(about).chain(told::over_time(app, statistic)).collect()
+    }
+
+    fn topics(&self, app: &App) -> Vec<Topic> {
+        let words =
+            [&words::COLOUR_SCALE, &words::LAYER, &words::DEPTH, &words::STEM, &words::HEAD, &words::SCALE];
+        [Topic::Metric(app.statistic())].into_iter().chain(words.map(Topic::Word)).collect()
     }
 
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {

@@ -39,10 +39,10 @@ pub(super) fn rows<C>(bindings: &[Binding<C>], theme: &Theme) -> Vec<Row> {
 }
 
 /// Draws the help over an area, scrolled to a line, and returns where its lines are; `more` is shown below the keys, and
-/// `closes` is the key that closes it.
+/// `ways` says which keys lead out of it.
 pub(super) fn draw(
     rows: &[Row],
-    closes: &str,
+    ways: &str,
     more: Vec<Line<'static>>,
     scroll: usize,
     area: Rect,
@@ -54,7 +54,7 @@ pub(super) fn draw(
     let room = usize::from(area.height.saturating_sub(2));
     let scroll = scroll.min(lines.len().saturating_sub(room));
     let scrolls = if lines.len() > room { "wheel or arrows scroll, " } else { "" };
-    let title = format!("Keys ({scrolls}{closes} closes)");
+    let title = format!("Keys ({scrolls}{ways})");
     Popup { title: &title, lines: &lines, scroll }.render(area, buffer, theme)
 }
 

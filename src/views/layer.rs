@@ -5,9 +5,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
-use super::{Command, Key, Scene, View, curves, lanes};
+use super::explain::words;
+use super::{Command, Key, Scene, Topic, View, curves, lanes, told};
 use crate::app::options::HistogramForm;
-use crate::app::{App, Chosen, Lane, LayerKey, ViewKind, Wanted};
+use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
 use crate::printable::printable;
 use crate::structure::Dimensions;
 use crate::theme::Theme;
@@ -56,14 +57,40 @@ impl View for Layer {
         vec![Wanted::Cursor, Wanted::OverTime(app.statistic()), histograms]
     }
 
+    fn told(&self, app: &App) -> Vec<String> {
+        let Some(row) = app.row() else { return Vec::new() };
+        let statistics = app.statistics(false).into_iter();
+        let value = |metric| {
+            let line = told::of_layer(app, metric, row)?;
+            Some(format!("{metric}: {}", line.split_once(": ").map_or(line.as_str(), |(_, values)| values)))
+        };
+        let names = app.visible_lanes().filter_map(|lane| {
+            let layer = lane.structure()?.layer(app.layer_in(lane)?)?;
+            Some(format!("{}: {}, {}", lanes::name(app, lane), layer.name, layer.kind))
+        });
+        let course = told::course_of_layer(app, app.statistic());
+        let course = course.into_iter().map(|line| format!("{} of {line}", app.statistic()));
+        names.chain(course).chain(statistics.filter_map(value)).collect()
+    }
+
+    fn topics(&self, app: &App) -> Vec<Topic> {
+        let shown = [app.statistic(), app.options().histogram.metric()].map(Topic::Metric);
+        let words = [
+            &words::LOG_RATIO,
+            &words::RATIO,
+            &words::HISTOGRAM,
+            &words::LAYER,
+            &words::BLOCK,
+            &words::SCALE,
+        ];
+        let all = app.statistics(false).into_iter().map(Topic::Metric);
+        shown.into_iter().chain(words.map(Topic::Word)).chain(all).collect()
+    }
+
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
         let Scene { buffer, hits } = scene;
         let area = area.intersection(buffer.area);
         if area.is_empty() {
-            return;
-        }
-        if app.rows().is_empty() {
-            widgets::put_centered(buffer, area, area.height / 2, "no lane has started yet", theme.muted());
             return;
         }
         let layout = Layout::of(app, area);

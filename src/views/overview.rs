@@ -4,9 +4,11 @@
 use ratatui::layout::Rect;
 
 use super::bindings::Key;
-use super::{Scene, View, curves, lanes};
+use super::explain::{self, words};
+use super::{Empty, Scene, Topic, View, curves, empty, lanes};
 use crate::app::options::Arrangement;
-use crate::app::{App, Chosen, Lane, ViewKind, Wanted};
+use crate::app::{Action, App, Chosen, Lane, ViewKind, Wanted};
+use crate::metric::known;
 use crate::theme::Theme;
 
 mod between;
@@ -34,6 +36,38 @@ impl View for Overview {
 
     fn title(&self) -> &'static str {
         "state, losses and errors of every lane, and their differences"
+    }
+
+    fn empty(&self, app: &App) -> Option<Empty> {
+        // Before any has started, the cards tell what is waited for.
+        empty::without_lanes(app).filter(|_| app.lanes().is_empty())
+    }
+
+    fn told(&self, app: &App) -> Vec<String> {
+        let headline = verdict::said(app);
+        headline.into_iter().chain(app.visible_lanes().flat_map(|lane| card::said(app, lane))).collect()
+    }
+
+    fn topics(&self, app: &App) -> Vec<Topic> {
+        let shown =
+            lanes::diverged(app, &app.visible_lanes().collect::<Vec<_>>()).map(|_| &words::DIVERGED_LANE);
+        let headline = app.pair().map(|_| [shown.unwrap_or(&words::LEAD), &words::SINCE, &words::FAIR]);
+        let figures = [
+            &words::THIS_BATCH,
+            &words::TRAIN,
+            &words::TEST,
+            &words::TRAIN_BATCH,
+            &words::THROUGHPUT,
+            &words::EPOCH,
+            &words::STATISTICS,
+            &words::HEALTHY,
+            &words::COLOUR_SCALE,
+            &words::SEEDS,
+        ];
+        let found = app.lane(app.selected_lane()).map(|lane| explain::open_rules(app, lane));
+        let metrics = [known::LOSS, known::LEARNING_RATE, app.statistic()].map(Topic::Metric);
+        let before = headline.into_iter().flatten().map(Topic::Word).chain(found.into_iter().flatten());
+        before.chain(metrics).chain(figures.map(Topic::Word)).collect()
     }
 
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {

@@ -7,8 +7,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::explain::words;
 use super::tiles::{self, tiles};
-use super::{Key, Scene, View, curves, lanes};
+use super::{Empty, Key, Scene, Topic, View, curves, empty, lanes, told};
 use crate::app::comparison::median;
 use crate::app::{App, Chosen, Lane, ViewKind, Wanted};
 use crate::claims::{self, Alike};
@@ -48,15 +49,34 @@ impl View for Probes {
         [Wanted::Cursor].into_iter().chain(all.chain(of_maps).map(Wanted::History)).collect()
     }
 
+    fn empty(&self, app: &App) -> Option<Empty> {
+        empty::without_probes(app, "", self.fits(app))
+    }
+
+    fn told(&self, app: &App) -> Vec<String> {
+        let singles = declared(app, true).into_iter().flat_map(|metric| {
+            let value = move |lane: &Lane| {
+                let value = lane.scalar(metric).at(app.step())?.across(0..1)?.last;
+                Some(format!("{metric}: {} {}", lanes::name(app, lane), told::value(metric, value)))
+            };
+            app.visible_lanes().filter_map(value).collect::<Vec<_>>()
+        });
+        let by_axis = declared(app, false).into_iter().flat_map(|metric| {
+            std::iter::once(format!("{metric}: {}", metric.about())).chain(told::by_axis(app, metric))
+        });
+        singles.chain(by_axis).collect()
+    }
+
+    fn topics(&self, app: &App) -> Vec<Topic> {
+        let all = [false, true].into_iter().flat_map(|is_single| declared(app, is_single));
+        let of_maps = alignment::maps(app).into_iter().map(|map| map.metric());
+        let words = [&words::PROBE, &words::BLOCK, &words::MEDIAN].map(Topic::Word);
+        all.chain(of_maps).map(Topic::Metric).chain(words).collect()
+    }
+
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
         let buffer = &mut *scene.buffer;
         let (metrics, maps) = (declared(app, false), alignment::maps(app));
-        if !self.fits(app) {
-            let text = "no lane has probes: an experiment has them in tables such as [probe.lesion]";
-            let text = widgets::clip(text, area.width.into(), theme);
-            widgets::put_centered(buffer, area, area.height / 2, &text, theme.muted());
-            return;
-        }
         let numbers: Vec<Line<'_>> =
             alike(app).iter().filter_map(|alike| numbers(app, alike, theme)).collect();
         let lines = (numbers.len() as u16).min(area.height / 4);
@@ -211,7 +231,7 @@ mod tests {
         let text = drawn(&app);
         assert!(text.contains("lesion_error") && text.contains("prediction_depth 6.5"), "{text}");
         assert_eq!(text.matches("prediction_depth").count(), 2, "a line for each lane: {text}");
-        let none = crate::app::specimen::plain_beside_residual();
-        assert!(drawn(&none).contains("no lane has probes"), "{}", drawn(&none));
+        let none = Probes.empty(&crate::app::specimen::plain_beside_residual());
+        assert_eq!(none.map(|empty| empty.title).as_deref(), Some("no lane has probes"));
     }
 }

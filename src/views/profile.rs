@@ -7,7 +7,8 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Command, Key, Scene, View, curves, lanes};
+use super::explain::words;
+use super::{Command, Empty, Key, Scene, Topic, View, curves, empty, lanes, told};
 use crate::app::{Action, Alignment, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
 use crate::history::Row;
 use crate::metric::{Metric, Scale};
@@ -54,6 +55,31 @@ impl View for Profile {
 
     fn hints(&self) -> &'static [Key] {
         &[Key::Char('s'), Key::Left, Key::Up, Key::Char('y')]
+    }
+
+    fn empty(&self, app: &App) -> Option<Empty> {
+        empty::without(app, app.statistic(), Wanted::Cursor, !curves(app).is_empty())
+    }
+
+    fn told(&self, app: &App) -> Vec<String> {
+        let statistic = app.statistic();
+        let about = format!("{statistic}: {}", statistic.about());
+        let curves = curves(app);
+        let theme = Theme::default();
+        let summary = |curve: &Curve<'_>| {
+            let spans = summary(curve, statistic, u16::MAX, &theme);
+            // The first is the lane's mark.
+            spans.iter().skip(1).map(|span| span.content.as_ref()).collect::<String>()
+        };
+        let summaries = curves.iter().map(summary);
+        std::iter::once(about).chain(summaries).chain(told::by_axis(app, statistic)).collect()
+    }
+
+    fn topics(&self, app: &App) -> Vec<Topic> {
+        let slope = if app.statistic().scale() == Scale::Log { &words::PER_LAYER } else { &words::SLOPE };
+        let words =
+            [slope, &words::RATIO, &words::LAYER, &words::DEPTH, &words::STEM, &words::HEAD, &words::SCALE];
+        [Topic::Metric(app.statistic())].into_iter().chain(words.map(Topic::Word)).collect()
     }
 
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {

@@ -4,13 +4,14 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-use super::{Command, Hits, Key, Scene, View, curves, heatmap, lanes};
+use super::explain::words;
+use super::{Command, Empty, Hits, Key, Scene, Topic, View, curves, empty, heatmap, lanes, told};
 use crate::app::{Action, App, Chosen, Lane, ViewKind, Wanted};
 use crate::metric::{Metric, known};
 use crate::structure::Structure;
 use crate::theme::Theme;
 use crate::units::{BlockIdx, LaneIdx};
-use crate::widgets::{self, Bucket, LineChart, Plot, Series, SeriesKind};
+use crate::widgets::{self, Bucket, LineChart, Plot, Series, SeriesKind, Spacing};
 
 mod notes;
 mod parts;
@@ -56,13 +57,54 @@ impl View for Shortcut {
         [Wanted::Cursor].into_iter().chain(histories).collect()
     }
 
+    fn empty(&self, app: &App) -> Option<Empty> {
+        let without_lanes = empty::without_lanes(app);
+        if without_lanes.is_some()
+            || statistics(app).iter().any(|statistic| !shown(app, *statistic).is_empty())
+        {
+            return without_lanes;
+        }
+        if app.visible_lanes().any(is_plain) {
+            let comes = "A plain block's output is F(x) alone: there is no h(x) to compare it with.";
+            return Some(
+                Empty::new("no lane here has shortcuts", comes)
+                    .with(Command::Act(Action::SelectNextStatistic), "shows another statistic of blocks")
+                    .with(Command::View(1), "shows statistics of layers by depth"),
+            );
+        }
+        let comes =
+            "A block is a branch of layers with a shortcut past them, which is what this view compares.";
+        let empty = Empty::new("these networks have no blocks", comes);
+        Some(empty.with(Command::View(1), "shows statistics of layers by depth"))
+    }
+
+    fn told(&self, app: &App) -> Vec<String> {
+        let of = |metric: Metric| {
+            let about = format!("{metric}: {}", metric.about());
+            std::iter::once(about).chain(told::by_axis(app, metric))
+        };
+        let notes = notes::said(app);
+        notes.into_iter().chain(statistics(app).into_iter().flat_map(of)).collect()
+    }
+
+    fn topics(&self, app: &App) -> Vec<Topic> {
+        let words = [
+            &words::BLOCK,
+            &words::BRANCH,
+            &words::SHORTCUT,
+            &words::RESIDUAL_STREAM,
+            &words::PLAIN,
+            &words::MEDIAN_OF_HALVES,
+            &words::STAGE,
+            &words::SCALE,
+        ];
+        let all = app.statistics(true).into_iter().map(Topic::Metric);
+        statistics(app).map(Topic::Metric).into_iter().chain(words.map(Topic::Word)).chain(all).collect()
+    }
+
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
         let Scene { buffer, hits } = scene;
         let areas = areas(area, app);
-        if statistics(app).iter().all(|statistic| shown(app, *statistic).is_empty()) {
-            draw_absence(app, area, buffer, theme);
-            return;
-        }
         for (statistic, [by_block, over_time]) in statistics(app).into_iter().zip(areas.charts) {
             let lanes = shown(app, statistic);
             let plot = draw_by_block(app, &lanes, statistic, by_block, buffer, theme);
@@ -245,20 +287,6 @@ fn draw_over_time(
         reference: curves::reference(statistic),
     };
     chart.render(area, buffer, theme)
-}
-
-fn draw_absence(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-    let text = if app.visible_lanes().any(is_plain) {
-        [
-            "no lane here has shortcuts",
-            "a plain block's output is F(x) alone: there is no h(x) to compare it with",
-        ]
-    } else {
-        ["no lane has started yet", ""]
-    };
-    let middle = area.height / 2;
-    widgets::put_centered(buffer, area, middle.saturating_sub(1), text[0], theme.heading());
-    widgets::put_centered(buffer, area, middle, text[1], theme.muted());
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{Key, Scene, View, curves, lanes, probes};
+use super::explain::words;
+use super::{Empty, Key, Scene, Topic, View, curves, empty, lanes, probes, told};
 use crate::app::{App, Chosen, Lane, ViewKind, Wanted};
 use crate::metric::{Metric, probed};
 use crate::theme::Theme;
@@ -55,15 +56,30 @@ impl View for Surface {
         }
     }
 
+    fn empty(&self, app: &App) -> Option<Empty> {
+        empty::without_probes(app, "surface", self.fits(app))
+    }
+
+    fn told(&self, app: &App) -> Vec<String> {
+        let sharpness = app.visible_lanes().filter_map(|lane| {
+            let metric = probed::SURFACE_SHARPNESS;
+            let value = lane.scalar(metric).at(app.step())?.across(0..1)?.last;
+            Some(format!("{metric}: {} {}", lanes::name(app, lane), told::value(metric, value)))
+        });
+        let line = probed::SURFACE_LINE;
+        let about = has(app, line).then(|| format!("{line}: {}", line.about()));
+        sharpness.chain(about).chain(told::by_axis(app, line)).collect()
+    }
+
+    fn topics(&self, app: &App) -> Vec<Topic> {
+        let shown = SHOWN.into_iter().chain([probed::SURFACE_SHARPNESS]).filter(|metric| has(app, *metric));
+        let words = [&words::PROBE, &words::COLOUR_SCALE, &words::SCALE].map(Topic::Word);
+        shown.map(Topic::Metric).chain(words).collect()
+    }
+
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
         let buffer = &mut *scene.buffer;
         let area = area.intersection(buffer.area);
-        if !self.fits(app) {
-            let text = "no lane measures its surface: an experiment does so with [probe.surface]";
-            let text = widgets::clip(text, area.width.into(), theme);
-            widgets::put_centered(buffer, area, area.height / 2, &text, theme.muted());
-            return;
-        }
         let (maps, line) = areas(app, area);
         if let Some(maps) = maps.filter(|maps| maps.height > 0) {
             draw_maps(app, maps, buffer, theme);

@@ -5,8 +5,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::explain::words;
 use super::tiles::tiles;
-use super::{Key, Scene, View, curves};
+use super::{Command, Empty, Key, Scene, Topic, View, curves, empty};
 use crate::app::{Action, App, Chosen, ViewKind, Wanted};
 use crate::claims::{Cell, Compared, in_words};
 use crate::metric::Metric;
@@ -56,15 +57,39 @@ impl View for Sweep {
         "row"
     }
 
+    fn empty(&self, app: &App) -> Option<Empty> {
+        let compared = Compared::of(app.visible_lanes(), app.scalar(), app.step(), app.options().key);
+        if compared.is_some() || app.lanes().is_empty() {
+            return empty::without_lanes(app).filter(|_| app.lanes().is_empty());
+        }
+        let comes = "No key of an experiment differs between these lanes. This view shows an error or a loss against what \
+                     differs between the runs of a sweep (`skiplane sweep FILE`), or between any runs that are open \
+                     together: mark several in the list.";
+        Some(Empty::new("nothing differs", comes).with(Command::Browse, "shows all runs"))
+    }
+
+    fn told(&self, app: &App) -> Vec<String> {
+        let metric = app.scalar();
+        let compared = Compared::of(app.visible_lanes(), metric, app.step(), app.options().key);
+        let Some(Compared { grid, cells }) = compared else { return Vec::new() };
+        let about = format!("{metric}, {}, by {}", Detail::All.about(), grid.name());
+        let rows = grid.values.iter().zip(&cells).flat_map(|(value, row)| {
+            let groups = grid.groups.iter().zip(row);
+            groups.map(move |(group, cell)| format!("{value}, {group}: {}", Detail::All.text(cell, metric)))
+        });
+        std::iter::once(about).chain(rows).collect()
+    }
+
+    fn topics(&self, app: &App) -> Vec<Topic> {
+        let words = [&words::MEDIAN, &words::CHANCE, &words::SEEDS, &words::RUN, &words::SEED, &words::SCALE];
+        [Topic::Metric(app.scalar())].into_iter().chain(words.map(Topic::Word)).collect()
+    }
+
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
         let buffer = &mut *scene.buffer;
         let metric = app.scalar();
         let compared = Compared::of(app.visible_lanes(), metric, app.step(), app.options().key);
-        let Some(compared) = compared else {
-            let text = "no key of an experiment differs between these lanes; open the runs of a sweep";
-            widgets::put_centered(buffer, area, area.height / 2, text, theme.muted());
-            return;
-        };
+        let Some(compared) = compared else { return };
         let rows = compared.grid.values.len() as u16;
         let table = (rows + 2).min(area.height / 2);
         let above = Rect { height: area.height - table, ..area };

@@ -4,8 +4,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::explain::words;
 use super::wrap::wrap;
-use super::{Key, Scene, View};
+use super::{Command, Empty, Key, Scene, Topic, View, empty, told};
 use crate::app::{Action, App, Chosen, Lane, LaneState, ViewKind, Wanted};
 use crate::claims::{self, Judged, Rules, Subject, Verdict};
 use crate::experiment::{Claim, RuleText};
@@ -56,13 +57,37 @@ impl View for VerdictView {
         wanted
     }
 
+    fn empty(&self, app: &App) -> Option<Empty> {
+        if app.claim().is_some() || app.lanes().is_empty() {
+            return empty::without_lanes(app).filter(|_| app.lanes().is_empty());
+        }
+        let comes = "A sweep has a claim in the table [claim] of its file: what it is to show, with rules that confirm or \
+                     refute it. `skiplane claims` lists those that come with the program.";
+        Some(Empty::new("these runs decide no claim", comes).with(Command::Browse, "shows all runs"))
+    }
+
+    fn told(&self, app: &App) -> Vec<String> {
+        let Some(claim) = app.claim() else { return Vec::new() };
+        let lines = Lines::of(app, claim, usize::from(u16::MAX), &Theme::default()).lines;
+        // Marks say nothing that the words do not.
+        let words = |line: &Line<'_>| {
+            told::text_of(line).trim_start_matches(|c: char| !c.is_alphanumeric()).trim_end().to_owned()
+        };
+        lines.iter().map(words).filter(|line| !line.is_empty()).collect()
+    }
+
+    fn topics(&self, app: &App) -> Vec<Topic> {
+        let words = [&words::VERDICT, &words::CLAIM, &words::CHANCE, &words::SEED].map(Topic::Word);
+        let read = app.claim().and_then(|claim| read(claim, app).ok());
+        let rules = read.iter().map(|(rules, _)| rules);
+        let metrics = rules
+            .flat_map(|rules| app.visible_lanes().flat_map(|lane| claims::metrics_of(rules.all(), lane)));
+        words.into_iter().chain(metrics.map(Topic::Metric)).collect()
+    }
+
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
         let buffer = &mut *scene.buffer;
-        let Some(claim) = app.claim() else {
-            let text = "these runs decide no claim: a sweep has one in its table [claim]";
-            widgets::put_centered(buffer, area, area.height / 2, text, theme.muted());
-            return;
-        };
+        let Some(claim) = app.claim() else { return };
         let lines = Lines::of(app, claim, usize::from(area.width), theme).lines;
         let most = lines.len().saturating_sub(usize::from(area.height));
         let shown = lines.iter().skip(app.options().scroll.min(most)).take(area.height.into());

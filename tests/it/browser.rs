@@ -127,7 +127,7 @@ proptest! {
         list.act(Action::SelectRow(cursor));
         let area = Rect::new(1, 1, width, height);
         let mut buffer = Buffer::empty(Rect::new(0, 0, width + 2, height + 2));
-        let status = Status { notice: Some("a notice\x1b") };
+        let status = Status { notice: Some("a notice\x1b"), ..Status::default() };
         let hits = browser::draw(&list, &status, area, &mut buffer, &theme);
         for (at, cell) in buffer.content().iter().enumerate() {
             let inside = area.contains(Position::from(buffer.pos_of(at)));

@@ -6,8 +6,8 @@ use super::Dashboard;
 use crate::app::LayerFilter;
 use crate::order::{LaneOrder, Note, Order};
 use crate::runs_list::Line;
-use crate::tui::Ending;
 use crate::tui::input::edit_of;
+use crate::tui::{Ending, explaining};
 use crate::views::{Dialog, Key, Palette, Typing};
 
 /// The longest line that can be typed, in bytes.
@@ -39,17 +39,31 @@ impl Dashboard<'_> {
             },
             Dialog::Typing(typing) => self.in_line(typing, key),
             Dialog::Layers(line) => self.in_filter(line, key),
+            Dialog::Explain(explaining) => {
+                let area = self.desk.screen.area()?;
+                let after = explaining::after_key(explaining, key, area);
+                after.into_iter().for_each(|explaining| self.open(Dialog::Explain(explaining)));
+            }
             Dialog::Palette(palette) => return self.in_palette(palette, key),
         }
         Ok(None)
     }
 
-    /// Does what the entry in a place of the open palette does, and closes it.
+    /// Chooses the entry in a place of the dialog on top; in the palette, does what it does and closes it.
     pub(super) fn choose(&mut self, place: usize) -> io::Result<Option<Ending>> {
-        let Some(Dialog::Palette(mut palette)) = self.dialogs.pop() else { return Ok(None) };
-        self.desk.pacer.answer();
-        palette.choose(place);
-        self.obey_all(palette.commands(self.app, self.keymap))
+        match self.dialogs.pop() {
+            Some(Dialog::Palette(mut palette)) => {
+                self.desk.pacer.answer();
+                palette.choose(place);
+                return self.obey_all(palette.commands(self.app, self.keymap));
+            }
+            Some(Dialog::Explain(mut explaining)) => {
+                explaining.choose(place);
+                self.open(Dialog::Explain(explaining));
+            }
+            other => self.dialogs.extend(other),
+        }
+        Ok(None)
     }
 
     fn in_palette(&mut self, mut palette: Palette, key: Key) -> io::Result<Option<Ending>> {

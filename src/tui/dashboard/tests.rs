@@ -165,6 +165,18 @@ fn the_palette_does_what_is_typed_and_closes() {
 }
 
 #[test]
+fn what_is_typed_while_something_is_explained_gives_no_command() {
+    let mut inputs = vec![key(KeyCode::F(1))];
+    inputs.extend(keys("branch 3q"));
+    inputs.extend([key(KeyCode::Down), key(KeyCode::PageDown), key(KeyCode::Esc)]);
+    let (app, ending, _) = review(inputs);
+    assert_eq!((app.options().view, ending), (None, Ending::Left));
+    let mut inputs = keys(":explain update ratio");
+    inputs.extend([key(KeyCode::Enter), key(KeyCode::Enter), key(KeyCode::Char('3'))]);
+    assert_eq!(review(inputs).0.options().view, views::kind_named("heatmap"), "closed by the second Enter");
+}
+
+#[test]
 fn the_keys_of_the_user_are_in_force_and_what_is_wrong_is_shown() {
     let config =
         Config::parse("[keys]\nz = \"view_heatmap\"\n\"3\" = \"no_op\"\nq = \"quitt\"\n", "config.toml");

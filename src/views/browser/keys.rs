@@ -12,8 +12,12 @@ pub enum Command {
     Page(i64),
     /// Shows or hides the details.
     ToggleDetails,
+    /// Explains the columns.
+    Explain,
     /// Redraws everything.
     Redraw,
+    /// Chooses the word in this place of the open explanation.
+    Choose(usize),
     /// Leaves.
     Quit,
 }
@@ -140,6 +144,13 @@ pub const BINDINGS: &[Binding<Command>] = &[
     ),
     binding!(Changing, "u", "undo", "undo the last deletion", [act('u', Action::Undo)]),
     binding!(Program, "?", "help", "this help", [act('?', Action::ToggleHelp)]),
+    binding!(
+        Program,
+        "F1",
+        "explain",
+        "explain the columns and every other number or word",
+        [(Key::F(1), Command::Explain)]
+    ),
     binding!(
         Program,
         "Esc",

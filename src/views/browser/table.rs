@@ -11,6 +11,7 @@ use crate::printable::printable;
 use crate::runlog::LaneSummary;
 use crate::runs_list::{Action, Group, LaneGroup, Row, Run, RunsList, SortKey};
 use crate::theme::{Glyph, Theme};
+use crate::views::explain::{Topic, words};
 use crate::widgets::{self, clip, pad_left, pad_right, put, put_centered};
 
 /// The width of marks and arrows before a row.
@@ -111,6 +112,26 @@ fn layout(list: &RunsList, width: u16) -> Vec<(&'static Column, u16, u16)> {
         x += column.width + extra + GAP;
     }
     laid
+}
+
+/// What the columns show, the one that the list is sorted by first.
+pub(super) fn topics(list: &RunsList) -> Vec<Topic> {
+    let topic = |column: &Column| match column.what {
+        What::State => Topic::Word(&words::STATE),
+        What::Name => Topic::Word(&words::RUN),
+        What::Started => Topic::Word(&words::STARTED),
+        What::Networks => Topic::Word(&words::NETWORKS),
+        What::Step => Topic::Word(&words::STEP),
+        What::Loss => Topic::Word(&words::LOSS_COLUMN),
+        What::Train => Topic::Word(&words::TRAIN),
+        What::Test => Topic::Word(&words::TEST),
+        What::Duration => Topic::Word(&words::TIME),
+        What::Seed => Topic::Word(&words::SEED),
+        What::Tags => Topic::Word(&words::TAGS),
+    };
+    let mut columns: Vec<&Column> = COLUMNS.iter().collect();
+    columns.sort_by_key(|column| column.sort != list.sort().key);
+    columns.into_iter().map(topic).collect()
 }
 
 /// The number of visible rows.

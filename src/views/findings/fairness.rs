@@ -75,6 +75,42 @@ pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) 
     Table { columns: &columns, rows: &differences, selected: None }.render(below(used + gap), buffer, theme);
 }
 
+/// Whether two lanes may be compared, in words.
+pub(super) fn said(app: &App) -> Vec<String> {
+    let Some((a, b)) = app.pair() else { return Vec::new() };
+    let names = [lanes::name(app, a), lanes::name(app, b)];
+    let fairness = a.started().zip(b.started()).and_then(|(a, b)| compare(a, b));
+    let Some(fairness) = fairness.map(|fairness| fairness.with_orders(a.orders(), b.orders())) else {
+        return vec![format!("it is unknown whether {} and {} may be compared", names[0], names[1])];
+    };
+    let (.., verdict) = verdict(app, (a, b), &fairness, &Theme::default());
+    let pair = |[left, right]: &[String; 2]| format!("{} {left}, {} {right}", names[0], names[1]);
+    let checks = fairness.checks.iter().map(|check| {
+        let equal = if check.equal { "equal" } else { "not equal" };
+        format!("must be equal, {}: {equal}; {}", check.name, pair(&check.values))
+    });
+    let differences =
+        fairness.differences.iter().map(|found| format!("differs, {}: {}", found.key, pair(&found.values)));
+    let said = format!("{} and {}: {verdict}", names[0], names[1]);
+    std::iter::once(said).chain(checks).chain(differences).collect()
+}
+
+/// The mark and the words of a comparison.
+fn verdict(
+    app: &App,
+    (a, b): (&Lane, &Lane),
+    fairness: &Fairness,
+    theme: &Theme,
+) -> (Glyph, Style, &'static str) {
+    let diverged = [a, b].iter().any(|lane| lane.diverged_since(app.step()).is_some());
+    match (fairness.is_fair(), fairness.differs_in_shortcut_only()) {
+        _ if diverged => (Glyph::Error, theme.error(), "not comparable: diverged"),
+        (_, true) => (Glyph::Check, theme.good(), "differ in the shortcut only"),
+        (true, false) => (Glyph::Check, theme.good(), "may be compared"),
+        (false, _) => (Glyph::Warning, theme.warning(), "may not be compared"),
+    }
+}
+
 fn draw_verdict(
     app: &App,
     (a, b): (&Lane, &Lane),
@@ -83,13 +119,7 @@ fn draw_verdict(
     buffer: &mut Buffer,
     theme: &Theme,
 ) {
-    let diverged = [a, b].iter().any(|lane| lane.diverged_since(app.step()).is_some());
-    let (glyph, style, verdict) = match (fairness.is_fair(), fairness.differs_in_shortcut_only()) {
-        _ if diverged => (Glyph::Error, theme.error(), "not comparable: diverged"),
-        (_, true) => (Glyph::Check, theme.good(), "differ in the shortcut only"),
-        (true, false) => (Glyph::Check, theme.good(), "may be compared"),
-        (false, _) => (Glyph::Warning, theme.warning(), "may not be compared"),
-    };
+    let (glyph, style, verdict) = verdict(app, (a, b), fairness, theme);
     let name = |lane| Span::styled(lanes::name(app, lane), lanes::style(lane, theme));
     let spans = vec![
         Span::styled(format!("{} ", theme.glyph(glyph)), style),

@@ -6,11 +6,12 @@ use ratatui::layout::Rect;
 
 use super::{Command, NOT_RECORDED, Scene, charts, curves, lanes};
 use crate::app::options::HistogramForm;
-use crate::app::{Action, App, Lane};
+use crate::app::{Action, App, Lane, Wanted};
 use crate::event::Histogram;
 use crate::history::Row;
 use crate::printable::percent;
 use crate::theme::Theme;
+use crate::views::empty;
 use crate::widgets::{self, HistogramHistory, Mirrored, Side};
 
 /// The least height at which the histogram at the cursor has its own rows.
@@ -40,8 +41,14 @@ pub(super) fn render(
         let body = Rect { y: area.y + 1, height: area.height - 1, ..*area };
         if histograms.is_empty() {
             let is_recorded = app.layer_in(lane).is_none_or(|layer| lane.records(layer));
-            let text = if is_recorded { "no histograms yet" } else { NOT_RECORDED };
-            widgets::put_centered(buffer, body, body.height / 2, text, theme.muted());
+            let metric = app.options().histogram.metric();
+            let none = empty::histograms(app, metric);
+            let text = match is_recorded {
+                true => curves::absence(app, Wanted::Histograms(metric), &none),
+                false => NOT_RECORDED,
+            };
+            let text = widgets::clip(text, body.width.into(), theme);
+            widgets::put_centered(buffer, body, body.height / 2, &text, theme.muted());
             continue;
         }
         let bars = if body.height >= LEAST_HEIGHT_OF_BARS { body.height / 3 } else { 0 };

@@ -13,7 +13,7 @@ use crate::metric::{Metric, known};
 use crate::printable::{percent, printable};
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
-use crate::views::{chrome, orders};
+use crate::views::{chrome, orders, told};
 use crate::widgets;
 use crate::widgets::{duration, grouped, short};
 
@@ -70,6 +70,24 @@ fn render_small(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: 
     if area.height == 3 {
         render_last(app, lane, Rect { y: area.y + 2, height: 1, ..area }, buffer, theme);
     }
+}
+
+/// A lane's state, figures and findings in words.
+pub(super) fn said(app: &App, lane: &Lane) -> Vec<String> {
+    let name = lanes::name(app, lane);
+    let figures = figures(app, lane, Some(u16::MAX)).into_iter();
+    let figures: Vec<String> = figures.map(|(figure, value, _)| format!("{figure} {value}")).collect();
+    let state = format!("{name}: {}", told::state(lane));
+    let numbers = format!("{name}: {}", figures.join(", "));
+    let mut open: Vec<&Finding> = lane.health().open_at(app.step()).collect();
+    open.sort_by_key(|finding| std::cmp::Reverse((finding.severity, finding.step)));
+    let lost = (lane.lost_records() > 0)
+        .then(|| format!("{name}: the log lacks {} records", grouped(lane.lost_records())));
+    let mut findings: Vec<String> = open.into_iter().map(|found| told::finding(app, found)).collect();
+    if findings.is_empty() && lane.started().is_some() {
+        findings.push(format!("{name}: healthy"));
+    }
+    [state, numbers].into_iter().chain(lost).chain(findings).collect()
 }
 
 fn name_style(app: &App, lane: &Lane, theme: &Theme) -> Style {

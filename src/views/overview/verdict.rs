@@ -12,6 +12,7 @@ use crate::app::fairness::{self, Difference};
 use crate::app::{App, Lane};
 use crate::printable::printable;
 use crate::theme::{Glyph, Theme};
+use crate::views::told;
 use crate::widgets;
 
 /// Draws the longest headline that fits, and at the right whether the comparison is fair.
@@ -35,6 +36,17 @@ pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) 
         }
         None => drop(headlines.last().map(|headline| widgets::put_line(buffer, area, 0, headline))),
     }
+}
+
+/// The headline in words, and whether the comparison is fair.
+pub(super) fn said(app: &App) -> Vec<String> {
+    let Some((a, b)) = app.pair() else { return Vec::new() };
+    // Marks say nothing that the words do not.
+    let words = |text: &str| text.trim_start_matches(|c: char| !c.is_alphanumeric()).to_owned();
+    let theme = Theme::default();
+    let headline = headlines(app, (a, b), &theme).into_iter().next();
+    let fairness = fairness_of(a, b, &theme).and_then(|(texts, _)| texts.into_iter().next());
+    headline.map(|line| told::text_of(&line)).into_iter().chain(fairness).map(|text| words(&text)).collect()
 }
 
 /// The headlines for two lanes at the cursor, from the longest to the shortest.

@@ -2,12 +2,12 @@
 //! layers, findings, runs and steps.
 
 use crate::app::{Action, App, Chosen, LayerKey};
-use crate::metric::Metric;
+use crate::metric::{Metric, known};
 use crate::printable::{grouped, printable};
 use crate::units::{LayerIdx, Step};
 use crate::views::commands::COMMANDS;
 use crate::views::keymap::{Keymap, group_of};
-use crate::views::{ALL, Command, Key, kind_named, lanes, shown};
+use crate::views::{ALL, Command, Key, Topic, kind_named, lanes, shown, topics};
 
 /// The most entries of a kind.
 const MOST: usize = 4_096;
@@ -48,6 +48,7 @@ pub(super) fn entries(app: &App, keymap: &Keymap) -> Vec<Entry> {
     all.extend(runs(app).take(MOST));
     all.extend(layers(app).take(MOST));
     all.extend(findings(app).take(MOST));
+    all.extend(explanations(app));
     all
 }
 
@@ -166,4 +167,17 @@ fn findings(app: &App) -> impl Iterator<Item = Entry> + '_ {
         let does = vec![Command::Act(Action::SelectFinding(at))];
         Entry::new("finding", &name, "goes to its step, lane and layer", does)
     })
+}
+
+/// Everything that can be explained: what this program knows, and what only the logs of these lanes declare.
+fn explanations(app: &App) -> impl Iterator<Item = Entry> + '_ {
+    let shown = [app.statistics(false), app.statistics(true), app.scalars()].into_iter().flatten();
+    let foreign =
+        shown.filter(|metric| known::by_name(metric.name()) != Some(*metric)).take(MOST).map(Topic::Metric);
+    let of = |topic: Topic| {
+        let does = vec![Command::ExplainTopic(topic)];
+        Entry::new("explain", &topic.name(), &topic.summary(), does)
+    };
+    let foreign: Vec<Topic> = foreign.filter(|topic| !topics().any(|other| other == *topic)).collect();
+    topics().chain(foreign).map(of)
 }

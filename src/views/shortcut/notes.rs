@@ -28,8 +28,24 @@ fn unmeasured(app: &App) -> impl Iterator<Item = &Lane> {
 
 /// Draws a line for each lane, one for those without shortcuts, and what the statistic means.
 pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    for (row, line) in all(app, area.width, theme).iter().take(usize::from(area.height)).enumerate() {
+        widgets::put_line(buffer, area, row as u16, line);
+    }
+}
+
+/// The lines about lanes in words, without their marks.
+pub(super) fn said(app: &App) -> Vec<String> {
+    let mut lines = all(app, u16::MAX, &Theme::default());
+    // The last one is about the statistic.
+    lines.pop();
+    let words =
+        |line: &Line<'_>| line.spans.iter().skip(1).map(|span| span.content.as_ref()).collect::<String>();
+    lines.iter().map(words).collect()
+}
+
+fn all<'a>(app: &App, width: u16, theme: &Theme) -> Vec<Line<'a>> {
     let statistic = statistics(app)[0];
-    let of_lane = |lane| of_lane(app, lane, statistic, area.width, theme);
+    let of_lane = |lane| of_lane(app, lane, statistic, width, theme);
     let mut lines: Vec<Line<'_>> = shown(app, statistic).into_iter().map(of_lane).collect();
     let plain: Vec<&Lane> = unmeasured(app).collect();
     if !plain.is_empty() {
@@ -49,9 +65,7 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         lines.push(Line::from(spans));
     }
     lines.push(Line::styled(printable(statistic.about()), theme.muted()));
-    for (row, line) in lines.iter().take(usize::from(area.height)).enumerate() {
-        widgets::put_line(buffer, area, row as u16, line);
-    }
+    lines
 }
 
 /// A lane: the halves of its depth, and the shortcut of the cursor's block.
