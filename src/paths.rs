@@ -48,10 +48,26 @@ pub fn config_file() -> Option<PathBuf> {
     ProjectDirs::from("", "", "skiplane").map(|user| user.config_dir().join("config.toml"))
 }
 
+/// The user's state folder; none without a home folder. It need not exist.
+fn state_folder() -> Option<PathBuf> {
+    let user = ProjectDirs::from("", "", "skiplane")?;
+    Some(user.state_dir().unwrap_or_else(|| user.data_local_dir()).to_owned())
+}
+
 /// The folder of the user's layouts; none without a home folder. It need not exist.
 pub fn layouts_folder() -> Option<PathBuf> {
-    let user = ProjectDirs::from("", "", "skiplane")?;
-    Some(user.state_dir().unwrap_or(user.data_local_dir()).join("layouts"))
+    Some(state_folder()?.join("layouts"))
+}
+
+/// Whether something is done for the first time, as far as a mark in the user's state folder tells, which is left now.
+/// Without a folder that can be written to it never is, so that nothing is repeated at each start.
+pub fn is_first_time(what: &str) -> bool {
+    state_folder().is_some_and(|folder| leave_mark(&folder, what))
+}
+
+/// Leaves a mark in a folder; false if it is there already, or cannot be left.
+fn leave_mark(folder: &Path, what: &str) -> bool {
+    fs::create_dir_all(folder).and_then(|()| fs::File::create_new(folder.join(what))).is_ok()
 }
 
 /// Checks by writing that files can be created in a folder, or in the nearest folder above it that exists.
@@ -76,6 +92,16 @@ mod tests {
     fn what_is_given_wins() {
         let (folder, origin) = runs_folder(Some(Path::new("elsewhere"))).unwrap();
         assert_eq!((folder, origin), (PathBuf::from("elsewhere"), RunsOrigin::Given));
+    }
+
+    #[test]
+    fn a_mark_is_left_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("a/b");
+        assert!(leave_mark(&below, "toured"));
+        assert!(!leave_mark(&below, "toured"));
+        assert!(leave_mark(&below, "other"));
+        assert!(!leave_mark(&below.join("toured"), "in a file"));
     }
 
     #[test]

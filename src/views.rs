@@ -24,6 +24,7 @@ mod scene;
 mod snapshot;
 mod told;
 mod tiles;
+mod tour;
 mod value;
 mod typed_line;
 mod wrap;
@@ -52,6 +53,7 @@ pub use palette::Palette;
 pub use scene::{Hits, Scene};
 pub use snapshot::{Format, snapshot};
 pub use told::{Changes, explanation, told};
+pub use tour::{tour_after, tour_goes_on};
 pub use value::value_at_cursor;
 
 /// A view of the state.

@@ -116,6 +116,7 @@ fn carry_out(app: &mut App, action: Action) {
         Action::EraseGoTo => drop(app.options.go_to.as_mut().map(String::pop)),
         Action::ConfirmGoTo => confirm_go_to(app),
         Action::ToggleHelp => app.options.help = !app.options.help,
+        Action::SetTour(stop) => app.options.tour = stop,
         Action::Dismiss => dismiss(app),
         Action::Scroll(by) => app.options.scroll = moved(app.options.scroll, by, usize::MAX),
     }
@@ -381,7 +382,7 @@ fn confirm_go_to(app: &mut App) {
 }
 
 fn dismiss(app: &mut App) {
-    if app.options.go_to.take().is_none() {
-        app.options.help = false;
+    if app.options.go_to.take().is_none() && !std::mem::take(&mut app.options.help) {
+        app.options.tour = None;
     }
 }

@@ -128,6 +128,8 @@ pub enum Action {
     EraseGoTo,
     /// Goes to the step in the prompt and closes it.
     ConfirmGoTo,
+    /// Opens the tour at a stop; none closes it.
+    SetTour(Option<usize>),
     /// Opens or closes the help.
     ToggleHelp,
     /// Closes the prompt, else the help.

@@ -282,6 +282,8 @@ pub struct Options {
     pub playback: Playback,
     /// Whether the help is open.
     pub help: bool,
+    /// The stop of the tour that is open.
+    pub tour: Option<usize>,
     /// The digits typed so far while the prompt for a step is open.
     pub go_to: Option<String>,
     /// The rows by which the current view's list is scrolled down; the view clamps it when drawing.
@@ -310,6 +312,7 @@ impl Default for Options {
             mark: None,
             playback: Playback::default(),
             help: false,
+            tour: None,
             go_to: None,
             scroll: 0,
         }

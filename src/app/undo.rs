@@ -31,6 +31,7 @@ impl Shown {
             viewports: Viewports::default(),
             playback: Playback::default(),
             help: false,
+            tour: None,
             go_to: None,
             scroll: 0,
             ..app.options.clone()
@@ -40,8 +41,8 @@ impl Shown {
 
     /// Has a state show it again, without changing what is open or plays.
     fn put(self, app: &mut App) {
-        let Options { viewports, playback, help, go_to, .. } = std::mem::take(&mut app.options);
-        app.options = Options { viewports, playback, help, go_to, ..self.options };
+        let Options { viewports, playback, help, tour, go_to, .. } = std::mem::take(&mut app.options);
+        app.options = Options { viewports, playback, help, tour, go_to, ..self.options };
         // Lanes may have been added since.
         for (hidden, was_hidden) in app.hidden.iter_mut().zip(self.hidden) {
             *hidden = was_hidden;

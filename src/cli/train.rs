@@ -16,11 +16,12 @@ use super::live_source::LiveSource;
 use super::source::{Changes, ExperimentArgs, load_data};
 use super::threads::ThreadsArgs;
 use super::{RunsFolder, starts, tell, warn};
-use crate::app::{App, LaneLabel};
+use crate::app::{Action, App, LaneLabel};
 use crate::datasets::Dataset;
 use crate::experiment::Checked;
 use crate::headless::{self, Reporter, Stopper};
 use crate::nn::kernels::InstructionSet;
+use crate::paths;
 use crate::reading::{IndexWriter, Opened};
 use crate::runlog::{ManifestLane, NewRun, RunFolder};
 use crate::session::live::{self, Live, Setup};
@@ -82,12 +83,18 @@ pub(super) struct TrainOptions {
     folder: RunsFolder,
     #[command(flatten)]
     appearance: AppearanceArgs,
+    /// Whether the tour is shown, if it never was.
+    #[arg(skip)]
+    tour: bool,
 }
+
+/// The mark that the tour was shown.
+const TOURED: &str = "toured";
 
 impl TrainOptions {
     /// The command that a call without one means.
     pub(super) fn of_default(self) -> TrainArgs {
-        TrainArgs { experiment: ExperimentArgs::default(), options: self }
+        TrainArgs { experiment: ExperimentArgs::default(), options: TrainOptions { tour: true, ..self } }
     }
 }
 
@@ -249,6 +256,9 @@ pub(super) fn command_line() -> Vec<String> {
 
 fn dashboard(args: &TrainOptions, mut started: Started, waiting: Option<Waiting>) -> Result<(), Failure> {
     let setup = args.appearance.setup();
+    if args.tour && paths::is_first_time(TOURED) {
+        started.app.act(Action::SetTour(Some(0)));
+    }
     let notes = std::mem::take(&mut started.notes);
     let mut source = LiveSource::new(&mut started.live, &mut started.index_writer, notes);
     let Parting { ending, reports } = tui::run_beside(&mut started.app, &mut source, setup);

@@ -23,6 +23,7 @@ use crate::views::{self, Command, Dialog, Explaining, Hits, Key, Keymap, Palette
 mod dialogs;
 mod giving;
 mod orders;
+mod tour;
 
 /// How long a notice stays.
 const NOTICE: Duration = Duration::from_secs(4);
@@ -132,6 +133,9 @@ impl<'a> Dashboard<'a> {
         if self.app.options().go_to.is_some() && self.prompt(key) {
             return Ok(None);
         }
+        if self.in_tour(key) {
+            return Ok(None);
+        }
         self.keymap.command(key).map_or(Ok(None), |command| self.obey(command))
     }
 
@@ -150,6 +154,7 @@ impl<'a> Dashboard<'a> {
     }
 
     fn obey(&mut self, command: Command) -> io::Result<Option<Ending>> {
+        self.tour_sees(command);
         match command {
             Command::Act(action) => self.act(action),
             Command::View(_) | Command::TurnView(_) | Command::Vertical(_) | Command::HideLane => {

@@ -354,10 +354,10 @@ pub const BINDINGS: &[Binding] = &[
     ),
     binding!(
         Showing,
-        "T",
+        "|",
         "align",
         "layers of lanes correspond by depth, relative depth, stage or name",
-        [act('T', Action::CycleAlignment)]
+        [act('|', Action::CycleAlignment)]
     ),
     binding!(
         Showing,
@@ -472,6 +472,13 @@ pub const BINDINGS: &[Binding] = &[
         "explain",
         "explain any number or word: what it measures, what is normal",
         [(Key::F(1), Command::Explain)]
+    ),
+    binding!(
+        Program,
+        "T",
+        "tour",
+        "three stops that show how to find one's way",
+        [act('T', Action::SetTour(Some(0)))]
     ),
     binding!(
         Program,

@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::{
     Command, Dialog, Hits, Key, Keymap, Scene, View, binding_of, curves, dialogs, help, lanes, orders, shown,
+    tour,
 };
 use crate::app::health::Severity;
 use crate::app::{Action, Alignment, App, Lane, LaneState, ViewKind};
@@ -64,6 +65,7 @@ pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, the
     };
     let keymap = &status.keymap.cloned().unwrap_or_default();
     draw_tabs(app, status, areas.tabs, &mut scene, theme);
+    tour::draw(app, keymap, areas.body, scene.buffer, theme);
     if let Some(view) = shown(app) {
         let (note, body) = note_and_body(app, view, areas.body);
         if let Some(note) = note {
@@ -74,6 +76,14 @@ pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, the
             None => view.render(app, body, &mut scene, theme),
         }
         draw_status(app, view, status, keymap, areas.status, &mut scene, theme);
+    }
+    match tour::pointed_at(app) {
+        Some(tour::Place::Headline) => {
+            tour::point(Rect { height: areas.body.height.min(1), ..areas.body }, scene.buffer)
+        }
+        Some(tour::Place::Tabs) => tour::point(areas.tabs, scene.buffer),
+        Some(tour::Place::Status) => tour::point(areas.status, scene.buffer),
+        None => {}
     }
     if let Some(timeline) = areas.timeline {
         draw_timeline(app, timeline, &mut scene, theme);
@@ -99,6 +109,7 @@ pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, the
 
 /// If a view does not show all lanes, a row for saying so, and the remaining area for the view.
 fn note_and_body(app: &App, view: &dyn View, area: Rect) -> (Option<Rect>, Rect) {
+    let area = tour::above(app, area);
     if view.lanes_in(app, area).len() == app.visible_lanes().count() || area.height == 0 {
         return (None, area);
     }

@@ -128,6 +128,7 @@ pub const COMMANDS: &[Named] = &[
     of("runs", Command::Browse, "the list of all runs"),
     act("help", Action::ToggleHelp, "all keys"),
     of("explain", Command::Explain, "explain any number or word: what it measures, what is normal"),
+    act("tour", Action::SetTour(Some(0)), "tour: three stops that show how to find one's way"),
     of("palette", Command::Palette, "find and do anything by typing a part of its name"),
     of("copy_value", Command::CopyValue, "copy the value at the cursor"),
     of("copy_view", Command::CopyFrame, "copy the view as text"),

@@ -177,6 +177,21 @@ fn what_is_typed_while_something_is_explained_gives_no_command() {
 }
 
 #[test]
+fn the_tour_goes_on_by_enter_or_by_what_it_asks_for_and_is_left_by_esc() {
+    fn joined<const N: usize>(parts: [Vec<Input>; N]) -> Vec<Input> {
+        parts.into_iter().flatten().collect()
+    }
+    let at = |inputs| review(inputs).0.options().tour;
+    assert_eq!(at(keys("T")), Some(0));
+    let enter = || key(KeyCode::Enter);
+    assert_eq!(at(joined([keys("T"), vec![enter()]])), Some(1));
+    assert_eq!(at(joined([keys("T"), vec![key(KeyCode::Left)], keys("3")])), Some(2));
+    assert_eq!(at(joined([keys("T"), vec![key(KeyCode::Left)], keys("3?")])), None);
+    assert_eq!(at(joined([keys("Ts"), vec![key(KeyCode::Esc)]])), None);
+    assert_eq!(at(joined([keys("T"), vec![enter(), enter(), enter()]])), None);
+}
+
+#[test]
 fn the_keys_of_the_user_are_in_force_and_what_is_wrong_is_shown() {
     let config =
         Config::parse("[keys]\nz = \"view_heatmap\"\n\"3\" = \"no_op\"\nq = \"quitt\"\n", "config.toml");
