@@ -26,6 +26,7 @@ mod modes;
 mod output;
 mod pacer;
 mod page;
+mod plain;
 mod screen;
 mod sequences;
 mod stock;
@@ -34,6 +35,7 @@ mod source;
 pub use abilities::{Appearance, describe, detect, has_screen};
 pub use encoder::{Encoded, Encoder, Fidelity};
 pub use modes::Modes;
+pub use plain::plain;
 pub use source::{Followed, Mode, Saved, Source};
 pub use stock::{RunsStock, Stock};
 

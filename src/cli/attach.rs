@@ -17,6 +17,10 @@ use crate::tui::{self, Followed};
 pub(super) struct AttachArgs {
     /// The run: an id, a unique part of one, `latest`, `latest~1`, or a folder.
     run: String,
+    /// Prints plain lines for screen readers: a line for each change, and an answer to each line that is typed; `help`
+    /// lists what can be.
+    #[arg(long)]
+    plain: bool,
     #[command(flatten)]
     folder: RunsFolder,
     #[command(flatten)]
@@ -25,8 +29,13 @@ pub(super) struct AttachArgs {
 
 pub(super) fn run(args: &AttachArgs) -> Result<(), Failure> {
     let folder = args.folder.resolve(&args.run)?;
-    saved::require_terminal()?;
+    if !args.plain {
+        saved::require_terminal()?;
+    }
     let Opened { mut app, replay, library } = reading::open(std::slice::from_ref(&folder))?;
+    if args.plain {
+        return saved::tell_plainly(&mut app, &mut Followed::new(replay, library, folder));
+    }
     match tui::run(&mut app, &mut Followed::new(replay, library, folder), args.appearance.setup())? {
         tui::Ending::Signal(_) | tui::Ending::Lost => Err(Failure::Interrupted),
         tui::Ending::Browse => runs::browse_all(&args.folder, args.appearance),

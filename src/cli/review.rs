@@ -19,6 +19,9 @@ pub(super) struct ReviewArgs {
     /// The runs: each an id, a unique part of one, `latest`, `latest~1`, a folder, or the name of a sweep for all its runs.
     #[arg(required = true)]
     run: Vec<String>,
+    /// Prints plain lines for screen readers, with an answer to each line that is typed; `help` lists what can be.
+    #[arg(long)]
+    plain: bool,
     #[command(flatten)]
     folder: RunsFolder,
     #[command(flatten)]
@@ -27,8 +30,13 @@ pub(super) struct ReviewArgs {
 
 pub(super) fn run(args: &ReviewArgs) -> Result<(), Failure> {
     let folders = args.folder.resolve_all(&args.run)?;
-    saved::require_terminal()?;
+    if !args.plain {
+        saved::require_terminal()?;
+    }
     let (mut app, library) = saved::fold(&folders)?;
+    if args.plain {
+        return saved::tell_plainly(&mut app, &mut Saved::new(library));
+    }
     match tui::run(&mut app, &mut Saved::new(library), args.appearance.setup())? {
         tui::Ending::Signal(_) | tui::Ending::Lost => Err(Failure::Interrupted),
         tui::Ending::Browse => runs::browse_all(&args.folder, args.appearance),

@@ -14,7 +14,7 @@ use crate::reading::replay::{Replay, ReplayLane};
 use crate::reading::{self, Library, Opened};
 use crate::runlog::{RunFolder, SweepName};
 use crate::session::presence::Presence;
-use crate::tui;
+use crate::tui::{self, Source};
 
 /// The state after the last event of every lane, and the library for looking up more; warns about what was skipped.
 pub(super) fn fold(folders: &[PathBuf]) -> Result<(App, Library), Failure> {
@@ -50,6 +50,16 @@ fn claim_of(folders: &[PathBuf]) -> Option<Claim> {
         return None;
     }
     Text::read(&first.join(RunFolder::SWEEP)).ok()?.expand(&Changes::written(&set)).ok()?.claim
+}
+
+/// Tells runs in lines for screen readers, and answers those that are typed.
+pub(super) fn tell_plainly(app: &mut App, source: &mut dyn Source) -> Result<(), Failure> {
+    let input = io::BufReader::new(io::stdin());
+    match tui::plain(app, source, input, &mut io::stdout(), &|| None) {
+        // Whoever reads has left.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other.map(drop)?),
+    }
 }
 
 /// Fails if there is no terminal to draw a dashboard on.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
+use signal_hook::consts::SIGINT;
 
 use super::appearance::AppearanceArgs;
 use super::capacity;
@@ -70,6 +71,10 @@ pub(super) struct TrainOptions {
     /// Shows no dashboard: a progress bar per lane on a terminal, plain lines otherwise.
     #[arg(long)]
     headless: bool,
+    /// Prints plain lines for screen readers: a line for each change, and an answer to each line that is typed; `help`
+    /// lists what can be.
+    #[arg(long, conflicts_with_all = ["headless", "detach"])]
+    plain: bool,
     /// Trains in the background and prints the run's id. `skiplane attach` shows the run; its output goes to
     /// `output.log` in its folder.
     #[arg(long)]
@@ -119,6 +124,7 @@ struct Started {
 enum Face {
     Dashboard,
     Headless,
+    Plain,
     Detached,
 }
 
@@ -132,11 +138,12 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
     let face = match args {
         TrainOptions { detach: true, .. } => Face::Detached,
         TrainOptions { headless: true, .. } => Face::Headless,
+        TrainOptions { plain: true, .. } => Face::Plain,
         _ if io::stdout().is_terminal() && tui::has_screen() => Face::Dashboard,
         _ => Face::Headless,
     };
     let waiting = Waiting::find();
-    if waiting.is_none() && face != Face::Headless {
+    if waiting.is_none() && !matches!(face, Face::Headless | Face::Plain) {
         return wait_for_child(args);
     }
     let started = match &args.resume {
@@ -151,6 +158,10 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), Failure> {
         Face::Headless => {
             never_wait_for_terminal();
             headless(started)
+        }
+        Face::Plain => {
+            never_wait_for_terminal();
+            plain(started)
         }
         Face::Detached => detach(started, waiting),
     }
@@ -288,6 +299,27 @@ fn dashboard(args: &TrainOptions, mut started: Started, waiting: Option<Waiting>
         }
         Ok(tui::Ending::Stop | tui::Ending::Detach | tui::Ending::Lost) | Err(_) => headless(started),
     }
+}
+
+/// Tells the run in lines for screen readers, and answers those that are typed.
+fn plain(mut started: Started) -> Result<(), Failure> {
+    let notes = std::mem::take(&mut started.notes);
+    let mut source = LiveSource::new(&mut started.live, &mut started.index_writer, notes);
+    let is_asked = || started.stopper.is_asked().then_some(SIGINT);
+    let input = io::BufReader::new(io::stdin());
+    let ending = tui::plain(&mut started.app, &mut source, input, &mut io::stdout(), &is_asked);
+    match ending {
+        Ok(tui::Ending::Stop) => started.live.stop(),
+        Ok(tui::Ending::Signal(_)) => {
+            started.live.stop();
+            headless(started)?;
+            return Err(Failure::Interrupted);
+        }
+        Ok(_) => return end(started, headless::Ending::Finished),
+        // Training goes on if its lines are not read.
+        Err(_) => {}
+    }
+    headless(started)
 }
 
 /// Continues without the terminal, reporting the run's events until it ends.
