@@ -171,33 +171,18 @@ impl Parser<'_> {
     }
 
     fn notify(&mut self, table: &DeTable<'_>) {
-        self.switches(table, NOTIFY, |config, name| match name {
-            "bell" => Some(&mut config.notify.bell),
-            "osc9" => Some(&mut config.notify.osc9),
-            _ => None,
-        });
-    }
-
-    fn screen(&mut self, table: &DeTable<'_>) {
-        self.switches(table, SCREEN, |config, name| match name {
-            "reduced_motion" => Some(&mut config.screen.reduced_motion),
-            _ => None,
-        });
-    }
-
-    /// The keys of a table that are true or false.
-    fn switches(
-        &mut self,
-        table: &DeTable<'_>,
-        names: &[&str],
-        switch: impl for<'c> Fn(&'c mut Config, &str) -> Option<&'c mut bool>,
-    ) {
         for (name, value) in in_order(table) {
-            let found = name.get_ref().as_ref();
-            match (switch(&mut self.config, found), value.get_ref()) {
-                (None, _) => self.problem(name.span().start, &unknown("a key", found, names.iter().copied())),
-                (Some(of), DeValue::Boolean(on)) => *of = *on,
-                (Some(_), _) => self.problem(value.span().start, "expected true or false"),
+            let of = match name.get_ref().as_ref() {
+                "bell" => &mut self.config.notify.bell,
+                "osc9" => &mut self.config.notify.osc9,
+                found => {
+                    self.problem(name.span().start, &unknown("a key", found, NOTIFY.iter().copied()));
+                    continue;
+                }
+            };
+            match value.get_ref() {
+                DeValue::Boolean(on) => *of = *on,
+                _ => self.problem(value.span().start, "expected true or false"),
             }
         }
     }
@@ -227,7 +212,11 @@ impl Parser<'_> {
                     self.config.screen.mouse = *on;
                     Ok(())
                 }
-                ("mouse", _) => Err("expected true or false".to_owned()),
+                ("reduced_motion", DeValue::Boolean(on)) => {
+                    self.config.screen.reduced_motion = *on;
+                    Ok(())
+                }
+                ("mouse" | "reduced_motion", _) => Err("expected true or false".to_owned()),
                 (found, _) => {
                     self.problem(name.span().start, &unknown("a key", found, SCREEN.iter().copied()));
                     continue;

@@ -206,23 +206,12 @@ impl Plain<'_> {
     }
 
     fn obey(&mut self, command: Command) -> io::Result<Option<Ending>> {
-        let act = |app: &mut App, action| app.act(action);
         match command {
             Command::Act(Action::ToggleHelp) => self.help()?,
-            Command::Act(action) => act(self.app, action),
-            Command::View(place) => {
-                let view = views::ALL.get(place).map(|view| Action::SelectView(view.kind()));
-                view.into_iter().for_each(|action| act(self.app, action));
+            Command::Act(action) => self.app.act(action),
+            Command::View(_) | Command::TurnView(_) | Command::Vertical(_) | Command::HideLane => {
+                views::action_of(self.app, command).into_iter().for_each(|action| self.app.act(action));
             }
-            Command::TurnView(by) => {
-                let view = views::kind_after(self.app, by).map(Action::SelectView);
-                view.into_iter().for_each(|action| act(self.app, action));
-            }
-            Command::Vertical(by) => {
-                let action = views::shown(self.app).map(|view| view.vertical(by));
-                action.into_iter().for_each(|action| act(self.app, action));
-            }
-            Command::HideLane => act(self.app, Action::ToggleLane(self.app.selected_lane())),
             Command::Explain => self.explain(Explaining::of_view(self.app).topic())?,
             Command::ExplainTopic(topic) => self.explain(Some(topic))?,
             Command::CopyValue => {
@@ -239,9 +228,15 @@ impl Plain<'_> {
             Command::Detach
             | Command::Browse
             | Command::Redraw
+            | Command::ToggleMouse
+            | Command::FilterLayers
             | Command::CopyFrame
             | Command::SaveView
-            | Command::Palette => self.tell("only on the dashboard")?,
+            | Command::KeepLayout
+            | Command::ForgetLayout
+            | Command::Palette
+            | Command::Choose(_)
+            | Command::Press(_) => self.tell("only on the dashboard")?,
         }
         Ok(None)
     }
@@ -289,8 +284,12 @@ impl Plain<'_> {
                     | Command::Detach
                     | Command::Browse
                     | Command::Redraw
+                    | Command::ToggleMouse
+                    | Command::FilterLayers
                     | Command::CopyFrame
                     | Command::SaveView
+                    | Command::KeepLayout
+                    | Command::ForgetLayout
                     | Command::Palette
                     | Command::Act(Action::SetTour(_) | Action::OpenGoTo | Action::Dismiss)
             )

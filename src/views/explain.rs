@@ -292,12 +292,13 @@ mod tests {
     use crate::app::{Action, specimen};
     use crate::metric::known;
     use crate::theme::{Background, Characters, Colors};
-    use crate::views::{self, Status};
+    use crate::views::{self, Dialog, Status};
 
     fn screen(app: &App, explaining: &Explaining, size: (u16, u16), theme: &Theme) -> String {
         let area = Rect::new(0, 0, size.0, size.1);
         let mut buffer = Buffer::empty(area);
-        let status = Status { explaining: Some(explaining), ..Status::default() };
+        let dialogs = [Dialog::Explain(explaining.clone())];
+        let status = Status { dialogs: &dialogs, ..Status::default() };
         views::draw(app, &status, area, &mut buffer, theme);
         buffer.content().chunks(size.0.into()).fold(String::new(), |text, row| {
             text + row.iter().map(|cell| cell.symbol()).collect::<String>().trim_end() + "\n"

@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 
 use super::explain::words;
 use super::{Command, Empty, Key, Scene, Topic, View, curves, empty, lanes, told};
-use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
+use crate::app::{Action, App, Chosen, Lane, ViewKind, Wanted};
 use crate::metric::Metric;
 use crate::printable::printable;
 use crate::theme::Theme;

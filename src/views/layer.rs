@@ -8,7 +8,7 @@ use ratatui::text::Span;
 use super::explain::words;
 use super::{Command, Key, Scene, Topic, View, curves, lanes, told};
 use crate::app::options::HistogramForm;
-use crate::app::{Action, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
+use crate::app::{App, Chosen, Lane, LayerKey, ViewKind, Wanted};
 use crate::printable::printable;
 use crate::structure::Dimensions;
 use crate::theme::Theme;

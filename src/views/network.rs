@@ -9,7 +9,8 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Command, Key, Scene, View, chrome, curves, lanes};
+use super::explain::words;
+use super::{Command, Empty, Key, Scene, Topic, View, chrome, curves, empty, lanes, told};
 use crate::app::health::Finding;
 use crate::app::{Action, App, Chosen, Lane, ViewKind};
 use crate::printable::printable;
@@ -56,19 +57,38 @@ impl View for Network {
         Layout::of(app, area).panels.into_iter().map(|panel| panel.lane).collect()
     }
 
+    fn empty(&self, app: &App) -> Option<Empty> {
+        empty::without_lanes(app).or_else(|| {
+            let comes = "Its log names no layers. A log of this program, or of a logger that declares a structure, does.";
+            let empty = Empty::new("these lanes name no layers", comes);
+            app.rows().is_empty().then(|| empty.with(Command::View(0), "shows losses and errors"))
+        })
+    }
+
+    fn told(&self, app: &App) -> Vec<String> {
+        let of_lane = |lane: &Lane| {
+            let structure = lane.structure()?;
+            let layers = structure.layers.len();
+            let blocks = structure.blocks.iter().filter(|block| block.shortcut.is_some()).count();
+            let name = lanes::name(app, lane);
+            let all = structure.blocks.len();
+            Some(format!("{name}: {layers} layers, {all} blocks, {blocks} of them with a shortcut"))
+        };
+        let statistic = app.statistic();
+        let about = format!("{statistic}: {}", statistic.about());
+        let lanes = app.visible_lanes().filter_map(of_lane);
+        lanes.chain([about]).chain(told::by_axis(app, statistic)).collect()
+    }
+
+    fn topics(&self, app: &App) -> Vec<Topic> {
+        let words = [&words::LAYER, &words::BLOCK, &words::SHORTCUT, &words::STAGE, &words::FINDING];
+        [Topic::Metric(app.statistic())].into_iter().chain(words.map(Topic::Word)).collect()
+    }
+
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
         let Scene { buffer, hits } = scene;
         let area = area.intersection(buffer.area);
         if area.is_empty() {
-            return;
-        }
-        if app.rows().is_empty() {
-            let text = if app.visible_lanes().any(|lane| lane.started().is_some()) {
-                "these lanes name no layers"
-            } else {
-                "no lane has started yet"
-            };
-            widgets::put_centered(buffer, area, area.height / 2, text, theme.muted());
             return;
         }
         let layout = Layout::of(app, area);

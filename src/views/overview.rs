@@ -7,7 +7,7 @@ use super::bindings::Key;
 use super::explain::{self, words};
 use super::{Empty, Scene, Topic, View, curves, empty, lanes};
 use crate::app::options::Arrangement;
-use crate::app::{Action, App, Chosen, Lane, ViewKind, Wanted};
+use crate::app::{App, Chosen, Lane, ViewKind, Wanted};
 use crate::metric::known;
 use crate::theme::Theme;
 

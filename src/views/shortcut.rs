@@ -11,7 +11,7 @@ use crate::metric::{Metric, known};
 use crate::structure::Structure;
 use crate::theme::Theme;
 use crate::units::{BlockIdx, LaneIdx};
-use crate::widgets::{self, Bucket, LineChart, Plot, Series, SeriesKind, Spacing};
+use crate::widgets::{Bucket, LineChart, Plot, Series, SeriesKind};
 
 mod notes;
 mod parts;

@@ -103,7 +103,7 @@ pub(super) fn by_axis(app: &App, metric: Metric) -> Vec<String> {
 pub(super) fn of_layer(app: &App, metric: Metric, row: LayerKey) -> Option<String> {
     let mut name = None;
     let value_of = |lane: &Lane| {
-        let layer = lane.layer_at(row)?;
+        let layer = app.layer_at(lane, row)?;
         name.get_or_insert(lane.structure()?.layer(layer)?.name.clone());
         let cell = lane.cell(metric, &lane.at(metric, app.step())?, layer.0)?;
         Some((lanes::name(app, lane), in_words(metric, cell)))
