@@ -1,6 +1,7 @@
 //! The dashboard: folds the events of a run, takes keys and the mouse, and draws the shown view with what lies over it.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Select;
@@ -50,6 +51,8 @@ pub(super) struct Dashboard<'a> {
     hits: Hits,
     /// Where a chart was grabbed with the mouse: the step there stays under the mouse while it is dragged.
     grabbed: Option<Position>,
+    /// The folder in which views are saved.
+    saves_to: PathBuf,
     end_was_folded: bool,
     /// The number of critical findings that the user knows of.
     criticals: usize,
@@ -78,6 +81,7 @@ impl<'a> Dashboard<'a> {
             dialogs: Vec::new(),
             hits: Hits::default(),
             grabbed: None,
+            saves_to: PathBuf::from("."),
             end_was_folded,
             criticals,
         };
@@ -404,5 +408,7 @@ impl<'d> Page<'d> for Dashboard<'d> {
     }
 }
 
+#[cfg(test)]
+mod storm;
 #[cfg(test)]
 mod tests;

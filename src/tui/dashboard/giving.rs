@@ -47,7 +47,7 @@ impl Dashboard<'_> {
     /// Saves the view as a picture and as text in the working folder.
     pub(super) fn save_view(&mut self) -> io::Result<()> {
         let (picture, text) = (self.frame(Format::Svg)?, self.frame(Format::Text)?);
-        match save(Path::new("."), &stem(self.app), &picture, &text) {
+        match save(&self.saves_to, &stem(self.app), &picture, &text) {
             Ok(stem) => self.notify(&format!("saved ./{stem}.svg and .txt")),
             Err(error) => self.notify(&format!("not saved: {error}")),
         }
