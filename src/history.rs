@@ -221,6 +221,14 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// Its numbers as they are, if it is one record.
+    pub fn numbers(&self) -> Option<&'a [f32]> {
+        match self.values {
+            Values::Exact(all) => Some(all),
+            Values::Merged(_) | Values::Histograms(_) => None,
+        }
+    }
+
     /// Combines several of its numbers: their overall extent and the mean of their last values, see [`Cell::across`].
     pub fn across(&self, columns: std::ops::Range<usize>) -> Option<Cell> {
         if columns.len() == 1 {

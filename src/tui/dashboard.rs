@@ -409,6 +409,4 @@ impl<'d> Page<'d> for Dashboard<'d> {
 }
 
 #[cfg(test)]
-mod storm;
-#[cfg(test)]
 mod tests;

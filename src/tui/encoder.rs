@@ -124,18 +124,13 @@ impl Encoder {
     /// anyway: changing colours takes more bytes than moving.
     fn drip(&mut self, x: usize, y: u16, shown: &mut Buffer, frame: &Buffer, fidelity: Fidelity) {
         for below in y + 1..frame.area.height {
-            let row = row_of(frame, below);
-            let pen = Pen::of(&row[x]);
-            let same = |x: Option<usize>| {
-                x.and_then(|x| row.get(x)).is_some_and(|cell| Pen::of(cell).changes_from(&pen) == 0)
-            };
-            let from = range_of(frame, below).start;
-            if pen.changes_from(&self.pen) > 0
-                || pen.changes_from(&Pen::default()) == 0
-                || same(x.checked_sub(1))
-                || same(Some(x + 1))
-                || self.cursor.is_none()
-                || !self.differs(&shown.content[from + x], &row[x], fidelity)
+            let (row, at) = (row_of(frame, below), range_of(frame, below).start + x);
+            let beside = [x.checked_sub(1), Some(x + 1)].into_iter().flatten().filter_map(|x| row.get(x));
+            if self.cursor.is_none()
+                || self.pen == Pen::default()
+                || self.changes(&row[x], fidelity) > 0
+                || beside.into_iter().any(|cell| self.changes(cell, fidelity) == 0)
+                || !self.differs(&shown.content[at], &row[x], fidelity)
                 || !self.is_narrow_row(below, row_of(shown, below), row)
             {
                 return;
@@ -143,6 +138,13 @@ impl Encoder {
             self.go(x as u16, below, &[]);
             self.cell(x, below, shown, frame, fidelity);
         }
+    }
+
+    /// How much of the pen must change for a cell.
+    fn changes(&mut self, cell: &Cell, fidelity: Fidelity) -> usize {
+        let straight = self.near(Pen::of(cell), fidelity).changes_from(&self.pen);
+        let turned = turned(cell).map(|(_, pen)| self.near(pen, fidelity).changes_from(&self.pen));
+        turned.map_or(straight, |turned| turned.min(straight))
     }
 
     /// Draws every cell of a row, each at its own place if a symbol's width is not that of one cell: terminals differ

@@ -354,10 +354,10 @@ pub const BINDINGS: &[Binding] = &[
     ),
     binding!(
         Showing,
-        "|",
+        "A",
         "align",
         "layers of lanes correspond by depth, relative depth, stage or name",
-        [act('|', Action::CycleAlignment)]
+        [act('A', Action::CycleAlignment)]
     ),
     binding!(
         Showing,

@@ -271,29 +271,32 @@ fn draw_status(
     Scene { buffer, hits }: &mut Scene<'_>,
     theme: &Theme,
 ) {
-    let mut spans = cursor_spans(app, theme);
-    let place: usize = spans.iter().map(Span::width).sum();
-    if let Some(notice) = status.notice {
-        spans.push(Span::styled(format!("  {}", printable(notice)), theme.warning()));
-    } else if let Some((at, finding)) = app.visited_finding().filter(|_| !view.shows_finding()) {
-        let (mark, style) = severity(finding.severity, theme);
-        let lane = app.lane(finding.lane).map(|lane| lanes::name(app, lane)).unwrap_or_default();
-        let (rule, all) = (finding.rule.replace('_', " "), app.findings().len());
-        spans.push(Span::styled(format!("  {mark} {rule} in {lane} ({} of {all})", at + 1), style));
-    } else if area.width >= 60 {
-        spans.push(Span::styled(format!("  {}", choices(app)), theme.muted()));
-    }
-    let mut x = widgets::put_line(buffer, area, 0, &Line::from(spans)) + 2;
-    hits.does(Rect { width: area.width.min(place as u16), ..area }, vec![Command::Act(Action::OpenGoTo)]);
     let hint = |key: &Key| {
         let ((label, binding), (_, command)) = keymap.hint(*key, theme).zip(binding_of(*key))?;
         Some((label, hint_of(app, view, *key).unwrap_or(binding.hint), command))
     };
     let width =
         |(label, hint, _): &(String, &str, _)| (widgets::width(label) + widgets::width(hint) + 3) as u16;
-    let last: Vec<_> = [Key::Char('?'), Key::Char('q')].iter().filter_map(hint).collect();
     // The hints for help and leaving have priority.
-    let mut room = area.right().saturating_sub(x).saturating_sub(last.iter().map(width).sum());
+    let last: Vec<_> = [Key::Char('?'), Key::Char('q')].iter().filter_map(hint).collect();
+    let last_width: u16 = last.iter().map(width).sum();
+    let mut spans = cursor_spans(app, theme);
+    let place: usize = spans.iter().map(Span::width).sum();
+    let room = usize::from(area.width.saturating_sub(last_width)).saturating_sub(place + 2);
+    if let Some(notice) = status.notice {
+        spans.push(Span::styled(format!("  {}", printable(notice)), theme.warning()));
+    } else if let Some((at, finding)) = app.visited_finding().filter(|_| !view.shows_finding()) {
+        let (mark, style) = severity(finding.severity, theme);
+        let lane = app.lane(finding.lane).map(|lane| lanes::name(app, lane)).unwrap_or_default();
+        let (rule, all) = (finding.rule.replace('_', " "), app.findings().len());
+        let text = format!("  {mark} {rule} in {lane} ({} of {all})", at + 1);
+        spans.push(Span::styled(clip(&text, room, theme), style));
+    } else if area.width >= 60 {
+        spans.push(Span::styled(clip(&format!("  {}", choices(app)), room, theme), theme.muted()));
+    }
+    let mut x = widgets::put_line(buffer, area, 0, &Line::from(spans)) + 2;
+    hits.does(Rect { width: area.width.min(place as u16), ..area }, vec![Command::Act(Action::OpenGoTo)]);
+    let mut room = area.right().saturating_sub(x).saturating_sub(last_width);
     let mut shown = Vec::new();
     for hint in view.hints().iter().chain(&[Key::Char(' ')]).filter_map(hint) {
         if width(&hint) <= room {

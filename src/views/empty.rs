@@ -80,9 +80,9 @@ pub(super) fn without_lanes(app: &App) -> Option<Empty> {
 }
 
 /// Why there is nothing of a metric up to the cursor's step; none while it is still being read, or if some lane has it.
-pub(super) fn without(app: &App, metric: Metric, wanted: Wanted, is_there: bool) -> Option<Empty> {
+pub(super) fn without(app: &App, metric: Metric, wanted: &[Wanted], is_there: bool) -> Option<Empty> {
     let empty = without_lanes(app);
-    if empty.is_some() || is_there || !app.needs(&[wanted]).is_empty() {
+    if empty.is_some() || is_there || !app.needs(wanted).is_empty() {
         return empty;
     }
     let name = printable(metric.name());

@@ -63,7 +63,7 @@ impl View for Heatmap {
     fn empty(&self, app: &App) -> Option<Empty> {
         let statistic = app.statistic();
         let is_there = app.visible_lanes().any(|lane| lane.history(statistic).is_some());
-        empty::without(app, statistic, Wanted::History(statistic), is_there)
+        empty::without(app, statistic, &[Wanted::History(statistic)], is_there)
     }
 
     fn told(&self, app: &App) -> Vec<String> {
@@ -173,8 +173,13 @@ pub(super) fn matrix(
         let to = column(last as f64 + 0.5).ceil().min(columns as f64) as usize;
         for column in from..to {
             for (place, numbers) in rows.iter().enumerate() {
-                let cell = numbers.clone().and_then(|numbers| row.across(numbers));
-                matrix.merge(place, column, cell.map(curves::extent).unwrap_or_default());
+                let Some(numbers) = numbers else { continue };
+                let extent = match row.numbers() {
+                    // As below, but thousands of records may share a column.
+                    Some(all) => all.iter().take(numbers.end).skip(numbers.start).copied().collect(),
+                    None => row.across(numbers.clone()).map(curves::extent).unwrap_or_default(),
+                };
+                matrix.merge(place, column, extent);
             }
         }
     }

@@ -23,6 +23,9 @@ use crate::widgets::{self, Axis, Bucket, Extent, LineChart, Plot, Series, Series
 #[derive(Debug)]
 pub(super) struct Profile;
 
+/// The least width at which a fitted line's slope is also told in decades.
+const WITH_DECADES: u16 = 100;
+
 /// One lane's values by depth.
 struct Curve<'a> {
     lane: &'a Lane,
@@ -57,8 +60,15 @@ impl View for Profile {
         &[Key::Char('s'), Key::Left, Key::Up, Key::Char('y')]
     }
 
+    fn wants(&self, app: &App) -> Vec<Wanted> {
+        // Whether anything was recorded at a later step, the history tells.
+        let is_absent = app.needs(&[Wanted::Cursor]).is_empty() && curves(app).is_empty();
+        let history = is_absent.then(|| Wanted::History(app.statistic()));
+        [Wanted::Cursor].into_iter().chain(history).collect()
+    }
+
     fn empty(&self, app: &App) -> Option<Empty> {
-        empty::without(app, app.statistic(), Wanted::Cursor, !curves(app).is_empty())
+        empty::without(app, app.statistic(), &self.wants(app), !curves(app).is_empty())
     }
 
     fn told(&self, app: &App) -> Vec<String> {
@@ -257,12 +267,12 @@ fn cursor(app: &App) -> Option<f64> {
 
 /// What the axis counts.
 fn x_name(app: &App) -> &'static str {
-    match (app.statistic().axis(), app.options().alignment) {
-        (Some(axis), _) => axis,
-        (None, Alignment::Depth) => "layer",
-        (None, Alignment::Relative) => "layer, by relative depth",
-        (None, Alignment::Stage) => "layer, by stage",
-        (None, Alignment::Name) => "layer, by name",
+    match app.options().alignment {
+        _ if !app.statistic().is_of_layers() => app.statistic().axis().unwrap_or_default(),
+        Alignment::Depth => "layer",
+        Alignment::Relative => "layer, by relative depth",
+        Alignment::Stage => "layer, by stage",
+        Alignment::Name => "layer, by name",
     }
 }
 
@@ -367,7 +377,9 @@ fn summary(curve: &Curve<'_>, metric: Metric, width: u16, theme: &Theme) -> Vec<
             let [first, last] =
                 [fit.ends.first(), fit.ends.last()].map(|end| end.map_or(1.0, |end| end.last));
             let whole = widgets::short((f64::from(last) / f64::from(first)).abs());
-            format!(" toward the head ({:+.3} decades), x{whole} in all", fit.slope)
+            let decades =
+                if width >= WITH_DECADES { format!(" ({:+.3} decades)", fit.slope) } else { String::new() };
+            format!(" toward the head{decades}, x{whole} in all")
         }
         Some(_) => " toward the head".to_owned(),
         None if scale == Scale::Log => ": fewer than two positive values".to_owned(),
@@ -379,7 +391,10 @@ fn summary(curve: &Curve<'_>, metric: Metric, width: u16, theme: &Theme) -> Vec<
     let range = finite.reduce(|all, next| (all.0.min(next.0), all.1.max(next.1)));
     if let Some((min, max)) = range.filter(|_| width >= 60) {
         let text = format!("  {} to {}", widgets::short(min.into()), widgets::short(max.into()));
-        spans.push(Span::styled(text, theme.muted()));
+        let used: usize = spans.iter().map(Span::width).sum();
+        if used + widgets::width(&text) <= usize::from(width) {
+            spans.push(Span::styled(text, theme.muted()));
+        }
     }
     let broken = curve.points.iter().filter(|point| point.extent.non_finite).count();
     if broken > 0 {

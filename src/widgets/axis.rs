@@ -30,6 +30,8 @@ pub struct Axis {
     spacing: Spacing,
     /// The number up to which a symmetric logarithmic axis is about linear, on both sides of zero.
     near_zero: f64,
+    /// The ends in a measure of which equal distances take equal room.
+    ends: (f64, f64),
 }
 
 /// The decades that a symmetric logarithmic axis has on the longer side if nothing is known of its values, and the most.
@@ -66,7 +68,7 @@ impl Axis {
             if high / low < 1.1 {
                 (low, high) = (low / 1.3, high * 1.3);
             }
-            return Axis { low, high, spacing, near_zero: 0.0 };
+            return Axis { low, high, spacing, near_zero: 0.0, ends: (0.0, 0.0) }.measured();
         }
         if high - low < 1e-9 * high.abs().max(low.abs()) || high == low {
             // A single value has room around it; zero alone has the room of a count or a share.
@@ -75,14 +77,19 @@ impl Axis {
         }
         let spacing = if spacing == Spacing::Log { Spacing::Linear } else { spacing };
         let near_zero = low.abs().max(high.abs()) / 10f64.powf(SYMMETRIC_DECADES.0);
-        Axis { low, high, spacing, near_zero }
+        Axis { low, high, spacing, near_zero, ends: (0.0, 0.0) }.measured()
+    }
+
+    /// The axis with its ends measured: there are thousands of places to find, and logarithms take long.
+    fn measured(self) -> Axis {
+        Axis { ends: (self.spaced(self.low), self.spaced(self.high)), ..self }
     }
 
     /// The axis with another number up to which it is about linear, if it is symmetric and logarithmic.
     fn with_near_zero(self, near_zero: f64) -> Axis {
         let most = self.low.abs().max(self.high.abs());
         let least = most / 10f64.powf(SYMMETRIC_DECADES.1);
-        Axis { near_zero: near_zero.clamp(least, (most / 10.0).max(least)), ..self }
+        Axis { near_zero: near_zero.clamp(least, (most / 10.0).max(least)), ..self }.measured()
     }
 
     /// The axis that includes all extents; on a logarithmic one only positive values count.
@@ -160,7 +167,7 @@ impl Axis {
 
     /// The part between two places of the axis.
     pub fn part(self, low: f64, high: f64) -> Axis {
-        Axis { low: self.value(low), high: self.value(high), ..self }
+        Axis { low: self.value(low), high: self.value(high), ..self }.measured()
     }
 
     /// The lower end.
@@ -189,7 +196,7 @@ impl Axis {
         if value.is_nan() {
             return None;
         }
-        let (low, high) = (self.spaced(self.low), self.spaced(self.high));
+        let (low, high) = self.ends;
         Some(match self.spacing {
             Spacing::Log if value <= 0.0 => f64::NEG_INFINITY,
             _ => (self.spaced(value) - low) / (high - low),
@@ -207,7 +214,7 @@ impl Axis {
 
     /// The number at a place.
     pub fn value(self, position: f64) -> f64 {
-        let (low, high) = (self.spaced(self.low), self.spaced(self.high));
+        let (low, high) = self.ends;
         let spaced = low + position * (high - low);
         match self.spacing {
             Spacing::Linear => spaced,
@@ -300,6 +307,20 @@ fn sane(bound: f64) -> f64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_part_of_an_axis_has_its_values_where_the_whole_one_has_them() {
+        for spacing in [Spacing::Linear, Spacing::Log, Spacing::SymmetricLog] {
+            let whole = Axis::new(0.01, 100.0, spacing);
+            let part = whole.part(0.25, 0.75);
+            for place in [0.0, 0.5, 1.0] {
+                let value = part.value(place);
+                let of_whole = whole.position(value).unwrap();
+                assert!((of_whole - (0.25 + place / 2.0)).abs() < 1e-9, "{spacing:?}: {value} at {of_whole}");
+                assert!((part.position(value).unwrap() - place).abs() < 1e-9, "{spacing:?}");
+            }
+        }
+    }
 
     #[test]
     fn ticks_are_round() {

@@ -186,7 +186,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rayon", &["model"]),
     ("rustix", &["runlog", "session", "tui", "cli"]),
     ("safetensors", &["trainer"]),
-    ("serde_json", &["runlog", "session", "trainer", "cli"]),
+    ("serde_json", &["runlog", "session", "trainer", "config", "cli"]),
     ("sha2", &["random", "datasets", "model", "trainer"]),
     ("signal_hook", &["tui", "headless", "cli"]),
     ("toml", &["experiment", "runlog", "config"]),

@@ -69,7 +69,7 @@ fn on_a_slow_line_a_key_waits_for_one_frame_at_most() {
     terminal.set_rate(2_000);
     // Without answers, the buffers between would now fill with frames for 10 seconds.
     terminal.read_for(Duration::from_secs(5));
-    for (key, words) in [("6", "must be equal"), ("5", "branch_cosine"), ("2", "decades/layer")] {
+    for (key, words) in [("6", "must be equal"), ("5", "branch_cosine"), ("2", "a layer toward")] {
         terminal.read_for(Duration::from_millis(700));
         let before = terminal.written().len();
         terminal.press(key);
@@ -98,7 +98,7 @@ fn a_run_that_trains_keeps_to_its_budget() {
     let run = Background::find(folder.path());
     run.wait_for_steps();
     terminal.press("2");
-    terminal.wait_for("decades/layer");
+    terminal.wait_for("a layer toward");
     // What the key took is made good within two seconds or so.
     terminal.read_for(Duration::from_secs(3));
     let before = terminal.written().len();

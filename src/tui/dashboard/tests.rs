@@ -18,6 +18,8 @@ use crate::tui::input::Input;
 use crate::tui::{Saved, page};
 use crate::units::{LaneIdx, Step};
 
+mod storm;
+
 struct Memory {
     buffer: Buffer,
     frames: usize,

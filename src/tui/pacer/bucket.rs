@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How much the bucket holds, as the time in which it fills.
-const MOST_SAVED: f64 = 0.25;
+pub(super) const MOST_SAVED: f64 = 0.25;
 /// How much can be overdrawn, as the time in which it is made good.
 const MOST_OWED: f64 = 2.0;
 

@@ -11,7 +11,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::*;
+use super::super::*;
 use crate::app::specimen::{self, Specimen};
 use crate::event::{Kind, RunEvent, Value};
 use crate::random::{below, stream};
