@@ -52,7 +52,7 @@ const LONGEST_NAME: usize = 200;
 /// The longest description of a metric, in bytes.
 const LONGEST_ABOUT: usize = 1_000;
 /// The most axes of a metric.
-const MOST_AXES: usize = 3;
+const MOST_AXES: usize = 4;
 
 /// The scale on which a metric is drawn unless the user asks for the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -442,7 +442,7 @@ mod tests {
             text("x", &[""]),
             text(&"x".repeat(201), &[]),
             text("x", &["bin", "layer"]),
-            text("x", &["a", "b", "c", "d"]),
+            text("x", &["a", "b", "c", "d", "e"]),
         ] {
             assert!(Metric::declare(&wrong).is_err(), "{wrong:?}");
         }

@@ -229,6 +229,22 @@ impl Theme {
         level_at(&self.signed_heat, fraction)
     }
 
+    /// A pixel of a picture: its colour, or as near to it as the terminal gets; by lightness where it has few or no colours.
+    pub fn pixel(&self, rgb: Rgb) -> HeatCell {
+        match self.colors {
+            Colors::True | Colors::TwoFiftySix => {
+                let color = self.color(rgb);
+                HeatCell { symbol: ' ', style: Style::new().bg(color), fill: Some(color) }
+            }
+            Colors::None | Colors::Sixteen => {
+                let lightness = rgb.oklab()[0];
+                // Without colours, dense characters are as light as the text.
+                let is_inverted = self.colors == Colors::None && self.background == Background::Light;
+                self.heat(if is_inverted { 1.0 - lightness } else { lightness })
+            }
+        }
+    }
+
     /// The style of a character that must be readable on a heat cell.
     pub fn on_heat(&self, cell: HeatCell) -> Style {
         let Some(fill) = cell.fill else {

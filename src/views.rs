@@ -40,6 +40,7 @@ mod probes;
 mod surface;
 mod verdict;
 mod network;
+mod pictures;
 
 pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
 pub use chrome::{LEAST_SIZE, Status, draw};
@@ -131,11 +132,12 @@ pub const ALL: &[&dyn View] = &[
     &surface::Surface,
     &verdict::VerdictView,
     &network::Network,
+    &pictures::Pictures,
 ];
 
 /// The key that selects the view in a place among all: digits, then letters.
 fn key_of(place: usize) -> Option<char> {
-    "1234567890a".chars().nth(place)
+    "1234567890ai".chars().nth(place)
 }
 
 /// The kinds of all views.

@@ -12,6 +12,7 @@ mod label;
 mod line_chart;
 mod mirrored;
 mod places;
+mod picture;
 mod popup;
 mod strip;
 mod table;
@@ -28,6 +29,7 @@ pub use label::{
 };
 pub use line_chart::{Between, LineChart, Mark, Series, SeriesKind, Values};
 pub use mirrored::{Mirrored, Side};
+pub use picture::Picture;
 pub use places::{Cells, Plot, Rows, Spread};
 pub use popup::Popup;
 pub use strip::Strip;

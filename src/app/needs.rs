@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::{App, HistoryKey, Lane};
 use crate::event::Values;
 use crate::history::History;
-use crate::metric::{Better, LAYER, Metric, Shape, known};
+use crate::metric::{Better, LAYER, Metric, Shape, known, probed};
 use crate::units::{LaneIdx, Step};
 
 /// What a view draws from, besides what is always in memory.
@@ -156,8 +156,10 @@ impl App {
     /// The metrics of layers, or of blocks, that visible lanes have declared, in the order of declaration.
     pub fn statistics(&self, of_blocks: bool) -> Vec<Metric> {
         let mut all: Vec<Metric> = Vec::new();
-        let of_kind =
-            |metric: &&Metric| metric.shape() == Shape::Numbers && metric.is_of_blocks() == of_blocks;
+        let of_kind = |metric: &&Metric| {
+            let is_numbers = metric.shape() == Shape::Numbers && !probed::PICTURES.contains(metric);
+            is_numbers && metric.is_of_blocks() == of_blocks
+        };
         for lane in self.visible_lanes() {
             for metric in lane.declared().metrics().iter().filter(of_kind) {
                 if !all.contains(metric) {

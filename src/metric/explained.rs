@@ -351,6 +351,46 @@ const ALL: &[(Metric, Explanation)] = &[
         "Norm of H v - lambda v over lambda, for the last vector v.",
         "The smaller, the more exact is the eigenvalue.",
     ),
+    of(
+        probed::EXAMPLE_LABEL,
+        "As the data set has it, of the probe's first examples.",
+        "Classes are counted from 0; NaN where an example has no label.",
+    ),
+    of(
+        probed::EXAMPLE_PREDICTION,
+        "The class with the greatest score; batch norm normalises by running averages of earlier batches.",
+        "Compare it with the label, and with what other lanes say of the same example.",
+    ),
+    of(
+        probed::EXAMPLE_LOSS,
+        "The negative logarithm of the probability that the network gives the example's class.",
+        LOSS,
+    ),
+    of(
+        probed::MISTAKE_EXAMPLE,
+        "The probe's examples in the order of their loss, the greatest first.",
+        "Examples that all lanes get wrong may be hard, or have a wrong label.",
+    ),
+    of(
+        probed::MISTAKE_PICTURES,
+        "Colour by colour and row by row, before standardisation.",
+        "From 0 to 1; NaN of networks that take no images.",
+    ),
+    of(
+        probed::MAPPED_PICTURE,
+        "Colour by colour and row by row, before standardisation.",
+        "From 0 to 1; NaN of networks that take no images.",
+    ),
+    of(
+        probed::FEATURE_MAPS,
+        "The first channels of the block's output for the first example, behind its addition and ReLU.",
+        "Behind ReLU none is below 0; a map that is 0 everywhere found nothing in this example.",
+    ),
+    of(
+        probed::FILTERS,
+        "Of the first 3x3 convolution as they are, the input channels fastest.",
+        "Of either sign; at initialisation they are noise, and trained ones of natural images tend to be edges and blobs.",
+    ),
 ];
 
 #[cfg(test)]

@@ -11,6 +11,24 @@ pub const PAIR: &str = "pair";
 pub const ALPHA: &str = "alpha";
 /// The axis along the second.
 pub const BETA: &str = "beta";
+/// The axis of a probe's examples.
+pub const EXAMPLE: &str = "example";
+/// The axis of the examples with the greatest loss.
+pub const MISTAKE: &str = "mistake";
+/// The axis of the channels of an image.
+pub const COLOUR: &str = "colour";
+
+/// What the probe of pictures measures, which only its own view draws.
+pub const PICTURES: &[Metric] = &[
+    EXAMPLE_LABEL,
+    EXAMPLE_PREDICTION,
+    EXAMPLE_LOSS,
+    MISTAKE_EXAMPLE,
+    MISTAKE_PICTURES,
+    MAPPED_PICTURE,
+    FEATURE_MAPS,
+    FILTERS,
+];
 
 known! {
     /// Loss on the probe's examples, of the network as it is.
@@ -67,4 +85,21 @@ known! {
     HESSIAN_EIGENVALUE = "hessian_eigenvalue" over [] in "", Signed, None, "largest eigenvalue of the Hessian; gradient descent is unstable above 2 / learning rate";
     /// How far the last vector was from an eigenvector, over the eigenvalue.
     HESSIAN_RESIDUAL = "hessian_residual" over [] in "share", Log, Lower, "|H v - lambda v| / |lambda|: how exact the eigenvalue is";
+
+    /// The class that an example belongs to, from 0.
+    EXAMPLE_LABEL = "example_label" over ["example"] in "", Linear, None, "class of each of the probe's examples";
+    /// The class that the network takes an example for; NaN where a score is NaN.
+    EXAMPLE_PREDICTION = "example_prediction" over ["example"] in "", Linear, None, "class that the network takes each of the probe's examples for";
+    /// Cross-entropy of an example.
+    EXAMPLE_LOSS = "example_loss" over ["example"] in "nats", Linear, Lower, "cross-entropy of each of the probe's examples";
+    /// Which examples have the greatest loss, counted from 1, the greatest first.
+    MISTAKE_EXAMPLE = "mistake_example" over ["mistake"] in "", Linear, None, "place of the examples with the greatest loss, from 1";
+    /// Their pixels.
+    MISTAKE_PICTURES = "mistake_pictures" over ["mistake", "colour", "picture_row", "picture_column"] in "", Linear, None, "pixels of the examples with the greatest loss, 0 to 1";
+    /// The pixels of the first example, of which feature maps are.
+    MAPPED_PICTURE = "mapped_picture" over ["colour", "picture_row", "picture_column"] in "", Linear, None, "pixels of the first example, 0 to 1";
+    /// What a block makes of the first example.
+    FEATURE_MAPS = "feature_maps" over ["map", "map_row", "map_column"] in "", Linear, None, "channels of a block's output for the first example";
+    /// The weights of the first convolution, a filter for each output and input channel.
+    FILTERS = "filters" over ["filter", "filter_row", "filter_column"] in "", Signed, None, "weights of the first convolution, for each output and input channel";
 }

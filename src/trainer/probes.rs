@@ -25,6 +25,7 @@ mod signal;
 mod surface;
 mod gradient_noise;
 mod hessian;
+mod pictures;
 
 /// A probe.
 pub(super) struct Entry {
@@ -58,6 +59,7 @@ const ALL: &[Entry] = &[
     surface::PROBE,
     gradient_noise::PROBE,
     hessian::PROBE,
+    pictures::PROBE,
 ];
 
 /// What a probe has that needs nothing else.

@@ -190,7 +190,7 @@ pub(super) use binding;
 pub const BINDINGS: &[Binding] = &[
     binding!(
         Views,
-        "0-9 a",
+        "0-9 a i",
         "view",
         "the view with this number or letter",
         [
@@ -205,6 +205,7 @@ pub const BINDINGS: &[Binding] = &[
             view('9', 8),
             view('0', 9),
             view('a', 10),
+            view('i', 11),
         ]
     ),
     binding!(
@@ -296,10 +297,10 @@ pub const BINDINGS: &[Binding] = &[
     ),
     binding!(
         Showing,
-        "i I",
+        "j J",
         "values",
         "zoom the vertical axes in or out; also Alt and the wheel",
-        [act('i', Action::ZoomValues(2, 50)), act('I', Action::ZoomValues(-2, 50)),]
+        [act('j', Action::ZoomValues(2, 50)), act('J', Action::ZoomValues(-2, 50)),]
     ),
     binding!(
         Showing,

@@ -50,6 +50,7 @@ pub const COMMANDS: &[Named] = &[
     of("view_surface", Command::View(8), "view: surface"),
     of("view_verdict", Command::View(9), "view: verdict"),
     of("view_network", Command::View(10), "view: network"),
+    of("view_pictures", Command::View(11), "view: pictures"),
     of("next_view", Command::TurnView(1), "next view"),
     of("previous_view", Command::TurnView(-1), "previous view"),
     act("step_back", Action::MoveStep(-1), "one step back"),

@@ -105,12 +105,13 @@ fn alike(app: &App) -> Vec<Alike<'_>> {
 fn declared(app: &App, is_single: bool) -> Vec<Metric> {
     let is_shown = |metric: &&Metric| match metric.shape() {
         Shape::Scalar => is_single,
-        // The surface has a view of its own.
+        // The surface and pictures have views of their own.
         Shape::Numbers => {
             !is_single
                 && metric.axes().len() == 1
                 && !metric.is_of_layers()
                 && **metric != probed::SURFACE_LINE
+                && !probed::PICTURES.contains(metric)
         }
         Shape::Histograms => false,
     };

@@ -254,12 +254,12 @@ fn width(text: &str) -> u16 {
 }
 
 /// A cell that shows one value; blank if there is none.
-fn whole(heat: Option<HeatCell>) -> (char, Style) {
+pub(super) fn whole(heat: Option<HeatCell>) -> (char, Style) {
     heat.map_or((' ', Style::new()), |heat| (heat.symbol, heat.style))
 }
 
 /// A cell that shows two values, one above the other. A non-finite value takes the whole cell.
-fn pair(upper: Option<HeatCell>, lower: Option<HeatCell>, theme: &Theme) -> (char, Style) {
+pub(super) fn pair(upper: Option<HeatCell>, lower: Option<HeatCell>, theme: &Theme) -> (char, Style) {
     let bad = theme.heat_non_finite();
     if upper == Some(bad) || lower == Some(bad) {
         return (bad.symbol, bad.style);

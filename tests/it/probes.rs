@@ -45,6 +45,10 @@ batches = 2
 at = [0, 1, 2, 3, 4, 5, 6]
 examples = 16
 iterations = 2
+[probe.pictures]
+at = [0, 1, 2, 3, 4, 5, 6]
+examples = 20
+mistakes = 3
 "#;
 
 /// Lanes with batch norm and random decisions.

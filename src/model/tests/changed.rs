@@ -198,8 +198,9 @@ fn gradients_are_those_of_a_step() {
 fn a_stream_is_reduced_to_means_and_moments_of_its_channels() {
     // Two rows of two pixels of three channels.
     let values = [1.0, 2.0, 0.0, 3.0, 2.0, 0.0, 5.0, 2.0, 1.0, 7.0, 2.0, -1.0];
-    let Stream { channels, features, square_mean, variance } = Stream::of(&values, 2, 3);
+    let Stream { channels, features, square_mean, variance, first } = Stream::of(&values, 2, 3);
     assert_eq!((channels, features), (3, vec![2.0, 2.0, 0.0, 6.0, 2.0, 0.0]));
+    assert_eq!(first, values[..6]);
     // The means are 4, 2 and 0, the variances 5, 0 and 1 / 2.
     assert!((square_mean - 20.0 / 3.0).abs() < 1e-12 && (variance - 5.5 / 3.0).abs() < 1e-12);
 }

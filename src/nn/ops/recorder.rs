@@ -73,6 +73,8 @@ pub struct Stream {
     pub square_mean: f64,
     /// The mean over channels of each channel's variance over all rows and pixels (the same: average channel variance).
     pub variance: f64,
+    /// All numbers of the first row: `[pixels][channels]`.
+    pub first: Vec<f32>,
 }
 
 impl Stream {
@@ -101,7 +103,8 @@ impl Stream {
         };
         let square_mean = mean_of(&|mean, _| mean * mean);
         let variance = mean_of(&|mean, square| (square - mean * mean).max(0.0));
-        Stream { channels, features, square_mean, variance }
+        let first = values.get(..area * channels).unwrap_or_default().to_vec();
+        Stream { channels, features, square_mean, variance, first }
     }
 }
 

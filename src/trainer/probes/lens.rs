@@ -74,7 +74,7 @@ pub(super) fn largest(numbers: &[f32]) -> usize {
 }
 
 /// The cross-entropy of logits, in nats.
-fn cross_entropy(logits: &[f32], label: usize) -> f64 {
+pub(super) fn cross_entropy(logits: &[f32], label: usize) -> f64 {
     let most = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     let sum: f64 = logits.iter().map(|z| (f64::from(*z) - most).exp()).sum();
     sum.ln() + most - f64::from(logits[label])

@@ -489,3 +489,78 @@ fn only_labelled_tokens_are_rows() {
         assert!(errors.iter().all(|error| (0.0..=1.0).contains(error)), "{name}: {errors:?}");
     }
 }
+
+#[test]
+fn pictures_are_of_the_worst_examples_and_numbers_of_all() {
+    let settings = [("depth", 8_usize.into()), ("width", 4_usize.into()), ("shortcut", "identity".into())];
+    let mut bench = Bench::new("glyphs", "resnet", &settings, 10);
+    let keys = [("examples", 60_usize.into()), ("mistakes", 5_usize.into())];
+    let values = bench.run("pictures", &keys);
+    let of = |metric| values.numbers(metric).unwrap();
+    let [labels, said, losses] =
+        [probed::EXAMPLE_LABEL, probed::EXAMPLE_PREDICTION, probed::EXAMPLE_LOSS].map(of);
+    // There are only 48 test examples.
+    assert!([labels, said, losses].iter().all(|all| all.len() == 60 && all[48..].iter().all(|x| x.is_nan())));
+    let batch = bench.batch(Split::Test, 48);
+    assert!(labels[..48].iter().zip(&batch.labels).all(|(a, b)| *a == f32::from(*b)));
+    let whole = bench.lane.0.evaluate(&batch, Mode::Eval);
+    let sum: f64 = losses[..48].iter().map(|loss| f64::from(*loss)).sum();
+    assert!((sum - whole.loss_sum).abs() < 1e-4, "{sum} {}", whole.loss_sum);
+    assert_eq!((0..48).filter(|at| labels[*at] != said[*at]).count(), whole.wrong);
+    let worst = of(probed::MISTAKE_EXAMPLE);
+    let greatest = worst.iter().map(|at| losses[*at as usize - 1]).collect::<Vec<f32>>();
+    assert!(greatest.windows(2).all(|pair| pair[0] >= pair[1]), "{greatest:?}");
+    let beyond = (0..48).filter(|at| losses[*at] > greatest[4]).count();
+    assert!(beyond < 5, "{beyond} are worse than the last");
+    let pixels = |example: usize| bench.dataset.test.pixels()[256 * example..][..256].iter();
+    for (picture, at) in of(probed::MISTAKE_PICTURES).chunks_exact(256).zip(worst) {
+        assert!(picture.iter().zip(pixels(*at as usize - 1)).all(|(a, b)| *a == f32::from(*b) / 255.0));
+    }
+    assert!(of(probed::MAPPED_PICTURE).iter().zip(pixels(0)).all(|(a, b)| *a == f32::from(*b) / 255.0));
+}
+
+/// Where a branch starts at zero, the first block gives what the first convolution and ReLU make of an image.
+#[test]
+fn feature_maps_are_what_the_filters_beside_them_make_of_the_picture() {
+    let settings = [
+        ("depth", 8_usize.into()),
+        ("width", 4_usize.into()),
+        ("shortcut", "identity".into()),
+        ("norm", "none".into()),
+        ("init", "rezero".into()),
+        ("order", "post".into()),
+    ];
+    let mut bench = Bench::new("glyphs", "resnet", &settings, 0);
+    let values = bench.run("pictures", &[("filters", 5_usize.into()), ("maps", 5_usize.into())]);
+    let (maps, filters) =
+        (values.numbers(probed::FEATURE_MAPS).unwrap(), values.numbers(probed::FILTERS).unwrap());
+    let batch = bench.batch(Split::Test, 1);
+    let image = batch.inputs.numbers().unwrap();
+    let pixel = |row: i64, column: i64| {
+        let is_in = (0..16).contains(&row) && (0..16).contains(&column);
+        if is_in { image[(16 * row + column) as usize] } else { 0.0 }
+    };
+    for channel in 0..4 {
+        let filter = &filters[9 * channel..][..9];
+        for (at, found) in maps[256 * channel..][..256].iter().enumerate() {
+            let (row, column) = (at as i64 / 16, at as i64 % 16);
+            let sum: f32 =
+                (0..9).map(|k| filter[k as usize] * pixel(row + k / 3 - 1, column + k % 3 - 1)).sum();
+            assert!(
+                (sum.max(0.0) - found).abs() < 1e-4,
+                "channel {channel}, {row}, {column}: {sum}, {found}"
+            );
+        }
+    }
+    assert!(filters[36..].iter().chain(&maps[1024..]).all(|x| x.is_nan()), "there are four channels");
+}
+
+#[test]
+fn a_network_of_vectors_has_no_pictures_but_the_numbers_of_examples() {
+    let mut bench = mlp(3, "identity", 5);
+    let values = bench.run("pictures", &[("examples", 20_usize.into())]);
+    assert!(values.numbers(probed::EXAMPLE_LOSS).unwrap().iter().all(|loss| loss.is_finite()));
+    for metric in [probed::MISTAKE_PICTURES, probed::MAPPED_PICTURE, probed::FEATURE_MAPS, probed::FILTERS] {
+        assert!(values.numbers(metric).unwrap().iter().all(|x| x.is_nan()), "{metric}");
+    }
+}

@@ -400,17 +400,17 @@ fn alt_and_the_wheel_zoom_the_vertical_axis_around_the_mouse_and_the_right_butto
         let (kind, column, modifiers) = (MouseEventKind::ScrollUp, 60, KeyModifiers::ALT);
         Input::Terminal(Event::Mouse(MouseEvent { kind, column, row, modifiers }))
     };
-    assert_eq!(part(keys("2iw")), None);
-    assert_eq!(part(keys("2i")), Some((0.25, 0.75)));
-    assert_eq!(part(keys("2i)")), Some((0.375, 0.875)));
-    assert_eq!(part(keys("2ib")), None);
-    assert_eq!(part(keys("2i3")), None, "its axes are others");
+    assert_eq!(part(keys("2jw")), None);
+    assert_eq!(part(keys("2j")), Some((0.25, 0.75)));
+    assert_eq!(part(keys("2j)")), Some((0.375, 0.875)));
+    assert_eq!(part(keys("2jb")), None);
+    assert_eq!(part(keys("2j3")), None, "its axes are others");
     let zoomed = |row| part(keys("2").into_iter().chain([alt(row)]).collect()).expect("zoomed");
     let (upper, lower) = (zoomed(4), zoomed(24));
     assert!(upper.0 > 0.3 && lower.1 < 0.7, "{upper:?} {lower:?}");
     let right = MouseButton::Right;
     let drag = [mouse(MouseEventKind::Down(right), (60, 10)), mouse(MouseEventKind::Drag(right), (60, 14))];
-    let (low, _) = part(keys("2ii").into_iter().chain(drag).collect()).expect("zoomed");
+    let (low, _) = part(keys("2jj").into_iter().chain(drag).collect()).expect("zoomed");
     assert!(low > 0.375, "what was grabbed goes down with the mouse: {low}");
 }
 

@@ -144,3 +144,33 @@ fn history<'a>(app: &App, lane: &'a Lane) -> Vec<(f64, &'a Histogram)> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::app::{Action, App, specimen};
+    use crate::theme::{Background, Characters, Colors, Theme};
+    use crate::views::{Format, kind_named, snapshot};
+
+    fn frame(app: &App, size: (u16, u16)) -> String {
+        let theme = Theme::new(Colors::None, Background::Dark, Characters::Ascii);
+        snapshot(app, size, &theme, Format::Text)
+    }
+
+    #[test]
+    fn mirrored_histograms_take_the_place_of_those_over_time_on_screens_of_any_width() {
+        let mut app = specimen::plain_beside_residual();
+        app.act(Action::SelectView(kind_named("layer").unwrap()));
+        for size in [(100, 40), (200, 50)] {
+            assert_eq!(frame(&app, size).matches("activations over time").count(), 2);
+        }
+        app.act(Action::CycleHistogramForm);
+        for size in [(100, 40), (200, 50)] {
+            let text = frame(&app, size);
+            assert!(!text.contains("over time"), "{text}");
+            assert_eq!(text.matches("in signed powers of two, bars up to").count(), 1, "{text}");
+            assert!(text.contains("A plain zero") && text.contains("B residual zero"), "{text}");
+        }
+        app.act(Action::Undo);
+        assert!(frame(&app, (100, 40)).contains("activations over time"));
+    }
+}

@@ -3,7 +3,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 
 use super::State;
 use super::plan::{self, Place, Rail, Row};
@@ -133,7 +133,8 @@ impl<'a> List<'a> {
         let (sign, style) = rail_beside(self.structure, rail, theme);
         widgets::put(buffer, self.area, x + RAIL, y, &sign, style);
         let (swatch, style) = match scale.cell(state.value(layer), theme) {
-            Some(heat) => (heat.symbol, heat.style),
+            // On the selected row of a terminal of few colours, too.
+            Some(heat) => (heat.symbol, heat.style.remove_modifier(Modifier::REVERSED)),
             None => (theme.glyph(Glyph::Missing), theme.axis()),
         };
         widgets::put(buffer, self.area, x + COLOR, y, &swatch.to_string().repeat(SWATCH), style);
@@ -218,8 +219,8 @@ fn rail_beside(structure: &Structure, rail: Rail, theme: &Theme) -> (String, Sty
     let corner = |glyph| theme.glyph(glyph);
     let signs = match rail.place {
         Place::Outside => return (String::new(), theme.axis()),
-        Place::Only => [corner(Glyph::RailBottom), joins],
-        Place::Last => [corner(Glyph::RailBottom), joins],
+        Place::Only | Place::Last if rail.is_on => [corner(Glyph::Order), joins],
+        Place::Only | Place::Last => [corner(Glyph::RailBottom), joins],
         Place::First if !rail.is_on => [corner(Glyph::RailTop), corner(Glyph::Horizontal)],
         _ if rail.is_on => [corner(Glyph::Order), ' '],
         _ => [corner(line), ' '],

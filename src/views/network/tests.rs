@@ -82,7 +82,8 @@ fn both_kinds_of_blocks_are_told_apart_with_and_without_colours() {
         "{text}"
     );
     assert!(text.contains("stage 3, 1 block of 32x4x4"), "{text}");
-    assert_eq!(text.matches("╰+").count(), 3, "a sum at the end of each residual block: {text}");
+    let ends = text.matches("╰+").count() + text.matches("◆+").count();
+    assert_eq!(ends, 3, "a sum at the end of each residual block: {text}");
 }
 
 #[test]
