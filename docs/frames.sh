@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Draws the frames of the README: from the runs that are kept under runs/, and from the claim `degradation` and a run with the
-# surface of the loss, which are trained in the target folder unless they are there.
+# Draws the frames of the README: from the runs that are kept under runs/, and from the claim `degradation`, a run with the
+# surface of the loss and one with pictures, which are trained in the target folder unless they are there.
 # Usage: docs/frames.sh        (needs a build: cargo build --release)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,7 +11,7 @@ draw() {
         --background dark --format svg --out "docs/frames/$3.svg"
 }
 
-for view in overview profile heatmap layer shortcut findings; do
+for view in overview profile heatmap layer shortcut findings network; do
     draw example runs "$view"
 done
 draw preserves runs probes
@@ -26,3 +26,9 @@ if ! ls -d "$trained"/*-loss-surface > /dev/null 2>&1; then
         --set statistics.every=50 --set probe.surface.at=end --set probe.surface.plane=true
 fi
 draw loss-surface "$trained" surface
+
+if ! ls -d "$trained"/*-pictures > /dev/null 2>&1; then
+    target/release/skiplane train --headless --runs "$trained" --name pictures --set 'lane.*.depth=20' \
+        --set statistics.every=50 --set probe.pictures.at=end
+fi
+draw pictures "$trained" pictures

@@ -45,6 +45,10 @@ impl View for Network {
         ViewKind { name: "network", chooses: Chosen::OfLayers, draws_losses: false }
     }
 
+    fn fits(&self, app: &App) -> bool {
+        app.visible_lanes().filter_map(|lane| lane.structure()).any(|of| !of.layers.is_empty())
+    }
+
     fn title(&self) -> &'static str {
         "a map of the network: layers, shortcuts, and the health of each"
     }

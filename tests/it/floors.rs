@@ -206,6 +206,10 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// Whether a file is a module that its parent declares for tests only.
 fn is_for_tests(file: &Path) -> bool {
+    let within = file.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(file);
+    if within.components().any(|part| part.as_os_str() == "tests") {
+        return true;
+    }
     let name = file.file_stem().unwrap().to_str().unwrap();
     let parent = fs::read_to_string(file.parent().unwrap().with_extension("rs")).unwrap_or_default();
     let declares = |line: &str| {

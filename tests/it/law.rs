@@ -21,13 +21,20 @@ const BLOCKS: usize = 2;
 
 fn axes() -> Vec<Axis> {
     let names = |names: &[&str]| Points::Names(names.iter().map(|name| (*name).to_owned()).collect());
-    vec![
+    let mut axes = vec![
         Axis { name: "head".to_owned(), points: names(&["a", "b", "c"]) },
         Axis { name: "alpha".to_owned(), points: Points::Numbers(vec![-1.0, 0.0, 0.5, 2.0]) },
         Axis { name: "beta".to_owned(), points: Points::Numbers(vec![-1.0, 0.0]) },
         Axis { name: "compared".to_owned(), points: names(&["block 0", "block 1"]) },
         Axis { name: "pair".to_owned(), points: names(&["1-1", "2-1", "2-2"]) },
-    ]
+    ];
+    // Those of further probes have two points each.
+    for name in probed::ALL.iter().flat_map(|metric| metric.axes()) {
+        if !["layer", "block", "bin"].contains(name) && axes.iter().all(|axis| axis.name != *name) {
+            axes.push(Axis { name: (*name).to_owned(), points: Points::Numbers(vec![1.0, 2.0]) });
+        }
+    }
+    axes
 }
 
 /// An unknown metric.
