@@ -121,7 +121,7 @@ fn a_storm_of_resizes_leaves_the_screen_as_it_should_be() {
         noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let (columns, rows) = (1 + (noise >> 8) % 240, 1 + (noise >> 20) % 70);
         terminal.resize(columns as u16, rows as u16);
-        if noise % 5 == 0 {
+        if noise.is_multiple_of(5) {
             thread::sleep(Duration::from_millis(3));
         }
     }

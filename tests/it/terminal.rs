@@ -70,8 +70,8 @@ impl Source for Printing {
         if std::mem::take(&mut self.0) {
             let print = || {
                 // Past what a test's output is caught by.
-                writeln!(std::io::stdout(), "stray\x1b]0;owned\x07 output").unwrap();
-                writeln!(std::io::stderr(), "stray error").unwrap();
+                std::io::stdout().write_all(b"stray\x1b]0;owned\x07 output\n").unwrap();
+                std::io::stderr().write_all(b"stray error\n").unwrap();
             };
             std::thread::spawn(print).join().unwrap();
         }
