@@ -8,7 +8,7 @@ use super::Dashboard;
 use crate::app::health::Severity;
 use crate::app::{App, Layout};
 use crate::config::experiment;
-use crate::tui::sequences::{self, MOST_COPIED};
+use crate::tui::sequences::{self, MOST_COPIED, Multiplexer};
 use crate::views::{self, Format};
 
 /// The longest part of a file's name that is made of the run's name, in bytes.
@@ -41,7 +41,7 @@ impl Dashboard<'_> {
             return Ok(());
         }
         self.notify(copied);
-        self.desk.screen.tell(&sequences::copy(text, is_in_tmux()))
+        self.desk.screen.tell(&sequences::copy(text, Multiplexer::detect()))
     }
 
     /// Saves the view as a picture and as text in the working folder.
@@ -107,7 +107,7 @@ impl Dashboard<'_> {
             self.desk.screen.tell(sequences::BELL)?;
         }
         if self.notify.osc9 {
-            self.desk.screen.tell(&sequences::message(&format!("skiplane {text}"), is_in_tmux()))?;
+            self.desk.screen.tell(&sequences::message(&format!("skiplane {text}"), Multiplexer::detect()))?;
         }
         Ok(())
     }
@@ -121,10 +121,6 @@ impl Dashboard<'_> {
 pub(super) fn criticals(app: &App) -> usize {
     let findings = app.lanes().iter().flat_map(|lane| lane.health().findings());
     findings.filter(|finding| finding.severity == Severity::Critical).count()
-}
-
-fn is_in_tmux() -> bool {
-    std::env::var_os("TMUX").is_some_and(|value| !value.is_empty())
 }
 
 /// What a saved view is called: its run, its name and the step.

@@ -342,7 +342,7 @@ fn the_terminal_is_told_once_of_the_end_and_of_critical_findings_if_the_user_wan
 fn what_is_copied_goes_to_the_clipboard_of_the_terminal() {
     let (app, _, screen) = review(keys("3Y"));
     let value = views::value_at_cursor(&app).unwrap();
-    assert!(screen.told.starts_with(&crate::tui::sequences::copy(&value, false)), "{value}");
+    assert!(screen.told.starts_with(&crate::tui::sequences::copy(&value, None)), "{value}");
 }
 
 fn mouse(kind: MouseEventKind, (column, row): (u16, u16)) -> Input {

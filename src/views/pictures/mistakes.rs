@@ -86,12 +86,15 @@ fn title(app: &App, lane: &Lane, shown: Option<(usize, usize)>, width: u16, them
         Some((some, all)) if some < all => format!("the greatest losses, {some} of {all}, of "),
         _ => "the greatest losses of ".to_owned(),
     };
-    Line::from(vec![
+    let mut spans = vec![
         Span::styled(what, theme.heading()),
         Span::styled(format!("{} {name}", theme.lane_swatch(lane.idx().0)), lanes::style(lane, theme)),
         Span::styled(error, theme.text()),
-        Span::styled(", and what each lane says", theme.muted()),
-    ])
+    ];
+    let others = Span::styled(", and what each lane says", theme.muted());
+    let used: usize = spans.iter().map(Span::width).sum();
+    spans.extend((used + others.width() <= usize::from(width)).then_some(others));
+    Line::from(spans)
 }
 
 /// What each lane takes an example for, with a mark where that is right.
