@@ -147,6 +147,13 @@ fn a_process_that_is_stopped_and_continued_draws_again() {
     assert!(!terminal.text().contains("Showing"));
     signal("-CONT", terminal.process_id());
     terminal.wait_for("Showing");
+    // The key may be answered before the signal is.
+    for _ in 0..100 {
+        if count(terminal.written(), ENTER) > entered {
+            break;
+        }
+        terminal.read_for(Duration::from_millis(50));
+    }
     assert_eq!(count(terminal.written(), ENTER), entered + 1, "the modes are set again");
     terminal.press("?");
     quit(terminal);
