@@ -32,6 +32,7 @@ const NOTICE: Duration = Duration::from_secs(4);
 const PAUSING: &str = "pausing after this step";
 /// How long those about the settings stay.
 const LONG_NOTICE: Duration = Duration::from_secs(12);
+
 /// Its state, besides the app.
 pub(super) struct Dashboard<'a> {
     app: &'a mut App,
@@ -101,7 +102,7 @@ impl<'a> Dashboard<'a> {
             let lanes: Vec<_> = self.app.lanes().iter().map(|lane| lane.idx()).collect();
             lanes.into_iter().for_each(|lane| self.app.source_ended(lane));
             // Nothing is left to stop or to give orders to.
-            self.dialogs.retain(|dialog| matches!(dialog, Dialog::Palette(_)));
+            self.dialogs.retain(|dialog| !dialog.is_of_training());
             folded = true;
             self.tell_end()?;
         }

@@ -31,6 +31,11 @@ pub enum Dialog {
 }
 
 impl Dialog {
+    /// Whether it asks for something that only a run that trains can do.
+    pub fn is_of_training(&self) -> bool {
+        matches!(self, Dialog::Leave(_) | Dialog::StopLane(_) | Dialog::Typing(_))
+    }
+
     /// Whether the mouse wheel moves something in it, as the keys up and down do.
     pub fn scrolls(&self) -> bool {
         matches!(self, Dialog::Palette(_) | Dialog::Explain(_))

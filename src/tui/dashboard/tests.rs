@@ -441,6 +441,29 @@ fn the_answers_of_a_question_can_be_clicked() {
 }
 
 #[test]
+fn the_end_of_a_run_closes_what_asks_for_its_training_only() {
+    let open = |dialog: Dialog| {
+        let mut app =
+            specimen::app_of(&[Specimen { breaks_off_at: Some(30), ..Specimen::new("plain", 8, "none") }]);
+        let (events, receiver) = unbounded();
+        let (orders, _ordered) = unbounded();
+        let mut source = Live { events: receiver, orders, ended: false };
+        let mut screen = Memory::new(80, 24);
+        let setup = setup();
+        let mut dashboard = Dashboard::new(&mut app, &mut source, &mut screen, &setup);
+        dashboard.fold_events().unwrap();
+        dashboard.open(dialog);
+        drop(events);
+        dashboard.fold_events().unwrap();
+        dashboard.dialogs.len()
+    };
+    assert_eq!(open(Dialog::Leave("detach")), 0);
+    assert_eq!(open(Dialog::StopLane("plain".to_owned())), 0);
+    assert_eq!(open(Dialog::Explain(Explaining::default())), 1);
+    assert_eq!(open(Dialog::Palette(Palette::default())), 1);
+}
+
+#[test]
 fn a_signal_ends_the_loop() {
     let mut inputs = keys("2");
     inputs.push(Input::Signal(signal_hook::consts::SIGTERM));
