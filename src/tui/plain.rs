@@ -35,24 +35,6 @@ const FORMS: &[&str] = &[
     "quit: leave; training must have ended, or be stopped",
 ];
 
-/// The commands that only screens have.
-macro_rules! of_screens {
-    () => {
-        Command::Detach
-            | Command::Browse
-            | Command::Redraw
-            | Command::ToggleMouse
-            | Command::FilterLayers
-            | Command::CopyFrame
-            | Command::SaveView
-            | Command::KeepLayout
-            | Command::ForgetLayout
-            | Command::Palette
-            | Command::Choose(_)
-            | Command::Press(_)
-    };
-}
-
 /// Shows a run in lines until the user leaves or a signal comes. `input` is read in a thread of its own, `is_asked` says
 /// whether a signal has asked for the end.
 ///
@@ -243,7 +225,18 @@ impl Plain<'_> {
             Command::StopLane => self.tell("which one? `stop lane NAME` stops it")?,
             Command::Quit => return self.quit(),
             Command::Type(_) => self.tell("`skiplane control` gives this order, from another terminal")?,
-            of_screens!() => self.tell("only on the dashboard")?,
+            Command::Detach
+            | Command::Browse
+            | Command::Redraw
+            | Command::ToggleMouse
+            | Command::FilterLayers
+            | Command::CopyFrame
+            | Command::SaveView
+            | Command::KeepLayout
+            | Command::ForgetLayout
+            | Command::Palette
+            | Command::Choose(_)
+            | Command::Press(_) => self.tell("only on the dashboard")?,
         }
         Ok(None)
     }
@@ -287,8 +280,17 @@ impl Plain<'_> {
         let can = |command: &Command| {
             !matches!(
                 command,
-                of_screens!()
-                    | Command::Type(_)
+                Command::Type(_)
+                    | Command::Detach
+                    | Command::Browse
+                    | Command::Redraw
+                    | Command::ToggleMouse
+                    | Command::FilterLayers
+                    | Command::CopyFrame
+                    | Command::SaveView
+                    | Command::KeepLayout
+                    | Command::ForgetLayout
+                    | Command::Palette
                     | Command::Act(Action::SetTour(_) | Action::OpenGoTo | Action::Dismiss)
             )
         };
