@@ -35,6 +35,24 @@ const FORMS: &[&str] = &[
     "quit: leave; training must have ended, or be stopped",
 ];
 
+/// The commands that only screens have.
+macro_rules! of_screens {
+    () => {
+        Command::Detach
+            | Command::Browse
+            | Command::Redraw
+            | Command::ToggleMouse
+            | Command::FilterLayers
+            | Command::CopyFrame
+            | Command::SaveView
+            | Command::KeepLayout
+            | Command::ForgetLayout
+            | Command::Palette
+            | Command::Choose(_)
+            | Command::Press(_)
+    };
+}
+
 /// Shows a run in lines until the user leaves or a signal comes. `input` is read in a thread of its own, `is_asked` says
 /// whether a signal has asked for the end.
 ///
@@ -225,18 +243,7 @@ impl Plain<'_> {
             Command::StopLane => self.tell("which one? `stop lane NAME` stops it")?,
             Command::Quit => return self.quit(),
             Command::Type(_) => self.tell("`skiplane control` gives this order, from another terminal")?,
-            Command::Detach
-            | Command::Browse
-            | Command::Redraw
-            | Command::ToggleMouse
-            | Command::FilterLayers
-            | Command::CopyFrame
-            | Command::SaveView
-            | Command::KeepLayout
-            | Command::ForgetLayout
-            | Command::Palette
-            | Command::Choose(_)
-            | Command::Press(_) => self.tell("only on the dashboard")?,
+            of_screens!() => self.tell("only on the dashboard")?,
         }
         Ok(None)
     }
@@ -280,17 +287,8 @@ impl Plain<'_> {
         let can = |command: &Command| {
             !matches!(
                 command,
-                Command::Type(_)
-                    | Command::Detach
-                    | Command::Browse
-                    | Command::Redraw
-                    | Command::ToggleMouse
-                    | Command::FilterLayers
-                    | Command::CopyFrame
-                    | Command::SaveView
-                    | Command::KeepLayout
-                    | Command::ForgetLayout
-                    | Command::Palette
+                of_screens!()
+                    | Command::Type(_)
                     | Command::Act(Action::SetTour(_) | Action::OpenGoTo | Action::Dismiss)
             )
         };

@@ -62,13 +62,13 @@ impl View for Profile {
 
     fn wants(&self, app: &App) -> Vec<Wanted> {
         // Whether anything was recorded at a later step, the history tells.
-        let is_absent = app.needs(&[Wanted::Cursor]).is_empty() && curves(app).is_empty();
+        let is_absent = app.needs(&[Wanted::Cursor]).is_empty() && !has_curves(app);
         let history = is_absent.then(|| Wanted::History(app.statistic()));
         [Wanted::Cursor].into_iter().chain(history).collect()
     }
 
     fn empty(&self, app: &App) -> Option<Empty> {
-        empty::without(app, app.statistic(), &self.wants(app), !curves(app).is_empty())
+        empty::without(app, app.statistic(), &self.wants(app), has_curves(app))
     }
 
     fn told(&self, app: &App) -> Vec<String> {
@@ -148,6 +148,11 @@ fn areas(area: Rect, lanes: usize) -> Areas {
 
 fn curves(app: &App) -> Vec<Curve<'_>> {
     app.visible_lanes().filter_map(|lane| curve(app, lane)).collect()
+}
+
+/// Whether there is anything to draw.
+fn has_curves(app: &App) -> bool {
+    app.visible_lanes().any(|lane| curve(app, lane).is_some())
 }
 
 /// A lane's values at the cursor's step; none before it started or if it recorded none.
