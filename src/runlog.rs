@@ -8,7 +8,6 @@ use crate::event::FORMAT_VERSION;
 use crate::printable::printable;
 
 mod bounded;
-mod replace;
 mod manifest;
 mod folder;
 mod home;

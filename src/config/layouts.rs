@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::app::Layout;
+use crate::disk;
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1 << 16;
-/// The longest name of a file, in bytes.
-const LONGEST: usize = 100;
 
 /// The folder of layouts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,12 +35,9 @@ impl Layouts {
     /// # Errors
     /// If there is no folder, or it cannot be written to.
     pub fn keep(&self, run: &str, layout: &Layout) -> io::Result<()> {
-        let file = self.file(run).ok_or_else(|| io::Error::other("there is no home folder"))?;
-        fs::create_dir_all(file.parent().unwrap_or(&file))?;
-        // Replaced as a whole, so that another dashboard reads either.
-        let new = file.with_extension(format!("{}.new", std::process::id()));
-        fs::write(&new, serde_json::to_string(layout)?)?;
-        fs::rename(new, file)
+        let (folder, name) = self.place(run).ok_or_else(|| io::Error::other("there is no home folder"))?;
+        fs::create_dir_all(folder)?;
+        disk::replace(folder, &name, ".layout-", &serde_json::to_vec(layout)?)
     }
 
     /// Forgets the layout of the experiment of a run. Returns whether there was one.
@@ -58,9 +54,13 @@ impl Layouts {
     }
 
     fn file(&self, run: &str) -> Option<PathBuf> {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        let name = experiment(run).chars().take(LONGEST).map(|c| if is_plain(c) { c } else { '_' });
-        Some(self.folder.as_ref()?.join(format!("{}.json", name.collect::<String>())))
+        let (folder, name) = self.place(run)?;
+        Some(folder.join(name))
+    }
+
+    /// The folder, and the name of a file in it.
+    fn place(&self, run: &str) -> Option<(&Path, String)> {
+        Some((self.folder.as_deref()?, format!("{}.json", disk::file_name(experiment(run)))))
     }
 }
 

@@ -10,9 +10,8 @@ use jiff::Timestamp;
 
 use super::home::Home;
 use super::manifest::{Manifest, ManifestLane, SweepName, is_file_name};
-use super::replace::replace;
 use super::{LogReader, LogWriter, RunLogError};
-use crate::disk::sync_folder;
+use crate::disk::{replace, sync_folder};
 use crate::event::FORMAT_VERSION;
 use crate::experiment::Experiment;
 use crate::units::LaneIdx;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RunLogError;
 use super::bounded::read_bounded;
-use super::replace::replace;
+use crate::disk::replace;
 use crate::printable::printable;
 
 /// The version of the file that this build writes, and the latest that it reads.

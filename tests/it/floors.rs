@@ -117,13 +117,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     // 8: street
     ("paths", &[]),
-    ("config", &["app", "printable", "views"]),
+    ("config", &["app", "disk", "printable", "views"]),
     ("headless", &["app", "event", "metric", "reading", "session", "printable", "trainer", "units"]),
     (
         "tui",
         &[
             "app",
             "config",
+            "disk",
             "reading",
             "runs_list",
             "order",

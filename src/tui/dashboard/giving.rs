@@ -8,11 +8,10 @@ use super::Dashboard;
 use crate::app::health::Severity;
 use crate::app::{App, Layout};
 use crate::config::experiment;
+use crate::disk;
 use crate::tui::sequences::{self, MOST_COPIED, Multiplexer};
 use crate::views::{self, Format};
 
-/// The longest part of a file's name that is made of the run's name, in bytes.
-const LONGEST_NAME: usize = 100;
 /// The most files of the same name.
 const MOST_OF_A_NAME: usize = 1_000;
 
@@ -126,8 +125,7 @@ pub(super) fn criticals(app: &App) -> usize {
 /// What a saved view is called: its run, its name and the step.
 fn stem(app: &App) -> String {
     let run = app.lanes().first().map(|lane| lane.label().run.as_str()).unwrap_or_default();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    let run: String = run.chars().take(LONGEST_NAME).map(|c| if is_plain(c) { c } else { '_' }).collect();
+    let run = disk::file_name(run);
     let view = views::shown(app).map_or("", |view| view.kind().name);
     format!("{run}-{view}-{}", app.step()).trim_start_matches('-').to_owned()
 }
