@@ -14,7 +14,7 @@ use crate::metric::Metric;
 use crate::printable::printable;
 use crate::theme::Theme;
 use crate::units::{LaneIdx, LayerIdx, Step};
-use crate::widgets::{self, Cells, ColorScale, Legend, Matrix};
+use crate::widgets::{self, Cells, ColorScale, Extent, Legend, Matrix};
 
 /// The heatmap view.
 #[derive(Debug)]
@@ -163,6 +163,13 @@ pub(super) fn matrix(
     let columns = usize::from(width).max(1);
     let mut matrix = Matrix::new(rows.len(), columns);
     let column = |place: f64| (place - x.0) / (x.1 - x.0) * columns as f64;
+    // Where each row is one number of a record and they follow each other, as those of layers do.
+    let first = rows.first().and_then(|row| row.as_ref()).map(|row| row.start);
+    let follow = |(at, row): (usize, &Option<Range<usize>>)| {
+        first.is_some_and(|first| *row == Some(first + at..first + at + 1))
+    };
+    let straight = first.filter(|_| rows.iter().enumerate().all(follow));
+    let mut gathered = Gathered::new(rows.len());
     let mut recorded = lane.rows(statistic).peekable();
     while let Some(row) = recorded.next() {
         // A record extends to the next one, so that sparse records leave no gaps.
@@ -171,19 +178,67 @@ pub(super) fn matrix(
         let last = next.max(span.last_step.0);
         let from = column(span.first_step.0 as f64 - 0.5).floor().max(0.0) as usize;
         let to = column(last as f64 + 0.5).ceil().min(columns as f64) as usize;
+        let exact = row.numbers().zip(straight).and_then(|(all, first)| all.get(first..first + rows.len()));
         for column in from..to {
+            if let Some(numbers) = exact {
+                gathered.add(column, numbers, &mut matrix);
+                continue;
+            }
             for (place, numbers) in rows.iter().enumerate() {
                 let Some(numbers) = numbers else { continue };
                 let extent = match row.numbers() {
-                    // As below, but thousands of records may share a column.
-                    Some(all) => all.iter().take(numbers.end).skip(numbers.start).copied().collect(),
+                    Some(all) => all.get(numbers.clone()).unwrap_or_default().iter().copied().collect(),
                     None => row.across(numbers.clone()).map(curves::extent).unwrap_or_default(),
                 };
                 matrix.merge(place, column, extent);
             }
         }
     }
+    gathered.flush(&mut matrix);
     matrix
+}
+
+/// The extents of all rows in one column, gathered before they are merged into a matrix: thousands of records may share a
+/// column, and such lists are compared several numbers at a time.
+struct Gathered {
+    column: usize,
+    least: Vec<f32>,
+    greatest: Vec<f32>,
+    non_finite: Vec<bool>,
+}
+
+impl Gathered {
+    fn new(rows: usize) -> Gathered {
+        let (least, greatest) = (vec![f32::INFINITY; rows], vec![f32::NEG_INFINITY; rows]);
+        Gathered { column: 0, least, greatest, non_finite: vec![false; rows] }
+    }
+
+    /// Adds a number of each row in a column.
+    fn add(&mut self, column: usize, numbers: &[f32], matrix: &mut Matrix) {
+        if column != self.column {
+            self.flush(matrix);
+            self.column = column;
+        }
+        for (least, number) in self.least.iter_mut().zip(numbers) {
+            *least = least.min(if number.is_finite() { *number } else { f32::INFINITY });
+        }
+        for (greatest, number) in self.greatest.iter_mut().zip(numbers) {
+            *greatest = greatest.max(if number.is_finite() { *number } else { f32::NEG_INFINITY });
+        }
+        for (non_finite, number) in self.non_finite.iter_mut().zip(numbers) {
+            *non_finite |= !number.is_finite();
+        }
+    }
+
+    /// Merges what was gathered, and begins anew.
+    fn flush(&mut self, matrix: &mut Matrix) {
+        for (row, (min, (max, non_finite))) in
+            self.least.iter_mut().zip(self.greatest.iter_mut().zip(&mut self.non_finite)).enumerate()
+        {
+            matrix.merge(row, self.column, Extent { min: *min, max: *max, non_finite: *non_finite });
+            (*min, *max, *non_finite) = (f32::INFINITY, f32::NEG_INFINITY, false);
+        }
+    }
 }
 
 /// The part of a panel below its title.
@@ -287,7 +342,6 @@ fn value_at_cursor(app: &App, lane: &Lane) -> Option<f32> {
 mod tests {
     use super::*;
     use crate::app::specimen;
-    use crate::widgets::Extent;
 
     #[test]
     fn a_click_on_the_cursor_leaves_it_where_it_is() {
@@ -311,6 +365,25 @@ mod tests {
         assert!(step.0.abs_diff(150) < 10, "{step}");
         click(&mut app);
         assert_eq!((app.selected_lane(), app.row(), app.step()), (lane, row, step));
+    }
+
+    #[test]
+    fn what_is_gathered_is_what_is_merged_one_by_one() {
+        let records: Vec<Vec<f32>> = (0..40)
+            .map(|at| {
+                (0..7).map(|row| [1.5, -2.0, f32::NAN, f32::INFINITY, 3e38][(at * row + at) % 5]).collect()
+            })
+            .collect();
+        let (mut gathered, mut fast, mut slow) = (Gathered::new(7), Matrix::new(7, 4), Matrix::new(7, 4));
+        for (at, numbers) in records.iter().enumerate() {
+            let column = at * 5 % 4;
+            gathered.add(column, numbers, &mut fast);
+            for (row, number) in numbers.iter().enumerate() {
+                slow.merge(row, column, Extent::of(*number));
+            }
+        }
+        gathered.flush(&mut fast);
+        assert_eq!(fast, slow);
     }
 
     #[test]
