@@ -79,7 +79,7 @@ const MADE: u64 = 2_000;
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let views: Vec<ViewKind> = match arguments.view[..] {
-        [] => ["overview", "profile", "heatmap", "layer", "shortcut", "findings"]
+        [] => ["overview", "profile", "heatmap", "layer", "shortcut", "findings", "network", "charts"]
             .into_iter()
             .filter_map(views::kind_named)
             .collect(),

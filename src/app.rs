@@ -15,6 +15,7 @@ pub mod lane;
 mod needs;
 pub mod options;
 pub mod pace;
+mod charted;
 mod filter;
 mod layout;
 pub mod rows;
@@ -29,8 +30,9 @@ mod act;
 mod undo;
 
 pub use action::Action;
+pub use charted::Charted;
 pub use facts::{HistoryKey, LaneFacts, LaneLabel, LaneState, section_of};
-pub use filter::LayerFilter;
+pub use filter::NameFilter;
 pub use lane::{FOLD_VERSION, Lane};
 pub use layout::Layout;
 pub use needs::{Answer, Need, Wanted};
@@ -138,6 +140,11 @@ impl App {
         }
     }
 
+    /// No lane has more events.
+    pub fn sources_ended(&mut self) {
+        self.lanes.iter_mut().for_each(|lane| lane.source_ended());
+    }
+
     /// Keeps the histories of a lane in memory from now on, because more of its events are to be folded.
     pub fn own(&mut self, lane: LaneIdx) {
         if let Some(lane) = self.lanes.get_mut(lane.0) {
@@ -229,8 +236,13 @@ impl App {
     }
 
     /// Shows only the layers that a filter finds; without one, all.
-    pub fn filter_layers(&mut self, filter: Option<LayerFilter>) {
+    pub fn filter_layers(&mut self, filter: Option<NameFilter>) {
         act::filter_layers(self, filter);
+    }
+
+    /// Shows only the metrics that a filter finds, where they can be chosen; without one, all.
+    pub fn filter_metrics(&mut self, filter: Option<NameFilter>) {
+        act::filter_metrics(self, filter);
     }
 
     /// Whether a lane's layer is shown.

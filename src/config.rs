@@ -9,9 +9,9 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::app::LayerFilter;
+use crate::app::NameFilter;
 use crate::printable::printable;
-use crate::views::{COMMANDS, Command, Key, Keymap, NO_OP, command_named};
+use crate::views::{Bound, Key, Keymap, NO_OP, browser, command_named, named};
 
 mod layouts;
 
@@ -31,12 +31,14 @@ const SCREEN: &[&str] = &["budget", "mouse", "reduced_motion"];
 /// The settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
-    /// The keys in force.
+    /// The keys in force on the dashboard.
     pub keymap: Keymap,
+    /// Those in the list of runs.
+    pub runs_keymap: Keymap<browser::Command>,
     /// How the user is notified.
     pub notify: Notify,
     /// The filters of layers, by name, in the order of the file.
-    pub filters: Vec<(String, LayerFilter)>,
+    pub filters: Vec<(String, NameFilter)>,
     /// What the screen may do.
     pub screen: Screen,
     /// What is wrong in the file, each with the file's name, without its folder, and the line.
@@ -127,7 +129,12 @@ impl Parser<'_> {
     fn file(&mut self, file: &DeTable<'_>) {
         for (name, value) in in_order(file) {
             match (name.get_ref().as_ref(), value.get_ref()) {
-                ("keys", DeValue::Table(table)) => self.keys(table),
+                ("keys", DeValue::Table(table)) => {
+                    self.keys(table, |config| &mut config.keymap);
+                    if let Some((_, DeValue::Table(table))) = runs_of(table) {
+                        self.keys(table, |config| &mut config.runs_keymap);
+                    }
+                }
                 ("notify", DeValue::Table(table)) => self.notify(table),
                 ("filters", DeValue::Table(table)) => self.filters(table),
                 ("screen", DeValue::Table(table)) => self.screen(table),
@@ -141,9 +148,13 @@ impl Parser<'_> {
         }
     }
 
-    fn keys(&mut self, table: &DeTable<'_>) {
+    /// Binds the keys of a table, but for the table of the list of runs within it.
+    fn keys<C: Bound>(&mut self, table: &DeTable<'_>, keymap: fn(&mut Config) -> &mut Keymap<C>) {
         let mut bound: Vec<Key> = Vec::new();
         for (name, value) in in_order(table) {
+            if name.get_ref() == RUNS && matches!(value.get_ref(), DeValue::Table(_)) {
+                continue;
+            }
             let (key, command) = match (Key::named(name.get_ref()), command_of(value)) {
                 (Ok(key), Ok(command)) => (key, command),
                 (Err(problem), _) => {
@@ -161,12 +172,14 @@ impl Parser<'_> {
                 continue;
             }
             bound.push(key);
-            self.config.keymap.bind(key, command);
+            keymap(&mut self.config).bind(key, command);
         }
-        // By the palette every other command can be reached.
-        if self.config.keymap.keys(Command::Palette).next().is_none() {
-            self.config.keymap.bind(Key::Char(':'), Some(Command::Palette));
-            self.problem(0, "expected a key for `palette`, found none; `:` opens it");
+        // By this command every other one can be reached, or is told.
+        let (key, command) = C::ALWAYS;
+        if keymap(&mut self.config).keys(command).next().is_none() {
+            keymap(&mut self.config).bind(key, Some(command));
+            let name = named(command).map_or("", |named| named.name);
+            self.problem(0, &format!("expected a key for `{name}`, found none; `{}` opens it", key.name()));
         }
     }
 
@@ -190,7 +203,7 @@ impl Parser<'_> {
     fn filters(&mut self, table: &DeTable<'_>) {
         for (name, value) in in_order(table) {
             let filter = match value.get_ref() {
-                DeValue::String(pattern) => LayerFilter::new(pattern),
+                DeValue::String(pattern) => NameFilter::new(pattern),
                 _ => Err("expected a regular expression in quotation marks".to_owned()),
             };
             match filter {
@@ -241,6 +254,13 @@ impl Parser<'_> {
     }
 }
 
+/// The table of the keys of the list of runs, in that of the dashboard's.
+const RUNS: &str = "runs";
+
+fn runs_of<'a>(table: &'a DeTable<'_>) -> Option<(&'static str, &'a DeValue<'a>)> {
+    table.get(RUNS).map(|value| (RUNS, value.get_ref()))
+}
+
 /// The entries of a table as they stand in the file.
 fn in_order<'a, 't>(
     table: &'a DeTable<'t>,
@@ -251,14 +271,14 @@ fn in_order<'a, 't>(
 }
 
 /// The command that a value names; none for [`NO_OP`].
-fn command_of(value: &Spanned<DeValue<'_>>) -> Result<Option<Command>, String> {
+fn command_of<C: Bound>(value: &Spanned<DeValue<'_>>) -> Result<Option<C>, String> {
     let DeValue::String(name) = value.get_ref() else {
         return Err("expected the name of an action in quotation marks".to_owned());
     };
     if name == NO_OP {
         return Ok(None);
     }
-    let names = COMMANDS.iter().map(|named| named.name).chain([NO_OP]);
+    let names = C::COMMANDS.iter().map(|named| named.name).chain([NO_OP]);
     command_named(name).map(Some).ok_or_else(|| unknown("an action", name, names))
 }
 

@@ -128,9 +128,7 @@ impl Terminal {
         notice: Option<&str>,
     ) -> io::Result<Choice> {
         self.screen.forget();
-        self.screen.set_fidelity(Fidelity::Exact);
-        let mut browser =
-            browser::Browser::new(list, stock, &mut self.screen, &self.setup.theme, self.setup.config.screen);
+        let mut browser = browser::Browser::new(list, stock, &mut self.screen, &self.setup);
         notice.into_iter().for_each(|notice| browser.notify(notice));
         page::run(&mut browser, self.inputs.receiver())
     }

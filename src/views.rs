@@ -14,6 +14,7 @@ pub mod browser;
 mod curves;
 mod dialogs;
 mod empty;
+mod fuzzy;
 mod explain;
 mod chrome;
 mod help;
@@ -41,14 +42,15 @@ mod surface;
 mod verdict;
 mod network;
 mod pictures;
+mod charts;
 
 pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
 pub use chrome::{LEAST_SIZE, Status, draw};
-pub use commands::{COMMANDS, NO_OP, Named, command_named, named};
-pub use dialogs::Dialog;
+pub use commands::{COMMANDS, NO_OP, Named};
+pub use dialogs::{Dialog, Filtered};
 pub use empty::Empty;
 pub use explain::{Explaining, Topic, topics};
-pub use keymap::Keymap;
+pub use keymap::{Bound, Keymap, command_named, named};
 pub use orders::{Typed, Typing};
 pub use palette::Palette;
 pub use scene::{Hits, Scene};
@@ -133,11 +135,12 @@ pub const ALL: &[&dyn View] = &[
     &verdict::VerdictView,
     &network::Network,
     &pictures::Pictures,
+    &charts::Charts,
 ];
 
 /// The key that selects the view in a place among all: digits, then letters.
 fn key_of(place: usize) -> Option<char> {
-    "1234567890ai".chars().nth(place)
+    "1234567890aiC".chars().nth(place)
 }
 
 /// The kinds of all views.
@@ -179,6 +182,17 @@ pub fn action_of(app: &App, command: Command) -> Option<Action> {
             Some(view.map_or(Action::Scroll(by), |view| view.vertical(by)))
         }
         Command::HideLane => Some(Action::ToggleLane(app.selected_lane())),
+        _ => None,
+    }
+}
+
+/// The actions of a command that is carried out a number of times; none where it is carried out once, whatever the number.
+pub fn times(app: &App, command: Command, times: u32) -> Option<Vec<Action>> {
+    let by = i64::from(times);
+    match command {
+        Command::TurnView(turns) => Some(action_of(app, Command::TurnView(turns * by)).into_iter().collect()),
+        Command::Vertical(rows) => Some(action_of(app, Command::Vertical(rows * by)).into_iter().collect()),
+        Command::Act(action) => action.times(times),
         _ => None,
     }
 }

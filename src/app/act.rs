@@ -4,7 +4,7 @@
 use super::options::{Axis, Chosen, Options, Playback, ViewKind};
 use super::undo::{self, Shown};
 use super::viewport::Viewport;
-use super::{Action, Alignment, App, LayerFilter, LayerKey, rows};
+use super::{Action, Alignment, App, LayerKey, NameFilter, rows};
 use crate::metric::Metric;
 use crate::units::{BlockIdx, LaneIdx, Step};
 
@@ -85,10 +85,18 @@ fn carry_out(app: &mut App, action: Action) {
         Action::SelectPreviousStatistic => turn_statistic(app, -1),
         Action::SelectNextHistogram => app.options.histogram = app.options.histogram.next(),
         Action::CycleHistogramForm => app.options.histogram_form = app.options.histogram_form.next(),
+        Action::MoveChart(by) => move_chart(app, by),
+        Action::SelectChart(at) => app.options.chart = app.charts().into_iter().nth(at),
+        Action::TogglePin => toggle_pin(app),
+        Action::ForgetPins => app.options.pins.clear(),
         Action::CycleScale => {
             let Options { view, scale, .. } = app.options;
             let draws_losses = view.is_none_or(|view| view.draws_losses);
-            let natural = if chosen(app) == Chosen::Scalars { app.scalar() } else { app.statistic() };
+            let natural = match chosen(app) {
+                Chosen::Scalars => app.scalar(),
+                Chosen::Charts => app.chart().map_or(app.scalar(), |(_, chart)| chart.metric),
+                Chosen::OfLayers | Chosen::OfBlocks => app.statistic(),
+            };
             app.options.scale = scale.next(draws_losses, natural.scale());
             app.options.viewports.forget_part();
         }
@@ -205,26 +213,62 @@ fn move_block(app: &mut App, by: i64) {
     app.row = target.or(app.row);
 }
 
-/// Aligns lanes by something else; the cursor stays on the layer of the selected lane.
+/// Aligns lanes by something else; the cursor stays on the layer of the selected lane, or goes to the row nearest to it.
 fn align(app: &mut App, alignment: Alignment) {
+    let row = app.row();
     let layer = app.lane(app.lane).and_then(|lane| app.layer_in(lane));
     app.options.alignment = alignment;
     app.find_rows();
-    app.row = layer.and_then(|layer| app.row_of(app.lane(app.lane)?, layer));
+    let of_layer = layer.and_then(|layer| app.row_of(app.lane(app.lane)?, layer));
+    app.row =
+        of_layer.filter(|of| app.rows().contains(of)).or_else(|| row.and_then(|row| nearest_row(app, row)));
+}
+
+/// A row if it is shown, else the one nearest to it.
+fn nearest_row(app: &App, row: LayerKey) -> Option<LayerKey> {
+    let nearest = || app.rows().iter().min_by_key(|other| other.depth.abs_diff(row.depth)).copied();
+    app.rows().contains(&row).then_some(row).or_else(nearest)
 }
 
 /// Shows only some layers; the cursor goes to the nearest one of them.
-pub(super) fn filter_layers(app: &mut App, filter: Option<LayerFilter>) {
+pub(super) fn filter_layers(app: &mut App, filter: Option<NameFilter>) {
     let before = Shown::of(app);
     let row = app.row();
     app.options.layers = filter;
     app.find_rows();
-    let nearest =
-        |row: LayerKey| app.rows().iter().min_by_key(|other| other.depth.abs_diff(row.depth)).copied();
-    let kept = row.filter(|row| app.rows().contains(row));
-    app.row = kept.or_else(|| row.and_then(nearest));
+    app.row = row.and_then(|row| nearest_row(app, row));
     let now = Shown::of(app);
     app.changes.note(before, &now);
+}
+
+/// Shows only some metrics where they can be chosen.
+pub(super) fn filter_metrics(app: &mut App, filter: Option<NameFilter>) {
+    let before = Shown::of(app);
+    app.options.metrics = filter;
+    let now = Shown::of(app);
+    app.changes.note(before, &now);
+}
+
+fn move_chart(app: &mut App, by: i64) {
+    let all = app.charts();
+    let at = app.chart().map_or(0, |(at, _)| at);
+    app.options.chart = all.get(moved(at, by, all.len().saturating_sub(1))).cloned();
+}
+
+/// The most charts that can be pinned; a screen has room for few.
+const MOST_PINS: usize = 32;
+
+fn toggle_pin(app: &mut App) {
+    let Some(here) = app.charted_here() else { return };
+    let pins = &mut app.options.pins;
+    match pins.iter().position(|pin| *pin == here) {
+        Some(at) => drop(pins.remove(at)),
+        None if pins.len() < MOST_PINS => pins.push(here.clone()),
+        None => {}
+    }
+    // It moves to another place, and stays selected.
+    app.options.chart = Some(here);
+    keep_shown(app);
 }
 
 fn select_lane(app: &mut App, idx: LaneIdx) {
@@ -284,7 +328,8 @@ fn select_statistic(app: &mut App, statistic: Metric) {
 
 /// Keeps the histories of the metrics shown last.
 fn keep_shown(app: &mut App) {
-    let shown = [app.statistic(), app.block_statistic()];
+    let mut shown = vec![app.statistic(), app.block_statistic()];
+    shown.extend(app.options.pins.iter().map(|pin| pin.metric));
     app.shown.retain(|metric| !shown.contains(metric));
     app.shown.splice(0..0, shown);
     app.shown.truncate(MOST_SHOWN);
@@ -296,9 +341,18 @@ fn chosen(app: &App) -> Chosen {
     app.options.view.map_or(Chosen::OfLayers, |view| view.chooses)
 }
 
+/// The metrics that the filter finds, and the current one.
+fn choices(app: &App, all: Vec<Metric>, current: Metric) -> Vec<Metric> {
+    all.into_iter().filter(|metric| *metric == current || app.shows_metric(*metric)).collect()
+}
+
 fn turn_statistic(app: &mut App, by: i64) {
+    if chosen(app) == Chosen::Charts {
+        let (count, at) = (app.charts().len(), app.chart().map_or(0, |(at, _)| at));
+        return carry_out(app, Action::SelectChart(turned(at, by, count)));
+    }
     if chosen(app) == Chosen::Scalars {
-        let choices = app.scalars();
+        let choices = choices(app, app.scalars(), app.scalar());
         let at = choices.iter().position(|metric| *metric == app.scalar()).unwrap_or(0);
         if let Some(next) = choices.get(turned(at, by, choices.len())) {
             app.options.scalar = *next;
@@ -307,7 +361,7 @@ fn turn_statistic(app: &mut App, by: i64) {
     }
     let of_blocks = chosen(app) == Chosen::OfBlocks;
     let current = if of_blocks { app.block_statistic() } else { app.statistic() };
-    let choices = app.statistics(of_blocks);
+    let choices = choices(app, app.statistics(of_blocks), current);
     let at = choices.iter().position(|s| *s == current).unwrap_or(0);
     if let Some(next) = choices.get(turned(at, by, choices.len())) {
         select_statistic(app, *next);

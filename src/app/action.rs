@@ -7,6 +7,9 @@ use super::viewport::Part;
 use crate::metric::Metric;
 use crate::units::{LaneIdx, Step};
 
+/// The most times that something is done which cannot be done at once.
+const MOST_TIMES: u32 = 1_000;
+
 /// An action for [`super::App::act`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -84,6 +87,14 @@ pub enum Action {
     SelectNextHistogram,
     /// Draws histograms as colours over time, or as mirrored bars at the cursor.
     CycleHistogramForm,
+    /// Selects the chart this many after the selected one.
+    MoveChart(i64),
+    /// Selects the chart in a place of [`super::App::charts`].
+    SelectChart(usize),
+    /// Pins what the cursor is on, so that it is drawn over time before all else, or takes it off.
+    TogglePin,
+    /// Takes off all that is pinned.
+    ForgetPins,
     /// Cycles through the natural, the linear and the logarithmic scale.
     CycleScale,
     /// Lets vertical axes include every value, or only the bulk of them.
@@ -136,4 +147,48 @@ pub enum Action {
     Dismiss,
     /// Scrolls the current view's list, negative upward.
     Scroll(i64),
+}
+
+impl Action {
+    /// What carries it out a number of times; none for one of which once is all there is. To go to a step takes the number
+    /// for the step.
+    pub fn times(self, times: u32) -> Option<Vec<Action>> {
+        let moved = |by: i64| by.saturating_mul(times.into());
+        let zoomed = |by: i32| by.saturating_mul(i32::try_from(times).unwrap_or(i32::MAX));
+        let once = match self {
+            Action::MoveStep(by) => Action::MoveStep(moved(by)),
+            Action::MovePage(by) => Action::MovePage(moved(by)),
+            Action::MoveLayer(by) => Action::MoveLayer(moved(by)),
+            Action::MoveBlock(by) => Action::MoveBlock(moved(by)),
+            Action::MoveChart(by) => Action::MoveChart(moved(by)),
+            Action::PanQuarters(by) => Action::PanQuarters(moved(by)),
+            Action::Pan(by) => Action::Pan(moved(by)),
+            Action::PanValues(by) => Action::PanValues(moved(by)),
+            Action::Scroll(by) => Action::Scroll(moved(by)),
+            Action::Zoom(by) => Action::Zoom(zoomed(by)),
+            Action::ZoomValues(by, around) => Action::ZoomValues(zoomed(by), around),
+            Action::OpenGoTo if times > 1 => Action::SelectStep(Step(times.into())),
+            Action::SelectNextLane
+            | Action::SelectPreviousLane
+            | Action::SelectNextStatistic
+            | Action::SelectPreviousStatistic
+            | Action::SelectNextHistogram
+            | Action::SelectNextFinding
+            | Action::SelectPreviousFinding
+            | Action::CycleHistogramForm
+            | Action::CycleScale
+            | Action::CycleSmoothing
+            | Action::CycleAxis
+            | Action::CycleArrangement
+            | Action::CycleAlignment
+            | Action::CycleSplit
+            | Action::ShowRangeBefore
+            | Action::SpeedUp
+            | Action::SlowDown
+            | Action::Undo
+            | Action::Redo => return Some(vec![self; times.min(MOST_TIMES) as usize]),
+            _ => return None,
+        };
+        Some(vec![once])
+    }
 }

@@ -3,9 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::options::{Arrangement, Axis, HistogramKind, Options, ScaleChoice, Smoothing, ViewKind};
+use super::options::{
+    Arrangement, Axis, HistogramForm, HistogramKind, Options, ScaleChoice, Smoothing, ViewKind,
+};
 use super::undo::Shown;
-use super::{Alignment, App, LayerFilter, act};
+use super::{Alignment, App, Charted, NameFilter, act};
 use crate::metric::Metric;
 
 /// A layout. What a later version adds has its default.
@@ -17,6 +19,7 @@ pub struct Layout {
     block_statistic: Metric,
     scalar: Metric,
     histogram: HistogramKind,
+    histogram_form: HistogramForm,
     scale: ScaleChoice,
     whole_axis: bool,
     smoothing: Smoothing,
@@ -25,6 +28,9 @@ pub struct Layout {
     alignment: Alignment,
     /// The pattern of the filter of layers; empty without one.
     layers: String,
+    /// That of the filter of metrics.
+    metrics: String,
+    pins: Vec<Charted>,
     /// The names of hidden lanes.
     hidden: Vec<String>,
 }
@@ -50,13 +56,16 @@ impl Layout {
             block_statistic: options.block_statistic,
             scalar: options.scalar,
             histogram: options.histogram,
+            histogram_form: options.histogram_form,
             scale: options.scale,
             whole_axis: options.whole_axis,
             smoothing: options.smoothing,
             axis: options.axis,
             arrangement: options.arrangement,
             alignment: options.alignment,
-            layers: options.layers.as_ref().map_or_else(String::new, |filter| filter.pattern().to_owned()),
+            layers: pattern(options.layers.as_ref()),
+            metrics: pattern(options.metrics.as_ref()),
+            pins: options.pins.clone(),
             hidden,
         }
     }
@@ -70,21 +79,24 @@ impl Layout {
     pub fn put(&self, app: &mut App, view: Option<ViewKind>) {
         let before = Shown::of(app);
         let Layout { statistic, block_statistic, scalar, histogram, scale, whole_axis, .. } = *self;
-        let Layout { smoothing, axis, arrangement, alignment, .. } = *self;
+        let Layout { histogram_form, smoothing, axis, arrangement, alignment, .. } = *self;
         app.options = Options {
             view: view.or(app.options.view),
             statistic,
             block_statistic,
             scalar,
             histogram,
+            histogram_form,
             scale,
             whole_axis,
             smoothing,
             axis,
             arrangement,
             alignment,
-            // A pattern that was accepted when it was kept.
-            layers: LayerFilter::new(&self.layers).ok().flatten(),
+            // Patterns that were accepted when they were kept.
+            layers: NameFilter::new(&self.layers).ok().flatten(),
+            metrics: NameFilter::new(&self.metrics).ok().flatten(),
+            pins: self.pins.clone(),
             ..app.options.clone()
         };
         for (lane, hidden) in app.lanes.iter().zip(&mut app.hidden) {
@@ -94,6 +106,10 @@ impl Layout {
         let now = Shown::of(app);
         app.changes.note(before, &now);
     }
+}
+
+fn pattern(filter: Option<&NameFilter>) -> String {
+    filter.map_or_else(String::new, |filter| filter.pattern().to_owned())
 }
 
 #[cfg(test)]
@@ -110,17 +126,20 @@ mod tests {
             Action::CycleScale,
             Action::CycleSmoothing,
             Action::CycleAlignment,
+            Action::CycleHistogramForm,
+            Action::TogglePin,
             Action::ToggleLane(LaneIdx(0)),
         ];
         actions.into_iter().for_each(|action| app.act(action));
-        app.filter_layers(LayerFilter::new("conv2").unwrap());
+        app.filter_layers(NameFilter::new("conv2").unwrap());
+        app.filter_metrics(NameFilter::new("norm").unwrap());
         let kept = serde_json::to_string(&Layout::of(&app)).unwrap();
         let layout: Layout = serde_json::from_str(&kept).unwrap();
         assert_eq!(layout, Layout::of(&app));
         let mut other = specimen::plain_beside_residual();
         layout.put(&mut other, None);
         assert_eq!(Layout::of(&other), layout);
-        assert_eq!((other.rows(), other.selected_lane()), (app.rows(), LaneIdx(1)));
+        assert_eq!((other.rows(), other.selected_lane(), other.pins().count()), (app.rows(), LaneIdx(1), 1));
         other.act(Action::Undo);
         assert_eq!(Layout::of(&other), Layout::of(&specimen::plain_beside_residual()));
     }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::{App, HistoryKey, Lane};
 use crate::event::Values;
 use crate::history::History;
-use crate::metric::{Better, LAYER, Metric, Shape, known, probed};
+use crate::metric::{LAYER, Metric, Shape, probed};
 use crate::units::{LaneIdx, Step};
 
 /// What a view draws from, besides what is always in memory.
@@ -184,22 +184,6 @@ impl App {
             }
         }
         all
-    }
-
-    /// The two numbers that are drawn over time: loss and error. One that no visible lane has is replaced by another,
-    /// preferably one of which one value is better than another.
-    pub fn curves(&self) -> [Metric; 2] {
-        let all = self.scalars();
-        let ranked = || {
-            let judged = all.iter().filter(|metric| metric.better() != Better::None);
-            judged.chain(all.iter().filter(|metric| metric.better() == Better::None))
-        };
-        let of = |wanted: Metric, taken: Option<Metric>| {
-            let other = || ranked().copied().find(|metric| Some(*metric) != taken);
-            if all.contains(&wanted) { wanted } else { other().unwrap_or(wanted) }
-        };
-        let upper = of(known::LOSS, all.contains(&known::ERROR).then_some(known::ERROR));
-        [upper, of(known::ERROR, Some(upper))]
     }
 
     /// The single number that is compared between runs: the chosen one, or the first if no visible lane has that.

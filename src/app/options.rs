@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::LayerFilter;
 use super::rows::Alignment;
 use super::viewport::Viewports;
+use super::{Charted, NameFilter};
 use crate::metric::{Metric, Scale, known};
 use crate::units::Step;
 
@@ -30,6 +30,8 @@ pub enum Chosen {
     OfBlocks,
     /// Single numbers.
     Scalars,
+    /// Charts over time.
+    Charts,
 }
 
 impl fmt::Display for ViewKind {
@@ -179,7 +181,8 @@ impl HistogramKind {
 }
 
 /// How histograms are drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HistogramForm {
     /// As colours over time.
     #[default]
@@ -271,7 +274,13 @@ pub struct Options {
     /// How the overview arranges the lanes' curves.
     pub arrangement: Arrangement,
     /// The layers that are shown; none for all.
-    pub layers: Option<LayerFilter>,
+    pub layers: Option<NameFilter>,
+    /// The metrics that can be chosen and are drawn as charts; none for all.
+    pub metrics: Option<NameFilter>,
+    /// What is drawn over time before all else.
+    pub pins: Vec<Charted>,
+    /// The chart that is selected where there are many; none for the first.
+    pub chart: Option<Charted>,
     /// What layers of different lanes correspond by.
     pub alignment: Alignment,
     /// The range of steps that charts over time show, and those before it.
@@ -307,6 +316,9 @@ impl Default for Options {
             axis: Axis::default(),
             arrangement: Arrangement::default(),
             layers: None,
+            metrics: None,
+            pins: Vec::new(),
+            chart: None,
             alignment: Alignment::default(),
             viewports: Viewports::default(),
             mark: None,

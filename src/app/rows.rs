@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::LayerFilter;
+use super::NameFilter;
 use crate::structure::Structure;
 use crate::structure::kind::PROJECTION;
 use crate::units::{BlockIdx, LaneIdx, LayerIdx};
@@ -75,7 +75,7 @@ impl Rows {
     pub(super) fn of(
         structures: &[Option<&Structure>],
         alignment: Alignment,
-        filter: Option<&LayerFilter>,
+        filter: Option<&NameFilter>,
     ) -> Rows {
         let known = || structures.iter().copied().flatten();
         let places: Vec<Vec<usize>> = match alignment {
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn a_filter_leaves_rows_in_which_it_shows_a_layer() {
         let (structures, all) = rows(Alignment::Depth);
-        let filter = LayerFilter::new("conv2$|conv1$").unwrap();
+        let filter = NameFilter::new("conv2$|conv1$").unwrap();
         let structures = [Some(&structures[0]), None, Some(&structures[1])];
         let rows = Rows::of(&structures, Alignment::Depth, filter.as_ref());
         assert!(rows.keys().len() < all.keys().len());

@@ -34,6 +34,7 @@ impl Shown {
             tour: None,
             go_to: None,
             scroll: 0,
+            chart: None,
             ..app.options.clone()
         };
         Shown { options, hidden: app.hidden.clone() }
@@ -41,8 +42,8 @@ impl Shown {
 
     /// Has a state show it again, without changing what is open or plays.
     fn put(self, app: &mut App) {
-        let Options { viewports, playback, help, tour, go_to, .. } = std::mem::take(&mut app.options);
-        app.options = Options { viewports, playback, help, tour, go_to, ..self.options };
+        let Options { viewports, playback, help, tour, go_to, chart, .. } = std::mem::take(&mut app.options);
+        app.options = Options { viewports, playback, help, tour, go_to, chart, ..self.options };
         // Lanes may have been added since.
         for (hidden, was_hidden) in app.hidden.iter_mut().zip(self.hidden) {
             *hidden = was_hidden;

@@ -11,8 +11,9 @@ use super::table::{Align, Table};
 use super::{source, tell};
 use crate::experiment::{Absence, Available, Key, Path};
 use crate::paths;
+use crate::views::{Bound, Keymap};
 
-/// Lists the architectures, data sets and probes of this build, or the keys of one of them or of the dashboard.
+/// Lists the architectures, data sets and probes of this build, or the keys of one of them, of the dashboard or of the list of runs.
 ///
 /// Of each key: the values it may have, its default, and what it means. The keys that all experiments have are in the
 /// experiments that come with the program, such as experiments/plain-vs-residual.toml.
@@ -21,9 +22,11 @@ use crate::paths;
 Examples:
   skiplane keys
   skiplane keys transformer
-  skiplane keys dashboard")]
+  skiplane keys dashboard
+  skiplane keys runs")]
 pub(super) struct KeysArgs {
-    /// An architecture, a data set or a probe; `dashboard` for its keys, and the file that may change them.
+    /// An architecture, a data set or a probe; `dashboard` or `runs` for the keys of the dashboard or of the list
+    /// of runs, and the file that may change them.
     #[arg(value_name = "NAME")]
     name: Option<String>,
 }
@@ -32,7 +35,10 @@ pub(super) fn run(args: &KeysArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let available = source::available();
     let Some(name) = &args.name else { return Ok(write_all(&available, out)?) };
     if name == DASHBOARD {
-        return Ok(write_dashboard(out)?);
+        return Ok(write_keymap(settings().keymap, "[keys]", "\"ctrl-o\" = \"palette\"", out)?);
+    }
+    if name == RUNS {
+        return Ok(write_keymap(settings().runs_keymap, "[keys.runs]", "\"ctrl-d\" = \"page_down\"", out)?);
     }
     if let Some(entry) = available.architecture(name) {
         writeln!(out, "{name}: {}", entry.summary)?;
@@ -66,21 +72,21 @@ pub(super) fn run(args: &KeysArgs, out: &mut dyn Write) -> Result<(), Failure> {
     Ok(write_keys(&entry.keys, out)?)
 }
 
-/// The name of the dashboard, which is the name of nothing else.
+/// The names of the dashboard and of the list of runs, which are the names of nothing else.
 const DASHBOARD: &str = "dashboard";
+const RUNS: &str = "runs";
 
-/// The dashboard's actions with the keys in force, and where the file is that changes them.
-fn write_dashboard(out: &mut dyn Write) -> io::Result<()> {
+/// The actions of a screen with the keys in force, and where the file is that changes them.
+fn write_keymap<C: Bound>(keymap: Keymap<C>, of: &str, example: &str, out: &mut dyn Write) -> io::Result<()> {
     let path = paths::config_file();
-    let config = settings();
     let mut table = Table::new(&[("ACTION", Align::Left), ("KEYS", Align::Left), ("WHAT", Align::Left)]);
-    for (name, keys, what) in config.keymap.table() {
+    for (name, keys, what) in keymap.table() {
         table.row([name.to_owned(), keys.join(" "), what.to_owned()]);
     }
     table.write("", out)?;
     let path =
         path.map_or("config.toml, but there is no home folder".to_owned(), |path| path.display().to_string());
-    writeln!(out, "\nAn entry such as \"ctrl-o\" = \"palette\" in [keys] of this file changes them:")?;
+    writeln!(out, "\nAn entry such as {example} in {of} of this file changes them:")?;
     tell(out, &path)
 }
 

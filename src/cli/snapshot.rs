@@ -11,7 +11,7 @@ use super::appearance::AppearanceArgs;
 use super::failure::Failure;
 use super::{RunsFolder, destination, saved};
 use crate::app::viewport::Part;
-use crate::app::{Action, LayerFilter, ViewKind};
+use crate::app::{Action, NameFilter, ViewKind};
 use crate::printable::printable;
 use crate::theme::Theme;
 use crate::units::Step;
@@ -47,8 +47,11 @@ pub(super) struct SnapshotArgs {
     #[arg(long, value_name = "LOW..HIGH", value_parser = part)]
     part: Option<Part>,
     /// The layers that are shown: those whose name this regular expression finds; default: all.
-    #[arg(long, value_name = "REGEX", value_parser = layers)]
-    layers: Option<LayerFilter>,
+    #[arg(long, value_name = "REGEX", value_parser = names)]
+    layers: Option<NameFilter>,
+    /// The metrics that can be chosen and are drawn as charts: those whose name this regular expression finds; default: all.
+    #[arg(long, value_name = "REGEX", value_parser = names)]
+    metrics: Option<NameFilter>,
     /// An action of the dashboard that is carried out before, by its name in docs/CONFIG.md, or several times:
     /// `next_statistic`, `down*5`. May be given several times.
     #[arg(long = "do", value_name = "ACTION[*TIMES]", value_parser = action)]
@@ -93,8 +96,8 @@ fn range(given: &str) -> Result<(Step, Step), String> {
     }
 }
 
-fn layers(given: &str) -> Result<LayerFilter, String> {
-    LayerFilter::new(given)?.ok_or_else(|| "expected a regular expression, found nothing".to_owned())
+fn names(given: &str) -> Result<NameFilter, String> {
+    NameFilter::new(given)?.ok_or_else(|| "expected a regular expression, found nothing".to_owned())
 }
 
 /// How often an action may be carried out.
@@ -167,6 +170,7 @@ pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failur
         app.act(Action::ShowRange(first, last));
     }
     app.filter_layers(args.layers.clone());
+    app.filter_metrics(args.metrics.clone());
     if let Some(filter) = args.layers.as_ref().filter(|_| app.rows().is_empty()) {
         let pattern = printable(filter.pattern());
         return Err(Failure::Input(anyhow!(

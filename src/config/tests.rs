@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::app::Action;
+use crate::views::{COMMANDS, Command};
 
 fn parse(text: &str) -> Config {
     Config::parse(text, "config.toml")
@@ -102,6 +103,21 @@ fn a_text_that_is_no_toml_leaves_the_defaults() {
 }
 
 #[test]
+fn the_list_of_runs_has_keys_of_its_own() {
+    let text = "[keys]\nx = \"no_op\"\n[keys.runs]\n\"ctrl-d\" = \"page_down\"\nx = \"view_layer\"\n\"?\" = \"no_op\"\n";
+    let config = parse(text);
+    assert_eq!(config.keymap.command(Key::Char('x')), None);
+    let keymap = &config.runs_keymap;
+    assert_eq!(keymap.command(Key::Control('d')), Some(browser::Command::Page(1)));
+    let told = [
+        "config.toml:5: expected an action, found `view_layer`; the nearest is `filter`",
+        "config.toml:1: expected a key for `help`, found none; `?` opens it",
+    ];
+    assert_eq!(config.problems, told);
+    assert_eq!(parse("[keys]\nruns = \"quit\"\n").problems.len(), 1);
+}
+
+#[test]
 fn the_palette_keeps_a_key() {
     let config = parse("[keys]\n\":\" = \"no_op\"\n\"ctrl-p\" = \"quit\"\n");
     assert_eq!(config.keymap.keys(Command::Palette).collect::<Vec<_>>(), [Key::Char(':')]);
@@ -120,7 +136,7 @@ fn a_file_may_be_missing_but_is_told_if_it_cannot_be_read() {
 
 fn entry() -> impl Strategy<Value = String> {
     let names: Vec<String> = COMMANDS.iter().map(|named| named.name.to_owned()).collect();
-    let key = prop_oneof!["[ -~]", "(ctrl|shift)-[a-z]", "f[0-9]{1,2}", "\\PC{0,6}"];
+    let key = prop_oneof!["[ -~]", "(ctrl|alt|shift)-[a-z]", "f[0-9]{1,2}", "\\PC{0,6}"];
     let action = prop_oneof![proptest::sample::select(names), Just(NO_OP.to_owned()), "[a-z_]{0,9}"];
     (key, action).prop_map(|(key, action)| format!("{key:?} = {action:?}\n"))
 }

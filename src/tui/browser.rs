@@ -11,14 +11,13 @@ use super::input::{edit_of, key_of};
 use super::page::{Desk, Page};
 use super::screen::Screen;
 use super::stock::Stock;
-use super::{Choice, Ending};
-use crate::config;
+use super::{Choice, Ending, Setup};
 use crate::runlog::{Discarded, Notes};
 use crate::runs_list::{Action, Prompt, Request, RunsList};
 use crate::session::listing::Found;
 use crate::theme::Theme;
-use crate::views::browser::{self, Command, Hits, Status, binding_of};
-use crate::views::{Explaining, Key};
+use crate::views::browser::{self, Command, Hits, Status};
+use crate::views::{Explaining, Key, Keymap};
 
 mod clicks;
 
@@ -32,6 +31,7 @@ pub(super) struct Browser<'a> {
     stock: &'a mut dyn Stock,
     desk: Desk<'a>,
     theme: &'a Theme,
+    keymap: &'a Keymap<Command>,
     clicks: Clicks,
     /// What the mouse does in the frame that is on the screen.
     hits: Hits,
@@ -43,14 +43,14 @@ impl<'a> Browser<'a> {
         list: &'a mut RunsList,
         stock: &'a mut dyn Stock,
         screen: &'a mut dyn Screen,
-        theme: &'a Theme,
-        settings: config::Screen,
+        setup: &'a Setup,
     ) -> Browser<'a> {
         Browser {
             list,
             stock,
-            desk: Desk::new(screen, config::Screen { budget: None, ..settings }),
-            theme,
+            desk: Desk::new(screen, setup.config.screen),
+            theme: &setup.theme,
+            keymap: &setup.config.runs_keymap,
             clicks: Clicks::default(),
             hits: Hits::default(),
             explaining: None,
@@ -214,10 +214,7 @@ impl<'d> Page<'d> for Browser<'d> {
         {
             return Ok(self.act(action));
         }
-        match binding_of(key) {
-            Some((_, command)) => self.obey(command),
-            None => Ok(None),
-        }
+        self.keymap.command(key).map_or(Ok(None), |command| self.obey(command))
     }
 
     fn mouse(&mut self, event: MouseEvent) -> io::Result<Option<Choice>> {
@@ -248,7 +245,11 @@ impl<'d> Page<'d> for Browser<'d> {
     fn draw(&mut self, _: Instant) -> io::Result<usize> {
         self.list.settle();
         self.want_curves();
-        let status = Status { notice: self.desk.notice.text(), explaining: self.explaining.as_ref() };
+        let status = Status {
+            notice: self.desk.notice.text(),
+            explaining: self.explaining.as_ref(),
+            keymap: Some(self.keymap),
+        };
         let (list, theme, hits) = (&*self.list, self.theme, &mut self.hits);
         let draw = &mut |area, buffer: &mut _| *hits = browser::draw(list, &status, area, buffer, theme);
         self.desk.screen.paint(draw)

@@ -14,13 +14,14 @@ use super::page::{Desk, Page};
 use super::screen::Screen;
 use super::source::{Mode, Source};
 use super::{Ending, Setup};
-use crate::app::{Action, App, LayerFilter};
+use crate::app::{Action, App, NameFilter};
 use crate::config::{Layouts, Notify};
 use crate::order::Order;
 use crate::runs_list::Line;
 use crate::theme::Theme;
-use crate::views::{self, Command, Dialog, Explaining, Hits, Key, Keymap, Palette, Status};
+use crate::views::{self, Command, Dialog, Explaining, Filtered, Hits, Key, Keymap, Palette, Status};
 
+mod counting;
 mod dialogs;
 mod giving;
 mod orders;
@@ -42,7 +43,7 @@ pub(super) struct Dashboard<'a> {
     keymap: &'a Keymap,
     notify: Notify,
     /// The user's filters of layers, by name.
-    filters: &'a [(String, LayerFilter)],
+    filters: &'a [(String, NameFilter)],
     layouts: &'a Layouts,
     playhead: Playhead,
     cost: Cost,
@@ -55,6 +56,10 @@ pub(super) struct Dashboard<'a> {
     /// The folder in which views are saved.
     saves_to: PathBuf,
     end_was_folded: bool,
+    /// The count that was typed for the next key.
+    count: Option<u32>,
+    /// The last command that can be repeated, and how many times it was carried out.
+    last: Option<(Command, u32)>,
     /// The number of critical findings that the user knows of.
     criticals: usize,
 }
@@ -84,6 +89,8 @@ impl<'a> Dashboard<'a> {
             grabbed: None,
             saves_to: PathBuf::from("."),
             end_was_folded,
+            count: None,
+            last: None,
             criticals,
         };
         dashboard.take_layout();
@@ -99,8 +106,7 @@ impl<'a> Dashboard<'a> {
         }
         let ended = self.source.is_ended();
         if ended && !self.end_was_folded {
-            let lanes: Vec<_> = self.app.lanes().iter().map(|lane| lane.idx()).collect();
-            lanes.into_iter().for_each(|lane| self.app.source_ended(lane));
+            self.app.sources_ended();
             // Nothing is left to stop or to give orders to.
             self.dialogs.retain(|dialog| !dialog.is_of_training());
             folded = true;
@@ -141,7 +147,22 @@ impl<'a> Dashboard<'a> {
         if self.in_tour(key) {
             return Ok(None);
         }
-        self.keymap.command(key).map_or(Ok(None), |command| self.obey(command))
+        if let Some(count) = self.count.take() {
+            return self.in_count(count, key);
+        }
+        match self.keymap.command(key) {
+            None => Ok(None),
+            Some(Command::Count) => {
+                self.begin_count(key);
+                Ok(None)
+            }
+            Some(command) => {
+                if views::times(self.app, command, 1).is_some() {
+                    self.last = Some((command, 1));
+                }
+                self.obey(command)
+            }
+        }
     }
 
     /// Whether the open prompt handles the key.
@@ -179,10 +200,11 @@ impl<'a> Dashboard<'a> {
             Command::SaveView => self.save_view()?,
             Command::KeepLayout => self.keep_layout(),
             Command::ForgetLayout => self.forget_layout(),
-            Command::FilterLayers => {
-                let shown = self.app.options().layers.as_ref().map_or("", |filter| filter.pattern());
-                self.open(Dialog::Layers(Line::new(shown)));
-            }
+            Command::FilterLayers => self.open_filter(Filtered::Layers),
+            Command::FilterMetrics => self.open_filter(Filtered::Metrics),
+            // Chosen without a key, it has no digit.
+            Command::Count => self.begin_count(Key::Enter),
+            Command::Repeat => return self.repeat(),
             Command::Palette => self.open(Dialog::Palette(Palette::default())),
             Command::Choose(place) => return self.choose(place),
             Command::Press(key) => return self.press(key),
@@ -204,6 +226,11 @@ impl<'a> Dashboard<'a> {
             Command::Browse => return Ok(Some(Ending::Browse)),
         }
         Ok(None)
+    }
+
+    fn open_filter(&mut self, what: Filtered) {
+        let shown = what.filter(self.app).map_or("", |filter| filter.pattern());
+        self.open(Dialog::Filter(what, Line::new(shown)));
     }
 
     /// Whether training would go on after leaving.

@@ -223,7 +223,10 @@ pub(super) fn key_of(event: KeyEvent) -> Option<Key> {
     }
     let shift = event.modifiers.contains(KeyModifiers::SHIFT);
     if event.modifiers.contains(KeyModifiers::ALT) {
-        return None;
+        return match event.code {
+            KeyCode::Char(c) if !event.modifiers.contains(KeyModifiers::CONTROL) => Some(Key::Alt(c)),
+            _ => None,
+        };
     }
     Some(match event.code {
         KeyCode::Char(c) if event.modifiers.contains(KeyModifiers::CONTROL) => {

@@ -11,7 +11,8 @@ use super::{Ending, Mode, Source};
 use crate::app::{Action, App};
 use crate::order::{LaneOrder, Order};
 use crate::printable::printable;
-use crate::views::{self, COMMANDS, Changes, Command, Explaining, Keymap, Palette, Topic};
+use crate::runs_list::Line;
+use crate::views::{self, COMMANDS, Changes, Command, Explaining, Keymap, Palette, Topic, Typed, Typing};
 
 /// The longest wait for anything, so that signals are noticed.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -30,10 +31,27 @@ const FORMS: &[&str] = &[
     "view findings, or only findings: show a view",
     "lane NAME, layer NAME, metric NAME, finding NAME: choose one; a part of a name is enough",
     "explain WORD: what a word or a number means; explain alone, what this view is about",
+    RATE_FORM,
+    NOTE_FORM,
+    PROBE_FORM,
     "stop lane NAME: stop a lane with a checkpoint",
     "stop: stop training with a checkpoint, and leave",
     "quit: leave; training must have ended, or be stopped",
 ];
+
+const RATE_FORM: &str = "rate 0.01, or rate x0.1: set or multiply the learning rate of every lane";
+const NOTE_FORM: &str = "note WORDS: write a note into the log at this step";
+const PROBE_FORM: &str =
+    "probe lesion: measure with a probe before the next step; `skiplane keys` lists probes";
+
+/// How an order is typed.
+fn form(what: Typed) -> &'static str {
+    match what {
+        Typed::LearningRate => RATE_FORM,
+        Typed::Note => NOTE_FORM,
+        Typed::Probe => PROBE_FORM,
+    }
+}
 
 /// The commands that only screens have.
 macro_rules! of_screens {
@@ -43,11 +61,14 @@ macro_rules! of_screens {
             | Command::Redraw
             | Command::ToggleMouse
             | Command::FilterLayers
+            | Command::FilterMetrics
             | Command::CopyFrame
             | Command::SaveView
             | Command::KeepLayout
             | Command::ForgetLayout
             | Command::Palette
+            | Command::Count
+            | Command::Repeat
             | Command::Choose(_)
             | Command::Press(_)
     };
@@ -151,8 +172,7 @@ impl Plain<'_> {
 
     /// Tells that no more events will come.
     fn end(&mut self) -> io::Result<()> {
-        let lanes: Vec<_> = self.app.lanes().iter().map(|lane| lane.idx()).collect();
-        lanes.into_iter().for_each(|lane| self.app.source_ended(lane));
+        self.app.sources_ended();
         for line in self.changes.lines(self.app) {
             self.tell(&line)?;
         }
@@ -171,6 +191,9 @@ impl Plain<'_> {
                 words.chars().for_each(|c| explaining.insert(c));
                 self.explain(explaining.topic())?;
             }
+            ("rate", _) => self.order_typed(Typed::LearningRate, rest)?,
+            ("note", _) => self.order_typed(Typed::Note, rest)?,
+            ("probe", _) => self.order_typed(Typed::Probe, rest)?,
             ("stop", "") if self.is_training() => return Ok(Some(Ending::Stop)),
             ("stop", words) if words.starts_with("lane ") => self.stop_lane(words["lane ".len()..].trim())?,
             ("quit", "") => return self.quit(),
@@ -242,7 +265,7 @@ impl Plain<'_> {
             Command::MakeStep => self.order(Order::Step(std::num::NonZeroU64::MIN), "making one step")?,
             Command::StopLane => self.tell("which one? `stop lane NAME` stops it")?,
             Command::Quit => return self.quit(),
-            Command::Type(_) => self.tell("`skiplane control` gives this order, from another terminal")?,
+            Command::Type(what) => self.tell(&format!("`{}`", form(what)))?,
             of_screens!() => self.tell("only on the dashboard")?,
         }
         Ok(None)
@@ -267,6 +290,21 @@ impl Plain<'_> {
                 self.order(order, "this lane stops with a checkpoint")
             }
             None => self.tell(&format!("no lane is called {name}")),
+        }
+    }
+
+    /// Gives an order in a line, to every lane.
+    fn order_typed(&mut self, what: Typed, line: &str) -> io::Result<()> {
+        if line.is_empty() {
+            return self.tell(form(what));
+        }
+        let typing = Typing { line: Line::new(line), ..Typing::new(what) };
+        match typing.order() {
+            Ok(order) => {
+                let taken = format!("{order}: after this step");
+                self.order(LaneOrder { order, lane: None }, &taken)
+            }
+            Err(problem) => self.tell(&problem),
         }
     }
 

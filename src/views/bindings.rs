@@ -11,6 +11,7 @@ use crate::app::Action;
 pub enum Key {
     Char(char),
     Control(char),
+    Alt(char),
     Up,
     Down,
     Left,
@@ -62,6 +63,8 @@ pub enum Command {
     Quit,
     /// Opens a line for choosing which layers are shown.
     FilterLayers,
+    /// Opens a line for choosing which metrics are shown.
+    FilterMetrics,
     /// Redraws everything.
     Redraw,
     /// Gives the mouse to the terminal, or takes it back.
@@ -76,6 +79,10 @@ pub enum Command {
     KeepLayout,
     /// Forgets what was kept for them.
     ForgetLayout,
+    /// Begins a count for the next key, with the digit of the key.
+    Count,
+    /// Carries out the last command again.
+    Repeat,
     /// Opens the palette: everything that can be done or chosen, found by typing.
     Palette,
     /// Does what the entry in this place of the open dialog does.
@@ -190,7 +197,7 @@ pub(super) use binding;
 pub const BINDINGS: &[Binding] = &[
     binding!(
         Views,
-        "0-9 a i",
+        "0-9 a i C",
         "view",
         "the view with this number or letter",
         [
@@ -206,6 +213,7 @@ pub const BINDINGS: &[Binding] = &[
             view('0', 9),
             view('a', 10),
             view('i', 11),
+            view('C', 12),
         ]
     ),
     binding!(
@@ -369,6 +377,20 @@ pub const BINDINGS: &[Binding] = &[
     ),
     binding!(
         Showing,
+        "\\",
+        "metrics",
+        "choose and draw only the metrics whose name a regular expression finds",
+        [(Key::Char('\\'), Command::FilterMetrics)]
+    ),
+    binding!(
+        Showing,
+        "*",
+        "pin",
+        "draw what the cursor is on over time before all else, in the overview, too; or no longer",
+        [act('*', Action::TogglePin)]
+    ),
+    binding!(
+        Showing,
         "f",
         "split",
         "in a sweep: a chart for each value of the next key, or one for all",
@@ -465,6 +487,31 @@ pub const BINDINGS: &[Binding] = &[
         "runs",
         "the list of all runs (review, attach)",
         [(Key::Char('r'), Command::Browse)]
+    ),
+    binding!(
+        Program,
+        "Alt-0-9",
+        "count",
+        "a count for the next key: Alt-2 0 and an arrow move by 20, and with g to that step",
+        [
+            (Key::Alt('0'), Command::Count),
+            (Key::Alt('1'), Command::Count),
+            (Key::Alt('2'), Command::Count),
+            (Key::Alt('3'), Command::Count),
+            (Key::Alt('4'), Command::Count),
+            (Key::Alt('5'), Command::Count),
+            (Key::Alt('6'), Command::Count),
+            (Key::Alt('7'), Command::Count),
+            (Key::Alt('8'), Command::Count),
+            (Key::Alt('9'), Command::Count),
+        ]
+    ),
+    binding!(
+        Program,
+        ";",
+        "repeat",
+        "do again what the last key did, as many times",
+        [(Key::Char(';'), Command::Repeat)]
     ),
     binding!(Program, "?", "help", "this help", [act('?', Action::ToggleHelp)]),
     binding!(

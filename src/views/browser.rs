@@ -7,6 +7,7 @@ use ratatui::text::{Line as TextLine, Span};
 
 use super::explain::{self, Explaining, Topic, words};
 use super::help;
+use super::keymap::Keymap;
 use super::typed_line::typed_line;
 use crate::printable::printable;
 use crate::runs_list::filter::KEYS;
@@ -22,7 +23,7 @@ mod keys;
 mod names;
 mod table;
 
-pub use keys::{BINDINGS, Command, binding_of};
+pub use keys::{BINDINGS, Command};
 
 /// The smallest terminal on which the browser is drawn.
 const LEAST_WIDTH: u16 = 36;
@@ -44,6 +45,8 @@ pub struct Status<'a> {
     pub notice: Option<&'a str>,
     /// The open explanation.
     pub explaining: Option<&'a Explaining>,
+    /// The keys in force, if they are not those of the table.
+    pub keymap: Option<&'a Keymap<Command>>,
 }
 
 #[derive(Clone, Copy)]
@@ -94,11 +97,12 @@ pub fn draw(list: &RunsList, status: &Status<'_>, area: Rect, buffer: &mut Buffe
         put_centered(scene.buffer, area, area.height / 2, "too small", theme.heading());
         return scene.hits;
     };
+    let keymap = &status.keymap.cloned().unwrap_or_default();
     draw_title(list, areas.title, scene.buffer, theme);
     draw_filter(list, areas.filter, scene.buffer, theme);
     scene.hits.does(areas.filter, vec![Command::Act(Action::OpenFilter)]);
     table::draw(list, areas.table, &mut scene, theme);
-    let Scene { buffer, hits } = &mut scene;
+    let buffer = &mut *scene.buffer;
     if let Some(pane) = areas.pane {
         match list.pane() {
             Pane::Differences => differences::draw(list, pane, buffer, theme),
@@ -106,13 +110,18 @@ pub fn draw(list: &RunsList, status: &Status<'_>, area: Rect, buffer: &mut Buffe
             Pane::Roomy | Pane::Details | Pane::None => details::draw(list, pane, buffer, theme),
         }
     }
-    draw_status(list, status, areas.status, buffer, hits, theme);
+    draw_status(list, status, keymap, areas.status, &mut scene, theme);
+    let Scene { buffer, hits } = &mut scene;
     if list.help() {
         let body = Rect { y: area.y + 1, height: area.height - 2, ..area };
-        let rows = help::rows(BINDINGS, theme);
+        let rows = keymap.rows(theme);
         hits.does(area, vec![Command::Act(Action::ToggleHelp)]);
-        let ways = "F1 explains columns, ? closes";
-        let drawn = help::draw(&rows, ways, filter_help(theme), list.scroll(), body, buffer, theme);
+        let key = |command| keymap.label(command, theme.is_ascii());
+        let closes = key(Command::Act(Action::ToggleHelp)).unwrap_or_else(|| "Esc".to_owned());
+        let explains =
+            key(Command::Explain).map(|key| format!("{key} explains columns, ")).unwrap_or_default();
+        let ways = format!("{explains}{closes} closes");
+        let drawn = help::draw(&rows, &ways, filter_help(theme), list.scroll(), body, buffer, theme);
         hits.covers(drawn.area);
     }
     if let Some(prompt) = list.prompt() {
@@ -203,9 +212,9 @@ fn draw_filter(list: &RunsList, area: Rect, buffer: &mut Buffer, theme: &Theme) 
 fn draw_status(
     list: &RunsList,
     status: &Status<'_>,
+    keymap: &Keymap<Command>,
     area: Rect,
-    buffer: &mut Buffer,
-    hits: &mut Hits,
+    Scene { buffer, hits }: &mut Scene<'_>,
     theme: &Theme,
 ) {
     if let Some(Prompt::Filter { error, .. }) = list.prompt() {
@@ -222,8 +231,7 @@ fn draw_status(
         return;
     }
     let mut x = area.x + 1;
-    for binding in keys::hints(list) {
-        let label = help::label(binding, theme);
+    for (label, binding, command) in keys::hints(list).filter_map(|key| keymap.hint(key, theme)) {
         let needed = widgets::width(&label) + 1 + widgets::width(binding.hint);
         if usize::from(area.right().saturating_sub(x)) < needed {
             continue;
@@ -231,9 +239,7 @@ fn draw_status(
         let start = x;
         x = put(buffer, area, x, area.y, &label, theme.accent());
         x = put(buffer, area, x, area.y, &format!(" {}  ", binding.hint), theme.muted());
-        if let [(_, command), ..] = binding.keys {
-            hits.does(Rect { x: start, width: x.saturating_sub(start + 2), ..area }, vec![*command]);
-        }
+        hits.does(Rect { x: start, width: x.saturating_sub(start + 2), ..area }, vec![command]);
     }
 }
 

@@ -6,8 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::{
-    Command, Dialog, Hits, Key, Keymap, Scene, View, binding_of, curves, dialogs, help, lanes, orders, shown,
-    tour,
+    Command, Dialog, Hits, Key, Keymap, Scene, View, curves, dialogs, help, lanes, orders, shown, tour,
 };
 use crate::app::health::Severity;
 use crate::app::{Action, Alignment, App, Lane, LaneState, ViewKind};
@@ -126,7 +125,7 @@ fn draw_note(
     theme: &Theme,
 ) {
     let names: Vec<String> = shown.iter().map(|lane| lanes::name(app, lane)).collect();
-    let keys = keymap.hint(Key::Char('l'), theme).map(|(label, _)| label).unwrap_or_default();
+    let keys = keymap.hint(Key::Char('l'), theme).map(|(label, ..)| label).unwrap_or_default();
     let others = if keys.is_empty() { "" } else { " the others" };
     let text = format!("{} of {} lanes: {}", shown.len(), app.visible_lanes().count(), names.join(", "));
     let room = usize::from(area.width).saturating_sub(widgets::width(&keys) + others.len() + 3);
@@ -272,7 +271,7 @@ fn draw_status(
     theme: &Theme,
 ) {
     let hint = |key: &Key| {
-        let ((label, binding), (_, command)) = keymap.hint(*key, theme).zip(binding_of(*key))?;
+        let (label, binding, command) = keymap.hint(*key, theme)?;
         Some((label, hint_of(app, view, *key).unwrap_or(binding.hint), command))
     };
     let width =
@@ -396,8 +395,11 @@ fn choices(app: &App) -> String {
     let layers = options.layers.as_ref();
     let layers =
         layers.map(|filter| format!(", layers /{}", printable(filter.pattern()))).unwrap_or_default();
+    let metrics = options.metrics.as_ref();
+    let metrics =
+        metrics.map(|filter| format!(", metrics /{}", printable(filter.pattern()))).unwrap_or_default();
     let outliers = if options.whole_axis { ", with outliers" } else { "" };
-    format!("{smoothing}{scale}{outliers}{aligned}{layers}")
+    format!("{smoothing}{scale}{outliers}{aligned}{layers}{metrics}")
 }
 
 #[cfg(test)]

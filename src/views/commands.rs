@@ -7,11 +7,11 @@ use crate::app::Action;
 
 /// A command with its name.
 #[derive(Clone, Copy, Debug)]
-pub struct Named {
+pub struct Named<C: 'static = Command> {
     /// Its name in `config.toml`: words in lower case, joined by `_`.
     pub name: &'static str,
     /// The command.
-    pub command: Command,
+    pub command: C,
     /// What it does.
     pub what: &'static str,
 }
@@ -19,17 +19,8 @@ pub struct Named {
 /// The name by which `config.toml` takes a key's command away.
 pub const NO_OP: &str = "no_op";
 
-/// The command of this name.
-pub fn command_named(name: &str) -> Option<Command> {
-    COMMANDS.iter().find(|named| named.name == name).map(|named| named.command)
-}
-
-/// A command's name and what it does.
-pub fn named(command: Command) -> Option<&'static Named> {
-    COMMANDS.iter().find(|named| named.command == command)
-}
-
-const fn of(name: &'static str, command: Command, what: &'static str) -> Named {
+/// A command with its name and what it does.
+pub(super) const fn of<C>(name: &'static str, command: C, what: &'static str) -> Named<C> {
     Named { name, command, what }
 }
 
@@ -51,6 +42,7 @@ pub const COMMANDS: &[Named] = &[
     of("view_verdict", Command::View(9), "view: verdict"),
     of("view_network", Command::View(10), "view: network"),
     of("view_pictures", Command::View(11), "view: pictures"),
+    of("view_charts", Command::View(12), "view: charts"),
     of("next_view", Command::TurnView(1), "next view"),
     of("previous_view", Command::TurnView(-1), "previous view"),
     act("step_back", Action::MoveStep(-1), "one step back"),
@@ -105,6 +97,12 @@ pub const COMMANDS: &[Named] = &[
         "layers of lanes correspond by depth, relative depth, stage or name",
     ),
     of("layers", Command::FilterLayers, "show only the layers whose name a regular expression finds"),
+    of(
+        "metrics",
+        Command::FilterMetrics,
+        "choose and draw only the metrics whose name a regular expression finds",
+    ),
+    act("pin", Action::TogglePin, "pin what the cursor is on, so that it is drawn over time, or take it off"),
     act("histogram", Action::SelectNextHistogram, "histograms of activations, weight gradients, weights"),
     act(
         "histogram_form",
@@ -127,6 +125,8 @@ pub const COMMANDS: &[Named] = &[
     of("stop_lane", Command::StopLane, "stop the selected lane; asks first"),
     of("detach", Command::Detach, "back to the shell; training continues"),
     of("runs", Command::Browse, "the list of all runs"),
+    of("count", Command::Count, "a count for the next key, beginning with the digit of this one"),
+    of("repeat", Command::Repeat, "do again what the last key did, as many times"),
     act("help", Action::ToggleHelp, "all keys"),
     of("explain", Command::Explain, "explain any number or word: what it measures, what is normal"),
     act("tour", Action::SetTour(Some(0)), "tour: three stops that show how to find one's way"),
@@ -145,21 +145,30 @@ pub const COMMANDS: &[Named] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::views::{ALL, BINDINGS};
+    use crate::views::browser;
+    use crate::views::{ALL, Bound, command_named, named};
+
+    fn is_complete<C: Bound>() {
+        for (at, named) in C::COMMANDS.iter().enumerate() {
+            let others = || C::COMMANDS[at + 1..].iter();
+            assert!(others().all(|other| other.name != named.name && other.command != named.command));
+            assert!(named.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{}", named.name);
+            let mut keys = C::BINDINGS.iter().flat_map(|binding| binding.keys);
+            assert!(keys.any(|(_, command)| *command == named.command), "{}", named.name);
+        }
+        let mut keys = Vec::new();
+        for (key, command) in C::BINDINGS.iter().flat_map(|binding| binding.keys) {
+            assert!(named(*command).is_some(), "{command:?} has no name");
+            assert!(!keys.contains(key), "{key:?} is bound twice");
+            keys.push(*key);
+        }
+        assert_eq!(command_named::<C>(NO_OP), None);
+    }
 
     #[test]
     fn every_command_of_a_key_has_one_name_and_every_name_a_key() {
-        for (at, named) in COMMANDS.iter().enumerate() {
-            let others = || COMMANDS[at + 1..].iter();
-            assert!(others().all(|other| other.name != named.name && other.command != named.command));
-            assert!(named.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{}", named.name);
-            let mut keys = BINDINGS.iter().flat_map(|binding| binding.keys);
-            assert!(keys.any(|(_, command)| *command == named.command), "{}", named.name);
-        }
-        for (_, command) in BINDINGS.iter().flat_map(|binding| binding.keys) {
-            assert!(named(*command).is_some(), "{command:?} has no name");
-        }
-        assert_eq!(command_named(NO_OP), None);
+        is_complete::<Command>();
+        is_complete::<browser::Command>();
     }
 
     #[test]

@@ -7,7 +7,8 @@ use ratatui::text::{Line as TextLine, Span};
 use super::bindings::{Command, Key};
 use super::typed_line::typed_line;
 use super::{Explaining, Keymap, Palette, Scene, Typing, explain, orders, palette};
-use crate::app::{App, LayerFilter};
+use crate::app::{App, NameFilter};
+use crate::metric::Metric;
 use crate::printable::printable;
 use crate::runs_list::Line;
 use crate::theme::Theme;
@@ -22,12 +23,67 @@ pub enum Dialog {
     StopLane(String),
     /// A line is typed for an order.
     Typing(Typing),
-    /// A regular expression is typed for the names of layers.
-    Layers(Line),
+    /// A regular expression is typed for names.
+    Filter(Filtered, Line),
     /// The palette.
     Palette(Palette),
     /// Something is explained.
     Explain(Explaining),
+}
+
+/// What a filter of names leaves out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filtered {
+    /// Layers.
+    Layers,
+    /// Metrics.
+    Metrics,
+}
+
+impl Filtered {
+    fn name(self) -> &'static str {
+        match self {
+            Filtered::Layers => "layers",
+            Filtered::Metrics => "metrics",
+        }
+    }
+
+    /// The filter in force.
+    pub fn filter(self, app: &App) -> Option<&NameFilter> {
+        match self {
+            Filtered::Layers => app.options().layers.as_ref(),
+            Filtered::Metrics => app.options().metrics.as_ref(),
+        }
+    }
+
+    /// Puts a filter in force; none shows everything.
+    pub fn put(self, app: &mut App, filter: Option<NameFilter>) {
+        match self {
+            Filtered::Layers => app.filter_layers(filter),
+            Filtered::Metrics => app.filter_metrics(filter),
+        }
+    }
+
+    /// The names that a filter chooses from.
+    pub fn names(self, app: &App) -> Vec<&str> {
+        match self {
+            Filtered::Layers => {
+                let structures = app.visible_lanes().filter_map(|lane| lane.structure());
+                structures.flat_map(|of| of.layers.iter().map(|layer| layer.name.as_str())).collect()
+            }
+            Filtered::Metrics => {
+                let all = [app.scalars(), app.statistics(false), app.statistics(true)];
+                all.into_iter().flatten().map(Metric::name).collect()
+            }
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Filtered::Layers => "conv2$ or ^layer3 or fc|conv1; nothing shows all",
+            Filtered::Metrics => "loss or ^train or norm$|ratio; nothing shows all",
+        }
+    }
 }
 
 impl Dialog {
@@ -56,7 +112,7 @@ pub(super) fn draw(
         Dialog::Leave(how) => draw_leaving(how, area, scene, theme),
         Dialog::StopLane(lane) => draw_stop(lane, area, scene, theme),
         Dialog::Typing(typing) => orders::draw_typing(app, typing, area, scene.buffer, theme),
-        Dialog::Layers(line) => draw_layers(app, line, area, scene, theme),
+        Dialog::Filter(what, line) => draw_filter(app, *what, line, area, scene, theme),
         Dialog::Palette(open) => palette::draw(open, app, keymap, area, scene, theme),
         Dialog::Explain(open) => {
             scene.hits.does(area, vec![Command::Press(Key::Escape)]);
@@ -82,23 +138,21 @@ pub(super) fn draw_go_to(app: &App, digits: &str, area: Rect, scene: &mut Scene<
     scene.hits.covers(rows.area);
 }
 
-/// Asks which layers to show; says how many a typed line finds, or what is wrong with it.
-fn draw_layers(app: &App, line: &Line, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
+/// Asks what to show by name; says how much a typed line finds, or what is wrong with it.
+fn draw_filter(app: &App, what: Filtered, line: &Line, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
     let room = usize::from(area.width).saturating_sub(16).min(48);
-    let mut spans = vec![Span::styled("layers /", theme.muted())];
+    let mut spans = vec![Span::styled(format!("{} /", what.name()), theme.muted())];
     spans.extend(typed_line(line, room, theme));
-    let names: Vec<&str> = app
-        .visible_lanes()
-        .filter_map(|lane| lane.structure())
-        .flat_map(|of| of.layers.iter().map(|layer| layer.name.as_str()))
-        .collect();
-    let found = LayerFilter::new(&line.text()).map(|filter| match filter {
+    let names = what.names(app);
+    let found = NameFilter::new(&line.text()).map(|filter| match filter {
         Some(filter) => names.iter().filter(|name| filter.shows(name)).count(),
         None => names.len(),
     });
     let says = match found {
-        Ok(0) => TextLine::styled("finds no layer", theme.warning()),
-        Ok(count) => TextLine::styled(format!("finds {count} of {} layers", names.len()), theme.muted()),
+        Ok(0) => TextLine::styled("finds nothing", theme.warning()),
+        Ok(count) => {
+            TextLine::styled(format!("finds {count} of {} {}", names.len(), what.name()), theme.muted())
+        }
         Err(problem) => {
             let first = problem.lines().next().unwrap_or_default().to_owned();
             TextLine::styled(clip(&printable(&first), room + 8, theme), theme.warning())
@@ -107,10 +161,10 @@ fn draw_layers(app: &App, line: &Line, area: Rect, scene: &mut Scene<'_>, theme:
     let lines = [
         TextLine::from(spans),
         says,
-        TextLine::styled("conv2$ or ^layer3 or fc|conv1; nothing shows all", theme.muted()),
+        TextLine::styled(what.example(), theme.muted()),
         TextLine::styled("Enter shows them, Up and Down choose of [filters], Esc cancels", theme.muted()),
     ];
-    Popup { title: "Layers", lines: &lines, scroll: 0 }.render(area, scene.buffer, theme);
+    Popup { title: "Filter", lines: &lines, scroll: 0 }.render(area, scene.buffer, theme);
 }
 
 fn draw_leaving(how: &str, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {

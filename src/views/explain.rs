@@ -1,12 +1,12 @@
 //! Explains any number or word of the screen: a dialog with the words of the shown view, first of all what its cursor is
 //! on, and the explanation of the chosen one. Typing searches everything that can be explained.
 
-use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
-use nucleo_matcher::{Config, Matcher, Utf32Str};
+use nucleo_matcher::pattern::CaseMatching;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
+use super::fuzzy;
 use super::typed_line::typed_line;
 use super::wrap::wrap;
 use crate::app::{App, Lane, LaneState};
@@ -117,26 +117,11 @@ impl Explaining {
         if typed.trim().is_empty() {
             return self.on_screen.clone();
         }
-        let pattern = Pattern::parse(&typed.replace('_', " "), CaseMatching::Ignore, Normalization::Smart);
-        let mut matcher = Matcher::new(Config::DEFAULT);
-        let mut chars = Vec::new();
         let others = topics().filter(|topic| !self.on_screen.contains(topic));
-        let mut scored: Vec<(u32, Topic)> = self
-            .on_screen
-            .iter()
-            .copied()
-            .chain(others)
-            .filter_map(|topic| {
-                let name = format!("{} {}", topic.name(), topic.kind());
-                Some((pattern.score(Utf32Str::new(&name, &mut chars), &mut matcher)?, topic))
-            })
-            .collect();
-        scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-        scored.into_iter().map(|(_, topic)| topic).collect()
-    }
-
-    fn first_row(&self, len: usize, rows: usize) -> usize {
-        (self.chosen.min(len.saturating_sub(1)) + 1).saturating_sub(rows)
+        let all = self.on_screen.iter().copied().chain(others);
+        let text = |topic: &Topic| format!("{} {}", topic.name(), topic.kind());
+        let found = fuzzy::ranked(&typed.replace('_', " "), CaseMatching::Ignore, all, text);
+        found.into_iter().map(|found| found.item).collect()
     }
 }
 
@@ -192,7 +177,7 @@ pub(super) fn draw(explaining: &Explaining, area: Rect, buffer: &mut Buffer, the
     let shape = Shape::of(area);
     let found = explaining.found();
     let chosen = explaining.chosen.min(found.len().saturating_sub(1));
-    let first = explaining.first_row(found.len(), shape.rows);
+    let first = fuzzy::first_row(explaining.chosen, found.len(), shape.rows);
     let explained = found.get(chosen).map(|topic| text(*topic, shape.text, theme)).unwrap_or_default();
     let most = explained.len().saturating_sub(shape.rows);
     let scroll = explaining.scroll.min(most);

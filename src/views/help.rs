@@ -31,13 +31,6 @@ pub(super) struct Row {
     pub(super) what: &'static str,
 }
 
-/// A row for each binding of a table.
-pub(super) fn rows<C>(bindings: &[Binding<C>], theme: &Theme) -> Vec<Row> {
-    let row =
-        |binding: &Binding<C>| Row { group: binding.group, label: label(binding, theme), what: binding.what };
-    bindings.iter().map(row).collect()
-}
-
 /// Draws the help over an area, scrolled to a line, and returns where its lines are; `more` is shown below the keys, and
 /// `ways` says which keys lead out of it.
 pub(super) fn draw(

@@ -1,41 +1,69 @@
 //! The keys in force: those of the table, changed by those of the user. The help, the hints and the palette tell keys
 //! from here.
 
-use super::bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
-use super::commands::{COMMANDS, named};
+use std::fmt;
+
+use super::bindings::{BINDINGS, Binding, Command, Group, Key, binding_in};
+use super::commands::{COMMANDS, Named};
 use super::help::{self, Row};
 use crate::theme::Theme;
 
+/// A command that keys have: of the dashboard, or of the list of runs.
+pub trait Bound: Copy + Eq + fmt::Debug + 'static {
+    /// The table of keys.
+    const BINDINGS: &'static [Binding<Self>];
+    /// The commands with their names, in the order of the help.
+    const COMMANDS: &'static [Named<Self>];
+    /// The command by which all others can be reached, with the key that it has at least.
+    const ALWAYS: (Key, Self);
+}
+
+impl Bound for Command {
+    const BINDINGS: &'static [Binding] = BINDINGS;
+    const COMMANDS: &'static [Named] = COMMANDS;
+    const ALWAYS: (Key, Command) = (Key::Char(':'), Command::Palette);
+}
+
+/// The command of this name.
+pub fn command_named<C: Bound>(name: &str) -> Option<C> {
+    C::COMMANDS.iter().find(|named| named.name == name).map(|named| named.command)
+}
+
+/// A command's name and what it does.
+pub fn named<C: Bound>(command: C) -> Option<&'static Named<C>> {
+    C::COMMANDS.iter().find(|named| named.command == command)
+}
+
 /// Keys with their commands. A key has at most one command; a command may have any number of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keymap {
+pub struct Keymap<C = Command> {
     /// The user's keys first, so that these are the ones told.
-    keys: Vec<(Key, Command)>,
+    keys: Vec<(Key, C)>,
     /// The number of the user's keys.
     bound: usize,
 }
 
-impl Default for Keymap {
+impl<C: Bound> Default for Keymap<C> {
     /// The keys of the table.
-    fn default() -> Keymap {
-        let keys = BINDINGS.iter().flat_map(|binding| binding.keys).copied().collect();
+    fn default() -> Keymap<C> {
+        let keys = C::BINDINGS.iter().flat_map(|binding| binding.keys).copied().collect();
         Keymap { keys, bound: 0 }
     }
 }
 
-impl Keymap {
+impl<C: Bound> Keymap<C> {
     /// The command of a key.
-    pub fn command(&self, key: Key) -> Option<Command> {
+    pub fn command(&self, key: Key) -> Option<C> {
         self.keys.iter().find(|(bound, _)| *bound == key).map(|(_, command)| *command)
     }
 
     /// The keys of a command, the user's first.
-    pub fn keys(&self, command: Command) -> impl Iterator<Item = Key> + '_ {
+    pub fn keys(&self, command: C) -> impl Iterator<Item = Key> + '_ {
         self.keys.iter().filter(move |(_, other)| *other == command).map(|(key, _)| *key)
     }
 
     /// Gives a key a command, or takes its command away.
-    pub fn bind(&mut self, key: Key, command: Option<Command>) {
+    pub fn bind(&mut self, key: Key, command: Option<C>) {
         if let Some(at) = self.keys.iter().position(|(bound, _)| *bound == key) {
             self.keys.remove(at);
             self.bound -= usize::from(at < self.bound);
@@ -48,38 +76,39 @@ impl Keymap {
 
     /// The names of the commands with their keys, and what they do: in the order of the help.
     pub fn table(&self) -> impl Iterator<Item = (&'static str, Vec<String>, &'static str)> + '_ {
-        let row = |of: &'static super::Named| {
+        let row = |of: &'static Named<C>| {
             (of.name, self.keys(of.command).map(Key::name).collect::<Vec<_>>(), of.what)
         };
-        COMMANDS.iter().map(row)
+        C::COMMANDS.iter().map(row)
     }
 
     /// The first key of a command, as it is called on screen.
-    pub fn label(&self, command: Command, ascii: bool) -> Option<String> {
+    pub fn label(&self, command: C, ascii: bool) -> Option<String> {
         self.keys(command).next().map(|key| key.label(ascii))
     }
 
     /// All keys of a command, as they are called on screen.
-    pub(super) fn labels(&self, command: Command, ascii: bool) -> String {
+    pub(super) fn labels(&self, command: C, ascii: bool) -> String {
         self.keys(command).map(|key| key.label(ascii)).collect::<Vec<_>>().join(" ")
     }
 
-    /// What the keys in force of the command that this key has in the table are called in a hint, with its binding.
-    pub(super) fn hint(&self, default: Key, theme: &Theme) -> Option<(String, &'static Binding)> {
-        let (binding, command) = binding_of(default)?;
+    /// What the keys in force of the command that this key has in the table are called in a hint, with its binding and the
+    /// command.
+    pub(super) fn hint(&self, default: Key, theme: &Theme) -> Option<(String, &'static Binding<C>, C)> {
+        let (binding, command) = binding_in(C::BINDINGS, default)?;
         if self.keeps(binding) {
-            return Some((help::label(binding, theme), binding));
+            return Some((help::label(binding, theme), binding, command));
         }
-        Some((self.label(command, theme.is_ascii())?, binding))
+        Some((self.label(command, theme.is_ascii())?, binding, command))
     }
 
     /// The rows of the help.
     pub(super) fn rows(&self, theme: &Theme) -> Vec<Row> {
-        BINDINGS.iter().flat_map(|binding| self.rows_of(binding, theme)).collect()
+        C::BINDINGS.iter().flat_map(|binding| self.rows_of(binding, theme)).collect()
     }
 
     /// A row for a binding of which all keys are in force, with further keys; else a row for each of its commands.
-    fn rows_of(&self, binding: &'static Binding, theme: &Theme) -> Vec<Row> {
+    fn rows_of(&self, binding: &'static Binding<C>, theme: &Theme) -> Vec<Row> {
         let row = |label, what| Row { group: binding.group, label, what };
         let commands = commands_of(binding);
         if self.keeps(binding) {
@@ -97,13 +126,13 @@ impl Keymap {
     }
 
     /// Whether all keys of a binding of the table still have its commands.
-    fn keeps(&self, binding: &Binding) -> bool {
+    fn keeps(&self, binding: &Binding<C>) -> bool {
         binding.keys.iter().all(|(key, command)| self.command(*key) == Some(*command))
     }
 }
 
-fn commands_of(binding: &Binding) -> Vec<Command> {
-    let mut commands: Vec<Command> = binding.keys.iter().map(|(_, command)| *command).collect();
+fn commands_of<C: Bound>(binding: &Binding<C>) -> Vec<C> {
+    let mut commands: Vec<C> = binding.keys.iter().map(|(_, command)| *command).collect();
     commands.dedup();
     commands
 }
@@ -118,6 +147,7 @@ pub(super) fn group_of(command: Command) -> Option<Group> {
 mod tests {
     use super::*;
     use crate::app::Action;
+    use crate::views::browser;
 
     fn row<'a>(rows: &'a [Row], what: &str) -> Option<&'a str> {
         rows.iter().find(|row| row.what == what).map(|row| row.label.as_str())
@@ -126,7 +156,7 @@ mod tests {
     #[test]
     fn the_user_decides_what_a_key_does_and_the_help_tells_it() {
         let theme = Theme::default();
-        let mut keymap = Keymap::default();
+        let mut keymap: Keymap = Keymap::default();
         assert_eq!(keymap.rows(&theme).len(), BINDINGS.len());
         keymap.bind(Key::Control('o'), Some(Command::Palette));
         keymap.bind(Key::Char('l'), Some(Command::Act(Action::MoveStep(1))));
@@ -139,7 +169,7 @@ mod tests {
         assert_eq!(row(&rows, "next lane; L the previous one"), None);
         assert_eq!(row(&rows, "previous lane"), Some("L"));
         assert_eq!(row(&rows, "strength of smoothing"), None);
-        assert_eq!(keymap.hint(Key::Char('e'), &theme).map(|(label, _)| label), None);
+        assert_eq!(keymap.hint(Key::Char('e'), &theme).map(|(label, ..)| label), None);
         assert_eq!(keymap.label(Command::Palette, false).as_deref(), Some("Ctrl-O"));
     }
 
@@ -152,13 +182,14 @@ mod tests {
             let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
             format!("| `{name}` | {} | {what} |", keys.join(" "))
         };
-        let expected: Vec<String> = Keymap::default().table().map(row).collect();
+        let (dashboard, runs) = (Keymap::<Command>::default(), Keymap::<browser::Command>::default());
+        let expected: Vec<String> = dashboard.table().chain(runs.table()).map(row).collect();
         assert_eq!(found, expected, "docs/CONFIG.md should list:\n{}", expected.join("\n"));
     }
 
     #[test]
     fn a_key_bound_again_has_its_last_command() {
-        let mut keymap = Keymap::default();
+        let mut keymap: Keymap = Keymap::default();
         keymap.bind(Key::F(2), Some(Command::Palette));
         keymap.bind(Key::F(2), Some(Command::Redraw));
         assert_eq!(keymap.command(Key::F(2)), Some(Command::Redraw));

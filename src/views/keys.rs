@@ -37,7 +37,7 @@ const TAKEN: &[(char, &str)] = &[
 const LAST_F: u8 = 12;
 
 impl Key {
-    /// The key of this name: one character, a word such as `left` or `f1`, or one of them after `ctrl-` or `shift-`.
+    /// The key of this name: one character, a word such as `left` or `f1`, or one of them after `ctrl-`, `alt-` or `shift-`.
     ///
     /// # Errors
     /// Why it is the name of no key, or of one that cannot be bound.
@@ -54,6 +54,10 @@ impl Key {
                 Some((_, why)) => Err(format!("`ctrl-{c}` {why}")),
                 None => Ok(Key::Control(c)),
             };
+        }
+        // Letters with Alt have two cases.
+        if let Some(c) = name.get(4..).and_then(only).filter(|_| lower.starts_with("alt-")) {
+            return Ok(Key::Alt(c));
         }
         if let Some(c) = name.get(6..).and_then(only).filter(|_| lower.starts_with("shift-"))
             && c.is_ascii_alphabetic()
@@ -74,6 +78,7 @@ impl Key {
         match self {
             Key::Char(c) => c.to_string(),
             Key::Control(c) => format!("ctrl-{c}"),
+            Key::Alt(c) => format!("alt-{c}"),
             Key::F(number) => format!("f{number}"),
             // The others have words.
             _ => String::new(),
@@ -89,6 +94,7 @@ impl Key {
             Key::Char(c) if !ascii || c.is_ascii() => crate::printable::printable(&c.to_string()),
             Key::Char(_) => "?".to_owned(),
             Key::Control(c) => format!("Ctrl-{}", Key::Char(c.to_ascii_uppercase()).label(ascii)),
+            Key::Alt(c) => format!("Alt-{}", Key::Char(c).label(ascii)),
             Key::F(number) => format!("F{number}"),
             _ => String::new(),
         }
@@ -133,6 +139,7 @@ mod tests {
         assert_eq!(Key::named("F12"), Ok(Key::F(12)));
         assert_eq!(Key::named("-"), Ok(Key::Char('-')));
         assert_eq!(Key::named("ctrl--"), Ok(Key::Control('-')));
+        assert_eq!([Key::named("Alt-x"), Key::named("alt-X")], [Ok(Key::Alt('x')), Ok(Key::Alt('X'))]);
         for wrong in ["", "ctrl-", "f0", "f13", "ctrl-c", "ctrl-i", "\u{1b}", "shift-é", "pgup"] {
             assert!(Key::named(wrong).is_err(), "{wrong:?}");
         }
@@ -141,7 +148,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_name_is_a_key_or_a_reason(name in "\\PC{0,12}|(ctrl-|shift-|f).{0,3}") {
+        fn any_name_is_a_key_or_a_reason(name in "\\PC{0,12}|(ctrl-|alt-|shift-|f).{0,3}") {
             if let Ok(key) = Key::named(&name) {
                 prop_assert_eq!(Key::named(&key.name()), Ok(key));
             }

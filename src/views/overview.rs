@@ -13,7 +13,7 @@ use crate::theme::Theme;
 
 mod between;
 mod card;
-mod charts;
+pub(super) mod charts;
 mod seeds;
 mod strips;
 mod verdict;
@@ -28,6 +28,8 @@ const LEAST_COLUMN: u16 = 36;
 const LEAST_THREE_COLUMNS: u16 = 150;
 /// Below this height two lanes share a chart, however wide the area is.
 const LEAST_HEIGHT: u16 = 14;
+/// The least height of each of several charts.
+const LEAST_CHART: u16 = 6;
 
 impl View for Overview {
     fn kind(&self) -> ViewKind {
@@ -85,7 +87,7 @@ impl View for Overview {
             card::render(app, lane, *card, buffer, theme);
             hits.lane(*card, lane.idx());
         }
-        let scales = charts::Scales::of(app);
+        let scales = charts::Scales::of(app, layout.charts.iter().map(|chart| &chart.what));
         for chart in &layout.charts {
             charts::render(app, chart, &scales, scene, theme);
         }
@@ -102,7 +104,7 @@ impl View for Overview {
 
     fn wants(&self, app: &App) -> Vec<Wanted> {
         let scalars = app.scalars().into_iter().map(Wanted::History);
-        let drawn = app.curves().map(Wanted::OverTime);
+        let drawn = app.main_charts().into_iter().map(|chart| Wanted::OverTime(chart.metric));
         [Wanted::Cursor].into_iter().chain(drawn).chain(scalars).collect()
     }
 }
@@ -138,15 +140,18 @@ impl<'a> Layout<'a> {
         let cards = lanes::in_sight(app, room).into_iter().map(|lane| (lane, stack.take(per_lane))).collect();
         let strips = strips::Strips::below(app, &mut stack, u16::from(area.height >= 14) * 2);
         let middle = None;
-        let [upper, lower] = charts::What::both(app);
-        let charts = match stack.0.height {
+        let rows = stack.0.height;
+        let shown = match rows {
             0 => Vec::new(),
-            1..12 => vec![charts::Chart::of(lower, lanes, stack.0)],
-            height => {
-                let loss = stack.take(height / 2);
-                vec![charts::Chart::of(upper, lanes.clone(), loss), charts::Chart::of(lower, lanes, stack.0)]
-            }
+            1..12 => shown(app, 1),
+            _ => shown(app, usize::from(rows / LEAST_CHART)),
         };
+        let count = shown.len() as u16;
+        let chart = |(at, what): (u16, charts::What)| {
+            let area = stack.take(rows * (at + 1) / count - rows * at / count);
+            charts::Chart::of(what, lanes.clone(), area)
+        };
+        let charts = (0..).zip(shown).map(chart).collect();
         Layout { verdict, middle, cards, charts, strips }
     }
 
@@ -176,27 +181,27 @@ impl<'a> Layout<'a> {
         let strips =
             strips::Strips::in_columns(app, strips_row, lanes::columns(app, strips_row, LEAST_COLUMN));
         let rest = stack.0.height;
-        let (loss, error, difference) = match rest {
-            0..8 => (0, rest, 0),
+        let shown = shown(app, if rest < 8 { 1 } else { usize::from(rest / LEAST_CHART).max(2) });
+        let has_difference = rest >= 20 && !three && app.pair().is_some() && shown.len() == 2;
+        let heights: Vec<u16> = match (rest, shown.len() as u16) {
+            (_, 2) if has_difference => vec![rest / 3, rest - rest / 3 - rest * 3 / 10],
             // An odd row goes to the errors; a chart of five rows has no numbers below.
-            8..16 => (rest / 2 - 1, rest - rest / 2 + 1, 0),
-            16..20 => (rest / 2, rest - rest / 2, 0),
-            _ if three || app.pair().is_none() => (rest / 2, rest - rest / 2, 0),
-            _ => (rest / 3, rest - rest / 3 - rest * 3 / 10, rest * 3 / 10),
+            (8..16, 2) => vec![rest / 2 - 1, rest - rest / 2 + 1],
+            (_, count) => (0..count).map(|at| rest * (at + 1) / count - rest * at / count).collect(),
         };
         let mut charts = Vec::new();
-        let [upper, lower] = charts::What::both(app);
-        for (what, height) in [(upper, loss), (lower, error)] {
+        for (what, height) in shown.iter().zip(heights) {
             let row = stack.take(height);
             let columns = columns_of(row);
             if three && let [(a, left), (b, right)] = columns.as_slice() {
                 let middle = between_columns(*left, *right);
                 charts.push(charts::Chart::of(what.difference(), vec![*a, *b], middle));
             }
-            charts.extend(columns.into_iter().map(|(lane, area)| charts::Chart::of(what, vec![lane], area)));
+            let of_lane = |(lane, area)| charts::Chart::of(what.clone(), vec![lane], area);
+            charts.extend(columns.into_iter().map(of_lane));
         }
-        if let Some((a, b)) = app.pair().filter(|_| difference > 0) {
-            charts.push(charts::Chart::of(lower.difference(), vec![a, b], stack.take(difference)));
+        if let Some(((a, b), last)) = app.pair().zip(shown.last()).filter(|_| has_difference) {
+            charts.push(charts::Chart::of(last.difference(), vec![a, b], stack.0));
         }
         let cards = columns_of(card);
         let middle = match cards.as_slice() {
@@ -205,6 +210,13 @@ impl<'a> Layout<'a> {
         };
         Layout { verdict, middle, cards, charts, strips }
     }
+}
+
+/// What the first so many charts show; where there is room for one without a pin, the error rather than the loss.
+fn shown(app: &App, room: usize) -> Vec<charts::What> {
+    let all = app.main_charts().into_iter();
+    let first = usize::from(room == 1 && app.pins().next().is_none());
+    all.skip(first).take(room.max(1)).map(charts::What::of).collect()
 }
 
 /// Two columns of three eighths of the width each, at the edges.

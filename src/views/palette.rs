@@ -1,14 +1,14 @@
 //! The palette: a line in which one types a part of the name of anything that can be done or chosen, and what is found.
 //! It reads the state and the keys in force; what is chosen in it are commands, as of a key.
 
-use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
-use nucleo_matcher::{Config, Matcher, Utf32Str};
+use nucleo_matcher::pattern::CaseMatching;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::Scene;
 use super::bindings::{Command, Key};
+use super::fuzzy::{self, Found};
 use super::keymap::Keymap;
 use super::typed_line::typed_line;
 use crate::app::App;
@@ -39,12 +39,6 @@ pub struct Palette {
     chosen: usize,
 }
 
-/// An entry that was found, with the places of the typed characters in its text.
-struct Found {
-    entry: Entry,
-    matched: Vec<u32>,
-}
-
 impl Palette {
     /// Types a character.
     pub fn insert(&mut self, c: char) {
@@ -72,7 +66,7 @@ impl Palette {
     pub fn commands(&self, app: &App, keymap: &Keymap) -> Vec<Command> {
         let mut found = self.found(app, keymap);
         let at = self.chosen.min(found.len().saturating_sub(1));
-        if at < found.len() { found.swap_remove(at).entry.does } else { Vec::new() }
+        if at < found.len() { found.swap_remove(at).item.does } else { Vec::new() }
     }
 
     /// Chooses the entry in a place of what is found.
@@ -81,32 +75,15 @@ impl Palette {
     }
 
     /// Everything that matches the typed line, the best first; all if nothing is typed.
-    fn found(&self, app: &App, keymap: &Keymap) -> Vec<Found> {
+    fn found(&self, app: &App, keymap: &Keymap) -> Vec<Found<Entry>> {
         let typed = self.line.text();
-        let all = entries(app, keymap);
+        let all = entries(app, keymap).into_iter();
         if typed.trim().is_empty() {
-            return all.into_iter().map(|entry| Found { entry, matched: Vec::new() }).collect();
+            return all.map(Found::unmatched).collect();
         }
-        let step = entries::step(app, typed.trim()).map(|entry| Found { entry, matched: Vec::new() });
-        let pattern = Pattern::parse(&typed, CaseMatching::Smart, Normalization::Smart);
-        let mut matcher = Matcher::new(Config::DEFAULT);
-        let mut chars = Vec::new();
-        let mut scored: Vec<(u32, Found)> = Vec::new();
-        for entry in all {
-            let mut matched = Vec::new();
-            let text = Utf32Str::new(&entry.text, &mut chars);
-            if let Some(score) = pattern.indices(text, &mut matcher, &mut matched) {
-                scored.push((score, Found { entry, matched }));
-            }
-        }
-        // Stable: equally good ones stay in the order of the list.
-        scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-        step.into_iter().chain(scored.into_iter().map(|(_, found)| found)).collect()
-    }
-
-    /// The first of the rows shown, so that the chosen one is among them.
-    fn first_row(&self, len: usize, rows: usize) -> usize {
-        (self.chosen.min(len.saturating_sub(1)) + 1).saturating_sub(rows)
+        let step = entries::step(app, typed.trim()).map(Found::unmatched);
+        let found = fuzzy::ranked(&typed, CaseMatching::Smart, all, |entry| entry.text.clone());
+        step.into_iter().chain(found).collect()
     }
 }
 
@@ -134,7 +111,8 @@ pub(super) fn draw(
 ) {
     let Shape { width, rows } = Shape::of(area);
     let found = palette.found(app, keymap);
-    let (first, chosen) = (palette.first_row(found.len(), rows), palette.chosen.min(found.len().max(1) - 1));
+    let (first, chosen) =
+        (fuzzy::first_row(palette.chosen, found.len(), rows), palette.chosen.min(found.len().max(1) - 1));
     let mut typed = vec![Span::styled(": ", theme.accent())];
     typed.extend(typed_line(&palette.line, width.saturating_sub(2), theme));
     let mut lines = vec![Line::from(typed)];
@@ -143,8 +121,8 @@ pub(super) fn draw(
     lines.resize(rows + 1, Line::default());
     let about = match found.get(chosen) {
         None => "nothing of this name; Esc closes".to_owned(),
-        Some(Found { entry, .. }) if entry.about.is_empty() => "Enter does it, Esc closes".to_owned(),
-        Some(Found { entry, .. }) => entry.about.clone(),
+        Some(Found { item, .. }) if item.about.is_empty() => "Enter does it, Esc closes".to_owned(),
+        Some(Found { item, .. }) => item.about.clone(),
     };
     let about = pad_right(&clip(&about, width, theme), width);
     lines.push(Line::styled(about, theme.muted()));
@@ -161,8 +139,8 @@ pub(super) fn draw(
 }
 
 /// The kind, the text with what was typed marked, and the keys at the right.
-fn row(found: &Found, is_chosen: bool, width: usize, theme: &Theme) -> Line<'static> {
-    let Found { entry, matched } = found;
+fn row(found: &Found<Entry>, is_chosen: bool, width: usize, theme: &Theme) -> Line<'static> {
+    let Found { item: entry, matched } = found;
     let keys = entry.keys(theme.is_ascii());
     let keys = if widgets::width(&keys) + KIND + 12 <= width { keys } else { String::new() };
     let room = width.saturating_sub(KIND + widgets::width(&keys) + 1);

@@ -65,6 +65,16 @@ impl<S: 'static, C: Clone + 'static> Hits<S, C> {
         self.on(area, move |_, _| commands.clone());
     }
 
+    /// A click in an area does something before what it does already.
+    pub fn also(&mut self, area: Rect, command: C) {
+        if let Some(hit) = self.hits.iter_mut().rfind(|hit| hit.area.intersection(area) == area) {
+            let inner = std::mem::replace(&mut hit.click, Box::new(|_, _| Vec::new()));
+            hit.click = Box::new(move |state, position| {
+                std::iter::once(command.clone()).chain(inner(state, position)).collect()
+            });
+        }
+    }
+
     /// As [`Hits::on`], for the timeline, on which a step has its place whatever charts show.
     pub fn timeline(&mut self, area: Rect, click: impl Fn(&S, Position) -> Vec<C> + 'static) {
         self.add(area, true, click);

@@ -3,7 +3,7 @@
 
 use ratatui::text::Line;
 
-use super::commands::named;
+use super::keymap::named;
 use super::{Empty, View, explain, lanes, shown};
 use crate::app::health::Finding;
 use crate::app::{App, Lane, LayerKey};

@@ -1,7 +1,8 @@
 //! The value at the cursor, as a line of text to be copied.
 
 use super::{lanes, shown};
-use crate::app::{App, Chosen};
+use crate::app::{App, Charted, Chosen, Lane};
+use crate::metric::Metric;
 use crate::printable::printable;
 
 /// The value of the chosen metric at the cursor, of the selected lane, with what it is: `train_error 0.125 (plain, step
@@ -21,10 +22,24 @@ pub fn value_at_cursor(app: &App) -> Option<String> {
             (metric, lane.block_value(metric, step, block)?, name)
         }
         Chosen::Scalars => (app.scalar(), lane.scalar(app.scalar()).at(step)?.last(0)?, ""),
+        Chosen::Charts => {
+            let (_, Charted { metric, place }) = app.chart()?;
+            let row = lane.at(metric, step)?;
+            let Some(name) = place else {
+                let value = row.last(0)?;
+                return Some(said(app, lane, metric, value, ""));
+            };
+            let at = Charted { metric, place: Some(name.clone()) }.at(lane)?;
+            return Some(said(app, lane, metric, lane.cell(metric, &row, at)?.last, &name));
+        }
     };
+    Some(said(app, lane, metric, value, place))
+}
+
+fn said(app: &App, lane: &Lane, metric: Metric, value: f32, place: &str) -> String {
     let lane = lanes::name(app, lane);
     let place = if place.is_empty() { String::new() } else { format!(", {}", printable(place)) };
-    Some(format!("{} {value} ({lane}{place}, step {step})", printable(metric.name())))
+    format!("{} {value} ({lane}{place}, step {})", printable(metric.name()), app.step())
 }
 
 #[cfg(test)]

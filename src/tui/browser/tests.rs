@@ -100,6 +100,7 @@ fn browse(inputs: Vec<Input>) -> Outcome {
     let mut stock = Remembering { found: receiver, done: Vec::new() };
     let mut screen = Memory(Buffer::empty(Rect::new(0, 0, 100, 40)));
     let theme = Theme::new(Colors::None, Background::Dark, Characters::Ascii);
+    let setup = Setup { theme, ..Setup::default() };
     let (sender, receiver) = bounded(1_000);
     let user = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(200));
@@ -107,7 +108,7 @@ fn browse(inputs: Vec<Input>) -> Outcome {
         keys("\x1b\x1bq").into_iter().for_each(|input| drop(sender.send(input)));
         sender
     });
-    let mut browser = Browser::new(&mut list, &mut stock, &mut screen, &theme, config::Screen::default());
+    let mut browser = Browser::new(&mut list, &mut stock, &mut screen, &setup);
     browser.fold(Instant::now()).unwrap();
     // Each input after a frame, as a user gives it.
     let left = inputs.into_iter().find_map(|input| {

@@ -3,12 +3,12 @@
 use std::io;
 
 use super::Dashboard;
-use crate::app::LayerFilter;
+use crate::app::NameFilter;
 use crate::order::{LaneOrder, Note, Order};
 use crate::runs_list::Line;
 use crate::tui::input::edit_of;
 use crate::tui::{Ending, explaining};
-use crate::views::{Dialog, Key, Palette, Typing};
+use crate::views::{Dialog, Filtered, Key, Palette, Typing};
 
 /// The longest line that can be typed, in bytes.
 const LONGEST_LINE: usize = Note::MOST_BYTES;
@@ -38,7 +38,7 @@ impl Dashboard<'_> {
                 _ => self.open(Dialog::StopLane(lane)),
             },
             Dialog::Typing(typing) => self.in_line(typing, key),
-            Dialog::Layers(line) => self.in_filter(line, key),
+            Dialog::Filter(what, line) => self.in_filter(what, line, key),
             Dialog::Explain(explaining) => {
                 let area = self.desk.screen.area()?;
                 let after = explaining::after_key(explaining, key, area);
@@ -79,15 +79,17 @@ impl Dashboard<'_> {
         Ok(None)
     }
 
-    fn in_filter(&mut self, mut line: Line, key: Key) {
+    fn in_filter(&mut self, what: Filtered, mut line: Line, key: Key) {
         match key {
             Key::Escape | Key::Control('c') => return,
             Key::Enter => {
                 // What finds nothing stays open, with the reason.
-                if let Ok(filter) = LayerFilter::new(&line.text())
-                    && filter.as_ref().is_none_or(|filter| self.finds_layers(filter))
+                if let Ok(filter) = NameFilter::new(&line.text())
+                    && filter
+                        .as_ref()
+                        .is_none_or(|filter| what.names(self.app).iter().any(|name| filter.shows(name)))
                 {
-                    return self.app.filter_layers(filter);
+                    return what.put(self.app, filter);
                 }
             }
             Key::Up => self.turn_filter(&mut line, -1),
@@ -95,12 +97,7 @@ impl Dashboard<'_> {
             Key::Char(c) => line.insert(c, LONGEST_LINE),
             key => edit_of(key).into_iter().for_each(|edit| line.edit(edit)),
         }
-        self.open(Dialog::Layers(line));
-    }
-
-    fn finds_layers(&self, filter: &LayerFilter) -> bool {
-        let structures = self.app.lanes().iter().filter_map(|lane| lane.structure());
-        structures.flat_map(|of| &of.layers).any(|layer| filter.shows(&layer.name))
+        self.open(Dialog::Filter(what, line));
     }
 
     /// Puts the pattern of the next of the user's filters into the line.

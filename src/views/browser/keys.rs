@@ -1,7 +1,9 @@
-//! The table of the browser's keys.
+//! The table of the browser's keys, and the names of its commands.
 
 use crate::runs_list::{Action, Pane, RunsList};
-use crate::views::bindings::{Binding, Key, binding, binding_in};
+use crate::views::bindings::{Binding, Key, binding};
+use crate::views::commands::{Named, of};
+use crate::views::keymap::Bound;
 
 /// The command of a key: to the list, or the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,11 +22,6 @@ pub enum Command {
     Choose(usize),
     /// Leaves.
     Quit,
-}
-
-/// The command of a key.
-pub fn binding_of(key: Key) -> Option<(&'static Binding<Command>, Command)> {
-    binding_in(BINDINGS, key)
 }
 
 const fn act(key: char, action: Action) -> (Key, Command) {
@@ -168,8 +165,61 @@ pub const BINDINGS: &[Binding<Command>] = &[
     ),
 ];
 
-/// The most important keys, for the status line.
-pub(super) fn hints(list: &RunsList) -> impl Iterator<Item = &'static Binding<Command>> {
+const fn does(name: &'static str, action: Action, what: &'static str) -> Named<Command> {
+    of(name, Command::Act(action), what)
+}
+
+/// All commands, in the order of the help.
+pub(super) const COMMANDS: &[Named<Command>] = &[
+    does("row_up", Action::MoveCursor(-1), "the row above"),
+    does("row_down", Action::MoveCursor(1), "the row below"),
+    of("page_up", Command::Page(-1), "a screen of rows up"),
+    of("page_down", Command::Page(1), "a screen of rows down"),
+    does("first_row", Action::SelectFirst, "the first row"),
+    does("last_row", Action::SelectLast, "the last row"),
+    does("collapse", Action::Collapse, "hide the lanes of a run or the runs of a group"),
+    does("expand", Action::Expand, "show the lanes of a run or the runs of a group"),
+    does("toggle_lanes", Action::ToggleOpen, "show the lanes of a run or the runs of a group, or hide them"),
+    does("all_lanes", Action::ToggleAllOpen, "the lanes of all runs"),
+    does("next_sort", Action::MoveSort(1), "sort by the next column"),
+    does("previous_sort", Action::MoveSort(-1), "sort by the previous column"),
+    does("reverse", Action::Reverse, "reverse the order"),
+    does("group", Action::ToggleGroups, "one row for runs that differ only in their seed"),
+    of("details", Command::ToggleDetails, "details of the run under the cursor"),
+    does(
+        "differences",
+        Action::SetPane(Pane::Differences),
+        "differences between the experiments of marked runs",
+    ),
+    does(
+        "curves",
+        Action::SetPane(Pane::Bands),
+        "mean and band of the marked runs' curves, or over the seeds of one",
+    ),
+    does("filter", Action::OpenFilter, "filter runs"),
+    does("mark", Action::ToggleMark, "mark the run or group"),
+    does("mark_all", Action::MarkShown, "mark all that are shown"),
+    does("unmark_all", Action::ClearMarks, "unmark all"),
+    does("open", Action::Open, "open the marked runs, or the one under the cursor"),
+    does("note", Action::OpenNote, "write a note on the run"),
+    does("tags", Action::OpenTags, "tag the marked runs, or the one under the cursor"),
+    does("delete", Action::OpenDelete, "move the marked runs, or the one under the cursor, to the trash"),
+    does("undo", Action::Undo, "undo the last deletion"),
+    does("help", Action::ToggleHelp, "all keys"),
+    of("explain", Command::Explain, "explain the columns and every other number or word"),
+    does("close", Action::Dismiss, "close what is open, otherwise show all runs again"),
+    of("redraw", Command::Redraw, "redraw the screen"),
+    of("quit", Command::Quit, "quit"),
+];
+
+impl Bound for Command {
+    const BINDINGS: &'static [Binding<Command>] = BINDINGS;
+    const COMMANDS: &'static [Named<Command>] = COMMANDS;
+    const ALWAYS: (Key, Command) = (Key::Char('?'), Command::Act(Action::ToggleHelp));
+}
+
+/// The most important keys of the table, for the status line.
+pub(super) fn hints(list: &RunsList) -> impl Iterator<Item = Key> {
     let first: &[char] = match list.marked().len() {
         0 if list.can_undo() => &['u', '/', ' ', 'b'],
         0 => &['/', ' ', 'g', 'b'],
@@ -178,20 +228,5 @@ pub(super) fn hints(list: &RunsList) -> impl Iterator<Item = &'static Binding<Co
     };
     let keys = first.iter().map(|c| Key::Char(*c));
     let last = ['?', 'q', 'n', 't', 's', 'i'].map(Key::Char);
-    let all = [Key::Enter].into_iter().chain(keys).chain(last);
-    all.filter_map(|key| binding_of(key).map(|(binding, _)| binding))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_key_is_bound_twice() {
-        let mut keys: Vec<Key> = Vec::new();
-        for (key, _) in BINDINGS.iter().flat_map(|binding| binding.keys) {
-            assert!(!keys.contains(key), "{key:?}");
-            keys.push(*key);
-        }
-    }
+    [Key::Enter].into_iter().chain(keys).chain(last)
 }

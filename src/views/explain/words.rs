@@ -169,6 +169,10 @@ words! {
     SEEDS = "mean and range of seeds",
         "Lanes that differ in nothing but their seed as one: the mean, and a band from the least to the greatest.",
         "Where bands overlap, a difference may be chance.", "";
+    PIN = "pin",
+        "A number that the user wants to see first: it is drawn over time in the overview and before all others among the \
+         charts. A pin may also be a metric of one layer or block; in each lane it is that of the layer of the same name.",
+        "Kept with the layout of an experiment.", "";
     MEDIAN = "median (least to greatest)",
         "Of the lanes that differ in nothing but their seed.", "", "";
     CHANCE = "p",

@@ -4,17 +4,21 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
+use super::charts::What;
 use super::{card, lanes};
-use crate::app::comparison::difference;
+use crate::app::comparison::{between_points, difference};
 use crate::app::{App, Lane};
 use crate::metric::{Metric, known};
 use crate::theme::Theme;
 use crate::units::Step;
 use crate::widgets;
 
-/// The difference of two curves with the chosen smoothing.
-pub(super) fn difference_of(app: &App, metric: Metric, a: &Lane, b: &Lane) -> Vec<(Step, f32)> {
-    difference(a.points(metric), b.points(metric), app.options().smoothing.decay())
+/// The difference of two curves with the chosen smoothing; of a layer or block the ratio in decades, or the difference.
+pub(super) fn difference_of(app: &App, what: &What, a: &Lane, b: &Lane) -> Vec<(Step, f32)> {
+    if what.is_scalar() {
+        return difference(what.points(a), what.points(b), app.options().smoothing.decay());
+    }
+    between_points(what.metric().scale(), what.points(a), what.points(b))
 }
 
 /// The last point that is not after a step.

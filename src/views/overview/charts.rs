@@ -1,5 +1,5 @@
-//! Loss, error and difference curves: raw values faded, over them the debiased moving average, evaluations as points,
-//! all lanes on one scale.
+//! Curves of loss, error and what is pinned, and of differences: raw values faded, over them the debiased moving average,
+//! evaluations as points, all lanes on one scale.
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -7,73 +7,139 @@ use ratatui::style::Style;
 use super::{Scene, between, curves, lanes, seeds};
 use crate::app::options::Arrangement;
 use crate::app::smoothing::smoothed;
-use crate::app::{App, Lane};
+use crate::app::{App, Charted, Lane, Wanted};
 use crate::claims;
 use crate::history::Point;
 use crate::metric::{Metric, Scale, known};
+use crate::printable::printable;
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
 use crate::views::orders;
-use crate::widgets::{Axis, Between, Bucket, Extent, LineChart, Series, SeriesKind, Spacing};
+use crate::widgets::{self, Axis, Between, Bucket, Extent, LineChart, Series, SeriesKind, Spacing};
 
 /// In narrower charts only test evaluations are marked: those of training images lie on the curve anyway.
 const LEAST_WIDTH_OF_TRAIN_POINTS: u16 = 48;
+/// In narrower charts the title leaves out that curves are smoothed, which the status line tells, too.
+const LEAST_WIDTH_OF_SMOOTHED: u16 = 60;
+
+/// A curve of fewer values than so many windows of the smoothing is not smoothed.
+const LEAST_WINDOWS: f64 = 4.0;
 
 /// An evaluation beyond this many times the curves' maximum is outside their axis, and is marked at the chart's edge.
 const MOST_RISE: f32 = 10.0;
 
 /// What a chart shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct What {
-    pub(super) metric: Metric,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::views) struct What {
+    charted: Charted,
     /// Whether it is the difference of two lanes.
     is_difference: bool,
 }
 
 impl What {
-    /// What the two charts of the overview show.
-    pub(super) fn both(app: &App) -> [What; 2] {
-        app.curves().map(|metric| What { metric, is_difference: false })
+    pub(in crate::views) fn of(charted: Charted) -> What {
+        What { charted, is_difference: false }
     }
 
-    pub(super) fn difference(self) -> What {
-        What { is_difference: true, ..self }
+    pub(super) fn difference(&self) -> What {
+        What { is_difference: true, ..self.clone() }
+    }
+
+    pub(super) fn metric(&self) -> Metric {
+        self.charted.metric
+    }
+
+    /// Whether it is a single number, which is smoothed and compared by its difference; else a metric of a layer or block.
+    pub(super) fn is_scalar(&self) -> bool {
+        self.charted.place.is_none()
     }
 
     /// Whether it is a share, which is shown in percent and is at most 100.
-    fn is_share(self) -> bool {
-        self.metric.unit() == "share"
+    fn is_share(&self) -> bool {
+        self.is_scalar() && self.metric().unit() == "share"
     }
 
     /// The factor from values to what is shown.
-    pub(super) fn factor(self) -> f32 {
+    pub(super) fn factor(&self) -> f32 {
         if self.is_share() { 100.0 } else { 1.0 }
+    }
+
+    /// What a lane has of it over time; nothing if it does not measure it.
+    pub(super) fn points<'l>(&self, lane: &'l Lane) -> Box<dyn Iterator<Item = Point> + 'l> {
+        match self.charted.at(lane) {
+            _ if self.is_scalar() => Box::new(lane.points(self.metric())),
+            Some(at) => Box::new(lane.points_of(self.metric(), at)),
+            None => Box::new(std::iter::empty()),
+        }
+    }
+
+    /// Whether its curve is smoothed: few values, such as those of evaluations, would lag behind.
+    fn is_smoothed(&self, app: &App, lane: &Lane) -> bool {
+        let smoothing = app.options().smoothing;
+        let window = 1.0 / (1.0 - smoothing.decay());
+        let is_main = self.is_scalar() && [known::LOSS, known::ERROR].contains(&self.metric());
+        smoothing.is_on()
+            && (is_main
+                || self.points(lane).map(|point| point.count as f64).sum::<f64>() >= LEAST_WINDOWS * window)
+    }
+
+    /// What a lane measured at a step or last before it.
+    pub(in crate::views) fn point_at(&self, lane: &Lane, step: Step) -> Option<Point> {
+        let row = lane.at(self.metric(), step)?;
+        if self.is_scalar() {
+            return row.point(0);
+        }
+        let cell = lane.cell(self.metric(), &row, self.charted.at(lane)?)?;
+        Some(Point::new(row.span, cell))
+    }
+
+    /// The raw values on the x axis.
+    fn buckets(&self, app: &App, lane: &Lane) -> Vec<Bucket> {
+        match self.charted.at(lane) {
+            _ if self.is_scalar() => curves::buckets(app, lane, self.metric()),
+            Some(at) => curves::history(app, lane, self.metric(), at),
+            None => Vec::new(),
+        }
     }
 }
 
 /// A chart and its place.
-pub(super) struct Chart<'a> {
-    what: What,
-    pub(super) lanes: Vec<&'a Lane>,
-    pub(super) area: Rect,
+pub(in crate::views) struct Chart<'a> {
+    pub(super) what: What,
+    lanes: Vec<&'a Lane>,
+    area: Rect,
+    /// What stands before its title.
+    mark: String,
 }
 
 impl<'a> Chart<'a> {
-    pub(super) fn of(what: What, lanes: Vec<&'a Lane>, area: Rect) -> Chart<'a> {
-        Chart { what, lanes, area }
+    pub(in crate::views) fn of(what: What, lanes: Vec<&'a Lane>, area: Rect) -> Chart<'a> {
+        Chart { what, lanes, area, mark: String::new() }
+    }
+
+    /// With a mark before its title.
+    pub(in crate::views) fn marked(self, mark: String) -> Chart<'a> {
+        Chart { mark, ..self }
     }
 }
 
 /// The scales that charts of one kind share.
-pub(super) struct Scales {
+pub(in crate::views) struct Scales {
     x: (f64, f64),
-    y: [(Metric, Axis); 2],
+    y: Vec<(Charted, Axis)>,
 }
 
 impl Scales {
-    pub(super) fn of(app: &App) -> Scales {
+    pub(in crate::views) fn of<'w>(app: &App, all: impl Iterator<Item = &'w What>) -> Scales {
         let log = app.options().scale.resolve(Scale::Linear) == Scale::Log;
-        let fit = |what: What| {
+        let x = curves::x_range(app);
+        let fit = |what: &What| {
+            if !what.is_scalar() {
+                let axis = Axis::from(x);
+                let values = app.visible_lanes().flat_map(|lane| what.buckets(app, lane));
+                let shown = values.filter(|bucket| axis.contains(bucket.x)).map(|bucket| bucket.extent);
+                return curves::fit(app, what.metric(), shown).with_margin(0.05);
+            }
             let curves = app.visible_lanes().filter_map(|lane| bulk(app, lane, what));
             let curves: Vec<Extent> = curves.collect();
             let most = curves.iter().filter_map(|extent| extent.range()).map(|(_, high)| MOST_RISE * high);
@@ -86,27 +152,33 @@ impl Scales {
             let newest = evaluations.filter_map(|(lane, metric)| newest(app, lane, metric));
             let newest = newest.map(|value| value * what.factor()).filter(|value| *value <= most);
             let fitted = Axis::fit(curves.iter().copied().chain(newest.map(Extent::of)), log);
-            match what.metric.scale() {
+            match what.metric().scale() {
                 // An error is a share: its linear scale is always 0 to 100 %.
                 _ if what.is_share() && !log => Axis::new(0.0, 100.0, false),
                 Scale::Linear if !log => Axis::new(fitted.low().min(0.0), fitted.high() * 1.05, false),
                 _ => fitted.with_margin(0.03),
             }
         };
-        Scales { x: curves::x_range(app), y: What::both(app).map(|what| (what.metric, fit(what))) }
+        let mut y: Vec<(Charted, Axis)> = Vec::new();
+        for what in all.filter(|what| !what.is_difference) {
+            if y.iter().all(|(charted, _)| *charted != what.charted) {
+                y.push((what.charted.clone(), fit(what)));
+            }
+        }
+        Scales { x, y }
     }
 
-    fn of_chart(&self, what: What) -> Option<Axis> {
-        let axis = self.y.iter().find(|(metric, _)| *metric == what.metric).map(|(_, axis)| *axis);
+    fn of_chart(&self, what: &What) -> Option<Axis> {
+        let axis = self.y.iter().find(|(charted, _)| *charted == what.charted).map(|(_, axis)| *axis);
         axis.filter(|_| !what.is_difference)
     }
 }
 
 /// The extent of values without the highest 1 %, unless all are to be seen, so that a few spikes don't flatten everything else. These are marked
 /// at the chart's edge instead.
-fn bulk(app: &App, lane: &Lane, what: What) -> Option<Extent> {
+fn bulk(app: &App, lane: &Lane, what: &What) -> Option<Extent> {
     let factor = what.factor();
-    let shown = lane.points(what.metric).filter(|point| curves::is_shown(app, point));
+    let shown = what.points(lane).filter(|point| curves::is_shown(app, point));
     let cells: Vec<_> = shown.map(|Point { cell, .. }| cell).collect();
     let mut highs: Vec<f32> = cells.iter().map(|cell| cell.max).filter(|x| x.is_finite()).collect();
     let last = highs.len().checked_sub(1)?;
@@ -123,8 +195,8 @@ fn newest(app: &App, lane: &Lane, metric: Metric) -> Option<f32> {
 }
 
 /// The evaluations that belong in a chart, with their names.
-fn evaluated(what: What) -> Vec<(Metric, &'static str)> {
-    let [train, test] = match what.metric {
+fn evaluated(what: &What) -> Vec<(Metric, &'static str)> {
+    let [train, test] = match what.metric() {
         _ if what.is_difference => return Vec::new(),
         metric if metric == known::LOSS => [known::TRAIN_LOSS, known::TEST_LOSS],
         metric if metric == known::ERROR => [known::TRAIN_ERROR, known::TEST_ERROR],
@@ -145,7 +217,7 @@ pub(super) struct Curve {
 }
 
 /// Draws a chart.
-pub(super) fn render(
+pub(in crate::views) fn render(
     app: &App,
     chart: &Chart<'_>,
     scales: &Scales,
@@ -153,7 +225,7 @@ pub(super) fn render(
     theme: &Theme,
 ) {
     let curves = curves_of(app, chart, theme);
-    let title = title_of(app, chart);
+    let title = chart.mark.clone() + &title_of(app, chart);
     let series: Vec<Series<'_>> = curves
         .iter()
         .map(|curve| {
@@ -169,10 +241,11 @@ pub(super) fn render(
             }
         })
         .collect();
-    let y = scales.of_chart(chart.what);
+    let y = scales.of_chart(&chart.what);
     let cursor = (!app.follows()).then(|| curves::cursor_x(app)).flatten();
     let x_name = app.options().axis.name();
-    let reference = y.is_none().then_some(0.0);
+    let of_metric = curves::reference(chart.what.metric()).filter(|_| !chart.what.is_scalar());
+    let reference = y.is_none().then_some(0.0).or(of_metric);
     let line_chart = LineChart {
         title: &title,
         series: &series,
@@ -186,6 +259,12 @@ pub(super) fn render(
         reference,
     };
     let plot = line_chart.render(chart.area, buffer, theme);
+    if series.iter().all(|series| series.buckets.is_empty())
+        && chart.lanes.iter().any(|lane| lane.structure().is_some())
+    {
+        let text = curves::absence(app, Wanted::OverTime(chart.what.metric()), "no values yet");
+        widgets::put_centered(buffer, plot.area, plot.area.height / 2, text, theme.muted());
+    }
     let places = chart.lanes.iter().flat_map(|lane| orders::places(app, lane));
     line_chart.mark_axis(places, chart.area, buffer, theme);
     let only = chart.lanes.first().filter(|_| chart.lanes.len() == 1);
@@ -195,20 +274,30 @@ pub(super) fn render(
 fn title_of(app: &App, chart: &Chart<'_>) -> String {
     let names = || chart.lanes.iter().map(|lane| lanes::name(app, lane)).collect::<Vec<_>>().join(" - ");
     // In a chart of one lane the legend says that the curve is smoothed, unlike the evaluations.
-    let smoothed = if app.options().smoothing.is_on() && chart.lanes.len() > 1 { ", smoothed" } else { "" };
-    let What { metric, is_difference } = chart.what;
+    let is_smoothed = chart.lanes.iter().any(|lane| chart.what.is_smoothed(app, lane));
+    let is_wide = chart.area.width >= LEAST_WIDTH_OF_SMOOTHED;
+    let smoothed = if is_smoothed && chart.lanes.len() > 1 && is_wide { ", smoothed" } else { "" };
+    let What { charted: Charted { metric, place }, is_difference } = &chart.what;
+    if let Some(place) = place {
+        let place = printable(place);
+        return match (is_difference, metric.scale()) {
+            (false, _) => format!("{metric} of {place}{smoothed}"),
+            (true, Scale::Log) => format!("log10 of {metric} of {place}: {}", names()),
+            (true, _) => format!("{metric} of {place}: {}", names()),
+        };
+    }
     match (is_difference, chart.what.is_share()) {
         (false, false) => format!("{metric}{smoothed}"),
         (false, true) => format!("{metric} %{smoothed}"),
-        (true, _) if metric == known::ERROR => format!("training error in points: {}", names()),
+        (true, _) if *metric == known::ERROR => format!("training error in points: {}", names()),
         (true, false) => format!("{metric}: {}", names()),
         (true, true) => format!("{metric} in points: {}", names()),
     }
 }
 
 fn curves_of(app: &App, chart: &Chart<'_>, theme: &Theme) -> Vec<Curve> {
-    match (chart.what, chart.lanes.as_slice()) {
-        (What { is_difference: true, .. }, [a, b]) => difference_curves(app, chart.what, a, b, theme),
+    match (&chart.what, chart.lanes.as_slice()) {
+        (what @ What { is_difference: true, .. }, [a, b]) => difference_curves(app, what, a, b, theme),
         (_, [lane]) => lane_curves(app, chart, lane, theme),
         (what, lanes) if app.options().arrangement == Arrangement::Seeds => {
             let alike = claims::alike(lanes.iter().copied(), |lane| lanes::name(app, lane));
@@ -216,20 +305,19 @@ fn curves_of(app: &App, chart: &Chart<'_>, theme: &Theme) -> Vec<Curve> {
         }
         (_, lanes) => lanes
             .iter()
-            .map(|lane| main_curve(app, chart.what, lane, &lanes::name(app, lane), theme))
+            .map(|lane| main_curve(app, &chart.what, lane, &lanes::name(app, lane), theme))
             .collect(),
     }
 }
 
 /// Raw values in the background, evaluations over them, the average of the raw values on top.
 fn lane_curves(app: &App, chart: &Chart<'_>, lane: &Lane, theme: &Theme) -> Vec<Curve> {
-    let what = chart.what;
-    let smoothing = app.options().smoothing;
+    let what = &chart.what;
     let mut all = Vec::new();
-    if smoothing.is_on() {
+    if what.is_smoothed(app, lane) {
         all.push(Curve {
             name: String::new(),
-            buckets: scaled(curves::buckets(app, lane, what.metric), what),
+            buckets: scaled(what.buckets(app, lane), what),
             style: theme.lane_faded(lane.idx().0),
             mark: theme.glyph(Glyph::Shade),
             kind: SeriesKind::Backdrop,
@@ -241,8 +329,9 @@ fn lane_curves(app: &App, chart: &Chart<'_>, lane: &Lane, theme: &Theme) -> Vec<
     for (metric, name) in evaluated(what).into_iter().filter(|(_, name)| wide || *name != "train") {
         all.push(evaluation_curve(app, what, lane, metric, name, theme));
     }
-    let name = match (smoothing.is_on(), wide) {
-        (false, _) => "batch",
+    let name = match (what.is_smoothed(app, lane), wide && what.is_scalar()) {
+        (false, _) if what.is_scalar() => "batch",
+        (false, _) => "value",
         (true, true) => "batch smoothed",
         (true, false) => "smoothed",
     };
@@ -250,7 +339,7 @@ fn lane_curves(app: &App, chart: &Chart<'_>, lane: &Lane, theme: &Theme) -> Vec<
     all
 }
 
-fn evaluation_curve(app: &App, what: What, lane: &Lane, metric: Metric, name: &str, theme: &Theme) -> Curve {
+fn evaluation_curve(app: &App, what: &What, lane: &Lane, metric: Metric, name: &str, theme: &Theme) -> Curve {
     let is_train = name == "train";
     Curve {
         name: name.to_owned(),
@@ -264,12 +353,12 @@ fn evaluation_curve(app: &App, what: What, lane: &Lane, metric: Metric, name: &s
 }
 
 /// The averaged curve, or the raw one if smoothing is off.
-pub(super) fn main_curve(app: &App, what: What, lane: &Lane, name: &str, theme: &Theme) -> Curve {
-    let decay = app.options().smoothing.decay();
-    let buckets = if app.options().smoothing.is_on() {
-        curves::smoothed_buckets(app, lane, what.metric)
-    } else {
-        curves::buckets(app, lane, what.metric)
+pub(super) fn main_curve(app: &App, what: &What, lane: &Lane, name: &str, theme: &Theme) -> Curve {
+    let decay = if what.is_smoothed(app, lane) { app.options().smoothing.decay() } else { 0.0 };
+    let buckets = match what.is_smoothed(app, lane) {
+        false => what.buckets(app, lane),
+        true if what.is_scalar() => curves::smoothed_buckets(app, lane, what.metric()),
+        true => curves::smoothed(app, &what.buckets(app, lane)),
     };
     Curve {
         name: name.to_owned(),
@@ -277,17 +366,15 @@ pub(super) fn main_curve(app: &App, what: What, lane: &Lane, name: &str, theme: 
         style: lanes::style(lane, theme),
         mark: theme.lane_swatch(lane.idx().0),
         kind: SeriesKind::Curve,
-        read_out: smoothed_at(lane, what.metric, decay, app.step()).map(|value| rounded(value as f32, what)),
-        between: curves::between(app, lane.points(what.metric), |step| {
-            smoothed_at(lane, what.metric, decay, step)
-        })
-        .map(|between| between.scaled(what.factor().into())),
+        read_out: smoothed_at(lane, what, decay, app.step()).map(|value| rounded(value as f32, what)),
+        between: curves::between(app, what.points(lane), |step| smoothed_at(lane, what, decay, step))
+            .map(|between| between.scaled(what.factor().into())),
     }
 }
 
 /// The difference of two lanes.
-fn difference_curves(app: &App, what: What, a: &Lane, b: &Lane, theme: &Theme) -> Vec<Curve> {
-    let points = between::difference_of(app, what.metric, a, b);
+fn difference_curves(app: &App, what: &What, a: &Lane, b: &Lane, theme: &Theme) -> Vec<Curve> {
+    let points = between::difference_of(app, what, a, b);
     let here = between::value_at(&points, app.step()).map(|value| rounded(value, what));
     let buckets = points.iter().map(|(step, value)| Bucket::of(curves::x_of(app, a, *step), *value));
     let buckets = scaled(buckets.collect(), what);
@@ -303,7 +390,7 @@ fn difference_curves(app: &App, what: What, a: &Lane, b: &Lane, theme: &Theme) -
     }]
 }
 
-pub(super) fn scaled(mut buckets: Vec<Bucket>, what: What) -> Vec<Bucket> {
+pub(super) fn scaled(mut buckets: Vec<Bucket>, what: &What) -> Vec<Bucket> {
     let factor = what.factor();
     for bucket in &mut buckets {
         bucket.extent.min *= factor;
@@ -313,18 +400,18 @@ pub(super) fn scaled(mut buckets: Vec<Bucket>, what: What) -> Vec<Bucket> {
     buckets
 }
 
-pub(super) fn rounded(value: f32, what: What) -> f64 {
+pub(super) fn rounded(value: f32, what: &What) -> f64 {
     let value = f64::from(value * what.factor());
     if what.factor() == 1.0 { value } else { (value * 10.0).round() / 10.0 }
 }
 
 /// The smoothed value of a curve at a step; the raw one if that is not finite.
-fn smoothed_at(lane: &Lane, metric: Metric, decay: f64, step: Step) -> Option<f64> {
-    let here = lane.at(metric, step)?.point(0)?;
+fn smoothed_at(lane: &Lane, what: &What, decay: f64, step: Step) -> Option<f64> {
+    let here = what.point_at(lane, step)?;
     if !here.last().is_finite() {
         return Some(f64::from(here.last()));
     }
-    smoothed(lane.points(metric), decay)
+    smoothed(what.points(lane), decay)
         .take_while(|(at, _)| *at <= here.last_step)
         .last()
         .map(|(_, value)| f64::from(value))
@@ -348,7 +435,8 @@ mod tests {
                 }
             }
         });
-        Scales::of(&app).of_chart(What::both(&app)[0]).expect("of the loss").high()
+        let loss = What::of(Charted::scalar(known::LOSS));
+        Scales::of(&app, std::iter::once(&loss)).of_chart(&loss).expect("of the loss").high()
     }
 
     #[test]

@@ -19,14 +19,14 @@ pub(super) struct OfAll {
 }
 
 /// The curves of lanes that differ in their seeds; of a single lane, its own.
-pub(super) fn curves(app: &App, what: What, alike: &Alike<'_>, theme: &Theme) -> Vec<Curve> {
+pub(super) fn curves(app: &App, what: &What, alike: &Alike<'_>, theme: &Theme) -> Vec<Curve> {
     let Some(first) = alike.lanes.first() else { return Vec::new() };
     let name = printable(&alike.name);
     if alike.lanes.len() == 1 {
         return vec![main_curve(app, what, first, &name, theme)];
     }
     let decay = app.options().smoothing.decay();
-    let lanes = alike.lanes.iter().map(|lane| smoothed(lane.points(what.metric), decay).collect());
+    let lanes = alike.lanes.iter().map(|lane| smoothed(what.points(lane), decay).collect());
     let all = together(&lanes.collect::<Vec<_>>());
     let at = |step: Step| {
         let after = all.partition_point(|of_all| of_all.step <= step);

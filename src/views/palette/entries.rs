@@ -102,6 +102,7 @@ fn metrics(app: &App) -> impl Iterator<Item = Entry> + '_ {
             Chosen::OfLayers => "profile",
             Chosen::OfBlocks => "shortcut",
             Chosen::Scalars => "sweep",
+            Chosen::Charts => "charts",
         };
         let view = kind_named(view).filter(|_| !is_shown).map(Action::SelectView);
         let does = view.into_iter().chain([action]).map(Command::Act).collect();

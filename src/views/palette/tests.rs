@@ -81,7 +81,7 @@ fn every_command_is_found_by_its_words() {
         };
         let palette = typed(named.what.trim_start_matches("view: "));
         let found = palette.found(&app, &Keymap::default());
-        let is_found = found.iter().any(|found| found.entry.does == [named.command]);
+        let is_found = found.iter().any(|found| found.item.does == [named.command]);
         assert_eq!(is_found, is_offered, "{}", named.name);
     }
 }
