@@ -44,6 +44,9 @@ struct Arguments {
     /// Keys that are pressed: moves of the cursor by turns with changes of the view.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     keys: usize,
+    /// Instead measures keys while the default experiment trains both of its lanes on all cores.
+    #[arg(long)]
+    training: bool,
     /// Only makes the log, as a run in this folder of runs.
     #[arg(long, value_name = "RUNS")]
     make: Option<PathBuf>,
@@ -93,6 +96,15 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let mut out = io::stdout().lock();
+    if arguments.training {
+        let times = press_while_training(&arguments)?;
+        let [p50, p99, most] = [0.5, 0.99, 1.0].map(|share| quantile(&times, share));
+        writeln!(
+            out,
+            "key to frame while two lanes train: p50 {p50:.1} ms, p99 {p99:.1} ms, longest {most:.1} ms"
+        )?;
+        return Ok(());
+    }
     for log in &arguments.log {
         let runs = tempfile::tempdir()?;
         let run = make(*log, runs.path())?;
@@ -128,6 +140,58 @@ fn tell(measured: &Measured, out: &mut dyn Write) -> io::Result<()> {
         "  memory after all keys {resident_megabytes:.0} MB, peak {peak_megabytes:.0} MB, peak without index \
          {peak_without_index_megabytes:.0} MB"
     )
+}
+
+/// Opens and closes the help while both lanes train, in each view; returns the milliseconds to the frames that show it.
+fn press_while_training(arguments: &Arguments) -> anyhow::Result<Vec<f64>> {
+    let folder = tempfile::tempdir()?;
+    let mut command = CommandBuilder::new(&arguments.program);
+    command.args([
+        "train",
+        "--set",
+        "training.steps=100000",
+        "--colors",
+        "256",
+        "--background",
+        "dark",
+        "--runs",
+    ]);
+    command.arg(folder.path());
+    command.env("XDG_STATE_HOME", folder.path());
+    command.env("XDG_CONFIG_HOME", folder.path());
+    let mut screen = Screen::start(command)?;
+    while !screen.parser.screen().contents().contains("following") {
+        screen.frame()?;
+    }
+    // The tour of the first start.
+    screen.press("\x1b")?;
+    thread::sleep(Duration::from_secs(2));
+    let mut times = Vec::with_capacity(arguments.keys);
+    for at in 0..arguments.keys {
+        if at % 20 == 0 {
+            screen.press(["1", "2", "3", "4", "5", "a", "C"][at / 20 % 7])?;
+        }
+        thread::sleep(BETWEEN_KEYS);
+        while let Ok((_, bytes)) = screen.output.try_recv() {
+            screen.parser.process(&bytes);
+        }
+        let pressed = Instant::now();
+        screen.press("?")?;
+        let opens = at % 2 == 0;
+        loop {
+            let end = screen.frame()?;
+            if screen.parser.screen().contents().contains("Keys (") == opens {
+                times.push((end - pressed).as_secs_f64() * 1e3);
+                break;
+            }
+        }
+    }
+    screen.press("q")?;
+    thread::sleep(Duration::from_millis(200));
+    screen.press("s")?;
+    while screen.output.recv_timeout(PATIENCE).is_ok() {}
+    screen.child.wait()?;
+    Ok(times)
 }
 
 fn measure(arguments: &Arguments, log: Log, run: &Path) -> anyhow::Result<Measured> {
@@ -200,17 +264,29 @@ struct Screen {
 impl Screen {
     /// Opens a run and waits for a whole frame that shows its last step.
     fn open(program: &Path, run: &Path, last: &str) -> anyhow::Result<Screen> {
-        let (columns, rows) = SCREEN;
-        let pair =
-            native_pty_system().openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 })?;
         let mut command = CommandBuilder::new(program);
         // The terminal is not asked for its colours, since nothing answers here.
         command.args(["review", "--colors", "256", "--background", "dark"]);
         command.arg(run);
+        let started = Instant::now();
+        let mut screen = Screen::start(command)?;
+        loop {
+            let end = screen.frame()?;
+            if screen.parser.screen().contents().contains(last) {
+                screen.opened_ms = (end - started).as_secs_f64() * 1e3;
+                return Ok(screen);
+            }
+        }
+    }
+
+    /// Starts a program in a pseudo-terminal.
+    fn start(mut command: CommandBuilder) -> anyhow::Result<Screen> {
+        let (columns, rows) = SCREEN;
+        let pair =
+            native_pty_system().openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 })?;
         command.env("TERM", "xterm-256color");
         let mut reader = pair.master.try_clone_reader()?;
         let keys = pair.master.take_writer()?;
-        let started = Instant::now();
         let child = pair.slave.spawn_command(command)?;
         drop(pair.slave);
         let (sender, output) = channel();
@@ -224,14 +300,12 @@ impl Screen {
         });
         let [rows, columns] = [rows, columns].map(|cells| NonZeroU16::new(cells).unwrap_or(NonZeroU16::MIN));
         let parser = vt100::Parser::new(rows, columns, 0);
-        let mut screen = Screen { child, keys, output, parser, opened_ms: 0.0, _master: pair.master };
-        loop {
-            let end = screen.frame()?;
-            if screen.parser.screen().contents().contains(last) {
-                screen.opened_ms = (end - started).as_secs_f64() * 1e3;
-                return Ok(screen);
-            }
-        }
+        Ok(Screen { child, keys, output, parser, opened_ms: 0.0, _master: pair.master })
+    }
+
+    fn press(&mut self, key: &str) -> io::Result<()> {
+        self.keys.write_all(key.as_bytes())?;
+        self.keys.flush()
     }
 
     /// Reads to the end of the next frame and says when it came.
@@ -257,8 +331,7 @@ impl Screen {
             thread::sleep(BETWEEN_KEYS);
             while self.output.try_recv().is_ok() {}
             let pressed = Instant::now();
-            self.keys.write_all(key.as_bytes())?;
-            self.keys.flush()?;
+            self.press(key)?;
             times.push((self.frame()? - pressed).as_secs_f64() * 1e3);
         }
         Ok(times)
@@ -274,8 +347,7 @@ impl Screen {
     }
 
     fn quit(mut self) -> anyhow::Result<()> {
-        self.keys.write_all(b"q")?;
-        self.keys.flush()?;
+        self.press("q")?;
         while self.output.recv_timeout(PATIENCE).is_ok() {}
         if !self.child.wait()?.success() {
             bail!("the program failed");

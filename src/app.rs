@@ -58,6 +58,8 @@ pub struct App {
     claim: Option<Claim>,
     /// The lanes' names where several runs are told apart by their experiments; empty where they are not.
     names: Vec<String>,
+    /// How long after the first run each lane's run started, in seconds; empty where that is not known.
+    starts: Vec<f64>,
     /// The metrics shown last, the newest first, whose histories are kept in memory.
     shown: Vec<Metric>,
     /// Changes of what is shown, to be taken back.
@@ -87,6 +89,7 @@ impl App {
             options: Options::default(),
             claim: None,
             names: Vec::new(),
+            starts: Vec::new(),
             shown: Vec::new(),
             changes: undo::Changes::default(),
         }
@@ -157,6 +160,14 @@ impl App {
         self.names = names;
     }
 
+    /// Says when each lane's run started, in milliseconds of Unix time, where that is known of all.
+    pub fn set_starts(&mut self, starts: Vec<Option<i64>>) {
+        let starts: Option<Vec<i64>> = starts.into_iter().collect();
+        let first = starts.iter().flatten().min().copied();
+        let after = |start: &i64| start.abs_diff(first.unwrap_or(*start)) as f64 / 1000.0;
+        self.starts = starts.iter().flatten().map(after).collect();
+    }
+
     /// Has the lanes decide a claim.
     pub fn set_claim(&mut self, claim: Option<Claim>) {
         self.claim = claim;
@@ -188,6 +199,16 @@ impl App {
     /// The name of a lane by what tells it from those of other runs, if it was given one.
     pub fn name_among_runs(&self, lane: LaneIdx) -> Option<&str> {
         self.names.get(lane.0).map(String::as_str)
+    }
+
+    /// How long after the first run a lane's run started, in seconds.
+    pub fn start_of(&self, lane: LaneIdx) -> f64 {
+        self.starts.get(lane.0).copied().unwrap_or(0.0)
+    }
+
+    /// Whether runs started at different times, so that the clock tells more than the time since each started.
+    pub fn has_clock(&self) -> bool {
+        self.visible_lanes().any(|lane| self.start_of(lane.idx()) > 0.0)
     }
 
     /// The claim that the lanes are to decide, if there is one.

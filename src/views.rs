@@ -19,6 +19,7 @@ mod explain;
 mod chrome;
 mod help;
 mod lanes;
+mod numbers;
 mod orders;
 mod palette;
 mod scene;
@@ -51,6 +52,7 @@ pub use dialogs::{Dialog, Filtered};
 pub use empty::Empty;
 pub use explain::{Explaining, Topic, topics};
 pub use keymap::{Bound, Keymap, command_named, named};
+pub use numbers::{Number, csv};
 pub use orders::{Typed, Typing};
 pub use palette::Palette;
 pub use scene::{Hits, Scene};
@@ -86,6 +88,12 @@ pub trait View: Sync {
 
     /// What it says in sentences and lines of `name: value`, for those who do not see it; as much as it draws.
     fn told(&self, app: &App) -> Vec<String>;
+
+    /// The numbers that it draws, to be saved; none if it draws something else.
+    fn numbers(&self, app: &App) -> Vec<Number> {
+        let _ = app;
+        Vec::new()
+    }
 
     /// What stands in its place while it has nothing to show.
     fn empty(&self, app: &App) -> Option<Empty> {

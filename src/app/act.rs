@@ -109,7 +109,10 @@ fn carry_out(app: &mut App, action: Action) {
         Action::CycleSplit => app.options.split = app.options.split.wrapping_add(1),
         Action::CycleAlignment => align(app, app.options.alignment.next()),
         Action::CycleArrangement => app.options.arrangement = app.options.arrangement.next(),
-        Action::CycleAxis => app.options.axis = Axis::next(app.options.axis),
+        Action::CycleAxis => {
+            let next = Axis::next(app.options.axis);
+            app.options.axis = if next == Axis::Clock && !app.has_clock() { next.next() } else { next };
+        }
 
         Action::TogglePlayback => toggle_playback(app),
         Action::SpeedUp => scale_speed(app, |speed| speed.saturating_mul(2)),

@@ -101,7 +101,7 @@ pub enum Action {
     ToggleWholeAxis,
     /// Goes to the next level of smoothing, wrapping around.
     CycleSmoothing,
-    /// Cycles the x axis through steps, epochs and time.
+    /// Cycles the x axis through steps, epochs, time and, where runs started at different times, the clock.
     CycleAxis,
     /// Arranges the lanes' curves apart, together, or with seeds as one.
     CycleArrangement,

@@ -118,6 +118,8 @@ pub enum Axis {
     Epoch,
     /// Seconds since the run started.
     Time,
+    /// Seconds since the first of the runs started.
+    Clock,
 }
 
 impl Axis {
@@ -127,6 +129,7 @@ impl Axis {
             Axis::Step => "step",
             Axis::Epoch => "epoch",
             Axis::Time => "seconds",
+            Axis::Clock => "clock, s",
         }
     }
 
@@ -134,7 +137,8 @@ impl Axis {
         match self {
             Axis::Step => Axis::Epoch,
             Axis::Epoch => Axis::Time,
-            Axis::Time => Axis::Step,
+            Axis::Time => Axis::Clock,
+            Axis::Clock => Axis::Step,
         }
     }
 }

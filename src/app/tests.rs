@@ -175,3 +175,24 @@ fn the_cursor_begins_on_a_layer_that_every_lane_has() {
     app.act(Action::ToggleLane(LaneIdx(0)));
     assert_eq!(app.row(), Some(LayerKey { depth: 29, projection: false }));
 }
+
+#[test]
+fn the_clock_is_an_axis_where_runs_started_at_different_times() {
+    let mut app = specimen::plain_beside_residual();
+    let axes = |app: &mut App| {
+        (0..4)
+            .map(|_| {
+                app.act(Action::CycleAxis);
+                app.options().axis
+            })
+            .collect::<Vec<_>>()
+    };
+    use crate::app::options::Axis::{Clock, Epoch, Step as Steps, Time};
+    assert_eq!(axes(&mut app), [Epoch, Time, Steps, Epoch]);
+    app.act(Action::Undo);
+    app.set_starts(vec![Some(5_000), Some(2_000)]);
+    assert_eq!((app.start_of(LaneIdx(0)), app.start_of(LaneIdx(1))), (3.0, 0.0));
+    assert_eq!(axes(&mut app), [Epoch, Time, Clock, Steps]);
+    app.set_starts(vec![Some(5_000), None]);
+    assert!(!app.has_clock());
+}

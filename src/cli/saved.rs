@@ -28,6 +28,7 @@ pub(super) fn fold_quietly(folders: &[PathBuf]) -> Result<(App, Library, Vec<Str
     let Opened { mut app, replay, library } = reading::open(folders)?;
     app.set_claim(claim_of(folders));
     app.set_names(claims::names(app.lanes()));
+    app.set_starts(starts(&app, folders));
     // Of a run that still trains, the current state is shown.
     let lives = |folder: &PathBuf| Presence::new(folder.clone()).lives(Instant::now());
     let open: Vec<&ReplayLane> = replay.lanes().iter().filter(|lane| !lane.is_finished()).collect();
@@ -39,6 +40,16 @@ pub(super) fn fold_quietly(folders: &[PathBuf]) -> Result<(App, Library, Vec<Str
         }
     }
     Ok((app, library, losses(&replay)))
+}
+
+/// When the run of each lane started, in milliseconds of Unix time.
+fn starts(app: &App, folders: &[PathBuf]) -> Vec<Option<i64>> {
+    let folders: Vec<RunFolder> = folders.iter().filter_map(|folder| RunFolder::open(folder).ok()).collect();
+    let start = |run: &str| {
+        let folder = folders.iter().find(|folder| folder.id() == run)?;
+        Some(folder.manifest().started_unix_ms)
+    };
+    app.lanes().iter().map(|lane| start(&lane.label().run)).collect()
 }
 
 /// The claim of the sweep that all of these runs belong to, if there is one that can be read.

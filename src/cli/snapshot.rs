@@ -79,6 +79,8 @@ enum Format {
     Ansi,
     /// An SVG picture.
     Svg,
+    /// The numbers that the view draws.
+    Csv,
 }
 
 /// The names of the views, each with what it shows.
@@ -195,12 +197,18 @@ pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failur
         args.appearance.background().unwrap_or_default(),
         args.appearance.characters().unwrap_or_default(),
     );
-    let format = match args.format {
-        Format::Text => views::Format::Text,
-        Format::Ansi => views::Format::Ansi,
-        Format::Svg => views::Format::Svg,
-    };
     views::supply(&mut app, |app, needs| library.answer(app, needs));
-    let frame = views::snapshot(&app, args.size, &theme, format);
+    let frame = |format| Ok(views::snapshot(&app, args.size, &theme, format));
+    let frame = match args.format {
+        Format::Text => frame(views::Format::Text),
+        Format::Ansi => frame(views::Format::Ansi),
+        Format::Svg => frame(views::Format::Svg),
+        Format::Csv => views::csv(&app).ok_or_else(|| {
+            let name = args.view.name;
+            Failure::Input(anyhow!(
+                "--format csv: expected a view that draws numbers, found {name}, which draws none"
+            ))
+        }),
+    }?;
     destination::write(args.out.as_deref(), &folders, out, |out| Ok(out.write_all(frame.as_bytes())?))
 }

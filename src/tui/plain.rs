@@ -418,5 +418,12 @@ mod tests {
         assert_eq!((ending, app.step().0), (Ending::Left, 300));
         assert!(text.contains("no training to give orders to"), "{text}");
         assert_eq!(session(&mut app, "").1, Ending::Left);
+        let (text, _) = session(
+            &mut app,
+            "rate x0\nrate x0.1\nnote\nnote two words\nprobe lesion\nprobe\nlearning rate\n",
+        );
+        assert_eq!(text.matches("no training to give orders to").count(), 3, "{text}");
+        assert!(text.contains("expected") && text.contains(NOTE_FORM) && text.contains(PROBE_FORM), "{text}");
+        assert_eq!(text.matches(RATE_FORM).count(), 1, "{text}");
     }
 }

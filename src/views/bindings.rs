@@ -351,7 +351,7 @@ pub const BINDINGS: &[Binding] = &[
         Showing,
         "x",
         "x axis",
-        "x axis: steps, epochs or seconds; in a sweep the next key",
+        "x axis: steps, epochs, seconds or the clock; in a sweep the next key",
         [act('x', Action::CycleAxis)]
     ),
     binding!(
@@ -546,7 +546,7 @@ pub const BINDINGS: &[Binding] = &[
         Program,
         "W",
         "save",
-        "save the view as SVG and text in the working folder",
+        "save the view as SVG, text and CSV in the working folder",
         [(Key::Char('W'), Command::SaveView)]
     ),
     binding!(

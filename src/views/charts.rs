@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use super::explain::words;
 use super::overview::charts::{Chart, Scales, What, render};
 use super::tiles::{LEAST, tiles};
-use super::{Command, Empty, Key, Scene, Topic, View, empty, lanes, told};
+use super::{Command, Empty, Key, Number, Scene, Topic, View, empty, lanes, numbers, told};
 use crate::app::{Action, App, Charted, Chosen, Lane, ViewKind, Wanted};
 use crate::printable::printable;
 use crate::theme::{Glyph, Theme};
@@ -58,6 +58,10 @@ impl View for Charts {
                 "These lanes have measured no single numbers, such as a loss. Losses and errors come with the first step.",
             ),
         })
+    }
+
+    fn numbers(&self, app: &App) -> Vec<Number> {
+        app.charts().iter().flat_map(|chart| numbers::over_time(app, chart)).collect()
     }
 
     fn told(&self, app: &App) -> Vec<String> {

@@ -23,6 +23,7 @@ pub(super) fn x_of(app: &App, lane: &Lane, step: Step) -> f64 {
         Axis::Step => step.0 as f64,
         Axis::Epoch => lane.epoch_of(step).unwrap_or(step.0 as f64),
         Axis::Time => lane.time_of(step).map_or(0.0, |at_ms| at_ms / 1000.0),
+        Axis::Clock => app.start_of(lane.idx()) + lane.time_of(step).map_or(0.0, |at_ms| at_ms / 1000.0),
     }
 }
 
@@ -51,12 +52,18 @@ pub(super) fn run_range(app: &App) -> (f64, f64) {
         Axis::Epoch => {
             app.visible_lanes().filter_map(|lane| lane.epoch_of(app.planned_steps())).fold(0.0, f64::max)
         }
-        Axis::Time => {
-            let end = |lane: &Lane| (lane.elapsed_ms() + lane.remaining_ms().unwrap_or(0.0)) / 1000.0;
+        Axis::Time => app.visible_lanes().map(seconds).fold(0.0, f64::max),
+        Axis::Clock => {
+            let end = |lane: &Lane| app.start_of(lane.idx()) + seconds(lane);
             app.visible_lanes().map(end).fold(0.0, f64::max)
         }
     };
     (0.0, end.max(f64::MIN_POSITIVE))
+}
+
+/// What a lane takes, as far as it is known now, in seconds.
+fn seconds(lane: &Lane) -> f64 {
+    (lane.elapsed_ms() + lane.remaining_ms().unwrap_or(0.0)) / 1000.0
 }
 
 /// The cursor's place on the x axis: in the selected lane, where lanes differ.
@@ -116,6 +123,7 @@ pub(super) fn is_shown(app: &App, point: &Point) -> bool {
 fn x_of_point(app: &App, lane: &Lane, point: &Point) -> f64 {
     match app.options().axis {
         Axis::Time => point.at_ms / 1000.0,
+        Axis::Clock => app.start_of(lane.idx()) + point.at_ms / 1000.0,
         _ => x_of(app, lane, point.last_step),
     }
 }

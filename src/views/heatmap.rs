@@ -8,7 +8,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 
 use super::explain::words;
-use super::{Command, Empty, Key, Scene, Topic, View, curves, empty, lanes, told};
+use super::{Command, Empty, Key, Number, Scene, Topic, View, curves, empty, lanes, numbers, told};
 use crate::app::{Action, App, Chosen, Lane, ViewKind, Wanted};
 use crate::metric::Metric;
 use crate::printable::printable;
@@ -64,6 +64,10 @@ impl View for Heatmap {
         let statistic = app.statistic();
         let is_there = app.visible_lanes().any(|lane| lane.history(statistic).is_some());
         empty::without(app, statistic, &[Wanted::History(statistic)], is_there)
+    }
+
+    fn numbers(&self, app: &App) -> Vec<Number> {
+        numbers::all_over_time(app, app.statistic())
     }
 
     fn told(&self, app: &App) -> Vec<String> {

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use super::explain::words;
-use super::{Command, Key, Scene, Topic, View, curves, lanes, told};
+use super::{Command, Key, Number, Scene, Topic, View, curves, lanes, numbers, told};
 use crate::app::options::HistogramForm;
 use crate::app::{App, Chosen, Lane, LayerKey, ViewKind, Wanted};
 use crate::printable::printable;
@@ -55,6 +55,10 @@ impl View for Layer {
     fn wants(&self, app: &App) -> Vec<Wanted> {
         let histograms = Wanted::Histograms(app.options().histogram.metric());
         vec![Wanted::Cursor, Wanted::OverTime(app.statistic()), histograms]
+    }
+
+    fn numbers(&self, app: &App) -> Vec<Number> {
+        app.charted_here().iter().flat_map(|chart| numbers::over_time(app, chart)).collect()
     }
 
     fn told(&self, app: &App) -> Vec<String> {

@@ -10,7 +10,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::explain::words;
-use super::{Command, Empty, Key, Scene, Topic, View, chrome, curves, empty, lanes, told};
+use super::{Command, Empty, Key, Number, Scene, Topic, View, chrome, curves, empty, lanes, numbers, told};
 use crate::app::health::Finding;
 use crate::app::{Action, App, Chosen, Lane, ViewKind};
 use crate::printable::printable;
@@ -67,6 +67,10 @@ impl View for Network {
             let empty = Empty::new("these lanes name no layers", comes);
             app.rows().is_empty().then(|| empty.with(Command::View(0), "shows losses and errors"))
         })
+    }
+
+    fn numbers(&self, app: &App) -> Vec<Number> {
+        numbers::at_cursor(app, app.statistic())
     }
 
     fn told(&self, app: &App) -> Vec<String> {

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::bindings::Key;
 use super::explain::{self, words};
-use super::{Empty, Scene, Topic, View, curves, empty, lanes};
+use super::{Empty, Number, Scene, Topic, View, curves, empty, lanes, numbers};
 use crate::app::options::Arrangement;
 use crate::app::{App, Chosen, Lane, ViewKind, Wanted};
 use crate::metric::known;
@@ -43,6 +43,10 @@ impl View for Overview {
     fn empty(&self, app: &App) -> Option<Empty> {
         // Before any has started, the cards tell what is waited for.
         empty::without_lanes(app).filter(|_| app.lanes().is_empty())
+    }
+
+    fn numbers(&self, app: &App) -> Vec<Number> {
+        app.main_charts().iter().flat_map(|chart| numbers::over_time(app, chart)).collect()
     }
 
     fn told(&self, app: &App) -> Vec<String> {

@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 
 use super::explain::words;
 use super::tiles::{self, tiles};
-use super::{Empty, Key, Scene, Topic, View, curves, empty, lanes, told};
+use super::{Empty, Key, Number, Scene, Topic, View, curves, empty, lanes, numbers, told};
 use crate::app::comparison::median;
 use crate::app::{App, Chosen, Lane, ViewKind, Wanted};
 use crate::claims::{self, Alike};
@@ -51,6 +51,11 @@ impl View for Probes {
 
     fn empty(&self, app: &App) -> Option<Empty> {
         empty::without_probes(app, "", self.fits(app))
+    }
+
+    fn numbers(&self, app: &App) -> Vec<Number> {
+        let all = declared(app, true).into_iter().chain(declared(app, false));
+        all.flat_map(|metric| numbers::at_cursor(app, metric)).collect()
     }
 
     fn told(&self, app: &App) -> Vec<String> {

@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::explain::words;
-use super::{Command, Empty, Key, Scene, Topic, View, curves, empty, lanes, told};
+use super::{Command, Empty, Key, Number, Scene, Topic, View, curves, empty, lanes, numbers, told};
 use crate::app::{Action, Alignment, App, Chosen, Lane, LayerKey, ViewKind, Wanted};
 use crate::history::Row;
 use crate::metric::{Metric, Scale};
@@ -69,6 +69,10 @@ impl View for Profile {
 
     fn empty(&self, app: &App) -> Option<Empty> {
         empty::without(app, app.statistic(), &self.wants(app), has_curves(app))
+    }
+
+    fn numbers(&self, app: &App) -> Vec<Number> {
+        numbers::at_cursor(app, app.statistic())
     }
 
     fn told(&self, app: &App) -> Vec<String> {

@@ -5,7 +5,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::explain::words;
-use super::{Command, Empty, Hits, Key, Scene, Topic, View, curves, empty, heatmap, lanes, told};
+use super::{
+    Command, Empty, Hits, Key, Number, Scene, Topic, View, curves, empty, heatmap, lanes, numbers, told,
+};
 use crate::app::{Action, App, Chosen, Lane, ViewKind, Wanted};
 use crate::metric::{Metric, known};
 use crate::structure::Structure;
@@ -76,6 +78,10 @@ impl View for Shortcut {
             "A block is a branch of layers with a shortcut past them, which is what this view compares.";
         let empty = Empty::new("these networks have no blocks", comes);
         Some(empty.with(Command::View(1), "shows statistics of layers by depth"))
+    }
+
+    fn numbers(&self, app: &App) -> Vec<Number> {
+        numbers::at_cursor(app, app.block_statistic())
     }
 
     fn told(&self, app: &App) -> Vec<String> {

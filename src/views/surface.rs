@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::explain::words;
-use super::{Empty, Key, Scene, Topic, View, curves, empty, lanes, probes, told};
+use super::{Empty, Key, Number, Scene, Topic, View, curves, empty, lanes, numbers, probes, told};
 use crate::app::{App, Chosen, Lane, ViewKind, Wanted};
 use crate::metric::{Metric, probed};
 use crate::theme::Theme;
@@ -58,6 +58,10 @@ impl View for Surface {
 
     fn empty(&self, app: &App) -> Option<Empty> {
         empty::without_probes(app, "surface", self.fits(app))
+    }
+
+    fn numbers(&self, app: &App) -> Vec<Number> {
+        SHOWN.into_iter().flat_map(|metric| numbers::at_cursor(app, metric)).collect()
     }
 
     fn told(&self, app: &App) -> Vec<String> {

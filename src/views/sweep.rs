@@ -7,7 +7,7 @@ use ratatui::style::Style;
 
 use super::explain::words;
 use super::tiles::tiles;
-use super::{Command, Empty, Key, Scene, Topic, View, curves, empty};
+use super::{Command, Empty, Key, Number, Scene, Topic, View, curves, empty, numbers};
 use crate::app::{Action, App, Chosen, ViewKind, Wanted};
 use crate::claims::{Cell, Compared, in_words};
 use crate::metric::Metric;
@@ -66,6 +66,10 @@ impl View for Sweep {
                      differs between the runs of a sweep (`skiplane sweep FILE`), or between any runs that are open \
                      together: mark several in the list.";
         Some(Empty::new("nothing differs", comes).with(Command::Browse, "shows all runs"))
+    }
+
+    fn numbers(&self, app: &App) -> Vec<Number> {
+        numbers::at_cursor(app, app.scalar())
     }
 
     fn told(&self, app: &App) -> Vec<String> {

@@ -176,7 +176,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crc32fast", &["runlog", "trainer"]),
     ("crossbeam_channel", &["session", "reading", "tui", "cli"]),
     ("crossterm", &["tui", "cli"]),
-    ("csv", &["datasets"]),
+    ("csv", &["datasets", "views"]),
     ("dfdx", &["nn", "model"]),
     ("directories", &["paths"]),
     ("fast_float2", &["runlog"]),

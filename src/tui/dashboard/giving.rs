@@ -43,10 +43,14 @@ impl Dashboard<'_> {
         self.desk.screen.tell(&sequences::copy(text, Multiplexer::detect()))
     }
 
-    /// Saves the view as a picture and as text in the working folder.
+    /// Saves the view as a picture, as text, and its numbers as CSV, in the working folder.
     pub(super) fn save_view(&mut self) -> io::Result<()> {
         let (picture, text) = (self.frame(Format::Svg)?, self.frame(Format::Text)?);
-        match save(&self.saves_to, &stem(self.app), &picture, &text) {
+        let numbers = views::csv(self.app);
+        let table = numbers.as_deref().map(|numbers| ("csv", numbers));
+        let files = [("svg", &*picture), ("txt", &*text)].into_iter().chain(table);
+        match save(&self.saves_to, &stem(self.app), &files.collect::<Vec<_>>()) {
+            Ok(stem) if numbers.is_some() => self.notify(&format!("saved ./{stem}.svg, .txt and .csv")),
             Ok(stem) => self.notify(&format!("saved ./{stem}.svg and .txt")),
             Err(error) => self.notify(&format!("not saved: {error}")),
         }
@@ -130,30 +134,28 @@ fn stem(app: &App) -> String {
     format!("{run}-{view}-{}", app.step()).trim_start_matches('-').to_owned()
 }
 
-/// Writes two new files, never over others, and returns what they are called without their extensions.
-fn save(folder: &Path, stem: &str, picture: &str, text: &str) -> io::Result<String> {
+/// Writes new files, each an extension and its content, never over others, and returns what they are called without their
+/// extensions.
+fn save(folder: &Path, stem: &str, files: &[(&str, &str)]) -> io::Result<String> {
     for number in 1..=MOST_OF_A_NAME {
         let stem = if number == 1 { stem.to_owned() } else { format!("{stem}-{number}") };
         let path = |extension: &str| folder.join(format!("{stem}.{extension}"));
-        let (picture_path, text_path) = (path("svg"), path("txt"));
-        let (mut of_picture, mut of_text) = match (create(&picture_path)?, create(&text_path)?) {
-            (Some(of_picture), Some(of_text)) => (of_picture, of_text),
-            (of_picture, of_text) => {
-                // Only what was created here is removed.
-                if of_picture.is_some() {
-                    fs::remove_file(&picture_path)?;
-                }
-                if of_text.is_some() {
-                    fs::remove_file(&text_path)?;
-                }
-                continue;
+        let mut created = Vec::new();
+        for (extension, content) in files {
+            match create(&path(extension))? {
+                Some(file) => created.push((file, path(extension), content)),
+                None => break,
             }
-        };
-        of_picture.write_all(picture.as_bytes())?;
-        of_text.write_all(text.as_bytes())?;
+        }
+        if created.len() < files.len() {
+            // Only what was created here is removed.
+            created.iter().try_for_each(|(_, path, _)| fs::remove_file(path))?;
+            continue;
+        }
+        created.iter_mut().try_for_each(|(file, _, content)| file.write_all(content.as_bytes()))?;
         return Ok(stem);
     }
-    Err(io::Error::other(format!("there are {MOST_OF_A_NAME} files {stem}-*.svg already")))
+    Err(io::Error::other(format!("there are {MOST_OF_A_NAME} files {stem} already")))
 }
 
 /// A new file; none if there is one already.
@@ -175,14 +177,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
         fs::write(folder.path().join("a.txt"), "mine").unwrap();
-        assert_eq!(save(folder.path(), "a", "picture", "text").unwrap(), "a-2");
-        assert_eq!(save(folder.path(), "a", "picture", "text").unwrap(), "a-3");
+        let files = [("svg", "picture"), ("txt", "text"), ("csv", "numbers")];
+        assert_eq!(save(folder.path(), "a", &files).unwrap(), "a-2");
+        assert_eq!(save(folder.path(), "a", &files).unwrap(), "a-3");
         assert_eq!(
             (read("a.txt"), read("a-2.svg"), read("a-3.txt")),
             ("mine".into(), "picture".into(), "text".into())
         );
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 5, "nothing is left behind");
-        assert!(save(&folder.path().join("none"), "a", "", "").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 7, "nothing is left behind");
+        assert!(save(&folder.path().join("none"), "a", &files).is_err());
     }
 
     #[test]

@@ -470,3 +470,33 @@ fn a_signal_ends_the_loop() {
     let (_, ending, _) = review(inputs);
     assert_eq!(ending, Ending::Signal(signal_hook::consts::SIGTERM));
 }
+
+#[test]
+fn a_count_before_a_key_does_it_so_many_times_and_a_semicolon_repeats_it() {
+    let step = |typed: &str| {
+        let mut app = specimen::plain_beside_residual();
+        let (mut source, mut screen) = (Saved::default(), Memory::new(120, 40));
+        let setup = setup();
+        let mut dashboard = Dashboard::new(&mut app, &mut source, &mut screen, &setup);
+        for c in typed.chars() {
+            // Capital letters stand for Alt and a digit: A for 1, B for 2.
+            let key = match c {
+                '<' => Key::Left,
+                'A'..='I' => Key::Alt(char::from(b'1' + (c as u8 - b'A'))),
+                '!' => Key::Escape,
+                c => Key::Char(c),
+            };
+            dashboard.press(key).unwrap();
+        }
+        (app.step().0, app.options().view.map(|view| view.name), app.options().help)
+    };
+    assert_eq!(step("B0<").0, 280, "Alt-2 0 Left");
+    assert_eq!(step("BE<").0, 275, "further digits with Alt");
+    assert_eq!(step("A2<;").0, 276, "as many times");
+    assert_eq!(step("<C;").0, 296, "or as many as are typed before it");
+    assert_eq!(step("A0!<").0, 299, "Escape forgets it");
+    assert_eq!(step(";<").0, 299, "nothing to repeat yet");
+    assert_eq!(step("B50g").0, 250, "to that step");
+    assert_eq!(step("A2?"), (300, None, true), "once, where more makes no sense");
+    assert_eq!(step("I999999<").0, 0);
+}
