@@ -146,8 +146,9 @@ fn modes(mouse: bool) -> io::Result<Vec<u8>> {
 fn no_modes() -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     queue!(bytes, EndSynchronizedUpdate)?;
-    // A frame may end here, in its colours.
-    bytes.extend(b"\x1b[m");
+    // A frame may end here, in its colours. Where there is no alternate screen, as often within GNU screen, the shell goes
+    // on at the top of an empty one.
+    bytes.extend(b"\x1b[m\x1b[H\x1b[J");
     bytes.extend(RELEASE_MOUSE);
     queue!(bytes, LeaveAlternateScreen, Show)?;
     Ok(bytes)
