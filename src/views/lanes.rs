@@ -12,9 +12,27 @@ use crate::printable::printable;
 use crate::theme::{Glyph, Theme};
 use crate::widgets;
 
+/// A name of more cells is shortened wherever it is shown, because it would leave no room for what is said of it.
+const LONGEST: usize = 40;
+/// To so many cells.
+const SHORTENED: usize = 24;
+
 /// A lane's name; if several runs are open, with what their experiments differ in, or the part of the run's name that
-/// distinguishes it.
+/// distinguishes it. A very long one is shortened so that no two lanes look the same.
 pub(super) fn name(app: &App, lane: &Lane) -> String {
+    let name = whole_name(app, lane);
+    if widgets::width(&name) <= LONGEST {
+        return name;
+    }
+    let all: BTreeSet<String> = app.lanes().iter().map(|other| whole_name(app, other)).collect();
+    let number = || format!("{}{ELLIPSIS}", lane.idx().0 + 1);
+    widgets::name_among(&name, &all, SHORTENED, ELLIPSIS).unwrap_or_else(number)
+}
+
+/// Of names that are shown in ASCII, too.
+const ELLIPSIS: &str = "...";
+
+fn whole_name(app: &App, lane: &Lane) -> String {
     if let Some(name) = app.name_among_runs(lane.idx()) {
         return printable(name);
     }
@@ -54,7 +72,8 @@ pub(super) fn name_within(app: &App, lane: &Lane, cells: usize, theme: &Theme) -
     let all: BTreeSet<String> = app.lanes().iter().map(|other| name(app, other)).collect();
     let number =
         || widgets::clip(&format!("{}{}", lane.idx().0 + 1, theme.glyph(Glyph::Ellipsis)), cells, theme);
-    widgets::name_among(&name(app, lane), &all, cells, theme).unwrap_or_else(number)
+    let ellipsis = theme.glyph(Glyph::Ellipsis).to_string();
+    widgets::name_among(&name(app, lane), &all, cells, &ellipsis).unwrap_or_else(number)
 }
 
 /// A lane's colour.
@@ -75,8 +94,17 @@ pub(super) fn state(state: &LaneState, theme: &Theme) -> (char, Style) {
     }
 }
 
-/// Draws a title into the first row of an area, and a rule from its end to the edge.
-pub(super) fn title(buffer: &mut Buffer, area: Rect, spans: Vec<Span<'_>>, theme: &Theme) {
+/// Draws a title into the first row of an area, shortened to its width, and a rule from its end to the edge.
+pub(super) fn title(buffer: &mut Buffer, area: Rect, mut spans: Vec<Span<'_>>, theme: &Theme) {
+    let mut room = usize::from(area.width);
+    for span in &mut spans {
+        // Blanks at the end may be cut.
+        let text = span.content.trim_end();
+        if widgets::width(text) > room {
+            span.content = widgets::clip(text, room, theme).into();
+        }
+        room = room.saturating_sub(span.width());
+    }
     let end = widgets::put_line(buffer, area, 0, &Line::from(spans));
     let rule =
         theme.glyph(Glyph::Horizontal).to_string().repeat(usize::from(area.right().saturating_sub(end)));
@@ -150,6 +178,17 @@ mod tests {
         assert_eq!(names(&[("one-a", "plain"), ("one-a", "residual")]), ["plain", "residual"]);
         let seeds = [("20261124-182951-seed-1", "plain"), ("20261124-182951-seed-2", "plain")];
         assert_eq!(names(&seeds), ["1/plain", "2/plain"]);
+    }
+
+    #[test]
+    fn a_very_long_name_leaves_room_and_is_still_distinct() {
+        let long = |end: &str| format!("{}{end}", "very-long-name-".repeat(20));
+        let labels = [long("plain"), long("residual"), "x".repeat(40)];
+        let app = app(&labels.each_ref().map(|lane| ("run", lane.as_str())));
+        let names: Vec<String> = app.lanes().iter().map(|lane| name(&app, lane)).collect();
+        let is_short = |name: &String| widgets::width(name) == SHORTENED;
+        assert!(names[0].ends_with("-plain") && names[1].ends_with("-residual"), "{names:?}");
+        assert!(names[..2].iter().all(is_short) && names[2] == labels[2], "{names:?}");
     }
 
     #[test]

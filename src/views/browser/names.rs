@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::printable::printable;
 use crate::runs_list::{Row, Run, RunsList};
-use crate::theme::Theme;
+use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, clip, name_among};
 
 /// The least width at which a run is named by its whole id.
@@ -54,7 +54,8 @@ pub(super) fn beside(before: &str, name: &str, all: &BTreeSet<String>, width: u1
     let room = usize::from(width).saturating_sub(widgets::width(before));
     let beginning = clip(name, room, theme);
     let is_shared = all.iter().any(|other| other != name && clip(other, room, theme) == beginning);
-    let cut = if is_shared { name_among(name, all, room, theme) } else { None };
+    let cut =
+        if is_shared { name_among(name, all, room, &theme.glyph(Glyph::Ellipsis).to_string()) } else { None };
     format!("{before}{}", cut.unwrap_or(beginning))
 }
 
