@@ -26,9 +26,14 @@ fn trimmed(text: &str) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A share, 0 to 1, in percent: `8.2%`.
+/// A share, 0 to 1, in percent: `8.2%`. One that is far from a share is short, too: `1.7e40%`.
 pub fn percent(share: f32) -> String {
-    if share.is_finite() { format!("{:.1}%", f64::from(share) * 100.0) } else { short(share.into()) }
+    let percents = f64::from(share) * 100.0;
+    match percents.abs() {
+        0.0..99_999.5 => format!("{percents:.1}%"),
+        more if more.is_finite() => format!("{}%", short(percents)),
+        _ => short(percents),
+    }
 }
 
 /// A count with thousands separators: `12,345`.
@@ -87,6 +92,7 @@ mod tests {
             assert_eq!(short(value), text);
         }
         assert_eq!([percent(0.824), percent(1.0), percent(f32::NAN)], ["82.4%", "100.0%", "NaN"]);
+        assert_eq!([percent(f32::MAX), percent(-2e7), percent(f32::INFINITY)], ["3.4e40%", "-2e9%", "inf"]);
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(grouped(600), "600");
         assert_eq!(duration(185_000.0), "3m05s");

@@ -286,7 +286,9 @@ fn heading(app: &App, lane: &Lane, state: &State<'_>, width: u16, theme: &Theme)
         more(format!("  {mark} {}", finding.rule.replace('_', " ")), style);
     }
     let Some(structure) = lane.structure() else { return Line::from(spans) };
-    more(format!("  {} layers", widgets::grouped(structure.layers.len() as u64)), theme.muted());
+    let layers = structure.layers.len();
+    let ending = if layers == 1 { "" } else { "s" };
+    more(format!("  {} layer{ending}", widgets::grouped(layers as u64)), theme.muted());
     if !structure.blocks.is_empty() {
         more(format!(", {}", plan::blocks_in_words(structure)), theme.muted());
     }

@@ -83,7 +83,7 @@ impl View for Probes {
         let buffer = &mut *scene.buffer;
         let (metrics, maps) = (declared(app, false), alignment::maps(app));
         let numbers: Vec<Line<'_>> =
-            alike(app).iter().filter_map(|alike| numbers(app, alike, theme)).collect();
+            alike(app).iter().filter_map(|alike| numbers(app, alike, area.width, theme)).collect();
         let lines = (numbers.len() as u16).min(area.height / 4);
         let charts = Rect { height: area.height - lines, ..area };
         let places = tiles(charts, metrics.len() + maps.len(), tiles::LEAST);
@@ -145,6 +145,9 @@ pub(super) fn draw_chart(app: &App, metric: Metric, area: Rect, buffer: &mut Buf
         })
         .collect();
     let places = shown.iter().flat_map(|(_, _, buckets)| buckets.iter().map(|bucket| bucket.x));
+    if shown.iter().all(|(.., buckets)| buckets.is_empty()) {
+        return draw_absence(app, metric, area, buffer, theme);
+    }
     let (low, high) =
         places.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
     let chart = LineChart {
@@ -160,6 +163,21 @@ pub(super) fn draw_chart(app: &App, metric: Metric, area: Rect, buffer: &mut Buf
         reference: curves::reference(metric),
     };
     chart.render(area, buffer, theme);
+}
+
+/// The title of a metric, and why it has no chart.
+fn draw_absence(app: &App, metric: Metric, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let title = widgets::clip(metric.name(), area.width.into(), theme);
+    widgets::put(buffer, area, area.x, area.y, &title, theme.heading());
+    let below = Rect { y: area.y + area.height.min(1), height: area.height.saturating_sub(1), ..area };
+    let has_blocks = app.visible_lanes().filter_map(|lane| lane.structure()).any(|of| !of.blocks.is_empty());
+    let none = if metric.is_of_blocks() && !has_blocks {
+        "no lane has blocks"
+    } else {
+        "nothing measured up to here"
+    };
+    let text = curves::absence(app, Wanted::History(metric), none);
+    widgets::put_centered(buffer, below, below.height / 2, text, theme.muted());
 }
 
 /// The values of lanes that differ in their seeds: median and extent; none if nothing was measured up to the cursor's
@@ -185,7 +203,7 @@ fn buckets(app: &App, lanes: &[&Lane], metric: Metric) -> Option<Vec<Bucket>> {
 
 /// The single numbers of lanes that differ in their seeds, their medians; none if nothing was measured up to the cursor's
 /// step.
-fn numbers(app: &App, alike: &Alike<'_>, theme: &Theme) -> Option<Line<'static>> {
+fn numbers(app: &App, alike: &Alike<'_>, width: u16, theme: &Theme) -> Option<Line<'static>> {
     let value = |metric: Metric| {
         let of_lane = |lane: &&Lane| Some(lane.scalar(metric).at(app.step())?.across(0..1)?.last);
         let all: Vec<f32> = alike.lanes.iter().filter_map(of_lane).collect();
@@ -195,12 +213,18 @@ fn numbers(app: &App, alike: &Alike<'_>, theme: &Theme) -> Option<Line<'static>>
     let first = alike.lanes.first().filter(|_| !values.is_empty())?;
     let swatch = format!("{} ", theme.lane_swatch(first.idx().0));
     let name = Span::styled(printable(&alike.name), theme.text());
-    let mut spans = vec![Span::styled(swatch, lanes::style(first, theme)), name];
+    let spans = vec![Span::styled(swatch, lanes::style(first, theme)), name];
+    let mut line = Line::from(spans);
     for (metric, number) in values {
-        spans.push(Span::styled(format!("  {metric} "), theme.muted()));
-        spans.push(Span::styled(widgets::short(number.into()), theme.text()));
+        let name = Span::styled(format!("  {metric} "), theme.muted());
+        let number = Span::styled(widgets::short(number.into()), theme.text());
+        // A number is shown whole or not at all.
+        if line.width() + name.width() + number.width() > usize::from(width) {
+            break;
+        }
+        line.extend([name, number]);
     }
-    Some(Line::from(spans))
+    Some(line)
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ impl Detail {
     /// A cell in words.
     fn text(self, cell: &Cell, metric: Metric) -> String {
         let Some((median, (least, greatest))) = cell.median().zip(cell.extent()) else {
-            return if cell.lanes > 0 { "none yet" } else { "-" }.to_owned();
+            return if cell.lanes > 0 { "no number" } else { "-" }.to_owned();
         };
         let [median, least, greatest] = [median, least, greatest].map(|x| in_words(x, metric));
         match (self, cell.numbers.len()) {

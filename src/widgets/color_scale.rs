@@ -17,8 +17,8 @@ pub struct ColorScale {
     signed: bool,
     /// Whether there are non-finite values.
     non_finite: bool,
-    /// Whether there is nothing to be coloured, so that the axis is made up.
-    is_bare: bool,
+    /// Why there is nothing to be coloured, so that the axis is made up; none if there is.
+    bare: Option<&'static str>,
 }
 
 /// The share of values at each end that may be beyond the scale.
@@ -34,8 +34,16 @@ impl ColorScale {
     pub fn fit(extents: impl IntoIterator<Item = Extent>, log: bool) -> ColorScale {
         let extents: Vec<Extent> = extents.into_iter().collect();
         let non_finite = extents.iter().any(|extent| extent.non_finite);
-        let is_bare = !extents.iter().filter_map(|extent| extent.range()).any(|(_, most)| !log || most > 0.0);
-        ColorScale { non_finite, is_bare, ..ColorScale::new(Axis::fit(extents, log)) }
+        let finite: Vec<(f32, f32)> = extents.iter().filter_map(|extent| extent.range()).collect();
+        let bare = match finite.as_slice() {
+            [] if non_finite => Some("nothing finite"),
+            [] => Some("nothing measured"),
+            ends if log && ends.iter().all(|(_, most)| *most <= 0.0) => {
+                Some("nothing above 0, so a log scale has no place for it")
+            }
+            _ => None,
+        };
+        ColorScale { non_finite, bare, ..ColorScale::new(Axis::fit(extents, log)) }
     }
 
     /// The scale for the bulk of the values: if a few outliers would take most of it, they are shown in the colours of
@@ -70,7 +78,7 @@ impl ColorScale {
 
     /// The scale over an axis.
     pub fn new(axis: Axis) -> ColorScale {
-        ColorScale { axis, beyond: (None, None), signed: false, non_finite: false, is_bare: false }
+        ColorScale { axis, beyond: (None, None), signed: false, non_finite: false, bare: None }
     }
 
     /// The range of numbers.
@@ -114,8 +122,8 @@ impl Legend<'_> {
         if area.is_empty() {
             return;
         }
-        if self.scale.is_bare {
-            return self.render_bare(area, buffer, theme);
+        if let Some(why) = self.scale.bare {
+            return self.render_bare(why, area, buffer, theme);
         }
         let axis = self.scale.axis();
         let (low, high) = (short(axis.low()), short(axis.high()));
@@ -175,19 +183,14 @@ impl Legend<'_> {
     }
 
     /// Where there is nothing to be coloured, says so in place of a scale.
-    fn render_bare(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
-        let text = match (self.scale.axis().is_log(), self.scale.non_finite) {
-            (true, _) => "nothing above 0, so a log scale has no place for it",
-            (false, true) => "nothing finite",
-            (false, false) => "nothing measured",
-        };
+    fn render_bare(&self, why: &str, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         let mut x = area.x;
         if !self.title.is_empty() {
             let title = label::clip(self.title, usize::from(area.width) / 2, theme);
             x = label::put(buffer, area, x, area.y, &format!("{title} "), theme.heading());
         }
         let room = usize::from(area.right().saturating_sub(x));
-        label::put(buffer, area, x, area.y, &label::clip(text, room, theme), theme.muted());
+        label::put(buffer, area, x, area.y, &label::clip(why, room, theme), theme.muted());
     }
 }
 
@@ -235,7 +238,7 @@ mod tests {
             buffer.content().iter().map(|cell| cell.symbol()).collect::<String>()
         };
         assert!(legend(0.0, true).contains("nothing above 0"), "{}", legend(0.0, true));
-        assert!(legend(f32::NAN, false).contains("nothing finite"));
+        assert!([false, true].into_iter().all(|log| legend(f32::NAN, log).contains("nothing finite")));
         assert!(legend(0.0, false).contains("linear") && legend(2.0, true).contains("log"));
     }
 

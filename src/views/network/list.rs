@@ -18,6 +18,8 @@ const RAIL: u16 = 1;
 const COLOR: u16 = 4;
 const MARK: u16 = 7;
 const NAME: u16 = 9;
+/// The cells of a layer's value, with the blanks before it.
+const VALUE: usize = 9;
 /// The width of a layer's colour.
 const SWATCH: usize = 2;
 
@@ -159,7 +161,9 @@ impl<'a> List<'a> {
     fn columns(&self, state: &State<'_>, theme: &Theme) -> Vec<Column> {
         let room = usize::from(self.area.width).saturating_sub(usize::from(NAME));
         let layer = |layer: LayerIdx| self.structure.layer(layer);
-        let name = |at: LayerIdx, _: Rail| widgets::clip(&super::name_of(self.structure, at), room, theme);
+        // The longest name leaves room for the layer's value.
+        let of_name = room.saturating_sub(VALUE).max(room / 2);
+        let name = |at: LayerIdx, _: Rail| widgets::clip(&super::name_of(self.structure, at), of_name, theme);
         let output = |at: LayerIdx, _: Rail| {
             let shape = layer(at).filter(|layer| !layer.output.is_empty());
             shape.map(|layer| Dimensions(&layer.output).to_string()).unwrap_or_default()

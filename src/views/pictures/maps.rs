@@ -97,7 +97,8 @@ fn render_panel(
     let all = panel.maps();
     if all.is_empty() {
         put_heading(app, panel, "", buffer, theme);
-        let text = if panel.numbers.is_some() { "no images" } else { absence(app, maps.metric) };
+        let text =
+            if panel.numbers.is_some() { "no images, or nothing finite" } else { absence(app, maps.metric) };
         widgets::put_centered(buffer, body, body.height / 2, text, theme.muted());
         return;
     }

@@ -48,6 +48,10 @@ pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) 
     let places = tiles(body, known.len(), sides, (caption, CAPTION), theme);
     let count = (places.len(), known.len());
     widgets::put_line(buffer, area, 0, &title(app, lane, Some(count), area.width, theme));
+    if known.is_empty() {
+        let text = "no example has a loss that is a number";
+        widgets::put_centered(buffer, body, body.height / 2, text, theme.muted());
+    }
     for (place, (at, example)) in places.into_iter().zip(known.iter().enumerate()) {
         let pixels = pixels.as_ref().and_then(|all| all.get(at * size..(at + 1) * size));
         let above = Rect { height: place.height - CAPTION, ..place };

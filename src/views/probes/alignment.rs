@@ -62,7 +62,10 @@ impl Map<'_> {
         let Some(matrix) = matrix else {
             let text = match self {
                 Map::Between(a, b) if !have_same_examples(a, b) => "of different examples",
-                _ => "nothing measured yet",
+                Map::Within(lane) if lane.structure().is_some_and(|of| of.blocks.is_empty()) => {
+                    "it has no blocks"
+                }
+                _ => "nothing measured up to here",
             };
             widgets::put_centered(buffer, below, below.height / 2, text, theme.muted());
             return;
@@ -214,7 +217,7 @@ mod tests {
             }
         }
         app.act(Action::SelectStep(Step(19)));
-        assert!(drawn(&app, (60, 12)).contains("nothing measured yet"));
+        assert!(drawn(&app, (60, 12)).contains("nothing measured up to here"));
     }
 
     #[test]
