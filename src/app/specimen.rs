@@ -2,6 +2,7 @@
 //! hash. Public only for integration tests.
 
 mod network;
+mod probed;
 mod values;
 
 use super::{App, LaneLabel};
@@ -14,6 +15,7 @@ use crate::structure::Structure;
 use crate::units::{LaneIdx, LayerIdx, Step};
 
 pub use network::structure;
+pub use probed::probed_with;
 
 /// The lane to make up.
 #[derive(Clone, Debug, PartialEq)]
@@ -214,8 +216,13 @@ pub fn deep_in_the_middle() -> App {
 
 /// The runs of a sweep: plain and residual lanes of three depths, each with three seeds.
 pub fn swept() -> App {
+    swept_with(&[8, 20, 56], 3, |_| {})
+}
+
+/// The runs of a sweep: plain and residual lanes of these depths, each with so many seeds, each event changed first.
+pub fn swept_with(depths: &[usize], seeds: u64, mut change: impl FnMut(&mut RunEvent)) -> App {
     let (mut labels, mut lanes) = (Vec::new(), Vec::new());
-    for (depth, seed) in [8, 20, 56].into_iter().flat_map(|depth| (0..3).map(move |seed| (depth, seed))) {
+    for (depth, seed) in depths.iter().flat_map(|depth| (0..seeds).map(move |seed| (*depth, seed))) {
         let lane =
             |name: &str, shortcut| Specimen { steps: 50, seed, ..Specimen::new(name, depth, shortcut) };
         let both = [lane("plain", "none"), lane("residual", "identity")];
@@ -233,6 +240,7 @@ pub fn swept() -> App {
             {
                 provenance.experiment = of_run.clone();
             }
+            change(&mut event);
             app.apply(LaneIdx(idx), &event);
         }
     }

@@ -134,7 +134,7 @@ fn diverged() -> App {
 }
 
 /// A sweep whose claim is refuted.
-fn judged() -> App {
+pub(crate) fn judged() -> App {
     let rule = |rule: &str, means: &str, literature: &str| RuleText {
         rule: rule.to_owned(),
         means: means.to_owned(),
