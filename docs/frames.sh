@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Draws the frames of the README: from the runs that are kept under runs/, and from the claim `degradation`, a run with the
 # surface of the loss and one with pictures, which are trained in the target folder unless they are there.
+# The moving one at its top is recorded from the tape docs/tapes/tour.tape, which says what is run and which keys are pressed.
 # Usage: docs/frames.sh        (needs a build: cargo build --release)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,6 +11,8 @@ draw() {
     target/release/skiplane snapshot "$1" --runs "$2" --view "$3" --size 120x40 --colors true \
         --background dark --format svg --out "docs/frames/$3.svg"
 }
+
+cargo run --release --example record -- docs/tapes/tour.tape docs/frames/tour.svg
 
 for view in overview profile heatmap layer shortcut findings network; do
     draw example runs "$view"

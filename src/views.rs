@@ -56,7 +56,7 @@ pub use numbers::{Number, csv};
 pub use orders::{Typed, Typing};
 pub use palette::Palette;
 pub use scene::{Hits, Scene};
-pub use snapshot::{Format, snapshot};
+pub use snapshot::{Format, snapshot, svg};
 pub use told::{Changes, explanation, told};
 pub use tour::{tour_after, tour_goes_on};
 pub use value::value_at_cursor;

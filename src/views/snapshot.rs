@@ -10,7 +10,7 @@ use super::{Status, draw};
 use crate::app::App;
 use crate::theme::Theme;
 
-mod svg;
+pub mod svg;
 
 /// The format of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

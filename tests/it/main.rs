@@ -40,6 +40,7 @@ mod replay;
 mod runlog;
 mod settings;
 mod sweep;
+mod tapes;
 mod terminal;
 mod trainer;
 mod training_runs;

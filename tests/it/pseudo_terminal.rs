@@ -170,6 +170,15 @@ impl Terminal {
         while self.read(end).is_ok() {}
     }
 
+    /// Reads output until no more comes for a while, or for `most`; waits longer for the first of it.
+    pub(crate) fn settle(&mut self, quiet: Duration, most: Duration) {
+        let end = Instant::now() + most;
+        let mut wait = 5 * quiet;
+        while Instant::now() < end && self.read(Instant::now() + wait).is_ok() {
+            wait = quiet;
+        }
+    }
+
     /// Changes the size of terminal and screen.
     pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
         self.master.resize(size(columns, rows)).unwrap();

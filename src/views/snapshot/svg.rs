@@ -1,5 +1,5 @@
 //! A frame as SVG. Blocks, box lines and braille are drawn as shapes and text is fitted to its cells, so that
-//! everything is placed as on a terminal, with any font.
+//! everything is placed as on a terminal, with any font. Rows are also drawn one by one, for films.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,63 +10,94 @@ use ratatui::style::{Color, Modifier};
 use crate::theme::{Rgb, Theme};
 
 /// A cell's width and height in pixels, divisible by the dots of braille and the eighths of blocks.
-const CELL: (usize, usize) = (8, 16);
+pub const CELL: (usize, usize) = (8, 16);
 /// The margin around the frame.
 const MARGIN: usize = 12;
 
 /// The picture.
 pub(super) fn picture(buffer: &Buffer, theme: &Theme) -> String {
-    let (ink, paper) = theme.paper();
     let (columns, rows) = (usize::from(buffer.area.width), usize::from(buffer.area.height));
-    let (width, height) = (columns * CELL.0, rows * CELL.1);
-    let (outer_width, outer_height) = (width + 2 * MARGIN, height + 2 * MARGIN);
     let mut shapes = Shapes::default();
     let mut texts = String::new();
     for (y, cells) in buffer.content().chunks(columns.max(1)).enumerate() {
-        draw_row(cells, y, (ink, paper), &mut shapes, &mut texts);
+        draw_row(cells, y, theme.paper(), &mut shapes, &mut texts);
     }
-    let mut svg = String::new();
-    _ = writeln!(
-        svg,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{outer_width}\" height=\"{outer_height}\" \
-         viewBox=\"0 0 {outer_width} {outer_height}\" role=\"img\">"
-    );
-    _ = writeln!(svg, "<rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{}\"/>", hex(paper));
-    _ = writeln!(
-        svg,
-        "<g transform=\"translate({MARGIN} {MARGIN})\" font-size=\"13\" font-family=\"ui-monospace,SFMono-Regular,\
-         Menlo,Consolas,'DejaVu Sans Mono',monospace\">"
-    );
+    let (mut svg, closing) = frame((columns, rows), 0, theme);
     shapes.write(&mut svg);
     svg.push_str(&texts);
-    svg.push_str("</g>\n</svg>\n");
+    svg.push_str(closing);
     svg
 }
 
-/// Rectangles by their colour, so that each colour is one path.
+/// What stands before and after the rows of a picture of so many columns and rows, with room for something of a height
+/// below them.
+pub fn frame((columns, rows): (usize, usize), below: usize, theme: &Theme) -> (String, &'static str) {
+    let (width, height) = (columns * CELL.0 + 2 * MARGIN, rows * CELL.1 + below + 2 * MARGIN);
+    let paper = hex(theme.paper().1);
+    let opening = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" role=\"img\">\n\
+         <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{paper}\"/>\n\
+         <g transform=\"translate({MARGIN} {MARGIN})\" font-size=\"13\" font-family=\"ui-monospace,SFMono-Regular,\
+         Menlo,Consolas,'DejaVu Sans Mono',monospace\">\n"
+    );
+    (opening, "</g>\n</svg>\n")
+}
+
+/// A row of cells, as the first one of a picture; empty if nothing is to be seen.
+pub fn row(cells: &[Cell], theme: &Theme) -> String {
+    let (mut shapes, mut svg, mut texts) = (Shapes::default(), String::new(), String::new());
+    draw_row(cells, 0, theme.paper(), &mut shapes, &mut texts);
+    shapes.write(&mut svg);
+    (svg + &texts).replace('\n', "")
+}
+
+/// Bars by their colour and thickness, so that all alike are one path: a stroke through their middle.
 #[derive(Default)]
 struct Shapes {
-    fills: BTreeMap<[u8; 3], String>,
-    inks: BTreeMap<[u8; 3], String>,
+    fills: BTreeMap<Bar, Vec<[f64; 3]>>,
+    inks: BTreeMap<Bar, Vec<[f64; 3]>>,
 }
+
+/// The colour of bars and their height in tenths of a pixel.
+type Bar = ([u8; 3], u32);
 
 impl Shapes {
     fn write(&self, svg: &mut String) {
         for (layer, edges) in [(&self.fills, " shape-rendering=\"crispEdges\""), (&self.inks, "")] {
-            for ([r, g, b], path) in layer {
-                _ = writeln!(svg, "<path{edges} fill=\"#{r:02x}{g:02x}{b:02x}\" d=\"{path}\"/>");
+            for (([r, g, b], height), bars) in layer {
+                let height = f64::from(*height) / 10.0;
+                _ = write!(
+                    svg,
+                    "<path{edges} stroke=\"#{r:02x}{g:02x}{b:02x}\" stroke-width=\"{height}\" d=\""
+                );
+                for [x, y, width] in bars {
+                    _ = write!(svg, "M{x} {y}h{width}");
+                }
+                svg.push_str("\"/>\n");
             }
         }
     }
 
     fn fill(&mut self, color: Rgb, x: usize, y: usize, width: usize, height: usize) {
-        let path = self.fills.entry([color.0, color.1, color.2]).or_default();
-        _ = write!(path, "M{x} {y}h{width}v{height}h-{width}z");
+        let [x, y, width, height] = [x, y, width, height].map(|number| number as f64);
+        push(&mut self.fills, color, [x, y, width, height]);
     }
 
     fn ink(&mut self, color: Rgb, x: f64, y: f64, width: f64, height: f64) {
-        let path = self.inks.entry([color.0, color.1, color.2]).or_default();
-        _ = write!(path, "M{x} {y}h{width}v{height}h-{width}z");
+        push(&mut self.inks, color, [x, y, width, height]);
+    }
+}
+
+/// Adds a bar, or makes the last one longer if it goes on there.
+fn push(layer: &mut BTreeMap<Bar, Vec<[f64; 3]>>, color: Rgb, [x, y, width, height]: [f64; 4]) {
+    let bars = layer.entry(([color.0, color.1, color.2], (height * 10.0).round() as u32)).or_default();
+    // Tenths of a pixel are exact enough, and short.
+    let middle = ((y + height / 2.0) * 100.0).round() / 100.0;
+    let x = (x * 10.0).round() / 10.0;
+    match bars.last_mut() {
+        Some([from, at, long]) if *at == middle && *from + *long == x => *long += width,
+        _ => bars.push([x, middle, width]),
     }
 }
 
@@ -98,23 +129,29 @@ fn draw_row(cells: &[Cell], y: usize, page: (Rgb, Rgb), shapes: &mut Shapes, tex
             x += 1;
             continue;
         }
-        let word = word(&cells[x..], page);
-        write_word(&cells[x..x + word], x, y, front, texts);
-        x += word;
+        let count = words(&cells[x..], page);
+        write_words(&cells[x..x + count], x, y, front, texts);
+        x += count;
     }
 }
 
-/// The number of cells of a word in one style; blanks and shapes end it.
-fn word(cells: &[Cell], page: (Rgb, Rgb)) -> usize {
+/// The number of cells of words in one style; shapes and more than one blank end them.
+fn words(cells: &[Cell], page: (Rgb, Rgb)) -> usize {
     let style = |cell: &Cell| (colors(cell, page), cell.modifier);
     let first = style(&cells[0]);
-    let is_text = |cell: &Cell| !cell.symbol().trim().is_empty() && !is_shape(cell.symbol());
-    cells.iter().take_while(|cell| style(cell) == first && is_text(cell)).count().max(1)
+    let is_blank = |at: usize| cells.get(at).is_none_or(|cell| cell.symbol().trim().is_empty());
+    let is_text = |at: usize| match is_blank(at) {
+        true => at > 0 && !is_blank(at - 1) && !is_blank(at + 1) && style(&cells[at + 1]) == first,
+        false => !is_shape(cells[at].symbol()),
+    };
+    let count = (0..cells.len()).take_while(|at| style(&cells[*at]) == first && is_text(*at)).count();
+    // A blank between a word and a shape belongs to neither.
+    if count > 1 && is_blank(count - 1) { count - 1 } else { count.max(1) }
 }
 
-fn write_word(cells: &[Cell], x: usize, y: usize, front: Rgb, texts: &mut String) {
-    let word: String = cells.iter().map(Cell::symbol).collect();
-    if word.trim().is_empty() {
+fn write_words(cells: &[Cell], x: usize, y: usize, front: Rgb, texts: &mut String) {
+    let words: String = cells.iter().map(Cell::symbol).collect();
+    if words.trim().is_empty() {
         return;
     }
     let weight = if cells[0].modifier.contains(Modifier::BOLD) { " font-weight=\"700\"" } else { "" };
@@ -124,7 +161,7 @@ fn write_word(cells: &[Cell], x: usize, y: usize, front: Rgb, texts: &mut String
         "<text x=\"{left}\" y=\"{base}\" textLength=\"{}\" lengthAdjust=\"spacingAndGlyphs\" fill=\"{}\"{weight}>{}</text>",
         cells.len() * CELL.0,
         hex(front),
-        escaped(&word),
+        escaped(&words),
     );
 }
 
@@ -217,7 +254,8 @@ fn hex(color: Rgb) -> String {
     format!("#{:02x}{:02x}{:02x}", color.0, color.1, color.2)
 }
 
-fn escaped(text: &str) -> String {
+/// A text without what means something in SVG.
+pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
@@ -232,7 +270,7 @@ mod tests {
         buffer.set_style(ratatui::layout::Rect::new(0, 0, 3, 1), Style::new().bg(Color::Rgb(1, 2, 3)));
         let svg = picture(&buffer, &Theme::default());
         assert!(svg.contains(">a&lt;b</text>"), "{svg}");
-        assert!(svg.contains("fill=\"#010203\" d=\"M0 0h24v16h-24z\""), "{svg}");
+        assert!(svg.contains("stroke=\"#010203\" stroke-width=\"16\" d=\"M0 8h24\""), "{svg}");
         assert!(!svg.contains('⣿') && !svg.contains('▄') && !svg.contains('│'), "{svg}");
         assert_eq!(svg.matches("textLength=\"24\"").count(), 1);
     }
