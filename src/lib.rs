@@ -4,7 +4,8 @@
 //! The modules are listed in the order of the floors of `docs/ARCHITECTURE.md`: each imports only from those
 //! above it in this list.
 
-// 0: words, the plain data that all modules share, and small files.
+// 0: words, the plain data that all modules share, small files, and panics for tests.
+pub mod panics;
 pub mod printable;
 pub mod disk;
 pub mod units;

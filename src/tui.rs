@@ -173,14 +173,6 @@ pub fn run_beside(app: &mut App, source: &mut dyn Source, setup: Setup) -> Parti
     Parting { ending, reports: guard::take_kept() }
 }
 
-/// Panics if a test of a debug build asks for it in this thread.
-#[cfg(debug_assertions)]
-fn panic_if_asked() {
-    let asked =
-        std::env::var("SKIPLANE_PANICS_IN").is_ok_and(|name| Some(&*name) == std::thread::current().name());
-    assert!(!asked, "asked to panic");
-}
-
 /// The message of a panic.
 fn said(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);

@@ -120,6 +120,7 @@ fn job(
 
 fn write_all(mut lanes: Vec<Walked>, todo: &Receiver<Job>) {
     for Job { lane, folded, sections } in todo {
+        crate::panics::if_asked();
         let Some(walked) = lanes.get_mut(lane.0) else { continue };
         if walked.go_to(folded).is_some()
             && let Ok(Some(written)) = save(sections, &walked.source, &walked.resumption)

@@ -2,6 +2,7 @@
 //! thread while the screen goes on.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::thread;
 
@@ -31,6 +32,7 @@ const MOST_PER_STEP: u64 = 8;
 
 /// Reads a range, and returns an answer for each of its metrics.
 pub(super) fn read(reading: &Reading) -> Vec<Answer> {
+    crate::panics::if_asked();
     let Reading { lane, log, bytes, steps, declared, empty } = reading;
     let mut histories = empty.clone();
     let most = (steps.1.0 - steps.0.0 + 1).saturating_mul(MOST_PER_STEP);
@@ -57,6 +59,17 @@ pub(super) fn read(reading: &Reading) -> Vec<Answer> {
     histories.into_iter().map(answer).collect()
 }
 
+/// The answer for each metric of a range that cannot be read.
+fn unread(reading: &Reading) -> impl Iterator<Item = Answer> {
+    let answer = |(metric, _): &(Metric, History)| Answer::Range {
+        lane: reading.lane,
+        metric: *metric,
+        steps: reading.steps,
+        history: None,
+    };
+    reading.empty.iter().map(answer)
+}
+
 /// The ranges that a thread reads; one thread at a time.
 #[derive(Debug, Default)]
 pub(super) struct Ranges {
@@ -71,7 +84,9 @@ impl Ranges {
         }
         let (sender, receiver) = bounded(1);
         let work = move || {
-            let answers = readings.iter().flat_map(read).collect();
+            let all = AssertUnwindSafe(|| readings.iter().flat_map(read).collect());
+            // What panics is not to be asked for again.
+            let answers = catch_unwind(all).unwrap_or_else(|_| readings.iter().flat_map(unread).collect());
             // Nobody may wait for them any more.
             _ = sender.send(answers);
         };

@@ -64,6 +64,7 @@ fn start(folder: &Path, keep_open: Sender<()>, stop: Arc<AtomicBool>) {
                 Ok(_) => {}
                 Err(_) => return,
             }
+            crate::panics::if_asked();
             let mut events = Reader::new(&inotify, &mut buffer);
             while events.next().is_ok() {}
             // If it is full, a signal is pending already.

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -21,6 +22,8 @@ const QUEUE: usize = 32;
 const MOST_THREADS: usize = 8;
 /// How often running runs are read again, and new ones looked for.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// What is told if the thread panics.
+const PANICKED: &str = "the runs are no longer listed, because that panicked; leave and open the list again";
 /// Every so many times, finished runs are checked for changes, too.
 const OVER: u64 = 5;
 
@@ -57,7 +60,9 @@ impl Listing {
         let watch = move || {
             let mut watch = Watch { root, sender, known: HashMap::new() };
             // It runs as long as the channel has a receiver.
-            let _ = watch.run(&orders);
+            if catch_unwind(AssertUnwindSafe(|| watch.run(&orders))).is_err() {
+                let _ = watch.tell(Found::Complete(Err(PANICKED.to_owned())));
+            }
         };
         thread::Builder::new().name("runs".to_owned()).spawn(watch)?;
         Ok(Listing { found, wanted })
@@ -138,6 +143,7 @@ impl Watch {
         self.tell(Found::Time(unix_ms()))?;
         let complete = self.look(true)?;
         self.tell(Found::Complete(complete))?;
+        crate::panics::if_asked();
         let mut next = Instant::now() + INTERVAL;
         for round in 1u64.. {
             loop {

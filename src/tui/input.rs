@@ -163,8 +163,7 @@ impl Reader {
         match rustix::io::read(&self.terminal, &mut bytes) {
             Ok(0) => Ok(vec![Input::Signal(SIGHUP)]),
             Ok(count) => {
-                #[cfg(debug_assertions)]
-                super::panic_if_asked();
+                crate::panics::if_asked();
                 let parsed = self.parser.feed(&bytes[..count]);
                 Ok(self.inputs_of(parsed))
             }

@@ -217,8 +217,7 @@ impl Shared {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            #[cfg(debug_assertions)]
-            super::panic_if_asked();
+            crate::panics::if_asked();
             match (&self.terminal).write(state.pending.as_slices().0) {
                 Ok(count) => {
                     state.pending.drain(..count);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// Every room and the rooms it may import from, floor by floor. A room may always import from itself.
 const IMPORTS: &[(&str, &[&str])] = &[
     // 0: words
+    ("panics", &[]),
     ("printable", &[]),
     ("disk", &[]),
     ("units", &[]),
@@ -54,7 +55,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "units",
         ],
     ),
-    ("reading", &["app", "event", "history", "metric", "order", "runlog", "units"]),
+    ("reading", &["app", "event", "history", "metric", "order", "panics", "runlog", "units"]),
     // 4: work
     (
         "trainer",
@@ -84,6 +85,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "order",
             "reading",
             "runlog",
+            "panics",
             "printable",
             "trainer",
             "units",
@@ -130,6 +132,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "order",
             "runlog",
             "session",
+            "panics",
             "printable",
             "theme",
             "views",

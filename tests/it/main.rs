@@ -32,6 +32,7 @@ mod model;
 mod order_keys;
 mod orders;
 mod out_files;
+mod panics;
 mod places;
 mod probes;
 mod pseudo_terminal;

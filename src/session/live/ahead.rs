@@ -53,6 +53,9 @@ impl Ahead {
 impl Batches for Ahead {
     /// Resumes the panic of the thread that made the batch.
     fn next(&mut self, step: Step) -> &Batch {
+        if step.0 > 2 {
+            crate::panics::if_asked();
+        }
         // After the last step no buffers are received.
         let _ = self.used.send(mem::take(&mut self.current));
         let (of, batch) = self.made.recv().expect("steps are asked for one after another, to the last");
@@ -72,7 +75,12 @@ fn make(
     for step in steps.map(Step) {
         let Ok(mut batch) = used.recv() else { return };
         // After a panic neither the buffer nor `fill` is used again.
-        let filled = catch_unwind(AssertUnwindSafe(|| fill(step, &mut batch)));
+        let filled = catch_unwind(AssertUnwindSafe(|| {
+            if step.0 > 2 {
+                crate::panics::if_asked();
+            }
+            fill(step, &mut batch);
+        }));
         let is_last = filled.is_err();
         if made.send((step, filled.map(|()| batch))).is_err() || is_last {
             return;

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -36,7 +37,11 @@ impl Control {
         let listener = listen(folder)?;
         let closed = Arc::new(AtomicBool::new(false));
         let control = Control { folder: folder.to_owned(), closed: Arc::clone(&closed) };
-        let body = move || accept(&listener, &obey, &closed);
+        // After a panic, further connections are accepted.
+        let body = move || {
+            let accept = || accept(&listener, &obey, &closed);
+            while catch_unwind(AssertUnwindSafe(accept)).is_err() && !closed.load(Ordering::SeqCst) {}
+        };
         thread::Builder::new().name("control".to_owned()).spawn(body)?;
         Ok(control)
     }
@@ -67,6 +72,7 @@ fn accept(listener: &UnixListener, obey: &Arc<Obey>, closed: &AtomicBool) {
         if closed.load(Ordering::SeqCst) {
             return;
         }
+        crate::panics::if_asked();
         let Ok(stream) = stream else {
             // Most likely too many open files, of which there may be fewer soon.
             thread::sleep(Duration::from_millis(100));
@@ -84,7 +90,10 @@ fn accept(listener: &UnixListener, obey: &Arc<Obey>, closed: &AtomicBool) {
         let (obey, counted) = (Arc::clone(obey), Arc::clone(&open));
         let body = move || {
             // Clients that disconnect in the middle of a line are ignored.
-            let _ = serve(&stream, &*obey);
+            let serve = || _ = serve(&stream, &*obey);
+            if catch_unwind(AssertUnwindSafe(serve)).is_err() {
+                refuse(&stream, "taking the order panicked; it may have been taken");
+            }
             counted.fetch_sub(1, Ordering::SeqCst);
         };
         if thread::Builder::new().name("orders".to_owned()).spawn(body).is_err() {
@@ -106,6 +115,7 @@ fn serve(stream: &UnixStream, obey: &Obey) -> io::Result<()> {
     loop {
         let mut order = Vec::new();
         (&mut source).take(MOST_BYTES).read_until(b'\n', &mut order)?;
+        crate::panics::if_asked();
         if order.is_empty() {
             return Ok(());
         }

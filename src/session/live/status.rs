@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -103,6 +104,7 @@ impl Drop for Pulse {
 
 /// Writes the status.
 pub(super) fn tell(folder: &RunFolder, mut lanes: Vec<LaneSummary>, interval: Duration, over: bool) {
+    crate::panics::if_asked();
     for (index, lane) in lanes.iter_mut().enumerate() {
         let log = folder.log(LaneIdx(index)).unwrap_or_default();
         lane.log_bytes = fs::metadata(log).map_or(0, |metadata| metadata.len());
@@ -127,7 +129,9 @@ pub(super) fn keep(
             if over {
                 drop(control.take());
             }
-            tell(&folder, lanes, last.elapsed(), over);
+            let told = AssertUnwindSafe(|| tell(&folder, lanes, last.elapsed(), over));
+            // After a panic the lock is held on, as long as lanes train; the next status may be written.
+            let _ = catch_unwind(told);
             last = Instant::now();
             if over {
                 return drop(lock);

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -38,7 +39,12 @@ impl Syncing {
         }
         let busy = Arc::clone(&self.busy);
         let body = move || {
-            let synced = file.sync_data();
+            let sync = || {
+                crate::panics::if_asked();
+                file.sync_data()
+            };
+            // After a panic the next sync is tried, too.
+            let synced = catch_unwind(sync).unwrap_or_else(|_| Err(io::Error::other("syncing it panicked")));
             busy.store(false, Ordering::Release);
             if let Err(error) = synced {
                 failed(error);
