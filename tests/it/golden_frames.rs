@@ -40,7 +40,7 @@ fn states() -> [(App, &'static [&'static str]); 3] {
         |name: &str, shortcut| Specimen { breaks_off_at: Some(220), ..Specimen::new(name, 20, shortcut) };
     let probed = specimen::probed_with(&[lane("plain", "none"), lane("residual", "identity")], |_| {});
     [
-        (middle, &["overview", "profile", "heatmap", "layer", "shortcut", "findings", "network"]),
+        (middle, &["overview", "profile", "heatmap", "layer", "shortcut", "findings", "network", "charts"]),
         (frames::judged(), &["sweep", "verdict"]),
         (probed, &["probes", "surface", "pictures"]),
     ]
