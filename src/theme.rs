@@ -245,6 +245,25 @@ impl Theme {
         }
     }
 
+    /// An outline among others, by its place in time, from 0, the oldest, to 1: in the part of the heat scale that stands out
+    /// from the background, or in a few of the 16 colours.
+    pub fn over_time(&self, place: f64) -> Style {
+        let place = place.clamp(0.0, 1.0);
+        let scale = match self.background {
+            Background::Dark => 0.35 + 0.65 * place,
+            Background::Light => 0.7 * (1.0 - place),
+        };
+        let of_sixteen = match self.background {
+            Background::Dark => [Color::Blue, Color::Cyan, Color::LightYellow],
+            Background::Light => [Color::Cyan, Color::Blue, Color::Black],
+        };
+        match self.colors {
+            Colors::None => self.text(),
+            Colors::Sixteen => Style::new().fg(of_sixteen[((place * 3.0) as usize).min(2)]),
+            _ => self.heat(scale).fill.map_or(self.text(), |color| Style::new().fg(color)),
+        }
+    }
+
     /// The style of a character that must be readable on a heat cell.
     pub fn on_heat(&self, cell: HeatCell) -> Style {
         let Some(fill) = cell.fill else {

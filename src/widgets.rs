@@ -14,6 +14,7 @@ mod mirrored;
 mod places;
 mod picture;
 mod popup;
+mod ridge;
 mod strip;
 mod table;
 
@@ -32,6 +33,7 @@ pub use mirrored::{Mirrored, Side};
 pub use picture::Picture;
 pub use places::{Cells, Plot, Rows, Spread};
 pub use popup::Popup;
+pub use ridge::{Ridge, RidgePlot, Ridges};
 pub use strip::Strip;
 pub use table::{Column, Table};
 

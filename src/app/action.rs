@@ -85,7 +85,7 @@ pub enum Action {
     SelectPreviousStatistic,
     /// Chooses what the histograms show: activations, weight gradients, weights.
     SelectNextHistogram,
-    /// Draws histograms as colours over time, or as mirrored bars at the cursor.
+    /// Draws histograms as colours over time, as mirrored bars at the cursor, or as outlines over time.
     CycleHistogramForm,
     /// Selects the chart this many after the selected one.
     MoveChart(i64),

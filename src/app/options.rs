@@ -193,13 +193,16 @@ pub enum HistogramForm {
     Strip,
     /// Those at the cursor's step as bars, two lanes mirrored about one axis.
     Mirrored,
+    /// Over time as outlines one behind another.
+    Ridge,
 }
 
 impl HistogramForm {
     pub(super) fn next(self) -> HistogramForm {
         match self {
             HistogramForm::Strip => HistogramForm::Mirrored,
-            HistogramForm::Mirrored => HistogramForm::Strip,
+            HistogramForm::Mirrored => HistogramForm::Ridge,
+            HistogramForm::Ridge => HistogramForm::Strip,
         }
     }
 }

@@ -400,7 +400,7 @@ pub const BINDINGS: &[Binding] = &[
         Showing,
         "h H",
         "histogram",
-        "histograms of activations, weight gradients, weights; H over time, or of two lanes mirrored",
+        "histograms of activations, weight gradients, weights; H over time, mirrored, or as ridges",
         [act('h', Action::SelectNextHistogram), act('H', Action::CycleHistogramForm),]
     ),
     binding!(

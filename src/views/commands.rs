@@ -107,7 +107,7 @@ pub const COMMANDS: &[Named] = &[
     act(
         "histogram_form",
         Action::CycleHistogramForm,
-        "histograms over time, or at the cursor with two lanes mirrored",
+        "histograms over time in colours, at the cursor with two lanes mirrored, or over time as ridges",
     ),
     of("hide_lane", Command::HideLane, "hide the selected lane"),
     act("show_all_lanes", Action::ShowAllLanes, "show all lanes"),

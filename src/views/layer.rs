@@ -17,6 +17,7 @@ use crate::widgets;
 mod charts;
 mod figures;
 mod histograms;
+mod ridges;
 
 /// The layer view.
 #[derive(Debug)]

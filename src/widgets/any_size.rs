@@ -101,6 +101,7 @@ proptest! {
     fn histograms(
         area in any_area(), theme in any_theme(), first: u8, counts in prop::collection::vec(any::<u32>(), 0..90),
         non_finite: u32, x in (any_float(), any_float()), bins in (0usize..70, 0usize..70), sides: (bool, bool),
+        ridges in 0usize..60, cursor in prop::option::of(0usize..70),
     ) {
         let histogram = Histogram { first, counts, non_finite };
         let history = HistogramHistory {
@@ -114,6 +115,12 @@ proptest! {
         let side = |is: bool| is.then_some(Side { name: "層 plain", histogram: &histogram, style: Style::new() });
         Mirrored { upper: side(sides.0), lower: side(sides.1), bins }.render(area, &mut buffer, &theme);
         prop_assert!(only_inside(&buffer, area));
+        let mut buffer = around(area);
+        let ridges = vec![Ridge { name: "1,200".to_owned(), histogram: &histogram }; ridges];
+        let plot = RidgePlot { ridges: &ridges, bins, most: x.0.into(), cursor };
+        let places = plot.render(area, &mut buffer, &theme);
+        prop_assert!(only_inside(&buffer, area));
+        prop_assert!(places.at(area.as_position()).is_none_or(|ridge| ridge < ridges.len()));
     }
 
     #[test]

@@ -8,12 +8,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::strip::share;
-use super::{Axis, Cells, ColorScale, Extent, Heatmap, Matrix};
+use super::{Axis, Cells, ColorScale, Extent, Heatmap, Matrix, label};
 use crate::event::Histogram;
 use crate::theme::Theme;
 
 /// The least share of a histogram's values with a distinct colour.
 const LEAST_SHARE: f64 = 1e-4;
+/// The powers of two from one label of a horizontal axis to the next.
+const EVERY: i32 = 4;
 
 /// Histograms of one quantity at ascending steps.
 #[derive(Clone, Debug)]
@@ -145,6 +147,30 @@ pub(super) fn shares(histogram: &Histogram) -> [f64; Histogram::BINS] {
     let bins = histogram.bins();
     let total = bins.iter().map(|n| f64::from(*n)).sum::<f64>() + f64::from(histogram.non_finite);
     bins.map(|n| if total > 0.0 { f64::from(n) / total } else { 0.0 })
+}
+
+/// Writes bounds of bins into a row, those of every so many powers of two that have room, and zero first. A place is a
+/// bin and its first column, counted from the row's.
+pub(super) fn axis_of_bins(
+    places: impl Iterator<Item = (usize, u16)>,
+    row: Rect,
+    buffer: &mut Buffer,
+    theme: &Theme,
+) {
+    let is_tick =
+        |(bin, _): &(usize, u16)| exponent(*bin).is_none_or(|exponent| exponent.rem_euclid(EVERY) == 0);
+    let mut ticks: Vec<(usize, u16)> = places.filter(is_tick).collect();
+    ticks.sort_by_key(|(bin, _)| *bin != Histogram::ZERO_BIN);
+    let mut taken: Vec<Range<u16>> = Vec::new();
+    for (bin, column) in ticks {
+        let name = bin_name(bin);
+        let cells = column..column + name.len() as u16;
+        let has_room = taken.iter().all(|other| cells.end < other.start || other.end < cells.start);
+        if has_room && cells.end <= row.width {
+            label::put(buffer, row, row.x + column, row.y, &name, theme.muted());
+            taken.push(cells);
+        }
+    }
 }
 
 /// The label of a bin, by the power of two it begins with: `-2^3`, `0`, `2^-7`.

@@ -6,15 +6,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use super::histogram::{bin_name, exponent, shares};
+use super::histogram::{axis_of_bins, shares};
 use super::strip::share;
 use super::{clip, label};
 use crate::event::Histogram;
 use crate::printable::percent;
 use crate::theme::Theme;
 
-/// The powers of two from one label of the axis to the next.
-const EVERY: i32 = 4;
 /// The least height with rows for zeros.
 const LEAST_WITH_ZEROS: u16 = 6;
 /// The least width of the bar of zeros.
@@ -117,17 +115,8 @@ impl<'a> Mirrored<'a> {
 
     fn render_axis(&self, row: Rect, buffer: &mut Buffer, theme: &Theme) {
         let axis = self.axis();
-        let mut free_from = row.x;
-        for (at, bin) in axis.iter().enumerate() {
-            if exponent(*bin).is_none_or(|exponent| exponent.rem_euclid(EVERY) != 0) {
-                continue;
-            }
-            let name = bin_name(*bin);
-            let start = row.x + (at * usize::from(row.width) / axis.len()) as u16;
-            if start >= free_from && start + (name.len() as u16) <= row.right() {
-                free_from = label::put(buffer, row, start, row.y, &name, theme.muted()) + 1;
-            }
-        }
+        let start = |at: usize| (at * usize::from(row.width) / axis.len()) as u16;
+        axis_of_bins(axis.iter().enumerate().map(|(at, bin)| (*bin, start(at))), row, buffer, theme);
     }
 }
 

@@ -130,7 +130,8 @@ words! {
         "The median of a statistic over the first half of the blocks, that over the second, and how they compare.", "", "";
     HISTOGRAM = "bins 2^k",
         "A histogram has a bin for each power of two of either sign, and one for exact zeros: the bin 2^k counts values \
-         of at least 2^k and less than 2^(k+1). Shades tell how many of the values it has.", "", "";
+         of at least 2^k and less than 2^(k+1). Shades tell how many of the values it has, as do the heights of bars and \
+         of ridges, which cut zeros off at the highest of the others.", "", "";
     FINDING = "finding",
         "What a health rule reports: since when, in which lane and layer, what was measured, and what it means. It lasts \
          until some good records in a row.", "", "";

@@ -1,10 +1,10 @@
 //! The histograms of the cursor's layer over time, and the one at the cursor as bars if there is room; or only those at the
-//! cursor, two lanes mirrored about one axis. The bins are the same for all lanes.
+//! cursor, two lanes mirrored about one axis; or all as ridges. The bins are the same for all lanes.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{Command, NOT_RECORDED, Scene, charts, curves, lanes};
+use super::{Command, NOT_RECORDED, Scene, charts, curves, lanes, ridges};
 use crate::app::options::HistogramForm;
 use crate::app::{Action, App, Lane, Wanted};
 use crate::event::Histogram;
@@ -18,17 +18,15 @@ use crate::widgets::{self, HistogramHistory, Mirrored, Side};
 const LEAST_HEIGHT_OF_BARS: u16 = 16;
 
 /// Draws a column for each lane.
-pub(super) fn render(
-    app: &App,
-    columns: &[(&Lane, Rect)],
-    Scene { buffer, hits }: &mut Scene<'_>,
-    theme: &Theme,
-) {
+pub(super) fn render(app: &App, columns: &[(&Lane, Rect)], scene: &mut Scene<'_>, theme: &Theme) {
     let histories: Vec<Vec<(f64, &Histogram)>> = columns.iter().map(|(lane, _)| history(app, lane)).collect();
     let bins = HistogramHistory::used_bins(histories.iter().flatten().map(|(_, histogram)| *histogram));
-    if app.options().histogram_form == HistogramForm::Mirrored {
-        return render_mirrored(app, columns, bins, buffer, theme);
+    match app.options().histogram_form {
+        HistogramForm::Mirrored => return render_mirrored(app, columns, bins, scene.buffer, theme),
+        HistogramForm::Ridge => return ridges::render(app, columns, bins, scene, theme),
+        HistogramForm::Strip => {}
     }
+    let Scene { buffer, hits } = scene;
     for ((lane, area), histograms) in columns.iter().zip(&histories) {
         if area.height < 3 {
             continue;
@@ -40,15 +38,7 @@ pub(super) fn render(
         widgets::put(buffer, *area, area.x, area.y, &title, theme.heading());
         let body = Rect { y: area.y + 1, height: area.height - 1, ..*area };
         if histograms.is_empty() {
-            let is_recorded = app.layer_in(lane).is_none_or(|layer| lane.records(layer));
-            let metric = app.options().histogram.metric();
-            let none = empty::histograms(app, metric);
-            let text = match is_recorded {
-                true => curves::absence(app, Wanted::Histograms(metric), &none),
-                false => NOT_RECORDED,
-            };
-            let text = widgets::clip(text, body.width.into(), theme);
-            widgets::put_centered(buffer, body, body.height / 2, &text, theme.muted());
+            absence(app, lane, body, buffer, theme);
             continue;
         }
         let bars = if body.height >= LEAST_HEIGHT_OF_BARS { body.height / 3 } else { 0 };
@@ -65,6 +55,19 @@ pub(super) fn render(
         }
         render_bars(app, &[*lane], below, bins, buffer, theme);
     }
+}
+
+/// Says why a lane has no histograms.
+pub(super) fn absence(app: &App, lane: &Lane, body: Rect, buffer: &mut Buffer, theme: &Theme) {
+    let is_recorded = app.layer_in(lane).is_none_or(|layer| lane.records(layer));
+    let metric = app.options().histogram.metric();
+    let none = empty::histograms(app, metric);
+    let text = match is_recorded {
+        true => curves::absence(app, Wanted::Histograms(metric), &none),
+        false => NOT_RECORDED,
+    };
+    let text = widgets::clip(text, body.width.into(), theme);
+    widgets::put_centered(buffer, body, body.height / 2, &text, theme.muted());
 }
 
 /// Each two lanes about one axis, in columns across the whole width.
@@ -123,7 +126,7 @@ fn render_bars(
 }
 
 /// The histogram of the cursor's layer at the cursor.
-fn at_cursor<'a>(app: &App, lane: &'a Lane) -> Option<Row<'a>> {
+pub(super) fn at_cursor<'a>(app: &App, lane: &'a Lane) -> Option<Row<'a>> {
     let layer = app.layer_in(lane)?;
     lane.histograms(app.options().histogram.metric(), layer)?.at(app.step())
 }
@@ -131,11 +134,15 @@ fn at_cursor<'a>(app: &App, lane: &'a Lane) -> Option<Row<'a>> {
 /// Ends the last histogram, so that it is not drawn beyond the steps it covers.
 static NOTHING: Histogram = Histogram { first: 0, counts: Vec::new(), non_finite: 0 };
 
+/// All histograms of the cursor's layer.
+pub(super) fn rows<'a>(app: &App, lane: &'a Lane) -> impl Iterator<Item = Row<'a>> + use<'a> {
+    let taken = app.layer_in(lane).and_then(|layer| lane.histograms(app.options().histogram.metric(), layer));
+    taken.map(|taken| taken.rows()).into_iter().flatten()
+}
+
 fn history<'a>(app: &App, lane: &'a Lane) -> Vec<(f64, &'a Histogram)> {
-    let Some(layer) = app.layer_in(lane) else { return Vec::new() };
-    let taken = lane.histograms(app.options().histogram.metric(), layer);
-    let rows = taken.map(|taken| taken.rows()).into_iter().flatten();
     let one = |row: Row<'a>| Some((curves::x_of(app, lane, row.span.first_step), row.histogram(0)?));
+    let rows = rows(app, lane);
     let mut all: Vec<(f64, &Histogram)> = rows.filter_map(one).collect();
     if let Some((last, _)) = all.last().copied() {
         // The last one extends as far as the one before it; a single one covers only its step.
@@ -147,9 +154,13 @@ fn history<'a>(app: &App, lane: &'a Lane) -> Vec<(f64, &'a Histogram)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Scene, View as _};
     use crate::app::{Action, App, specimen};
     use crate::theme::{Background, Characters, Colors, Theme};
+    use crate::units::Step;
     use crate::views::{Format, kind_named, snapshot};
+    use ratatui::buffer::Buffer;
+    use ratatui::layout::Rect;
 
     fn frame(app: &App, size: (u16, u16)) -> String {
         let theme = Theme::new(Colors::None, Background::Dark, Characters::Ascii);
@@ -172,5 +183,28 @@ mod tests {
         }
         app.act(Action::Undo);
         assert!(frame(&app, (100, 40)).contains("activations over time"));
+    }
+
+    #[test]
+    fn ridges_are_clicked_where_they_are_seen() {
+        let mut app = specimen::plain_beside_residual();
+        app.act(Action::SelectView(kind_named("layer").unwrap()));
+        app.act(Action::CycleHistogramForm);
+        app.act(Action::CycleHistogramForm);
+        app.act(Action::SelectStep(Step(120)));
+        for size in [(80, 24), (120, 40), (200, 50)] {
+            let theme = Theme::new(Colors::None, Background::Dark, Characters::Ascii);
+            let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
+            let mut scene = Scene::new(&mut buffer);
+            super::super::Layer.render(&app, Rect::new(0, 0, size.0, size.1), &mut scene, &theme);
+            let Scene { buffer, hits } = scene;
+            let row = |y| (0..size.0).map(|x| buffer[(x, y)].symbol()).collect::<String>();
+            let lines: Vec<String> = (0..size.1).map(row).collect();
+            let marked = lines.iter().position(|line| line.contains("> 120")).expect("the cursor's");
+            let x = lines[marked].find("> 120").unwrap() as u16 + 3;
+            let step = |y: usize| hits.step(&app, (x, y as u16).into());
+            assert_eq!(step(marked), Some(Step(120)), "{lines:#?}");
+            assert!(step(marked - 1) < step(marked) && step(marked) < step(marked + 1), "{lines:#?}");
+        }
     }
 }
