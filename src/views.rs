@@ -46,7 +46,7 @@ mod pictures;
 mod charts;
 
 pub use bindings::{BINDINGS, Binding, Command, Group, Key, binding_of};
-pub use chrome::{LEAST_SIZE, Status, draw};
+pub use chrome::{LEAST_SIZE, Status, draw, draw_scene};
 pub use commands::{COMMANDS, NO_OP, Named};
 pub use dialogs::{Dialog, Filtered};
 pub use empty::Empty;
@@ -55,7 +55,7 @@ pub use keymap::{Bound, Keymap, command_named, named};
 pub use numbers::{Number, csv};
 pub use orders::{Typed, Typing};
 pub use palette::Palette;
-pub use scene::{Hits, Scene};
+pub use scene::{Drawn, Graphic, Hits, Scene};
 pub use snapshot::{Format, snapshot, svg};
 pub use told::{Changes, explanation, told};
 pub use tour::{tour_after, tour_goes_on};

@@ -30,7 +30,7 @@ pub use label::{
 };
 pub use line_chart::{Between, LineChart, Mark, Series, SeriesKind, Values};
 pub use mirrored::{Mirrored, Side};
-pub use picture::Picture;
+pub use picture::{Picture, Raster};
 pub use places::{Cells, Plot, Rows, Spread};
 pub use popup::Popup;
 pub use ridge::{Ridge, RidgePlot, Ridges};

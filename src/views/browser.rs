@@ -111,7 +111,7 @@ pub fn draw(list: &RunsList, status: &Status<'_>, area: Rect, buffer: &mut Buffe
         }
     }
     draw_status(list, status, keymap, areas.status, &mut scene, theme);
-    let Scene { buffer, hits } = &mut scene;
+    let Scene { buffer, hits, .. } = &mut scene;
     if list.help() {
         let body = Rect { y: area.y + 1, height: area.height - 2, ..area };
         let rows = keymap.rows(theme);
@@ -214,7 +214,7 @@ fn draw_status(
     status: &Status<'_>,
     keymap: &Keymap<Command>,
     area: Rect,
-    Scene { buffer, hits }: &mut Scene<'_>,
+    Scene { buffer, hits, .. }: &mut Scene<'_>,
     theme: &Theme,
 ) {
     if let Some(Prompt::Filter { error, .. }) = list.prompt() {

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::{
-    Command, Dialog, Hits, Key, Keymap, Scene, View, curves, dialogs, help, lanes, orders, shown, tour,
+    Command, Dialog, Drawn, Hits, Key, Keymap, Scene, View, curves, dialogs, help, lanes, orders, shown, tour,
 };
 use crate::app::health::Severity;
 use crate::app::{Action, Alignment, App, Lane, LaneState, ViewKind};
@@ -56,11 +56,16 @@ fn areas(area: Rect) -> Option<Areas> {
 
 /// Draws the whole screen, and returns what the mouse does where.
 pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) -> Hits {
+    draw_scene(app, status, area, buffer, theme).hits
+}
+
+/// As [`draw`], and returns the pictures, too.
+pub fn draw_scene(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, theme: &Theme) -> Drawn {
     let area = area.intersection(buffer.area);
     let mut scene = Scene::new(buffer);
     let Some(areas) = areas(area) else {
         draw_too_small(area, scene.buffer, theme);
-        return scene.hits;
+        return scene.drawn();
     };
     let keymap = &status.keymap.cloned().unwrap_or_default();
     draw_tabs(app, status, areas.tabs, &mut scene, theme);
@@ -103,7 +108,7 @@ pub fn draw(app: &App, status: &Status<'_>, area: Rect, buffer: &mut Buffer, the
     for dialog in status.dialogs {
         dialogs::draw(app, dialog, keymap, area, &mut scene, theme);
     }
-    scene.hits
+    scene.drawn()
 }
 
 /// If a view does not show all lanes, a row for saying so, and the remaining area for the view.
@@ -121,7 +126,7 @@ fn draw_note(
     shown: &[&Lane],
     keymap: &Keymap,
     area: Rect,
-    Scene { buffer, hits }: &mut Scene<'_>,
+    Scene { buffer, hits, .. }: &mut Scene<'_>,
     theme: &Theme,
 ) {
     let names: Vec<String> = shown.iter().map(|lane| lanes::name(app, lane)).collect();
@@ -184,7 +189,7 @@ fn draw_tabs(
     app: &App,
     status: &Status<'_>,
     area: Rect,
-    Scene { buffer, hits }: &mut Scene<'_>,
+    Scene { buffer, hits, .. }: &mut Scene<'_>,
     theme: &Theme,
 ) {
     let mut end = area.x;
@@ -214,7 +219,7 @@ fn draw_tabs(
 
 /// Draws the run from its start to its planned end: progress, what charts show of it, findings, orders and notes, and
 /// the cursor.
-fn draw_timeline(app: &App, area: Rect, Scene { buffer, hits }: &mut Scene<'_>, theme: &Theme) {
+fn draw_timeline(app: &App, area: Rect, Scene { buffer, hits, .. }: &mut Scene<'_>, theme: &Theme) {
     let (start, end) = curves::run_range(app);
     let column = |x: f64| {
         let share = if end > start { (x - start) / (end - start) } else { 0.0 };
@@ -267,7 +272,7 @@ fn draw_status(
     status: &Status<'_>,
     keymap: &Keymap,
     area: Rect,
-    Scene { buffer, hits }: &mut Scene<'_>,
+    Scene { buffer, hits, .. }: &mut Scene<'_>,
     theme: &Theme,
 ) {
     let hint = |key: &Key| {

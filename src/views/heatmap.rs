@@ -83,7 +83,7 @@ impl View for Heatmap {
     }
 
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
-        let Scene { buffer, hits } = scene;
+        let Scene { buffer, hits, .. } = scene;
         let panels = panels(app, area);
         let statistic = app.statistic();
         let extents = panels.iter().flat_map(|panel| panel.matrix.cells().iter().copied());

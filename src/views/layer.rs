@@ -93,7 +93,7 @@ impl View for Layer {
     }
 
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
-        let Scene { buffer, hits } = scene;
+        let Scene { buffer, hits, .. } = scene;
         let area = area.intersection(buffer.area);
         if area.is_empty() {
             return;

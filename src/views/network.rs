@@ -94,7 +94,7 @@ impl View for Network {
     }
 
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
-        let Scene { buffer, hits } = scene;
+        let Scene { buffer, hits, .. } = scene;
         let area = area.intersection(buffer.area);
         if area.is_empty() {
             return;

@@ -106,7 +106,7 @@ pub(super) fn draw(
     app: &App,
     keymap: &Keymap,
     area: Rect,
-    Scene { buffer, hits }: &mut Scene<'_>,
+    Scene { buffer, hits, .. }: &mut Scene<'_>,
     theme: &Theme,
 ) {
     let Shape { width, rows } = Shape::of(area);

@@ -92,16 +92,15 @@ impl View for Pictures {
     }
 
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
-        let buffer = &mut *scene.buffer;
-        let area = area.intersection(buffer.area);
+        let area = area.intersection(scene.buffer.area);
         if area.is_empty() {
             return;
         }
         for (part, place) in parts(app, area) {
             match part {
-                Part::Mistakes => mistakes::render(app, place, buffer, theme),
-                Part::Maps => maps::render(app, &maps::FEATURES, place, buffer, theme),
-                Part::Filters => maps::render(app, &maps::FILTERS, place, buffer, theme),
+                Part::Mistakes => mistakes::render(app, place, scene, theme),
+                Part::Maps => maps::render(app, &maps::FEATURES, place, scene, theme),
+                Part::Filters => maps::render(app, &maps::FILTERS, place, scene, theme),
             }
         }
     }

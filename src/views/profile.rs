@@ -97,7 +97,7 @@ impl View for Profile {
     }
 
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
-        let Scene { buffer, hits } = scene;
+        let Scene { buffer, hits, .. } = scene;
         let curves = curves(app);
         let areas = areas(area, app.visible_lanes().count());
         let series = series(&curves, has_straight_fits(app), theme);

@@ -1,15 +1,17 @@
 //! A screen while it is drawn: its cells, and what the mouse does in each place. Both come from one layout, so a click
-//! means what is seen there.
+//! means what is seen there. Pictures are drawn in cells, and noted for terminals that draw them better.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::bindings::Command;
 use crate::app::{Action, App};
+use crate::theme::Theme;
 use crate::units::{LaneIdx, Step};
-use crate::widgets::Plot;
+use crate::widgets::{Picture, Plot, Raster};
 
 /// What a view draws on.
 pub struct Scene<'b, S = App, C = Command> {
@@ -17,13 +19,60 @@ pub struct Scene<'b, S = App, C = Command> {
     pub buffer: &'b mut Buffer,
     /// What the mouse does in them.
     pub hits: Hits<S, C>,
+    /// The pictures in them.
+    graphics: Vec<Graphic>,
+}
+
+/// A picture that is drawn in cells, for terminals that can draw it in pixels of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Graphic {
+    /// Its cells.
+    pub area: Rect,
+    /// Its pixels.
+    pub raster: Raster,
+    /// What its cells show, as a hash.
+    cells: u64,
+}
+
+/// What was drawn, besides the cells.
+#[derive(Debug, Default)]
+pub struct Drawn {
+    /// What the mouse does in them.
+    pub hits: Hits,
+    /// The pictures that nothing covers.
+    pub graphics: Vec<Graphic>,
 }
 
 impl<'b, S, C> Scene<'b, S, C> {
     /// A scene in which nothing answers the mouse yet.
     pub fn new(buffer: &'b mut Buffer) -> Scene<'b, S, C> {
-        Scene { buffer, hits: Hits::default() }
+        Scene { buffer, hits: Hits::default(), graphics: Vec::new() }
     }
+
+    /// Draws a picture into the upper left of an area.
+    pub fn picture(&mut self, picture: &Picture<'_>, area: Rect, theme: &Theme) {
+        let area = area.intersection(self.buffer.area);
+        picture.render(area, self.buffer, theme);
+        if let Some((area, raster)) = picture.raster(area, theme) {
+            self.graphics.push(Graphic { area, raster, cells: content(self.buffer, area) });
+        }
+    }
+}
+
+impl Scene<'_> {
+    /// What was drawn. Where anything has changed the cells of a picture since, such as a dialog, it is covered.
+    pub fn drawn(self) -> Drawn {
+        let Scene { buffer, hits, mut graphics } = self;
+        graphics.retain(|graphic| content(buffer, graphic.area) == graphic.cells);
+        Drawn { hits, graphics }
+    }
+}
+
+/// A hash of the cells of an area.
+fn content(buffer: &Buffer, area: Rect) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    area.positions().filter_map(|at| buffer.cell(at)).for_each(|cell| cell.hash(&mut hasher));
+    hasher.finish()
 }
 
 /// What the mouse does in the places of a screen: commands, which may depend on the state `S` at the time of the click.

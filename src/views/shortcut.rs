@@ -109,7 +109,7 @@ impl View for Shortcut {
     }
 
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
-        let Scene { buffer, hits } = scene;
+        let Scene { buffer, hits, .. } = scene;
         let areas = areas(area, app);
         for (statistic, [by_block, over_time]) in statistics(app).into_iter().zip(areas.charts) {
             let lanes = shown(app, statistic);

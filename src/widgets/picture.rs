@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::heatmap::{pair, whole};
-use crate::theme::{HeatCell, Theme};
+use crate::theme::{HeatCell, Rgb, Theme};
 
 /// The most by which a pixel is enlarged.
 const LARGEST: usize = 4;
@@ -21,7 +21,36 @@ pub struct Picture<'a> {
     pub pixel: &'a dyn Fn(usize, usize) -> Option<HeatCell>,
 }
 
+/// The pixels of a picture in colours, row by row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Raster {
+    /// Rows of pixels.
+    pub rows: usize,
+    /// Columns of pixels.
+    pub columns: usize,
+    /// The pixels of all rows.
+    pub pixels: Vec<Rgb>,
+}
+
+/// The most pixels in a cell that anything can show: no font is larger.
+const MOST_IN_CELL: [usize; 2] = [64, 128];
+
 impl Picture<'_> {
+    /// Its pixels, and the cells of an area that it takes; none if some pixel has no colour here, or if there are more pixels
+    /// than any terminal has there.
+    pub fn raster(&self, area: Rect, theme: &Theme) -> Option<(Rect, Raster)> {
+        let (width, height) = self.size((area.width, area.height), theme);
+        let most = [usize::from(width) * MOST_IN_CELL[0], usize::from(height) * MOST_IN_CELL[1]];
+        if !theme.has_half_cells() || self.columns > most[0] || self.rows > most[1] {
+            return None;
+        }
+        let places = (0..self.rows).flat_map(|row| (0..self.columns).map(move |column| (row, column)));
+        let color = |(row, column)| (self.pixel)(row, column)?.fill.and_then(Rgb::of);
+        let pixels: Option<Vec<Rgb>> = places.map(color).collect();
+        let raster = Raster { rows: self.rows, columns: self.columns, pixels: pixels? };
+        (!raster.pixels.is_empty()).then_some((Rect { width, height, ..area }, raster))
+    }
+
     /// The columns and rows of cells that it takes where there is room for so many: whole multiples of its pixels, or fewer
     /// dots than pixels where there is little room, its sides in proportion.
     pub fn size(&self, room: (u16, u16), theme: &Theme) -> (u16, u16) {

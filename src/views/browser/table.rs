@@ -146,7 +146,7 @@ fn first_row(list: &RunsList, area: Rect) -> usize {
 }
 
 /// Draws headings and the visible rows.
-pub(super) fn draw(list: &RunsList, area: Rect, Scene { buffer, hits }: &mut Scene<'_>, theme: &Theme) {
+pub(super) fn draw(list: &RunsList, area: Rect, Scene { buffer, hits, .. }: &mut Scene<'_>, theme: &Theme) {
     let laid = layout(list, area.width);
     for (column, x, width) in &laid {
         let is_sorted = list.sort().key == column.sort;

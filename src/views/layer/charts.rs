@@ -31,7 +31,7 @@ fn between(app: &App, lane: &Lane) -> Option<Between> {
 pub(super) fn render_history(
     app: &App,
     charts: &[(Vec<&Lane>, Rect)],
-    Scene { buffer, hits }: &mut Scene<'_>,
+    Scene { buffer, hits, .. }: &mut Scene<'_>,
     theme: &Theme,
 ) {
     let y = shared_axis(app, charts.iter().flat_map(|(lanes, _)| lanes));
@@ -98,7 +98,7 @@ pub(super) fn cursor(app: &App) -> Option<f64> {
 }
 
 /// Draws the comparison of the two lanes' layers over time: the ratio in decades, or the difference.
-pub(super) fn render_ratio(app: &App, area: Rect, Scene { buffer, hits }: &mut Scene<'_>, theme: &Theme) {
+pub(super) fn render_ratio(app: &App, area: Rect, Scene { buffer, hits, .. }: &mut Scene<'_>, theme: &Theme) {
     let Some((a, b)) = app.pair() else { return };
     let statistic = app.statistic();
     let points = || {

@@ -26,7 +26,7 @@ pub(super) fn render(app: &App, columns: &[(&Lane, Rect)], scene: &mut Scene<'_>
         HistogramForm::Ridge => return ridges::render(app, columns, bins, scene, theme),
         HistogramForm::Strip => {}
     }
-    let Scene { buffer, hits } = scene;
+    let Scene { buffer, hits, .. } = scene;
     for ((lane, area), histograms) in columns.iter().zip(&histories) {
         if area.height < 3 {
             continue;
@@ -197,7 +197,7 @@ mod tests {
             let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
             let mut scene = Scene::new(&mut buffer);
             super::super::Layer.render(&app, Rect::new(0, 0, size.0, size.1), &mut scene, &theme);
-            let Scene { buffer, hits } = scene;
+            let Scene { buffer, hits, .. } = scene;
             let row = |y| (0..size.0).map(|x| buffer[(x, y)].symbol()).collect::<String>();
             let lines: Vec<String> = (0..size.1).map(row).collect();
             let marked = lines.iter().position(|line| line.contains("> 120")).expect("the cursor's");

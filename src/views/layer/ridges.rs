@@ -16,7 +16,7 @@ pub(super) fn render(
     app: &App,
     columns: &[(&Lane, Rect)],
     bins: (usize, usize),
-    Scene { buffer, hits }: &mut Scene<'_>,
+    Scene { buffer, hits, .. }: &mut Scene<'_>,
     theme: &Theme,
 ) {
     let of_lanes: Vec<Vec<Row<'_>>> = columns.iter().map(|(lane, _)| shown(app, lane)).collect();

@@ -221,7 +221,7 @@ pub(in crate::views) fn render(
     app: &App,
     chart: &Chart<'_>,
     scales: &Scales,
-    Scene { buffer, hits }: &mut Scene<'_>,
+    Scene { buffer, hits, .. }: &mut Scene<'_>,
     theme: &Theme,
 ) {
     let curves = curves_of(app, chart, theme);

@@ -41,7 +41,12 @@ impl<'a> Strips<'a> {
 }
 
 /// Draws legend and strips.
-pub(super) fn render(app: &App, strips: &Strips<'_>, Scene { buffer, hits }: &mut Scene<'_>, theme: &Theme) {
+pub(super) fn render(
+    app: &App,
+    strips: &Strips<'_>,
+    Scene { buffer, hits, .. }: &mut Scene<'_>,
+    theme: &Theme,
+) {
     let statistic = app.statistic();
     let values: Vec<Vec<Extent>> = strips.strips.iter().map(|(lane, _)| values(app, lane)).collect();
     let scale = ColorScale::fit(values.iter().flatten().copied(), curves::is_log(app, statistic));

@@ -10,7 +10,7 @@ use super::{LEAST_COLUMN, absence, length, numbers, tiles};
 use crate::app::{App, Lane};
 use crate::metric::{Metric, Scale, probed};
 use crate::theme::{HeatCell, Theme};
-use crate::views::lanes;
+use crate::views::{Scene, lanes};
 use crate::widgets::{self, ColorScale, Extent, Legend, Picture};
 
 /// Which maps.
@@ -50,9 +50,9 @@ impl Panel<'_> {
     }
 }
 
-pub(super) fn render(app: &App, maps: &Maps, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+pub(super) fn render(app: &App, maps: &Maps, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
     let title = widgets::clip(maps.about, area.width.into(), theme);
-    widgets::put(buffer, area, area.x, area.y, &title, theme.heading());
+    widgets::put(scene.buffer, area, area.x, area.y, &title, theme.heading());
     if area.height < 4 {
         return;
     }
@@ -68,9 +68,9 @@ pub(super) fn render(app: &App, maps: &Maps, area: Rect, buffer: &mut Buffer, th
     let panels: Vec<Panel<'_>> = lanes::columns(app, body, LEAST_COLUMN).into_iter().map(panel).collect();
     let scale = scale(maps.metric, &panels);
     for panel in &panels {
-        render_panel(app, maps, panel, scale, buffer, theme);
+        render_panel(app, maps, panel, scale, scene, theme);
     }
-    Legend { scale, title: maps.metric.name(), pointer: None }.render(legend, buffer, theme);
+    Legend { scale, title: maps.metric.name(), pointer: None }.render(legend, scene.buffer, theme);
 }
 
 /// One scale for all lanes.
@@ -86,7 +86,7 @@ fn render_panel(
     maps: &Maps,
     panel: &Panel<'_>,
     scale: ColorScale,
-    buffer: &mut Buffer,
+    scene: &mut Scene<'_>,
     theme: &Theme,
 ) {
     let body = Rect {
@@ -96,10 +96,10 @@ fn render_panel(
     };
     let all = panel.maps();
     if all.is_empty() {
-        put_heading(app, panel, "", buffer, theme);
+        put_heading(app, panel, "", scene.buffer, theme);
         let text =
             if panel.numbers.is_some() { "no images, or nothing finite" } else { absence(app, maps.metric) };
-        widgets::put_centered(buffer, body, body.height / 2, text, theme.muted());
+        widgets::put_centered(scene.buffer, body, body.height / 2, text, theme.muted());
         return;
     }
     let image = maps.of.and_then(|metric| numbers(app, panel.lane, metric));
@@ -109,16 +109,16 @@ fn render_panel(
     let shown = places.len().saturating_sub(first);
     let block = block_of(panel.lane).filter(|_| maps.of.is_some()).map(|block| format!("  block {block}"));
     let part = (shown < all.len()).then(|| format!("  {shown} of {}", all.len()));
-    put_heading(app, panel, &(block.unwrap_or_default() + &part.unwrap_or_default()), buffer, theme);
+    put_heading(app, panel, &(block.unwrap_or_default() + &part.unwrap_or_default()), scene.buffer, theme);
     if let (Some(image), Some(place)) = (&image, places.first()) {
         let sides = ["picture_row", "picture_column"].map(|axis| length(panel.lane, axis));
-        render_picture(image, sides, length(panel.lane, probed::COLOUR), *place, buffer, theme);
+        render_picture(image, sides, length(panel.lane, probed::COLOUR), *place, scene, theme);
     }
     for (map, place) in all.iter().zip(places.iter().skip(first)) {
         let pixel = |row: usize, column: usize| -> Option<HeatCell> {
             scale.cell(Extent::of(*map.get(row * columns + column)?), theme)
         };
-        Picture { rows, columns, pixel: &pixel }.render(*place, buffer, theme);
+        scene.picture(&Picture { rows, columns, pixel: &pixel }, *place, theme);
     }
 }
 

@@ -1,7 +1,6 @@
 //! The examples with the greatest loss in the selected lane, or the first that recorded any, with what each lane takes them
 //! for: all lanes have the same examples.
 
-use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
@@ -10,7 +9,7 @@ use crate::app::{App, Lane};
 use crate::metric::probed;
 use crate::printable::short;
 use crate::theme::{Glyph, HeatCell, Rgb, Theme};
-use crate::views::lanes;
+use crate::views::{Scene, lanes};
 use crate::widgets::{self, Picture};
 
 /// The rows below a picture: its label, and what lanes take it for.
@@ -24,7 +23,7 @@ struct Said<'a> {
     predictions: Vec<f32>,
 }
 
-pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+pub(super) fn render(app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
     let Some(lane) = shown(app) else { return };
     let body = Rect { y: area.y + area.height.min(1), height: area.height.saturating_sub(1), ..area };
     let [worst, labels, losses, pixels] =
@@ -32,8 +31,8 @@ pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) 
             .map(|metric| numbers(app, lane, metric));
     let (Some(worst), Some(labels), Some(losses)) = (worst, labels, losses) else {
         let text = absence(app, probed::MISTAKE_EXAMPLE);
-        widgets::put_line(buffer, area, 0, &title(app, lane, None, area.width, theme));
-        widgets::put_centered(buffer, body, body.height / 2, text, theme.muted());
+        widgets::put_line(scene.buffer, area, 0, &title(app, lane, None, area.width, theme));
+        widgets::put_centered(scene.buffer, body, body.height / 2, text, theme.muted());
         return;
     };
     let known: Vec<usize> = worst.iter().filter(|at| **at >= 1.0).map(|at| *at as usize - 1).collect();
@@ -47,23 +46,23 @@ pub(super) fn render(app: &App, area: Rect, buffer: &mut Buffer, theme: &Theme) 
     let caption = (PREDICTION * said.len()).clamp(9, usize::from(area.width).max(9)) as u16;
     let places = tiles(body, known.len(), sides, (caption, CAPTION), theme);
     let count = (places.len(), known.len());
-    widgets::put_line(buffer, area, 0, &title(app, lane, Some(count), area.width, theme));
+    widgets::put_line(scene.buffer, area, 0, &title(app, lane, Some(count), area.width, theme));
     if known.is_empty() {
         let text = "no example has a loss that is a number";
-        widgets::put_centered(buffer, body, body.height / 2, text, theme.muted());
+        widgets::put_centered(scene.buffer, body, body.height / 2, text, theme.muted());
     }
     for (place, (at, example)) in places.into_iter().zip(known.iter().enumerate()) {
         let pixels = pixels.as_ref().and_then(|all| all.get(at * size..(at + 1) * size));
         let above = Rect { height: place.height - CAPTION, ..place };
         if let Some(pixels) = pixels {
-            render_picture(pixels, sides, channels, above, buffer, theme);
+            render_picture(pixels, sides, channels, above, scene, theme);
         }
         let below = Rect { y: above.bottom(), height: CAPTION, ..place };
         let label = labels.get(*example).copied().unwrap_or(f32::NAN);
         let loss = losses.get(*example).map(|loss| format!("  {}", short((*loss).into())));
         let text = format!("is {}{}", short(label.into()), loss.unwrap_or_default());
-        widgets::put(buffer, below, below.x, below.y, &text, theme.muted());
-        widgets::put_line(buffer, below, 1, &predictions(&said, *example, label, theme));
+        widgets::put(scene.buffer, below, below.x, below.y, &text, theme.muted());
+        widgets::put_line(scene.buffer, below, 1, &predictions(&said, *example, label, theme));
     }
 }
 
@@ -122,7 +121,7 @@ pub(super) fn render_picture(
     [rows, columns]: [usize; 2],
     channels: usize,
     area: Rect,
-    buffer: &mut Buffer,
+    scene: &mut Scene<'_>,
     theme: &Theme,
 ) {
     let byte = |channel: usize, row: usize, column: usize| {
@@ -137,5 +136,5 @@ pub(super) fn render_picture(
         };
         Some(theme.pixel(rgb))
     };
-    Picture { rows, columns, pixel: &pixel }.render(area, buffer, theme);
+    scene.picture(&Picture { rows, columns, pixel: &pixel }, area, theme);
 }

@@ -2,8 +2,10 @@ use super::*;
 use crate::app::specimen::{Specimen, app_with};
 use crate::event::{Kind, Value};
 use crate::metric::{Axis, Points, known};
+use crate::theme::{Background, Characters, Colors, Rgb};
 use crate::units::LaneIdx;
-use crate::views::{Format, snapshot};
+use crate::views::{Dialog, Format, Palette, Status, draw_scene, snapshot};
+use ratatui::buffer::Buffer;
 
 /// Two lanes with four examples of 4x4 gray pixels; the first lane takes all for 7, the second is right.
 fn measured() -> App {
@@ -66,6 +68,33 @@ fn the_worst_examples_are_shown_with_what_each_lane_says() {
     assert!(frame.contains("■7  ■1✓") && frame.contains("■7  ■5✓"), "{frame}");
     assert!(frame.contains("4 of 4 wrong"), "{frame}");
     assert!(frame.contains("filters (about zero)") && frame.contains("feature_maps (linear)"), "{frame}");
+}
+
+#[test]
+fn pictures_are_noted_for_the_terminal_unless_something_covers_them() {
+    let mut app = measured();
+    let graphics = |app: &App, dialogs: &[Dialog], theme: &Theme| {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 120, 40));
+        let status = Status { dialogs, ..Status::default() };
+        draw_scene(app, &status, buffer.area, &mut buffer, theme).graphics
+    };
+    let theme = Theme::default();
+    let all = graphics(&app, &[], &theme);
+    // Of each lane an example, three maps and two filters, and the two mistakes of the first.
+    assert_eq!(all.len(), 14);
+    let sizes = all.iter().map(|graphic| (graphic.raster.rows, graphic.raster.columns));
+    assert_eq!(sizes.take(3).collect::<Vec<_>>(), [(4, 4), (4, 4), (4, 4)]);
+    let gray = |shade| Rgb(shade, shade, shade);
+    assert_eq!(all[0].raster.pixels[..3], [gray(0), gray(8), gray(16)]);
+    let under = graphics(&app, &[Dialog::Palette(Palette::default())], &theme);
+    assert!(under.len() < all.len() && under.iter().all(|graphic| all.contains(graphic)));
+    app.act(Action::ToggleHelp);
+    assert!(graphics(&app, &[], &theme).len() < all.len());
+    app.act(Action::ToggleHelp);
+    let plain = Theme::new(Colors::None, Background::Dark, Characters::Unicode);
+    assert!(graphics(&app, &[], &plain).is_empty());
+    app.act(Action::SelectView(crate::views::kind_named("overview").unwrap()));
+    assert!(graphics(&app, &[], &theme).is_empty());
 }
 
 #[test]
