@@ -26,7 +26,14 @@ const TABLES: &[&str] = &["keys", "notify", "filters", "screen"];
 /// The keys of `[notify]`.
 const NOTIFY: &[&str] = &["bell", "osc9"];
 /// The keys of `[screen]`.
-const SCREEN: &[&str] = &["budget", "mouse", "reduced_motion"];
+const SCREEN: &[&str] = &["budget", "mouse", "reduced_motion", "graphics"];
+/// The values of `graphics`.
+const GRAPHICS: [(&str, Graphics); 4] = [
+    ("auto", Graphics::Auto),
+    ("kitty", Graphics::Kitty),
+    ("sixel", Graphics::Sixel),
+    ("blocks", Graphics::Blocks),
+];
 
 /// The settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,11 +71,27 @@ pub struct Screen {
     /// Whether it changes at most once a second unless the user does something: also while lanes train or are played
     /// back.
     pub reduced_motion: bool,
+    /// How pictures are drawn.
+    pub graphics: Graphics,
+}
+
+/// How pictures are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Graphics {
+    /// By the best means that the terminal says it has; in cells within tmux and GNU screen.
+    #[default]
+    Auto,
+    /// By the graphics protocol of kitty, whatever the terminal says.
+    Kitty,
+    /// As sixels, whatever it says.
+    Sixel,
+    /// In cells of two pixels.
+    Blocks,
 }
 
 impl Default for Screen {
     fn default() -> Screen {
-        Screen { budget: Some(20_000), mouse: true, reduced_motion: false }
+        Screen { budget: Some(20_000), mouse: true, reduced_motion: false, graphics: Graphics::Auto }
     }
 }
 
@@ -228,6 +251,16 @@ impl Parser<'_> {
                 ("reduced_motion", DeValue::Boolean(on)) => {
                     self.config.screen.reduced_motion = *on;
                     Ok(())
+                }
+                ("graphics", DeValue::String(word)) => {
+                    let named = GRAPHICS.iter().find(|(name, _)| name == word);
+                    let names = GRAPHICS.iter().map(|(name, _)| *name);
+                    named
+                        .map(|(_, graphics)| self.config.screen.graphics = *graphics)
+                        .ok_or_else(|| unknown("how pictures are drawn", word, names))
+                }
+                ("graphics", _) => {
+                    Err("expected `auto`, `kitty`, `sixel` or `blocks` in quotation marks".to_owned())
                 }
                 ("mouse" | "reduced_motion", _) => Err("expected true or false".to_owned()),
                 (found, _) => {

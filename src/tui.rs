@@ -20,6 +20,7 @@ mod browser;
 mod dashboard;
 mod encoder;
 mod explaining;
+mod graphics;
 mod guard;
 mod input;
 mod modes;
@@ -100,7 +101,9 @@ impl Terminal {
         let output = output::Output::open()?;
         let guard = guard::Guard::enter(&output, setup.config.screen.mouse)?;
         let inputs = input::Inputs::start(output.clone())?;
-        Ok(Terminal { screen: screen::TerminalScreen::new(output), inputs, setup, _guard: guard })
+        let (graphics, has_colours) = (setup.config.screen.graphics, setup.theme.has_half_cells());
+        let screen = screen::TerminalScreen::new(output, graphics, has_colours);
+        Ok(Terminal { screen, inputs, setup, _guard: guard })
     }
 
     /// Shows the dashboard until the user leaves or a signal comes. Training is not stopped here: the [`Ending`] says
@@ -140,8 +143,10 @@ impl Terminal {
     pub fn say(&mut self, text: &str) -> io::Result<()> {
         let theme = &self.setup.theme;
         let text = printable(text);
-        self.screen
-            .paint(&mut |area, buffer| put_centered(buffer, area, area.height / 2, &text, theme.muted()))?;
+        self.screen.paint(&mut |area, buffer| {
+            put_centered(buffer, area, area.height / 2, &text, theme.muted());
+            Vec::new()
+        })?;
         Ok(())
     }
 }

@@ -82,6 +82,22 @@ fn the_screen_has_a_budget_in_any_unit_or_none() {
 }
 
 #[test]
+fn pictures_are_drawn_as_the_file_says() {
+    assert_eq!(parse("").screen.graphics, Graphics::Auto);
+    let of = |line: &str| parse(&format!("[screen]\ngraphics = {line}\n"));
+    assert_eq!(of("\"sixel\"").screen.graphics, Graphics::Sixel);
+    assert_eq!(of("\"blocks\"").screen.graphics, Graphics::Blocks);
+    assert_eq!(
+        of("\"kity\"").problems,
+        ["config.toml:2: expected how pictures are drawn, found `kity`; the nearest is `kitty`"]
+    );
+    assert_eq!(
+        of("true").problems,
+        ["config.toml:2: expected `auto`, `kitty`, `sixel` or `blocks` in quotation marks"]
+    );
+}
+
+#[test]
 fn motion_is_reduced_on_demand_only() {
     assert!(!parse("").screen.reduced_motion);
     assert!(parse("[screen]\nreduced_motion = true\n").screen.reduced_motion);

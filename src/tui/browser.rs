@@ -251,7 +251,10 @@ impl<'d> Page<'d> for Browser<'d> {
             keymap: Some(self.keymap),
         };
         let (list, theme, hits) = (&*self.list, self.theme, &mut self.hits);
-        let draw = &mut |area, buffer: &mut _| *hits = browser::draw(list, &status, area, buffer, theme);
+        let draw = &mut |area, buffer: &mut _| {
+            *hits = browser::draw(list, &status, area, buffer, theme);
+            Vec::new()
+        };
         self.desk.screen.paint(draw)
     }
 

@@ -8,10 +8,11 @@ use crossbeam_channel::Select;
 use crossterm::event::{KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
+use super::graphics::Protocol;
 use super::input::key_of;
 use super::pacer::{Cost, Playhead};
 use super::page::{Desk, Page};
-use super::screen::Screen;
+use super::screen::{Drawing, Screen};
 use super::source::{Mode, Source};
 use super::{Ending, Setup};
 use crate::app::{Action, App, NameFilter};
@@ -195,6 +196,7 @@ impl<'a> Dashboard<'a> {
             Command::StopLane => self.ask_to_stop_lane(),
             Command::Redraw => self.redraw(),
             Command::ToggleMouse => self.toggle_mouse(),
+            Command::ToggleGraphics => self.toggle_graphics(),
             Command::CopyValue => self.copy_value()?,
             Command::CopyFrame => self.copy_frame()?,
             Command::SaveView => self.save_view()?,
@@ -351,6 +353,16 @@ impl<'a> Dashboard<'a> {
         }
     }
 
+    fn toggle_graphics(&mut self) {
+        let key = self.key_of(Command::ToggleGraphics);
+        match self.desk.screen.toggle_graphics() {
+            Drawing::Blocks => self.notify(&format!("pictures are drawn in cells; {key} changes that")),
+            Drawing::By(Protocol::Kitty) => self.notify("the terminal draws pictures: kitty graphics"),
+            Drawing::By(Protocol::Sixel) => self.notify("the terminal draws pictures: sixels"),
+            Drawing::Unknown => self.notify("this terminal has not said that it draws pictures"),
+        }
+    }
+
     /// Shows what is wrong in the settings: the first of it, since all of it was printed before.
     fn tell_problems(&mut self, problems: &[String]) {
         let Some(first) = problems.first() else { return };
@@ -413,7 +425,11 @@ impl<'d> Page<'d> for Dashboard<'d> {
         if let Ok(words) = std::env::var("SKIPLANE_DRAWING_PANICS") {
             panic!("{words}");
         }
-        let draw = &mut |area, buffer: &mut _| *hits = views::draw(app, &status, area, buffer, theme);
+        let draw = &mut |area, buffer: &mut _| {
+            let drawn = views::draw_scene(app, &status, area, buffer, theme);
+            *hits = drawn.hits;
+            drawn.graphics
+        };
         let bytes = self.desk.screen.paint(draw)?;
         self.cost.end(now.elapsed());
         Ok(bytes)

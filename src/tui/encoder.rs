@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use ratatui::buffer::{Buffer, Cell};
+use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 use unicode_width::UnicodeWidthStr;
 
@@ -36,6 +37,8 @@ pub struct Encoder {
     cursor: Option<(u16, u16)>,
     bytes: Vec<u8>,
     exact: bool,
+    /// Of each row, whether the last frame wrote into it.
+    touched: Vec<bool>,
     /// Of each row, whether all its symbols, before and after, take one cell; filled as rows are looked at.
     narrow: Vec<Option<bool>>,
 }
@@ -51,6 +54,8 @@ pub struct Encoded {
 
 /// The fewest blanks at the end of a row for which the row's end is erased instead.
 const WORTH_ERASING: usize = 4;
+/// A symbol that no cell has, as wide as one.
+const NOTHING: &str = "\u{e000}";
 /// The most known colours.
 const MOST_TONES: usize = 4_096;
 
@@ -58,6 +63,19 @@ impl Encoder {
     /// Forgets what the terminal shows, so that the next frame erases it and draws every cell.
     pub fn forget(&mut self) {
         self.shown = None;
+    }
+
+    /// Has the cells of an area drawn again with the next frame, whatever they show.
+    pub(super) fn doubt(&mut self, area: Rect) {
+        let Some(shown) = &mut self.shown else { return };
+        for at in area.intersection(shown.area).positions() {
+            shown[at].set_symbol(NOTHING);
+        }
+    }
+
+    /// Whether the last frame wrote into a row of an area.
+    pub(super) fn has_touched(&self, area: Rect) -> bool {
+        self.touched.iter().take(area.bottom().into()).skip(area.top().into()).any(|touched| *touched)
     }
 
     /// The bytes that make the terminal show a frame. The first one after [`forget`](Self::forget), and one of another
@@ -76,6 +94,7 @@ impl Encoder {
             }
         };
         self.narrow = vec![None; usize::from(frame.area.height)];
+        self.touched = vec![false; usize::from(frame.area.height)];
         for y in 0..frame.area.height {
             self.row(y, &mut shown, frame, fidelity);
         }
@@ -91,6 +110,7 @@ impl Encoder {
         let Some(first) = (0..row.len()).find(|&x| self.differs(&before[x], &row[x], fidelity)) else {
             return;
         };
+        self.touched[usize::from(y)] = true;
         if !self.is_narrow_row(y, before, row) {
             return self.whole_row(y, before, row);
         }
@@ -137,6 +157,7 @@ impl Encoder {
             }
             self.go(x as u16, below, &[]);
             self.cell(x, below, shown, frame, fidelity);
+            self.touched[usize::from(below)] = true;
         }
     }
 

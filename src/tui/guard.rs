@@ -15,6 +15,7 @@ use crossterm::terminal::{
 use rustix::process::{Signal, kill_current_process_group};
 
 use super::aside::Aside;
+use super::graphics;
 use super::output::Output;
 use crate::printable::printable_lines;
 
@@ -23,6 +24,7 @@ static HELD: Mutex<Held> = Mutex::new(Held {
     output: None,
     aside: None,
     mouse: false,
+    pictures: Vec::new(),
     owner: None,
     keeps: false,
     reports: Vec::new(),
@@ -35,6 +37,8 @@ struct Held {
     aside: Option<Aside>,
     /// Whether the mouse is captured then.
     mouse: bool,
+    /// The ids of the pictures that the terminal keeps for us.
+    pictures: Vec<u32>,
     /// The thread that draws.
     owner: Option<ThreadId>,
     /// Whether reports are kept for [`take_kept`].
@@ -107,7 +111,8 @@ pub(super) fn take_kept() -> Vec<String> {
 /// they are continued, or at once if the group is orphaned.
 pub(super) fn suspend(output: &Output) -> io::Result<()> {
     output.settle();
-    output.send(&no_modes()?);
+    let pictures = held().pictures.clone();
+    output.send(&no_modes(&pictures)?);
     // A terminal that does not accept output is left as it is.
     let _ = output.wait();
     disable_raw_mode()?;
@@ -132,6 +137,11 @@ pub(super) fn toggle_mouse(output: &Output) -> bool {
     held.mouse
 }
 
+/// Notes the pictures that the terminal keeps, to be removed with its modes.
+pub(super) fn note_pictures(ids: Vec<u32>) {
+    held().pictures = ids;
+}
+
 /// The sequences that set the modes.
 fn modes(mouse: bool) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -143,11 +153,13 @@ fn modes(mouse: bool) -> io::Result<Vec<u8>> {
 }
 
 /// The sequences that reset them.
-fn no_modes() -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+fn no_modes(pictures: &[u32]) -> io::Result<Vec<u8>> {
+    // A frame may end here, within a picture.
+    let mut bytes = b"\x1b\\".to_vec();
     queue!(bytes, EndSynchronizedUpdate)?;
-    // A frame may end here, in its colours. Where there is no alternate screen, as often within GNU screen, the shell goes
-    // on at the top of an empty one.
+    bytes.extend(pictures.iter().flat_map(|id| graphics::forget(*id)));
+    // Or in its colours. Where there is no alternate screen, as often within GNU screen, the shell goes on at the top of an
+    // empty one.
     bytes.extend(b"\x1b[m\x1b[H\x1b[J");
     bytes.extend(RELEASE_MOUSE);
     queue!(bytes, LeaveAlternateScreen, Show)?;
@@ -157,7 +169,8 @@ fn no_modes() -> io::Result<Vec<u8>> {
 /// Restores the terminal; does nothing the second time. Errors are ignored: the terminal may be gone.
 fn restore() {
     let Some(output) = held().output.take() else { return };
-    output.finish(&no_modes().unwrap_or_default());
+    let pictures = std::mem::take(&mut held().pictures);
+    output.finish(&no_modes(&pictures).unwrap_or_default());
     _ = disable_raw_mode();
     let mut held = held();
     let printed = held.aside.take().map(Aside::put_back);
@@ -167,7 +180,7 @@ fn restore() {
 /// Resets the modes except raw mode on standard output, for a process that can no longer do so itself.
 pub(super) fn unset_modes() {
     let mut out = io::stdout();
-    _ = out.write_all(&no_modes().unwrap_or_default());
+    _ = out.write_all(&no_modes(&[]).unwrap_or_default());
     _ = out.flush();
 }
 

@@ -40,6 +40,8 @@ pub(super) enum Input {
     Terminal(Event),
     /// A signal's number; some keys count as signals.
     Signal(i32),
+    /// The terminal has said something new of itself.
+    Learnt,
     /// The terminal can no longer be read.
     Lost(io::Error),
 }
@@ -179,6 +181,7 @@ impl Reader {
                 self.output.acknowledge();
                 None
             }
+            Parsed::Answer(answer) => self.output.learn(answer).then_some(Input::Learnt),
             Parsed::Event(event) if is_suspension(&event) => Some(Input::Signal(SIGTSTP)),
             Parsed::Event(event) => Some(Input::Terminal(event)),
         };

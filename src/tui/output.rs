@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::ops::RangeInclusive;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::termios::{QueueSelector, tcflush, tcgetwinsize};
 
+use super::graphics::{Answer, Known};
+
+/// The sides of a cell in pixels that are believed.
+pub(super) const CELL: RangeInclusive<u16> = 2..=256;
 /// How soon the thread notices that the terminal accepts output again, if the system doesn't report it.
 const POLL: Duration = Duration::from_millis(100);
 /// Asks for the terminal's status, which every terminal since the VT100 answers.
@@ -58,6 +63,8 @@ struct State {
     failed: Option<io::Error>,
     /// All bytes that the terminal has accepted.
     written: u64,
+    /// What it has said of itself.
+    known: Known,
 }
 
 impl Output {
@@ -142,6 +149,28 @@ impl Output {
             (0, _) | (_, 0) => crossterm::terminal::size(),
             size => Ok(size),
         }
+    }
+
+    /// The width and height of a cell in pixels, as the system knows them, or the terminal has said; none if neither has.
+    pub(super) fn cell(&self) -> Option<(u16, u16)> {
+        let of = |pixels: u16, cells: u16| pixels.checked_div(cells).filter(|side| CELL.contains(side));
+        let size = tcgetwinsize(&self.shared.terminal).ok();
+        let by_system =
+            size.and_then(|size| of(size.ws_xpixel, size.ws_col).zip(of(size.ws_ypixel, size.ws_row)));
+        by_system.or(self.known().cell)
+    }
+
+    /// What the terminal has said of itself.
+    pub(super) fn known(&self) -> Known {
+        self.shared.lock().known
+    }
+
+    /// Takes in what the terminal says of itself; returns whether that is new.
+    pub(super) fn learn(&self, answer: Answer) -> bool {
+        let mut state = self.shared.lock();
+        let before = state.known;
+        state.known.learn(answer);
+        state.known != before
     }
 
     /// All bytes that the terminal has accepted.

@@ -153,6 +153,10 @@ pub(super) fn take<'d, P: Page<'d>>(page: &mut P, input: Input) -> io::Result<Op
             Ok(None)
         }
         Input::Terminal(_) => Ok(None),
+        Input::Learnt => {
+            page.desk_mut().pacer.answer();
+            Ok(None)
+        }
         Input::Signal(signal @ (SIGTSTP | SIGCONT)) => {
             let desk = page.desk_mut();
             if signal == SIGTSTP {

@@ -60,6 +60,7 @@ macro_rules! of_screens {
             | Command::Browse
             | Command::Redraw
             | Command::ToggleMouse
+            | Command::ToggleGraphics
             | Command::FilterLayers
             | Command::FilterMetrics
             | Command::CopyFrame

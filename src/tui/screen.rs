@@ -7,13 +7,31 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 
 use super::encoder::{Encoder, Fidelity};
+use super::graphics::{Fitted, Painter, Protocol, QUERY};
 use super::guard;
 use super::output::Output;
+use super::sequences::Multiplexer;
+use crate::config::Graphics;
+use crate::views::Graphic;
 
 /// Begins a frame that is shown at once, where the terminal knows that.
 const BEGIN: &[u8] = b"\x1b[?2026h";
 /// Ends it.
 const END: &[u8] = b"\x1b[?2026l";
+
+/// Draws cells, and returns the pictures among them.
+pub(super) type Render<'r> = dyn FnMut(Rect, &mut Buffer) -> Vec<Graphic> + 'r;
+
+/// How pictures are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drawing {
+    /// In cells.
+    Blocks,
+    /// By the terminal.
+    By(Protocol),
+    /// By the terminal, once it says that it can.
+    Unknown,
+}
 
 /// A screen for frames.
 pub(super) trait Screen {
@@ -51,8 +69,13 @@ pub(super) trait Screen {
         false
     }
 
+    /// Lets the terminal draw pictures, or draws them in cells; returns which.
+    fn toggle_graphics(&mut self) -> Drawing {
+        Drawing::Blocks
+    }
+
     /// Draws a frame, without waiting until it is written, and returns its size in bytes.
-    fn paint(&mut self, render: &mut dyn FnMut(Rect, &mut Buffer)) -> io::Result<usize>;
+    fn paint(&mut self, render: &mut Render<'_>) -> io::Result<usize>;
 
     /// Sends the terminal a sequence that draws nothing.
     fn tell(&mut self, sequence: &[u8]) -> io::Result<()>;
@@ -78,13 +101,50 @@ pub(super) struct TerminalScreen {
     output: Output,
     fidelity: Fidelity,
     exact: bool,
+    painter: Painter,
+    has_colours: bool,
+    /// How pictures are drawn, and how they are if the terminal may draw them.
+    graphics: Graphics,
+    wanted: Graphics,
 }
 
 impl TerminalScreen {
-    /// The screen of a terminal with unknown content.
-    pub(super) fn new(output: Output) -> TerminalScreen {
-        let frame = Buffer::empty(Rect::ZERO);
-        TerminalScreen { encoder: Encoder::default(), frame, output, fidelity: Fidelity::Exact, exact: true }
+    /// The screen of a terminal with unknown content. `has_colours` says whether pictures have colours there at all.
+    pub(super) fn new(output: Output, graphics: Graphics, has_colours: bool) -> TerminalScreen {
+        TerminalScreen {
+            encoder: Encoder::default(),
+            frame: Buffer::empty(Rect::ZERO),
+            output,
+            fidelity: Fidelity::Exact,
+            exact: true,
+            painter: Painter::default(),
+            has_colours,
+            graphics,
+            wanted: if graphics == Graphics::Blocks { Graphics::Auto } else { graphics },
+        }
+    }
+
+    /// Asks the terminal for what it can draw, if that is of use: tmux and GNU screen don't pass pictures on.
+    fn ask(&self) {
+        let is_of_use = match self.graphics {
+            Graphics::Auto => Multiplexer::detect().is_none(),
+            Graphics::Kitty | Graphics::Sixel => true,
+            Graphics::Blocks => false,
+        };
+        if is_of_use && self.has_colours {
+            self.output.send(QUERY);
+        }
+    }
+
+    /// How the terminal draws pictures; none if they are drawn in cells.
+    fn protocol(&self) -> Option<Protocol> {
+        match self.graphics {
+            _ if !self.has_colours => None,
+            Graphics::Auto => self.output.known().protocol(),
+            Graphics::Kitty => Some(Protocol::Kitty),
+            Graphics::Sixel => Some(Protocol::Sixel),
+            Graphics::Blocks => None,
+        }
     }
 
     /// Waits for what the terminal still answers, so that the shell does not get it.
@@ -123,21 +183,41 @@ impl Screen for TerminalScreen {
         guard::toggle_mouse(&self.output)
     }
 
-    fn paint(&mut self, render: &mut dyn FnMut(Rect, &mut Buffer)) -> io::Result<usize> {
+    fn toggle_graphics(&mut self) -> Drawing {
+        if self.graphics != Graphics::Blocks {
+            self.graphics = Graphics::Blocks;
+            return Drawing::Blocks;
+        }
+        self.graphics = self.wanted;
+        self.ask();
+        self.protocol().map_or(Drawing::Unknown, Drawing::By)
+    }
+
+    fn paint(&mut self, render: &mut Render<'_>) -> io::Result<usize> {
         let area = self.area()?;
         if self.frame.area != area {
-            // The terminal may have moved or cut what it showed.
-            self.encoder.forget();
+            // The terminal may have moved or cut what it showed, and its cells may have another size.
+            self.forget();
+            self.ask();
             self.frame = Buffer::empty(area);
         }
         self.frame.reset();
-        render(area, &mut self.frame);
+        let graphics = render(area, &mut self.frame);
+        let how = self.protocol().zip(self.output.cell());
+        let fit = |graphic| how.and_then(|(protocol, cell)| Fitted::new(graphic, protocol, cell, area));
+        let pictures: Vec<Fitted<'_>> = graphics.iter().filter_map(fit).collect();
+        for at in pictures.iter().flat_map(|picture| picture.area.positions()) {
+            self.frame[at].reset();
+        }
+        self.painter.uncover(&pictures, &mut self.encoder);
         let encoded = self.encoder.encode(&self.frame, self.fidelity);
         self.exact = encoded.exact;
-        if encoded.bytes.is_empty() {
+        let drawn = self.painter.update(&pictures, |area| self.encoder.has_touched(area));
+        if encoded.bytes.is_empty() && drawn.is_empty() {
             return Ok(0);
         }
-        Ok(self.output.send_frame(&[BEGIN, &encoded.bytes, END].concat()))
+        guard::note_pictures(self.painter.given().collect());
+        Ok(self.output.send_frame(&[BEGIN, &encoded.bytes, &drawn, END].concat()))
     }
 
     fn tell(&mut self, sequence: &[u8]) -> io::Result<()> {
@@ -147,6 +227,7 @@ impl Screen for TerminalScreen {
 
     fn forget(&mut self) {
         self.encoder.forget();
+        self.painter.forget();
     }
 
     fn suspend(&mut self) -> io::Result<()> {

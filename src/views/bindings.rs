@@ -69,6 +69,8 @@ pub enum Command {
     Redraw,
     /// Gives the mouse to the terminal, or takes it back.
     ToggleMouse,
+    /// Pictures by the terminal's own graphics, or in cells.
+    ToggleGraphics,
     /// Copies the value at the cursor.
     CopyValue,
     /// Copies the view as text.
@@ -564,6 +566,13 @@ pub const BINDINGS: &[Binding] = &[
         "select text",
         "let the mouse select text, or take it back",
         [(Key::Char('t'), Command::ToggleMouse)]
+    ),
+    binding!(
+        Program,
+        "G",
+        "graphics",
+        "let the terminal draw pictures in its own pixels, or not",
+        [(Key::Char('G'), Command::ToggleGraphics)]
     ),
     binding!(
         Program,

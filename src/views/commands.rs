@@ -139,6 +139,7 @@ pub const COMMANDS: &[Named] = &[
     act("close", Action::Dismiss, "close what is open"),
     of("redraw", Command::Redraw, "redraw the screen"),
     of("mouse", Command::ToggleMouse, "let the mouse select text, or take it back"),
+    of("graphics", Command::ToggleGraphics, "let the terminal draw pictures in its own pixels, or not"),
     of("quit", Command::Quit, "quit; while training, asks whether to stop or detach"),
 ];
 

@@ -45,7 +45,7 @@ impl View for Pictures {
     }
 
     fn hints(&self) -> &'static [Key] {
-        &[Key::Up, Key::Char('l'), Key::Left, Key::Char('P')]
+        &[Key::Up, Key::Char('l'), Key::Left, Key::Char('P'), Key::Char('G')]
     }
 
     fn vertical(&self, by: i64) -> Action {

@@ -21,6 +21,7 @@ pub(crate) fn start(arguments: &[&str], folder: &Path, size: (u16, u16)) -> Term
     command.cwd(folder);
     // Not those of whoever runs the tests.
     command.env("XDG_CONFIG_HOME", folder);
+    ["TMUX", "STY"].iter().for_each(|name| command.env_remove(name));
     Terminal::start(command, size)
 }
 

@@ -183,7 +183,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("dfdx", &["nn", "model"]),
     ("directories", &["paths"]),
     ("fast_float2", &["runlog"]),
-    ("flate2", &["datasets"]),
+    ("flate2", &["datasets", "tui"]),
     ("indicatif", &["headless"]),
     ("memchr", &["runlog"]),
     ("ratatui", &["theme", "widgets", "views", "tui"]),

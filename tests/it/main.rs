@@ -23,6 +23,7 @@ mod formats;
 mod frames;
 mod frozen;
 mod golden_frames;
+mod graphics;
 mod law;
 mod lines;
 mod live;

@@ -11,6 +11,7 @@ use crate::runs_list::specimen;
 use crate::theme::{Background, Characters, Colors};
 use crate::tui::input::Input;
 use crate::tui::page;
+use crate::tui::screen::Render;
 
 struct Memory(Buffer);
 
@@ -19,7 +20,7 @@ impl Screen for Memory {
         Ok(self.0.area)
     }
 
-    fn paint(&mut self, render: &mut dyn FnMut(Rect, &mut Buffer)) -> io::Result<usize> {
+    fn paint(&mut self, render: &mut Render<'_>) -> io::Result<usize> {
         self.0.reset();
         render(self.0.area, &mut self.0);
         Ok(0)

@@ -15,6 +15,7 @@ use crate::event::{Kind, RunEvent};
 use crate::order::LaneOrder;
 use crate::theme::{Background, Characters, Colors};
 use crate::tui::input::Input;
+use crate::tui::screen::Render;
 use crate::tui::{Saved, page};
 use crate::units::{LaneIdx, Step};
 
@@ -45,7 +46,7 @@ impl Screen for Memory {
         Ok(self.buffer.area)
     }
 
-    fn paint(&mut self, render: &mut dyn FnMut(Rect, &mut Buffer)) -> io::Result<usize> {
+    fn paint(&mut self, render: &mut Render<'_>) -> io::Result<usize> {
         self.buffer.reset();
         render(self.buffer.area, &mut self.buffer);
         self.frames += 1;

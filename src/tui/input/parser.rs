@@ -3,6 +3,9 @@
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
+use crate::tui::graphics::{Answer, Protocol};
+use crate::tui::output::CELL;
+
 /// Something that a terminal sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Parsed {
@@ -10,6 +13,8 @@ pub(super) enum Parsed {
     Event(Event),
     /// The answer to a request for the terminal's status.
     Status,
+    /// What it says of itself.
+    Answer(Answer),
 }
 
 /// Bytes that are no complete sequence yet.
@@ -73,7 +78,7 @@ fn first(bytes: &[u8]) -> First {
         }
         // Strings of the terminal, such as its name or colours.
         [ESCAPE, b']' | b'P' | b'X' | b'^' | b'_', ..] => match end_of_string(&bytes[2..]) {
-            Some(end) => First::Whole(2 + end, None),
+            Some(end) => First::Whole(2 + end, of_string(&bytes[1..2 + end])),
             None => First::Part,
         },
         [ESCAPE, ESCAPE, ..] => First::Whole(1, Some(key(KeyCode::Esc, KeyModifiers::NONE))),
@@ -83,6 +88,11 @@ fn first(bytes: &[u8]) -> First {
         },
         _ => plain(bytes, KeyModifiers::NONE),
     }
+}
+
+/// What a string says, from the character that begins it to its end: only that there are kitty graphics.
+fn of_string(string: &[u8]) -> Option<Parsed> {
+    (string == b"_Gi=31;OK\x1b\\").then_some(Parsed::Answer(Answer::Knows(Protocol::Kitty)))
 }
 
 /// The number of bytes to the end of a string: BEL, or ESC and a backslash.
@@ -161,6 +171,19 @@ fn of_sequence(parameters: &str, last: u8) -> Option<Parsed> {
             _ => return None,
         };
         return mouse(button, column.checked_sub(1)?, row.checked_sub(1)?, released);
+    }
+    match (parameters.strip_prefix('?'), last) {
+        // What the terminal can do: 4 are sixels.
+        (Some(parameters), b'c') => {
+            let has_sixels = parameters.split(';').skip(1).any(|number| number == "4");
+            return has_sixels.then_some(Parsed::Answer(Answer::Knows(Protocol::Sixel)));
+        }
+        (None, b't') => {
+            let [6, height, width] = numbers(parameters)? else { return None };
+            let is_believed = CELL.contains(&width) && CELL.contains(&height);
+            return is_believed.then_some(Parsed::Answer(Answer::Cell(width, height)));
+        }
+        _ => {}
     }
     let mut given = parameters.split(';').map(|number| number.parse::<u16>().ok());
     let (number, modifiers) = (given.next().flatten(), modifiers(given.next().flatten().unwrap_or(1)));
@@ -306,6 +329,13 @@ mod tests {
     #[test]
     fn answers_of_the_terminal_are_no_keys() {
         assert_eq!(all(b"\x1b[0n"), [Parsed::Status]);
+        let knows = |protocol| Parsed::Answer(Answer::Knows(protocol));
+        assert_eq!(all(b"\x1b_Gi=31;OK\x1b\\"), [knows(Protocol::Kitty)]);
+        assert_eq!(all(b"\x1b_Gi=31;ENOTSUPPORTED\x1b\\"), []);
+        assert_eq!(all(b"\x1b[?62;4;22c"), [knows(Protocol::Sixel)]);
+        assert_eq!(all(b"\x1b[?4;14c"), [], "the first number is the kind of terminal");
+        assert_eq!(all(b"\x1b[6;20;10t"), [Parsed::Answer(Answer::Cell(10, 20))]);
+        assert_eq!(all(b"\x1b[6;0;10t\x1b[6;9999;10t\x1b[4;20;10t\x1b[6;20t"), []);
         let (x, y) = (key(KeyCode::Char('x'), NONE), key(KeyCode::Char('y'), NONE));
         assert_eq!(all(b"x\x1b[0ny"), [x.clone(), Parsed::Status, y.clone()]);
         for answer in
@@ -319,7 +349,7 @@ mod tests {
         #[test]
         fn it_does_not_matter_how_bytes_arrive(
             bytes in proptest::collection::vec(
-                prop_oneof![any::<u8>(), proptest::sample::select(b"\x1b\x1b\x1b[[O<;;0123Mm~AnR".to_vec())], 0..60,
+                prop_oneof![any::<u8>(), proptest::sample::select(b"\x1b\x1b\x1b[[O<;;0123Mm~AnR_Gi=31;OK\\?46ct".to_vec())], 0..60,
             ),
             size in 1usize..7,
         ) {

@@ -17,6 +17,7 @@ use crate::event::{Kind, RunEvent, Value};
 use crate::random::{below, stream};
 use crate::theme::{Background, Characters, Colors};
 use crate::tui::input::Input;
+use crate::tui::screen::Render;
 use crate::tui::{Saved, page};
 
 /// The number of events without [`EVENTS`].
@@ -37,7 +38,7 @@ impl Screen for Paper {
         Ok(self.size.get())
     }
 
-    fn paint(&mut self, render: &mut dyn FnMut(Rect, &mut Buffer)) -> io::Result<usize> {
+    fn paint(&mut self, render: &mut Render<'_>) -> io::Result<usize> {
         let mut buffer = Buffer::empty(self.size.get());
         let begun = Instant::now();
         render(self.size.get(), &mut buffer);
