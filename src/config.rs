@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::app::NameFilter;
 use crate::printable::printable;
+use crate::theme::Dots;
 use crate::views::{Bound, Key, Keymap, NO_OP, browser, command_named, named};
 
 mod layouts;
@@ -26,7 +27,7 @@ const TABLES: &[&str] = &["keys", "notify", "filters", "screen"];
 /// The keys of `[notify]`.
 const NOTIFY: &[&str] = &["bell", "osc9"];
 /// The keys of `[screen]`.
-const SCREEN: &[&str] = &["budget", "mouse", "reduced_motion", "graphics"];
+const SCREEN: &[&str] = &["budget", "mouse", "reduced_motion", "graphics", "dots"];
 /// The values of `graphics`.
 const GRAPHICS: [(&str, Graphics); 4] = [
     ("auto", Graphics::Auto),
@@ -34,6 +35,10 @@ const GRAPHICS: [(&str, Graphics); 4] = [
     ("sixel", Graphics::Sixel),
     ("blocks", Graphics::Blocks),
 ];
+
+/// The values of `dots`.
+const DOTS: [(&str, Dots); 3] =
+    [("braille", Dots::Braille), ("quadrants", Dots::Quadrants), ("octants", Dots::Octants)];
 
 /// The settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,6 +78,8 @@ pub struct Screen {
     pub reduced_motion: bool,
     /// How pictures are drawn.
     pub graphics: Graphics,
+    /// What curves are drawn in.
+    pub dots: Dots,
 }
 
 /// How pictures are drawn.
@@ -91,7 +98,13 @@ pub enum Graphics {
 
 impl Default for Screen {
     fn default() -> Screen {
-        Screen { budget: Some(20_000), mouse: true, reduced_motion: false, graphics: Graphics::Auto }
+        Screen {
+            budget: Some(20_000),
+            mouse: true,
+            reduced_motion: false,
+            graphics: Graphics::Auto,
+            dots: Dots::Braille,
+        }
     }
 }
 
@@ -261,6 +274,16 @@ impl Parser<'_> {
                 }
                 ("graphics", _) => {
                     Err("expected `auto`, `kitty`, `sixel` or `blocks` in quotation marks".to_owned())
+                }
+                ("dots", DeValue::String(word)) => {
+                    let named = DOTS.iter().find(|(name, _)| name == word);
+                    let names = DOTS.iter().map(|(name, _)| *name);
+                    named
+                        .map(|(_, dots)| self.config.screen.dots = *dots)
+                        .ok_or_else(|| unknown("what curves are drawn in", word, names))
+                }
+                ("dots", _) => {
+                    Err("expected `braille`, `quadrants` or `octants` in quotation marks".to_owned())
                 }
                 ("mouse" | "reduced_motion", _) => Err("expected true or false".to_owned()),
                 (found, _) => {

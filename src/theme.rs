@@ -5,9 +5,11 @@
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 
+mod dots;
 mod heat;
 mod oklab;
 
+pub use dots::Dots;
 pub use heat::HeatCell;
 pub use oklab::Rgb;
 
@@ -51,6 +53,7 @@ pub struct Theme {
     colors: Colors,
     background: Background,
     characters: Characters,
+    dots: Dots,
     heat: Vec<HeatCell>,
     signed_heat: Vec<HeatCell>,
 }
@@ -83,7 +86,18 @@ impl Theme {
     pub fn new(colors: Colors, background: Background, characters: Characters) -> Theme {
         let heat = heat::levels(colors, characters);
         let signed_heat = heat::signed_levels(colors, background, characters);
-        Theme { colors, background, characters, heat, signed_heat }
+        Theme { colors, background, characters, dots: Dots::default(), heat, signed_heat }
+    }
+
+    /// With curves in other dots.
+    #[must_use]
+    pub fn with_dots(self, dots: Dots) -> Theme {
+        Theme { dots, ..self }
+    }
+
+    /// What curves are drawn in, where [`Theme::has_dots`].
+    pub fn dots(&self) -> Dots {
+        self.dots
     }
 
     /// How many colours it uses.

@@ -58,7 +58,8 @@ impl AppearanceArgs {
     /// still be read after the screen.
     pub(super) fn setup(self) -> Setup {
         let layouts = Layouts::in_folder(paths::layouts_folder());
-        Setup { theme: tui::detect(self.into()), config: settings(), layouts }
+        let config = settings();
+        Setup { theme: tui::detect(self.into()).with_dots(config.screen.dots), config, layouts }
     }
 
     /// The requested colours.

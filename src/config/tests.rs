@@ -173,3 +173,18 @@ proptest! {
         prop_assert!(config.problems.iter().all(|problem| crate::printable::is_printable(problem)));
     }
 }
+
+#[test]
+fn curves_are_drawn_in_other_dots_on_demand() {
+    use crate::theme::Dots;
+    assert_eq!(parse("").screen.dots, Dots::Braille);
+    assert_eq!(parse("[screen]\ndots = \"octants\"\n").screen.dots, Dots::Octants);
+    let config = parse("[screen]\ndots = \"octant\"\n[screen.x]\n");
+    assert_eq!(config.screen.dots, Dots::Braille);
+    assert!(
+        config.problems[0].starts_with("config.toml:2: expected what curves are drawn in, found `octant`")
+    );
+    assert!(
+        parse("[screen]\ndots = 2\n").problems[0].contains("expected `braille`, `quadrants` or `octants`")
+    );
+}

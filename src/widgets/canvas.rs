@@ -1,16 +1,16 @@
-//! Dots smaller than a cell: two across and four down in braille if the theme can tell the curves apart, else one
-//! character per cell.
+//! Dots smaller than a cell, such as those of braille, if the theme can tell the curves apart, else one character per cell.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::theme::Theme;
+use crate::theme::{Dots, Theme};
 
 /// A field of dots over a rectangle; dot (0, 0) is at its upper left.
 pub(super) struct Canvas {
     area: Rect,
-    braille: bool,
+    /// None where a cell is a dot.
+    dots: Option<Dots>,
     cells: Vec<Cell>,
 }
 
@@ -24,16 +24,13 @@ struct Cell {
     shared: bool,
 }
 
-/// The bit of each dot of a braille cell, by row and column (Unicode 16, chapter 21.1).
-const DOTS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
-
 impl Canvas {
     /// An empty field for this many curves.
     pub(super) fn new(area: Rect, curves: usize, theme: &Theme) -> Canvas {
         let empty = Cell { dots: 0, pen: None, mark: None, shared: false };
         Canvas {
             area,
-            braille: theme.has_dots(curves),
+            dots: theme.has_dots(curves).then_some(theme.dots()),
             cells: vec![empty; usize::from(area.width) * usize::from(area.height)],
         }
     }
@@ -50,12 +47,12 @@ impl Canvas {
 
     /// Dots down in one cell.
     fn dots_down(&self) -> usize {
-        if self.braille { 4 } else { 1 }
+        self.dots.map_or(1, |dots| dots.grid().1)
     }
 
     /// Dots across in one cell.
     pub(super) fn dots_across(&self) -> usize {
-        if self.braille { 2 } else { 1 }
+        self.dots.map_or(1, |dots| dots.grid().0)
     }
 
     /// Sets the dots of a column from one row to another, both included; the later curve's colour wins.
@@ -67,7 +64,8 @@ impl Canvas {
 
     /// Sets one dot.
     pub(super) fn dot(&mut self, x: usize, y: usize, pen: Pen) {
-        let bit = if self.braille { DOTS[y % 4][x % 2] } else { 1 };
+        let (across, down) = (self.dots_across(), self.dots_down());
+        let bit = 1 << (y % down * across + x % across);
         let Some(cell) = self.cell(x, y) else { return };
         // Over a background curve only the other curve is shown.
         cell.dots =
@@ -108,8 +106,7 @@ impl Canvas {
             let mark = cell.mark.filter(|_| !cell.shared);
             let symbol = match mark {
                 Some(mark) => mark.mark,
-                None if !self.braille => pen.mark,
-                None => char::from_u32(0x2800 + u32::from(cell.dots)).unwrap_or(' '),
+                None => self.dots.map_or(pen.mark, |dots| dots.symbol(cell.dots)),
             };
             let (x, y) = (self.area.x + (i % width) as u16, self.area.y + (i / width) as u16);
             if let Some(target) = buffer.cell_mut((x, y)) {

@@ -119,7 +119,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     // 8: street
     ("paths", &[]),
-    ("config", &["app", "disk", "printable", "views"]),
+    ("config", &["app", "disk", "printable", "theme", "views"]),
     ("headless", &["app", "event", "metric", "reading", "session", "printable", "trainer", "units"]),
     (
         "tui",
