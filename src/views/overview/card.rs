@@ -133,7 +133,8 @@ fn render_progress(lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) 
         None if *lane.state() == LaneState::Waiting => String::new(),
         None => format!(" {}", duration(lane.elapsed_ms())),
     };
-    let state = format!("{mark} {}{reason} ", lane.state().name());
+    let state = format!("{mark} {}{reason}", lane.state().name());
+    let state = widgets::clip(&state, area.width.into(), theme) + " ";
     let mut x = widgets::put(buffer, area, area.x, area.y, &state, style);
     let planned = lane.planned_steps().map(|planned| format!("/{planned}")).unwrap_or_default();
     let steps = format!("{}{planned} ", lane.last_step());
