@@ -1,6 +1,7 @@
 //! Plays a tape: runs a program in a pseudo-terminal, does what the tape says, and takes the screen after each step.
 
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use portable_pty::CommandBuilder;
@@ -70,7 +71,10 @@ pub(crate) fn play(tape: &Tape, program: &Path, folder: &Path) -> std::io::Resul
                 let end = Instant::now() + *time;
                 while let left @ 1.. = end.saturating_duration_since(Instant::now()).as_millis() {
                     let part = EVERY.min(Duration::from_millis(left as u64));
+                    let begun = Instant::now();
                     terminal.read_for(part);
+                    // A program that has ended has no more output to wait for.
+                    thread::sleep(part.saturating_sub(begun.elapsed()));
                     film.take(&terminal, part);
                 }
             }
