@@ -161,12 +161,12 @@ struct Tab {
     columns: std::ops::Range<u16>,
 }
 
-/// The tabs: with all names if they fit, else only with that of the open one.
+/// The tabs: with as many names as fit, from the first on, and that of the open one.
 fn tabs(app: &App, width: u16) -> Vec<Tab> {
     let open = shown(app).map(|view| view.kind());
-    let lay = |full: bool| {
+    let lay = |named: usize| {
         let mut x = 0;
-        let mut tabs = Vec::new();
+        let mut tabs: Vec<Tab> = Vec::new();
         for (at, view) in super::ALL.iter().enumerate() {
             let is_open = Some(view.kind()) == open;
             if !is_open && !view.fits(app) {
@@ -174,15 +174,17 @@ fn tabs(app: &App, width: u16) -> Vec<Tab> {
             }
             let view = view.kind();
             let key = super::key_of(at).unwrap_or(' ');
-            let text = if full || is_open { format!(" {key} {view} ") } else { format!(" {key} ") };
+            let text =
+                if tabs.len() < named || is_open { format!(" {key} {view} ") } else { format!(" {key} ") };
             let end = x + widgets::width(&text) as u16;
             tabs.push(Tab { view, is_open, text, columns: x..end });
             x = end;
         }
         (tabs, x)
     };
-    let (full, end) = lay(true);
-    if end <= width { full } else { lay(false).0 }
+    let all = super::ALL.len();
+    let fitting = (0..=all).rev().map(lay).find(|(_, end)| *end <= width);
+    fitting.map_or_else(|| lay(0).0, |(tabs, _)| tabs)
 }
 
 fn draw_tabs(

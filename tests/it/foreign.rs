@@ -60,9 +60,8 @@ fn it_is_drawn_by_every_view() {
     }
     // Over heads and along a direction.
     for name in ["attention_entropy", "sharpness"] {
-        while app.statistic().name() != name {
-            app.act(Action::SelectNextStatistic);
-        }
+        let metric = app.statistics(false).into_iter().find(|metric| metric.name() == name);
+        app.act(Action::SelectStatistic(metric.expect("it is declared")));
         for view in [views::kind_named("profile").unwrap(), views::kind_named("heatmap").unwrap()] {
             insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "snapshots/foreign" }, {
                 insta::assert_snapshot!(format!("{name}-{view}"), frame(&mut app, &mut library, view));

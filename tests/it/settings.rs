@@ -6,8 +6,8 @@ use std::fs;
 use crate::cli::folder_with_a_run;
 use crate::dashboard::start;
 
-/// On so narrow a screen only the open view's tab has its name.
-const NARROW: (u16, u16) = (64, 24);
+/// On so narrow a screen only the tabs of the open view and of the first ones have names.
+const NARROW: (u16, u16) = (46, 24);
 
 #[test]
 #[cfg(target_os = "linux")]

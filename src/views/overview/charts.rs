@@ -77,7 +77,7 @@ impl What {
     fn is_smoothed(&self, app: &App, lane: &Lane) -> bool {
         let smoothing = app.options().smoothing;
         let window = 1.0 / (1.0 - smoothing.decay());
-        let is_main = self.is_scalar() && [known::LOSS, known::ERROR].contains(&self.metric());
+        let is_main = self.is_scalar() && app.curves().contains(&self.metric());
         smoothing.is_on()
             && (is_main
                 || self.points(lane).map(|point| point.count as f64).sum::<f64>() >= LEAST_WINDOWS * window)
@@ -262,7 +262,9 @@ pub(in crate::views) fn render(
     if series.iter().all(|series| series.buckets.is_empty())
         && chart.lanes.iter().any(|lane| lane.structure().is_some())
     {
-        let text = curves::absence(app, Wanted::OverTime(chart.what.metric()), "no values yet");
+        let has_points = chart.lanes.iter().any(|lane| chart.what.points(lane).next().is_some());
+        let none = if has_points { "nothing finite" } else { "no values yet" };
+        let text = curves::absence(app, Wanted::OverTime(chart.what.metric()), none);
         widgets::put_centered(buffer, plot.area, plot.area.height / 2, text, theme.muted());
     }
     let places = chart.lanes.iter().flat_map(|lane| orders::places(app, lane));
