@@ -307,8 +307,8 @@ fn a_run_whose_id_has_no_room_keeps_the_end_of_its_name() {
     };
     let one = app(&["20261124-182951-quick"]);
     assert_eq!(title(&one, 120), "20261124-182951-quick");
-    assert_eq!(title(&one, 80), "…-quick");
-    let text = characters(&draw(&app(&["20261124-182951-quick", "b", "c"]), (109, 24), &Theme::default()));
+    assert_eq!(title(&one, 90), "…-quick");
+    let text = characters(&draw(&app(&["20261124-182951-quick", "b", "c"]), (119, 24), &Theme::default()));
     assert!(text.lines().next().unwrap().ends_with(" …-182951-quick and 2 more|"), "{text}");
 }
 
