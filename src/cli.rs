@@ -83,7 +83,7 @@ enum Command {
     Verdict(verdict::VerdictArgs),
     Claims(claims::ClaimsArgs),
     Report(report::ReportArgs),
-    Snapshot(snapshot::SnapshotArgs),
+    Snapshot(Box<snapshot::SnapshotArgs>),
     Export(export::ExportArgs),
     Check(check::CheckArgs),
     Keys(keys::KeysArgs),
