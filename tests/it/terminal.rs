@@ -13,6 +13,7 @@ use crate::pseudo_terminal::{Terminal, parser};
 /// Columns and rows.
 const SIZE: (u16, u16) = (100, 30);
 /// The sequence that leaves the alternate screen.
+const ERASE: &[u8] = b"\x1b[H\x1b[J";
 const LEAVE: &[u8] = b"\x1b[?1049l";
 
 /// Panics on demand: while a frame is drawn, or in another thread.
@@ -131,7 +132,7 @@ fn a_panic_elsewhere_is_told_once_the_dashboard_is_closed() {
     assert_restored(&terminal, "a lane panics");
     let output = terminal.written();
     let mut before = parser(SIZE);
-    before.process(&output[..place(output, LEAVE).unwrap()]);
+    before.process(&output[..place(output, ERASE).unwrap()]);
     assert!(before.screen().contents().contains("1 overview"));
 }
 
