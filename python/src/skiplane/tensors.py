@@ -1,0 +1,97 @@
+"""Numbers of a step, of which those on a device are copied to the host together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .faults import warn_once
+
+if TYPE_CHECKING:
+    import torch
+
+#: The most numbers of a value that is logged by hand.
+MOST = 100_000
+
+
+class Bag:
+    """Lists of numbers that are put in one by one and fetched together: one copy per device."""
+
+    def __init__(self) -> None:
+        self._parts: list[list[float] | torch.Tensor] = []
+
+    def put(self, numbers: list[float]) -> int:
+        """Puts in numbers that are on the host already; returns their place."""
+        self._parts.append(numbers)
+        return len(self._parts) - 1
+
+    def add(self, numbers: torch.Tensor) -> int:
+        """Puts in a tensor of any shape and type; returns its place."""
+        self._parts.append(numbers)
+        return len(self._parts) - 1
+
+    def fetch(self) -> list[list[float]]:
+        """The numbers of each place."""
+        found: list[list[float]] = [part if isinstance(part, list) else [] for part in self._parts]
+        by_device: dict[Any, list[int]] = {}
+        for at, part in enumerate(self._parts):
+            if not isinstance(part, list):
+                by_device.setdefault(part.device, []).append(at)
+        if by_device:
+            import torch
+
+            for device, places in by_device.items():
+                # Counts need more than 24 bits, which one kind of device does not have.
+                wide = torch.float32 if device.type == "mps" else torch.float64
+                parts = [self._parts[at].detach().reshape(-1).to(wide) for at in places]  # type: ignore[union-attr]
+                flat = torch.cat(parts).tolist()
+                begin = 0
+                for at, part in zip(places, parts):
+                    found[at] = flat[begin : begin + part.numel()]
+                    begin += part.numel()
+        self._parts = []
+        return found
+
+
+Numbers = dict[str, tuple[tuple[int, ...], Sequence[float]]]
+
+
+def fetch(values: Mapping[str, Any], measured: Any = None) -> Numbers:
+    """Shape and numbers of each value; those of the statistics are fetched in the same copy."""
+    bag: Bag = measured.bag if measured is not None else Bag()
+    places: dict[str, tuple[tuple[int, ...], int]] = {}
+    for name, value in values.items():
+        if value is None:
+            continue
+        try:
+            shape, part = _part(value)
+        except (TypeError, ValueError) as error:
+            warn_once(f"`{name}` cannot be logged: {error}")
+            continue
+        places[name] = (shape, bag.put(part) if isinstance(part, list) else bag.add(part))
+    found = bag.fetch()
+    if measured is not None:
+        measured.resolve(found)
+    return {name: (shape, found[at]) for name, (shape, at) in places.items()}
+
+
+def _part(value: Any) -> tuple[tuple[int, ...], Any]:
+    if hasattr(value, "detach") and hasattr(value, "device"):
+        shape = tuple(value.shape)
+        if value.numel() == 1:
+            shape = ()
+        if len(shape) > 2 or value.numel() > MOST or value.numel() == 0:
+            raise ValueError(f"expected a number, or a tensor of one or two dimensions, found the shape {tuple(value.shape)}")
+        if value.is_meta or value.is_complex():
+            raise ValueError("expected real numbers")
+        return shape, value
+    if isinstance(value, (list, tuple)) or (hasattr(value, "tolist") and getattr(value, "ndim", 0)):
+        rows = list(value.tolist() if hasattr(value, "tolist") else value)
+        if rows and isinstance(rows[0], (list, tuple)):
+            if len({len(row) for row in rows}) != 1:
+                raise ValueError("expected rows of one length")
+            return (len(rows), len(rows[0])), [float(number) for row in rows for number in row]
+        if not rows:
+            raise ValueError("expected numbers, found none")
+        return (len(rows),), [float(number) for number in rows]
+    return (), [float(value)]

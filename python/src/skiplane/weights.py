@@ -1,0 +1,166 @@
+"""Statistics of weights, their gradients and their update, around the steps of optimisers.
+
+A gradient is measured when the optimiser gets it: accumulated, unscaled, reduced over processes, and clipped.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.optim import optimizer as optimizers
+
+from . import statistics
+from .tensors import Bag
+
+
+@dataclass
+class Keys:
+    """Where the numbers of a parameter are in the bag."""
+
+    weight: int = -1
+    weight_extremes: int = -1
+    gradient: int = -1
+    gradient_extremes: int = -1
+    #: The factor that the gradient still has in it.
+    scale: int = -1
+    change: int = -1
+    weight_histogram: int = -1
+    gradient_histogram: int = -1
+    #: Zeros of a sparse gradient that are not stored.
+    unseen: int = 0
+    #: Whether an optimiser makes steps with it.
+    is_trained: bool = False
+    order: int = 0
+
+
+class Weights:
+    """The parameters of a recorded step, by their identity."""
+
+    def __init__(self, parameters: Iterable[torch.Tensor], fault: Callable[[Exception], None]) -> None:
+        self._parameters = {id(parameter): parameter for parameter in parameters}
+        self._fault = fault
+        self._before: dict[int, torch.Tensor] = {}
+        self.keys: dict[int, Keys] = {}
+        self.learning_rate: Any = None
+        self.bag: Bag | None = None
+        self.histograms = False
+        #: Parameters that were updated in this step.
+        self.updated: set[int] = set()
+        self._hooks: list[Any] = []
+        #: Called with an optimiser before its step.
+        self.stepping: Callable[[Any], None] = lambda optimizer: None
+        self._trained: set[int] = set()
+
+    def open(self, parameters: Iterable[torch.Tensor], bag: Bag, histograms: bool) -> None:
+        """A step begins that is recorded."""
+        self._parameters = {id(parameter): parameter for parameter in parameters}
+        self.bag, self.histograms = bag, histograms
+        self.keys, self.updated, self._before, self.learning_rate = {}, set(), {}, None
+        if not self._hooks:
+            self._hooks = [
+                optimizers.register_optimizer_step_pre_hook(self._pre),
+                optimizers.register_optimizer_step_post_hook(self._post),
+            ]
+
+    def detach(self) -> None:
+        """No step is recorded any more."""
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
+
+    def _mine(self, optimizer: Any) -> list[torch.Tensor]:
+        mine = {}
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if id(parameter) in self._parameters:
+                    mine[id(parameter)] = parameter
+        return list(mine.values())
+
+    def _pre(self, optimizer: Any, arguments: Any, named: Any) -> None:
+        try:
+            with torch._C.DisableTorchFunction(), torch.no_grad():
+                mine = self._mine(optimizer)
+                if not mine or self.bag is None:
+                    return
+                self.stepping(optimizer)
+                if self.learning_rate is None:
+                    self.learning_rate = optimizer.param_groups[0].get("lr")
+                # Fused optimisers unscale by themselves.
+                scale = getattr(optimizer, "grad_scale", None)
+                place = self.bag.add(scale) if isinstance(scale, torch.Tensor) else -1
+                for parameter in mine:
+                    if id(parameter) in self._before:
+                        continue
+                    self._measure(parameter, place)
+                    self._before[id(parameter)] = statistics.real(parameter).clone()
+        except Exception as error:  # noqa: BLE001
+            self._fault(error)
+
+    def _post(self, optimizer: Any, arguments: Any, named: Any) -> None:
+        try:
+            with torch._C.DisableTorchFunction(), torch.no_grad():
+                for parameter in self._mine(optimizer):
+                    self.updated.add(id(parameter))
+                    self._trained.add(id(parameter))
+        except Exception as error:  # noqa: BLE001
+            self._fault(error)
+
+    def _measure(self, parameter: torch.Tensor, scale: int) -> None:
+        bag = self.bag
+        assert bag is not None
+        keys = self.keys[id(parameter)] = Keys()
+        if parameter.is_meta:
+            return
+        weight = statistics.real(parameter)
+        keys.weight = statistics.put_sums(weight, weight.numel(), bag)
+        keys.weight_extremes = statistics.put_extremes(weight, bag, zeros=False)[0]
+        if self.histograms:
+            keys.weight_histogram = statistics.put_histogram(weight, bag)
+        if parameter.grad is None:
+            return
+        gradient = statistics.real(parameter.grad)
+        # Of a sparse gradient the zeros count, too.
+        count = weight.numel()
+        keys.unseen = count - gradient.numel()
+        keys.gradient = statistics.put_sums(gradient, count, bag)
+        keys.gradient_extremes = statistics.put_extremes(gradient, bag, zeros=False)[0]
+        keys.scale = scale
+        if self.histograms:
+            keys.gradient_histogram = statistics.put_histogram(gradient, bag)
+
+    def finish(self) -> None:
+        """The step is complete: measures what the updates have changed, and the parameters that nothing updated."""
+        bag = self.bag
+        if bag is None:
+            return
+        for at, (key, parameter) in enumerate(self._parameters.items()):
+            if key not in self.keys:
+                # Without a step of an optimiser, since it is frozen, or the step was skipped, or it has another one.
+                self._measure(parameter, -1)
+            elif key in self._before and not parameter.is_meta:
+                before = self._before.pop(key)
+                after = statistics.real(parameter)
+                if after.shape == before.shape:
+                    change = before.sub_(after)
+                    self.keys[key].change = statistics.put_sums(change, change.numel(), bag)
+            self.keys[key].is_trained = key in self._trained
+            self.keys[key].order = at
+        self._before = {}
+        self.bag = None
+
+
+def scaler_of_caller() -> Any:
+    """The GradScaler that is making this step of an optimiser, if one is."""
+    frame = sys._getframe(1)
+    for _ in range(30):
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, torch.amp.GradScaler):
+            return owner
+        if frame.f_back is None:
+            return None
+        frame = frame.f_back
+    return None
