@@ -75,6 +75,7 @@ class Run:
         self.folder: str | None = None
         #: The last step that was logged.
         self.step = 0
+        self._stride = 1
         self._watch: Watch | None = None
         self._lock: folder.Lock | None = None
         self._log: LaneLog | None = None
@@ -197,12 +198,14 @@ class Run:
         if self._log is None or os.getpid() != self._pid:
             return
         with self._guard:
-            self._take(self._expected() if step is None else int(step), {**(values or {}), **named})
+            self._take(self.step + 1 if step is None else int(step), {**(values or {}), **named})
 
     @harmless
     def note(self, message: str) -> None:
         """Writes a note at the last step; of a longer one the first 400 bytes."""
         with self._guard:
+            if self._log is None or os.getpid() != self._pid:
+                return
             self._begin(False)
             cut = str(message).encode()[:LONGEST_NOTE].decode(errors="ignore")
             self._record("note_taken", self.step, {"text": cut})
@@ -211,7 +214,7 @@ class Run:
     def checkpoint(self, file: str | os.PathLike[str]) -> None:
         """Says that a checkpoint of the state after the last step was written to a file."""
         with self._guard:
-            if self.folder is None:
+            if self._log is None or self.folder is None or os.getpid() != self._pid:
                 return
             self._begin(False)
             path = os.path.relpath(os.path.abspath(os.fspath(file)), self.folder)
@@ -254,7 +257,8 @@ class Run:
     # How it is written
 
     def _expected(self) -> int:
-        return self.step + 1
+        """The next step that will be logged, if they go on as before."""
+        return self.step + self._stride
 
     def _take(self, step: int, values: dict[str, Any]) -> None:
         from .tensors import fetch
@@ -293,6 +297,8 @@ class Run:
             inside = ",".join(f"{dumps(name)}:{what}" for name, what in fields.items())
             self._record("measured", step, {"values": Raw("{" + inside + "}")}, times)
         self._note_non_finite(step, numbers, measured)
+        if step > self.step:
+            self._stride = step - self.step
         self.step, self._logged_once = max(step, self.step), True
         for name in ("loss", "error", "train_error", "test_error"):
             if name in numbers and numbers[name][0] == ():

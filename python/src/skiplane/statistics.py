@@ -16,6 +16,8 @@ from .tensors import Bag
 
 #: The numbers of a row whose squares are summed in 32 bits; the rows are summed in 64.
 ROW = 4096
+#: Below this mean square, numbers of 32 bits may be too small to be squared.
+SMALL = 1e-32
 #: The bins of a histogram, and the one of zeros.
 BINS, ZERO_BIN = 65, 32
 #: The least and the greatest exponent that has a bin.
@@ -110,8 +112,9 @@ def put_sums(x: torch.Tensor, count: int, bag: Bag) -> int:
         return bag.put([count, 0.0, 0.0, 0.0])
     x = flat(x)
     total, squares = x.sum().item(), sum_of_squares(x)
-    if not math.isfinite(squares) and torch.isfinite(x).all():
-        # The squares are too large for 32 bits.
+    is_large = not math.isfinite(squares)
+    if (is_large and torch.isfinite(x).all()) or squares < SMALL * count:
+        # The squares are too large or too small for 32 bits.
         x = x.double()
         total, squares = x.sum().item(), sum_of_squares(x)
     mean = total / count

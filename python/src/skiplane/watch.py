@@ -6,7 +6,9 @@ Hooks are attached before a step that is recorded and removed after it, so that 
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
+import functools
 import sys
 import threading
 import time
@@ -75,6 +77,20 @@ def unwrapped(model: nn.Module) -> nn.Module:
             return model
 
 
+class Hook:
+    """A hook of a module. A copy of the module, such as an average of its weights or one in a file, has one that does
+    nothing, and needs nothing of this package."""
+
+    def __init__(self, what: Callable[..., None]) -> None:
+        self._what = what
+
+    def __call__(self, *arguments: Any) -> None:
+        self._what(*arguments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (contextlib.nullcontext(), "__exit__")
+
+
 class Watch:
     """The watched model of a run."""
 
@@ -89,6 +105,8 @@ class Watch:
         expected: list[str] | None,
     ) -> None:
         self._model = unwrapped(model)
+        parts = (model, *self._model.modules())
+        self._is_compiled = any(hasattr(part, "_orig_mod") or getattr(part, "_compiled_call_impl", None) for part in parts)
         self._every, self._histograms_every = max(0, int(every)), max(0, int(histograms_every))
         self._patterns = [layers] if isinstance(layers, str) else layers
         self._block_patterns = [blocks] if isinstance(blocks, str) else blocks
@@ -110,7 +128,7 @@ class Watch:
         self._local = threading.local()
         self._handles: list[Any] = []
         self._stance: Any = None
-        self._weights = Weights([], self.fault)
+        self._weights = Weights(self._parameters, self.fault)
         self._weights.stepping = self._stepping
         self._bag = Bag()
         self._outputs = Tensors()
@@ -131,7 +149,8 @@ class Watch:
             if module in inside_whole or isinstance(module, nn.modules.container.ParameterList):
                 continue
             if self._patterns is not None:
-                if matches(name, self._patterns) and (parameters_of(module) or next(module.children(), None) is None):
+                # What has no weights must be named as it is, since many modules only pass something on.
+                if name in self._patterns or (matches(name, self._patterns) and parameters_of(module)):
                     found.append(Layer(name, module))
             elif any(parameter.dim() > 1 for parameter in parameters_of(module)):
                 found.append(Layer(name or type(module).__name__.lower(), module))
@@ -165,8 +184,7 @@ class Watch:
         self._block_calls = []
         for layer in self.layers:
             layer.calls, layer.reached = [], [0, 0]
-        parameters = {id(weight): weight for layer in self.layers for weight in layer.weights()}
-        self._weights.open(parameters.values(), self._bag, self._histograms)
+        self._weights.open(self._bag, self._histograms)
         self._is_open = True
         self._attach()
 
@@ -212,6 +230,10 @@ class Watch:
             seconds=self._seconds,
         )
 
+    def _parameters(self) -> dict[int, torch.Tensor]:
+        """The weights of all layers, as they are now: a model on `meta` gets others later."""
+        return {id(weight): weight for layer in self.layers for weight in layer.weights()}
+
     def _attach(self) -> None:
         if self._stance is None and "torch._dynamo" in sys.modules:
             set_stance = getattr(torch.compiler, "set_stance", None)
@@ -220,18 +242,16 @@ class Watch:
             else:
                 self._stance = set_stance("force_eager")
                 self._stance.__enter__()
-                if self._every == 1 and self._is_compiled():
+                if self._every == 1 and self._is_compiled:
                     warn_once("recorded steps of a compiled model run eagerly, so with every=1 all do; choose a larger `every`")
         if self._handles:
             return
         for module, name in self._names.items():
             if isinstance(module, torch.jit.ScriptModule):
                 continue
-            self._handles.append(module.register_forward_pre_hook(self._pre(name), with_kwargs=True))
-            self._handles.append(module.register_forward_hook(self._post, always_call=True))
-
-    def _is_compiled(self) -> bool:
-        return any(getattr(m, "_compiled_call_impl", None) is not None or hasattr(m, "_orig_mod") for m in self._names)
+            pre, post = Hook(functools.partial(self._pre, name)), Hook(self._post)
+            self._handles.append(module.register_forward_pre_hook(pre, with_kwargs=True))
+            self._handles.append(module.register_forward_hook(post, always_call=True))
 
     def _detach(self) -> None:
         for handle in self._handles:
@@ -268,35 +288,32 @@ class Watch:
             frames = self._local.frames = []
         return frames
 
-    def _pre(self, name: str) -> Callable[..., None]:
-        def pre(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-            if not (self._is_open and torch.is_grad_enabled() and self._model.training):
+    def _pre(self, name: str, module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if not (self._is_open and torch.is_grad_enabled() and self._model.training):
+            return
+        frames = self._frames()
+        if not frames:
+            # A checkpointed part is computed again in the backward pass, which is another use only for those
+            # that were computed without gradients before.
+            if torch._C._current_graph_task_id() != -1 and id(module) in self._forward_seen:
                 return
-            frames = self._frames()
+            if torch.compiler.is_compiling():
+                return
+            self._mode.__enter__()
+        try:
+            began = time.perf_counter()
+            with torch._C.DisableTorchFunction(), torch.no_grad():
+                inputs = [x for x in (*arguments, *named.values()) if isinstance(x, torch.Tensor)]
+                frame = Frame(name, module, [x for x in inputs if x.is_floating_point()])
+                if not frames and self._scale < 0 and self._scaler is not None:
+                    self._scale = self._bag.add(scale_of(self._scaler))
+                self._trace.enter(frame)
+            frames.append(frame)
+            self._seconds += time.perf_counter() - began
+        except Exception as error:  # noqa: BLE001
             if not frames:
-                # A checkpointed part is computed again in the backward pass, which is another use only for those
-                # that were computed without gradients before.
-                if torch._C._current_graph_task_id() != -1 and id(module) in self._forward_seen:
-                    return
-                if torch.compiler.is_compiling():
-                    return
-                self._mode.__enter__()
-            try:
-                began = time.perf_counter()
-                with torch._C.DisableTorchFunction(), torch.no_grad():
-                    inputs = [x for x in (*arguments, *named.values()) if isinstance(x, torch.Tensor)]
-                    frame = Frame(name, module, [x for x in inputs if x.is_floating_point()])
-                    if not frames and self._scale < 0 and self._scaler is not None:
-                        self._scale = self._bag.add(scale_of(self._scaler))
-                    self._trace.enter(frame)
-                frames.append(frame)
-                self._seconds += time.perf_counter() - began
-            except Exception as error:  # noqa: BLE001
-                if not frames:
-                    self._mode.__exit__(None, None, None)
-                self.fault(error)
-
-        return pre
+                self._mode.__exit__(None, None, None)
+            self.fault(error)
 
     def _post(self, module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
         frames = self._frames()

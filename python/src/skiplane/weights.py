@@ -6,7 +6,7 @@ A gradient is measured when the optimiser gets it: accumulated, unscaled, reduce
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,15 +34,14 @@ class Keys:
     unseen: int = 0
     #: Whether an optimiser makes steps with it.
     is_trained: bool = False
-    order: int = 0
 
 
 class Weights:
     """The parameters of a recorded step, by their identity."""
 
-    def __init__(self, parameters: Iterable[torch.Tensor], fault: Callable[[Exception], None]) -> None:
-        self._parameters = {id(parameter): parameter for parameter in parameters}
-        self._fault = fault
+    def __init__(self, current: Callable[[], dict[int, torch.Tensor]], fault: Callable[[Exception], None]) -> None:
+        self._current, self._fault = current, fault
+        self._parameters: dict[int, torch.Tensor] = {}
         self._before: dict[int, torch.Tensor] = {}
         self.keys: dict[int, Keys] = {}
         self.learning_rate: Any = None
@@ -55,9 +54,8 @@ class Weights:
         self.stepping: Callable[[Any], None] = lambda optimizer: None
         self._trained: set[int] = set()
 
-    def open(self, parameters: Iterable[torch.Tensor], bag: Bag, histograms: bool) -> None:
+    def open(self, bag: Bag, histograms: bool) -> None:
         """A step begins that is recorded."""
-        self._parameters = {id(parameter): parameter for parameter in parameters}
         self.bag, self.histograms = bag, histograms
         self.keys, self.updated, self._before, self.learning_rate = {}, set(), {}, None
         if not self._hooks:
@@ -73,6 +71,7 @@ class Weights:
         self._hooks = []
 
     def _mine(self, optimizer: Any) -> list[torch.Tensor]:
+        self._parameters = self._current()
         mine = {}
         for group in optimizer.param_groups:
             for parameter in group["params"]:
@@ -137,7 +136,8 @@ class Weights:
         bag = self.bag
         if bag is None:
             return
-        for at, (key, parameter) in enumerate(self._parameters.items()):
+        self._parameters = self._current()
+        for key, parameter in self._parameters.items():
             if key not in self.keys:
                 # Without a step of an optimiser, since it is frozen, or the step was skipped, or it has another one.
                 self._measure(parameter, -1)
@@ -148,7 +148,6 @@ class Weights:
                     change = before.sub_(after)
                     self.keys[key].change = statistics.put_sums(change, change.numel(), bag)
             self.keys[key].is_trained = key in self._trained
-            self.keys[key].order = at
         self._before = {}
         self.bag = None
 
