@@ -1,9 +1,10 @@
-"""What a step costs with the logger, with wandb.watch, and bare: the same model, the same batches, in turns.
+"""What a step costs with the logger, with wandb.watch, and bare: the same model and the same batches, in turns.
 
-    python bench/cost.py [--rounds 7] [--steps 50] [--threads 1] [--models resnet gpt]
+    python bench/cost.py [--steps 100] [--threads 1] [--models resnet gpt] [--ways ..]
 
-Each round runs every way once, in another order each time, and times each step; a model is trained anew in each. The cost
-is the median over rounds of the mean step over that of the bare loop of the same round. wandb writes offline.
+Every way has a model of its own, and they take turns step by step, in another order each time, so that whatever else the
+machine does meets all of them. The cost of a way is the median over steps of the difference to the bare step of the same
+turn, over the median bare step. wandb writes offline.
 """
 
 import argparse
@@ -111,32 +112,42 @@ WAYS = {
 }
 
 
-def measure(make, batch, way, steps):
-    """Seconds of each step. The first few, in which memory is taken, don't count, as far as the way does nothing rare."""
-    torch.manual_seed(0)
-    model, optimizer, loss_of = make(batch)
-    for step in range(3):
-        loss_of(step).backward()
-        optimizer.step()
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
-        logger = WAYS[way](model, folder)
-        times = []
-        for step in range(1, steps + 1):
-            began = time.perf_counter()
-            optimizer.zero_grad()
-            loss = loss_of(step)
-            loss.backward()
-            optimizer.step()
-            logger.log(step, loss.detach())
-            times.append(time.perf_counter() - began)
-        logger.finish()
-    return times
+class Way:
+    """A training loop."""
+
+    def __init__(self, name, make, batch, folder):
+        torch.manual_seed(0)
+        self.model, self.optimizer, self.loss_of = make(batch)
+        # The first steps take memory.
+        for step in range(3):
+            self.loss_of(step).backward()
+            self.optimizer.step()
+        self.logger = WAYS[name](self.model, folder)
+        self.seconds = []
+
+    def step(self, at):
+        began = time.perf_counter()
+        self.optimizer.zero_grad()
+        loss = self.loss_of(at)
+        loss.backward()
+        self.optimizer.step()
+        self.logger.log(at, loss.detach())
+        self.seconds.append(time.perf_counter() - began)
+
+
+def cost(way, bare, every):
+    """The median of the differences; of a way that records one step of `every`, their mean, weighed."""
+    differences = [a - b for a, b in zip(way.seconds, bare.seconds)]
+    usual = [d for at, d in enumerate(differences, 1) if at > 1 and (every == 1 or at % every)]
+    if every == 1:
+        return statistics.median(usual)
+    recorded = [d for at, d in enumerate(differences, 1) if at > 1 and at % every == 0]
+    return ((every - 1) * statistics.median(usual) + statistics.median(recorded)) / every
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--steps", type=int, default=50)
+    arguments.add_argument("--steps", type=int, default=100)
     arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--models", nargs="*", default=list(MODELS))
     arguments.add_argument("--ways", nargs="*", default=list(WAYS))
@@ -145,25 +156,22 @@ def main():
     warnings.simplefilter("ignore")
     for name in options.models:
         make, batch = MODELS[name]
-        # The median step is robust to what else the machine does; steps that are rare by design are counted apart.
-        found = {way: [] for way in options.ways}
-        for round_ in range(options.rounds):
-            order = options.ways[round_ % len(options.ways) :] + options.ways[: round_ % len(options.ways)]
-            for way in order:
-                times = measure(make, batch, way, options.steps)
-                # The first step is recorded by every way, and finds out the structure.
-                rare = [times[at] for at in range(49, len(times), 50)] if "every=50" in way else []
-                usual = statistics.median(times[1:-1] if rare else times[1:])
-                # One of fifty steps is recorded.
-                found[way].append((49 * usual + statistics.mean(rare)) / 50 if rare else usual)
-        bare = found["bare"]
-        parameters = sum(parameter.numel() for parameter in make(batch)[0].parameters())
-        print(f"{name}: batch {batch}, {parameters:,} parameters, {options.threads} threads, {options.rounds} rounds of {options.steps} steps")
-        print(f"  {'':36} {'ms a step':>10} {'cost':>9} {'range of rounds':>20}")
-        for way, times in found.items():
-            costs = sorted((time - base) / base * 100 for time, base in zip(times, bare))
-            cost = statistics.median(costs)
-            print(f"  {way:36} {statistics.median(times) * 1e3:10.2f} {cost:+8.1f}% {costs[0]:+9.1f}% {costs[-1]:+9.1f}%", flush=True)
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
+            ways = {way: Way(way, make, batch, folder) for way in options.ways}
+            names = list(ways)
+            for step in range(1, options.steps + 1):
+                turn = step % len(names)
+                for way in names[turn:] + names[:turn]:
+                    ways[way].step(step)
+            for way in ways.values():
+                way.logger.finish()
+        bare = ways["bare"]
+        base = statistics.median(bare.seconds)
+        parameters = sum(parameter.numel() for parameter in bare.model.parameters())
+        print(f"{name}: batch {batch}, {parameters:,} parameters, {options.threads} threads, {options.steps} steps of {base * 1e3:.1f} ms")
+        for way, loop in ways.items():
+            more = cost(loop, bare, 50 if "every=50" in way else 1)
+            print(f"  {way:36} {more * 1e3:+8.2f} ms {more / base * 100:+7.2f} %", flush=True)
 
 
 if __name__ == "__main__":

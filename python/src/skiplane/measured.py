@@ -17,7 +17,7 @@ from .weights import Keys
 class Output:
     """Where the numbers of a tensor are in the bag."""
 
-    sums: int
+    sums: int = -1
     extremes: int = -1
     dead: int = -1
     histogram: int = -1
@@ -168,7 +168,7 @@ class Measured:
         self._histograms.setdefault("activations", []).append(histogram)
         # Of the first use.
         sample = outputs[0].sample if outputs else None
-        rank = effective_rank(self._numbers[sample[0]], sample[1]) if sample is not None else math.nan
+        rank = effective_rank(self.bag.tensors[sample[0]], sample[1]) if sample is not None else math.nan
         self._append(effective_rank=rank)
 
     def _of_weights(self, keys: list[Keys]) -> None:

@@ -6,6 +6,7 @@ waits: the results stay there until all of a step are fetched together.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,10 +15,12 @@ import torch
 
 from .tensors import Bag
 
-#: The numbers of a row whose squares are summed in 32 bits; the rows are summed in 64.
-ROW = 4096
+#: Numbers are reduced in parts of this many, which stay in the cache; the sums of parts are added in 64 bits.
+PART = 1 << 17
 #: Below this mean square, numbers of 32 bits may be too small to be squared.
 SMALL = 1e-32
+#: The examples in which a channel is first looked for anything but zeros.
+FEW = 8
 #: The bins of a histogram, and the one of zeros.
 BINS, ZERO_BIN = 65, 32
 #: The least and the greatest exponent that has a bin.
@@ -50,16 +53,14 @@ def on_host(x: torch.Tensor) -> bool:
     return x.device.type == "cpu"
 
 
+def parts(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """A flat tensor in parts that stay in the cache."""
+    return (x,) if x.numel() <= PART else x.split(PART)
+
+
 def sum_of_squares(x: torch.Tensor) -> float:
     """Of a flat tensor on the host; infinite or NaN if it does not fit."""
-    whole = x.numel() // ROW * ROW
-    total = 0.0
-    if whole:
-        norms = torch.linalg.vector_norm(x[:whole].view(-1, ROW), dim=1)
-        total = norms.double().square().sum().item()
-    if whole < x.numel():
-        total += torch.linalg.vector_norm(x[whole:]).item() ** 2
-    return total
+    return float(sum(torch.dot(part, part).item() for part in parts(x)))
 
 
 @dataclass
@@ -105,13 +106,25 @@ def put_sums(x: torch.Tensor, count: int, bag: Bag) -> int:
     """Puts count, sum, sum of squares and variance of the numbers into the bag; `count` may be more than there are, if
     zeros are not stored."""
     if not on_host(x):
-        total, squares = x.sum(dtype=torch.float32), torch.linalg.vector_norm(x) ** 2
-        variance = torch.var(x, correction=0) if x.numel() == count else squares / count - (total / count) ** 2
-        return bag.add(torch.stack([torch.full_like(total, count), total, squares, variance]).to(total.dtype))
-    if x.numel() == 0:
-        return bag.put([count, 0.0, 0.0, 0.0])
+        return bag.add(_sums_on_device(x, count))
     x = flat(x)
-    total, squares = x.sum().item(), sum_of_squares(x)
+    total = squares = 0.0
+    for part in parts(x):
+        total += part.sum().item()
+        squares += torch.dot(part, part).item()
+    return bag.put(_checked_sums(x, count, total, squares))
+
+
+def _sums_on_device(x: torch.Tensor, count: int) -> torch.Tensor:
+    total, squares = x.sum(), torch.linalg.vector_norm(x) ** 2
+    variance = torch.var(x, correction=0) if x.numel() == count else squares / count - (total / count) ** 2
+    return torch.stack([torch.full_like(total, count), total, squares, variance])
+
+
+def _checked_sums(x: torch.Tensor, count: int, total: float, squares: float) -> list[float]:
+    """Count, sum, sum of squares and variance from sums that were computed in the type of the numbers."""
+    if x.numel() == 0:
+        return [count, 0.0, 0.0, 0.0]
     is_large = not math.isfinite(squares)
     if (is_large and torch.isfinite(x).all()) or squares < SMALL * count:
         # The squares are too large or too small for 32 bits.
@@ -122,7 +135,7 @@ def put_sums(x: torch.Tensor, count: int, bag: Bag) -> int:
     if variance < mean * mean / 16 and x.numel() == count:
         # The difference of two large numbers is no good.
         variance = sum_of_squares(x - mean) / count
-    return bag.put([count, total, squares, max(variance, 0.0) if variance == variance else variance])
+    return [count, total, squares, max(variance, 0.0) if variance == variance else variance]
 
 
 @dataclass
@@ -141,58 +154,103 @@ class Extremes:
         self.non_finite += numbers[3]
 
 
-def put_extremes(x: torch.Tensor, bag: Bag, zeros: bool = True) -> tuple[int, float]:
-    """Puts the smallest and largest finite number, the count of zeros and that of non-finite numbers into the bag. Returns
-    their place, and the most zeros that there can be."""
-    if x.numel() == 0:
-        return bag.put([math.inf, -math.inf, 0.0, 0.0]), 0
+def put_extremes(x: torch.Tensor, bag: Bag) -> int:
+    """Puts the smallest and largest finite number, 0 for the count of zeros, and that of non-finite ones into the bag."""
     if not on_host(x):
-        finite = torch.isfinite(x)
-        low = torch.where(finite, x, math.inf).amin()
-        high = torch.where(finite, x, -math.inf).amax()
-        counts = [(x == 0).sum() if zeros else torch.zeros_like(low), x.numel() - finite.sum()]
-        wide = torch.float32 if x.device.type == "mps" else torch.float64
-        return bag.add(torch.stack([low.to(wide), high.to(wide), *(count.to(wide) for count in counts)])), x.numel()
+        return bag.add(_extremes_on_device(x, False))
+    if x.numel() == 0:
+        return bag.put([math.inf, -math.inf, 0.0, 0.0])
     x = flat(x)
-    low, high = (bound.item() for bound in torch.aminmax(x))
-    non_finite = 0
-    if not (math.isfinite(low) and math.isfinite(high)):
-        finite = x[torch.isfinite(x)]
-        non_finite = x.numel() - finite.numel()
-        low, high = (b.item() for b in torch.aminmax(finite)) if finite.numel() else (math.inf, -math.inf)
-    count = count_zeros(x) if zeros and low <= 0 <= high else 0
-    return bag.put([low, high, float(count), float(non_finite)]), count
+    low, high = math.inf, -math.inf
+    for part in parts(x):
+        low, high = _lower(low, part.amin().item()), -_lower(-high, -part.amax().item())
+    return bag.put(_checked_extremes(x, low, high, 0.0))
 
 
-def count_zeros(x: torch.Tensor) -> int:
-    """Of a flat tensor on the host."""
-    # As floats, because sums of booleans are much slower; in parts that stay in the cache.
-    part = torch.empty(min(x.numel(), 1 << 16), dtype=torch.float32)
-    count = 0.0
-    for begin in range(0, x.numel(), part.numel()):
-        piece = x[begin : begin + part.numel()]
-        count += torch.eq(piece, 0, out=part[: piece.numel()]).sum().item()
-    return int(count)
-
-
-def put_dead(x: torch.Tensor, axis: int, most_zeros: float, bag: Bag) -> int:
-    """Puts 1 for each channel that is zero everywhere and 0 for all others into the bag, or nothing if there are none."""
+def put_output(x: torch.Tensor, axis: int, bag: Bag) -> tuple[int, int, int]:
+    """Puts sums, extremes with zeros, and dead channels of an output into the bag; returns their places."""
+    if not on_host(x):
+        return bag.add(_sums_on_device(x, x.numel())), bag.add(_extremes_on_device(x, True)), put_dead(x, axis, bag)
+    numbers = flat(x)
+    total = squares = zeros = 0.0
+    low, high = math.inf, -math.inf
+    scratch = _scratch(numbers.dtype)
+    for part in parts(numbers) if numbers.numel() else ():
+        total += part.sum().item()
+        squares += torch.dot(part, part).item()
+        least, most = part.amin().item(), part.amax().item()
+        low, high = _lower(low, least), -_lower(-high, -most)
+        if not (least > 0 or most < 0):
+            # As floats, because sums of booleans are much slower.
+            zeros += torch.eq(part, 0, out=scratch[: part.numel()]).sum().item()
+    sums = bag.put(_checked_sums(numbers, numbers.numel(), total, squares))
+    extremes = bag.put(_checked_extremes(numbers, low, high, zeros))
     units = x.shape[axis] if x.dim() else 1
-    others = [at for at in range(x.dim()) if at != axis % x.dim()] if x.dim() else []
-    if x.numel() == 0 or (on_host(x) and most_zeros < x.numel() / units):
-        return bag.put([])
-    largest, smallest = (x.amax(others), x.amin(others)) if others else (x, x)
-    return bag.add((largest == 0) & (smallest == 0))
+    has_dead = 0 < numbers.numel() <= zeros * units
+    return sums, extremes, put_dead(x, axis, bag) if has_dead else bag.put([])
+
+
+@functools.lru_cache
+def _scratch(dtype: torch.dtype) -> torch.Tensor:
+    """Room for a part, kept because new memory is slow."""
+    return torch.empty(PART, dtype=dtype)
+
+
+def _lower(a: float, b: float) -> float:
+    """The lower number; NaN if one is, which must not get lost."""
+    return b if b < a or b != b else a
+
+
+def _extremes_on_device(x: torch.Tensor, zeros: bool) -> torch.Tensor:
+    wide = torch.float32 if x.device.type == "mps" else torch.float64
+    finite = torch.isfinite(x)
+    low = torch.where(finite, x, math.inf).amin().to(wide)
+    high = torch.where(finite, x, -math.inf).amax().to(wide)
+    count = (x == 0).sum().to(wide) if zeros else torch.zeros_like(low)
+    return torch.stack([low, high, count, x.numel() - finite.sum().to(wide)])
+
+
+def _checked_extremes(x: torch.Tensor, low: float, high: float, zeros: float) -> list[float]:
+    if x.numel() == 0 or (math.isfinite(low) and math.isfinite(high)):
+        return [low, high, zeros, 0.0]
+    finite = x[torch.isfinite(x)]
+    bounds = [bound.item() for bound in torch.aminmax(finite)] if finite.numel() else [math.inf, -math.inf]
+    return [*bounds, zeros, float(x.numel() - finite.numel())]
+
+
+def put_dead(x: torch.Tensor, axis: int, bag: Bag) -> int:
+    """Puts 1 for each channel that is zero everywhere and 0 for all others into the bag."""
+    others = [at for at in range(x.dim()) if at != axis]
+    if not others:
+        return bag.add(x == 0)
+    if not on_host(x):
+        return bag.add(_is_zero(x, others))
+    # Most channels are alive in the first few examples already.
+    dead = _is_zero(x[:FEW] if axis else x, others)
+    if axis and x.shape[0] > FEW:
+        for unit in dead.nonzero().flatten().tolist():
+            dead[unit] = _is_zero(x.select(axis, unit), [])
+    return bag.add(dead)
+
+
+def _is_zero(x: torch.Tensor, axes: list[int]) -> torch.Tensor:
+    """Whether all numbers along the axes are zero; along all where none is given."""
+    return (x.amax(axes) == 0) & (x.amin(axes) == 0)
 
 
 def put_histogram(x: torch.Tensor, bag: Bag) -> int:
     """Puts the counts of each sign and exponent of 32-bit floats into the bag."""
-    keys = (flat(x.float()).view(torch.int32) >> 23) & 511
+    bits = flat(x.float()).view(torch.int32)
     if on_host(x):
-        return bag.add(torch.bincount(keys, minlength=512))
+        counts, room = torch.zeros(512, dtype=torch.int64), _scratch(torch.int32)
+        for part in parts(bits):
+            keys = torch.bitwise_right_shift(part, 23, out=room[: part.numel()])
+            counts += torch.bincount(keys.bitwise_and_(511), minlength=512)
+        return bag.add(counts)
     # `bincount` would wait for the device. Counts are 32-bit floats here, exact to 2^24.
-    parts = [torch.histc(part.float(), 512, -0.5, 511.5).double() for part in keys.split(1 << 24)]
-    return bag.add(torch.stack(parts).sum(0))
+    keys = (bits >> 23) & 511
+    tables = [torch.histc(part.float(), 512, -0.5, 511.5).double() for part in keys.split(1 << 24)]
+    return bag.add(torch.stack(tables).sum(0))
 
 
 @dataclass
@@ -243,12 +301,12 @@ def put_sample(x: torch.Tensor, axis: int, bag: Bag) -> tuple[int, int] | None:
     for length in reversed(moved.shape[:-1]):
         index.append((places % length).to(x.device))
         places = places // length
-    return bag.add(moved[tuple(reversed(index))]), units
+    return bag.add(moved[tuple(reversed(index))], as_tensor=True), units
 
 
-def effective_rank(numbers: Sequence[float], units: int) -> float:
+def effective_rank(sample: torch.Tensor, units: int) -> float:
     """The exponential of the entropy of the covariance's normalised spectrum, over the number of units."""
-    matrix = torch.tensor(numbers, dtype=torch.float64).view(-1, units)
+    matrix = sample.double().view(-1, units)
     if not torch.isfinite(matrix).all():
         return math.nan
     matrix = matrix - matrix.mean(0)
@@ -271,4 +329,6 @@ def put_product(a: torch.Tensor, b: torch.Tensor, bag: Bag) -> int:
         a, b = flat(a), flat(b)
     else:
         a, b = a.reshape(-1), b.reshape(-1)
-    return bag.add(torch.dot(a, b)) if on_host(a) else bag.add((a * b).sum())
+    if not on_host(a):
+        return bag.add((a * b).sum())
+    return bag.put([float(sum(torch.dot(u, v).item() for u, v in zip(parts(a), parts(b))))])

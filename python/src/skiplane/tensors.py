@@ -19,16 +19,21 @@ class Bag:
 
     def __init__(self) -> None:
         self._parts: list[list[float] | torch.Tensor] = []
+        #: Tensors that are not made into lists, by their places.
+        self.tensors: dict[int, torch.Tensor] = {}
 
     def put(self, numbers: list[float]) -> int:
         """Puts in numbers that are on the host already; returns their place."""
         self._parts.append(numbers)
         return len(self._parts) - 1
 
-    def add(self, numbers: torch.Tensor) -> int:
-        """Puts in a tensor of any shape and type; returns its place."""
+    def add(self, numbers: torch.Tensor, as_tensor: bool = False) -> int:
+        """Puts in a tensor of any shape and type; returns its place. It becomes a list, or a flat tensor in `tensors`."""
         self._parts.append(numbers)
-        return len(self._parts) - 1
+        place = len(self._parts) - 1
+        if as_tensor:
+            self.tensors[place] = numbers
+        return place
 
     def fetch(self) -> list[list[float]]:
         """The numbers of each place."""
@@ -44,11 +49,11 @@ class Bag:
                 # Counts need more than 24 bits, which one kind of device does not have.
                 wide = torch.float32 if device.type == "mps" else torch.float64
                 parts = [self._parts[at].detach().reshape(-1).to(wide) for at in places]  # type: ignore[union-attr]
-                flat = torch.cat(parts).tolist()
-                begin = 0
-                for at, part in zip(places, parts):
-                    found[at] = flat[begin : begin + part.numel()]
-                    begin += part.numel()
+                for at, part in zip(places, torch.cat(parts).cpu().split([part.numel() for part in parts])):
+                    if at in self.tensors:
+                        self.tensors[at] = part
+                    else:
+                        found[at] = part.tolist()
         self._parts = []
         return found
 

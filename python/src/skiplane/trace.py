@@ -42,11 +42,10 @@ SHORTCUTS: dict[Any, str] = {
 class Frame:
     """A module that is being called."""
 
-    def __init__(self, name: str, module: nn.Module, inputs: list[torch.Tensor]) -> None:
+    def __init__(self, name: str, module: nn.Module) -> None:
         self.name = name
-        self.is_leaf = next(module.children(), None) is None
-        self.has_parameters = next(module.parameters(), None) is not None
-        self.inputs = inputs
+        self.is_leaf = not module._modules
+        self.inputs: list[torch.Tensor] = []
         #: How many additions it has made itself.
         self.additions = 0
         self.module = module
@@ -221,6 +220,8 @@ class Trace:
         if not isinstance(x, torch.Tensor) and way is None:
             return None
         tag, block = self._layers.get(x), self._blocks.get(x)
+        if way is None and tag is None and block is None:
+            return None
 
         def after(y: torch.Tensor) -> None:
             if way is not None and scope is not None:

@@ -301,15 +301,15 @@ class Watch:
                 return
             self._mode.__enter__()
         try:
-            began = time.perf_counter()
-            with torch._C.DisableTorchFunction(), torch.no_grad():
-                inputs = [x for x in (*arguments, *named.values()) if isinstance(x, torch.Tensor)]
-                frame = Frame(name, module, [x for x in inputs if x.is_floating_point()])
-                if not frames and self._scale < 0 and self._scaler is not None:
-                    self._scale = self._bag.add(scale_of(self._scaler))
-                self._trace.enter(frame)
+            if self._scale < 0 and self._scaler is not None:
+                self._scale = self._bag.add(scale_of(self._scaler))
+            frame = Frame(name, module)
+            if not self._trace.is_complete:
+                with torch._C.DisableTorchFunction(), torch.no_grad():
+                    inputs = [x for x in (*arguments, *named.values()) if isinstance(x, torch.Tensor)]
+                    frame.inputs = [x for x in inputs if x.is_floating_point()]
+                    self._trace.enter(frame)
             frames.append(frame)
-            self._seconds += time.perf_counter() - began
         except Exception as error:  # noqa: BLE001
             if not frames:
                 self._mode.__exit__(None, None, None)
@@ -324,6 +324,9 @@ class Watch:
             self._mode.__exit__(None, None, None)
         if not self._is_open:
             return
+        if self._trace.is_complete and module not in self._by_module and not self._block_patterns:
+            self._note_seen(module)
+            return
         try:
             began = time.perf_counter()
             with torch._C.DisableTorchFunction(), torch.no_grad():
@@ -333,8 +336,7 @@ class Watch:
             self.fault(error)
 
     def _returned(self, frame: Frame, module: nn.Module, frames: list[Frame], y: torch.Tensor | None) -> None:
-        if torch._C._current_graph_task_id() == -1:
-            self._forward_seen.add(id(module))
+        self._note_seen(module)
         scope = next((outer for outer in reversed(frames) if not outer.is_leaf), None)
         layer = self._by_module.get(module)
         if layer is not None:
@@ -362,6 +364,11 @@ class Watch:
             call_.output = self._output(y, True)
         frame.inputs = []
 
+    def _note_seen(self, module: nn.Module) -> None:
+        # In the backward pass only what is checkpointed is computed.
+        if torch._C._current_graph_task_id() == -1:
+            self._forward_seen.add(id(module))
+
     def _is_updated(self, layer: Layer) -> bool:
         """Whether the layer has had its update, so that what it computes is of another step."""
         return bool(self._weights.updated) and any(id(weight) in self._weights.updated for weight in layer.weights())
@@ -372,13 +379,22 @@ class Watch:
         additions = (a for a in self._trace.additions.values() if a is not None)
         return not any(name in (a.module, a.part) or a.module.startswith(name + ".") for a in additions)
 
-    def _output(self, x: torch.Tensor, gradient: bool) -> Output:
-        """What is measured of a tensor: once, if several have it."""
+    def _output(self, x: torch.Tensor, gradient: bool, axis: int | None = None) -> Output:
+        """What is measured of a tensor: once, if several have it. Of a layer's output, whose units are on the axis, that is
+        more."""
         version, output = self._outputs.get(x) or (-1, None)
         if output is None or version != x._version:
-            numbers = statistics.real(x)
-            output = Output(statistics.put_sums(numbers, numbers.numel(), self._bag))
+            output = Output()
             self._outputs.set(x, (x._version, output))
+        if axis is not None and output.extremes < 0:
+            numbers = statistics.real(x)
+            output.sums, output.extremes, output.dead = statistics.put_output(numbers, axis, self._bag)
+            if self._histograms:
+                output.histogram = statistics.put_histogram(numbers, self._bag)
+                output.sample = statistics.put_sample(numbers, axis, self._bag)
+        elif output.sums < 0:
+            numbers = statistics.real(x)
+            output.sums = statistics.put_sums(numbers, numbers.numel(), self._bag)
         if gradient and not output.is_hooked and x.requires_grad:
             output.is_hooked = True
             bag, found = self._bag, output
@@ -400,21 +416,12 @@ class Watch:
     def layer_reached(self, call: LayerCall, x: torch.Tensor, state: int, links: int) -> None:
         """Measures a layer's output where it is known, or assumed, to be complete."""
         layer = call.layer
+        if layer.plan is None or layer.plan[1] == links:
+            layer.reached[1] = max(layer.reached[1], links)
+            call.output = self._output(x, True, layer.axis(x))
         if state <= NORMED and (layer.plan is None or layer.plan[0] == links):
             layer.reached[0] = max(layer.reached[0], links)
             call.response = self._output(x, False)
-        if layer.plan is None or layer.plan[1] == links:
-            layer.reached[1] = max(layer.reached[1], links)
-            output = call.output = self._output(x, True)
-            if output.extremes >= 0:
-                return
-            numbers = statistics.real(x)
-            axis = layer.axis(x)
-            output.extremes, most_zeros = statistics.put_extremes(numbers, self._bag)
-            output.dead = statistics.put_dead(numbers, axis, most_zeros, self._bag)
-            if self._histograms:
-                output.histogram = statistics.put_histogram(numbers, self._bag)
-                output.sample = statistics.put_sample(numbers, axis, self._bag)
 
     def block_added(self, addition: Addition, branch: torch.Tensor, shortcut: torch.Tensor) -> BlockCall:
         """Measures both operands before they are added, which may overwrite one."""

@@ -116,7 +116,7 @@ class Weights:
             return
         weight = statistics.real(parameter)
         keys.weight = statistics.put_sums(weight, weight.numel(), bag)
-        keys.weight_extremes = statistics.put_extremes(weight, bag, zeros=False)[0]
+        keys.weight_extremes = statistics.put_extremes(weight, bag)
         if self.histograms:
             keys.weight_histogram = statistics.put_histogram(weight, bag)
         if parameter.grad is None:
@@ -126,7 +126,7 @@ class Weights:
         count = weight.numel()
         keys.unseen = count - gradient.numel()
         keys.gradient = statistics.put_sums(gradient, count, bag)
-        keys.gradient_extremes = statistics.put_extremes(gradient, bag, zeros=False)[0]
+        keys.gradient_extremes = statistics.put_extremes(gradient, bag)
         keys.scale = scale
         if self.histograms:
             keys.gradient_histogram = statistics.put_histogram(gradient, bag)
