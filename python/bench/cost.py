@@ -1,6 +1,6 @@
 """What a step costs with the logger, with wandb.watch, and bare: the same model and the same batches, in turns.
 
-    python bench/cost.py [--steps 100] [--threads 1] [--models resnet gpt] [--ways ..]
+    python bench/cost.py [--steps 100] [--threads 1] [--models resnet-20 resnet-56 gpt] [--ways ..]
 
 Every way has a model of its own, and they take turns step by step, in another order each time, so that whatever else the
 machine does meets all of them. The cost of a way is the median over steps of the difference to the bare step of the same
@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import os
 import pathlib
+import random
 import statistics
 import sys
 import tempfile
@@ -26,9 +27,9 @@ import torch
 import torch.nn.functional as F
 
 
-def resnet(batch):
-    model = networks.ResNet(n=3, width=16)
-    images, labels = networks.images(size=32)
+def resnet(batch, n=3, width=16, size=32):
+    model = networks.ResNet(n=n, width=width)
+    images, labels = networks.images(size=size)
     at = torch.arange(batch)
 
     def loss(step):
@@ -50,7 +51,8 @@ def gpt(batch):
     return model, torch.optim.AdamW(model.parameters(), lr=3e-4), loss
 
 
-MODELS = {"resnet": (resnet, 64), "gpt": (gpt, 8)}
+#: A ResNet-20 on 32x32, one of the depth and size of the default experiment, and a GPT.
+MODELS = {"resnet-20": (resnet, 64), "resnet-56": (lambda batch: resnet(batch, n=9, width=8, size=16), 64), "gpt": (gpt, 8)}
 
 
 class Bare:
@@ -160,8 +162,8 @@ def main():
             ways = {way: Way(way, make, batch, folder) for way in options.ways}
             names = list(ways)
             for step in range(1, options.steps + 1):
-                turn = step % len(names)
-                for way in names[turn:] + names[:turn]:
+                random.shuffle(names)
+                for way in names:
                     ways[way].step(step)
             for way in ways.values():
                 way.logger.finish()

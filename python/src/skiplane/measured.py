@@ -43,6 +43,8 @@ class BlockCall:
     branch: Output | None = None
     shortcut: Output | None = None
     product: int = -1
+    #: Whether the product follows from the sum.
+    is_derived: bool = False
     output: Output | None = None
 
 

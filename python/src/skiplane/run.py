@@ -180,6 +180,9 @@ class Run:
             return
         from .watch import Watch
 
+        if self._watch is not None:
+            warn_once("another model was watched; of several, watch an nn.ModuleList or an nn.ModuleDict")
+            self._watch.close()
         names = self._past.started.get("layers") if self._past and self._past.started else None
         self._watch = Watch(
             model, layers, blocks, every, histograms_every, scaler, [layer["name"] for layer in names] if names else None

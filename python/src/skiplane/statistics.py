@@ -10,6 +10,7 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ PART = 1 << 17
 #: Below this mean square, numbers of 32 bits may be too small to be squared.
 SMALL = 1e-32
 #: The examples in which a channel is first looked for anything but zeros.
-FEW = 8
+FEW = 2
 #: The bins of a histogram, and the one of zeros.
 BINS, ZERO_BIN = 65, 32
 #: The least and the greatest exponent that has a bin.
@@ -55,7 +56,7 @@ def on_host(x: torch.Tensor) -> bool:
 
 def parts(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """A flat tensor in parts that stay in the cache."""
-    return (x,) if x.numel() <= PART else x.split(PART)
+    return (x,) if x.numel() <= PART else torch.split(x, PART)
 
 
 def sum_of_squares(x: torch.Tensor) -> float:
@@ -115,6 +116,24 @@ def put_sums(x: torch.Tensor, count: int, bag: Bag) -> int:
     return bag.put(_checked_sums(x, count, total, squares))
 
 
+def put_normalised_sums(y: torch.Tensor, weight: Any, bias: Any, eps: float, bag: Bag) -> int | None:
+    """The same for the output of a batch norm, without reading it: what the norm has kept for its backward pass tells the
+    variance of each channel, which it has made its scale, and the mean is its bias. None if it has kept nothing."""
+    name = y.grad_fn.name() if y.grad_fn is not None else ""
+    if not on_host(y) or y.dtype != torch.float32 or not name.startswith("NativeBatchNorm"):
+        return None
+    inverse = getattr(y.grad_fn, "_saved_result2", None)
+    if not isinstance(inverse, torch.Tensor) or inverse.numel() != y.shape[1]:
+        return None
+    variances = (1 - eps * inverse.double().square()).clamp(min=0)
+    if weight is not None:
+        variances = variances * weight.double().square()
+    means = torch.zeros_like(variances) if bias is None else bias.double()
+    count, mean = y.numel(), means.mean().item()
+    variance = variances.mean().item() + (means - mean).square().mean().item()
+    return bag.put([count, mean * count, (variance + mean * mean) * count, variance])
+
+
 def _sums_on_device(x: torch.Tensor, count: int) -> torch.Tensor:
     total, squares = x.sum(), torch.linalg.vector_norm(x) ** 2
     variance = torch.var(x, correction=0) if x.numel() == count else squares / count - (total / count) ** 2
@@ -167,8 +186,9 @@ def put_extremes(x: torch.Tensor, bag: Bag) -> int:
     return bag.put(_checked_extremes(x, low, high, 0.0))
 
 
-def put_output(x: torch.Tensor, axis: int, bag: Bag) -> tuple[int, int, int]:
-    """Puts sums, extremes with zeros, and dead channels of an output into the bag; returns their places."""
+def put_output(x: torch.Tensor, axis: int, bag: Bag, is_rectified: bool = False) -> tuple[int, int, int]:
+    """Puts sums, extremes with zeros, and dead channels of an output into the bag; returns their places. One that is
+    rectified has no negative numbers, so that its least one is 0 if it has any zeros."""
     if not on_host(x):
         return bag.add(_sums_on_device(x, x.numel())), bag.add(_extremes_on_device(x, True)), put_dead(x, axis, bag)
     numbers = flat(x)
@@ -178,11 +198,16 @@ def put_output(x: torch.Tensor, axis: int, bag: Bag) -> tuple[int, int, int]:
     for part in parts(numbers) if numbers.numel() else ():
         total += part.sum().item()
         squares += torch.dot(part, part).item()
-        least, most = part.amin().item(), part.amax().item()
-        low, high = _lower(low, least), -_lower(-high, -most)
+        most = part.amax().item()
+        high = -_lower(-high, -most)
+        least = 0.0 if is_rectified else part.amin().item()
         if not (least > 0 or most < 0):
             # As floats, because sums of booleans are much slower.
-            zeros += torch.eq(part, 0, out=scratch[: part.numel()]).sum().item()
+            here = torch.eq(part, 0, out=scratch[: part.numel()]).sum().item()
+            zeros += here
+            if is_rectified and not here:
+                least = part.amin().item()
+        low = _lower(low, least)
     sums = bag.put(_checked_sums(numbers, numbers.numel(), total, squares))
     extremes = bag.put(_checked_extremes(numbers, low, high, zeros))
     units = x.shape[axis] if x.dim() else 1
@@ -249,7 +274,7 @@ def put_histogram(x: torch.Tensor, bag: Bag) -> int:
         return bag.add(counts)
     # `bincount` would wait for the device. Counts are 32-bit floats here, exact to 2^24.
     keys = (bits >> 23) & 511
-    tables = [torch.histc(part.float(), 512, -0.5, 511.5).double() for part in keys.split(1 << 24)]
+    tables = [torch.histc(part.float(), 512, -0.5, 511.5).double() for part in torch.split(keys, 1 << 24)]
     return bag.add(torch.stack(tables).sum(0))
 
 
@@ -318,6 +343,11 @@ def effective_rank(sample: torch.Tensor, units: int) -> float:
     shares = spectrum / total
     shares = shares[shares > 0]
     return math.exp(-(shares * shares.log()).sum().item()) / units
+
+
+def put_product_of_sum(branch: list[float], shortcut: list[float], total: float, bag: Bag) -> int:
+    """The same from the sums of both and the sum of squares of their sum: |a + b|^2 = |a|^2 + |b|^2 + 2 ab."""
+    return bag.put([(total - branch[2] - shortcut[2]) / 2])
 
 
 def put_product(a: torch.Tensor, b: torch.Tensor, bag: Bag) -> int:

@@ -33,7 +33,7 @@ def parameters_of(module: nn.Module) -> list[torch.Tensor]:
     """The parameters of a module itself, also where they are parametrised, such as by weight norm."""
     if isinstance(module, WHOLE):
         return list(module.parameters())
-    own = list(module.parameters(recurse=False))
+    own: list[torch.Tensor] = list(module.parameters(recurse=False))
     parametrised = getattr(module, "parametrizations", None)
     return own + (list(parametrised.parameters()) if isinstance(parametrised, nn.ModuleDict) else [])
 

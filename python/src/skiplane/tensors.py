@@ -35,6 +35,11 @@ class Bag:
             self.tensors[place] = numbers
         return place
 
+    def seen(self, place: int) -> list[float] | None:
+        """What is at a place, if it is on the host already."""
+        part = self._parts[place]
+        return part if isinstance(part, list) else None
+
     def fetch(self) -> list[list[float]]:
         """The numbers of each place."""
         found: list[list[float]] = [part if isinstance(part, list) else [] for part in self._parts]
@@ -90,7 +95,7 @@ def _part(value: Any) -> tuple[tuple[int, ...], Any]:
         if value.is_meta or value.is_complex():
             raise ValueError("expected real numbers")
         return shape, value
-    if isinstance(value, (list, tuple)) or (hasattr(value, "tolist") and getattr(value, "ndim", 0)):
+    if isinstance(value, (list, tuple)) or bool(hasattr(value, "tolist") and getattr(value, "ndim", 0)):
         rows = list(value.tolist() if hasattr(value, "tolist") else value)
         if rows and isinstance(rows[0], (list, tuple)):
             if len({len(row) for row in rows}) != 1:

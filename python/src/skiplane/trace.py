@@ -26,6 +26,8 @@ ACTIVATIONS: set[Any] = {
     F.gelu, F.silu, F.mish, F.hardswish, F.hardsigmoid, F.hardtanh, F.softplus, F.softsign, F.logsigmoid, F.prelu, F.rrelu,
     F.threshold, F.sigmoid, F.tanh, torch.sigmoid, torch.tanh, torch.Tensor.sigmoid, torch.Tensor.tanh,
 }  # fmt: skip
+#: Those whose output is never negative, and mostly zero somewhere.
+RECTIFIERS: set[Any] = {F.relu, torch.relu, torch.relu_, torch.Tensor.relu, torch.Tensor.relu_, F.relu6}
 #: Layer norm is not among them: it belongs to what follows it.
 NORMS: set[Any] = {F.batch_norm, F.instance_norm, F.group_norm, torch.batch_norm, torch.group_norm}
 DROPOUTS: set[Any] = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, torch.dropout}
@@ -119,14 +121,20 @@ class Addition:
 class Recorder(Protocol):
     """Who measures what the trace finds."""
 
-    def layer_reached(self, call: Any, x: torch.Tensor, state: int, links: int) -> None:
-        """A layer's output, as it is now."""
+    def layer_reached(self, call: Any, x: torch.Tensor, state: int, links: int, is_rectified: bool = False) -> None:
+        """A layer's output, as it is now; whether a ReLU gave it."""
+
+    def batch_normalised(self, y: torch.Tensor, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        """The output of `F.batch_norm`, with what it was called with."""
 
     def block_added(self, addition: Addition, branch: torch.Tensor, shortcut: torch.Tensor) -> Any:
         """A block is about to add; returns its call."""
 
     def block_reached(self, call: Any, y: torch.Tensor, links: int) -> None:
         """A block's output, as it is now."""
+
+    def block_summed(self, call: Any, y: torch.Tensor) -> None:
+        """The sum of branch and shortcut."""
 
     def fault(self, error: Exception) -> None:
         """Something went wrong."""
@@ -228,20 +236,22 @@ class Trace:
                 self._set_stream(y, scope, way)
             if func in ACTIVATIONS:
                 if tag is not None and tag.scope is scope and tag.state < ACTIVATED:
-                    self._advance(tag, y, ACTIVATED)
+                    self._advance(tag, y, ACTIVATED, func in RECTIFIERS)
                 if block is not None and block.scope is scope:
                     self._recorder.block_reached(block.call, y, 1)
                     self._blocks.drop(y)
             elif func in NORMS:
                 if tag is not None and tag.scope is scope and tag.state == RESPONSE:
+                    if func is F.batch_norm:
+                        self._recorder.batch_normalised(y, arguments, named)
                     self._advance(tag, y, NORMED)
             elif func in DROPOUTS and tag is not None:
                 self._layers.set(y, tag)
 
         return after
 
-    def _advance(self, tag: Tag, y: torch.Tensor, state: int) -> None:
-        self._recorder.layer_reached(tag.call, y, state, tag.links + 1)
+    def _advance(self, tag: Tag, y: torch.Tensor, state: int, is_rectified: bool = False) -> None:
+        self._recorder.layer_reached(tag.call, y, state, tag.links + 1, is_rectified)
         self._layers.set(y, Tag(tag.call, state, tag.links + 1, tag.scope))
 
     def _added(
@@ -275,6 +285,7 @@ class Trace:
                 self._layers.drop(y)
             if call is not None:
                 self._recorder.block_reached(call, y, 0)
+                self._recorder.block_summed(call, y)
                 self._blocks.set(y, Tag(call, ADDED, 0, scope))
 
         return after

@@ -22,7 +22,7 @@ from . import statistics
 from .decimals import list_text
 from .faults import warn_once
 from .declared import OF_OUTPUTS, OF_SHORTCUTS, OF_WEIGHTS
-from .measured import BlockCall, LayerCall, Measured, Output
+from .measured import BlockCall, LayerCall, Measured, Output, divided
 from .structure import WHOLE, Structure, describe, parameters_of
 from .tensors import Bag
 from .trace import NORMED, Addition, Frame, Mode, Tensors, Trace
@@ -68,13 +68,14 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
 
 def unwrapped(model: nn.Module) -> nn.Module:
     """The model inside of wrappers for several processes and for compilation."""
+    inside: Any = model
     while True:
-        if hasattr(model, "_orig_mod"):
-            model = model._orig_mod
-        elif isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-            model = model.module
+        if hasattr(inside, "_orig_mod"):
+            inside = inside._orig_mod
+        elif isinstance(inside, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            inside = inside.module
         else:
-            return model
+            return inside  # type: ignore[no-any-return]
 
 
 class Hook:
@@ -124,7 +125,7 @@ class Watch:
         self._block_calls: list[BlockCall] = []
         self._block_links: dict[str, int] = {}
         self._trace = Trace(self, self._wants_block)
-        self._mode = Mode(self._trace, self._frames)
+        self._mode: Any = Mode(self._trace, self._frames)
         self._local = threading.local()
         self._handles: list[Any] = []
         self._stance: Any = None
@@ -379,7 +380,7 @@ class Watch:
         additions = (a for a in self._trace.additions.values() if a is not None)
         return not any(name in (a.module, a.part) or a.module.startswith(name + ".") for a in additions)
 
-    def _output(self, x: torch.Tensor, gradient: bool, axis: int | None = None) -> Output:
+    def _output(self, x: torch.Tensor, gradient: bool, axis: int | None = None, is_rectified: bool = False) -> Output:
         """What is measured of a tensor: once, if several have it. Of a layer's output, whose units are on the axis, that is
         more."""
         version, output = self._outputs.get(x) or (-1, None)
@@ -388,7 +389,7 @@ class Watch:
             self._outputs.set(x, (x._version, output))
         if axis is not None and output.extremes < 0:
             numbers = statistics.real(x)
-            output.sums, output.extremes, output.dead = statistics.put_output(numbers, axis, self._bag)
+            output.sums, output.extremes, output.dead = statistics.put_output(numbers, axis, self._bag, is_rectified)
             if self._histograms:
                 output.histogram = statistics.put_histogram(numbers, self._bag)
                 output.sample = statistics.put_sample(numbers, axis, self._bag)
@@ -398,7 +399,7 @@ class Watch:
         if gradient and not output.is_hooked and x.requires_grad:
             output.is_hooked = True
             bag, found = self._bag, output
-            x.register_hook(lambda g: self._gradient(g, bag, found))
+            x.register_hook(lambda g: self._gradient(g, bag, found))  # type: ignore[no-untyped-call]
         return output
 
     def _gradient(self, gradient: torch.Tensor, bag: Bag, output: Output) -> None:
@@ -413,23 +414,48 @@ class Watch:
         except Exception as error:  # noqa: BLE001
             self.fault(error)
 
-    def layer_reached(self, call: LayerCall, x: torch.Tensor, state: int, links: int) -> None:
+    def layer_reached(self, call: LayerCall, x: torch.Tensor, state: int, links: int, is_rectified: bool = False) -> None:
         """Measures a layer's output where it is known, or assumed, to be complete."""
         layer = call.layer
         if layer.plan is None or layer.plan[1] == links:
             layer.reached[1] = max(layer.reached[1], links)
-            call.output = self._output(x, True, layer.axis(x))
+            call.output = self._output(x, True, layer.axis(x), is_rectified)
         if state <= NORMED and (layer.plan is None or layer.plan[0] == links):
             layer.reached[0] = max(layer.reached[0], links)
             call.response = self._output(x, False)
+
+    def batch_normalised(self, y: torch.Tensor, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        """Takes the sums of a batch norm's output from the norm, which saves reading it."""
+        of = dict(zip(("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"), arguments))
+        of.update(named)
+        if not of.get("training", False):
+            return
+        place = statistics.put_normalised_sums(y, of.get("weight"), of.get("bias"), of.get("eps", 1e-5), self._bag)
+        if place is not None:
+            self._outputs.set(y, (y._version, Output(sums=place)))
 
     def block_added(self, addition: Addition, branch: torch.Tensor, shortcut: torch.Tensor) -> BlockCall:
         """Measures both operands before they are added, which may overwrite one."""
         call = BlockCall(addition.key)
         self._block_calls.append(call)
         call.branch, call.shortcut = self._output(branch, False), self._output(shortcut, False)
-        call.product = statistics.put_product(branch, shortcut, self._bag)
+        sums = [self._bag.seen(output.sums) for output in (call.branch, call.shortcut)]
+        if self._structure is not None and sums[0] is not None and sums[1] is not None:
+            # The square of the sum tells the product, if neither term is lost in the other.
+            call.is_derived = 0.1 < divided(sums[0][2], sums[1][2]) < 10 and branch.dtype == shortcut.dtype == torch.float32
+        if not call.is_derived:
+            call.product = statistics.put_product(branch, shortcut, self._bag)
         return call
+
+    def block_summed(self, call: BlockCall, y: torch.Tensor) -> None:
+        """Derives the product of both terms."""
+        if not call.is_derived or call.branch is None or call.shortcut is None:
+            return
+        version, output = self._outputs.get(y) or (-1, None)
+        sums = self._bag.seen(output.sums) if output is not None and version == y._version and output.sums >= 0 else None
+        total = sums[2] if sums is not None else statistics.sum_of_squares(statistics.flat(statistics.real(y)))
+        terms = [self._bag.seen(term.sums) or [] for term in (call.branch, call.shortcut)]
+        call.product = statistics.put_product_of_sum(terms[0], terms[1], total, self._bag)
 
     def block_reached(self, call: BlockCall, y: torch.Tensor, links: int) -> None:
         """Measures a block's output where it is known, or assumed, to be complete."""

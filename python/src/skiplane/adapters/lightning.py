@@ -9,10 +9,10 @@ from ..run import Run, start
 try:
     from lightning.pytorch.callbacks import Callback
 except ImportError:
-    from pytorch_lightning.callbacks import Callback  # type: ignore[no-redef, import-not-found]
+    from pytorch_lightning.callbacks import Callback
 
 
-class SkiplaneCallback(Callback):  # type: ignore[misc]
+class SkiplaneCallback(Callback):
     """Logs what the module logs, after each update, with the statistics of its layers and blocks.
 
     `start` takes the arguments of `skiplane.start` by name, `watch` those of `Run.watch`.

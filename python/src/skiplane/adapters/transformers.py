@@ -12,7 +12,7 @@ from ..run import Run, start
 RENAMED = {"eval_loss": "test_loss", "eval_error": "test_error"}
 
 
-class SkiplaneCallback(TrainerCallback):  # type: ignore[misc]
+class SkiplaneCallback(TrainerCallback):
     """Records the statistics of each update, and what the trainer logs.
 
     `start` takes the arguments of `skiplane.start` by name, `watch` those of `Run.watch`.
