@@ -85,7 +85,7 @@ class Adapters(Case):
             output_dir=self.runs + "-out", max_steps=6, per_device_train_batch_size=4, logging_steps=2, report_to=[],
             save_strategy="no", use_cpu=True, disable_tqdm=True,
         )  # fmt: skip
-        callback = SkiplaneCallback("gpt2", start={"runs": self.runs})
+        callback = SkiplaneCallback("gpt2", start={"runs": self.runs}, every=1)
         transformers.Trainer(model, arguments, train_dataset=data, callbacks=[callback]).train()
         run = self.only_run()
         self.assertEqual(list(measured(run, "loss")), [2, 4, 6])

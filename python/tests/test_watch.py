@@ -109,7 +109,7 @@ class Values(Case):
 
     def start(self, model, **options):
         run = skiplane.start("run", runs=self.runs)
-        run.watch(model, **options)
+        run.watch(model, **{"every": 1, "histograms_every": 20, **options})
         self.addCleanup(run.finish)
         return run
 
@@ -396,7 +396,7 @@ class Loops(Case):
     def start(self, model, **options):
         run = skiplane.start("run", runs=self.runs)
         self.addCleanup(run.finish)
-        run.watch(model, **options)
+        run.watch(model, **{"every": 1, "histograms_every": 20, **options})
         return run
 
     def last(self, run, name, step):
@@ -713,7 +713,7 @@ torch.manual_seed(0)
 model = nn.parallel.DistributedDataParallel(networks.ResNet())
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 run = skiplane.start("ddp")
-run.watch(model)
+run.watch(model, every=1)
 for step in (1, 2, 3):
     optimizer.zero_grad()
     model(torch.randn(4, 3, 16, 16)).square().mean().backward()
@@ -754,7 +754,7 @@ if os.path.exists(sys.argv[2]):
     model.load_state_dict(state["model"]); optimizer.load_state_dict(state["optimizer"]); first = state["step"] + 1
 images, labels = networks.images()
 run = skiplane.start("resnet", steps=30, resume=True)
-run.watch(model, histograms_every=5)
+run.watch(model, every=1, histograms_every=5)
 for step in range(first, 31):
     at = torch.randint(0, 512, (32,), generator=torch.Generator().manual_seed(step))
     out = model(images[at])

@@ -166,7 +166,7 @@ class Measured:
         histogram = Histogram()
         for output in outputs:
             if output.histogram >= 0:
-                histogram.merge(self._numbers[output.histogram])
+                histogram.merge(self.bag.tensors[output.histogram])
         self._histograms.setdefault("activations", []).append(histogram)
         # Of the first use.
         sample = outputs[0].sample if outputs else None
@@ -206,9 +206,9 @@ class Measured:
         of_gradient, of_weight = Histogram(), Histogram()
         for key in keys:
             if key.weight_histogram >= 0:
-                of_weight.merge(self._numbers[key.weight_histogram])
+                of_weight.merge(self.bag.tensors[key.weight_histogram])
             if key.gradient_histogram >= 0:
-                of_gradient.merge(self._numbers[key.gradient_histogram], key.unseen)
+                of_gradient.merge(self.bag.tensors[key.gradient_histogram], key.unseen)
         self._histograms.setdefault("weight_gradients", []).append(of_gradient)
         self._histograms.setdefault("weights", []).append(of_weight)
 

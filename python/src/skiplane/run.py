@@ -164,8 +164,8 @@ class Run:
         *,
         layers: str | Sequence[str] | None = None,
         blocks: str | Sequence[str] | None = None,
-        every: int = 1,
-        histograms_every: int = 20,
+        every: int = 10,
+        histograms_every: int = 100,
         scaler: Any = None,
     ) -> None:
         """Records statistics of a model's layers and blocks in the first step and every `every`-th, histograms and effective

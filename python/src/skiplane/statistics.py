@@ -271,11 +271,22 @@ def put_histogram(x: torch.Tensor, bag: Bag) -> int:
         for part in parts(bits):
             keys = torch.bitwise_right_shift(part, 23, out=room[: part.numel()])
             counts += torch.bincount(keys.bitwise_and_(511), minlength=512)
-        return bag.add(counts)
+        return bag.add(counts, as_tensor=True)
     # `bincount` would wait for the device. Counts are 32-bit floats here, exact to 2^24.
     keys = (bits >> 23) & 511
     tables = [torch.histc(part.float(), 512, -0.5, 511.5).double() for part in torch.split(keys, 1 << 24)]
-    return bag.add(torch.stack(tables).sum(0))
+    return bag.add(torch.stack(tables).sum(0), as_tensor=True)
+
+
+@functools.lru_cache
+def _bins() -> torch.Tensor:
+    """The bin of each sign and exponent; of infinities and NaN, the one after the last."""
+    found = []
+    for key in range(512):
+        rank = min((key & 255) - 127, GREATEST_EXPONENT) - LEAST_EXPONENT
+        sign = -1 if key >> 8 else 1
+        found.append(BINS if key & 255 == 255 else ZERO_BIN + sign * (rank + 1) if rank >= 0 else ZERO_BIN)
+    return torch.tensor(found)
 
 
 @dataclass
@@ -285,19 +296,12 @@ class Histogram:
     bins: list[int] = field(default_factory=lambda: [0] * BINS)
     non_finite: int = 0
 
-    def merge(self, counts: Sequence[float], unseen: int = 0) -> None:
+    def merge(self, counts: torch.Tensor, unseen: int = 0) -> None:
         """Adds counts of each sign and exponent, and zeros that were not stored."""
+        *found, non_finite = torch.zeros(BINS + 1, dtype=torch.float64).index_add_(0, _bins(), counts.double()).tolist()
+        self.bins = [before + int(more) for before, more in zip(self.bins, found)]
         self.bins[ZERO_BIN] += unseen
-        for key, count in enumerate(counts):
-            if not count:
-                continue
-            exponent = key & 255
-            if exponent == 255:
-                self.non_finite += int(count)
-                continue
-            rank = min(exponent - 127, GREATEST_EXPONENT) - LEAST_EXPONENT
-            sign = -1 if key >> 8 else 1
-            self.bins[ZERO_BIN + sign * (rank + 1) if rank >= 0 else ZERO_BIN] += int(count)
+        self.non_finite += int(non_finite)
 
     def text(self) -> str:
         """The histogram in JSON."""
@@ -319,14 +323,17 @@ def put_sample(x: torch.Tensor, axis: int, bag: Bag) -> tuple[int, int] | None:
     count = min(rows, min(max(SAMPLE // max(units, 1), FEW_ROWS), MANY_ROWS))
     if count < LEAST_ROWS:
         return None
+    index = _places(tuple(moved.shape[:-1]), rows, count, x.device)
+    return bag.add(moved[index], as_tensor=True), units
+
+
+@functools.lru_cache
+def _places(shape: tuple[int, ...], rows: int, count: int, device: torch.device) -> tuple[torch.Tensor, ...]:
+    """The indices of rows in even distances."""
     apart = rows // count
     # An odd distance meets all pixels of images, whose number is even.
     apart -= apart > 1 and apart % 2 == 0
-    places, index = torch.arange(count) * apart, []
-    for length in reversed(moved.shape[:-1]):
-        index.append((places % length).to(x.device))
-        places = places // length
-    return bag.add(moved[tuple(reversed(index))], as_tensor=True), units
+    return tuple(index.to(device) for index in torch.unravel_index(torch.arange(count) * apart, shape))
 
 
 def effective_rank(sample: torch.Tensor, units: int) -> float:

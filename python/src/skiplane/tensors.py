@@ -54,7 +54,7 @@ class Bag:
                 # Counts need more than 24 bits, which one kind of device does not have.
                 wide = torch.float32 if device.type == "mps" else torch.float64
                 parts = [self._parts[at].detach().reshape(-1).to(wide) for at in places]  # type: ignore[union-attr]
-                for at, part in zip(places, torch.cat(parts).cpu().split([part.numel() for part in parts])):
+                for at, part in zip(places, torch.split(torch.cat(parts).cpu(), [part.numel() for part in parts])):
                     if at in self.tensors:
                         self.tensors[at] = part
                     else:
