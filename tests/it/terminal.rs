@@ -12,8 +12,9 @@ use crate::pseudo_terminal::{Terminal, parser};
 
 /// Columns and rows.
 const SIZE: (u16, u16) = (100, 30);
-/// The sequence that leaves the alternate screen.
+/// The sequence that erases the screen before it is left.
 const ERASE: &[u8] = b"\x1b[H\x1b[J";
+/// The sequence that leaves the alternate screen.
 const LEAVE: &[u8] = b"\x1b[?1049l";
 
 /// Panics on demand: while a frame is drawn, or in another thread.
