@@ -14,7 +14,7 @@ draw() {
 
 cargo run --release --example record -- docs/tapes/tour.tape docs/frames/tour.svg
 
-for view in overview profile heatmap layer shortcut findings network; do
+for view in overview profile heatmap layer shortcut findings network charts; do
     draw example runs "$view"
 done
 draw preserves runs probes
