@@ -23,7 +23,7 @@ pub use declared::Declared;
 pub use evaluation::{Mode, Split, evaluated};
 pub use histogram::Histogram;
 pub use rewind::Rewind;
-pub use values::{Value, Values};
+pub use values::{MISSING, Value, Values, is_missing};
 
 /// The major version of the log format; a reader refuses a newer one.
 pub const FORMAT_VERSION: u32 = 3;

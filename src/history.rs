@@ -8,7 +8,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::event::Histogram;
+use crate::event::{Histogram, is_missing};
 use crate::units::Step;
 
 mod bytes;
@@ -86,7 +86,7 @@ impl Cell {
     /// The cell for one value.
     pub fn of(value: f32) -> Cell {
         let kept = if value.is_finite() { value } else { f32::NAN };
-        let non_finite = u32::from(!value.is_finite());
+        let non_finite = u32::from(!value.is_finite() && !is_missing(value));
         Cell { min: kept, max: kept, first: value, last: value, mean: kept, non_finite }
     }
 
@@ -129,7 +129,9 @@ impl Cell {
 
     /// The cell for this one's `count` values followed by `later`'s `more` values.
     fn merge(self, count: u64, later: Cell, more: u64) -> Cell {
-        let finite = |cell: Cell, count: u64| count.saturating_sub(cell.non_finite.into()) as f64;
+        let finite = |cell: Cell, count: u64| {
+            if cell.mean.is_nan() { 0.0 } else { count.saturating_sub(cell.non_finite.into()) as f64 }
+        };
         let mean = match [finite(self, count), finite(later, more)] {
             [_, 0.0] => self.mean,
             [0.0, _] => later.mean,
@@ -139,8 +141,8 @@ impl Cell {
             // `f32::min` and `max` return the other operand where one is NaN.
             min: self.min.min(later.min),
             max: self.max.max(later.max),
-            first: self.first,
-            last: later.last,
+            first: if is_missing(self.first) { later.first } else { self.first },
+            last: if is_missing(later.last) { self.last } else { later.last },
             mean,
             non_finite: self.non_finite.saturating_add(later.non_finite),
         }

@@ -83,7 +83,7 @@ fn carry_out(app: &mut App, action: Action) {
         Action::SelectScalar(scalar) => app.options.scalar = scalar,
         Action::SelectNextStatistic => turn_statistic(app, 1),
         Action::SelectPreviousStatistic => turn_statistic(app, -1),
-        Action::SelectNextHistogram => app.options.histogram = app.options.histogram.next(),
+        Action::SelectNextHistogram => turn_histogram(app),
         Action::CycleHistogramForm => app.options.histogram_form = app.options.histogram_form.next(),
         Action::MoveChart(by) => move_chart(app, by),
         Action::SelectChart(at) => app.options.chart = app.charts().into_iter().nth(at),
@@ -347,6 +347,15 @@ fn chosen(app: &App) -> Chosen {
 /// The metrics that the filter finds, and the current one.
 fn choices(app: &App, all: Vec<Metric>, current: Metric) -> Vec<Metric> {
     all.into_iter().filter(|metric| *metric == current || app.shows_metric(*metric)).collect()
+}
+
+/// Chooses the next metric of which there are histograms.
+fn turn_histogram(app: &mut App) {
+    let all = app.histograms();
+    let at = all.iter().position(|metric| *metric == app.histogram()).map_or(0, |at| at + 1);
+    if let Some(next) = all.get(at % all.len().max(1)) {
+        app.options.histogram = *next;
+    }
 }
 
 fn turn_statistic(app: &mut App, by: i64) {

@@ -1,14 +1,12 @@
 //! What is shown, as it can be kept for other runs: names instead of places, and nothing of a single run but what its
 //! lanes are called.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::options::{
-    Arrangement, Axis, HistogramForm, HistogramKind, Options, ScaleChoice, Smoothing, ViewKind,
-};
+use super::options::{Arrangement, Axis, HistogramForm, Options, ScaleChoice, Smoothing, ViewKind};
 use super::undo::Shown;
 use super::{Alignment, App, Charted, NameFilter, act};
-use crate::metric::Metric;
+use crate::metric::{Metric, known};
 
 /// A layout. What a later version adds has its default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,7 +16,8 @@ pub struct Layout {
     statistic: Metric,
     block_statistic: Metric,
     scalar: Metric,
-    histogram: HistogramKind,
+    #[serde(deserialize_with = "histogram")]
+    histogram: Metric,
     histogram_form: HistogramForm,
     scale: ScaleChoice,
     whole_axis: bool,
@@ -108,6 +107,22 @@ impl Layout {
     }
 }
 
+/// What histograms are of: a metric, or one of the three words of earlier versions.
+fn histogram<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metric, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Kept {
+        Metric(Metric),
+        Earlier(String),
+    }
+    Ok(match Kept::deserialize(deserializer)? {
+        Kept::Metric(metric) => metric,
+        Kept::Earlier(word) if word == "weights" => known::WEIGHTS,
+        Kept::Earlier(word) if word == "weight_gradients" => known::WEIGHT_GRADIENTS,
+        Kept::Earlier(_) => known::ACTIVATIONS,
+    })
+}
+
 fn pattern(filter: Option<&NameFilter>) -> String {
     filter.map_or_else(String::new, |filter| filter.pattern().to_owned())
 }
@@ -117,6 +132,12 @@ mod tests {
     use super::*;
     use crate::app::{Action, specimen};
     use crate::units::LaneIdx;
+
+    #[test]
+    fn a_layout_of_an_earlier_version_names_histograms_by_a_word() {
+        let layout: Layout = serde_json::from_str(r#"{"histogram":"weight_gradients"}"#).unwrap();
+        assert_eq!(layout.histogram, known::WEIGHT_GRADIENTS);
+    }
 
     #[test]
     fn a_layout_is_put_back_in_another_run_and_can_be_undone() {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::{App, HistoryKey, Lane};
 use crate::event::Values;
 use crate::history::History;
-use crate::metric::{LAYER, Metric, Shape, probed};
+use crate::metric::{LAYER, Metric, Shape, known, probed};
 use crate::units::{LaneIdx, Step};
 
 /// What a view draws from, besides what is always in memory.
@@ -197,6 +197,29 @@ impl App {
     pub fn statistic(&self) -> Metric {
         let all = self.statistics(false);
         let chosen = self.options.statistic;
+        if all.contains(&chosen) { chosen } else { all.first().copied().unwrap_or(chosen) }
+    }
+
+    /// The metrics of which the visible lanes have histograms by layer: those that this program counts, then others.
+    pub fn histograms(&self) -> Vec<Metric> {
+        let declared = self.visible_lanes().flat_map(|lane| lane.declared().metrics());
+        let own = [known::ACTIVATIONS, known::WEIGHT_GRADIENTS, known::WEIGHTS];
+        let mut all: Vec<Metric> = Vec::new();
+        for metric in
+            declared.filter(|metric| metric.shape() == Shape::Histograms && metric.axes() == [LAYER])
+        {
+            if !all.contains(metric) {
+                all.push(*metric);
+            }
+        }
+        all.sort_by_key(|metric| own.iter().position(|own| own == metric).unwrap_or(own.len()));
+        all
+    }
+
+    /// The metric whose histograms are shown.
+    pub fn histogram(&self) -> Metric {
+        let all = self.histograms();
+        let chosen = self.options.histogram;
         if all.contains(&chosen) { chosen } else { all.first().copied().unwrap_or(chosen) }
     }
 

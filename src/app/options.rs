@@ -143,47 +143,6 @@ impl Axis {
     }
 }
 
-/// What a histogram shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HistogramKind {
-    /// The layer's output.
-    #[default]
-    Activations,
-    /// The gradient with respect to its weights.
-    WeightGradients,
-    /// Its weights.
-    Weights,
-}
-
-impl HistogramKind {
-    /// Its name on screen.
-    pub fn name(self) -> &'static str {
-        match self {
-            HistogramKind::Activations => "activations",
-            HistogramKind::WeightGradients => "weight gradients",
-            HistogramKind::Weights => "weights",
-        }
-    }
-
-    /// The metric of this kind.
-    pub fn metric(self) -> Metric {
-        match self {
-            HistogramKind::Activations => known::ACTIVATIONS,
-            HistogramKind::WeightGradients => known::WEIGHT_GRADIENTS,
-            HistogramKind::Weights => known::WEIGHTS,
-        }
-    }
-
-    pub(super) fn next(self) -> HistogramKind {
-        match self {
-            HistogramKind::Activations => HistogramKind::WeightGradients,
-            HistogramKind::WeightGradients => HistogramKind::Weights,
-            HistogramKind::Weights => HistogramKind::Activations,
-        }
-    }
-}
-
 /// How histograms are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -267,7 +226,7 @@ pub struct Options {
     /// Which of the other keys it is split by, counted from 1; 0 for none.
     pub split: usize,
     /// What the layer view's histograms show.
-    pub histogram: HistogramKind,
+    pub histogram: Metric,
     /// How they are drawn.
     pub histogram_form: HistogramForm,
     /// The scale of values.
@@ -315,7 +274,7 @@ impl Default for Options {
             scalar: known::TRAIN_ERROR,
             key: 0,
             split: 0,
-            histogram: HistogramKind::default(),
+            histogram: known::ACTIVATIONS,
             histogram_form: HistogramForm::default(),
             scale: ScaleChoice::default(),
             whole_axis: false,

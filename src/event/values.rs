@@ -11,6 +11,15 @@ use crate::units::LayerIdx;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Values(Vec<(Metric, Value)>);
 
+/// In the place of a number that was not measured, as of a layer that another program logs less often: a NaN of its own,
+/// which counts neither as a value nor as one that is not finite. A log of this program has none.
+pub const MISSING: f32 = f32::from_bits(0x7fc0_0e17);
+
+/// Whether a number was not measured, see [`MISSING`].
+pub fn is_missing(number: f32) -> bool {
+    number.to_bits() == MISSING.to_bits()
+}
+
 /// The value of a metric.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {

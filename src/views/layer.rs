@@ -54,7 +54,7 @@ impl View for Layer {
     }
 
     fn wants(&self, app: &App) -> Vec<Wanted> {
-        let histograms = Wanted::Histograms(app.options().histogram.metric());
+        let histograms = Wanted::Histograms(app.histogram());
         vec![Wanted::Cursor, Wanted::OverTime(app.statistic()), histograms]
     }
 
@@ -79,7 +79,7 @@ impl View for Layer {
     }
 
     fn topics(&self, app: &App) -> Vec<Topic> {
-        let shown = [app.statistic(), app.options().histogram.metric()].map(Topic::Metric);
+        let shown = [app.statistic(), app.histogram()].map(Topic::Metric);
         let words = [
             &words::LOG_RATIO,
             &words::RATIO,

@@ -9,7 +9,8 @@ use crate::app::options::HistogramForm;
 use crate::app::{Action, App, Lane, Wanted};
 use crate::event::Histogram;
 use crate::history::Row;
-use crate::printable::percent;
+use crate::metric::{Metric, known};
+use crate::printable::{percent, printable};
 use crate::theme::Theme;
 use crate::views::empty;
 use crate::widgets::{self, HistogramHistory, Mirrored, Side};
@@ -31,7 +32,7 @@ pub(super) fn render(app: &App, columns: &[(&Lane, Rect)], scene: &mut Scene<'_>
         if area.height < 3 {
             continue;
         }
-        let kind = app.options().histogram.name();
+        let kind = words(app.histogram());
         let long = format!("{kind} over time, in bins 2^k");
         let fits = widgets::width(&long) <= usize::from(area.width);
         let title = if fits { long } else { format!("{kind} over time") };
@@ -57,10 +58,15 @@ pub(super) fn render(app: &App, columns: &[(&Lane, Rect)], scene: &mut Scene<'_>
     }
 }
 
+/// The name of a metric in a title; that of another program stays as it is.
+pub(super) fn words(metric: Metric) -> String {
+    if known::ALL.contains(&metric) { metric.name().replace('_', " ") } else { printable(metric.name()) }
+}
+
 /// Says why a lane has no histograms.
 pub(super) fn absence(app: &App, lane: &Lane, body: Rect, buffer: &mut Buffer, theme: &Theme) {
     let is_recorded = app.layer_in(lane).is_none_or(|layer| lane.records(layer));
-    let metric = app.options().histogram.metric();
+    let metric = app.histogram();
     let none = empty::histograms(app, metric);
     let text = match is_recorded {
         true => curves::absence(app, Wanted::Histograms(metric), &none),
@@ -104,7 +110,7 @@ fn render_bars(
         let histogram = taken.get(at)?.as_ref()?.histogram(0)?;
         Some(Side { name: &names[at], histogram, style: lanes::style(shown[at], theme) })
     };
-    let kind = app.options().histogram.name();
+    let kind = words(app.histogram());
     let Some(step) = taken.iter().flatten().map(|row| row.span.last_step).max() else {
         let is_recorded = |lane: &Lane| app.layer_in(lane).is_none_or(|layer| lane.records(layer));
         let text =
@@ -128,7 +134,7 @@ fn render_bars(
 /// The histogram of the cursor's layer at the cursor.
 pub(super) fn at_cursor<'a>(app: &App, lane: &'a Lane) -> Option<Row<'a>> {
     let layer = app.layer_in(lane)?;
-    lane.histograms(app.options().histogram.metric(), layer)?.at(app.step())
+    lane.histograms(app.histogram(), layer)?.at(app.step())
 }
 
 /// Ends the last histogram, so that it is not drawn beyond the steps it covers.
@@ -136,7 +142,7 @@ static NOTHING: Histogram = Histogram { first: 0, counts: Vec::new(), non_finite
 
 /// All histograms of the cursor's layer.
 pub(super) fn rows<'a>(app: &App, lane: &'a Lane) -> impl Iterator<Item = Row<'a>> + use<'a> {
-    let taken = app.layer_in(lane).and_then(|layer| lane.histograms(app.options().histogram.metric(), layer));
+    let taken = app.layer_in(lane).and_then(|layer| lane.histograms(app.histogram(), layer));
     taken.map(|taken| taken.rows()).into_iter().flatten()
 }
 

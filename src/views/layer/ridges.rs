@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::histograms::{absence, at_cursor, rows};
+use super::histograms::{absence, at_cursor, rows, words};
 use super::{Command, Scene};
 use crate::app::{Action, App, Lane};
 use crate::history::Row;
@@ -25,7 +25,7 @@ pub(super) fn render(
         if area.height < 3 {
             continue;
         }
-        let kind = app.options().histogram.name();
+        let kind = words(app.histogram());
         let mut title = format!("{kind} over time");
         let height = (most > 0.0).then(|| format!(", ridges up to {}", percent(most as f32)));
         for more in [Some(", in bins 2^k".to_owned()), height].into_iter().flatten() {
