@@ -143,6 +143,13 @@ impl App {
         }
     }
 
+    /// Notes that nothing was written for some time to the log of a lane, which need not say when the lane ends.
+    pub fn fell_silent(&mut self, lane: LaneIdx) {
+        if let Some(lane) = self.lanes.get_mut(lane.0) {
+            lane.fell_silent();
+        }
+    }
+
     /// No lane has more events.
     pub fn sources_ended(&mut self) {
         self.lanes.iter_mut().for_each(|lane| lane.source_ended());

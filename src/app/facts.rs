@@ -57,6 +57,8 @@ pub enum LaneState {
     Failed(String),
     /// Its events stop without an end: the process was killed, or the machine stopped.
     Crashed,
+    /// Nothing more was written for some time, to a log of another program, which need not say when a run ends.
+    Silent,
 }
 
 impl LaneState {
@@ -71,6 +73,7 @@ impl LaneState {
             LaneState::Diverged => "diverged",
             LaneState::Failed(_) => "failed",
             LaneState::Crashed => "crashed",
+            LaneState::Silent => "silent",
         }
     }
 
@@ -191,6 +194,13 @@ impl LaneFacts {
     pub fn source_ended(&mut self) {
         if !self.state.is_over() {
             self.state = LaneState::Crashed;
+        }
+    }
+
+    /// Notes that nothing was written for some time to a log that need not say when its lane ends.
+    pub fn fell_silent(&mut self) {
+        if !self.state.is_over() {
+            self.state = LaneState::Silent;
         }
     }
 

@@ -261,6 +261,7 @@ pub(super) fn state(state: &LaneState) -> &'static words::Word {
         LaneState::Diverged => &words::DIVERGED,
         LaneState::Failed(_) => &words::FAILED,
         LaneState::Crashed => &words::CRASHED,
+        LaneState::Silent => &words::SILENT,
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) fn state(state: &LaneState, theme: &Theme) -> (char, Style) {
         LaneState::Running => (theme.glyph(Glyph::Running), theme.good()),
         LaneState::Paused => (theme.glyph(Glyph::Paused), theme.warning()),
         LaneState::Completed => (theme.glyph(Glyph::Check), theme.good()),
-        LaneState::Stopped => (theme.glyph(Glyph::Paused), theme.muted()),
+        LaneState::Stopped | LaneState::Silent => (theme.glyph(Glyph::Paused), theme.muted()),
         LaneState::Diverged | LaneState::Failed(_) => (theme.glyph(Glyph::Error), theme.error()),
         LaneState::Crashed => (theme.glyph(Glyph::Warning), theme.warning()),
     }

@@ -52,7 +52,10 @@ impl LaneFacts {
         self.started.as_ref()?;
         let outline = Outline {
             // A crash is not an event: the log may be continued.
-            state: if self.state == LaneState::Crashed { LaneState::Running } else { self.state.clone() },
+            state: match &self.state {
+                LaneState::Crashed | LaneState::Silent => LaneState::Running,
+                state => state.clone(),
+            },
             last_step: self.last_step,
             elapsed_ms: self.elapsed_ms,
             recorded: self.recorded,

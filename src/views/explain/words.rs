@@ -154,6 +154,7 @@ words! {
     DIVERGED = "diverged", "Loss or weights were no longer finite, so the lane was ended. That is a result, not a fault.", "A smaller learning rate or a warm-up usually prevents it.", "";
     FAILED = "failed", "The lane was ended by an error, which is told beside it.", "", "";
     CRASHED = "crashed", "The log ends without an end: the process was killed, or the machine went down. The lane can be resumed.", "", "";
+    SILENT = "silent", "Nothing was written to this log of another program for some minutes. It need not say when a run ends.", "", "";
     FOLLOWING = "following",
         "The cursor is on the last step, and moves on with it.", "", "";
     CURSOR = "cursor",
