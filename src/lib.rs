@@ -23,6 +23,7 @@ pub mod datasets;
 pub mod nn;
 pub mod model;
 pub mod runlog;
+pub mod sources;
 // 3: the state of the dashboard, and saved runs read into it.
 pub mod app;
 pub mod reading;

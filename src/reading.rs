@@ -8,13 +8,14 @@ use std::sync::{Mutex, PoisonError};
 use std::{io, thread};
 
 use crate::app::{App, FOLD_VERSION, HistoryKey, Lane, LaneLabel};
-use crate::event::LaneStarted;
 use crate::history::History;
-use crate::runlog::{Index, IndexHead, RunLogError, first_event, write_index};
+use crate::runlog::{Index, RunLogError};
 
 mod effective;
 mod index_writer;
 mod library;
+mod ordered;
+mod origin;
 mod ranges;
 mod orders;
 mod resumption;
@@ -25,8 +26,10 @@ pub use effective::{Superseded, effective};
 pub use index_writer::IndexWriter;
 pub use library::Library;
 use library::Volume;
+pub use ordered::Ordered;
 pub use orders::TakenOrders;
-use replay::{Replay, ReplayLane, Report};
+pub use origin::{Origin, Place};
+use replay::{Replay, ReplayLane, Report, Run};
 pub use resumption::{Resumption, Saved};
 
 /// Bytes of a log beyond its index that make a new index worthwhile: fewer are folded in a few hundredths of a second.
@@ -53,7 +56,7 @@ struct Folded {
     lane: Lane,
     resumption: Resumption,
     source: ReplayLane,
-    index: Option<Index>,
+    index: Option<Index<Place>>,
     /// The bytes of the log that the index lacks.
     unkept: u64,
 }
@@ -63,7 +66,15 @@ struct Folded {
 /// # Errors
 /// If a folder holds no run, or a log cannot be read or is of a newer format.
 pub fn open(folders: &[PathBuf]) -> Result<Opened, RunLogError> {
-    open_all(folders).map(|(opened, _)| opened)
+    open_all(Replay::open(folders)?).map(|(opened, _)| opened)
+}
+
+/// As [`open`], of runs of this program and of others.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_runs(runs: &[Run]) -> Result<Opened, RunLogError> {
+    open_all(Replay::open_runs(runs)?).map(|(opened, _)| opened)
 }
 
 /// As [`open`], and also returns from where each lane can be resumed.
@@ -71,23 +82,23 @@ pub fn open(folders: &[PathBuf]) -> Result<Opened, RunLogError> {
 /// # Errors
 /// As [`open`].
 pub fn open_to_resume(folders: &[PathBuf]) -> Result<(Opened, Vec<Resumption>), RunLogError> {
-    let (opened, mut resumptions) = open_all(folders)?;
+    let (opened, mut resumptions) = open_all(Replay::open(folders)?)?;
     let lanes = opened.app.lanes().iter().zip(opened.replay.lanes());
     for (resumption, (lane, source)) in resumptions.iter_mut().zip(lanes) {
         resumption.started = lane.started().cloned().map(Box::new);
-        resumption.position = source.position();
+        resumption.position = source.place().and_then(Place::into_log);
     }
     Ok((opened, resumptions))
 }
 
-fn open_all(folders: &[PathBuf]) -> Result<(Opened, Vec<Resumption>), RunLogError> {
-    let sources = Replay::open(folders)?.into_lanes();
+fn open_all(replay: Replay) -> Result<(Opened, Vec<Resumption>), RunLogError> {
+    let sources = replay.into_lanes();
     let (mut lanes, mut sources_read, mut volumes) = (Vec::new(), Vec::new(), Vec::new());
     let mut resumptions = Vec::new();
     for folded in side_by_side(sources, |source| Folded::open(source, true)) {
         let Folded { lane, resumption, source, index, .. } = folded?;
         resumptions.push(resumption);
-        volumes.push(Volume { log: source.log.clone(), index });
+        volumes.push(Volume { origin: source.origin.clone(), index });
         lanes.push(lane);
         sources_read.push(source);
     }
@@ -102,8 +113,11 @@ fn open_all(folders: &[PathBuf]) -> Result<(Opened, Vec<Resumption>), RunLogErro
 pub fn write_indexes(folder: &Path) -> Result<(), RunLogError> {
     for source in Replay::open(&[folder.to_owned()])?.into_lanes() {
         let folded = Folded::open(source, false)?;
-        let failed =
-            |cause| RunLogError::Io { action: "write the index of", path: folded.source.log.clone(), cause };
+        let failed = |cause| RunLogError::Io {
+            action: "write the index of",
+            path: folded.source.origin.path().to_owned(),
+            cause,
+        };
         folded.save().map_err(failed)?;
     }
     Ok(())
@@ -163,11 +177,10 @@ impl Folded {
 
     /// The lane as stored in its index; if no index fits, one of which nothing has been folded.
     fn restore(mut source: ReplayLane) -> Folded {
-        let restored = Index::open(&source.log, &maker()).and_then(|index| {
-            let started = first_event(&source.log).ok()??;
+        let restored = source.origin.index().and_then(|index| {
             let report: Report = section(&index, REPORT)?;
             let resumption: Resumption = section(&index, RESUMPTION)?;
-            let lane = lane_of(&source, started, &index)?;
+            let lane = lane_of(&source, &index)?;
             source.go_on_from(index.head().position.clone(), report, lane.state().is_over()).ok()?;
             Some((lane, resumption, index))
         });
@@ -181,30 +194,31 @@ impl Folded {
 
     /// Switches to the index that was just written of it.
     fn go_over(&mut self) {
-        let index = Index::open(&self.source.log, &maker());
-        let index = index.filter(|index| index.head().position.offset() == self.source.offset());
-        let Some((index, started)) = index.zip(self.lane.started().cloned()) else { return };
-        if let Some(lane) = lane_of(&self.source, started, &index) {
+        let index = self.source.origin.index();
+        let Some(index) = index.filter(|index| index.head().position.offset() == self.source.offset()) else {
+            return;
+        };
+        if let Some(lane) = lane_of(&self.source, &index) {
             (self.lane, self.index, self.unkept) = (lane, Some(index), 0);
         }
     }
 
     /// Folds the rest of the lane up to the current end of its log; from the beginning if its index is damaged.
     fn fold_on(&mut self) -> Result<(), RunLogError> {
-        let mut is_whole = false;
+        let (mut is_whole, from) = (false, self.source.offset());
         while let Some(replayed) = self.source.next_event()? {
             // Only once there is something to fold.
             is_whole = is_whole || fetch_all(&mut self.lane, self.index.as_ref());
             if !is_whole {
-                let ReplayLane { run, name, log, .. } = &self.source;
-                let source = ReplayLane::of_log(self.source.idx(), run.clone(), name.clone(), log);
+                let ReplayLane { run, name, origin, .. } = &self.source;
+                let source = ReplayLane::of(self.source.idx(), run.clone(), name.clone(), origin.clone());
                 *self = Folded::new(source);
                 continue;
             }
             self.lane.apply(&replayed.event, Some(replayed.bytes.start));
             self.resumption.note(&replayed.event, &replayed.bytes);
-            self.unkept += replayed.bytes.end - replayed.bytes.start;
         }
+        self.unkept += self.source.offset().saturating_sub(from);
         Ok(())
     }
 
@@ -222,16 +236,15 @@ fn save(
     source: &ReplayLane,
     resumption: &Resumption,
 ) -> io::Result<Option<u64>> {
-    let Some(position) = source.position() else { return Ok(None) };
+    let Some(place) = source.place() else { return Ok(None) };
     let report = postcard::to_stdvec(source.report()).map_err(io::Error::other)?;
     let resumption = postcard::to_stdvec(resumption).map_err(io::Error::other)?;
     sections.extend([(REPORT.to_owned(), report), (RESUMPTION.to_owned(), resumption)]);
-    let head = IndexHead { maker: maker(), position };
-    write_index(&source.log, head, &sections).map(Some)
+    source.origin.write_index(place, &sections)
 }
 
 /// Loads every history, so that more can be folded; false if one cannot be read.
-fn fetch_all(lane: &mut Lane, index: Option<&Index>) -> bool {
+fn fetch_all(lane: &mut Lane, index: Option<&Index<Place>>) -> bool {
     let saved = lane.saved_histories();
     saved.into_iter().all(|key| match index.and_then(|index| fetch(lane, index, key)) {
         Some(history) => {
@@ -243,7 +256,7 @@ fn fetch_all(lane: &mut Lane, index: Option<&Index>) -> bool {
 }
 
 /// A history from an index; none if its section is missing or damaged.
-fn fetch(lane: &Lane, index: &Index, key: HistoryKey) -> Option<History> {
+fn fetch(lane: &Lane, index: &Index<Place>, key: HistoryKey) -> Option<History> {
     lane.history_from(key, &index.section(&lane.section_of(key)?)?)
 }
 
@@ -252,12 +265,12 @@ fn label(source: &ReplayLane) -> LaneLabel {
 }
 
 /// The content of a section of an index; none if it is missing or damaged.
-fn section<T: serde::de::DeserializeOwned>(index: &Index, name: &str) -> Option<T> {
+fn section<T: serde::de::DeserializeOwned>(index: &Index<Place>, name: &str) -> Option<T> {
     postcard::from_bytes(&index.section(name)?).ok()
 }
 
-fn lane_of(source: &ReplayLane, started: LaneStarted, index: &Index) -> Option<Lane> {
-    let declared = index.head().position.declared().clone();
+fn lane_of(source: &ReplayLane, index: &Index<Place>) -> Option<Lane> {
+    let (started, declared) = source.origin.started_at(&index.head().position)?;
     Lane::from_sections(source.idx(), label(source), started, declared, &|name| index.section(name))
 }
 

@@ -37,9 +37,9 @@ mod trash;
 mod listed;
 
 pub use bounded::kind;
-pub use folder::{NewRun, RunFolder, SweepFile};
+pub use folder::{Imported, NewRun, RunFolder, SweepFile};
 pub use held::Held;
-pub use index::{Index, IndexHead, index_of, write_index};
+pub use index::{Index, IndexHead, anchors_of, index_of, write_index};
 pub use keeper::LogKeeper;
 pub use listed::{Known, Listed, ids, read_listed};
 pub use listing::summarize;

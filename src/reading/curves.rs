@@ -4,12 +4,12 @@
 use std::fs::Metadata;
 use std::path::Path;
 
-use super::maker;
+use super::Origin;
 use crate::app::section_of;
 use crate::event::Kind;
 use crate::history::{Bounds, History, Point};
 use crate::metric::{Metric, known};
-use crate::runlog::{Entry, Index, LogReader, Position, RunFolder, RunLogError, run_path};
+use crate::runlog::{Entry, LogReader, Position, RunFolder, RunLogError, run_path};
 use crate::units::{LaneIdx, Step};
 
 /// The most runs whose curves are read at once.
@@ -102,8 +102,8 @@ fn read_log(log: &Path, length: u64, budget: &mut u64) -> Result<[History; 2], R
 /// The histories in the index of a log, and the position up to which they cover the log; none if no index fits or it is
 /// damaged.
 fn indexed(log: &Path) -> Option<([History; 2], Position)> {
-    let index = Index::open(log, &maker())?;
-    let position = index.head().position.clone();
+    let index = Origin::Log(log.to_owned()).index()?;
+    let position = index.head().position.clone().into_log()?;
     let history = |metric| {
         // A metric that is not declared was never measured.
         let Some(section) = section_of(position.declared(), metric, 0) else {

@@ -1,14 +1,15 @@
 //! Looks up what the state needs beyond what it has folded, in the logs of its lanes and the indexes beside them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crossbeam_channel::Select;
 
+use super::origin::{Origin, Place};
 use super::ranges::{self, Ranges, Reading};
 use super::replay::ReplayLane;
 use super::{Folded, fetch};
 use crate::app::{Answer, App, Lane, Need};
-use crate::runlog::{Index, find_step};
+use crate::runlog::Index;
 use crate::units::LaneIdx;
 
 /// Answers the needs of the state from the logs of its lanes and the indexes that were used.
@@ -20,14 +21,14 @@ pub struct Library {
 
 #[derive(Debug, Default)]
 pub(super) struct Volume {
-    pub(super) log: PathBuf,
-    pub(super) index: Option<Index>,
+    pub(super) origin: Origin,
+    pub(super) index: Option<Index<Place>>,
 }
 
 impl Library {
     /// The logs of a run that this process writes.
     pub fn of_logs(logs: impl IntoIterator<Item = PathBuf>) -> Library {
-        let lanes = logs.into_iter().map(|log| Volume { log, index: None }).collect();
+        let lanes = logs.into_iter().map(|log| Volume { origin: Origin::Log(log), index: None }).collect();
         Library { lanes, ranges: Ranges::default() }
     }
 
@@ -75,7 +76,7 @@ impl Library {
                 Some(reading) => reading.empty.push(empty),
                 None => all.push(Reading {
                     lane: *idx,
-                    log: volume.log.clone(),
+                    origin: volume.origin.clone(),
                     bytes: bytes.clone(),
                     steps: *steps,
                     declared: lane.declared().clone(),
@@ -102,19 +103,20 @@ impl Library {
                 let history = volume.index.as_ref().and_then(|index| fetch(lane, index, key));
                 history.map(|history| Answer::History { lane: idx, key, history })
             }
-            Need::Step { lane: idx, step, from } => match find_step(&volume.log, from, step, lane.declared())
-            {
-                Ok(Some((found, values))) => Some(Answer::Step { lane: idx, asked: step, found, values }),
-                // The log is missing or was replaced; the merged history has to suffice.
-                _ => return false,
-            },
+            Need::Step { lane: idx, step, from } => {
+                match volume.origin.find_step(from, step, lane.declared()) {
+                    Ok(Some((found, values))) => Some(Answer::Step { lane: idx, asked: step, found, values }),
+                    // The log is missing or was replaced; the merged history has to suffice.
+                    _ => return false,
+                }
+            }
             Need::Range { .. } => return false,
         };
         match answer {
             Some(answer) => app.answer(answer),
             None => {
                 volume.index = None;
-                app.replace(fold_anew(lane, &volume.log));
+                app.replace(fold_anew(lane, &volume.origin));
                 true
             }
         }
@@ -137,8 +139,8 @@ impl Library {
 }
 
 /// A lane as folded from the beginning of its log.
-fn fold_anew(lane: &Lane, log: &Path) -> Lane {
-    let source = ReplayLane::of_log(lane.idx(), lane.label().run.clone(), lane.name().to_owned(), log);
+fn fold_anew(lane: &Lane, origin: &Origin) -> Lane {
+    let source = ReplayLane::of(lane.idx(), lane.label().run.clone(), lane.name().to_owned(), origin.clone());
     let mut anew = Folded::new(source);
     // If the log cannot be read to its end, the readable part has to suffice.
     let _ = anew.fold_on();

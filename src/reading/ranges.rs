@@ -3,23 +3,22 @@
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Select, TryRecvError, bounded};
 
+use super::origin::Origin;
 use crate::app::Answer;
 use crate::event::{Declared, Kind, Value};
 use crate::history::History;
 use crate::metric::Metric;
-use crate::runlog::read_steps;
 use crate::units::{LaneIdx, Step};
 
 /// A range of a lane's steps to be read.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
     pub(super) lane: LaneIdx,
-    pub(super) log: PathBuf,
+    pub(super) origin: Origin,
     pub(super) bytes: Range<u64>,
     pub(super) steps: (Step, Step),
     pub(super) declared: Declared,
@@ -33,23 +32,24 @@ const MOST_PER_STEP: u64 = 8;
 /// Reads a range, and returns an answer for each of its metrics.
 pub(super) fn read(reading: &Reading) -> Vec<Answer> {
     crate::panics::if_asked();
-    let Reading { lane, log, bytes, steps, declared, empty } = reading;
+    let Reading { lane, origin, bytes, steps, declared, empty } = reading;
     let mut histories = empty.clone();
     let most = (steps.1.0 - steps.0.0 + 1).saturating_mul(MOST_PER_STEP);
-    let is_read = read_steps(log, bytes.clone(), *steps, most, declared, |event| {
-        for (metric, history) in &mut histories {
-            if let Some(rewind) = event.rewind() {
-                history.rewind(rewind.next());
+    let is_read = origin
+        .read_steps(bytes.clone(), *steps, most, declared, |event| {
+            for (metric, history) in &mut histories {
+                if let Some(rewind) = event.rewind() {
+                    history.rewind(rewind.next());
+                }
+                let Kind::Measured(values) = &event.kind else { continue };
+                match values.get(*metric) {
+                    Some(Value::Number(number)) => history.push(event.step, event.time.at_ms, &[*number]),
+                    Some(Value::Numbers(numbers)) => history.push(event.step, event.time.at_ms, numbers),
+                    Some(Value::Histograms(_)) | None => {}
+                }
             }
-            let Kind::Measured(values) = &event.kind else { continue };
-            match values.get(*metric) {
-                Some(Value::Number(number)) => history.push(event.step, event.time.at_ms, &[*number]),
-                Some(Value::Numbers(numbers)) => history.push(event.step, event.time.at_ms, numbers),
-                Some(Value::Histograms(_)) | None => {}
-            }
-        }
-    })
-    .is_ok();
+        })
+        .is_ok();
     let answer = |(metric, history)| Answer::Range {
         lane: *lane,
         metric,

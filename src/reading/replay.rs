@@ -2,15 +2,16 @@
 //! who folds the events; a broken record is skipped without affecting others.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::origin::{Origin, Place, Records};
 use crate::event::{Kind, RunEvent};
-use crate::runlog::{BadRecord, Entry, LogReader, Position, RunFolder, RunLogError};
+use crate::runlog::{BadRecord, Entry, RunFolder, RunLogError};
+use crate::sources::{Source, SourceReader};
 use crate::units::LaneIdx;
 
 /// The most bad records kept with their reasons; further ones are only counted.
@@ -26,6 +27,33 @@ pub struct Replay {
     current: usize,
 }
 
+/// A run to be opened.
+#[derive(Clone, Debug)]
+pub enum Run {
+    /// Of this program, or written for it: a folder.
+    Own(PathBuf),
+    /// Of another program: its logs, each of which is a lane.
+    Foreign(Vec<Arc<Source>>),
+}
+
+impl Run {
+    /// The folders and files that it is read from, which are not to be written to.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        match self {
+            Run::Own(folder) => vec![folder.clone()],
+            Run::Foreign(sources) => sources.iter().map(|source| source.path().to_owned()).collect(),
+        }
+    }
+
+    /// The folder, if it is a run of this program.
+    pub fn folder(&self) -> Option<&PathBuf> {
+        match self {
+            Run::Own(folder) => Some(folder),
+            Run::Foreign(_) => None,
+        }
+    }
+}
+
 /// One lane of a saved run.
 #[derive(Debug)]
 pub struct ReplayLane {
@@ -34,10 +62,10 @@ pub struct ReplayLane {
     /// The lane's name in it.
     pub name: String,
     /// Its log.
-    pub log: PathBuf,
+    pub origin: Origin,
     idx: LaneIdx,
     /// None while the log does not exist.
-    reader: Option<LogReader<File>>,
+    reader: Option<Records>,
     finished: bool,
     report: Report,
 }
@@ -74,16 +102,36 @@ impl Replay {
     /// If a folder holds no run, or a log cannot be opened. If a log does not exist, its lane has no events, because
     /// a run that has only just started may not have created it yet.
     pub fn open(folders: &[PathBuf]) -> Result<Replay, RunLogError> {
+        let runs: Vec<Run> = folders.iter().map(|folder| Run::Own(folder.clone())).collect();
+        Replay::open_runs(&runs)
+    }
+
+    /// As [`Replay::open`], of runs of this program and of others.
+    ///
+    /// # Errors
+    /// As [`Replay::open`].
+    pub fn open_runs(runs: &[Run]) -> Result<Replay, RunLogError> {
         let mut lanes = Vec::new();
-        for path in folders {
-            let folder = RunFolder::open(path)?;
-            for (index, lane) in folder.manifest().lanes.iter().enumerate() {
-                let log = folder.log(LaneIdx(index)).unwrap_or_default();
-                let (run, name) = (folder.id().to_owned(), lane.name.clone());
-                let mut lane = ReplayLane::of_log(LaneIdx(lanes.len()), run, name, &log);
-                lane.reader = open_where_it_exists(&log)?;
-                lanes.push(lane);
+        for run in runs {
+            match run {
+                Run::Own(path) => {
+                    let folder = RunFolder::open(path)?;
+                    for (index, lane) in folder.manifest().lanes.iter().enumerate() {
+                        let log = Origin::Log(folder.log(LaneIdx(index)).unwrap_or_default());
+                        let (run, name) = (folder.id().to_owned(), lane.name.clone());
+                        lanes.push(ReplayLane::of(LaneIdx(lanes.len()), run, name, log));
+                    }
+                }
+                Run::Foreign(sources) => {
+                    lanes.extend(sources.iter().zip(lanes.len()..).map(|(source, at)| {
+                        let (run, name) = (source.run.clone(), source.lane.clone());
+                        ReplayLane::of(LaneIdx(at), run, name, Origin::Foreign(Arc::clone(source)))
+                    }))
+                }
             }
+        }
+        for lane in &mut lanes {
+            lane.reader = lane.origin.open()?;
         }
         Ok(Replay::of_lanes(lanes))
     }
@@ -133,14 +181,28 @@ impl Replay {
 
 impl ReplayLane {
     /// A lane by its log, from the beginning.
-    pub(crate) fn of_log(idx: LaneIdx, run: String, name: String, log: &Path) -> ReplayLane {
-        let log = log.to_owned();
-        ReplayLane { run, name, log, idx, reader: None, finished: false, report: Report::default() }
+    pub(crate) fn of(idx: LaneIdx, run: String, name: String, origin: Origin) -> ReplayLane {
+        ReplayLane { run, name, origin, idx, reader: None, finished: false, report: Report::default() }
     }
 
     /// Its place among the lanes.
     pub fn idx(&self) -> LaneIdx {
         self.idx
+    }
+
+    /// Whether its log is in a folder.
+    pub fn is_in(&self, folder: &Path) -> bool {
+        self.origin.path().starts_with(folder)
+    }
+
+    /// When its log begins, in milliseconds of Unix time, if the log itself tells.
+    pub fn begun_unix_ms(&self) -> Option<i64> {
+        self.foreign()?.begun_unix_ms()
+    }
+
+    /// Its reader, if its log is one of another program.
+    pub fn foreign(&self) -> Option<&SourceReader> {
+        self.reader.as_ref().and_then(Records::foreign)
     }
 
     /// What was skipped so far.
@@ -149,26 +211,21 @@ impl ReplayLane {
     }
 
     /// Up to where its log was read; none while there is no log.
-    pub fn position(&self) -> Option<Position> {
-        self.reader.as_ref().map(|reader| reader.position().clone())
+    pub fn place(&self) -> Option<Place> {
+        self.reader.as_ref().and_then(Records::place)
     }
 
     /// Bytes of its log that were read.
     pub fn offset(&self) -> u64 {
-        self.reader.as_ref().map_or(0, |reader| reader.position().offset())
+        self.reader.as_ref().map_or(0, Records::offset)
     }
 
     /// Continues from where another reader stopped, with that reader's report.
     ///
     /// # Errors
     /// If the log cannot be opened or has been replaced; the lane is then unchanged.
-    pub fn go_on_from(
-        &mut self,
-        position: Position,
-        report: Report,
-        finished: bool,
-    ) -> Result<(), RunLogError> {
-        self.reader = Some(LogReader::open_at(&self.log, position)?);
+    pub fn go_on_from(&mut self, place: Place, report: Report, finished: bool) -> Result<(), RunLogError> {
+        self.reader = Some(self.origin.open_at(place)?);
         (self.report, self.finished) = (report, finished);
         Ok(())
     }
@@ -180,7 +237,7 @@ impl ReplayLane {
 
     /// The bytes of a torn record at the end of what was read.
     pub fn torn_bytes(&self) -> u64 {
-        self.reader.as_ref().map_or(0, LogReader::torn_bytes)
+        self.reader.as_ref().map_or(0, Records::torn_bytes)
     }
 
     /// The next event of the lane; none if there is none yet.
@@ -190,7 +247,7 @@ impl ReplayLane {
     pub fn next_event(&mut self) -> Result<Option<Replayed>, RunLogError> {
         let (lane, report) = (self.idx, &mut self.report);
         if self.reader.is_none() {
-            self.reader = open_where_it_exists(&self.log)?;
+            self.reader = self.origin.open()?;
         }
         let Some(reader) = &mut self.reader else { return Ok(None) };
         while let Some(entry) = reader.next_entry()? {
@@ -198,7 +255,7 @@ impl ReplayLane {
                 Entry::Replaced { .. } => {
                     report.replaced += 1;
                     self.finished = false;
-                    match open_where_it_exists(&self.log)? {
+                    match self.origin.open()? {
                         Some(again) => *reader = again,
                         None => {
                             self.reader = None;
@@ -245,13 +302,5 @@ impl Report {
     fn note_unknown(&mut self, kind: String) {
         let kept = self.unknown.len() < KINDS_KEPT || self.unknown.contains_key(&kind);
         *self.unknown.entry(if kept { kind } else { "others".to_owned() }).or_default() += 1;
-    }
-}
-
-fn open_where_it_exists(log: &Path) -> Result<Option<LogReader<File>>, RunLogError> {
-    match LogReader::open(log) {
-        Ok(reader) => Ok(Some(reader)),
-        Err(RunLogError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }

@@ -53,6 +53,19 @@ pub struct SweepFile<'a> {
     pub text: &'a str,
 }
 
+/// What is known of a run of another program when a folder is made for it.
+#[derive(Clone, Debug)]
+pub struct Imported<'a> {
+    /// What it is called.
+    pub name: &'a str,
+    /// When it started.
+    pub started: Timestamp,
+    /// The names of its lanes.
+    pub lanes: &'a [String],
+    /// The command line.
+    pub command: Vec<String>,
+}
+
 /// A run's folder on disk.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
@@ -110,14 +123,63 @@ impl RunFolder {
         if let Some(sweep) = run.sweep {
             folder.write_new(RunFolder::SWEEP, sweep.text.as_bytes())?;
         }
-        let mut json = serde_json::to_vec_pretty(&folder.manifest).map_err(|e| {
-            RunLogError::malformed(&folder.path.join(Manifest::FILE), format!("cannot be JSON: {e}"))
+        folder.write_manifest(root)?;
+        Ok(folder)
+    }
+
+    /// Creates a folder for a run of another program under `root`, with a `run.json`. The names of its logs are those of
+    /// its lanes, as far as they can be.
+    ///
+    /// # Errors
+    /// Where a folder or file cannot be created.
+    pub fn import(root: &Path, run: Imported<'_>) -> Result<RunFolder, RunLogError> {
+        fs::create_dir_all(root).map_err(RunLogError::io("create", root))?;
+        let (id, path) = create_exclusively(root, &run_id(run.started, run.name))?;
+        let mut lanes: Vec<ManifestLane> = Vec::new();
+        for name in run.lanes {
+            let stem: String = name
+                .chars()
+                .map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' })
+                .collect();
+            let stem = stem.trim_start_matches('.');
+            let stem: String = stem.chars().take(NAME_LENGTH).collect();
+            let is_free = |log: &String| !log.starts_with('.') && lanes.iter().all(|lane| lane.log != *log);
+            let numbered = (2..).map(|n| format!("{stem}-{n}.jsonl"));
+            let log =
+                std::iter::once(format!("{stem}.jsonl")).chain(numbered).find(is_free).unwrap_or_default();
+            lanes.push(ManifestLane { name: name.clone(), log });
+        }
+        let manifest = Manifest {
+            version: FORMAT_VERSION,
+            run: id,
+            skiplane: String::new(),
+            experiment: run.name.to_owned(),
+            question: String::new(),
+            seed: 0,
+            steps: 0,
+            started: format!("{:.3}", run.started),
+            started_unix_ms: run.started.as_millisecond(),
+            host: String::new(),
+            os: String::new(),
+            instruction_set: String::new(),
+            threads: 0,
+            command: run.command,
+            sweep: None,
+            lanes,
+        };
+        let folder = RunFolder { path, manifest, home: None };
+        folder.write_manifest(root)?;
+        Ok(folder)
+    }
+
+    /// Writes `run.json`, the last of all files, because a folder counts as a run as soon as it has one.
+    fn write_manifest(&self, root: &Path) -> Result<(), RunLogError> {
+        let mut json = serde_json::to_vec_pretty(&self.manifest).map_err(|e| {
+            RunLogError::malformed(&self.path.join(Manifest::FILE), format!("cannot be JSON: {e}"))
         })?;
         json.push(b'\n');
-        // Last, because a folder counts as a run as soon as it has a run.json.
-        folder.write_new(Manifest::FILE, &json)?;
-        sync_folder(root).map_err(RunLogError::io("sync", root))?;
-        Ok(folder)
+        self.write_new(Manifest::FILE, &json)?;
+        sync_folder(root).map_err(RunLogError::io("sync", root))
     }
 
     /// Opens the folder of a run.

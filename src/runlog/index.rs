@@ -5,12 +5,13 @@
 //! Layout, in native byte order: the magic, the length of the table and its CRC-32; the table (postcard); then
 //! the sections one after the other, each with its CRC-32 in the table. Written to a temporary file that is then renamed.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rustix::buffer::spare_capacity;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Position;
@@ -26,17 +27,17 @@ const ANCHOR: u64 = 4 << 10;
 
 /// The header of an index.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct IndexHead {
+pub struct IndexHead<P = Position> {
     /// What made the sections, and its version; those of others are rejected.
     pub maker: String,
     /// The position in the log up to which the sections were made.
-    pub position: Position,
+    pub position: P,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Table {
-    head: IndexHead,
-    /// CRC-32 of the log's first bytes and of the last ones before the position.
+struct Table<P> {
+    head: IndexHead<P>,
+    /// By which the log is known again up to the position, see [`anchors_of`].
     anchors: [u32; 2],
     sections: Vec<Place>,
 }
@@ -50,9 +51,9 @@ struct Place {
 
 /// An index that fits its log.
 #[derive(Debug)]
-pub struct Index {
+pub struct Index<P = Position> {
     file: File,
-    head: IndexHead,
+    head: IndexHead<P>,
     sections: Vec<(String, Range<u64>, u32)>,
 }
 
@@ -61,12 +62,16 @@ pub fn index_of(log: &Path) -> PathBuf {
     log.with_extension("index")
 }
 
-impl Index {
-    /// Opens the index of a log; none if it is missing, damaged, by another maker, or not for this log.
-    pub fn open(log: &Path, maker: &str) -> Option<Index> {
-        let path = index_of(log);
+impl<P: DeserializeOwned> Index<P> {
+    /// Opens an index; none if it is missing, damaged, by another maker, or if its log has other anchors at the position
+    /// up to which it was made.
+    pub fn open(
+        path: &Path,
+        maker: &str,
+        anchors_at: impl FnOnce(&P) -> io::Result<[u32; 2]>,
+    ) -> Option<Index<P>> {
         let metadata = path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
-        let file = File::open(&path).ok()?;
+        let file = File::open(path).ok()?;
         let start = read_range(&file, 0..16).ok()?;
         let (magic, rest) = start.split_first_chunk()?;
         let (length, crc) = rest.split_first_chunk()?;
@@ -86,14 +91,13 @@ impl Index {
             end = place.end;
             places.push((name, place, crc));
         }
-        let fits = head.maker == maker
-            && end == metadata.len()
-            && anchors_of(log, head.position.offset()).ok()? == anchors;
+        let fits =
+            head.maker == maker && end == metadata.len() && anchors_at(&head.position).ok()? == anchors;
         fits.then(|| Index { file, head, sections: places })
     }
 
     /// Its header.
-    pub fn head(&self) -> &IndexHead {
+    pub fn head(&self) -> &IndexHead<P> {
         &self.head
     }
 
@@ -105,12 +109,17 @@ impl Index {
     }
 }
 
-/// Writes the index of a log, replacing an existing one; returns its length.
+/// Writes an index, replacing an existing one; returns its length.
 ///
 /// # Errors
-/// If the log cannot be read, or the folder cannot be written to.
-pub fn write_index(log: &Path, head: IndexHead, sections: &[(String, Vec<u8>)]) -> io::Result<u64> {
-    let anchors = anchors_of(log, head.position.offset())?;
+/// If the folder cannot be written to.
+pub fn write_index<P: Serialize>(
+    path: &Path,
+    permissions: Option<Permissions>,
+    head: IndexHead<P>,
+    anchors: [u32; 2],
+    sections: &[(String, Vec<u8>)],
+) -> io::Result<u64> {
     let place = |(name, bytes): &(String, Vec<u8>)| Place {
         name: name.clone(),
         length: bytes.len() as u64,
@@ -119,10 +128,13 @@ pub fn write_index(log: &Path, head: IndexHead, sections: &[(String, Vec<u8>)]) 
     let table = Table { head, anchors, sections: sections.iter().map(place).collect() };
     let table = postcard::to_stdvec(&table).map_err(io::Error::other)?;
     let length = u32::try_from(table.len()).map_err(io::Error::other)?;
-    let folder = log.parent().unwrap_or(Path::new("."));
-    // The index has the permissions of the log.
-    let permissions = log.metadata()?.permissions();
-    let mut file = tempfile::Builder::new().prefix(".index-").permissions(permissions).tempfile_in(folder)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".index-");
+    if let Some(permissions) = permissions {
+        builder.permissions(permissions);
+    }
+    let mut file = builder.tempfile_in(folder)?;
     file.write_all(&MAGIC.to_ne_bytes())?;
     file.write_all(&length.to_ne_bytes())?;
     file.write_all(&crc32fast::hash(&table).to_ne_bytes())?;
@@ -132,12 +144,15 @@ pub fn write_index(log: &Path, head: IndexHead, sections: &[(String, Vec<u8>)]) 
     }
     let written = file.as_file().metadata()?.len();
     // Not synced: an index torn by a power failure is detected and rebuilt.
-    file.persist(index_of(log)).map_err(|error| error.error)?;
+    file.persist(path).map_err(|error| error.error)?;
     Ok(written)
 }
 
 /// CRC-32 of the first bytes of a log, and of the last ones before `end`: both stay unchanged while a log grows.
-fn anchors_of(log: &Path, end: u64) -> io::Result<[u32; 2]> {
+///
+/// # Errors
+/// If the log cannot be read.
+pub fn anchors_of(log: &Path, end: u64) -> io::Result<[u32; 2]> {
     let file = File::open(log)?;
     let anchor = |start: u64| {
         let bytes = read_range(&file, start..start + ANCHOR.min(end - start))?;

@@ -171,7 +171,7 @@ fn keep_stopped(resumed: &mut [Resumption]) -> Vec<String> {
 /// The run as folded, and from where each lane can be resumed.
 fn find_all(folder: &RunFolder, lanes: usize) -> Result<(Opened, Vec<Resumption>), RunLogError> {
     let (opened, mut resumed) = reading::open_to_resume(&[folder.reach().to_owned()])?;
-    let logs = opened.replay.lanes().iter().map(|lane| lane.log.clone());
+    let logs = opened.replay.lanes().iter().map(|lane| lane.origin.path().to_owned());
     let without_beginning =
         |lane: &Resumption| lane.log_bytes().is_some_and(|bytes| bytes > 0) && lane.started.is_none();
     if let Some((_, path)) = resumed.iter().zip(logs).find(|(lane, _)| without_beginning(lane)) {

@@ -1,0 +1,332 @@
+//! Reads the log of another program as the events of a lane, as `runlog::LogReader` reads a log of this one: record by
+//! record, on from where it stopped, and anew where what was read has been replaced.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use super::files::{Files, MOST_BYTES, More, Place};
+use super::find::natural;
+use super::parser::{Parser, Taken};
+use super::said::{Measured, Said, Tags};
+use super::source::Source;
+use super::translation::{Found, Held, Translation};
+use crate::event::{Declared, LaneStarted};
+use crate::runlog::{BadRecord, Entry, RunLogError};
+
+/// Bytes of a log that are searched for tags before its lane is started, at least ...
+const SURVEY: u64 = 1 << 20;
+/// ... and records since the last new tag.
+const QUIET: u64 = 4_096;
+/// The longest beginning from which a format learns what follows.
+const HEAD: u64 = 1 << 20;
+/// Records that are read before their events are passed on, at most.
+const AT_ONCE: usize = 1_024;
+
+/// A place between two records, from which another reader can continue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    place: Place,
+    surveyed: Vec<Found>,
+    later: Vec<Box<str>>,
+    held: Held,
+    records: u64,
+}
+
+impl Position {
+    /// The number of bytes before it.
+    pub fn offset(&self) -> u64 {
+        self.place.bytes()
+    }
+
+    /// How the lane starts, and what is declared before this place.
+    pub fn started(&self, source: &Source) -> (LaneStarted, Declared) {
+        let Position { surveyed, later, held, .. } = self.clone();
+        Translation::new(&source.lane, &source.layers, surveyed, &later, held).into_started()
+    }
+}
+
+/// Reads the records of a log.
+#[derive(Debug)]
+pub struct SourceReader {
+    source: Arc<Source>,
+    files: Files,
+    parser: Box<dyn Parser>,
+    tags: Tags,
+    said: Said,
+    /// None as long as there is nothing to start the lane with.
+    translation: Option<Translation>,
+    ready: VecDeque<Entry>,
+    records: u64,
+    counts_steps: bool,
+}
+
+impl SourceReader {
+    /// Reads a log from its beginning.
+    pub fn open(source: &Arc<Source>) -> SourceReader {
+        SourceReader {
+            files: Files::new(source.at.clone()),
+            parser: (source.format.parser)(),
+            source: Arc::clone(source),
+            tags: Tags::default(),
+            said: Said::default(),
+            translation: None,
+            ready: VecDeque::new(),
+            records: 0,
+            counts_steps: false,
+        }
+    }
+
+    /// Reads a log from a position on.
+    ///
+    /// # Errors
+    /// If what was read before is no longer there.
+    pub fn open_at(source: &Arc<Source>, position: &Position) -> Result<SourceReader, RunLogError> {
+        let mut reader = SourceReader::open(source);
+        let at = source.at.clone();
+        reader.files = Files::at(at, &position.place).map_err(|error| source.failed(error))?;
+        reader.learn()?;
+        for (name, _) in &position.surveyed {
+            reader.tags.intern(name);
+        }
+        for name in &position.later {
+            reader.tags.intern(name);
+        }
+        let Position { surveyed, later, held, .. } = position.clone();
+        reader.translation = Some(Translation::new(&source.lane, &source.layers, surveyed, &later, held));
+        reader.records = position.records;
+        Ok(reader)
+    }
+
+    /// Goes back to a byte at which a record begins that was read before.
+    pub(super) fn seek(&mut self, to: u64) -> Result<(), RunLogError> {
+        self.files.seek(to).map_err(|error| self.source.failed(error))?;
+        self.learn()
+    }
+
+    /// Whether the first record with values names no step, so that steps are counted.
+    pub(super) fn counts_steps(&self) -> bool {
+        self.counts_steps
+    }
+
+    /// Has the parser take the first record of the log, from which it may learn what follows.
+    fn learn(&mut self) -> Result<(), RunLogError> {
+        let head = self.files.head(HEAD).map_err(|error| self.source.failed(error))?;
+        let mut unused = Said::default();
+        let _ = self.parser.take(&head, 0, false, &mut Tags::default(), &mut unused);
+        Ok(())
+    }
+
+    /// The next event, or what is found in place of one. None means that there is none yet.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, RunLogError> {
+        if self.translation.is_none() && !self.start()? {
+            return Ok(None);
+        }
+        while self.ready.is_empty() {
+            if !self.read_on().map_err(|error| self.source.failed(error))? {
+                break;
+            }
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    /// The place after the last record that was read; every event before it must have been taken.
+    pub fn position(&self) -> Option<Position> {
+        let translation = self.translation.as_ref().filter(|_| self.ready.is_empty())?;
+        let surveyed = translation.surveyed();
+        Some(Position {
+            place: self.files.place().ok()?,
+            surveyed: surveyed.to_owned(),
+            later: self.tags.names().get(surveyed.len()..).unwrap_or_default().to_owned(),
+            held: translation.held(),
+            records: self.records,
+        })
+    }
+
+    /// How many bytes were read as records.
+    pub fn offset(&self) -> u64 {
+        self.files.taken()
+    }
+
+    /// When the log begins, in milliseconds of Unix time, if it tells.
+    pub fn begun_unix_ms(&self) -> Option<i64> {
+        self.translation.as_ref()?.begun_unix_ms()
+    }
+
+    /// The number of bytes at the end that are no complete record yet.
+    pub fn torn_bytes(&self) -> u64 {
+        self.files.torn()
+    }
+
+    /// The name that the log gives its run.
+    pub fn name(&self) -> Option<&str> {
+        self.translation.as_ref()?.name()
+    }
+
+    /// The settings of the run, as far as the log has them.
+    pub fn config(&self) -> &[(String, String)] {
+        self.translation.as_ref().map_or(&[], Translation::config)
+    }
+
+    /// The tags that have other names here, with these; the name is empty for what is not shown.
+    pub fn renamed(&self) -> Vec<(String, String)> {
+        self.translation.as_ref().map(Translation::renamed).unwrap_or_default()
+    }
+
+    /// Searches the beginning of the log for its tags and starts the lane; false if there is nothing yet.
+    fn start(&mut self) -> Result<bool, RunLogError> {
+        let surveyed = self.survey().map_err(|error| self.source.failed(error))?;
+        if surveyed.is_empty() {
+            return Ok(false);
+        }
+        *self = SourceReader { counts_steps: self.counts_steps, ..SourceReader::open(&self.source) };
+        for (name, _) in &surveyed {
+            self.tags.intern(name);
+        }
+        let held = Held::default();
+        let translation = Translation::new(&self.source.lane, &self.source.layers, surveyed, &[], held);
+        self.ready.push_back(Entry::Event { event: translation.started(), bytes: 0..0 });
+        self.translation = Some(translation);
+        Ok(true)
+    }
+
+    /// The tags in the beginning of the log, in order of appearance.
+    fn survey(&mut self) -> io::Result<Vec<Found>> {
+        *self = SourceReader::open(&self.source);
+        let least = self.source.surveyed.load(Ordering::Relaxed).max(SURVEY);
+        let (mut found, mut since) = (Vec::<Found>::new(), 0);
+        loop {
+            let (bytes, at) = self.files.bytes();
+            self.said.clear();
+            match self.parser.take(bytes, at, false, &mut self.tags, &mut self.said) {
+                Taken::Record(length) | Taken::Bad(length, _) => {
+                    self.files.take(length.max(1));
+                    since += 1;
+                    self.counts_steps |= self.said.step.is_none() && !self.said.values.is_empty();
+                    for (tag, value) in &self.said.values {
+                        // Tags are numbered in the order in which they appear; one may have been without a value.
+                        while found.len() <= tag.0 as usize && found.len() < self.tags.names().len() {
+                            let name = self.tags.names()[found.len()].clone();
+                            found.push((name, matches!(value, Measured::Histogram { .. })));
+                            since = 0;
+                        }
+                    }
+                    if since > QUIET && self.files.taken() >= least {
+                        break;
+                    }
+                }
+                Taken::Incomplete => match self.files.more()? {
+                    More::Bytes if bytes_are_too_many(&self.files) => break,
+                    More::Bytes | More::File(_) => {}
+                    More::Nothing | More::Replaced(_) => break,
+                },
+            }
+        }
+        if !self.source.format.is_ordered {
+            found.sort_by(|a, b| natural(&a.0).cmp(&natural(&b.0)));
+        }
+        Ok(found)
+    }
+
+    /// Reads some records; false if there are no more.
+    fn read_on(&mut self) -> io::Result<bool> {
+        for _ in 0..AT_ONCE {
+            let begin = self.files.taken();
+            let (bytes, at) = self.files.bytes();
+            self.said.clear();
+            let taken = self.parser.take(bytes, at, false, &mut self.tags, &mut self.said);
+            match taken {
+                Taken::Record(length) => {
+                    self.files.take(length.max(1));
+                    self.records += 1;
+                    if !self.translate(begin) {
+                        return Ok(true);
+                    }
+                }
+                Taken::Bad(length, reason) => {
+                    self.files.take(length.max(1));
+                    self.records += 1;
+                    self.pass_on();
+                    self.bad(begin, reason);
+                }
+                Taken::Incomplete => match self.files.more()? {
+                    More::Bytes if bytes_are_too_many(&self.files) => {
+                        let length = self.files.bytes().0.len();
+                        self.files.take(length);
+                        self.bad(begin, format!("expected a record, found {length} bytes without an end"));
+                    }
+                    More::Bytes => {}
+                    More::File(torn) => {
+                        if torn > 0 {
+                            let reason = format!(
+                                "expected a whole record, found only {torn} bytes of it at the end of the file"
+                            );
+                            self.bad(begin, reason);
+                        }
+                    }
+                    More::Nothing => {
+                        if let Some(translation) = &mut self.translation {
+                            translation.flush();
+                        }
+                        self.pass_on();
+                        return Ok(false);
+                    }
+                    More::Replaced(reason) => {
+                        self.ready.push_back(Entry::Replaced { reason });
+                        return Ok(true);
+                    }
+                },
+            }
+        }
+        self.pass_on();
+        Ok(true)
+    }
+
+    /// Makes events of what a record says that begins at a byte; false if the log has to be read anew.
+    fn translate(&mut self, begin: u64) -> bool {
+        let Some(translation) = &mut self.translation else { return false };
+        match translation.take(&mut self.said, &self.tags, begin) {
+            Ok(Ok(())) => true,
+            Ok(Err(reason)) => {
+                self.pass_on();
+                self.bad(begin, reason);
+                true
+            }
+            Err(_) => {
+                // The survey has to go at least up to here.
+                self.source.surveyed.fetch_max(self.files.taken(), Ordering::Relaxed);
+                let reason = "expected the layers of the first records, found more of them".to_owned();
+                self.ready.push_back(Entry::Replaced { reason });
+                false
+            }
+        }
+    }
+
+    /// Passes on the events that were made.
+    fn pass_on(&mut self) {
+        let end = self.files.taken();
+        if let Some(translation) = &mut self.translation {
+            let line = self.records;
+            let unshown = translation.unshown().map(|kind| Entry::UnknownKind { line, kind });
+            self.ready.extend(unshown);
+            let events = translation.events().map(|(event, from)| Entry::Event { event, bytes: from..end });
+            self.ready.extend(events);
+        }
+    }
+
+    fn bad(&mut self, begin: u64, reason: String) {
+        let (end, line) = (self.files.taken(), self.records.max(1));
+        self.ready.push_back(Entry::Bad(BadRecord { line, bytes: begin..end.max(begin), reason }));
+    }
+}
+
+/// Whether as many bytes were read as are kept for a record.
+fn bytes_are_too_many(files: &Files) -> bool {
+    files.bytes().0.len() >= MOST_BYTES
+}
