@@ -3,7 +3,7 @@
 
 use std::env;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -11,8 +11,10 @@ use serde::Serialize;
 
 use crate::paths;
 use crate::printable::{escaped_json, is_printable, printable_lines};
-use crate::runlog;
+use crate::reading::replay::Run;
+use crate::runlog::{self, Manifest};
 use crate::session::listing;
+use crate::sources::{self, Pattern};
 
 mod failure;
 mod panics;
@@ -35,6 +37,7 @@ mod keys;
 mod capacity;
 mod doctor;
 mod export;
+mod import;
 mod runs;
 mod show;
 mod decided;
@@ -61,7 +64,8 @@ Examples:
   skiplane review latest                         open the last run again
   skiplane --headless --set training.batch=32    train without the dashboard, with another batch size
 
-RUN is a run id, a unique part of one, `latest`, `latest~1` for the one before, or a folder.
+RUN is a run id, a unique part of one, `latest`, `latest~1` for the one before, a folder, or a log of
+another program: a TensorBoard folder, an offline W&B run, a .csv, .jsonl or trainer_state.json.
 Exit status: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted."
 )]
 struct CommandLine {
@@ -85,6 +89,7 @@ enum Command {
     Report(report::ReportArgs),
     Snapshot(Box<snapshot::SnapshotArgs>),
     Export(export::ExportArgs),
+    Import(import::ImportArgs),
     Check(check::CheckArgs),
     Keys(keys::KeysArgs),
     Doctor(doctor::DoctorArgs),
@@ -125,6 +130,47 @@ impl RunsFolder {
     /// The folder of the run that the user names.
     fn resolve(&self, run: &str) -> Result<PathBuf, Failure> {
         Ok(runlog::resolve(&self.path()?, run)?)
+    }
+
+    /// The runs that the user names, of this program or of others.
+    fn find_all(&self, names: &[String], foreign: &ForeignArgs) -> Result<Vec<Run>, Failure> {
+        let mut runs = Vec::new();
+        for name in names {
+            match foreign.find(Path::new(name))? {
+                Some(run) => runs.push(run),
+                None => runs.extend(self.resolve_all(std::slice::from_ref(name))?.into_iter().map(Run::Own)),
+            }
+        }
+        Ok(runs)
+    }
+
+    /// The run that the user names.
+    fn find(&self, name: &str, foreign: &ForeignArgs) -> Result<Run, Failure> {
+        match foreign.find(Path::new(name))? {
+            Some(run) => Ok(run),
+            None => Ok(Run::Own(self.resolve(name)?)),
+        }
+    }
+}
+
+/// How logs of other programs are read.
+#[derive(Clone, Debug, Default, Args)]
+struct ForeignArgs {
+    /// In a log of another program, which tags are of layers: a tag with `{layer}` in the place of the layer's name, and
+    /// `*` for anything, such as `grad_norm/{layer}` or `*/{layer}.weight`. May be given several times. Default: what
+    /// looks like names of layers; `skiplane show PATH` tells.
+    #[arg(long, value_name = "PATTERN")]
+    layers: Vec<Pattern>,
+}
+
+impl ForeignArgs {
+    /// The logs of another program at a path; none if there is nothing, or a run of this program.
+    fn find(&self, path: &Path) -> Result<Option<Run>, Failure> {
+        if !path.exists() || path.join(Manifest::FILE).is_file() {
+            return Ok(None);
+        }
+        let reading = sources::Reading { layers: self.layers.clone(), indexes: paths::indexes_folder() };
+        Ok(Some(Run::Foreign(sources::find(path, &reading)?)))
     }
 }
 
@@ -182,6 +228,7 @@ fn print(command: Command) -> Result<(), Failure> {
         Command::Report(args) => report::run(&args, &mut out)?,
         Command::Snapshot(args) => snapshot::run(&args, &mut out)?,
         Command::Export(args) => export::run(&args, &mut out)?,
+        Command::Import(args) => import::run(&args, &mut out)?,
         Command::Check(args) => check::run(&args, &mut out)?,
         Command::Keys(args) => keys::run(&args, &mut out)?,
         Command::Doctor(args) => doctor::run(&args, &mut out)?,

@@ -54,6 +54,11 @@ fn state_folder() -> Option<PathBuf> {
     Some(user.state_dir().unwrap_or_else(|| user.data_local_dir()).to_owned())
 }
 
+/// The folder of indexes of other programs' logs; none without a home folder. It need not exist.
+pub fn indexes_folder() -> Option<PathBuf> {
+    Some(ProjectDirs::from("", "", "skiplane")?.cache_dir().join("indexes"))
+}
+
 /// The folder of the user's layouts; none without a home folder. It need not exist.
 pub fn layouts_folder() -> Option<PathBuf> {
     Some(state_folder()?.join("layouts"))

@@ -4,7 +4,8 @@ use clap::Args;
 
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
-use super::{RunsFolder, runs, saved};
+use super::{ForeignArgs, RunsFolder, runs, saved};
+use crate::reading::replay::Run;
 use crate::reading::{self, Opened};
 use crate::tui::{self, Followed};
 
@@ -13,14 +14,20 @@ use crate::tui::{self, Followed};
 /// The run keeps training when you leave the dashboard. On the machine that trains it, its owner can also give it
 /// orders, such as to pause or to write a checkpoint.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example: skiplane attach latest")]
+#[command(after_help = "\
+Examples:
+  skiplane attach latest
+  skiplane attach runs/tensorboard")]
 pub(super) struct AttachArgs {
-    /// The run: an id, a unique part of one, `latest`, `latest~1`, or a folder.
+    /// The run: an id, a unique part of one, `latest`, `latest~1`, a folder, or a log of another program: a TensorBoard
+    /// folder, an offline W&B run, a .csv, .jsonl or trainer_state.json.
     run: String,
     /// Prints plain lines for screen readers: a line for each change, and an answer to each line that is typed; `help`
     /// lists what can be.
     #[arg(long)]
     plain: bool,
+    #[command(flatten)]
+    foreign: ForeignArgs,
     #[command(flatten)]
     folder: RunsFolder,
     #[command(flatten)]
@@ -28,15 +35,22 @@ pub(super) struct AttachArgs {
 }
 
 pub(super) fn run(args: &AttachArgs) -> Result<(), Failure> {
-    let folder = args.folder.resolve(&args.run)?;
+    let run = args.folder.find(&args.run, &args.foreign)?;
     if !args.plain {
         saved::require_terminal()?;
     }
-    let Opened { mut app, replay, library } = reading::open(std::slice::from_ref(&folder))?;
+    let Opened { mut app, replay, library } = reading::open_runs(std::slice::from_ref(&run))?;
+    let mut source = match run {
+        Run::Own(folder) => Followed::new(replay, library, folder),
+        Run::Foreign(sources) => {
+            let folders = sources.iter().map(|source| source.folder().to_owned());
+            Followed::foreign(replay, library, folders)
+        }
+    };
     if args.plain {
-        return saved::tell_plainly(&mut app, &mut Followed::new(replay, library, folder));
+        return saved::tell_plainly(&mut app, &mut source);
     }
-    match tui::run(&mut app, &mut Followed::new(replay, library, folder), args.appearance.setup())? {
+    match tui::run(&mut app, &mut source, args.appearance.setup())? {
         tui::Ending::Signal(_) | tui::Ending::Lost => Err(Failure::Interrupted),
         tui::Ending::Browse => runs::browse_all(&args.folder, args.appearance),
         tui::Ending::Left | tui::Ending::Stop | tui::Ending::Detach => Ok(()),

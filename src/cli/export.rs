@@ -1,14 +1,14 @@
 //! `skiplane export`: exports runs as one long table, a row for each value, for spreadsheets and data frames.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
-use super::{RunsFolder, destination, saved};
+use super::{ForeignArgs, RunsFolder, destination, saved};
 use crate::reading::Superseded;
-use crate::reading::replay::Replay;
+use crate::reading::replay::{Replay, ReplayLane, Run};
 use crate::runlog::RunLogError;
 use rows::RowWriter;
 
@@ -37,6 +37,8 @@ pub(super) struct ExportArgs {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
+    foreign: ForeignArgs,
+    #[command(flatten)]
     folder: RunsFolder,
 }
 
@@ -50,13 +52,15 @@ pub(super) enum Format {
 }
 
 pub(super) fn run(args: &ExportArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let folders = args.folder.resolve_all(&args.run)?;
-    let replay = Replay::open(&folders)?;
-    destination::write(args.out.as_deref(), &folders, out, |out| export(replay, args.format, out))
+    let runs = args.folder.find_all(&args.run, &args.foreign)?;
+    let replay = Replay::open_runs(&runs)?;
+    let paths: Vec<PathBuf> = runs.iter().flat_map(Run::paths).collect();
+    destination::write(args.out.as_deref(), &paths, out, |out| export(replay, args.format, out))
 }
 
-/// The superseded records of a log; none if there is no log.
-fn superseded(log: &Path) -> Result<Superseded, RunLogError> {
+/// The superseded records of a log; none if there is no log, and in one of another program.
+fn superseded(lane: &ReplayLane) -> Result<Superseded, RunLogError> {
+    let Some(log) = lane.origin.log() else { return Ok(Superseded::default()) };
     match Superseded::find(log) {
         Err(RunLogError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
             Ok(Superseded::default())
@@ -71,8 +75,7 @@ fn export(mut replay: Replay, format: Format, out: &mut dyn Write) -> Result<(),
         replay.lanes().iter().map(|lane| (lane.run.clone(), lane.name.clone())).collect();
     let mut rows = RowWriter::new(format, labels, out)?;
     // Otherwise, steps that a resumed lane repeated would be in the table twice.
-    let superseded =
-        replay.lanes().iter().map(|lane| superseded(&lane.log)).collect::<Result<Vec<_>, _>>()?;
+    let superseded = replay.lanes().iter().map(superseded).collect::<Result<Vec<_>, _>>()?;
     while let Some(replayed) = replay.next_event()? {
         if superseded[replayed.lane.0].spares(&replayed.event, &replayed.bytes) {
             rows.event(replayed.lane, &replayed.event)?;

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
-use super::{RunsFolder, runs, saved};
+use super::{ForeignArgs, RunsFolder, runs, saved};
 use crate::tui::{self, Saved};
 
 /// Opens saved runs on the dashboard; several are shown side by side.
@@ -14,14 +14,18 @@ use crate::tui::{self, Saved};
 #[command(after_help = "\
 Examples:
   skiplane review latest
-  skiplane review 20261123-1216 20261123-1402")]
+  skiplane review 20261123-1216 20261123-1402
+  skiplane review lightning_logs/ wandb/offline-run-20261127_120000-abc123")]
 pub(super) struct ReviewArgs {
-    /// The runs: each an id, a unique part of one, `latest`, `latest~1`, a folder, or the name of a sweep for all its runs.
+    /// The runs: each an id, a unique part of one, `latest`, `latest~1`, a folder, the name of a sweep for all its runs,
+    /// or a log of another program: a TensorBoard folder, an offline W&B run, a .csv, .jsonl or trainer_state.json.
     #[arg(required = true)]
     run: Vec<String>,
     /// Prints plain lines for screen readers, with an answer to each line that is typed; `help` lists what can be.
     #[arg(long)]
     plain: bool,
+    #[command(flatten)]
+    foreign: ForeignArgs,
     #[command(flatten)]
     folder: RunsFolder,
     #[command(flatten)]
@@ -29,11 +33,11 @@ pub(super) struct ReviewArgs {
 }
 
 pub(super) fn run(args: &ReviewArgs) -> Result<(), Failure> {
-    let folders = args.folder.resolve_all(&args.run)?;
+    let runs = args.folder.find_all(&args.run, &args.foreign)?;
     if !args.plain {
         saved::require_terminal()?;
     }
-    let (mut app, library) = saved::fold(&folders)?;
+    let (mut app, library) = saved::fold(&runs)?;
     if args.plain {
         return saved::tell_plainly(&mut app, &mut Saved::new(library));
     }

@@ -10,9 +10,10 @@ use serde::Serialize;
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
 use super::table::{Align, Table, duration, loss, percent, state};
-use super::{RunsFolder, saved, warn, write_json};
-use crate::reading::{self, Opened};
-use crate::runlog::{RunSummary, State, run_path};
+use super::{ForeignArgs, RunsFolder, saved, show, warn, write_json};
+use crate::printable::grouped;
+use crate::reading::{self, Opened, replay};
+use crate::runlog::{self, Manifest, RunSummary, State, run_path};
 use crate::runs_list::run::At;
 use crate::runs_list::sort::order;
 use crate::runs_list::{Filter, FilterError, Run, RunsList, Sort, SortKey};
@@ -29,6 +30,7 @@ use crate::tui::{self, Choice, Ending, Followed, RunsStock, Saved, Terminal};
 #[command(after_help = "\
 Examples:
   skiplane runs
+  skiplane runs lightning_logs/
   skiplane runs --filter 'depth>20 shortcut=identity loss<0.5 not tag=draft' --sort test
   skiplane runs --json | jq -r '.[] | select(.state == \"finished\").id'
 
@@ -36,6 +38,9 @@ A run matches a filter if one of its lanes meets all conditions. Words without a
 question, note and tags; `key=value`, !=, <, <=, >, >= and ~ (contains) compare; and, or, not and parentheses
 combine.")]
 pub(super) struct RunsArgs {
+    /// A folder of runs, instead of `--runs`; or logs of another program, of which a table is printed: a TensorBoard
+    /// folder, offline W&B runs, a .csv, .jsonl or trainer_state.json.
+    path: Option<PathBuf>,
     #[command(flatten)]
     folder: RunsFolder,
     /// Prints all details as a JSON array with an object per run.
@@ -86,7 +91,15 @@ impl RunsArgs {
 }
 
 pub(super) fn run(args: &RunsArgs) -> Result<(), Failure> {
-    let (filter, root) = (args.filter()?, args.folder.path()?);
+    let (filter, mut root) = (args.filter()?, args.folder.path()?);
+    if let Some(path) = &args.path {
+        if !has_runs(path)
+            && let Some(run) = ForeignArgs::default().find(path)?
+        {
+            return print_foreign(run, args.json);
+        }
+        root.clone_from(path);
+    }
     let on_terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && tui::has_screen();
     if !args.json && !args.plain && on_terminal {
         let mut list = RunsList::new();
@@ -96,6 +109,50 @@ pub(super) fn run(args: &RunsArgs) -> Result<(), Failure> {
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
     print(args, &filter, &root, &mut out)?;
+    Ok(out.flush()?)
+}
+
+/// Whether a folder has runs of this program.
+fn has_runs(folder: &Path) -> bool {
+    runlog::ids(folder).unwrap_or_default().iter().any(|id| folder.join(id).join(Manifest::FILE).is_file())
+}
+
+/// Prints a table of the logs of another program.
+fn print_foreign(run: replay::Run, json: bool) -> Result<(), Failure> {
+    use Align::{Left, Right};
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    if let (true, replay::Run::Foreign(sources)) = (json, &run) {
+        show::foreign::run(sources.clone(), true, &mut out)?;
+        return Ok(out.flush()?);
+    }
+    let Opened { mut app, replay, mut library } = reading::open_runs(&[run])?;
+    let columns = [
+        ("LANE", Left),
+        ("STATE", Left),
+        ("STEP", Right),
+        ("LOSS", Right),
+        ("METRICS", Right),
+        ("LAYERS", Right),
+        ("TIME", Right),
+        ("FORMAT", Left),
+    ];
+    let mut table = Table::new(&columns);
+    saved::note_silence(&mut app, &replay);
+    for log in replay.lanes() {
+        library.prepare(&mut app, log.idx());
+        let Some(lane) = app.lane(log.idx()) else { continue };
+        table.row([
+            lane.name().to_owned(),
+            lane.state().name().to_owned(),
+            grouped(lane.last_step().0),
+            loss(lane.loss().last().and_then(|row| row.last(0))),
+            lane.declared().metrics().len().to_string(),
+            lane.structure().map_or(0, |structure| structure.layers.len()).to_string(),
+            duration(lane.elapsed_ms()),
+            log.origin.format().to_owned(),
+        ]);
+    }
+    table.write("", &mut out)?;
     Ok(out.flush()?)
 }
 
@@ -144,7 +201,8 @@ fn open(
         let mut source = Followed::new(replay, library, folder.clone());
         return Ok((terminal.dashboard(&mut app, &mut source)?, Vec::new()));
     }
-    let (mut app, library, losses) = saved::fold_quietly(&folders)?;
+    let runs: Vec<replay::Run> = folders.into_iter().map(replay::Run::Own).collect();
+    let (mut app, library, losses) = saved::fold_quietly(&runs)?;
     Ok((terminal.dashboard(&mut app, &mut Saved::new(library))?, losses))
 }
 

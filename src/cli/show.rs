@@ -9,26 +9,32 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::table::{Align, Table, duration, loss, percent, state};
-use super::{RunsFolder, write_json};
+use super::{ForeignArgs, RunsFolder, write_json};
 use crate::app::{App, Lane, fairness};
 use crate::event::LaneStarted;
 use crate::experiment::Experiment;
 use crate::order::Taken;
 use crate::printable::{grouped, printable};
-use crate::reading::replay::Report;
+use crate::reading::replay::{Report, Run};
 use crate::reading::{self, Opened};
 use crate::runlog::{self, RunFolder, RunSummary};
 use crate::units::LaneIdx;
 
-/// Shows one run: where it comes from, its lanes with their last figures, and what the health rules found.
+pub(super) mod foreign;
+
+/// Shows one run: where it comes from, its lanes with their last figures, and what the health rules found. Of the log of
+/// another program: what was taken for lanes, layers and metrics.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example: skiplane show latest --json | jq '.lanes[] | [.name, .test_error]'")]
 pub(super) struct ShowArgs {
-    /// The run: an id, a unique part of one, `latest`, `latest~1`, or a folder.
+    /// The run: an id, a unique part of one, `latest`, `latest~1`, a folder, or a log of another program: a TensorBoard
+    /// folder, an offline W&B run, a .csv, .jsonl or trainer_state.json.
     run: String,
     /// Prints all details as a JSON object, including the experiment as resolved.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    foreign: ForeignArgs,
     #[command(flatten)]
     folder: RunsFolder,
 }
@@ -90,7 +96,10 @@ struct ShownCheck {
 }
 
 pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let path = args.folder.resolve(&args.run)?;
+    let path = match args.folder.find(&args.run, &args.foreign)? {
+        Run::Own(path) => path,
+        Run::Foreign(sources) => return foreign::run(sources, args.json, out),
+    };
     let shown = gather(&path)?;
     if args.json {
         write_json(&shown, out)?;

@@ -9,10 +9,12 @@ use clap::{Args, ValueEnum};
 
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
-use super::{RunsFolder, destination, saved};
+use super::{ForeignArgs, RunsFolder, destination, saved};
 use crate::app::viewport::Part;
 use crate::app::{Action, NameFilter, ViewKind};
 use crate::printable::printable;
+use crate::reading::replay::Run;
+use crate::sources::Pattern;
 use crate::theme::Theme;
 use crate::units::Step;
 use crate::views::{self, Command, View};
@@ -27,8 +29,8 @@ Examples:
   skiplane snapshot latest --view heatmap
   skiplane snapshot latest --view profile --step 200 --size 100x30 --format svg > profile.svg")]
 pub(super) struct SnapshotArgs {
-    /// The runs, side by side: each an id, a unique part of one, `latest`, `latest~1`, a folder, or the name of a sweep
-    /// for all its runs.
+    /// The runs, side by side: each an id, a unique part of one, `latest`, `latest~1`, a folder, the name of a sweep for all its
+    /// runs, or a log of another program: a TensorBoard folder, an offline W&B run, a .csv, .jsonl or trainer_state.json.
     #[arg(required = true)]
     run: Vec<String>,
     /// The view.
@@ -46,9 +48,10 @@ pub(super) struct SnapshotArgs {
     /// The part of the vertical axes that charts show, as shares of them from below, such as 0.5..1 for the upper half
     #[arg(long, value_name = "LOW..HIGH", value_parser = part)]
     part: Option<Part>,
-    /// The layers that are shown: those whose name this regular expression finds; default: all.
-    #[arg(long, value_name = "REGEX", value_parser = names)]
-    layers: Option<NameFilter>,
+    /// The layers that are shown: those whose name this regular expression finds; default: all. With `{layer}` in it, it
+    /// says which tags in a log of another program are of layers, as for `review`; it may then be given several times.
+    #[arg(long, value_name = "REGEX", value_parser = layers)]
+    layers: Vec<Layers>,
     /// The metrics that can be chosen and are drawn as charts: those whose name this regular expression finds; default: all.
     #[arg(long, value_name = "REGEX", value_parser = names)]
     metrics: Option<NameFilter>,
@@ -102,6 +105,19 @@ fn names(given: &str) -> Result<NameFilter, String> {
     NameFilter::new(given)?.ok_or_else(|| "expected a regular expression, found nothing".to_owned())
 }
 
+/// What is said of layers.
+#[derive(Clone, Debug)]
+enum Layers {
+    /// Which are shown.
+    Shown(NameFilter),
+    /// Which tags of another program's log are theirs.
+    Taken(Pattern),
+}
+
+fn layers(given: &str) -> Result<Layers, String> {
+    if given.contains("{layer}") { given.parse().map(Layers::Taken) } else { names(given).map(Layers::Shown) }
+}
+
 /// How often an action may be carried out.
 const MOST_TIMES: u32 = 10_000;
 
@@ -134,7 +150,14 @@ fn size(given: &str) -> Result<(u16, u16), String> {
 }
 
 pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let folders = args.folder.resolve_all(&args.run)?;
+    let (mut foreign, mut filter) = (ForeignArgs::default(), None);
+    for layers in &args.layers {
+        match layers {
+            Layers::Taken(pattern) => foreign.layers.push(pattern.clone()),
+            Layers::Shown(names) => filter = Some(names.clone()),
+        }
+    }
+    let runs = args.folder.find_all(&args.run, &foreign)?;
     let (columns, rows) = views::LEAST_SIZE;
     if args.size.0 < columns || args.size.1 < rows {
         let (width, height) = args.size;
@@ -142,7 +165,7 @@ pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failur
             "--size: expected at least {columns}x{rows}, found {width}x{height}"
         )));
     }
-    let (mut app, mut library) = saved::fold(&folders)?;
+    let (mut app, mut library) = saved::fold(&runs)?;
     app.act(Action::SelectView(args.view));
     if let Some(step) = args.step {
         let last = app.last_step();
@@ -171,9 +194,9 @@ pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failur
         }
         app.act(Action::ShowRange(first, last));
     }
-    app.filter_layers(args.layers.clone());
+    app.filter_layers(filter.clone());
     app.filter_metrics(args.metrics.clone());
-    if let Some(filter) = args.layers.as_ref().filter(|_| app.rows().is_empty()) {
+    if let Some(filter) = filter.filter(|_| app.rows().is_empty()) {
         let pattern = printable(filter.pattern());
         return Err(Failure::Input(anyhow!(
             "--layers: expected the name of a layer, found none like `{pattern}`"
@@ -210,5 +233,6 @@ pub(super) fn run(args: &SnapshotArgs, out: &mut dyn Write) -> Result<(), Failur
             ))
         }),
     }?;
-    destination::write(args.out.as_deref(), &folders, out, |out| Ok(out.write_all(frame.as_bytes())?))
+    let paths: Vec<PathBuf> = runs.iter().flat_map(Run::paths).collect();
+    destination::write(args.out.as_deref(), &paths, out, |out| Ok(out.write_all(frame.as_bytes())?))
 }

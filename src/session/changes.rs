@@ -17,11 +17,11 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Watches a folder, as far as the system supports it.
-    pub fn watch(folder: &Path) -> Changes {
+    /// Watches folders, as far as the system supports it.
+    pub fn watch<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Changes {
         let (keep_open, wakeups) = bounded(1);
         let stop = Arc::new(AtomicBool::new(false));
-        start(folder, keep_open.clone(), Arc::clone(&stop));
+        start(folders, keep_open.clone(), Arc::clone(&stop));
         Changes { wakeups, _keep_open: keep_open, stop }
     }
 
@@ -38,7 +38,7 @@ impl Drop for Changes {
 }
 
 #[cfg(target_os = "linux")]
-fn start(folder: &Path, keep_open: Sender<()>, stop: Arc<AtomicBool>) {
+fn start<'a>(folders: impl IntoIterator<Item = &'a Path>, keep_open: Sender<()>, stop: Arc<AtomicBool>) {
     use std::mem::MaybeUninit;
     use std::thread;
     use std::time::Duration;
@@ -53,7 +53,9 @@ fn start(folder: &Path, keep_open: Sender<()>, stop: Arc<AtomicBool>) {
     const PAUSE: Duration = Duration::from_millis(5);
 
     let Ok(inotify) = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) else { return };
-    if add_watch(&inotify, folder, WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO).is_err() {
+    let what = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO;
+    let watched = folders.into_iter().filter(|folder| add_watch(&inotify, *folder, what).is_ok()).count();
+    if watched == 0 {
         return;
     }
     let body = move || {
@@ -77,7 +79,7 @@ fn start(folder: &Path, keep_open: Sender<()>, stop: Arc<AtomicBool>) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn start(_: &Path, _: Sender<()>, _: Arc<AtomicBool>) {}
+fn start<'a>(_: impl IntoIterator<Item = &'a Path>, _: Sender<()>, _: Arc<AtomicBool>) {}
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
@@ -90,7 +92,7 @@ mod tests {
     #[test]
     fn what_is_written_rings() {
         let folder = tempfile::tempdir().unwrap();
-        let changes = Changes::watch(folder.path());
+        let changes = Changes::watch([folder.path()]);
         assert!(changes.wakeups().try_recv().is_err());
         let mut file = fs::File::create(folder.path().join("plain.jsonl")).unwrap();
         assert!(changes.wakeups().recv_timeout(Duration::from_secs(10)).is_ok());

@@ -143,9 +143,9 @@ const REVISIT: Duration = Duration::from_secs(1);
 pub struct Followed {
     replay: Replay,
     library: Library,
-    folder: PathBuf,
     changes: Changes,
-    presence: Presence,
+    /// The run's folder and its process; none of a run of another program.
+    process: Option<(PathBuf, Presence)>,
     /// Whether the training process is gone, and all that it wrote was read.
     gone: bool,
     problem: Option<String>,
@@ -155,8 +155,16 @@ pub struct Followed {
 impl Followed {
     /// Follows the run in a folder from the current position of a replay; its logs are in the library.
     pub fn new(replay: Replay, library: Library, folder: PathBuf) -> Followed {
-        let (changes, presence) = (Changes::watch(&folder), Presence::new(folder.clone()));
-        Followed { replay, library, folder, changes, presence, gone: false, problem: None, broken: false }
+        let changes = Changes::watch([folder.as_path()]);
+        let process = Some((folder.clone(), Presence::new(folder)));
+        Followed { replay, library, changes, process, gone: false, problem: None, broken: false }
+    }
+
+    /// Follows logs of another program, which are in these folders, likewise.
+    pub fn foreign(replay: Replay, library: Library, folders: impl Iterator<Item = PathBuf>) -> Followed {
+        let folders: Vec<PathBuf> = folders.collect();
+        let changes = Changes::watch(folders.iter().map(PathBuf::as_path));
+        Followed { replay, library, changes, process: None, gone: false, problem: None, broken: false }
     }
 
     /// Folds what was written since the last call. Returns whether there was anything.
@@ -205,7 +213,7 @@ impl Source for Followed {
     fn drain(&mut self, app: &mut App) -> bool {
         let _ = self.changes.wakeups().try_recv();
         // Checked first, so that everything it wrote before is read afterwards.
-        let gone = !self.presence.lives(Instant::now());
+        let gone = self.process.as_mut().is_some_and(|(_, presence)| !presence.lives(Instant::now()));
         let news = self.read_on(app);
         // New events after that are from another process that has resumed the run.
         let gone = gone && !news;
@@ -225,7 +233,10 @@ impl Source for Followed {
     }
 
     fn order(&mut self, order: &LaneOrder) -> Result<(), String> {
-        control::send(&self.folder, order).map_err(|error| error.to_string())
+        match &self.process {
+            Some((folder, _)) => control::send(folder, order).map_err(|error| error.to_string()),
+            None => Err("another program trains this run, and takes no orders".to_owned()),
+        }
     }
 
     fn problem(&mut self) -> Option<String> {
