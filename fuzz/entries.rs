@@ -13,8 +13,11 @@ use skiplane::event::{Checksums, Declared, Kind};
 use skiplane::experiment::{self, Available, Claim, Data, RuleText};
 use skiplane::model::{self, NamedTensor, TensorData};
 use skiplane::printable::is_printable;
+use skiplane::reading;
+use skiplane::reading::replay::Run;
 use skiplane::runlog::{Entry, LogReader, Manifest, Notes, RunFolder, Status, parse_records};
 use skiplane::runs_list::Filter;
+use skiplane::sources;
 use skiplane::theme::{Background, Characters, Colors, Theme};
 use skiplane::trainer::{self, read_checkpoint, read_resumable};
 use skiplane::units::LaneIdx;
@@ -40,6 +43,7 @@ pub(crate) const ALL: &[Named] = &[
     ("csv", csv),
     ("text", text),
     ("checkpoint", checkpoint),
+    ("source", source),
 ];
 
 /// A lane's log: every byte is accounted for, and what is accepted can be folded and equals what serde_json parses.
@@ -114,6 +118,45 @@ fn read_log(bytes: &[u8]) {
         end = place.end;
     }
     assert!(reader.position().offset() + reader.torn_bytes() <= bytes.len() as u64);
+}
+
+/// The log of another program in any format: what is taken of it is folded, and names reach the screen without control
+/// characters. Once as it is, and once as the content of a record with the right checksums, which a fuzzer cannot find by
+/// itself.
+pub(crate) fn source(bytes: &[u8]) {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let length = (bytes.len() as u64).to_le_bytes();
+    let masked =
+        |bytes: &[u8]| crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes();
+    let event = [&length[..], &masked(&length), bytes, &masked(bytes)].concat();
+    let cut = &bytes[..bytes.len().min(32_000)];
+    let chunk = [&[1][..], cut].concat();
+    let mut record = b":W&B\xe1\xbe\0".to_vec();
+    record.extend(crc32fast::hash(&chunk).to_le_bytes());
+    record.extend((cut.len() as u16).to_le_bytes());
+    record.extend(&chunk);
+    for (name, bytes) in [
+        ("raw.tfevents", bytes),
+        ("framed/raw.tfevents", &event),
+        ("raw.wandb", bytes),
+        ("framed.wandb", &record),
+        ("metrics.csv", bytes),
+        ("metrics.jsonl", bytes),
+        ("trainer_state.json", bytes),
+    ] {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(&path, bytes).expect("a file");
+        let Ok(found) = sources::find(&path, &sources::Reading::default()) else { continue };
+        let Ok(opened) = reading::open_runs(&[Run::Foreign(found)]) else { continue };
+        let mut app = opened.app;
+        let theme = Theme::new(Colors::None, Background::Dark, Characters::Ascii);
+        for view in &views::kinds() {
+            app.act(Action::SelectView(*view));
+            let frame = views::snapshot(&app, (80, 24), &theme, Format::Text);
+            assert!(frame.lines().all(is_printable), "{frame:?}");
+        }
+    }
 }
 
 /// The sections of a lane's index, without the checksums, which a fuzzer cannot find: what is accepted can be drawn and

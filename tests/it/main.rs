@@ -41,6 +41,7 @@ mod reading;
 mod replay;
 mod runlog;
 mod settings;
+mod sources;
 mod sweep;
 mod tapes;
 mod terminal;

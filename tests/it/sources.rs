@@ -1,0 +1,376 @@
+//! Logs that other programs wrote (`tests/sources/write.py`), against what their own readers read
+//! (`tests/sources/expect.py`); followed while they are written, they are the same.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+use skiplane::app::{App, Lane};
+use skiplane::event::Histogram;
+use skiplane::history::History;
+use skiplane::metric::{Metric, Shape};
+use skiplane::reading::replay::{Replay, ReplayLane, Run};
+use skiplane::reading::{self, Opened};
+use skiplane::sources::{self, Pattern, Reading, Source};
+use skiplane::units::{LayerIdx, Step};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sources")
+}
+
+fn found(path: &Path, reading: &Reading) -> Vec<Arc<Source>> {
+    sources::find(path, reading).unwrap()
+}
+
+fn open(path: &Path) -> Opened {
+    reading::open_runs(&[Run::Foreign(found(path, &Reading::default()))]).unwrap()
+}
+
+/// What each tag is called here: its metric, and the layer where it is of one.
+struct Names(BTreeMap<String, String>);
+
+impl Names {
+    fn of(log: &ReplayLane) -> Names {
+        Names(log.foreign().unwrap().renamed().into_iter().collect())
+    }
+
+    /// The history of a tag, and its column in a row.
+    fn history<'a>(&self, lane: &'a Lane, tag: &str) -> (&'a History, usize) {
+        let name = self.0.get(tag).map_or(tag, String::as_str);
+        let (name, layer) = name.split_once(" of layer ").unwrap_or((name, ""));
+        let column = layer_named(lane, layer).unwrap_or(LayerIdx(0));
+        let metric = metric_named(lane, name);
+        let history = match metric.shape() {
+            Shape::Histograms => lane.histograms(metric, column),
+            _ => lane.history(metric),
+        };
+        (history.unwrap_or_else(|| panic!("{tag} was never measured")), column.0)
+    }
+}
+
+fn metric_named(lane: &Lane, name: &str) -> Metric {
+    let all = lane.declared().metrics();
+    *all.iter().find(|metric| metric.name() == name).unwrap_or_else(|| panic!("no metric {name} in {all:?}"))
+}
+
+fn layer_named(lane: &Lane, name: &str) -> Option<LayerIdx> {
+    lane.structure()?.layers.iter().position(|layer| layer.name == name).map(LayerIdx)
+}
+
+fn number(value: &Value) -> f32 {
+    match value {
+        Value::String(text) => text.parse().unwrap(),
+        other => other.as_f64().unwrap() as f32,
+    }
+}
+
+/// The points of a curve in the order in which their readers have them, without those that later ones made void.
+fn points(value: &Value) -> BTreeMap<u64, u32> {
+    let mut points: BTreeMap<u64, u32> = BTreeMap::new();
+    for point in value.as_array().unwrap() {
+        let step = point[0].as_u64().unwrap();
+        points.split_off(&step);
+        points.insert(step, bits(number(&point[1])));
+    }
+    points
+}
+
+/// Bits, by which NaN can be compared; all NaN are the same.
+fn bits(number: f32) -> u32 {
+    if number.is_nan() { f32::NAN.to_bits() } else { number.to_bits() }
+}
+
+#[track_caller]
+fn assert_scalars(lane: &Lane, log: &ReplayLane, expected: &Value, what: &str) {
+    let names = Names::of(log);
+    for (tag, values) in expected.as_object().unwrap() {
+        let (history, column) = names.history(lane, tag);
+        let rows = history.rows().map(|row| (row.span.last_step.0, bits(row.last(column).unwrap())));
+        assert_eq!(rows.collect::<BTreeMap<_, _>>(), points(values), "{what}: {tag}");
+    }
+}
+
+/// A histogram has no value further from its bucket than the bin next to it.
+#[track_caller]
+fn assert_histograms(lane: &Lane, log: &ReplayLane, expected: &Value, what: &str) {
+    let names = Names::of(log);
+    for (tag, all) in expected.as_object().unwrap() {
+        let (history, _) = names.history(lane, tag);
+        let rows: Vec<_> = history.rows().collect();
+        assert_eq!(rows.len(), all.as_array().unwrap().len(), "{what}: {tag}");
+        for (row, expected) in rows.iter().zip(all.as_array().unwrap()) {
+            assert_eq!(row.span.last_step, Step(expected[0].as_u64().unwrap()));
+            let bins = row.histogram(0).unwrap().bins();
+            let buckets: Vec<[f64; 3]> =
+                serde_json::from_value(expected.as_array().unwrap().last().unwrap().clone()).unwrap();
+            let total: f64 = buckets.iter().map(|[.., count]| count).sum();
+            let found: u32 = bins.iter().sum();
+            assert_eq!(f64::from(found), total.round(), "{what}: {tag}");
+            let mut before = 0.0;
+            for (bin, count) in bins.iter().enumerate() {
+                before += f64::from(*count);
+                let end = end_of(bin);
+                let surely: f64 = buckets.iter().filter(|[_, right, _]| *right <= end).map(|[.., n]| n).sum();
+                let at_most: f64 = buckets.iter().filter(|[left, ..]| *left < end).map(|[.., n]| n).sum();
+                let is_within = before >= surely - 1.0 && before <= at_most + 1.0;
+                assert!(
+                    is_within,
+                    "{what}: {tag}: {before} values up to {end}, expected {surely} to {at_most}"
+                );
+            }
+        }
+    }
+}
+
+/// Where a bin ends.
+fn end_of(bin: usize) -> f64 {
+    let zero = Histogram::ZERO_BIN;
+    match bin {
+        bin if bin < zero => -(2f64).powi(Histogram::LEAST_EXPONENT + (zero - 1 - bin) as i32),
+        bin if bin == zero => (2f64).powi(Histogram::LEAST_EXPONENT),
+        64 => f64::INFINITY,
+        bin => (2f64).powi(Histogram::LEAST_EXPONENT + (bin - zero) as i32),
+    }
+}
+
+fn expected(name: &str) -> Value {
+    serde_json::from_slice(&fs::read(folder().join(name)).unwrap()).unwrap()
+}
+
+#[test]
+fn event_files_are_read_as_tensorboard_reads_them() {
+    for name in ["pytorch", "restarts", "tensorboardx", "tensors", "torn", "damaged"] {
+        let Opened { app, replay, .. } = open(&folder().join("tensorboard").join(name));
+        let expected = expected(&format!("tensorboard/{name}.expected.json"));
+        let mut compared = 0;
+        for (run, expected) in expected.as_object().unwrap() {
+            let at = if run == "." { name } else { run };
+            let what = format!("{name}/{run}");
+            let Some(lane) = app.lanes().iter().find(|lane| lane.name() == at) else {
+                assert!(expected["scalars"].as_object().unwrap().is_empty(), "{what} is no lane");
+                continue;
+            };
+            let log = &replay.lanes()[lane.idx().0];
+            // Overlaps without a mark are resolved by TensorBoard's data server, and kept by its older reader; of a damaged
+            // record the data server makes another tag, and the older reader ends there.
+            let scalars = match expected.get("data_server") {
+                Some(server) if at == "overlap" || name == "tensors" => server,
+                _ => &expected["scalars"],
+            };
+            if name == "damaged" {
+                let names = Names::of(log);
+                let (history, column) = names.history(lane, "loss/train");
+                let ours: BTreeMap<u64, u32> = history
+                    .rows()
+                    .map(|row| (row.span.last_step.0, bits(row.last(column).unwrap())))
+                    .collect();
+                assert!(
+                    points(&scalars["loss/train"]).iter().all(|(step, value)| ours.get(step) == Some(value))
+                );
+                assert_eq!(log.report().bad_count, 1, "{:?}", log.report());
+            } else {
+                assert_scalars(lane, log, scalars, &what);
+                assert_eq!(log.report().bad_count, 0, "{what}: {:?}", log.report());
+            }
+            assert_histograms(lane, log, &expected["histograms"], &what);
+            compared += 1;
+        }
+        assert!(compared > 0, "{name}");
+    }
+}
+
+#[test]
+fn offline_runs_are_read_as_wandb_reads_them() {
+    for name in ["000000-fin1shed", "000001-k1lled00", "000002-typed000", "000003-torn0000"] {
+        let name = format!("offline-run-20240101_{name}");
+        let Opened { app, replay, .. } = open(&folder().join("wandb").join(&name));
+        let expected = expected(&format!("wandb/{name}.expected.json"));
+        let (lane, log) = (&app.lanes()[0], &replay.lanes()[0]);
+        let scalars = expected.get("scalars").unwrap_or(&expected["."]["scalars"]);
+        assert_scalars(lane, log, scalars, &name);
+        assert_histograms(
+            lane,
+            log,
+            expected.get("histograms").unwrap_or(&expected["."]["histograms"]),
+            &name,
+        );
+        assert_eq!(lane.state().is_over(), name.contains("fin1shed") || name.contains("typed"), "{name}");
+    }
+}
+
+#[test]
+fn tables_lines_and_states_of_trainers_are_read() {
+    for (path, name) in [
+        ("lightning/metrics.csv", "lightning"),
+        ("jsonl/metrics.jsonl", "jsonl"),
+        ("huggingface/trainer_state.json", "huggingface"),
+    ] {
+        let Opened { app, replay, .. } = open(&folder().join(path));
+        let expected = expected(&format!("{name}.expected.json"));
+        let scalars = expected.get("scalars").unwrap_or(&expected["."]["scalars"]);
+        assert_scalars(&app.lanes()[0], &replay.lanes()[0], scalars, name);
+    }
+}
+
+/// Everything that a state shows of its lanes.
+fn shown(app: &App) -> Vec<(String, String, History)> {
+    let of = |lane: &Lane| {
+        let all = lane.declared().metrics().to_vec();
+        let layers = lane.structure().map_or(0, |structure| structure.layers.len());
+        let mut shown = Vec::new();
+        for metric in all {
+            match metric.shape() {
+                Shape::Histograms => shown.extend((0..layers).filter_map(|at| {
+                    let history = lane.histograms(metric, LayerIdx(at))?.clone();
+                    Some((lane.name().to_owned(), format!("{metric} {at}"), history))
+                })),
+                _ => shown.extend(
+                    lane.history(metric).map(|h| (lane.name().to_owned(), metric.to_string(), h.clone())),
+                ),
+            }
+        }
+        shown.sort_by(|a, b| a.1.cmp(&b.1));
+        shown
+    };
+    app.lanes().iter().flat_map(of).collect()
+}
+
+/// All files of a folder and the folders in it.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { all.extend(files(&path)) } else { all.push(path) }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn a_log_that_is_followed_is_the_log_that_is_read_again() {
+    for name in [
+        "tensorboard/pytorch",
+        "tensorboard/restarts/residual",
+        "tensorboard/restarts/overlap",
+        "tensorboard/tensors",
+        "wandb/offline-run-20240101_000000-fin1shed",
+        "jsonl",
+    ] {
+        let original = folder().join(name);
+        let copy = tempfile::tempdir().unwrap();
+        let all = files(&original);
+        // Begins with a third of the first file, so that there is something to be recognised.
+        let target = |file: &Path| copy.path().join("run").join(file.strip_prefix(&original).unwrap());
+        let mut begun = false;
+        let (mut app, mut replay) = (App::default(), None::<Replay>);
+        for file in &all {
+            let bytes = fs::read(file).unwrap();
+            fs::create_dir_all(target(file).parent().unwrap()).unwrap();
+            let mut to = fs::File::create(target(file)).unwrap();
+            for chunk in bytes.chunks(bytes.len() / 7 + 1) {
+                to.write_all(chunk).unwrap();
+                to.flush().unwrap();
+                if !begun {
+                    // Lanes are those that are there at the beginning: all folders are made first.
+                    for other in &all {
+                        fs::create_dir_all(target(other).parent().unwrap()).unwrap();
+                    }
+                    begun = true;
+                }
+                let reader = replay.get_or_insert_with(|| {
+                    let run = Run::Foreign(found(&copy.path().join("run"), &Reading::default()));
+                    let replay = Replay::open_runs(&[run]).unwrap();
+                    app = App::of_lanes(
+                        replay
+                            .lanes()
+                            .iter()
+                            .map(|lane| {
+                                let label = skiplane::app::LaneLabel {
+                                    run: lane.run.clone(),
+                                    lane: lane.name.clone(),
+                                };
+                                Lane::new(lane.idx(), label)
+                            })
+                            .collect(),
+                    );
+                    replay
+                });
+                while let Some(replayed) = reader.next_event().unwrap() {
+                    app.apply_at(replayed.lane, &replayed.event, Some(replayed.bytes.start));
+                }
+            }
+        }
+        let again = open(&copy.path().join("run"));
+        let first = again.app.lanes()[0].name().to_owned();
+        let only = |app: &App| shown(app).into_iter().filter(|(lane, ..)| *lane == first).collect::<Vec<_>>();
+        assert!(!only(&again.app).is_empty());
+        assert_eq!(only(&app), only(&again.app), "{name}");
+    }
+}
+
+#[test]
+fn an_index_opens_what_was_read_and_goes_on_from_there() {
+    let copy = tempfile::tempdir().unwrap();
+    let indexes = tempfile::tempdir().unwrap();
+    let log = copy.path().join("log.jsonl");
+    let lines = |range: std::ops::Range<u32>| -> String {
+        range
+            .map(|step| {
+                format!(
+                    "{{\"step\":{step},\"loss\":{},\"lr\":0.1,\"accuracy\":0.5}}\n",
+                    1.0 / f64::from(step + 1)
+                )
+            })
+            .collect()
+    };
+    fs::write(&log, lines(0..120_000)).unwrap();
+    let reading = Reading { indexes: Some(indexes.path().to_owned()), ..Reading::default() };
+    let opened = |reading: &Reading| {
+        let Opened { mut app, replay, mut library } =
+            reading::open_runs(&[Run::Foreign(found(&log, reading))]).unwrap();
+        library.prepare(&mut app, replay.lanes()[0].idx());
+        shown(&app)
+    };
+    let first = opened(&reading);
+    assert_eq!(fs::read_dir(indexes.path()).unwrap().count(), 1);
+    assert_eq!(first, opened(&reading));
+    fs::OpenOptions::new()
+        .append(true)
+        .open(&log)
+        .unwrap()
+        .write_all(lines(120_000..120_500).as_bytes())
+        .unwrap();
+    assert_eq!(opened(&reading), opened(&Reading::default()));
+    // Another log of that name has nothing to do with the index.
+    fs::write(&log, lines(7..90_000)).unwrap();
+    assert_eq!(opened(&reading), opened(&Reading::default()));
+}
+
+#[test]
+fn a_pattern_says_what_is_of_layers() {
+    let copy = tempfile::tempdir().unwrap();
+    let log = copy.path().join("log.jsonl");
+    fs::write(&log, "{\"step\":1,\"a.x\":1,\"b.x\":2}\n{\"step\":2,\"a.x\":3,\"b.x\":4}\n").unwrap();
+    let layers = |patterns: &[&str]| {
+        let layers: Vec<Pattern> = patterns.iter().map(|pattern| pattern.parse().unwrap()).collect();
+        let run = Run::Foreign(found(&log, &Reading { layers, indexes: None }));
+        let app = reading::open_runs(&[run]).unwrap().app;
+        app.lanes()[0].structure().unwrap().layers.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(layers(&[]), [""; 0]);
+    assert_eq!(layers(&["{layer}.x"]), ["a", "b"]);
+}
+
+#[test]
+fn what_is_no_log_is_said_to_be_none() {
+    let copy = tempfile::tempdir().unwrap();
+    let file = copy.path().join("notes.txt");
+    fs::write(&file, "hello").unwrap();
+    for path in [copy.path(), &file] {
+        let error = sources::find(path, &Reading::default()).unwrap_err().to_string();
+        assert!(error.contains("expected") && error.contains("TensorBoard"), "{error}");
+    }
+}
