@@ -4,7 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{App, Chosen, Lane};
+use crate::history::Point;
 use crate::metric::{Better, Metric, Shape, known};
+use crate::units::Step;
 
 /// What a chart shows over time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,25 @@ impl Charted {
             Some(_) => None,
         };
         at.filter(|_| is_declared)
+    }
+
+    /// What a lane has of it over time; nothing where it does not have it.
+    pub fn points<'l>(&self, lane: &'l Lane) -> Box<dyn Iterator<Item = Point> + 'l> {
+        match self.at(lane) {
+            _ if self.place.is_none() => Box::new(lane.points(self.metric)),
+            Some(at) => Box::new(lane.points_of(self.metric, at)),
+            None => Box::new(std::iter::empty()),
+        }
+    }
+
+    /// What a lane measured of it at a step or last before it.
+    pub fn point_at(&self, lane: &Lane, step: Step) -> Option<Point> {
+        let row = lane.at(self.metric, step)?;
+        if self.place.is_none() {
+            return row.point(0);
+        }
+        let cell = lane.cell(self.metric, &row, self.at(lane)?)?;
+        Some(Point::new(row.span, cell))
     }
 }
 

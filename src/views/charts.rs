@@ -67,7 +67,7 @@ impl View for Charts {
     fn told(&self, app: &App) -> Vec<String> {
         let of = |chart: &Charted| {
             let value = |lane: &Lane| {
-                let cell = What::of(chart.clone()).point_at(lane, app.step())?.cell;
+                let cell = chart.point_at(lane, app.step())?.cell;
                 Some(format!("{} {}", lanes::name(app, lane), told::value(chart.metric, cell.last)))
             };
             let values: Vec<String> = app.visible_lanes().filter_map(value).collect();

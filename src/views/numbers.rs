@@ -1,7 +1,7 @@
 //! The numbers that a view draws, as a table of values separated by commas: a row for each value of a lane.
 
 use crate::app::{App, Charted, Lane};
-use crate::history::Cell;
+use crate::history::{Cell, Point};
 use crate::metric::Metric;
 use crate::units::Step;
 
@@ -51,12 +51,8 @@ pub(super) fn over_time(app: &App, chart: &Charted) -> Vec<Number> {
     let mut numbers = Vec::new();
     for lane in app.visible_lanes() {
         let (metric, place) = (chart.metric, chart.place.clone().unwrap_or_default());
-        let points: Box<dyn Iterator<Item = _>> = match (&chart.place, chart.at(lane)) {
-            (None, _) => Box::new(lane.points(metric)),
-            (Some(_), Some(at)) => Box::new(lane.points_of(metric, at)),
-            (Some(_), None) => continue,
-        };
-        numbers.extend(points.map(|point| of(lane, point.last_step, metric, place.clone(), point.cell)));
+        let number = |point: Point| of(lane, point.last_step, metric, place.clone(), point.cell);
+        numbers.extend(chart.points(lane).map(number));
     }
     numbers
 }

@@ -1,7 +1,7 @@
 //! The value at the cursor, as a line of text to be copied.
 
 use super::{lanes, shown};
-use crate::app::{App, Charted, Chosen, Lane};
+use crate::app::{App, Chosen, Lane};
 use crate::metric::Metric;
 use crate::printable::printable;
 
@@ -23,14 +23,9 @@ pub fn value_at_cursor(app: &App) -> Option<String> {
         }
         Chosen::Scalars => (app.scalar(), lane.scalar(app.scalar()).at(step)?.last(0)?, ""),
         Chosen::Charts => {
-            let (_, Charted { metric, place }) = app.chart()?;
-            let row = lane.at(metric, step)?;
-            let Some(name) = place else {
-                let value = row.last(0)?;
-                return Some(said(app, lane, metric, value, ""));
-            };
-            let at = Charted { metric, place: Some(name.clone()) }.at(lane)?;
-            return Some(said(app, lane, metric, lane.cell(metric, &row, at)?.last, &name));
+            let (_, chart) = app.chart()?;
+            let value = chart.point_at(lane, step)?.last();
+            return Some(said(app, lane, chart.metric, value, chart.place.as_deref().unwrap_or_default()));
         }
     };
     Some(said(app, lane, metric, value, place))

@@ -66,11 +66,7 @@ impl What {
 
     /// What a lane has of it over time; nothing if it does not measure it.
     pub(super) fn points<'l>(&self, lane: &'l Lane) -> Box<dyn Iterator<Item = Point> + 'l> {
-        match self.charted.at(lane) {
-            _ if self.is_scalar() => Box::new(lane.points(self.metric())),
-            Some(at) => Box::new(lane.points_of(self.metric(), at)),
-            None => Box::new(std::iter::empty()),
-        }
+        self.charted.points(lane)
     }
 
     /// Whether its curve is smoothed: few values, such as those of evaluations, would lag behind.
@@ -81,16 +77,6 @@ impl What {
         smoothing.is_on()
             && (is_main
                 || self.points(lane).map(|point| point.count as f64).sum::<f64>() >= LEAST_WINDOWS * window)
-    }
-
-    /// What a lane measured at a step or last before it.
-    pub(in crate::views) fn point_at(&self, lane: &Lane, step: Step) -> Option<Point> {
-        let row = lane.at(self.metric(), step)?;
-        if self.is_scalar() {
-            return row.point(0);
-        }
-        let cell = lane.cell(self.metric(), &row, self.charted.at(lane)?)?;
-        Some(Point::new(row.span, cell))
     }
 
     /// The raw values on the x axis.
@@ -409,7 +395,7 @@ pub(super) fn rounded(value: f32, what: &What) -> f64 {
 
 /// The smoothed value of a curve at a step; the raw one if that is not finite.
 fn smoothed_at(lane: &Lane, what: &What, decay: f64, step: Step) -> Option<f64> {
-    let here = what.point_at(lane, step)?;
+    let here = what.charted.point_at(lane, step)?;
     if !here.last().is_finite() {
         return Some(f64::from(here.last()));
     }
