@@ -24,7 +24,8 @@ pub struct Lead {
 
 /// The lead at a step, or at the last step before it that both lanes made; none before the first.
 pub fn lead(a: &Lane, b: &Lane, step: Step) -> Option<Lead> {
-    let mut points = difference(a.error().points(0), b.error().points(0), 0.0);
+    let [of_a, of_b] = [a, b].map(|lane| smoothed(lane.error().points(0), 0.0));
+    let mut points = difference(of_a, of_b);
     points.truncate(points.partition_point(|(at, _)| *at <= step));
     let first = |last: usize| {
         let end = points[last].0.0;
@@ -47,18 +48,16 @@ pub fn lead(a: &Lane, b: &Lane, step: Step) -> Option<Lead> {
     Some(Lead { apart: apart as f32, over, is_clear, since: points[since].0 })
 }
 
-/// The difference `a - b` of two smoothed curves, at the steps of `a` up to the end of the shorter; `b` is taken at its
-/// last point that is not later.
+/// The difference `a - b` of two curves, such as smoothed ones, at the steps of `a` up to the end of the shorter; `b` is
+/// taken at its last point that is not later.
 pub fn difference(
-    a: impl Iterator<Item = Point>,
-    b: impl Iterator<Item = Point>,
-    decay: f64,
+    a: impl Iterator<Item = (Step, f32)>,
+    b: impl Iterator<Item = (Step, f32)>,
 ) -> Vec<(Step, f32)> {
-    let b: Vec<(Step, f32)> = smoothed(b, decay).collect();
+    let b: Vec<(Step, f32)> = b.collect();
     let Some(end) = b.last().map(|(step, _)| *step) else { return Vec::new() };
     let mut at = 0;
-    smoothed(a, decay)
-        .take_while(|(step, _)| *step <= end)
+    a.take_while(|(step, _)| *step <= end)
         .filter_map(|(step, value)| {
             while b.get(at + 1).is_some_and(|(next, _)| *next <= step) {
                 at += 1;
@@ -159,7 +158,8 @@ mod tests {
 
     #[test]
     fn a_difference_ends_with_the_shorter_curve() {
-        let apart = difference(series(10, |_| 3.0).points(0), series(6, |_| 1.0).points(0), 0.9);
+        let (longer, shorter) = (series(10, |_| 3.0), series(6, |_| 1.0));
+        let apart = difference(smoothed(longer.points(0), 0.9), smoothed(shorter.points(0), 0.9));
         assert_eq!(apart.len(), 6);
         assert!(apart.iter().all(|(_, value)| (value - 2.0).abs() < 1e-6));
     }

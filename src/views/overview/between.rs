@@ -4,21 +4,22 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
-use super::charts::What;
+use super::charts::{Smoothed, What};
 use super::{card, lanes};
+use crate::app::App;
 use crate::app::comparison::{between_points, difference};
-use crate::app::{App, Lane};
 use crate::metric::{Metric, known};
 use crate::theme::Theme;
 use crate::units::Step;
 use crate::widgets;
 
-/// The difference of two curves with the chosen smoothing; of a layer or block the ratio in decades, or the difference.
-pub(super) fn difference_of(app: &App, what: &What, a: &Lane, b: &Lane) -> Vec<(Step, f32)> {
+/// The difference of two curves, each smoothed as it is drawn; of a layer or block the ratio in decades, or the
+/// difference, of the raw values.
+pub(super) fn difference_of(what: &What, [a, b]: [Smoothed<'_>; 2]) -> Vec<(Step, f32)> {
     if what.is_scalar() {
-        return difference(what.points(a), what.points(b), app.options().smoothing.decay());
+        return difference(a.points(what), b.points(what));
     }
-    between_points(what.metric().scale(), what.points(a), what.points(b))
+    between_points(what.metric().scale(), what.points(a.lane), what.points(b.lane))
 }
 
 /// The last point that is not after a step.

@@ -8,7 +8,7 @@ use super::{Scene, between, curves, lanes, seeds};
 use crate::app::options::Arrangement;
 use crate::app::smoothing::smoothed;
 use crate::app::{App, Charted, Lane, Wanted};
-use crate::claims;
+use crate::claims::{self, Alike};
 use crate::history::Point;
 use crate::metric::{Metric, Scale, known};
 use crate::printable::printable;
@@ -69,16 +69,6 @@ impl What {
         self.charted.points(lane)
     }
 
-    /// Whether its curve is smoothed: few values, such as those of evaluations, would lag behind.
-    fn is_smoothed(&self, app: &App, lane: &Lane) -> bool {
-        let smoothing = app.options().smoothing;
-        let window = 1.0 / (1.0 - smoothing.decay());
-        let is_main = self.is_scalar() && app.curves().contains(&self.metric());
-        smoothing.is_on()
-            && (is_main
-                || self.points(lane).map(|point| point.count as f64).sum::<f64>() >= LEAST_WINDOWS * window)
-    }
-
     /// The raw values on the x axis.
     fn buckets(&self, app: &App, lane: &Lane) -> Vec<Bucket> {
         match self.charted.at(lane) {
@@ -106,6 +96,49 @@ impl<'a> Chart<'a> {
     /// With a mark before its title.
     pub(in crate::views) fn marked(self, mark: String) -> Chart<'a> {
         Chart { mark, ..self }
+    }
+}
+
+/// A lane in a chart, and how its curve is smoothed there.
+#[derive(Clone, Copy)]
+pub(super) struct Smoothed<'a> {
+    pub(super) lane: &'a Lane,
+    /// The decay of the average that is drawn; 0 for the raw values.
+    pub(super) decay: f64,
+}
+
+impl<'a> Smoothed<'a> {
+    /// As chosen, unless there are few values, such as those of evaluations: their average would lag behind. To be asked
+    /// once for a chart, since all values may have to be counted.
+    pub(super) fn of(app: &App, what: &What, lane: &'a Lane) -> Smoothed<'a> {
+        let smoothing = app.options().smoothing;
+        let decay = smoothing.decay();
+        let is_main = what.is_scalar() && app.curves().contains(&what.metric());
+        let count = || what.points(lane).map(|point| point.count as f64).sum::<f64>();
+        let is_smoothed =
+            smoothing.is_on() && (is_main || count() >= LEAST_WINDOWS / (1.0 - smoothing.decay()));
+        Smoothed { lane, decay: if is_smoothed { decay } else { 0.0 } }
+    }
+
+    pub(super) fn is_smoothed(self) -> bool {
+        self.decay > 0.0
+    }
+
+    /// The curve.
+    pub(super) fn points(self, what: &What) -> impl Iterator<Item = (Step, f32)> + 'a {
+        smoothed(what.points(self.lane), self.decay)
+    }
+
+    /// Its value at a step; the raw one if that is not finite.
+    fn at(self, what: &What, step: Step) -> Option<f64> {
+        let here = what.charted.point_at(self.lane, step)?;
+        if !here.last().is_finite() {
+            return Some(f64::from(here.last()));
+        }
+        self.points(what)
+            .take_while(|(at, _)| *at <= here.last_step)
+            .last()
+            .map(|(_, value)| f64::from(value))
     }
 }
 
@@ -210,8 +243,10 @@ pub(in crate::views) fn render(
     Scene { buffer, hits, .. }: &mut Scene<'_>,
     theme: &Theme,
 ) {
-    let curves = curves_of(app, chart, theme);
-    let title = chart.mark.clone() + &title_of(app, chart);
+    let lanes: Vec<Smoothed<'_>> =
+        chart.lanes.iter().map(|lane| Smoothed::of(app, &chart.what, lane)).collect();
+    let curves = curves_of(app, chart, &lanes, theme);
+    let title = chart.mark.clone() + &title_of(app, chart, &lanes);
     let series: Vec<Series<'_>> = curves
         .iter()
         .map(|curve| {
@@ -259,10 +294,10 @@ pub(in crate::views) fn render(
     hits.steps(chart.area, plot, only.map(|lane| lane.idx()));
 }
 
-fn title_of(app: &App, chart: &Chart<'_>) -> String {
+fn title_of(app: &App, chart: &Chart<'_>, lanes: &[Smoothed<'_>]) -> String {
     let names = || chart.lanes.iter().map(|lane| lanes::name(app, lane)).collect::<Vec<_>>().join(" - ");
     // In a chart of one lane the legend says that the curve is smoothed, unlike the evaluations.
-    let is_smoothed = chart.lanes.iter().any(|lane| chart.what.is_smoothed(app, lane));
+    let is_smoothed = lanes.iter().any(|lane| lane.is_smoothed());
     let is_wide = chart.area.width >= LEAST_WIDTH_OF_SMOOTHED;
     let smoothed = if is_smoothed && chart.lanes.len() > 1 && is_wide { ", smoothed" } else { "" };
     let What { charted: Charted { metric, place }, is_difference } = &chart.what;
@@ -283,26 +318,34 @@ fn title_of(app: &App, chart: &Chart<'_>) -> String {
     }
 }
 
-fn curves_of(app: &App, chart: &Chart<'_>, theme: &Theme) -> Vec<Curve> {
-    match (&chart.what, chart.lanes.as_slice()) {
-        (what @ What { is_difference: true, .. }, [a, b]) => difference_curves(app, what, a, b, theme),
-        (_, [lane]) => lane_curves(app, chart, lane, theme),
+fn curves_of(app: &App, chart: &Chart<'_>, lanes: &[Smoothed<'_>], theme: &Theme) -> Vec<Curve> {
+    match (&chart.what, lanes) {
+        (what @ What { is_difference: true, .. }, [a, b]) => difference_curves(app, what, [*a, *b], theme),
+        (_, [lane]) => lane_curves(app, chart, *lane, theme),
         (what, lanes) if app.options().arrangement == Arrangement::Seeds => {
-            let alike = claims::alike(lanes.iter().copied(), |lane| lanes::name(app, lane));
-            alike.iter().flat_map(|alike| seeds::curves(app, what, alike, theme)).collect()
+            let all = lanes.iter().map(|smoothed| smoothed.lane);
+            let alike = claims::alike(all, |lane| lanes::name(app, lane));
+            let curves_of = |alike: &Alike<'_>| {
+                let is_one = |smoothed: &&Smoothed<'_>| {
+                    alike.lanes.iter().any(|lane| lane.idx() == smoothed.lane.idx())
+                };
+                let lanes: Vec<Smoothed<'_>> = lanes.iter().filter(is_one).copied().collect();
+                seeds::curves(app, what, &lanes, &printable(&alike.name), theme)
+            };
+            alike.iter().flat_map(curves_of).collect()
         }
-        (_, lanes) => lanes
+        (what, lanes) => lanes
             .iter()
-            .map(|lane| main_curve(app, &chart.what, lane, &lanes::name(app, lane), theme))
+            .map(|smoothed| main_curve(app, what, *smoothed, &lanes::name(app, smoothed.lane), theme))
             .collect(),
     }
 }
 
 /// Raw values in the background, evaluations over them, the average of the raw values on top.
-fn lane_curves(app: &App, chart: &Chart<'_>, lane: &Lane, theme: &Theme) -> Vec<Curve> {
-    let what = &chart.what;
+fn lane_curves(app: &App, chart: &Chart<'_>, smoothed: Smoothed<'_>, theme: &Theme) -> Vec<Curve> {
+    let (what, lane) = (&chart.what, smoothed.lane);
     let mut all = Vec::new();
-    if what.is_smoothed(app, lane) {
+    if smoothed.is_smoothed() {
         all.push(Curve {
             name: String::new(),
             buckets: scaled(what.buckets(app, lane), what),
@@ -317,13 +360,13 @@ fn lane_curves(app: &App, chart: &Chart<'_>, lane: &Lane, theme: &Theme) -> Vec<
     for (metric, name) in evaluated(what).into_iter().filter(|(_, name)| wide || *name != "train") {
         all.push(evaluation_curve(app, what, lane, metric, name, theme));
     }
-    let name = match (what.is_smoothed(app, lane), wide && what.is_scalar()) {
+    let name = match (smoothed.is_smoothed(), wide && what.is_scalar()) {
         (false, _) if what.is_scalar() => "batch",
         (false, _) => "value",
         (true, true) => "batch smoothed",
         (true, false) => "smoothed",
     };
-    all.push(main_curve(app, what, lane, name, theme));
+    all.push(main_curve(app, what, smoothed, name, theme));
     all
 }
 
@@ -340,10 +383,10 @@ fn evaluation_curve(app: &App, what: &What, lane: &Lane, metric: Metric, name: &
     }
 }
 
-/// The averaged curve, or the raw one if smoothing is off.
-pub(super) fn main_curve(app: &App, what: &What, lane: &Lane, name: &str, theme: &Theme) -> Curve {
-    let decay = if what.is_smoothed(app, lane) { app.options().smoothing.decay() } else { 0.0 };
-    let buckets = match what.is_smoothed(app, lane) {
+/// The averaged curve, or the raw one if it is not smoothed.
+pub(super) fn main_curve(app: &App, what: &What, smoothed: Smoothed<'_>, name: &str, theme: &Theme) -> Curve {
+    let lane = smoothed.lane;
+    let buckets = match smoothed.is_smoothed() {
         false => what.buckets(app, lane),
         true if what.is_scalar() => curves::smoothed_buckets(app, lane, what.metric()),
         true => curves::smoothed(app, &what.buckets(app, lane)),
@@ -354,19 +397,21 @@ pub(super) fn main_curve(app: &App, what: &What, lane: &Lane, name: &str, theme:
         style: lanes::style(lane, theme),
         mark: theme.lane_swatch(lane.idx().0),
         kind: SeriesKind::Curve,
-        read_out: smoothed_at(lane, what, decay, app.step()).map(|value| rounded(value as f32, what)),
-        between: curves::between(app, what.points(lane), |step| smoothed_at(lane, what, decay, step))
+        read_out: smoothed.at(what, app.step()).map(|value| rounded(value as f32, what)),
+        between: curves::between(app, what.points(lane), |step| smoothed.at(what, step))
             .map(|between| between.scaled(what.factor().into())),
     }
 }
 
 /// The difference of two lanes.
-fn difference_curves(app: &App, what: &What, a: &Lane, b: &Lane, theme: &Theme) -> Vec<Curve> {
-    let points = between::difference_of(app, what, a, b);
+fn difference_curves(app: &App, what: &What, lanes: [Smoothed<'_>; 2], theme: &Theme) -> Vec<Curve> {
+    let points = between::difference_of(what, lanes);
     let here = between::value_at(&points, app.step()).map(|value| rounded(value, what));
-    let buckets = points.iter().map(|(step, value)| Bucket::of(curves::x_of(app, a, *step), *value));
+    let place = |step: Step| curves::x_of(app, lanes[0].lane, step);
+    let buckets = points.iter().map(|(step, value)| Bucket::of(place(*step), *value));
     let buckets = scaled(buckets.collect(), what);
-    let name = if app.options().smoothing.is_on() { "smoothed" } else { "difference" };
+    let is_smoothed = what.is_scalar() && lanes.iter().any(|lane| lane.is_smoothed());
+    let name = if is_smoothed { "smoothed" } else { "difference" };
     vec![Curve {
         name: name.to_owned(),
         buckets,
@@ -391,18 +436,6 @@ pub(super) fn scaled(mut buckets: Vec<Bucket>, what: &What) -> Vec<Bucket> {
 pub(super) fn rounded(value: f32, what: &What) -> f64 {
     let value = f64::from(value * what.factor());
     if what.factor() == 1.0 { value } else { (value * 10.0).round() / 10.0 }
-}
-
-/// The smoothed value of a curve at a step; the raw one if that is not finite.
-fn smoothed_at(lane: &Lane, what: &What, decay: f64, step: Step) -> Option<f64> {
-    let here = what.charted.point_at(lane, step)?;
-    if !here.last().is_finite() {
-        return Some(f64::from(here.last()));
-    }
-    smoothed(what.points(lane), decay)
-        .take_while(|(at, _)| *at <= here.last_step)
-        .last()
-        .map(|(_, value)| f64::from(value))
 }
 
 #[cfg(test)]
@@ -435,5 +468,32 @@ mod tests {
         }
         assert!(top(60, 5.0) > 5.0, "one that is worse than the curves is seen");
         assert!(top(0, 2.4e15) > 1e15, "where nothing else is known, it counts");
+    }
+
+    #[test]
+    fn a_curve_of_few_values_is_smoothed_nowhere() {
+        let app = specimen::plain_beside_residual();
+        let of = |metric| {
+            let what = What::of(Charted::scalar(metric));
+            let lanes = [&app.lanes()[0], &app.lanes()[1]].map(|lane| Smoothed::of(&app, &what, lane));
+            (what, lanes)
+        };
+        let (loss, lanes) = of(known::LOSS);
+        assert!(lanes.iter().all(|lane| lane.decay == app.options().smoothing.decay() && lane.decay > 0.0));
+        let (few, lanes) = of(known::TEST_ERROR);
+        assert!(lanes.iter().all(|lane| !lane.is_smoothed()));
+        let values = lanes.map(|smoothed| few.points(smoothed.lane).collect::<Vec<Point>>());
+        let apart: Vec<(Step, f32)> =
+            std::iter::zip(&values[0], &values[1]).map(|(a, b)| (a.last_step, a.last() - b.last())).collect();
+        assert_eq!(between::difference_of(&few, lanes), apart);
+        let means = std::iter::zip(&values[0], &values[1]).map(|(a, b)| 50.0 * (a.last() + b.last()));
+        let curves = seeds::curves(&app, &few, &lanes, "both", &Theme::default());
+        let drawn = &curves.last().expect("a mean").buckets;
+        assert!(values[0].len() > 2 && drawn.len() == values[0].len());
+        assert!(drawn.iter().zip(means).all(|(bucket, mean)| (bucket.last - mean).abs() < 1e-4), "{drawn:?}");
+        let all = difference_curves(&app, &few.difference(), lanes, &Theme::default());
+        assert_eq!(all[0].name, "difference");
+        let all = difference_curves(&app, &loss.difference(), of(known::LOSS).1, &Theme::default());
+        assert_eq!(all[0].name, "smoothed");
     }
 }

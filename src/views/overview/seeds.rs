@@ -1,11 +1,8 @@
 //! Lanes that differ in nothing but the seed as one curve: their mean, before a band from the least to the greatest.
 
-use super::charts::{Curve, What, main_curve, rounded, scaled};
+use super::charts::{Curve, Smoothed, What, main_curve, rounded, scaled};
 use super::{curves, lanes};
 use crate::app::App;
-use crate::app::smoothing::smoothed;
-use crate::claims::Alike;
-use crate::printable::printable;
 use crate::theme::{Glyph, Theme};
 use crate::units::Step;
 use crate::widgets::{Bucket, Extent, SeriesKind};
@@ -18,16 +15,20 @@ pub(super) struct OfAll {
     extent: Extent,
 }
 
-/// The curves of lanes that differ in their seeds; of a single lane, its own.
-pub(super) fn curves(app: &App, what: &What, alike: &Alike<'_>, theme: &Theme) -> Vec<Curve> {
-    let Some(first) = alike.lanes.first() else { return Vec::new() };
-    let name = printable(&alike.name);
-    if alike.lanes.len() == 1 {
-        return vec![main_curve(app, what, first, &name, theme)];
-    }
-    let decay = app.options().smoothing.decay();
-    let lanes = alike.lanes.iter().map(|lane| smoothed(what.points(lane), decay).collect());
-    let all = together(&lanes.collect::<Vec<_>>());
+/// The curves of lanes that differ in their seeds, each smoothed as alone; of a single lane, its own.
+pub(super) fn curves(
+    app: &App,
+    what: &What,
+    lanes: &[Smoothed<'_>],
+    name: &str,
+    theme: &Theme,
+) -> Vec<Curve> {
+    let first = match lanes {
+        [] => return Vec::new(),
+        [only] => return vec![main_curve(app, what, *only, name, theme)],
+        [first, ..] => first.lane,
+    };
+    let all = together(&lanes.iter().map(|lane| lane.points(what).collect()).collect::<Vec<_>>());
     let at = |step: Step| {
         let after = all.partition_point(|of_all| of_all.step <= step);
         all[..after].last().map(|of_all| of_all.mean)
@@ -51,7 +52,7 @@ pub(super) fn curves(app: &App, what: &What, alike: &Alike<'_>, theme: &Theme) -
         between: None,
     };
     let mean = Curve {
-        name: format!("{name} ({} seeds)", alike.lanes.len()),
+        name: format!("{name} ({} seeds)", lanes.len()),
         buckets: buckets(|of_all| Extent::of(of_all.mean)),
         style: lanes::style(first, theme),
         mark: theme.lane_swatch(first.idx().0),
