@@ -265,26 +265,10 @@ impl Parser<'_> {
                     self.config.screen.reduced_motion = *on;
                     Ok(())
                 }
-                ("graphics", DeValue::String(word)) => {
-                    let named = GRAPHICS.iter().find(|(name, _)| name == word);
-                    let names = GRAPHICS.iter().map(|(name, _)| *name);
-                    named
-                        .map(|(_, graphics)| self.config.screen.graphics = *graphics)
-                        .ok_or_else(|| unknown("how pictures are drawn", word, names))
-                }
-                ("graphics", _) => {
-                    Err("expected `auto`, `kitty`, `sixel` or `blocks` in quotation marks".to_owned())
-                }
-                ("dots", DeValue::String(word)) => {
-                    let named = DOTS.iter().find(|(name, _)| name == word);
-                    let names = DOTS.iter().map(|(name, _)| *name);
-                    named
-                        .map(|(_, dots)| self.config.screen.dots = *dots)
-                        .ok_or_else(|| unknown("what curves are drawn in", word, names))
-                }
-                ("dots", _) => {
-                    Err("expected `braille`, `quadrants` or `octants` in quotation marks".to_owned())
-                }
+                ("graphics", value) => chosen("how pictures are drawn", value, &GRAPHICS)
+                    .map(|graphics| self.config.screen.graphics = graphics),
+                ("dots", value) => chosen("what curves are drawn in", value, &DOTS)
+                    .map(|dots| self.config.screen.dots = dots),
                 ("mouse" | "reduced_motion", _) => Err("expected true or false".to_owned()),
                 (found, _) => {
                     self.problem(name.span().start, &unknown("a key", found, SCREEN.iter().copied()));
@@ -336,6 +320,18 @@ fn command_of<C: Bound>(value: &Spanned<DeValue<'_>>) -> Result<Option<C>, Strin
     }
     let names = C::COMMANDS.iter().map(|named| named.name).chain([NO_OP]);
     command_named(name).map(Some).ok_or_else(|| unknown("an action", name, names))
+}
+
+/// What a value chooses by a word of a list; `what` says what is chosen.
+fn chosen<T: Copy>(what: &str, value: &DeValue<'_>, choices: &[(&str, T)]) -> Result<T, String> {
+    let names = || choices.iter().map(|(name, _)| *name);
+    let DeValue::String(word) = value else {
+        let quoted: Vec<String> = names().map(|name| format!("`{name}`")).collect();
+        let (others, last) = quoted.split_at(quoted.len().saturating_sub(1));
+        return Err(format!("expected {} or {} in quotation marks", others.join(", "), last.concat()));
+    };
+    let named = choices.iter().find(|(name, _)| name == word);
+    named.map(|(_, choice)| *choice).ok_or_else(|| unknown(what, word, names()))
 }
 
 /// The bytes per second of a value such as "20 kB/s"; none for "none" and 0.
