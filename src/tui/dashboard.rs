@@ -157,12 +157,7 @@ impl<'a> Dashboard<'a> {
                 self.begin_count(key);
                 Ok(None)
             }
-            Some(command) => {
-                if views::times(self.app, command, 1).is_some() {
-                    self.last = Some((command, 1));
-                }
-                self.obey(command)
-            }
+            Some(command) => self.obey_counted(command, None),
         }
     }
 
@@ -206,7 +201,7 @@ impl<'a> Dashboard<'a> {
             Command::FilterMetrics => self.open_filter(Filtered::Metrics),
             // Chosen without a key, it has no digit.
             Command::Count => self.begin_count(Key::Enter),
-            Command::Repeat => return self.repeat(),
+            Command::Repeat => return self.obey_counted(command, None),
             Command::Palette => self.open(Dialog::Palette(Palette::default())),
             Command::Choose(place) => return self.choose(place),
             Command::Press(key) => return self.press(key),

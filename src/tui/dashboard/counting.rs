@@ -26,19 +26,29 @@ impl Dashboard<'_> {
             (None, Key::Escape) => {}
             (None, key) => {
                 let command = self.keymap.command(key);
-                return command.map_or(Ok(None), |command| self.obey_times(command, count));
+                return command.map_or(Ok(None), |command| self.obey_counted(command, Some(count)));
             }
         }
         Ok(None)
     }
 
-    /// Carries out a command a number of times, where that means anything; else once.
-    pub(super) fn obey_times(&mut self, command: Command, times: u32) -> io::Result<Option<Ending>> {
-        if matches!(command, Command::Repeat) {
-            let last = self.last;
-            return last.map_or(Ok(None), |(command, _)| self.obey_times(command, times.max(1)));
-        }
+    /// Carries out a command as many times as was counted, where that means anything; else once. Without a count it is
+    /// carried out once, or again as many times as last.
+    pub(super) fn obey_counted(
+        &mut self,
+        command: Command,
+        count: Option<u32>,
+    ) -> io::Result<Option<Ending>> {
+        let (command, times) = match (command, self.last) {
+            (Command::Repeat, None) => {
+                self.notify("nothing to repeat yet");
+                return Ok(None);
+            }
+            (Command::Repeat, Some((last, times))) => (last, count.map_or(times, |count| count.max(1))),
+            (command, _) => (command, count.unwrap_or(1)),
+        };
         let Some(actions) = views::times(self.app, command, times) else { return self.obey(command) };
+        self.tour_sees(command);
         self.last = Some((command, times));
         match actions[..] {
             // These are changes of their own.
@@ -47,17 +57,6 @@ impl Dashboard<'_> {
         }
         self.desk.pacer.answer();
         Ok(None)
-    }
-
-    /// Carries out the last command again, as many times.
-    pub(super) fn repeat(&mut self) -> io::Result<Option<Ending>> {
-        match self.last {
-            Some((command, times)) => self.obey_times(command, times),
-            None => {
-                self.notify("nothing to repeat yet");
-                Ok(None)
-            }
-        }
     }
 
     fn set_count(&mut self, count: u32) {

@@ -497,6 +497,7 @@ fn a_count_before_a_key_does_it_so_many_times_and_a_semicolon_repeats_it() {
     assert_eq!(step("<C;").0, 296, "or as many as are typed before it");
     assert_eq!(step("A0!<").0, 299, "Escape forgets it");
     assert_eq!(step(";<").0, 299, "nothing to repeat yet");
+    assert_eq!(step("<A2?;").0, 298, "what cannot be repeated is not what was done last");
     assert_eq!(step("B50g").0, 250, "to that step");
     assert_eq!(step("A2?"), (300, None, true), "once, where more makes no sense");
     assert_eq!(step("I999999<").0, 0);
