@@ -113,13 +113,12 @@ impl View for Charts {
                 (false, true) => "* ".to_owned(),
                 (false, false) => String::new(),
             };
-            let chart = Chart::of(what.clone(), all.clone(), place).marked(mark);
+            let click = Action::SelectChart(at);
+            let chart = Chart::of(what.clone(), all.clone(), place).among(mark, click);
             render(app, &chart, &scales, scene, theme);
             // The row of the title selects the chart, the rest a step, too.
-            let below = Rect { y: place.y + 1, height: place.height.saturating_sub(1), ..place };
             let title = Rect { height: place.height.min(1), ..place };
-            scene.hits.does(title, vec![Command::Act(Action::SelectChart(at))]);
-            scene.hits.also(below, Command::Act(Action::SelectChart(at)));
+            scene.hits.does(title, vec![Command::Act(click)]);
         }
     }
 }

@@ -114,16 +114,6 @@ impl<S: 'static, C: Clone + 'static> Hits<S, C> {
         self.on(area, move |_, _| commands.clone());
     }
 
-    /// A click in an area does something before what it does already.
-    pub fn also(&mut self, area: Rect, command: C) {
-        if let Some(hit) = self.hits.iter_mut().rfind(|hit| hit.area.intersection(area) == area) {
-            let inner = std::mem::replace(&mut hit.click, Box::new(|_, _| Vec::new()));
-            hit.click = Box::new(move |state, position| {
-                std::iter::once(command.clone()).chain(inner(state, position)).collect()
-            });
-        }
-    }
-
     /// As [`Hits::on`], for the timeline, on which a step has its place whatever charts show.
     pub fn timeline(&mut self, area: Rect, click: impl Fn(&S, Position) -> Vec<C> + 'static) {
         self.add(area, true, click);
@@ -171,13 +161,14 @@ impl Hits {
         self.does(area, vec![Command::Act(Action::SelectLane(lane))]);
     }
 
-    /// A click in the area of a chart over time selects the step there, and its lane if it shows only one.
-    pub(super) fn steps(&mut self, area: Rect, plot: Plot, lane: Option<LaneIdx>) {
+    /// A click in the area of a chart over time selects the step there, after what belongs to the chart, such as its
+    /// lane if it shows only one.
+    pub(super) fn steps(&mut self, area: Rect, plot: Plot, first: impl IntoIterator<Item = Action>) {
         self.plots(plot.area);
+        let first: Vec<Action> = first.into_iter().collect();
         self.on(area, move |app, position| {
             let step = plot.x_at(position.x).map(|x| super::curves::step_at(app, x));
-            let lane = lane.map(Action::SelectLane).into_iter();
-            lane.chain(step.map(Action::SelectStep)).map(Command::Act).collect()
+            first.iter().copied().chain(step.map(Action::SelectStep)).map(Command::Act).collect()
         });
     }
 

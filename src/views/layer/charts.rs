@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::{NOT_RECORDED, Scene, curves, lanes};
 use crate::app::comparison::between_points;
-use crate::app::{App, Lane};
+use crate::app::{Action, App, Lane};
 use crate::metric::Scale;
 use crate::theme::{Glyph, Theme};
 use crate::widgets::{self, Axis, Between, Bucket, LineChart, Plot, Series, SeriesKind, Spacing};
@@ -38,7 +38,7 @@ pub(super) fn render_history(
     for (shown, area) in charts {
         let plot = draw_history(app, shown, y, *area, buffer, theme);
         let only = shown.first().filter(|_| shown.len() == 1);
-        hits.steps(*area, plot, only.map(|lane| lane.idx()));
+        hits.steps(*area, plot, only.map(|lane| Action::SelectLane(lane.idx())));
         let is_left_out = |lane: &&Lane| app.layer_in(lane).is_some_and(|layer| !lane.records(layer));
         if !shown.is_empty() && shown.iter().all(is_left_out) {
             widgets::put_centered(buffer, *area, area.height / 2, NOT_RECORDED, theme.muted());

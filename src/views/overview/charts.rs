@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use super::{Scene, between, curves, lanes, seeds};
 use crate::app::options::Arrangement;
 use crate::app::smoothing::smoothed;
-use crate::app::{App, Charted, Lane, Wanted};
+use crate::app::{Action, App, Charted, Lane, Wanted};
 use crate::claims::{self, Alike};
 use crate::history::Point;
 use crate::metric::{Metric, Scale, known};
@@ -86,16 +86,18 @@ pub(in crate::views) struct Chart<'a> {
     area: Rect,
     /// What stands before its title.
     mark: String,
+    /// What a click in it does before it selects a step.
+    click: Option<Action>,
 }
 
 impl<'a> Chart<'a> {
     pub(in crate::views) fn of(what: What, lanes: Vec<&'a Lane>, area: Rect) -> Chart<'a> {
-        Chart { what, lanes, area, mark: String::new() }
+        Chart { what, lanes, area, mark: String::new(), click: None }
     }
 
-    /// With a mark before its title.
-    pub(in crate::views) fn marked(self, mark: String) -> Chart<'a> {
-        Chart { mark, ..self }
+    /// As one of many: with a mark before its title, and what a click in it does before it selects a step.
+    pub(in crate::views) fn among(self, mark: String, click: Action) -> Chart<'a> {
+        Chart { mark, click: Some(click), ..self }
     }
 }
 
@@ -291,7 +293,8 @@ pub(in crate::views) fn render(
     let places = chart.lanes.iter().flat_map(|lane| orders::places(app, lane));
     line_chart.mark_axis(places, chart.area, buffer, theme);
     let only = chart.lanes.first().filter(|_| chart.lanes.len() == 1);
-    hits.steps(chart.area, plot, only.map(|lane| lane.idx()));
+    let lane = only.map(|lane| Action::SelectLane(lane.idx()));
+    hits.steps(chart.area, plot, chart.click.into_iter().chain(lane));
 }
 
 fn title_of(app: &App, chart: &Chart<'_>, lanes: &[Smoothed<'_>]) -> String {
