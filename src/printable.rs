@@ -3,7 +3,7 @@
 
 mod number;
 
-pub use number::{duration, grouped, percent, short};
+pub use number::{duration, grouped, percent, points, short};
 
 use std::borrow::Cow;
 use std::fmt::Write;

@@ -28,12 +28,14 @@ fn trimmed(text: &str) -> String {
 
 /// A share, 0 to 1, in percent: `8.2%`. One that is far from a share is short, too: `1.7e40%`.
 pub fn percent(share: f32) -> String {
-    let percents = f64::from(share) * 100.0;
-    match percents.abs() {
-        0.0..99_999.5 => format!("{percents:.1}%"),
-        more if more.is_finite() => format!("{}%", short(percents)),
-        _ => short(percents),
-    }
+    let unit = if share.is_finite() { "%" } else { "" };
+    format!("{}{unit}", points(share))
+}
+
+/// A share, or the difference of two, in points of percent: `8.2`; short where it is far from one.
+pub fn points(share: f32) -> String {
+    let points = f64::from(share) * 100.0;
+    if points.abs() < 99_999.5 { format!("{points:.1}") } else { short(points) }
 }
 
 /// A count with thousands separators: `12,345`.
@@ -93,6 +95,7 @@ mod tests {
         }
         assert_eq!([percent(0.824), percent(1.0), percent(f32::NAN)], ["82.4%", "100.0%", "NaN"]);
         assert_eq!([percent(f32::MAX), percent(-2e7), percent(f32::INFINITY)], ["3.4e40%", "-2e9%", "inf"]);
+        assert_eq!([points(-0.082), points(1e37)], ["-8.2", "1e39"]);
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(grouped(600), "600");
         assert_eq!(duration(185_000.0), "3m05s");

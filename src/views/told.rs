@@ -35,13 +35,16 @@ pub fn told(app: &App) -> Vec<String> {
 }
 
 fn heading(app: &App, view: &dyn View) -> String {
-    let (step, planned) = (grouped(app.step().0), grouped(app.planned_steps().0));
+    let step = grouped(app.step().0);
+    // Before its first record, how long a run is may not be known.
+    let planned = Some(app.planned_steps().0).filter(|steps| *steps > 0);
+    let of = planned.map(|steps| format!(" of {}", grouped(steps))).unwrap_or_default();
     let follows = if app.follows() { ", the last one" } else { "" };
     let lane = app.lane(app.selected_lane());
     let layer = lane.and_then(|lane| lane.structure()?.layer(app.layer_in(lane)?));
     let lane = lane.map(|lane| format!("; lane {}", lanes::name(app, lane))).unwrap_or_default();
     let layer = layer.map(|layer| format!("; layer {}", layer.name)).unwrap_or_default();
-    format!("{}, {}; step {step} of {planned}{follows}{lane}{layer}", view.kind(), view.title())
+    format!("{}, {}; step {step}{of}{follows}{lane}{layer}", view.kind(), view.title())
 }
 
 /// An explanation: its name, and a line for each of its parts.
@@ -211,13 +214,20 @@ pub(super) fn finding(app: &App, finding: &Finding) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::{Action, specimen};
+    use crate::app::{Action, LaneLabel, specimen};
     use crate::metric::known;
     use crate::views;
 
     fn of(app: &mut App, view: &str) -> Vec<String> {
         app.act(Action::SelectView(views::kind_named(view).unwrap()));
         told(app)
+    }
+
+    #[test]
+    fn a_run_of_unknown_length_is_at_step_0_of_nothing() {
+        let mut app = App::new(vec![LaneLabel { run: "r".to_owned(), lane: "gpt".to_owned() }]);
+        let heading = of(&mut app, "overview").remove(0);
+        assert!(heading.contains("; step 0,") && !heading.contains(" of 0"), "{heading}");
     }
 
     #[test]

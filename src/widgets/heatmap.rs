@@ -222,8 +222,11 @@ impl Heatmap<'_> {
             false => row.right() + 1,
         };
         let x = Axis::new(self.x.0, self.x.1, false);
+        // Counts, such as steps, extend by a half at both ends, and have no values in between.
+        let counts = [self.x.0, self.x.1].iter().all(|end| end.fract().abs() == 0.5);
+        let ticks = x.ticks(usize::from(plot.width / 12).max(1)).into_iter();
         let mut free_from = plot.x;
-        for tick in x.ticks(usize::from(plot.width / 12).max(1)) {
+        for tick in ticks.filter(|tick| !counts || tick.fract() == 0.0) {
             let Some(place) = x.position(tick) else { continue };
             let text = short(tick);
             let start = plot.x + (place * f64::from(plot.width)) as u16;
@@ -347,5 +350,30 @@ mod tests {
         let cells = map.render(area, &mut buffer, &Theme::default());
         let (row, x) = cells.at((plot.x + column, plot.y + line).into()).unwrap();
         assert!(row.abs_diff(30) <= 2 && (x - 300.0).abs() < 12.0, "{row} {x}");
+    }
+
+    #[test]
+    fn steps_have_no_numbers_in_between() {
+        let matrix = Matrix::new(2, 1);
+        let map = |x| Heatmap {
+            matrix: &matrix,
+            scale: ColorScale::fit([], true),
+            row_name: &|row| row.to_string(),
+            is_tick: &|_, _| false,
+            anchor: None,
+            label_width: 0,
+            x,
+            x_name: "step",
+            cursor_row: None,
+            cursor_x: None,
+        };
+        let axis = |x| {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, 80, 4));
+            map(x).render(buffer.area, &mut buffer, &Theme::default());
+            lines(&buffer).remove(3).split_whitespace().map(str::to_owned).collect::<Vec<String>>()
+        };
+        assert_eq!(axis((0.5, 1.5)), ["1", "step"]);
+        assert_eq!(axis((0.5, 3.5)), ["1", "2", "3", "step"]);
+        assert!(axis((0.0, 1.0)).len() > 3);
     }
 }

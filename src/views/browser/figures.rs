@@ -47,8 +47,9 @@ impl Unit {
     fn brief(self, value: f64) -> String {
         match self {
             Unit::Plain if value.abs() < 100.0 => format!("{value:.2}"),
-            Unit::Percent if value.is_finite() => format!("{:.0}", 100.0 * value),
-            _ => short(value),
+            Unit::Percent if value.abs() < 1_000.0 => format!("{:.0}", 100.0 * value),
+            Unit::Plain => short(value),
+            Unit::Percent => short(100.0 * value),
         }
     }
 

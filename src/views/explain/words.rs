@@ -142,7 +142,7 @@ words! {
     CRITICAL = "critical",
         "A cross, or `x` in ASCII: training is lost, or nearly.", "", "";
     HEALTHY = "healthy",
-        "No health rule has anything to report of this lane at the cursor's step.", "", "";
+        "No health rule has anything to report of this lane at the cursor's step, and it has neither failed nor diverged.", "", "";
     CANNOT_JUDGE = "- instead of a verdict",
         "The rule cannot judge this lane: it does not measure what the rule needs, or it has diverged.", "", "";
     WAITING = "waiting",

@@ -9,6 +9,7 @@ use super::{card, lanes};
 use crate::app::App;
 use crate::app::comparison::{between_points, difference};
 use crate::metric::{Metric, known};
+use crate::printable::points;
 use crate::theme::Theme;
 use crate::units::Step;
 use crate::widgets;
@@ -37,12 +38,15 @@ pub(super) fn render_card(app: &App, area: Rect, buffer: &mut Buffer, theme: &Th
     let apart = |metric: Metric| {
         Some(card::at(a.scalar(metric), app.step())? - card::at(b.scalar(metric), app.step())?)
     };
-    let points = |share: Option<f32>| share.map(|x| format!("{:+.1} points", x * 100.0));
+    let in_points = |share: Option<f32>| {
+        let plus = |share: f32| if share.is_nan() || share.is_sign_negative() { "" } else { "+" };
+        share.map(|share| format!("{}{} points", plus(share), points(share)))
+    };
     let rows = [
         ("loss", apart(known::LOSS).map(|x| signed(x.into()))),
-        ("this batch", points(apart(known::ERROR))),
-        ("train", points(apart(known::TRAIN_ERROR))),
-        ("test", points(apart(known::TEST_ERROR))),
+        ("this batch", in_points(apart(known::ERROR))),
+        ("train", in_points(apart(known::TRAIN_ERROR))),
+        ("test", in_points(apart(known::TEST_ERROR))),
     ];
     for (row, (name, value)) in rows.into_iter().enumerate().take(usize::from(body.height)) {
         let y = body.y + row as u16;

@@ -84,10 +84,15 @@ pub(super) fn said(app: &App, lane: &Lane) -> Vec<String> {
     let lost = (lane.lost_records() > 0)
         .then(|| format!("{name}: the log lacks {} records", grouped(lane.lost_records())));
     let mut findings: Vec<String> = open.into_iter().map(|found| told::finding(app, found)).collect();
-    if findings.is_empty() && lane.started().is_some() {
+    if findings.is_empty() && is_sound(lane) {
         findings.push(format!("{name}: healthy"));
     }
     [state, numbers].into_iter().chain(lost).chain(findings).collect()
+}
+
+/// Whether a lane without findings is healthy: one that has not started, or that has failed, is not.
+fn is_sound(lane: &Lane) -> bool {
+    lane.started().is_some() && !matches!(lane.state(), LaneState::Failed(_) | LaneState::Diverged)
 }
 
 fn name_style(app: &App, lane: &Lane, theme: &Theme) -> Style {
@@ -100,8 +105,8 @@ fn name_style(app: &App, lane: &Lane, theme: &Theme) -> Style {
 fn title<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Vec<Span<'a>> {
     let name = lanes::name_within(app, lane, usize::from(width).saturating_sub(2), theme);
     let room = usize::from(width).saturating_sub(widgets::width(&name) + 5);
-    let parameters =
-        lane.structure().and_then(|all| Some(format!(", {} parameters", grouped(all.parameters()?))));
+    let parameters = lane.structure().and_then(|all| all.parameters());
+    let parameters = parameters.map(|count| format!("{} parameters", grouped(count)));
     let network = lane.configuration().map(|lane| {
         let depth = lane.settings.whole("depth").map(|depth| format!("-{depth}")).unwrap_or_default();
         let shortcut = match lane.settings.word("shortcut") {
@@ -111,13 +116,15 @@ fn title<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Vec<Span<'a>>
         };
         format!("{}{depth}{shortcut}", printable(&lane.architecture))
     });
-    let network = network.unwrap_or_default();
-    let whole = format!("{network}{}", parameters.unwrap_or_default());
-    let text = if widgets::width(&whole) <= room { whole } else { widgets::clip(&network, room, theme) };
+    // A lane of another program may have no architecture.
+    let whole = network.iter().cloned().chain(parameters).collect::<Vec<String>>().join(", ");
+    let fits = widgets::width(&whole) <= room;
+    let text = if fits { whole } else { widgets::clip(&network.unwrap_or_default(), room, theme) };
+    let text = if text.is_empty() { " ".to_owned() } else { format!("  {text} ") };
     vec![
         Span::styled(format!("{} ", theme.lane_swatch(lane.idx().0)), lanes::style(lane, theme)),
         Span::styled(name, name_style(app, lane, theme)),
-        Span::styled(format!("  {text} "), theme.muted()),
+        Span::styled(text, theme.muted()),
     ]
 }
 
@@ -162,9 +169,12 @@ fn render_progress(lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) 
 fn render_figures(app: &App, lane: &Lane, area: Rect, buffer: &mut Buffer, theme: &Theme) {
     let long = area.width >= 57;
     let mut figures = figures(app, lane, if long { Some(area.width) } else { None });
-    if area.height == 1 && figures.len() > 4 {
-        // If there is room for only one row, it has the most important figures.
-        figures.swap(2, 4);
+    // If there is room for only one row, it has the most important figures.
+    let place_of = |names: &[&str]| figures.iter().position(|(name, ..)| names.contains(&name.as_str()));
+    if let (1, Some(rate), Some(test)) =
+        (area.height, place_of(&["rate", "learning rate"]), place_of(&["test"]))
+    {
+        figures.swap(rate, test);
     }
     let places = columns(&figures, long, area);
     for (at, (name, value, style)) in figures.iter().enumerate() {
@@ -220,12 +230,15 @@ fn fitting(figures: &[Figure], count: u16, area: Rect) -> Option<Vec<Rect>> {
     Some(asked.iter().enumerate().map(place).collect())
 }
 
-/// A lane's figures; with long names if there is that much room for them.
+/// A lane's figures, as far as its log can have them; with long names if there is that much room for them.
 fn figures(app: &App, lane: &Lane, room: Option<u16>) -> Vec<Figure> {
     let long = room.is_some();
-    if !lane.declared().metrics().contains(&known::LOSS) {
+    let has = |metric: Metric| lane.declared().metrics().contains(&metric);
+    if !has(known::LOSS) {
         return declared_figures(app, lane);
     }
+    // Only a batch and a data set that are known can be counted in examples and epochs.
+    let counts = lane.provenance().is_some();
     let step = app.step();
     let bold = Some(Style::new().add_modifier(Modifier::BOLD));
     let evaluated = |metric: Metric| at(lane.scalar(metric), step);
@@ -240,20 +253,22 @@ fn figures(app: &App, lane: &Lane, room: Option<u16>) -> Vec<Figure> {
     let per_second = format!("{}/s", if is_roomy { counted } else { in_short });
     let statistics = lane.pace().statistics_share().map(|share| share as f32);
     let mut figures = vec![
-        ("loss", of(at(lane.loss(), step).map(f64::from)), bold),
-        (if long { "this batch" } else { "batch" }, percent(at(lane.error(), step)), bold),
-        (rate_name, rate, None),
-        ("train", percent(evaluated(known::TRAIN_ERROR)), None),
-        ("test", percent(evaluated(known::TEST_ERROR)), None),
-        (per_second.as_str(), throughput, None),
+        (true, "loss", of(at(lane.loss(), step).map(f64::from)), bold),
+        (has(known::ERROR), if long { "this batch" } else { "batch" }, percent(at(lane.error(), step)), bold),
+        (has(known::LEARNING_RATE), rate_name, rate, None),
+        (has(known::TRAIN_ERROR), "train", percent(evaluated(known::TRAIN_ERROR)), None),
+        (has(known::TEST_ERROR), "test", percent(evaluated(known::TEST_ERROR)), None),
+        (counts, per_second.as_str(), throughput, None),
     ];
     if long {
         let epoch = lane.epoch_of(step.min(lane.last_step())).map(|epoch| (epoch * 10.0).round() / 10.0);
-        figures.push(("train (batch BN)", percent(evaluated(known::TRAIN_BATCH_ERROR)), None));
-        figures.push(("statistics", percent(statistics), None));
-        figures.push(("epoch", of(epoch), None));
+        let of_batches = percent(evaluated(known::TRAIN_BATCH_ERROR));
+        figures.push((has(known::TRAIN_BATCH_ERROR), "train (batch BN)", of_batches, None));
+        figures.push((counts || statistics.is_some(), "statistics", percent(statistics), None));
+        figures.push((counts, "epoch", of(epoch), None));
     }
-    figures.into_iter().map(|(name, value, style)| (name.to_owned(), value, style)).collect()
+    let figures = figures.into_iter().filter(|(is_there, ..)| *is_there);
+    figures.map(|(_, name, value, style)| (name.to_owned(), value, style)).collect()
 }
 
 /// The single numbers of a lane that has no loss.
@@ -278,11 +293,8 @@ fn finding_line<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'
     }
     let open: Vec<&Finding> = lane.health().open_at(app.step()).collect();
     let Some(worst) = open.iter().max_by_key(|finding| (finding.severity, finding.step)) else {
-        let text = if lane.started().is_some() {
-            format!("{} healthy", theme.glyph(Glyph::Check))
-        } else {
-            String::new()
-        };
+        let text =
+            if is_sound(lane) { format!("{} healthy", theme.glyph(Glyph::Check)) } else { String::new() };
         return Line::styled(text, theme.muted());
     };
     let (glyph, style) = chrome::severity(worst.severity, theme);
@@ -297,11 +309,13 @@ fn finding_line<'a>(app: &App, lane: &Lane, width: u16, theme: &Theme) -> Line<'
 
 #[cfg(test)]
 mod tests {
-    use crate::app::specimen;
-    use crate::event::{Kind, RecordsLost, RunEvent, Time};
+    use crate::app::Action;
+    use crate::app::specimen::{self, Specimen};
+    use crate::event::{Kind, LaneFinished, Outcome, RecordsLost, RunEvent, Time};
+    use crate::metric::known;
     use crate::theme::Theme;
     use crate::units::{LaneIdx, Step};
-    use crate::views::{Format, snapshot};
+    use crate::views::{Format, snapshot, told};
 
     #[test]
     fn what_the_log_lacks_is_told() {
@@ -311,5 +325,40 @@ mod tests {
         let kind = Kind::RecordsLost(RecordsLost { records: 1_234, first: Step(20) });
         app.apply(LaneIdx(0), &RunEvent { step: Step(90), time: Time::at(1e4), kind });
         assert!(frame(&app).contains("the log lacks 1,234 records"), "{}", frame(&app));
+    }
+
+    #[test]
+    fn a_lane_that_failed_is_not_healthy() {
+        let lane = Specimen { breaks_off_at: Some(20), ..Specimen::new("residual", 8, "identity") };
+        let mut app = specimen::app_of(&[lane]);
+        let is_healthy = |app: &_| {
+            let frame = snapshot(app, (120, 40), &Theme::default(), Format::Text);
+            (frame.contains("healthy"), told(app).iter().any(|line| line.contains("healthy")))
+        };
+        assert_eq!(is_healthy(&app), (true, true));
+        let kind =
+            Kind::LaneFinished(LaneFinished { outcome: Outcome::Failed { reason: "no memory".to_owned() } });
+        app.apply(LaneIdx(0), &RunEvent { step: Step(20), time: Time::at(1e4), kind });
+        assert_eq!(is_healthy(&app), (false, false));
+    }
+
+    #[test]
+    fn a_lane_without_an_experiment_shows_what_its_log_can_have() {
+        let mut app = specimen::app_with(&[Specimen::new("gpt", 8, "identity")], |event| {
+            if let Kind::LaneStarted(started) = &mut event.kind {
+                started.provenance = None;
+                let kept = [known::LOSS, known::LEARNING_RATE, known::TEST_ERROR];
+                started.declared.metrics.retain(|metric| kept.contains(metric));
+            }
+        });
+        app.act(Action::FollowLastStep);
+        let frame = snapshot(&app, (120, 40), &Theme::default(), Format::Text);
+        let found = |text: &str| frame.contains(text);
+        assert!(found("gpt  ") && found(" parameters") && !found("gpt  ,"), "{frame}");
+        assert!(found("loss") && found("learning rate") && found("test"), "{frame}");
+        for text in ["/s", "epoch", "this batch", "batch BN", "train"] {
+            let card: Vec<&str> = frame.lines().take(7).collect();
+            assert!(!card.iter().skip(2).any(|line| line.contains(text)), "{text}: {frame}");
+        }
     }
 }

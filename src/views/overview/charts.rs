@@ -64,6 +64,12 @@ impl What {
         if self.is_share() { 100.0 } else { 1.0 }
     }
 
+    /// A value as it is drawn; one that is finite stays so.
+    fn drawn(&self, value: f32) -> f32 {
+        let drawn = value * self.factor();
+        if value.is_finite() { drawn.clamp(f32::MIN, f32::MAX) } else { drawn }
+    }
+
     /// What a lane has of it over time; nothing if it does not measure it.
     pub(super) fn points<'l>(&self, lane: &'l Lane) -> Box<dyn Iterator<Item = Point> + 'l> {
         self.charted.points(lane)
@@ -171,7 +177,7 @@ impl Scales {
                 .visible_lanes()
                 .flat_map(|lane| evaluated(what).into_iter().map(move |(metric, _)| (lane, metric)));
             let newest = evaluations.filter_map(|(lane, metric)| newest(app, lane, metric));
-            let newest = newest.map(|value| value * what.factor()).filter(|value| *value <= most);
+            let newest = newest.map(|value| what.drawn(value)).filter(|value| *value <= most);
             let fitted = Axis::fit(curves.iter().copied().chain(newest.map(Extent::of)), log);
             match what.metric().scale() {
                 // An error is a share: its linear scale is always 0 to 100 %.
@@ -198,7 +204,6 @@ impl Scales {
 /// The extent of values without the highest 1 %, unless all are to be seen, so that a few spikes don't flatten everything else. These are marked
 /// at the chart's edge instead.
 fn bulk(app: &App, lane: &Lane, what: &What) -> Option<Extent> {
-    let factor = what.factor();
     let shown = what.points(lane).filter(|point| curves::is_shown(app, point));
     let cells: Vec<_> = shown.map(|Point { cell, .. }| cell).collect();
     let mut highs: Vec<f32> = cells.iter().map(|cell| cell.max).filter(|x| x.is_finite()).collect();
@@ -206,7 +211,7 @@ fn bulk(app: &App, lane: &Lane, what: &What) -> Option<Extent> {
     let at = if app.options().whole_axis { last } else { last * 99 / 100 };
     let (_, high, _) = highs.select_nth_unstable_by(at, f32::total_cmp);
     let low = cells.iter().map(|cell| cell.min).fold(f32::NAN, f32::min);
-    Some([low * factor, *high * factor].into_iter().collect())
+    Some([low, *high].map(|value| what.drawn(value)).into_iter().collect())
 }
 
 /// The last value of an evaluation that is shown.
@@ -427,17 +432,17 @@ fn difference_curves(app: &App, what: &What, lanes: [Smoothed<'_>; 2], theme: &T
 }
 
 pub(super) fn scaled(mut buckets: Vec<Bucket>, what: &What) -> Vec<Bucket> {
-    let factor = what.factor();
     for bucket in &mut buckets {
-        bucket.extent.min *= factor;
-        bucket.extent.max *= factor;
-        bucket.last *= factor;
+        let Bucket { extent, last, .. } = bucket;
+        for value in [&mut extent.min, &mut extent.max, last] {
+            *value = what.drawn(*value);
+        }
     }
     buckets
 }
 
 pub(super) fn rounded(value: f32, what: &What) -> f64 {
-    let value = f64::from(value * what.factor());
+    let value = f64::from(value) * f64::from(what.factor());
     if what.factor() == 1.0 { value } else { (value * 10.0).round() / 10.0 }
 }
 
@@ -471,6 +476,15 @@ mod tests {
         }
         assert!(top(60, 5.0) > 5.0, "one that is worse than the curves is seen");
         assert!(top(0, 2.4e15) > 1e15, "where nothing else is known, it counts");
+    }
+
+    #[test]
+    fn a_share_that_is_far_from_one_stays_finite() {
+        let what = What::of(Charted::scalar(known::ERROR));
+        let buckets = scaled(vec![Bucket::of(1.0, 1e37), Bucket::of(2.0, f32::NAN)], &what);
+        assert_eq!(buckets[0].extent.range(), Some((f32::MAX, f32::MAX)));
+        assert!(buckets[1].extent.range().is_none() && buckets[1].last.is_nan());
+        assert_eq!(widgets::short(rounded(1e37, &what)), "1e39");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::lanes;
 use crate::app::comparison::{Lead, lead};
 use crate::app::fairness::{self, Difference};
 use crate::app::{App, Lane};
-use crate::printable::printable;
+use crate::printable::{points, printable};
 use crate::theme::{Glyph, Theme};
 use crate::views::told;
 use crate::widgets;
@@ -65,7 +65,7 @@ fn headlines<'a>(app: &App, (a, b): (&Lane, &Lane), theme: &Theme) -> Vec<Line<'
     let steps =
         if first == last { format!(" over step {last}") } else { format!(" over steps {first}-{last}") };
     let steps = Span::raw(steps);
-    let points = Span::styled(format!("{:.1}", apart.abs() * 100.0), theme.heading());
+    let points = Span::styled(points(apart.abs()), theme.heading());
     if !is_clear {
         // The difference is told even where it may be chance, which is all that can be said of few examples.
         let both = [Span::raw("no clear lead: "), name(a), Span::raw(" and "), name(b)];

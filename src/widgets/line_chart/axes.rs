@@ -90,11 +90,28 @@ pub(super) fn tick_labels(y: Axis, rows: u16) -> Vec<(u16, String)> {
     let mut labels: Vec<(u16, String)> = Vec::new();
     for tick in y.ticks(usize::from(rows.div_ceil(2)).clamp(2, 10)) {
         let Some(place) = y.position(tick) else { continue };
-        let row = row_of(place, rows);
+        let (row, text) = (row_of(place, rows), short(tick));
         let apart = if rows > 4 { 2 } else { 1 };
-        if labels.iter().all(|(taken, _)| taken.abs_diff(row) >= apart) {
-            labels.push((row, short(tick)));
+        // Where values hardly differ, several numbers may be the same in short.
+        if labels.iter().all(|(taken, other)| taken.abs_diff(row) >= apart && *other != text) {
+            labels.push((row, text));
         }
     }
     labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_numbers_on_an_axis_are_the_same() {
+        for (low, high) in [(2.302_585, 2.302_586), (0.5, 0.5), (123_456.0, 123_457.0), (0.0, 3.0)] {
+            let labels = tick_labels(Axis::new(low, high, false), 20);
+            let mut texts: Vec<&String> = labels.iter().map(|(_, text)| text).collect();
+            texts.sort();
+            texts.dedup();
+            assert!(!labels.is_empty() && texts.len() == labels.len(), "{labels:?}");
+        }
+    }
 }
