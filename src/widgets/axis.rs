@@ -40,6 +40,8 @@ const SYMMETRIC_DECADES: (f64, f64) = (3.0, 9.0);
 const TAIL: f64 = 0.01;
 /// ... if the rest takes less than this share of it.
 const FLAT: f64 = 0.25;
+/// Values that take less than this share of an axis from zero have one without zero.
+const LEAST_SHARE_FROM_ZERO: f64 = 1.0 / 3.0;
 /// The fewest values for cutting outliers.
 const FEWEST: usize = 50;
 
@@ -163,6 +165,17 @@ impl Axis {
                 Axis::new(low, high, self.spacing).with_near_zero(self.near_zero)
             }
         }
+    }
+
+    /// A linear axis from zero with room above, unless that would flatten its values, such as a loss that stays between 3
+    /// and 4: then the axis with room at both ends.
+    pub fn from_zero(self) -> Axis {
+        let farthest = self.low.abs().max(self.high.abs());
+        let is_flat = self.high - self.low < LEAST_SHARE_FROM_ZERO * farthest;
+        if is_flat || self.spacing != Spacing::Linear {
+            return self.with_margin(0.05);
+        }
+        Axis::new(self.low.min(0.0), self.high.max(0.0) * 1.05, Spacing::Linear)
     }
 
     /// The part between two places of the axis.
@@ -349,6 +362,22 @@ mod tests {
         assert!((axis.position(5.0).unwrap() - 0.5).abs() < 1e-9);
         let axis = Axis::fit([Extent::of(0.0), Extent::of(0.0)], false);
         assert_eq!((axis.low(), axis.high()), (0.0, 1.0));
+    }
+
+    #[test]
+    fn an_axis_begins_at_zero_unless_that_flattens_its_values() {
+        let ends = |low, high| {
+            let axis = Axis::new(low, high, false).from_zero();
+            (axis.low(), axis.high())
+        };
+        assert_eq!(ends(1.0, 4.0), (0.0, 4.2));
+        let (low, high) = ends(2.9, 4.0);
+        assert!((2.84..2.9).contains(&low) && (4.0..4.06).contains(&high), "{low} {high}");
+        assert_eq!(ends(2.6, 4.0).0, 0.0);
+        assert_eq!((ends(-1.0, 2.0), ends(-4.0, -1.0)), ((-1.0, 2.1), (-4.0, 0.0)));
+        assert_eq!(ends(0.0, 0.0), (0.0, 1.05));
+        let (low, high) = ends(5.0, 5.0);
+        assert!(low > 4.0 && high < 6.0, "around a single value");
     }
 
     #[test]

@@ -182,7 +182,7 @@ impl Scales {
             match what.metric().scale() {
                 // An error is a share: its linear scale is always 0 to 100 %.
                 _ if what.is_share() && !log => Axis::new(0.0, 100.0, false),
-                Scale::Linear if !log => Axis::new(fitted.low().min(0.0), fitted.high() * 1.05, false),
+                Scale::Linear if !log => fitted.from_zero(),
                 _ => fitted.with_margin(0.03),
             }
         };
@@ -471,11 +471,30 @@ mod tests {
     #[test]
     fn a_wild_evaluation_stretches_no_axis() {
         for steps in [1, 60] {
-            assert_eq!(top(steps, 2.4e15), top(steps, 0.0), "as if there were none");
+            assert_eq!(top(steps, 2.4e15), top(steps, f32::NAN), "as if there were none");
             assert!(top(steps, 2.4e15) < 5.0);
         }
         assert!(top(60, 5.0) > 5.0, "one that is worse than the curves is seen");
         assert!(top(0, 2.4e15) > 1e15, "where nothing else is known, it counts");
+    }
+
+    #[test]
+    fn a_loss_that_stays_far_from_zero_is_not_flattened() {
+        let axis = |change: fn(f32) -> f32| {
+            let app = specimen::app_with(&[Specimen::new("gpt", 8, "identity")], |event| {
+                let Kind::Measured(values) = &mut event.kind else { return };
+                for metric in [known::LOSS, known::TRAIN_LOSS, known::TEST_LOSS] {
+                    if let Some(value) = values.number(metric) {
+                        values.insert(metric, Value::Number(change(value)));
+                    }
+                }
+            });
+            let loss = What::of(Charted::scalar(known::LOSS));
+            Scales::of(&app, std::iter::once(&loss)).of_chart(&loss).expect("of the loss")
+        };
+        assert_eq!(axis(|loss| loss).low(), 0.0);
+        let far = axis(|loss| 3.0 + 0.2 * loss.min(4.0));
+        assert!(far.low() > 2.5 && far.high() < 4.0, "{far:?}");
     }
 
     #[test]
