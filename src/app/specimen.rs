@@ -2,6 +2,7 @@
 //! hash. Public only for integration tests.
 
 mod network;
+mod pictures;
 mod probed;
 mod values;
 
@@ -15,6 +16,7 @@ use crate::structure::Structure;
 use crate::units::{LaneIdx, LayerIdx, Step};
 
 pub use network::structure;
+pub use pictures::add_pictures;
 pub use probed::probed_with;
 
 /// The lane to make up.

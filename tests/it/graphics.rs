@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use skiplane::app::specimen::Specimen;
-use skiplane::event::{Kind, Value};
-use skiplane::metric::{Axis, Points, known, probed};
+use skiplane::app::specimen::{Specimen, add_pictures};
 use skiplane::units::LaneIdx;
 
 use crate::dashboard::start;
@@ -14,52 +12,14 @@ use crate::replay::new_run;
 /// What a terminal with kitty graphics and cells of 10 by 20 pixels answers.
 const ANSWERS: &str = "\x1b_Gi=31;OK\x1b\\\x1b[?62;22c\x1b[6;20;10t";
 
-/// A folder with a run whose lane recorded two examples of 4x4 pixels.
+/// A folder with a run whose two lanes recorded the same pictures.
 fn folder_with_pictures() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let run = new_run(&folder.path().join("runs"), "pictures");
     for (idx, name, shortcut) in [(0, "plain", "none"), (1, "residual", "identity")] {
         let mut log = run.create_log(LaneIdx(idx)).unwrap();
         for mut event in (Specimen { steps: 20, ..Specimen::new(name, 8, shortcut) }).events() {
-            match &mut event.kind {
-                Kind::LaneStarted(started) => {
-                    started.declared.metrics.extend(probed::PICTURES);
-                    let axis = |(name, count): (&str, usize)| Axis {
-                        name: name.to_owned(),
-                        points: Points::Numbers((1..=count).map(|at| at as f64).collect()),
-                    };
-                    let lengths = [
-                        (probed::EXAMPLE, 4),
-                        (probed::MISTAKE, 2),
-                        (probed::COLOUR, 1),
-                        ("picture_row", 4),
-                        ("picture_column", 4),
-                        ("map", 3),
-                        ("map_row", 2),
-                        ("map_column", 2),
-                        ("filter", 2),
-                        ("filter_row", 3),
-                        ("filter_column", 3),
-                    ];
-                    started.declared.axes.extend(lengths.map(axis));
-                }
-                Kind::Measured(values) if event.step.0 == 20 && values.get(known::LOSS).is_some() => {
-                    let ramp = |count: usize| (0..count).map(|at| at as f32 / count as f32).collect();
-                    for (metric, numbers) in [
-                        (probed::EXAMPLE_LABEL, vec![3.0, 1.0, 4.0, 5.0]),
-                        (probed::EXAMPLE_PREDICTION, vec![7.0; 4]),
-                        (probed::EXAMPLE_LOSS, vec![0.5, 9.25, 2.0, 4.0]),
-                        (probed::MISTAKE_EXAMPLE, vec![2.0, 4.0]),
-                        (probed::MISTAKE_PICTURES, ramp(32)),
-                        (probed::MAPPED_PICTURE, ramp(16)),
-                        (probed::FEATURE_MAPS, ramp(12)),
-                        (probed::FILTERS, ramp(18)),
-                    ] {
-                        values.insert(metric, Value::Numbers(numbers));
-                    }
-                }
-                _ => {}
-            }
+            add_pictures(&mut event, false);
             log.append(&event).unwrap();
         }
     }

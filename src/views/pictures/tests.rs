@@ -1,7 +1,6 @@
 use super::*;
-use crate::app::specimen::{Specimen, app_with};
-use crate::event::{Kind, Value};
-use crate::metric::{Axis, Points, known};
+use crate::app::specimen::{Specimen, add_pictures, app_with};
+use crate::event::Kind;
 use crate::theme::{Background, Characters, Colors, Rgb};
 use crate::units::LaneIdx;
 use crate::views::{Dialog, Format, Palette, Status, draw_scene, snapshot};
@@ -10,50 +9,10 @@ use ratatui::buffer::Buffer;
 /// Two lanes with four examples of 4x4 gray pixels; the first lane takes all for 7, the second is right.
 fn measured() -> App {
     let lanes = [Specimen::new("plain", 8, "none"), Specimen::new("residual", 8, "identity")];
-    let mut count = 0;
-    let mut app = app_with(&lanes, |event| match &mut event.kind {
-        Kind::LaneStarted(started) => {
-            started.declared.metrics.extend(probed::PICTURES);
-            let axis = |(name, count): (&str, usize)| Axis {
-                name: name.to_owned(),
-                points: Points::Numbers((1..=count).map(|at| at as f64).collect()),
-            };
-            let lengths = [
-                (probed::EXAMPLE, 4),
-                (probed::MISTAKE, 2),
-                (probed::COLOUR, 1),
-                ("picture_row", 4),
-                ("picture_column", 4),
-                ("map", 3),
-                ("map_row", 2),
-                ("map_column", 2),
-                ("filter", 2),
-                ("filter_row", 3),
-                ("filter_column", 3),
-            ];
-            started.declared.axes.extend(lengths.map(axis));
-        }
-        Kind::Measured(values) if event.step.0 == 20 && values.get(known::LOSS).is_some() => {
-            count += 1;
-            let is_right = count == 2;
-            let labels = vec![3.0, 1.0, 4.0, 5.0];
-            let predictions = if is_right { labels.clone() } else { vec![7.0; 4] };
-            let ramp = |count: usize| (0..count).map(|at| at as f32 / count as f32).collect::<Vec<f32>>();
-            let all = [
-                (probed::EXAMPLE_LABEL, labels),
-                (probed::EXAMPLE_PREDICTION, predictions),
-                (probed::EXAMPLE_LOSS, vec![0.5, 9.25, 2.0, 4.0]),
-                (probed::MISTAKE_EXAMPLE, vec![2.0, 4.0]),
-                (probed::MISTAKE_PICTURES, ramp(32)),
-                (probed::MAPPED_PICTURE, ramp(16)),
-                (probed::FEATURE_MAPS, ramp(12)),
-                (probed::FILTERS, ramp(18).into_iter().map(|x| x - 0.5).collect()),
-            ];
-            for (metric, numbers) in all {
-                values.insert(metric, Value::Numbers(numbers));
-            }
-        }
-        _ => {}
+    let mut lane = 0;
+    let mut app = app_with(&lanes, |event| {
+        lane += usize::from(matches!(event.kind, Kind::LaneStarted(_)));
+        add_pictures(event, lane == 2);
     });
     app.act(Action::SelectView(Pictures.kind()));
     app
