@@ -39,3 +39,5 @@ pub use table::{Column, Table};
 
 #[cfg(test)]
 mod any_size;
+#[cfg(test)]
+mod drawn;

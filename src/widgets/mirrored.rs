@@ -152,21 +152,7 @@ fn bar(eighths: u32, is_up: bool, theme: &Theme) -> (&'static str, Modifier) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::theme::{Background, Characters, Colors};
-
-    fn of(counts: &[(usize, u32)]) -> Histogram {
-        let mut bins = [0; Histogram::BINS];
-        counts.iter().for_each(|(bin, count)| bins[*bin] = *count);
-        Histogram::from_bins(&bins, 0)
-    }
-
-    fn drawn(mirrored: &Mirrored<'_>, size: (u16, u16)) -> Vec<String> {
-        let theme = Theme::new(Colors::None, Background::Dark, Characters::Ascii);
-        let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
-        mirrored.render(buffer.area, &mut buffer, &theme);
-        let row = |y| (0..size.0).map(|x| buffer[(x, y)].symbol()).collect::<String>();
-        (0..size.1).map(row).collect()
-    }
+    use crate::widgets::drawn::{drawn, histogram as of};
 
     #[test]
     fn both_sides_have_one_axis_and_one_scale_and_zeros_flatten_neither() {
@@ -175,7 +161,7 @@ mod tests {
         let both = Mirrored { upper: side("a", &a), lower: side("b", &b), bins: (32, 41) };
         assert!((both.most() - 0.4).abs() < 1e-12);
         // Nine bins of four columns, 33 to 41: the bars of the fullest bin take all four rows, those of a fourth one.
-        let lines = drawn(&both, (36, 11));
+        let (lines, ()) = drawn((36, 11), |area, buffer, theme| both.render(area, buffer, theme));
         let column = |x: usize| lines.iter().map(|line| line.as_bytes()[x] as char).collect::<String>();
         assert_eq!(&column(34)[..4], "####");
         assert_eq!((&column(30)[..4], &column(30)[5..9]), ("   #", "#   "));
@@ -192,7 +178,7 @@ mod tests {
             lower: None,
             bins: (40, 40),
         };
-        let lines = drawn(&one, (4, 5));
+        let (lines, ()) = drawn((4, 5), |area, buffer, theme| one.render(area, buffer, theme));
         assert_eq!(&lines[..4], ["####"; 4]);
     }
 }

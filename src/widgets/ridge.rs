@@ -257,21 +257,7 @@ impl Ridges {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::theme::{Background, Characters, Colors};
-
-    fn of(counts: &[(usize, u32)]) -> Histogram {
-        let mut bins = [0; Histogram::BINS];
-        counts.iter().for_each(|(bin, count)| bins[*bin] = *count);
-        Histogram::from_bins(&bins, 0)
-    }
-
-    fn drawn(plot: &RidgePlot<'_>, size: (u16, u16)) -> (Vec<String>, Ridges) {
-        let theme = Theme::new(Colors::None, Background::Dark, Characters::Ascii);
-        let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
-        let places = plot.render(buffer.area, &mut buffer, &theme);
-        let row = |y| (0..size.0).map(|x| buffer[(x, y)].symbol()).collect::<String>();
-        ((0..size.1).map(row).collect(), places)
-    }
+    use crate::widgets::drawn::{drawn, histogram as of};
 
     fn named<'a>(histograms: impl IntoIterator<Item = &'a Histogram>) -> Vec<Ridge<'a>> {
         let name = |(at, histogram): (usize, &'a Histogram)| Ridge { name: format!("{at}"), histogram };
@@ -284,7 +270,7 @@ mod tests {
         let (behind, front) = (of(&[(32, 90), (33, 10)]), of(&[(32, 90), (34, 10)]));
         let ridges = named([&behind, &front]);
         let plot = RidgePlot { ridges: &ridges, bins: (32, 35), most: 0.1, cursor: Some(1) };
-        let (lines, places) = drawn(&plot, (24, 7));
+        let (lines, places) = drawn((24, 7), |area, buffer, theme| plot.render(area, buffer, theme));
         let column = |x: usize| lines.iter().map(|line| line.as_bytes()[x] as char).collect::<String>();
         assert_eq!(&column(2)[..6], "*  ###", "zeros of both: {lines:#?}");
         assert_eq!(&column(7)[..6], "*    _", "{lines:#?}");
@@ -301,7 +287,7 @@ mod tests {
         let ridges = named(&all);
         for (cursor, height) in [(0, 30), (777, 30), (4_095, 30), (777, 4), (777, 2), (777, 1)] {
             let plot = RidgePlot { ridges: &ridges, bins: (33, 62), most: 1.0, cursor: Some(cursor) };
-            let (lines, _) = drawn(&plot, (60, height));
+            let (lines, _) = drawn((60, height), |area, buffer, theme| plot.render(area, buffer, theme));
             let marked: Vec<&String> = lines.iter().filter(|line| line.contains('>')).collect();
             assert!(marked.len() == 1 && marked[0].ends_with(&format!("{cursor}")), "{lines:#?}");
             let names = |line: &&String| line.trim_end().ends_with(|end: char| end.is_ascii_digit());
