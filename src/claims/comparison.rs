@@ -40,17 +40,22 @@ impl Compared {
         Some(Compared::at(grid, &lanes, metric, step))
     }
 
-    /// Small multiples of the same: one for each value of the chosen of the other keys, counted from 1, with its title. None
-    /// if 0 is chosen, or there is nothing to split by.
+    /// Whether anything differs but the seed, so that lanes can be compared.
+    pub fn is_possible<'a>(lanes: impl IntoIterator<Item = &'a Lane>) -> bool {
+        Grid::is_possible(&with_subjects(lanes).0)
+    }
+
+    /// Small multiples of the comparison of these lanes: one for each value of the chosen of the other keys, counted from 1,
+    /// with its title. None if 0 is chosen, or there is nothing to split by.
     pub fn split<'a>(
+        &self,
         lanes: impl IntoIterator<Item = &'a Lane>,
         metric: Metric,
         step: Step,
-        choice: usize,
         split: usize,
     ) -> Option<Vec<(String, Compared)>> {
         let (subjects, lanes) = with_subjects(lanes);
-        let whole = Grid::of(&subjects, choice)?;
+        let whole = &self.grid;
         let other = whole.others.get((split % (whole.others.len() + 1)).checked_sub(1)?)?;
         let part = |(value, members): (String, Vec<usize>)| {
             let of_part: Vec<Subject> = members.iter().map(|at| subjects[*at].clone()).collect();
@@ -154,8 +159,8 @@ mod tests {
         let (metric, step) = (known::TRAIN_ERROR, app.step());
         let whole = Compared::of(app.lanes(), metric, step, 0).expect("depths differ");
         assert_eq!(whole.grid.others, ["lane"]);
-        assert!(Compared::split(app.lanes(), metric, step, 0, 0).is_none());
-        let parts = Compared::split(app.lanes(), metric, step, 0, 1).expect("two names");
+        assert!(whole.split(app.lanes(), metric, step, 0).is_none());
+        let parts = whole.split(app.lanes(), metric, step, 1).expect("two names");
         let titles: Vec<&str> = parts.iter().map(|(title, _)| title.as_str()).collect();
         assert_eq!(titles, ["lane plain", "lane residual"]);
         for ((_, part), cells) in parts.iter().zip(&whole.cells) {
@@ -165,7 +170,7 @@ mod tests {
             );
         }
         // Counted around.
-        assert!(Compared::split(app.lanes(), metric, step, 0, 2).is_none());
-        assert_eq!(Compared::split(app.lanes(), metric, step, 0, 3).map(|parts| parts.len()), Some(2));
+        assert!(whole.split(app.lanes(), metric, step, 2).is_none());
+        assert_eq!(whole.split(app.lanes(), metric, step, 3).map(|parts| parts.len()), Some(2));
     }
 }

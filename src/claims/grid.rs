@@ -24,6 +24,14 @@ pub struct Grid {
 }
 
 impl Grid {
+    /// Whether lanes can be put along anything: their names differ, or a key other than the seed. This is told much sooner
+    /// than where each of them is.
+    pub fn is_possible(subjects: &[Subject]) -> bool {
+        let mut names = subjects.iter().map(Subject::lane);
+        let first = names.next();
+        names.any(|name| Some(name) != first) || !differing(subjects).is_empty()
+    }
+
     /// Puts lanes along the chosen of the keys that differ, counted around; none if nothing differs but the seed.
     pub fn of(subjects: &[Subject], choice: usize) -> Option<Grid> {
         let differing = telling(differing(subjects), subjects);
@@ -291,7 +299,13 @@ mod tests {
             (found.values, found.lanes),
             (vec!["a".to_owned(), "b".to_owned(), "c".to_owned()], vec![vec![vec![0], vec![1], vec![2]]])
         );
-        assert_eq!(Grid::of(&subjects(&["a depth=8 seed=0", "a depth=8 seed=1"]), 0), None);
+        let alike = ["a depth=8 seed=0", "a depth=8 seed=1"];
+        assert_eq!(Grid::of(&subjects(&alike), 0), None);
         assert_eq!(Grid::of(&[], 0), None);
+        let others = ["a depth=8 seed=0", "a depth=14 seed=1"];
+        for lanes in [&alike[..], &[], &alike[..1], &others, &["a depth=8 seed=0", "b depth=8 seed=0"]] {
+            let lanes = subjects(lanes);
+            assert_eq!(Grid::is_possible(&lanes), Grid::of(&lanes, 0).is_some(), "{lanes:?}");
+        }
     }
 }

@@ -58,8 +58,7 @@ impl View for Sweep {
     }
 
     fn empty(&self, app: &App) -> Option<Empty> {
-        let compared = Compared::of(app.visible_lanes(), app.scalar(), app.step(), app.options().key);
-        if compared.is_some() || app.lanes().is_empty() {
+        if Compared::is_possible(app.visible_lanes()) || app.lanes().is_empty() {
             return empty::without_lanes(app).filter(|_| app.lanes().is_empty());
         }
         let comes = "No key of an experiment differs between these lanes. This view shows an error or a loss against what \
@@ -98,10 +97,10 @@ impl View for Sweep {
         let table = (rows + 2).min(area.height / 2);
         let above = Rect { height: area.height - table, ..area };
         let below = Rect { y: above.bottom(), height: table, ..area };
-        let (key, split) = (app.options().key, app.options().split);
+        let split = app.options().split;
         match compared.grid.numbers().filter(|numbers| numbers.len() > 1) {
             Some(_) => {
-                match Compared::split(app.visible_lanes(), metric, app.step(), key, split) {
+                match compared.split(app.visible_lanes(), metric, app.step(), split) {
                     Some(parts) => draw_parts(app, metric, &parts, above, buffer, theme),
                     None => {
                         let title = format!("{metric} at step {}", app.step());

@@ -8,8 +8,9 @@ use super::explain::words;
 use super::wrap::wrap;
 use super::{Command, Empty, Key, Scene, Topic, View, empty, told};
 use crate::app::{Action, App, Chosen, Lane, LaneState, ViewKind, Wanted};
-use crate::claims::{self, Judged, Rules, Subject, Verdict};
+use crate::claims::{self, Judged, Rule, Rules, Subject, Verdict};
 use crate::experiment::{Claim, RuleText};
+use crate::metric::Metric;
 use crate::printable::printable;
 use crate::theme::{Glyph, Theme};
 use crate::widgets;
@@ -47,9 +48,8 @@ impl View for VerdictView {
     }
 
     fn wants(&self, app: &App) -> Vec<Wanted> {
-        let Some((rules, _)) = app.claim().and_then(|claim| read(claim, app).ok()) else { return Vec::new() };
         let mut wanted = Vec::new();
-        for metric in app.visible_lanes().flat_map(|lane| claims::metrics_of(rules.all(), lane)) {
+        for metric in metrics(app) {
             if !wanted.contains(&Wanted::History(metric)) {
                 wanted.push(Wanted::History(metric));
             }
@@ -78,11 +78,7 @@ impl View for VerdictView {
 
     fn topics(&self, app: &App) -> Vec<Topic> {
         let words = [&words::VERDICT, &words::CLAIM, &words::CHANCE, &words::SEED].map(Topic::Word);
-        let read = app.claim().and_then(|claim| read(claim, app).ok());
-        let rules = read.iter().map(|(rules, _)| rules);
-        let metrics = rules
-            .flat_map(|rules| app.visible_lanes().flat_map(|lane| claims::metrics_of(rules.all(), lane)));
-        words.into_iter().chain(metrics.map(Topic::Metric)).collect()
+        words.into_iter().chain(metrics(app).into_iter().map(Topic::Metric)).collect()
     }
 
     fn render(&self, app: &App, area: Rect, scene: &mut Scene<'_>, theme: &Theme) {
@@ -95,6 +91,14 @@ impl View for VerdictView {
             widgets::put_line(buffer, area, row as u16, line);
         }
     }
+}
+
+/// The metrics that the rules of the claim ask the lanes for. Whether the rules fit the lanes is not asked.
+fn metrics(app: &App) -> Vec<Metric> {
+    let Some(claim) = app.claim() else { return Vec::new() };
+    let texts = claim.confirm.iter().chain(&claim.refute);
+    let rules: Vec<Rule> = texts.filter_map(|text| Rule::parse(&text.rule).ok()).collect();
+    app.visible_lanes().flat_map(|lane| claims::metrics_of(&rules, lane)).collect()
 }
 
 /// Lanes as rules select them; none where one has not started.
