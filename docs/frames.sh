@@ -19,6 +19,13 @@ for view in overview profile heatmap layer shortcut findings network charts; do
 done
 draw preserves runs probes
 
+# A run of PyTorch, logged by its SummaryWriter, with the Python that has torch and tensorboard.
+if [ ! -d target/tensorboard ]; then
+    OMP_NUM_THREADS=1 "${PYTHON:-python3}" docs/tensorboard_run.py target/tensorboard
+fi
+target/release/skiplane snapshot target/tensorboard --view profile --size 120x40 --colors true --background dark \
+    --format svg --out docs/frames/tensorboard.svg
+
 trained=target/claims
 target/release/skiplane sweep degradation --headless --runs "$trained"
 draw degradation "$trained" sweep

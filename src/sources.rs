@@ -23,6 +23,7 @@ mod files;
 mod source;
 mod find;
 mod layers;
+mod naming;
 mod translation;
 mod reader;
 mod again;

@@ -1,6 +1,9 @@
-"""How long other programs take to show the 1,000,000 scalars of `big.py`.
+"""How long skiplane and other programs take to show the 1,000,000 scalars of `big.py`.
 
     python peers.py FOLDER [TIMES]        # FOLDER as given to big.py; TIMES each, 3 by default
+
+skiplane (target/release/skiplane): from the start of `skiplane review` in a terminal of 120x40 until the charts are drawn
+at the last step; the first time, without an index of the log (first), and with it (again).
 
 TensorBoard: from the start of the process until HTTP answers /data/plugin/scalars/scalars for each of
 the 20 tags (first: any data for one tag; end: the last step of all tags), asked every 50 ms.
@@ -15,15 +18,20 @@ drawn (first) and until it says that the run is finished, at its last step (end)
 Packages: tensorboard 2.21.0 with tensorboard-data-server 0.7.2, wandb 0.31.0; tmux.
 """
 
+import fcntl
 import json
 import os
+import pty
+import select
 import shlex
 import shutil
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import urllib.error
 import urllib.parse
@@ -32,6 +40,7 @@ from pathlib import Path
 
 BIN = Path(sys.executable).parent
 LIMIT = 240
+SKIPLANE = Path(__file__).resolve().parents[2] / "target/release/skiplane"
 
 
 def memory(pid):
@@ -124,9 +133,48 @@ def leet(run, steps):
         shutil.rmtree(home, ignore_errors=True)
 
 
+def review(path):
+    """skiplane's dashboard in a pseudo-terminal, once without and once with an index."""
+    cache = tempfile.mkdtemp(prefix="skiplane-")
+    environment = {**os.environ, "TERM": "xterm-256color", "HOME": cache, "XDG_CACHE_HOME": cache, "COLORTERM": "truecolor"}
+    times, used, peak = [], [], []
+    try:
+        for _ in range(2):
+            pid, terminal = pty.fork()
+            if pid == 0:
+                os.chdir(cache)
+                os.execve(SKIPLANE, [str(SKIPLANE), "review", str(path.resolve())], environment)
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+            start, screen, seen = time.monotonic(), b"", None
+            while time.monotonic() - start < LIMIT:
+                if select.select([terminal], [], [], 0.01)[0]:
+                    try:
+                        screen += os.read(terminal, 1 << 16)
+                    except OSError:
+                        break
+                    # Answers what the program asks of its terminal, as terminals do.
+                    for question, answer in [(b"\x1b[c", b"\x1b[?62c"), (b"\x1b[5n", b"\x1b[0n"), (b"\x1b[6n", b"\x1b[1;1R")]:
+                        if screen.count(question) > screen.count(b"answered" + question):
+                            os.write(terminal, answer)
+                            screen = screen.replace(question, b"")
+                    if seen is None and b"49,999" in screen and any(mark.encode() in screen for mark in "⠒⠤⣀⠉"):
+                        seen = time.monotonic() - start
+                        used.append(processor(pid))
+                        peak.append(memory(pid))
+                        os.write(terminal, b"qy")
+                elif seen is not None:
+                    os.write(terminal, b"qy")
+            os.waitpid(pid, 0)
+            os.close(terminal)
+            times.append(seen)
+        return {"first": times[0], "again": times[1], "MB": max(peak), "CPU": used[0]}
+    finally:
+        shutil.rmtree(cache, ignore_errors=True)
+
+
 def report(name, results):
     line = [f"{name:32}"]
-    for key in ("first", "end"):
+    for key in [key for key in ("first", "again", "end") if key in results[0]]:
         values = [r[key] for r in results]
         if None in values:
             line.append(f"{key} not within the limit")
@@ -145,10 +193,14 @@ if __name__ == "__main__":
     steps = 50_000
     log = root / "tensorboard"
     print("load average", *os.getloadavg(), "cores", os.cpu_count(), flush=True)
+    (run,) = (root / "wandb").glob("offline-run-*")
+    report("skiplane, event files", [review(log) for _ in range(times)])
+    report("skiplane, W&B run", [review(run) for _ in range(times)])
+    if shutil.which("tensorboard", path=str(BIN)) is None:
+        sys.exit("the others are left out: no tensorboard beside this Python")
     report("TensorBoard, default", [tensorboard(log, steps) for _ in range(times)])
     report("TensorBoard, all points", [tensorboard(log, steps, "--samples_per_plugin", "scalars=50000") for _ in range(times)])
     report("TensorBoard, scalars=0", [tensorboard(log, steps, "--samples_per_plugin", "scalars=0", limit=25)])
-    (run,) = (root / "wandb").glob("offline-run-*")
     report("W&B LEET", [leet(run, steps) for _ in range(times)])
     report("TensorBoard, without server", [tensorboard(log, steps, "--load_fast=false")])
     print("load average", *os.getloadavg(), flush=True)

@@ -128,20 +128,13 @@ impl Search<'_> {
     }
 }
 
-/// The name of a lane by its path in the folder: what W&B and others put around names is left out.
+/// The name of a lane by its path in the folder; that of a W&B run is the run's id, as in `run-ID.wandb`.
 fn lane_name(relative: &Path) -> Option<String> {
-    let parts: Vec<String> = relative.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-    let mut parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    let wandb = parts.last().is_some_and(|name| name.ends_with(".wandb"));
-    if wandb && parts.len() > 1 {
-        // `offline-run-20261127_120000-abc123/run-abc123.wandb` is the run of its folder.
-        parts.pop();
+    let last = relative.file_name()?.to_string_lossy().into_owned();
+    if let Some(id) = last.strip_suffix(".wandb") {
+        return Some(id.trim_start_matches("run-").to_owned());
     }
-    parts.retain(|part| *part != "wandb");
-    let last = parts.pop()?;
-    let last = last.trim_start_matches("offline-").trim_end_matches(".wandb");
-    parts.push(last);
-    Some(parts.join("/"))
+    Some(relative.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/"))
 }
 
 /// The step of a folder that a trainer saved a state in.

@@ -222,7 +222,7 @@ fn candidates(tag: &str) -> Vec<OfLayer> {
         if let Some((measure, rest)) = tag.split_once(mark) {
             let (layer, parameter) = without_parameter(rest);
             let is_path = mark == '/' && (looks_like_layer(layer) || !parameter.is_empty());
-            if measures(measure) || is_path {
+            if is_path || measures(measure) && (mark == '/' || !measure.contains('/')) {
                 all.push(OfLayer { metric: joined(measure, parameter), layer: layer.to_owned() });
             }
         }

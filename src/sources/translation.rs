@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::layers::{self, OfLayer, Pattern};
+use super::naming::{self, OfLayers};
 use super::said::{Measured, Other, Said, Tags};
 use crate::event::{
     Declared, FORMAT_VERSION, Histogram, Kind, LaneFinished, LaneResumed, LaneStarted, MISSING,
     MetricsDeclared, Outcome, RunEvent, Value, Values,
 };
-use crate::metric::{Better, DeclarationText, LAYER, Metric, Scale, known};
+use crate::metric::Metric;
 use crate::structure::{Layer, Structure};
 use crate::units::Step;
 
@@ -21,40 +22,6 @@ const MOST_STEPS: i64 = 1 << 48;
 const MOST_METRICS: usize = 4_000;
 /// The most settings of a run that are kept.
 const MOST_SETTINGS: usize = 1_000;
-/// The longest name of a metric, in bytes; longer ones are cut.
-const LONGEST_NAME: usize = 200;
-/// Names under which other programs log what this one calls loss, the loss of evaluations, and the learning rate; of each
-/// list the first that occurs counts.
-const LOSSES: &[&str] = &[
-    "loss",
-    "train/loss",
-    "loss/train",
-    "Loss/train",
-    "train_loss_step",
-    "train/loss_step",
-    "train_loss",
-    "training_loss",
-    "trainer/loss",
-];
-const TEST_LOSSES: &[&str] = &[
-    "test_loss",
-    "val_loss",
-    "eval_loss",
-    "val/loss",
-    "test/loss",
-    "eval/loss",
-    "loss/val",
-    "loss/test",
-    "Loss/test",
-    "Loss/val",
-    "validation/loss",
-    "validation_loss",
-    "valid_loss",
-    "valid/loss",
-];
-const RATES: &[&str] =
-    &["learning_rate", "lr", "train/learning_rate", "train/lr", "learning-rate", "lr/group_0"];
-
 /// An event with the byte at which the first record that it is of begins.
 pub(super) type Placed = (RunEvent, u64);
 
@@ -123,8 +90,7 @@ enum Taken {
 /// A metric over layers, or histograms with their means and standard deviations.
 #[derive(Debug)]
 struct Row {
-    numbers: Metric,
-    histograms: Option<(Metric, Metric)>,
+    of: OfLayers,
     /// How many layers it is measured of.
     expected: usize,
     held: Option<HeldRow>,
@@ -214,7 +180,7 @@ impl Translation {
             }
             Taken::Row(row, column) => {
                 let (row, tag) = (self.rows.get(*row)?, &self.surveyed.get(at)?.0);
-                let metric = row.histograms.map_or(row.numbers, |(histograms, _)| histograms);
+                let metric = row.of.histograms.map_or(row.of.numbers, |(histograms, _)| histograms);
                 let layer = &self.started.structure.layers.get(*column)?.name;
                 Some((tag.to_string(), format!("{} of layer {layer}", metric.name())))
             }
@@ -244,13 +210,13 @@ impl Translation {
                 let row = match rows.get(&(of.metric.as_str(), *is_histogram)) {
                     Some(row) => *row,
                     None => {
-                        let row = row_of(&of.metric, *is_histogram)?;
-                        let all = row.metrics();
+                        let named = naming::of_layers(&of.metric, *is_histogram)?;
+                        let all = named.metrics();
                         if !all.iter().all(|metric| is_free(&metrics, *metric)) {
                             return None;
                         }
                         metrics.extend(all);
-                        self.rows.push(row);
+                        self.rows.push(Row { of: named, expected: 0, held: None });
                         rows.insert((&of.metric, *is_histogram), self.rows.len() - 1);
                         self.rows.len() - 1
                     }
@@ -259,8 +225,8 @@ impl Translation {
                 Some(Taken::Row(row, column))
             });
             let taken = row.or_else(|| {
-                let metric =
-                    number(name, &names).filter(|metric| !is_histogram && is_free(&metrics, *metric))?;
+                let metric = naming::number(name, &names)
+                    .filter(|metric| !is_histogram && is_free(&metrics, *metric))?;
                 metrics.push(metric);
                 Some(Taken::Number(metric))
             });
@@ -307,7 +273,7 @@ impl Translation {
 
     /// Declares the next tag, a number of no layer; none if it cannot be declared.
     fn declare(&mut self, name: &str) -> Option<RunEvent> {
-        let metric = number(name, &[]);
+        let metric = naming::number(name, &[]);
         let declared = metric.and_then(|metric| {
             let kind = Kind::MetricsDeclared(MetricsDeclared { metrics: vec![metric], axes: Vec::new() });
             let event = RunEvent::new(Step(self.held.last_step), self.held.at_ms, kind);
@@ -410,8 +376,8 @@ impl Translation {
         let Some(row) = self.rows.get_mut(at) else { return };
         let Some(held) = row.held.take() else { return };
         let mut values = Values::default();
-        values.push_new(row.numbers, Value::Numbers(held.numbers));
-        if let Some((histograms, std)) = row.histograms
+        values.push_new(row.of.numbers, Value::Numbers(held.numbers));
+        if let Some((histograms, std)) = row.of.histograms
             && !held.histograms.is_empty()
         {
             values.push_new(histograms, Value::Histograms(held.histograms));
@@ -483,13 +449,6 @@ impl Translation {
     }
 }
 
-impl Row {
-    fn metrics(&self) -> Vec<Metric> {
-        let histograms = self.histograms.iter().flat_map(|(histograms, std)| [*histograms, *std]);
-        [self.numbers].into_iter().chain(histograms).collect()
-    }
-}
-
 /// Whether there is room for a metric, and no other of its name.
 fn is_free(metrics: &[Metric], metric: Metric) -> bool {
     metrics.len() < MOST_METRICS && metrics.iter().all(|other| other.name() != metric.name())
@@ -498,66 +457,3 @@ fn is_free(metrics: &[Metric], metric: Metric) -> bool {
 /// More layers were found than the lane was started with.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct More;
-
-/// The metric of a single number; of the names that mean a known one, only the first that occurs is it.
-fn number(name: &str, names: &[Box<str>]) -> Option<Metric> {
-    for (aliases, metric) in
-        [(LOSSES, known::LOSS), (TEST_LOSSES, known::TEST_LOSS), (RATES, known::LEARNING_RATE)]
-    {
-        let first = aliases.iter().find(|alias| names.iter().any(|name| **name == ***alias));
-        if first == Some(&name) {
-            return Some(metric);
-        }
-    }
-    declare(name, &[], Scale::Linear, better(name), "as the other program logged it")
-}
-
-/// The row of a metric over layers.
-fn row_of(metric: &str, is_histogram: bool) -> Option<Row> {
-    let layer = |name: &str, scale, about| declare(name, &[LAYER], scale, Better::None, about);
-    if !is_histogram {
-        let lower = metric.to_lowercase();
-        let is_size = ["norm", "std", "rms", "var", "ratio"].iter().any(|word| lower.contains(word));
-        let scale = if is_size { Scale::Log } else { Scale::Linear };
-        return Some(Row {
-            numbers: layer(metric, scale, "as the other program logged it")?,
-            histograms: None,
-            expected: 0,
-            held: None,
-        });
-    }
-    let histograms =
-        declare(metric, &[LAYER, "bin"], Scale::Linear, Better::None, "as the other program counted it")?;
-    let mean = layer(&format!("{metric} mean"), Scale::Signed, "mean of what the histogram counts")?;
-    let std = layer(&format!("{metric} std"), Scale::Log, "standard deviation of what the histogram counts")?;
-    Some(Row { numbers: mean, histograms: Some((histograms, std)), expected: 0, held: None })
-}
-
-fn declare(name: &str, over: &[&str], scale: Scale, better: Better, about: &str) -> Option<Metric> {
-    let mut end = name.len().min(LONGEST_NAME);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    let text = DeclarationText {
-        name: name.get(..end)?.to_owned(),
-        over: over.iter().map(|axis| (*axis).to_owned()).collect(),
-        unit: String::new(),
-        scale,
-        better,
-        about: about.to_owned(),
-    };
-    Metric::declare(&text).ok()
-}
-
-/// Which of two values is the better one, as far as a name tells.
-fn better(name: &str) -> Better {
-    let name = name.to_lowercase();
-    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
-    match () {
-        () if has(&["loss", "error", "perplexity", "ppl", "mse", "mae", "rmse"]) => Better::Lower,
-        () if has(&["acc", "auc", "bleu", "f1", "iou", "precision", "recall", "reward", "score"]) => {
-            Better::Higher
-        }
-        () => Better::None,
-    }
-}

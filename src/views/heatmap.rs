@@ -10,6 +10,7 @@ use ratatui::text::{Line, Span};
 use super::explain::words;
 use super::{Command, Empty, Key, Number, Scene, Topic, View, curves, empty, lanes, numbers, told};
 use crate::app::{Action, App, Chosen, Lane, ViewKind, Wanted};
+use crate::event::is_missing;
 use crate::metric::Metric;
 use crate::printable::printable;
 use crate::theme::Theme;
@@ -230,7 +231,7 @@ impl Gathered {
             *greatest = greatest.max(if number.is_finite() { *number } else { f32::NEG_INFINITY });
         }
         for (non_finite, number) in self.non_finite.iter_mut().zip(numbers) {
-            *non_finite |= !number.is_finite();
+            *non_finite |= !number.is_finite() && !is_missing(*number);
         }
     }
 

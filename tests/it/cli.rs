@@ -19,6 +19,7 @@ pub(crate) fn skiplane(folder: &Path, arguments: &[&str]) -> Output {
         .current_dir(folder)
         .env("XDG_DATA_HOME", folder.join("data"))
         .env("XDG_CONFIG_HOME", folder)
+        .env("XDG_CACHE_HOME", folder.join("cache"))
         .env("HOME", folder)
         .env_remove("NO_COLOR")
         .output()

@@ -2,7 +2,7 @@
 //! index is loaded only when it is first needed; until then it is pending.
 
 use super::LaneFacts;
-use crate::event::{Declared, Histogram, Value, Values};
+use crate::event::{Declared, Histogram, Value, Values, is_missing};
 use crate::history::{Bounds, Cell, History, Point, Row};
 use crate::metric::{BLOCK, LAYER, Metric, Points, Shape, known};
 use crate::units::{BlockIdx, LayerIdx, Step};
@@ -344,12 +344,14 @@ impl LaneFacts {
 
     /// The value of a layer at a step.
     pub fn layer_value(&self, metric: Metric, step: Step, layer: LayerIdx) -> Option<f32> {
-        Some(self.cell(metric, &self.at(metric, step)?, layer.0)?.last)
+        let value = self.cell(metric, &self.at(metric, step)?, layer.0)?.last;
+        (!is_missing(value)).then_some(value)
     }
 
     /// The value of a block at a step.
     pub fn block_value(&self, metric: Metric, step: Step, block: BlockIdx) -> Option<f32> {
-        Some(self.cell(metric, &self.at(metric, step)?, block.0)?.last)
+        let value = self.cell(metric, &self.at(metric, step)?, block.0)?.last;
+        (!is_missing(value)).then_some(value)
     }
 
     /// A metric over time, at a point of its first axis.

@@ -9,8 +9,9 @@ use ratatui::text::{Line, Span};
 use super::lanes;
 use crate::app::comparison::{Lead, lead};
 use crate::app::fairness::{self, Difference};
-use crate::app::{App, Lane};
-use crate::printable::{points, printable};
+use crate::app::{App, Charted, Lane};
+use crate::metric::known;
+use crate::printable::{points, printable, short};
 use crate::theme::{Glyph, Theme};
 use crate::views::told;
 use crate::widgets;
@@ -59,7 +60,20 @@ fn headlines<'a>(app: &App, (a, b): (&Lane, &Lane), theme: &Theme) -> Vec<Line<'
     let name =
         |lane: &Lane| Span::styled(lanes::name(app, lane), lanes::style(lane, theme).patch(theme.heading()));
     let Some(found) = lead(a, b, app.step()) else {
-        return vec![Line::styled("no steps to compare yet", theme.muted())];
+        // Without errors to compare there is no lead, only what was measured.
+        let main = Charted::scalar(app.curves()[0]);
+        let last = |lane: &Lane| Some(short(main.point_at(lane, app.step())?.last().into()));
+        let Some((of_a, of_b)) =
+            last(a).zip(last(b)).filter(|_| !a.has(known::ERROR) && !b.has(known::ERROR))
+        else {
+            return vec![Line::styled("no steps to compare yet", theme.muted())];
+        };
+        let figure = Span::raw(format!("{} ", printable(main.metric.name())));
+        let (of_a, of_b) = (Span::raw(format!(" {of_a}, ")), Span::raw(format!(" {of_b}")));
+        let at = Span::styled(format!(" at step {}", app.step()), theme.muted());
+        let (a, b) = (name(a), name(b));
+        let all = [&figure, &a, &of_a, &b, &of_b, &at];
+        return vec![line(&all), line(&all[..5]), line(&all[1..5])];
     };
     let Lead { apart, over: (first, last), is_clear, since } = found;
     let steps =
