@@ -119,12 +119,10 @@ impl<'a> Smoothed<'a> {
     /// As chosen, unless there are few values, such as those of evaluations: their average would lag behind. To be asked
     /// once for a chart, since all values may have to be counted.
     pub(super) fn of(app: &App, what: &What, lane: &'a Lane) -> Smoothed<'a> {
-        let smoothing = app.options().smoothing;
-        let decay = smoothing.decay();
+        let decay = app.options().smoothing.decay();
         let is_main = what.is_scalar() && app.curves().contains(&what.metric());
         let count = || what.points(lane).map(|point| point.count as f64).sum::<f64>();
-        let is_smoothed =
-            smoothing.is_on() && (is_main || count() >= LEAST_WINDOWS / (1.0 - smoothing.decay()));
+        let is_smoothed = decay > 0.0 && (is_main || count() >= LEAST_WINDOWS / (1.0 - decay));
         Smoothed { lane, decay: if is_smoothed { decay } else { 0.0 } }
     }
 
