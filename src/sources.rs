@@ -36,6 +36,7 @@ pub use reader::{Position, SourceReader};
 pub use said::{Measured, Other, Said, Tag, Tags};
 use source::Format;
 pub use source::{Reading, Source};
+pub use tensorboard::EventWriter;
 
 /// All formats, in the order in which a file is tried.
 const FORMATS: &[&Format] = &[

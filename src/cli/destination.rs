@@ -56,6 +56,38 @@ pub(super) fn write(
     }
 }
 
+/// Makes the folder that the user names, unless it is there and empty, for files of an export. Folders of `runs` are
+/// never written into.
+pub(super) fn new_folder(path: &Path, runs: &[PathBuf]) -> Result<(), Failure> {
+    let shown = path.display();
+    let failed =
+        |e: io::Error| Failure::Failed(anyhow::Error::from(e).context(format!("could not write {shown}")));
+    let unfit = |found: &str| {
+        let message =
+            format!("--out {shown}: expected a folder that does not exist or is empty, found {found}");
+        Failure::Input(anyhow::anyhow!(message))
+    };
+    let place = follow(path).map_err(failed)?;
+    if runs.iter().any(|run| holds(run, &place) || is_below(run, &place)) {
+        return Err(unfit("one of a run"));
+    }
+    match fs::read_dir(&place).map(|mut files| files.next().is_some()) {
+        Ok(true) => Err(unfit("one with files in it")),
+        Ok(false) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(unfit("a file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir(&place).map_err(failed),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Whether a path is a folder or in it.
+fn is_below(folder: &Path, place: &Path) -> bool {
+    match (fs::canonicalize(folder), fs::canonicalize(place)) {
+        (Ok(folder), Ok(place)) => place.starts_with(folder),
+        _ => false,
+    }
+}
+
 /// Resolves a path that may be a link. The target need not exist.
 fn follow(path: &Path) -> io::Result<PathBuf> {
     let mut place = path.to_owned();

@@ -55,8 +55,8 @@ pub(super) fn note_silence(app: &mut App, replay: &Replay) {
     }
 }
 
-/// When the run of each lane started, in milliseconds of Unix time.
-fn starts(replay: &Replay, folders: &[PathBuf]) -> Vec<Option<i64>> {
+/// When the run of each lane started, in milliseconds of Unix time; of logs of other programs, as far as they are read.
+pub(super) fn starts(replay: &Replay, folders: &[PathBuf]) -> Vec<Option<i64>> {
     let folders: Vec<RunFolder> = folders.iter().filter_map(|folder| RunFolder::open(folder).ok()).collect();
     let start = |lane: &ReplayLane| match lane.origin {
         Origin::Log(_) => {

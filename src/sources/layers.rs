@@ -231,7 +231,8 @@ fn candidates(tag: &str) -> Vec<OfLayer> {
     for mark in ['/', '.'] {
         if let Some((layer, measure)) = tag.rsplit_once(mark)
             && looks_like_layer(layer)
-            && !(mark == '.' && measure.contains('/'))
+            && !measure.bytes().all(|byte| byte.is_ascii_digit())
+            && !(mark == '.' && tag.contains('/'))
         {
             let (layer, parameter) = without_parameter(layer);
             let measure =
@@ -384,6 +385,14 @@ mod tests {
             "train/accuracy",
         ];
         assert_taken(&tags, &[]);
+    }
+
+    #[test]
+    fn many_measures_of_the_same_layers_are_told_from_layers() {
+        let measures = ["dead_units", "zero_rate", "rank"];
+        let tags = measures.map(|measure| ["layer3.7", "layer3.8"].map(|layer| format!("{measure}/{layer}")));
+        let tags: Vec<&str> = tags.iter().flatten().map(String::as_str).collect();
+        assert!(taken(&tags, &[]).iter().all(|(tag, metric, layer)| *tag == format!("{metric}/{layer}")));
     }
 
     #[test]

@@ -5,11 +5,13 @@ mod framing;
 mod histogram;
 mod kinds;
 mod tensor;
+mod writing;
 
 use std::borrow::Cow;
 
 use self::framing::{Frame, frame, framed_length};
 use self::kinds::{Kind, Kinds};
+pub use self::writing::EventWriter;
 use super::protobuf::{Field, Malformed, fields};
 use super::saying::{self, MOST_VALUES};
 use super::{Measured, Other, Parser, Said, Tags, Taken};

@@ -189,6 +189,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("flate2", &["datasets", "tui"]),
     ("indicatif", &["headless"]),
     ("memchr", &["runlog", "sources"]),
+    ("parquet", &["cli"]),
     ("ratatui", &["theme", "widgets", "views", "tui"]),
     ("rayon", &["model"]),
     ("rustix", &["runlog", "session", "tui", "cli"]),

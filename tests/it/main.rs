@@ -10,6 +10,7 @@ mod any_size;
 mod app;
 mod browser;
 mod end_to_end;
+mod exports;
 mod experiment;
 mod declared_keys;
 mod failing_disk;

@@ -1,9 +1,10 @@
-//! Finds the records of a file in the TFRecord format: a length, its checksum, that many bytes and their checksum, all
-//! in little endian. It does not know what is in a record.
+//! Finds and writes the records of a file in the TFRecord format: a length, its checksum, that many bytes and their
+//! checksum, all in little endian. It does not know what is in a record.
 //!
 //! The checksums are CRC-32C, turned right by 15 bits, plus a constant (tensorflow/core/lib/hash/crc32c.h), so that data
 //! that holds checksums does not have checksums that are easily met by chance.
 
+use std::io::{self, Write};
 use std::sync::LazyLock;
 
 use crc32c::crc32c;
@@ -54,6 +55,15 @@ pub(super) fn frame(bytes: &[u8], is_whole: bool) -> Frame<'_> {
     Frame::Whole(data)
 }
 
+/// Writes a record.
+pub(super) fn write_frame(out: &mut impl Write, data: &[u8]) -> io::Result<()> {
+    let length = (data.len() as u64).to_le_bytes();
+    out.write_all(&length)?;
+    out.write_all(&checksum(&length).to_le_bytes())?;
+    out.write_all(data)?;
+    out.write_all(&checksum(data).to_le_bytes())
+}
+
 /// The length of the data, where it has its checksum and is not too long.
 #[inline]
 fn length(header: &[u8; HEADER]) -> Option<usize> {
@@ -100,8 +110,10 @@ fn checksum(bytes: &[u8]) -> u32 {
 /// A record, for tests.
 #[cfg(test)]
 pub(super) fn framed(data: &[u8]) -> Vec<u8> {
-    let length = (data.len() as u64).to_le_bytes();
-    [&length[..], &checksum(&length).to_le_bytes(), data, &checksum(data).to_le_bytes()].concat()
+    let mut record = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = write_frame(&mut record, data);
+    record
 }
 
 #[cfg(test)]
