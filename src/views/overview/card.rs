@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::lanes;
 use crate::app::health::Finding;
-use crate::app::{App, Lane, LaneState};
+use crate::app::{App, Lane, LaneState, health};
 use crate::history::History;
 use crate::metric::{Metric, known};
 use crate::printable::{percent, printable};
@@ -90,9 +90,12 @@ pub(super) fn said(app: &App, lane: &Lane) -> Vec<String> {
     [state, numbers].into_iter().chain(lost).chain(findings).collect()
 }
 
-/// Whether a lane without findings is healthy: one that has not started, or that has failed, is not.
+/// Whether a lane without findings is healthy: one that has not started, that has failed, or that no health rule can judge,
+/// is not.
 fn is_sound(lane: &Lane) -> bool {
-    lane.started().is_some() && !matches!(lane.state(), LaneState::Failed(_) | LaneState::Diverged)
+    lane.started().is_some()
+        && !matches!(lane.state(), LaneState::Failed(_) | LaneState::Diverged)
+        && health::RULES.iter().any(|rule| rule.lacks(lane).is_none())
 }
 
 fn name_style(app: &App, lane: &Lane, theme: &Theme) -> Style {
