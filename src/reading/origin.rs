@@ -37,7 +37,7 @@ impl Default for Origin {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Place {
     /// In a log of this program.
-    Log(Position),
+    Log(Box<Position>),
     /// In one of another.
     Foreign(Box<sources::Position>),
 }
@@ -61,7 +61,7 @@ impl Place {
     /// The place in a log of this program.
     pub(super) fn into_log(self) -> Option<Position> {
         match self {
-            Place::Log(position) => Some(position),
+            Place::Log(position) => Some(*position),
             Place::Foreign(_) => None,
         }
     }
@@ -108,7 +108,7 @@ impl Origin {
     pub(super) fn open_at(&self, place: Place) -> Result<Records, RunLogError> {
         match (self, place) {
             (Origin::Log(log), Place::Log(position)) => {
-                Ok(Records::Log(Box::new(LogReader::open_at(log, position)?)))
+                Ok(Records::Log(Box::new(LogReader::open_at(log, *position)?)))
             }
             (Origin::Foreign(source), Place::Foreign(position)) => {
                 Ok(Records::Foreign(Box::new(SourceReader::open_at(source, &position)?)))
@@ -211,7 +211,7 @@ impl Records {
 
     pub(super) fn place(&self) -> Option<Place> {
         match self {
-            Records::Log(reader) => Some(Place::Log(reader.position().clone())),
+            Records::Log(reader) => Some(Place::Log(Box::new(reader.position().clone()))),
             Records::Foreign(reader) => reader.position().map(|position| Place::Foreign(Box::new(position))),
         }
     }

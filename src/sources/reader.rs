@@ -229,7 +229,7 @@ impl SourceReader {
             }
         }
         if !self.source.format.is_ordered {
-            found.sort_by(|a, b| natural(&a.0).cmp(&natural(&b.0)));
+            found.sort_by_key(|(name, _)| natural(name));
         }
         Ok(found)
     }

@@ -412,11 +412,11 @@ fn what_is_imported_is_what_is_opened() {
     assert_eq!(own.replay.report(), Default::default());
     let numbers = |app: &App| {
         let of = |lane: &Lane| {
-            let mut all: Vec<(String, String, Vec<(Step, u32)>)> = Vec::new();
+            let mut all = Vec::new();
             for metric in lane.declared().metrics() {
                 let history = lane.history(*metric).unwrap();
                 let points = history.rows().map(|row| (row.span.last_step, bits(row.last(0).unwrap())));
-                all.push((lane.name().to_owned(), metric.to_string(), points.collect()));
+                all.push((lane.name().to_owned(), metric.to_string(), points.collect::<Vec<_>>()));
             }
             all.sort();
             all

@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn no_two_numbers_on_an_axis_are_the_same() {
-        for (low, high) in [(2.302_585, 2.302_586), (0.5, 0.5), (123_456.0, 123_457.0), (0.0, 3.0)] {
+        for (low, high) in [(2.402_585, 2.402_586), (0.5, 0.5), (123_456.0, 123_457.0), (0.0, 3.0)] {
             let labels = tick_labels(Axis::new(low, high, false), 20);
             let mut texts: Vec<&String> = labels.iter().map(|(_, text)| text).collect();
             texts.sort();
