@@ -63,7 +63,11 @@ impl Rule for LossSpike {
         let first = f64::from(*self.first.get_or_insert(loss));
         let known = self.recent.len();
         let level = median(self.recent.iter().map(|loss| f64::from(*loss)));
-        let spread = NORMAL * median(self.recent.iter().map(|loss| (f64::from(*loss) - level).abs()));
+        let jump = f64::from(loss) - level;
+        let is_usual = jump < 0.5 * LEAST_SHARE * first.abs();
+        // Most losses are usual, whatever the spread.
+        let deviation = |of: &f32| (f64::from(*of) - level).abs();
+        let spread = if is_usual { 0.0 } else { NORMAL * median(self.recent.iter().map(deviation)) };
         if known == RECENT {
             self.recent.pop_front();
         }
@@ -75,9 +79,8 @@ impl Rule for LossSpike {
             // What rises from here is no spike.
             return Some(Verdict::Unclear);
         }
-        let jump = f64::from(loss) - level;
         if jump < BAD_DEVIATIONS * spread || jump < LEAST_SHARE * first.abs() || jump <= 0.0 {
-            let good = jump < GOOD_DEVIATIONS * spread || jump < 0.5 * LEAST_SHARE * first.abs();
+            let good = is_usual || jump < GOOD_DEVIATIONS * spread;
             return Some(if good { Verdict::Good } else { Verdict::Unclear });
         }
         let message = format!(
@@ -93,6 +96,6 @@ impl Rule for LossSpike {
 /// The median; 0 for nothing.
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut all: Vec<f64> = values.collect();
-    all.sort_by(f64::total_cmp);
-    all.get(all.len() / 2).copied().unwrap_or(0.0)
+    let middle = all.len() / 2;
+    if all.is_empty() { 0.0 } else { *all.select_nth_unstable_by(middle, f64::total_cmp).1 }
 }
