@@ -29,7 +29,7 @@ mod reader;
 mod again;
 
 pub use again::{find_step, read_steps};
-pub use find::{find, is_source};
+pub use find::find;
 pub use layers::Pattern;
 pub use parser::{Parser, Taken};
 pub use reader::{Position, SourceReader};

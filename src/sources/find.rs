@@ -39,11 +39,6 @@ pub fn find(path: &Path, reading: &Reading) -> Result<Vec<Arc<Source>>, RunLogEr
     Ok(found)
 }
 
-/// Whether there is a log of a known format at a path, or a folder that may have one.
-pub fn is_source(path: &Path) -> bool {
-    find(path, &Reading::default()).is_ok()
-}
-
 fn unknown(path: &Path) -> RunLogError {
     let names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
     let is_folder = path.is_dir();

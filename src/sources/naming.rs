@@ -165,3 +165,34 @@ fn better(name: &str) -> Better {
         () => Better::None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_names_of_a_loss_only_the_first_means_it() {
+        let names = ["train/loss", "loss/train", "val_loss", "lr", "accuracy"].map(Box::from);
+        let taken = names.each_ref().map(|name| number(name, &names).unwrap().name());
+        assert_eq!(taken, ["loss", "loss/train", "test_loss", "learning_rate", "accuracy"]);
+        assert_eq!(number("loss", &["loss".into(), "train/loss".into()]), Some(known::LOSS));
+        assert_eq!(number("train/loss", &["loss".into(), "train/loss".into()]).unwrap().name(), "train/loss");
+    }
+
+    #[test]
+    fn what_means_the_same_of_layers_is_the_same() {
+        assert_eq!(of_layers("grad_norm", false).unwrap().numbers, known::WEIGHT_GRADIENT_NORM);
+        let counted = of_layers("gradients/weight", true).unwrap().metrics();
+        assert_eq!(counted[0], known::WEIGHT_GRADIENT_MEAN);
+        assert_eq!(counted[1].name(), "weight_gradients");
+        let other = of_layers("parameters/bias", true).unwrap().metrics();
+        let other: Vec<&str> = other.iter().map(|metric| metric.name()).collect();
+        assert_eq!(other, ["parameters/bias mean", "parameters/bias", "parameters/bias std"]);
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        let name = "\u{5c64}".repeat(100);
+        assert_eq!(number(&name, &[]).unwrap().name().len(), 198);
+    }
+}

@@ -271,12 +271,34 @@ fn figures(app: &App, lane: &Lane, room: Option<u16>) -> Vec<Figure> {
         figures.push((counts, "epoch", of(epoch), None));
     }
     let figures = figures.into_iter().filter(|(is_there, ..)| *is_there);
-    figures.map(|(_, name, value, style)| (name.to_owned(), value, style)).collect()
+    let mut figures: Vec<Figure> =
+        figures.map(|(_, name, value, style)| (name.to_owned(), value, style)).collect();
+    if !counts {
+        // Another program has figures of its own.
+        let room = MOST_FIGURES.saturating_sub(figures.len());
+        figures.extend(declared_figures(app, lane).into_iter().take(room));
+    }
+    figures
 }
 
-/// The single numbers of a lane that has no loss.
+/// The most figures of a lane of another program beside those that are known.
+const MOST_FIGURES: usize = 9;
+
+/// The single numbers of a lane that have no figure by their meaning.
 fn declared_figures(app: &App, lane: &Lane) -> Vec<Figure> {
-    let scalars = app.scalars().into_iter().filter(|metric| lane.declared().metrics().contains(metric));
+    let told: &[Metric] = match lane.declared().metrics().contains(&known::LOSS) {
+        true => &[
+            known::LOSS,
+            known::ERROR,
+            known::LEARNING_RATE,
+            known::TRAIN_ERROR,
+            known::TEST_ERROR,
+            known::TRAIN_BATCH_ERROR,
+        ],
+        false => &[],
+    };
+    let is_own = |metric: &Metric| lane.declared().metrics().contains(metric) && !told.contains(metric);
+    let scalars = app.scalars().into_iter().filter(is_own);
     let value =
         |metric: Metric| at(lane.scalar(metric), app.step()).map_or("-".to_owned(), |x| short(x.into()));
     scalars.map(|metric| (metric.to_string(), value(metric), None)).collect()

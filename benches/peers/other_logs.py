@@ -1,6 +1,6 @@
 """Writes 20 tags x 50,000 steps = 1,000,000 scalars for the benchmarks.
 
-    python big.py FOLDER [STEPS]
+    python other_logs.py FOLDER [STEPS]
 
 FOLDER/tensorboard/run/   one event file, one scalar an event, as PyTorch's SummaryWriter writes them
 FOLDER/wandb/offline-run-*/run-big.wandb   20 keys a step; with the summary records that wandb writes at each step

@@ -1,6 +1,6 @@
-"""How long skiplane and other programs take to show the 1,000,000 scalars of `big.py`.
+"""How long skiplane and other programs take to show the 1,000,000 scalars of `other_logs.py`.
 
-    python peers.py FOLDER [TIMES]        # FOLDER as given to big.py; TIMES each, 3 by default
+    python other_viewers.py FOLDER [TIMES]        # FOLDER as given to other_logs.py; TIMES each, 3 by default
 
 skiplane (target/release/skiplane): from the start of `skiplane review` in a terminal of 120x40 until the charts are drawn
 at the last step; the first time, without an index of the log (first), and with it (again).
