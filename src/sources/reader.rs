@@ -107,7 +107,7 @@ impl SourceReader {
         self.learn()
     }
 
-    /// Whether the first record with values names no step, so that steps are counted.
+    /// Whether the first record with numbers names no step, so that steps are counted.
     pub(super) fn counts_steps(&self) -> bool {
         self.counts_steps
     }
@@ -200,7 +200,7 @@ impl SourceReader {
     fn survey(&mut self) -> io::Result<Vec<Found>> {
         *self = SourceReader::open(&self.source);
         let least = self.source.surveyed.load(Ordering::Relaxed).max(SURVEY);
-        let (mut found, mut since) = (Vec::<Found>::new(), 0);
+        let (mut found, mut since, mut names_steps) = (Vec::<Found>::new(), 0, false);
         loop {
             let (bytes, at) = self.files.bytes();
             self.said.clear();
@@ -208,7 +208,10 @@ impl SourceReader {
                 Taken::Record(length) | Taken::Bad(length, _) => {
                     self.files.take(length.max(1));
                     since += 1;
-                    self.counts_steps |= self.said.step.is_none() && !self.said.values.is_empty();
+                    if !self.said.values.is_empty() {
+                        self.counts_steps |= self.said.step.is_none() && !names_steps;
+                        names_steps |= self.said.step.is_some();
+                    }
                     for (tag, value) in &self.said.values {
                         // Tags are numbered in the order in which they appear; one may have been without a value.
                         while found.len() <= tag.0 as usize && found.len() < self.tags.names().len() {
@@ -299,8 +302,8 @@ impl SourceReader {
                 true
             }
             Err(_) => {
-                // The survey has to go at least up to here.
-                self.source.surveyed.fetch_max(self.files.taken(), Ordering::Relaxed);
+                // From now on all is searched that there is, so that this does not happen at each of many tags.
+                self.source.surveyed.store(u64::MAX, Ordering::Relaxed);
                 let reason = "expected the layers of the first records, found more of them".to_owned();
                 self.ready.push_back(Entry::Replaced { reason });
                 false

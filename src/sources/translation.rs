@@ -56,8 +56,9 @@ pub(super) struct Held {
     begun: Option<f64>,
     /// The last time that a record told, in milliseconds since then.
     at_ms: f64,
-    /// Records so far that name no step.
+    /// Records so far that name no step, until one does.
     unnumbered: u64,
+    names_steps: bool,
     last_step: u64,
     name: Option<String>,
     config: Vec<(String, String)>,
@@ -296,11 +297,16 @@ impl Translation {
     ) -> Result<Result<(), String>, More> {
         let step = match said.step {
             _ if said.values.is_empty() => self.held.last_step,
+            // A last line with results, for example, is of the step before it.
+            None if self.held.names_steps => self.held.last_step,
             None => {
                 self.held.unnumbered += 1;
                 self.held.unnumbered
             }
-            Some(step) if (0..=MOST_STEPS).contains(&step) => step as u64,
+            Some(step) if (0..=MOST_STEPS).contains(&step) => {
+                self.held.names_steps = true;
+                step as u64
+            }
             Some(step) => return Ok(Err(format!("expected a step from 0 to {MOST_STEPS}, found {step}"))),
         };
         if !self.declare_more(tags, said) {

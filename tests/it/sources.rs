@@ -382,6 +382,24 @@ fn a_layer_that_appears_later_has_the_log_read_anew() {
 }
 
 #[test]
+fn what_names_no_step_is_of_the_step_before_or_is_counted() {
+    let copy = tempfile::tempdir().unwrap();
+    let points = |text: &str| {
+        let log = copy.path().join("log.jsonl");
+        fs::write(&log, text).unwrap();
+        let app = open(&log).app;
+        app.lanes()[0]
+            .loss()
+            .rows()
+            .map(|row| (row.span.last_step.0, row.last(0).unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let named = "{\"step\":5,\"loss\":3}\n{\"step\":6,\"loss\":2}\n{\"loss\":1,\"best\":1}\n";
+    assert_eq!(points(named), [(5, 3.0), (6, 1.0)]);
+    assert_eq!(points("{\"loss\":3}\n{\"loss\":2}\n"), [(1, 3.0), (2, 2.0)]);
+}
+
+#[test]
 fn a_file_that_is_written_anew_is_read_anew() {
     let copy = tempfile::tempdir().unwrap();
     let log = copy.path().join("metrics.csv");
