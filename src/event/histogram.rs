@@ -43,6 +43,17 @@ impl Histogram {
         Histogram { first: first as u8, counts: bins[first..=last].to_vec(), non_finite }
     }
 
+    /// The lower end of a bin; that of the first is one power of two out, like those of the others, although all lower
+    /// values share it. The lower end of the bin after the last is the upper end of that one.
+    pub fn start_of(bin: usize) -> f64 {
+        let from_zero = bin as i32 - Self::ZERO_BIN as i32;
+        if from_zero > 0 {
+            2f64.powi(Self::LEAST_EXPONENT + from_zero - 1)
+        } else {
+            -(2f64.powi(Self::LEAST_EXPONENT - from_zero))
+        }
+    }
+
     /// The bin after its last one.
     pub fn end(&self) -> usize {
         usize::from(self.first) + self.counts.len()

@@ -86,8 +86,8 @@ impl Bucket {
         // Halves, because the width of the widest bucket is more than the largest double.
         let width = self.right / 2.0 - self.left / 2.0;
         for (index, share) in shares.iter_mut().enumerate().take(last + 1).skip(first) {
-            let from = if index == first { self.left } else { lower_edge(index) };
-            let to = if index == last { self.right } else { lower_edge(index + 1) };
+            let from = if index == first { self.left } else { Histogram::start_of(index) };
+            let to = if index == last { self.right } else { Histogram::start_of(index + 1) };
             *share += self.weight() * ((to / 2.0 - from / 2.0) / width);
         }
     }
@@ -101,16 +101,6 @@ fn bin(value: f64) -> usize {
     }
     let above = (exponent.min(Histogram::GREATEST_EXPONENT) - Histogram::LEAST_EXPONENT + 1) as usize;
     if value < 0.0 { Histogram::ZERO_BIN - above } else { Histogram::ZERO_BIN + above }
-}
-
-/// The lower end of a bin other than the first.
-fn lower_edge(bin: usize) -> f64 {
-    let from_zero = bin as i32 - Histogram::ZERO_BIN as i32;
-    if from_zero > 0 {
-        2f64.powi(Histogram::LEAST_EXPONENT + from_zero - 1)
-    } else {
-        -(2f64.powi(Histogram::LEAST_EXPONENT - from_zero))
-    }
 }
 
 #[cfg(test)]
@@ -128,7 +118,7 @@ mod tests {
     #[test]
     fn bins_begin_at_their_lower_edges() {
         for index in 1..Histogram::BINS {
-            let edge = lower_edge(index);
+            let edge = Histogram::start_of(index);
             let expected = if edge > 0.0 { index } else { index - 1 };
             assert_eq!(bin(edge), expected, "negative bins hold their outer edge: {edge}");
             assert_eq!(bin(edge + edge.abs() * 1e-9), index);

@@ -85,11 +85,11 @@ impl<W: Write> EventWriter<W> {
             count += amount;
             sum += amount * middle;
             sum_squares += amount * middle * middle;
-            limits[8 * bin..][..8].copy_from_slice(&end(bin).to_le_bytes());
+            limits[8 * bin..][..8].copy_from_slice(&Histogram::start_of(bin + 1).to_le_bytes());
             counts[8 * bin..][..8].copy_from_slice(&amount.to_le_bytes());
         }
         self.inner.clear();
-        let numbers = [start(first), end(last), count, sum, sum_squares];
+        let numbers = [Histogram::start_of(first), Histogram::start_of(last + 1), count, sum, sum_squares];
         (1..).zip(numbers).for_each(|(field, number)| double(&mut self.inner, field, number));
         // TensorBoard drops the empty ones outside of these too.
         let taken = 8 * first..8 * (last + 1);
@@ -127,24 +127,10 @@ impl<W: Write> EventWriter<W> {
     }
 }
 
-/// The lower end of a bin; that of the outermost is one power of two out, like those of the others.
-fn start(bin: usize) -> f64 {
-    let from_zero = bin as i32 - Histogram::ZERO_BIN as i32;
-    if from_zero > 0 {
-        2f64.powi(Histogram::LEAST_EXPONENT + from_zero - 1)
-    } else {
-        -(2f64.powi(Histogram::LEAST_EXPONENT - from_zero))
-    }
-}
-
-/// The upper end of a bin.
-fn end(bin: usize) -> f64 {
-    start(bin + 1)
-}
-
 /// The geometric middle of a bin; zero in that of zeros.
 fn middle(bin: usize) -> f64 {
-    if bin == Histogram::ZERO_BIN { 0.0 } else { start(bin).signum() * (start(bin) * end(bin)).sqrt() }
+    let (start, end) = (Histogram::start_of(bin), Histogram::start_of(bin + 1));
+    if bin == Histogram::ZERO_BIN { 0.0 } else { start.signum() * (start * end).sqrt() }
 }
 
 fn varint(out: &mut Vec<u8>, mut value: u64) {
