@@ -89,12 +89,8 @@ impl SourceReader {
         let at = source.at.clone();
         reader.files = Files::at(at, &position.place).map_err(|error| source.failed(error))?;
         reader.learn()?;
-        for (name, _) in &position.surveyed {
-            reader.tags.intern(name);
-        }
-        for name in &position.later {
-            reader.tags.intern(name);
-        }
+        let surveyed = position.surveyed.iter().map(|(name, _)| &**name);
+        reader.tags = Tags::of(surveyed.chain(position.later.iter().map(|name| &**name)));
         let Position { surveyed, later, held, .. } = position.clone();
         reader.translation = Some(Translation::new(&source.lane, &source.layers, surveyed, &later, held));
         reader.records = position.records;
@@ -185,10 +181,8 @@ impl SourceReader {
         if surveyed.is_empty() {
             return Ok(false);
         }
-        *self = SourceReader { counts_steps: self.counts_steps, ..SourceReader::open(&self.source) };
-        for (name, _) in &surveyed {
-            self.tags.intern(name);
-        }
+        let tags = Tags::of(surveyed.iter().map(|(name, _)| &**name));
+        *self = SourceReader { counts_steps: self.counts_steps, tags, ..SourceReader::open(&self.source) };
         let held = Held::default();
         let translation = Translation::new(&self.source.lane, &self.source.layers, surveyed, &[], held);
         self.ready.push_back(Entry::Event { event: translation.started(), bytes: 0..0 });

@@ -21,6 +21,15 @@ pub struct Tags {
 }
 
 impl Tags {
+    /// The tags of these names, in this order.
+    pub fn of<'a>(names: impl Iterator<Item = &'a str>) -> Tags {
+        let mut tags = Tags::default();
+        for name in names {
+            tags.intern(name);
+        }
+        tags
+    }
+
     /// The tag of a name; none if there are too many.
     pub fn intern(&mut self, name: &str) -> Option<Tag> {
         let likely = self.last + 1;
