@@ -188,16 +188,12 @@ impl App {
 
     /// The single number that is compared between runs: the chosen one, or the first if no visible lane has that.
     pub fn scalar(&self) -> Metric {
-        let all = self.scalars();
-        let chosen = self.options.scalar;
-        if all.contains(&chosen) { chosen } else { all.first().copied().unwrap_or(chosen) }
+        chosen_of(&self.scalars(), self.options.scalar)
     }
 
     /// The metric of layers that is shown: the chosen one, or the first if no visible lane has that.
     pub fn statistic(&self) -> Metric {
-        let all = self.statistics(false);
-        let chosen = self.options.statistic;
-        if all.contains(&chosen) { chosen } else { all.first().copied().unwrap_or(chosen) }
+        chosen_of(&self.statistics(false), self.options.statistic)
     }
 
     /// The metrics of which the visible lanes have histograms by layer: those that this program counts, then others.
@@ -218,15 +214,16 @@ impl App {
 
     /// The metric whose histograms are shown.
     pub fn histogram(&self) -> Metric {
-        let all = self.histograms();
-        let chosen = self.options.histogram;
-        if all.contains(&chosen) { chosen } else { all.first().copied().unwrap_or(chosen) }
+        chosen_of(&self.histograms(), self.options.histogram)
     }
 
     /// The metric of blocks that is shown.
     pub fn block_statistic(&self) -> Metric {
-        let all = self.statistics(true);
-        let chosen = self.options.block_statistic;
-        if all.contains(&chosen) { chosen } else { all.first().copied().unwrap_or(chosen) }
+        chosen_of(&self.statistics(true), self.options.block_statistic)
     }
+}
+
+/// What is chosen, if it is among all there are; else the first of them.
+fn chosen_of(all: &[Metric], chosen: Metric) -> Metric {
+    if all.contains(&chosen) { chosen } else { all.first().copied().unwrap_or(chosen) }
 }
