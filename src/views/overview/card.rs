@@ -238,7 +238,7 @@ fn figures(app: &App, lane: &Lane, room: Option<u16>) -> Vec<Figure> {
     let long = room.is_some();
     let has = |metric: Metric| lane.declared().metrics().contains(&metric);
     if !has(known::LOSS) {
-        return declared_figures(app, lane);
+        return declared_figures(app, lane, &[]).collect();
     }
     // Only a batch and a data set that are known can be counted in examples and epochs.
     let counts = lane.provenance().is_some();
@@ -276,7 +276,7 @@ fn figures(app: &App, lane: &Lane, room: Option<u16>) -> Vec<Figure> {
     if !counts {
         // Another program has figures of its own.
         let room = MOST_FIGURES.saturating_sub(figures.len());
-        figures.extend(declared_figures(app, lane).into_iter().take(room));
+        figures.extend(declared_figures(app, lane, TOLD).take(room));
     }
     figures
 }
@@ -284,24 +284,22 @@ fn figures(app: &App, lane: &Lane, room: Option<u16>) -> Vec<Figure> {
 /// The most figures of a lane of another program beside those that are known.
 const MOST_FIGURES: usize = 9;
 
-/// The single numbers of a lane that have no figure by their meaning.
-fn declared_figures(app: &App, lane: &Lane) -> Vec<Figure> {
-    let told: &[Metric] = match lane.declared().metrics().contains(&known::LOSS) {
-        true => &[
-            known::LOSS,
-            known::ERROR,
-            known::LEARNING_RATE,
-            known::TRAIN_ERROR,
-            known::TEST_ERROR,
-            known::TRAIN_BATCH_ERROR,
-        ],
-        false => &[],
-    };
-    let is_own = |metric: &Metric| lane.declared().metrics().contains(metric) && !told.contains(metric);
-    let scalars = app.scalars().into_iter().filter(is_own);
+/// What has a figure by its meaning.
+const TOLD: &[Metric] = &[
+    known::LOSS,
+    known::ERROR,
+    known::LEARNING_RATE,
+    known::TRAIN_ERROR,
+    known::TEST_ERROR,
+    known::TRAIN_BATCH_ERROR,
+];
+
+/// The single numbers of a lane, but for these.
+fn declared_figures(app: &App, lane: &Lane, but: &[Metric]) -> impl Iterator<Item = Figure> {
+    let is_own = |metric: &Metric| lane.declared().metrics().contains(metric) && !but.contains(metric);
     let value =
         |metric: Metric| at(lane.scalar(metric), app.step()).map_or("-".to_owned(), |x| short(x.into()));
-    scalars.map(|metric| (metric.to_string(), value(metric), None)).collect()
+    app.scalars().into_iter().filter(is_own).map(move |metric| (metric.to_string(), value(metric), None))
 }
 
 /// The values recorded at a step, or last before it.
