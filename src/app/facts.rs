@@ -98,7 +98,7 @@ pub struct LaneFacts {
     /// A row without values for each step at which something was measured.
     steps: History,
     histories: Histories,
-    /// The number of steps at which something was measured over axes, repeated steps included.
+    /// The number of records over axes, those of repeated steps included.
     recorded: u64,
     offsets: StepOffsets,
     /// The values at a step of the cursor, read again from the log because histories are merged there.

@@ -11,7 +11,7 @@ use crate::units::{LaneIdx, Step};
 
 /// The version of what is folded and how it is saved. Must be raised whenever either changes, so that older indexes are
 /// rejected.
-pub const FOLD_VERSION: u32 = 14;
+pub const FOLD_VERSION: u32 = 15;
 
 /// The section of rules and findings.
 const HEALTH: &str = "health";

@@ -16,26 +16,33 @@ struct StepOffset {
     offset: u64,
 }
 
-/// The offsets of records with statistics, in ascending steps. See [`MOST`].
+/// The offsets of the first record with statistics of each step, in ascending steps. See [`MOST`].
 #[derive(Clone, Debug)]
 pub(super) struct StepOffsets {
     all: Vec<StepOffset>,
-    /// One of this many records is kept.
+    /// The last step that was added.
+    last: Option<Step>,
+    /// One of this many steps is kept.
     every: u64,
-    /// Records since the last one that was kept.
+    /// Steps since the last one that was kept.
     since: u64,
 }
 
 impl Default for StepOffsets {
     fn default() -> StepOffsets {
-        StepOffsets { all: Vec::new(), every: 1, since: 0 }
+        StepOffsets { all: Vec::new(), last: None, every: 1, since: 0 }
     }
 }
 
 impl StepOffsets {
-    /// Adds the offset of a step's record; a step that is not later than the last one first rewinds to it.
+    /// Adds the offset of a step's record. Of several records of a step in a row the first one is kept, from which all of
+    /// them are found; a step before the last one first rewinds to it.
     pub(super) fn push(&mut self, step: Step, offset: u64) {
+        if self.last == Some(step) {
+            return;
+        }
         self.rewind(step);
+        self.last = Some(step);
         self.since += 1;
         if self.since < self.every && !self.all.is_empty() {
             return;
@@ -59,6 +66,7 @@ impl StepOffsets {
             self.all.truncate(kept);
             self.since = self.every;
         }
+        self.last.take_if(|last| *last >= step);
     }
 
     /// Where to begin reading to find the last record not after `step`.
@@ -80,15 +88,16 @@ impl StepOffsets {
 
     /// As bytes in native order.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = bytemuck::cast_slice(&[self.every, self.since]).to_vec();
+        let last = self.last.map_or(0, |last| last.0 + 1);
+        let mut bytes = bytemuck::cast_slice(&[self.every, self.since, last]).to_vec();
         bytes.extend_from_slice(bytemuck::cast_slice(&self.all));
         bytes
     }
 
     /// Restores what [`StepOffsets::to_bytes`] wrote; none if the bytes are not valid.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<StepOffsets> {
-        let (head, rest) = bytes.split_at_checked(size_of::<[u64; 2]>())?;
-        let [every, since] = bytemuck::pod_read_unaligned::<[u64; 2]>(head);
+        let (head, rest) = bytes.split_at_checked(size_of::<[u64; 3]>())?;
+        let [every, since, last] = bytemuck::pod_read_unaligned::<[u64; 3]>(head);
         if !rest.len().is_multiple_of(size_of::<StepOffset>())
             || rest.len() / size_of::<StepOffset>() > MOST
             || every == 0
@@ -97,7 +106,7 @@ impl StepOffsets {
         }
         let all: Vec<StepOffset> = bytemuck::pod_collect_to_vec(rest);
         let sound = all.windows(2).all(|pair| pair[0].step < pair[1].step);
-        sound.then_some(StepOffsets { all, every, since })
+        sound.then_some(StepOffsets { all, last: last.checked_sub(1).map(Step), every, since })
     }
 }
 
@@ -122,7 +131,24 @@ mod tests {
             format!("{:?}", StepOffsets::from_bytes(&offsets.to_bytes())),
             format!("{:?}", Some(&offsets))
         );
-        assert!(StepOffsets::from_bytes(&offsets.to_bytes()[..40]).is_none());
+        assert!(StepOffsets::from_bytes(&offsets.to_bytes()[..32]).is_none());
+    }
+
+    #[test]
+    fn of_several_records_of_a_step_the_first_is_found() {
+        let mut offsets = StepOffsets::default();
+        let steps = 3 * MOST as u64 / 2;
+        for step in 1..=steps {
+            (0..3).for_each(|record| offsets.push(Step(step), 10 * step + record));
+            if step == steps / 2 {
+                offsets = StepOffsets::from_bytes(&offsets.to_bytes()).expect("valid");
+                offsets.push(Step(step), 0);
+            }
+        }
+        assert!(offsets.all.iter().all(|kept| kept.offset == 10 * kept.step.0));
+        offsets.rewind(Step(steps));
+        offsets.push(Step(steps), 7);
+        assert_eq!(offsets.before(Step(steps)), Some(7), "a step that is made again");
     }
 
     #[test]
