@@ -43,6 +43,21 @@ impl Histogram {
         Histogram { first: first as u8, counts: bins[first..=last].to_vec(), non_finite }
     }
 
+    /// The bin of the finite numbers with this binary exponent and sign; that of zeros for too small an exponent.
+    pub fn bin_of(exponent: i32, is_negative: bool) -> usize {
+        let rank = exponent.min(Self::GREATEST_EXPONENT) - Self::LEAST_EXPONENT + 1;
+        match rank.max(0) as usize {
+            rank if is_negative => Self::ZERO_BIN - rank,
+            rank => Self::ZERO_BIN + rank,
+        }
+    }
+
+    /// The binary exponent of the numbers in a bin, whatever their sign; none for zeros.
+    pub fn exponent_of(bin: usize) -> Option<i32> {
+        let rank = bin.abs_diff(Self::ZERO_BIN).checked_sub(1)?;
+        Some(Self::LEAST_EXPONENT + rank as i32)
+    }
+
     /// The lower end of a bin; that of the first is one power of two out, like those of the others, although all lower
     /// values share it. The lower end of the bin after the last is the upper end of that one.
     pub fn start_of(bin: usize) -> f64 {

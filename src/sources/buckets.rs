@@ -96,11 +96,7 @@ impl Bucket {
 /// The bin of a finite value.
 fn bin(value: f64) -> usize {
     let exponent = ((value.to_bits() >> 52) & 0x7ff) as i32 - 1023;
-    if exponent < Histogram::LEAST_EXPONENT {
-        return Histogram::ZERO_BIN;
-    }
-    let above = (exponent.min(Histogram::GREATEST_EXPONENT) - Histogram::LEAST_EXPONENT + 1) as usize;
-    if value < 0.0 { Histogram::ZERO_BIN - above } else { Histogram::ZERO_BIN + above }
+    Histogram::bin_of(exponent, value.is_sign_negative())
 }
 
 #[cfg(test)]

@@ -38,13 +38,7 @@ fn bin(sign_and_exponent: i32) -> Option<usize> {
     if exponent == NON_FINITE {
         return None;
     }
-    let rank = (exponent - BIAS).min(Histogram::GREATEST_EXPONENT) - Histogram::LEAST_EXPONENT;
-    let zero = Histogram::ZERO_BIN as i32;
-    Some(match rank {
-        ..0 => Histogram::ZERO_BIN,
-        _ if negative => (zero - 1 - rank) as usize,
-        _ => (zero + 1 + rank) as usize,
-    })
+    Some(Histogram::bin_of(exponent - BIAS, negative))
 }
 
 #[cfg(test)]

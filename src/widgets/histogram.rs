@@ -133,7 +133,7 @@ fn ticks(rows: &[Range<usize>], halves: usize) -> Vec<Option<usize>> {
     let every = (3 * halves * bins.len()).div_ceil(rows.len().max(1)).next_power_of_two() as i32;
     let mut ticks = vec![None; rows.len()];
     for bin in bins {
-        let is_tick = exponent(bin).is_none_or(|exponent| exponent.rem_euclid(every) == 0);
+        let is_tick = Histogram::exponent_of(bin).is_none_or(|exponent| exponent.rem_euclid(every) == 0);
         let showing: Vec<usize> = (0..rows.len()).filter(|row| rows[*row].contains(&bin)).collect();
         if let Some(middle) = showing.get((showing.len() - 1) / 2).filter(|_| is_tick) {
             ticks[*middle] = Some(bin);
@@ -157,8 +157,9 @@ pub(super) fn axis_of_bins(
     buffer: &mut Buffer,
     theme: &Theme,
 ) {
-    let is_tick =
-        |(bin, _): &(usize, u16)| exponent(*bin).is_none_or(|exponent| exponent.rem_euclid(EVERY) == 0);
+    let is_tick = |(bin, _): &(usize, u16)| {
+        Histogram::exponent_of(*bin).is_none_or(|exponent| exponent.rem_euclid(EVERY) == 0)
+    };
     let mut ticks: Vec<(usize, u16)> = places.filter(is_tick).collect();
     ticks.sort_by_key(|(bin, _)| *bin != Histogram::ZERO_BIN);
     let mut taken: Vec<Range<u16>> = Vec::new();
@@ -175,17 +176,11 @@ pub(super) fn axis_of_bins(
 
 /// The label of a bin, by the power of two it begins with: `-2^3`, `0`, `2^-7`.
 pub(super) fn bin_name(bin: usize) -> String {
-    match exponent(bin) {
+    match Histogram::exponent_of(bin) {
         Some(exponent) if bin > Histogram::ZERO_BIN => format!("2^{exponent}"),
         Some(exponent) => format!("-2^{exponent}"),
         None => "0".to_owned(),
     }
-}
-
-/// The power of two that a bin begins with, regardless of sign; none for exact zeros.
-pub(super) fn exponent(bin: usize) -> Option<i32> {
-    let distance = bin.abs_diff(Histogram::ZERO_BIN).checked_sub(1)?;
-    Some(Histogram::LEAST_EXPONENT + distance as i32)
 }
 
 #[cfg(test)]
