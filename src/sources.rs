@@ -37,6 +37,7 @@ pub use said::{Measured, Other, Said, Tag, Tags};
 use source::Format;
 pub use source::{Reading, Source};
 pub use tensorboard::EventWriter;
+pub use translation::Renamed;
 
 /// All formats, in the order in which a file is tried.
 const FORMATS: &[&Format] = &[

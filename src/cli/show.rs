@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::table::{Align, Table, duration, loss, percent, state};
-use super::{ForeignArgs, RunsFolder, write_json};
+use super::{ForeignArgs, RUN_HELP, RunsFolder, write_json};
 use crate::app::{App, Lane, fairness};
 use crate::event::LaneStarted;
 use crate::experiment::Experiment;
@@ -27,8 +27,7 @@ pub(super) mod foreign;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example: skiplane show latest --json | jq '.lanes[] | [.name, .test_error]'")]
 pub(super) struct ShowArgs {
-    /// The run: an id, a unique part of one, `latest`, `latest~1`, a folder, or a log of another program: a TensorBoard
-    /// folder, an offline W&B run, a .csv, .jsonl or trainer_state.json.
+    #[arg(help = RUN_HELP)]
     run: String,
     /// Prints all details as a JSON object, including the experiment as resolved.
     #[arg(long)]
@@ -199,6 +198,7 @@ fn write_page(shown: &Shown, out: &mut dyn Write) -> std::io::Result<()> {
         ("started", manifest.started.clone()),
         ("machine", [&*manifest.host, &*manifest.os, &*manifest.instruction_set].map(known).concat()),
         ("skiplane", format!("{}, seed {}, {} threads", manifest.skiplane, manifest.seed, manifest.threads)),
+        ("config", foreign::settings(manifest.settings().iter().map(|(key, value)| (key, value)))),
     ];
     // Runs of other programs may lack these.
     let facts = facts.map(|(name, value)| match name {

@@ -111,7 +111,7 @@ impl Origin {
                 Ok(Records::Log(Box::new(LogReader::open_at(log, *position)?)))
             }
             (Origin::Foreign(source), Place::Foreign(position)) => {
-                Ok(Records::Foreign(Box::new(SourceReader::open_at(source, &position)?)))
+                Ok(Records::Foreign(Box::new(SourceReader::open_at(source, *position)?)))
             }
             (_, _) => Err(RunLogError::Malformed {
                 path: self.path().to_owned(),

@@ -109,6 +109,8 @@ struct Current {
     offset: u64,
     /// Up to where it was read.
     read: u64,
+    /// Whether the last read came to its end.
+    is_whole: bool,
     /// Where it ended when it was last read to its end, and the anchors there.
     end: Option<(u64, [u32; 2])>,
 }
@@ -169,10 +171,11 @@ impl Files {
         Ok(files)
     }
 
-    /// The bytes that were read and not taken, and where in their file they begin.
-    pub(super) fn bytes(&self) -> (&[u8], u64) {
-        let offset = self.current.as_ref().map_or(0, |current| current.offset);
-        (self.buffer.get(self.start..).unwrap_or_default(), offset)
+    /// The bytes that were read and not taken, where in their file they begin, and whether it ends with them.
+    pub(super) fn bytes(&self) -> (&[u8], u64, bool) {
+        let (offset, is_whole) =
+            self.current.as_ref().map_or((0, true), |current| (current.offset, current.is_whole));
+        (self.buffer.get(self.start..).unwrap_or_default(), offset, is_whole)
     }
 
     /// How many bytes of all files were taken.
@@ -183,7 +186,7 @@ impl Files {
 
     /// How many bytes were read and not taken; white space is not waited for.
     pub(super) fn torn(&self) -> u64 {
-        let (bytes, _) = self.bytes();
+        let (bytes, ..) = self.bytes();
         if bytes.iter().all(u8::is_ascii_whitespace) { 0 } else { bytes.len() as u64 }
     }
 
@@ -256,6 +259,7 @@ impl Files {
         let room = CHUNK.min((MOST_BYTES.saturating_sub(self.buffer.len())) as u64);
         let read = (&mut current.file).take(room).read_to_end(&mut self.buffer)? as u64;
         current.read += read;
+        current.is_whole = read < room;
         if read > 0 || room == 0 {
             return Ok(More::Bytes);
         }
@@ -292,7 +296,7 @@ impl Current {
     fn open(path: PathBuf) -> io::Result<Current> {
         let file = open(&path)?;
         let seen = Seen::of(&file.metadata()?);
-        Ok(Current { path, file, seen, offset: 0, read: 0, end: None })
+        Ok(Current { path, file, seen, offset: 0, read: 0, is_whole: false, end: None })
     }
 
     fn go_to(&mut self, offset: u64) -> io::Result<()> {

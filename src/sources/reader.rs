@@ -13,7 +13,7 @@ use super::find::natural;
 use super::parser::{Parser, Taken};
 use super::said::{Measured, Said, Tags};
 use super::source::Source;
-use super::translation::{Found, Held, Translation};
+use super::translation::{Found, Held, Renamed, Translation};
 use crate::event::{Declared, LaneStarted};
 use crate::runlog::{BadRecord, Entry, RunLogError};
 
@@ -84,16 +84,14 @@ impl SourceReader {
     ///
     /// # Errors
     /// If what was read before is no longer there.
-    pub fn open_at(source: &Arc<Source>, position: &Position) -> Result<SourceReader, RunLogError> {
-        let mut reader = SourceReader::open(source);
-        let at = source.at.clone();
-        reader.files = Files::at(at, &position.place).map_err(|error| source.failed(error))?;
+    pub fn open_at(source: &Arc<Source>, position: Position) -> Result<SourceReader, RunLogError> {
+        let Position { place, surveyed, later, held, records } = position;
+        let files = Files::at(source.at.clone(), &place).map_err(|error| source.failed(error))?;
+        let mut reader = SourceReader { files, records, ..SourceReader::open(source) };
         reader.learn()?;
-        let surveyed = position.surveyed.iter().map(|(name, _)| &**name);
-        reader.tags = Tags::of(surveyed.chain(position.later.iter().map(|name| &**name)));
-        let Position { surveyed, later, held, .. } = position.clone();
+        let names = surveyed.iter().map(|(name, _)| &**name);
+        reader.tags = Tags::of(names.chain(later.iter().map(|name| &**name)));
         reader.translation = Some(Translation::new(&source.lane, &source.layers, surveyed, &later, held));
-        reader.records = position.records;
         Ok(reader)
     }
 
@@ -170,8 +168,8 @@ impl SourceReader {
         self.translation.as_ref().map_or(&[], Translation::config)
     }
 
-    /// The tags that have other names here, with these; the name is empty for what is not shown.
-    pub fn renamed(&self) -> Vec<(String, String)> {
+    /// The tags that have other names here, and those that are not shown.
+    pub fn renamed(&self) -> Vec<Renamed> {
         self.translation.as_ref().map(Translation::renamed).unwrap_or_default()
     }
 
@@ -196,9 +194,9 @@ impl SourceReader {
         let least = self.source.surveyed.load(Ordering::Relaxed).max(SURVEY);
         let (mut found, mut since, mut names_steps) = (Vec::<Found>::new(), 0, false);
         loop {
-            let (bytes, at) = self.files.bytes();
+            let (bytes, at, is_whole) = self.files.bytes();
             self.said.clear();
-            match self.parser.take(bytes, at, false, &mut self.tags, &mut self.said) {
+            match self.parser.take(bytes, at, is_whole, &mut self.tags, &mut self.said) {
                 Taken::Record(length) | Taken::Bad(length, _) => {
                     self.files.take(length.max(1));
                     since += 1;
@@ -235,9 +233,9 @@ impl SourceReader {
     fn read_on(&mut self) -> io::Result<bool> {
         for _ in 0..AT_ONCE {
             let begin = self.files.taken();
-            let (bytes, at) = self.files.bytes();
+            let (bytes, at, is_whole) = self.files.bytes();
             self.said.clear();
-            let taken = self.parser.take(bytes, at, false, &mut self.tags, &mut self.said);
+            let taken = self.parser.take(bytes, at, is_whole, &mut self.tags, &mut self.said);
             match taken {
                 Taken::Record(length) => {
                     self.files.take(length.max(1));

@@ -78,6 +78,17 @@ struct HeldRow {
     std: Vec<f32>,
 }
 
+/// A tag that has another name here, or is not shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Renamed {
+    /// Its name in the log.
+    pub tag: String,
+    /// The metric that its values are of; none if they are not shown.
+    pub metric: Option<&'static str>,
+    /// The layer that they are of, if they are of one.
+    pub layer: Option<String>,
+}
+
 /// What a tag is taken for.
 #[derive(Clone, Copy, Debug)]
 enum Taken {
@@ -172,22 +183,23 @@ impl Translation {
         &self.held.config
     }
 
-    /// The tags that have other names here, with these.
-    pub(super) fn renamed(&self) -> Vec<(String, String)> {
-        let name = |(at, taken): (usize, &Taken)| match taken {
-            Taken::Number(metric) => {
-                let tag = &self.surveyed.get(at)?.0;
-                (metric.name() != &**tag).then(|| (tag.to_string(), metric.name().to_owned()))
-            }
-            Taken::Row(row, column) => {
-                let (row, tag) = (self.rows.get(*row)?, &self.surveyed.get(at)?.0);
-                let metric = row.of.histograms.map_or(row.of.numbers, |(histograms, _)| histograms);
-                let layer = &self.started.structure.layers.get(*column)?.name;
-                Some((tag.to_string(), format!("{} of layer {layer}", metric.name())))
-            }
-            Taken::Nothing => Some((self.surveyed.get(at)?.0.to_string(), String::new())),
+    /// The tags that have other names here, and those that are not shown.
+    pub(super) fn renamed(&self) -> Vec<Renamed> {
+        let name = |((tag, _), taken): (&Found, &Taken)| {
+            let (metric, layer) = match taken {
+                Taken::Number(metric) if metric.name() == &**tag => return None,
+                Taken::Number(metric) => (Some(metric.name()), None),
+                Taken::Row(row, column) => {
+                    let of = &self.rows.get(*row)?.of;
+                    let metric = of.histograms.map_or(of.numbers, |(histograms, _)| histograms);
+                    let layer = self.started.structure.layers.get(*column)?;
+                    (Some(metric.name()), Some(layer.name.clone()))
+                }
+                Taken::Nothing => (None, None),
+            };
+            Some(Renamed { tag: tag.to_string(), metric, layer })
         };
-        self.places.iter().enumerate().filter_map(name).collect()
+        self.surveyed.iter().zip(&self.places).filter_map(name).collect()
     }
 
     /// Decides what each tag is taken for.

@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
-use skiplane::app::{App, Lane};
+use skiplane::app::{Action, App, Lane};
 use skiplane::event::Histogram;
 use skiplane::history::History;
 use skiplane::metric::{Metric, Shape};
 use skiplane::reading::replay::{Replay, ReplayLane, Run};
 use skiplane::reading::{self, Opened};
-use skiplane::sources::{self, Pattern, Reading, Source};
+use skiplane::sources::{self, EventWriter, Pattern, Reading, Renamed, Source};
 use skiplane::units::{LayerIdx, Step};
+use skiplane::views;
 
 use crate::cli::output;
 
@@ -31,20 +32,20 @@ fn open(path: &Path) -> Opened {
     reading::open_runs(&[Run::Foreign(found(path, &Reading::default()))]).unwrap()
 }
 
-/// What each tag is called here: its metric, and the layer where it is of one.
-struct Names(BTreeMap<String, String>);
+/// The tags that have other names here.
+struct Names(Vec<Renamed>);
 
 impl Names {
     fn of(log: &ReplayLane) -> Names {
-        Names(log.foreign().unwrap().renamed().into_iter().collect())
+        Names(log.foreign().unwrap().renamed())
     }
 
     /// The history of a tag, and its column in a row.
     fn history<'a>(&self, lane: &'a Lane, tag: &str) -> (&'a History, usize) {
-        let name = self.0.get(tag).map_or(tag, String::as_str);
-        let (name, layer) = name.split_once(" of layer ").unwrap_or((name, ""));
-        let column = layer_named(lane, layer).unwrap_or(LayerIdx(0));
-        let metric = metric_named(lane, name);
+        let renamed = self.0.iter().find(|renamed| renamed.tag == tag);
+        let layer = renamed.and_then(|renamed| renamed.layer.as_deref());
+        let column = layer.map_or(LayerIdx(0), |layer| layer_named(lane, layer).unwrap());
+        let metric = metric_named(lane, renamed.and_then(|renamed| renamed.metric).unwrap_or(tag));
         let history = match metric.shape() {
             Shape::Histograms => lane.histograms(metric, column),
             _ => lane.history(metric),
@@ -415,6 +416,116 @@ fn a_file_that_is_written_anew_is_read_anew() {
     let lane = &app.lanes()[0];
     assert_eq!((lane.last_step(), lane.loss().len()), (Step(3), 3));
     assert_eq!(lane.scalar(metric_named(lane, "accuracy")).last().unwrap().last(0), Some(0.9));
+}
+
+#[test]
+fn a_cursor_on_merged_steps_shows_every_record_of_that_step() {
+    let copy = tempfile::tempdir().unwrap();
+    let mut file = fs::File::create(copy.path().join("events.out.tfevents.1.host")).unwrap();
+    let mut writer = EventWriter::new(&mut file, 1.0).unwrap();
+    let tags = ["grad_norm/layers.0", "grad_norm/layers.1", "branch/layers.0", "branch/layers.1"];
+    let logged = |at: usize, step: u64| at as f32 + 0.25 * step as f32;
+    for step in 1..=6_000 {
+        for (at, tag) in tags.iter().enumerate() {
+            writer.begin(step, step as f64);
+            writer.scalar(tag, logged(at, step)).unwrap();
+            writer.end().unwrap();
+        }
+    }
+    let Opened { mut app, replay, mut library } =
+        reading::open_runs(&[Run::Foreign(found(copy.path(), &Reading::default()))]).unwrap();
+    let names = Names::of(&replay.lanes()[0]);
+    assert_eq!(names.0.len(), 4, "{:?}", names.0);
+    for step in [1, 7, 3_333, 5_999] {
+        app.act(Action::SelectStep(Step(step)));
+        views::supply(&mut app, |app, needs| library.answer(app, needs));
+        let lane = &app.lanes()[0];
+        for (at, renamed) in names.0.iter().enumerate() {
+            assert_eq!(renamed.tag, tags[at]);
+            let row = lane.at(metric_named(lane, renamed.metric.unwrap()), Step(step)).unwrap();
+            assert_eq!(row.last(at % 2), Some(logged(at, step)), "{} at step {step}", tags[at]);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_length_in_the_last_block_of_a_run_costs_its_record() {
+    let name = "offline-run-20240101_000002-typed000";
+    let whole = fs::read(folder().join("wandb").join(name).join("run-typed000.wandb")).unwrap();
+    let read = |bytes: &[u8]| {
+        let copy = tempfile::tempdir().unwrap();
+        fs::write(copy.path().join("run-typed000.wandb"), bytes).unwrap();
+        let Opened { app, replay, .. } = open(copy.path());
+        let steps: Vec<Step> = app.lanes()[0].loss().rows().map(|row| row.span.last_step).collect();
+        (steps, app.lanes()[0].state().clone(), replay.report().bad_count)
+    };
+    let (steps, state, bad) = read(&whole);
+    assert!(steps.len() > 10 && bad == 0);
+    // Checksum, length and kind, then the data.
+    let (mut at, mut damaged) = (7, 0);
+    while at + 7 < whole.len() {
+        let length = usize::from(u16::from_le_bytes([whole[at + 4], whole[at + 5]]));
+        let mut bytes = whole.clone();
+        bytes[at + 5] = 0x60;
+        if at + 7 + length < whole.len() && damaged > 3 {
+            let (left, ended, bad) = read(&bytes);
+            assert_eq!((&ended, bad), (&state, 1), "byte {at}");
+            assert!(left.len() + 1 >= steps.len() && left.iter().all(|step| steps.contains(step)));
+        }
+        damaged += 1;
+        at += 7 + length;
+    }
+    assert!(damaged > 20);
+}
+
+#[test]
+fn zeros_at_the_end_are_data_that_has_not_come_in() {
+    let copy = tempfile::tempdir().unwrap();
+    let file = copy.path().join("events.out.tfevents.1.host");
+    let of = |steps: std::ops::Range<u64>| {
+        let mut writer = EventWriter::new(Vec::new(), 1.0).unwrap();
+        for step in steps {
+            writer.begin(step, step as f64);
+            writer.scalar("loss", 1.0 / step as f32).unwrap();
+            writer.end().unwrap();
+        }
+        writer.into_inner()
+    };
+    let (first, all) = (of(1..20), of(1..40));
+    assert!(all.starts_with(&first));
+    fs::write(&file, [&first[..], &vec![0; all.len() - first.len()]].concat()).unwrap();
+    let run = Run::Foreign(found(copy.path(), &Reading::default()));
+    let Opened { mut app, mut replay, .. } = reading::open_runs(&[run]).unwrap();
+    assert_eq!(app.lanes()[0].last_step(), Step(19));
+    // The same file, so that it is not another one.
+    fs::OpenOptions::new().write(true).open(&file).unwrap().write_all(&all).unwrap();
+    fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(&of(40..41)[24 + 16..]).unwrap();
+    while let Some(replayed) = replay.next_event().unwrap() {
+        app.apply_at(replayed.lane, &replayed.event, Some(replayed.bytes.start));
+    }
+    assert_eq!((app.lanes()[0].last_step(), replay.report().bad_count), (Step(40), 0));
+}
+
+#[test]
+fn settings_are_kept_by_an_import_and_shown() {
+    let root = tempfile::tempdir().unwrap();
+    let runs = root.path().join("runs");
+    let runs = runs.to_str().unwrap();
+    let wandb = folder().join("wandb");
+    let wandb = wandb.to_str().unwrap();
+    let one = format!("{wandb}/offline-run-20240101_000000-fin1shed");
+    let first = output(root.path(), &["import", &one, "--name", "one", "--runs", runs]);
+    output(root.path(), &["import", wandb, "--name", "all", "--runs", runs]);
+    let shown = output(root.path(), &["show", first.trim_end()]);
+    assert!(shown.contains("config      batch_size 8, layers [4,8,8,8,1], lr 0.1, optimizer"), "{shown}");
+    let shown = output(root.path(), &["show", "all", "--runs", runs]);
+    assert!(shown.contains("config      fin1shed.batch_size 8, "), "{shown}");
+    // A folder of runs stands for all of them, and for what other programs have logged beside them.
+    fs::write(format!("{runs}/metrics.csv"), "step,loss\n1,0.5\n").unwrap();
+    let all = output(root.path(), &["export", runs, "--format", "csv"]);
+    let lane = |line: &str| line.split(',').take(2).collect::<Vec<_>>().join(",");
+    let lanes: std::collections::BTreeSet<String> = all.lines().skip(1).map(lane).collect();
+    assert_eq!(lanes.len(), 6, "{lanes:?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::metric::{LAYER, Shape};
 use crate::printable::{grouped, printable, short};
 use crate::reading::replay::{ReplayLane, Run};
 use crate::reading::{self, Opened};
-use crate::sources::Source;
+use crate::sources::{Renamed, Source, SourceReader};
 
 /// The most names that are printed of each kind; JSON has all.
 const SHOWN: usize = 40;
@@ -34,8 +34,7 @@ struct Taken {
     config: BTreeMap<String, String>,
     layers: Vec<String>,
     metrics: Vec<Measured>,
-    /// Tags that have another name here.
-    renamed: BTreeMap<String, String>,
+    renamed: Vec<Renamed>,
     /// Values that are not shown, by kind.
     not_shown: BTreeMap<String, u64>,
     bad_records: u64,
@@ -117,7 +116,7 @@ fn taken(lane: &Lane, log: &ReplayLane) -> Taken {
             .map(|layer| layer.name.clone())
             .collect(),
         metrics,
-        renamed: foreign.map(|reader| reader.renamed().into_iter().collect()).unwrap_or_default(),
+        renamed: foreign.map(SourceReader::renamed).unwrap_or_default(),
         not_shown: report.unknown.clone(),
         bad_records: report.bad_count,
         first_bad: report.bad.first().map(|(_, bad)| format!("record {}: {}", bad.line, bad.reason)),
@@ -142,8 +141,7 @@ fn write_page(taken: &Taken, out: &mut dyn Write) -> io::Result<()> {
         if taken.elapsed_ms > 0.0 { format!(", {}", duration(taken.elapsed_ms)) } else { String::new() };
     let (steps, last) = (grouped(taken.steps), grouped(taken.last_step));
     fact("steps", &format!("up to {last}, at most {steps} values of a metric{time}"), out)?;
-    let config: Vec<String> = taken.config.iter().map(|(key, value)| format!("{key} {value}")).collect();
-    fact("config", &listed(&config, SHOWN), out)?;
+    fact("config", &settings(&taken.config), out)?;
     let layers = match taken.layers.len() {
         0 => "none found; `--layers PATTERN` says which tags are of layers".to_owned(),
         count => format!("{count}: {}", listed(&taken.layers, SHOWN)),
@@ -151,8 +149,13 @@ fn write_page(taken: &Taken, out: &mut dyn Write) -> io::Result<()> {
     fact("layers", &layers, out)?;
     write_metrics(taken, out)?;
     // What is of layers has been told with the metrics over them.
-    let renamed = taken.renamed.iter().filter(|(_, to)| !to.contains(" of layer "));
-    let renamed: Vec<String> = renamed.map(|(tag, metric)| format!("{tag} is {metric}")).collect();
+    let renamed = taken.renamed.iter().filter(|renamed| renamed.layer.is_none());
+    let renamed: Vec<String> = renamed
+        .map(|Renamed { tag, metric, .. }| match metric {
+            Some(metric) => format!("{tag} is {metric}"),
+            None => format!("{tag} is not shown"),
+        })
+        .collect();
     fact("taken for", &listed(&renamed, SHOWN), out)?;
     let not_shown: Vec<String> =
         taken.not_shown.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
@@ -190,6 +193,12 @@ fn write_metrics(taken: &Taken, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "and {} more; `--json` has all", taken.metrics.len() - SHOWN * 5)?;
     }
     writeln!(out)
+}
+
+/// Settings in a line.
+pub(super) fn settings<'a>(config: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
+    let all: Vec<String> = config.into_iter().map(|(key, value)| format!("{key} {value}")).collect();
+    listed(&all, SHOWN)
 }
 
 fn listed(all: &[String], most: usize) -> String {
