@@ -48,6 +48,25 @@ mod snapshot;
 
 use failure::Failure;
 
+/// What a log of another program may be, as the help texts say.
+macro_rules! other_logs {
+    () => {
+        "a log of another program: a TensorBoard folder, an offline W&B run, a .csv, .jsonl or trainer_state.json"
+    };
+}
+
+/// The help of an argument that names a run.
+const RUN_HELP: &str = concat!(
+    "The run: an id, a unique part of one, `latest`, `latest~1` for the one before, a folder, or ",
+    other_logs!()
+);
+/// The help of an argument that names runs.
+const RUNS_HELP: &str = concat!(
+    "The runs: each an id, a unique part of one, `latest`, `latest~1`, a folder of one run or of several, the name of a \
+     sweep for all its runs, or ",
+    other_logs!()
+);
+
 /// Trains plain and residual networks side by side and shows what a residual connection does.
 ///
 /// Without a command, the default experiment is trained live, with the options of `train`: a plain network of 56 layers
@@ -57,16 +76,15 @@ use failure::Failure;
     version,
     max_term_width = 100,
     args_conflicts_with_subcommands = true,
-    after_help = "\
+    after_help = concat!("\
 Examples:
   skiplane                                       train the default experiment on the dashboard
   skiplane train quick                           train another experiment
   skiplane review latest                         open the last run again
   skiplane --headless --set training.batch=32    train without the dashboard, with another batch size
 
-RUN is a run id, a unique part of one, `latest`, `latest~1` for the one before, a folder, or a log of
-another program: a TensorBoard folder, an offline W&B run, a .csv, .jsonl or trainer_state.json.
-Exit status: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted."
+RUN is a run id, a unique part of one, `latest`, `latest~1` for the one before, a folder, or ", other_logs!(), ".
+Exit status: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted.")
 )]
 struct CommandLine {
     #[command(flatten)]
@@ -136,10 +154,18 @@ impl RunsFolder {
     fn find_all(&self, names: &[String], foreign: &ForeignArgs) -> Result<Vec<Run>, Failure> {
         let mut runs = Vec::new();
         for name in names {
-            match foreign.find(Path::new(name))? {
-                Some(run) => runs.push(run),
-                None => runs.extend(self.resolve_all(std::slice::from_ref(name))?.into_iter().map(Run::Own)),
+            let path = Path::new(name);
+            let own = if path.is_dir() { runlog::runs_in(path)? } else { Vec::new() };
+            match foreign.find(path) {
+                // A folder of runs need not have logs of other programs beside them.
+                Err(_) if !own.is_empty() => {}
+                Ok(Some(run)) => runs.push(run),
+                Ok(None) => {
+                    runs.extend(self.resolve_all(std::slice::from_ref(name))?.into_iter().map(Run::Own))
+                }
+                Err(neither) => return Err(neither),
             }
+            runs.extend(own.into_iter().map(Run::Own));
         }
         Ok(runs)
     }

@@ -49,7 +49,7 @@ pub use notes::{MOST_TAGS, NOTE_LENGTH, Notes, TAG_LENGTH};
 pub use process::ProcessStart;
 pub use reader::{BadRecord, Entry, LogReader, Position};
 pub use reread::{find_step, first_event, parse_records, read_record, read_records, read_steps};
-pub use resolve::resolve;
+pub use resolve::{resolve, runs_in};
 pub use status::{Exit, Status};
 pub use summary::{LaneSummary, RunSummary, State};
 pub use trash::{Discarded, discard, restore, run_path};

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
-use super::{ForeignArgs, RunsFolder, runs, saved};
+use super::{ForeignArgs, RUN_HELP, RunsFolder, runs, saved};
 use crate::reading::replay::Run;
 use crate::reading::{self, Opened};
 use crate::tui::{self, Followed};
@@ -19,8 +19,7 @@ Examples:
   skiplane attach latest
   skiplane attach runs/tensorboard")]
 pub(super) struct AttachArgs {
-    /// The run: an id, a unique part of one, `latest`, `latest~1`, a folder, or a log of another program: a TensorBoard
-    /// folder, an offline W&B run, a .csv, .jsonl or trainer_state.json.
+    #[arg(help = RUN_HELP)]
     run: String,
     /// Prints plain lines for screen readers: a line for each change, and an answer to each line that is typed; `help`
     /// lists what can be.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
-use super::{ForeignArgs, RunsFolder, destination, saved};
+use super::{ForeignArgs, RUNS_HELP, RunsFolder, destination, saved};
 use crate::reading::Superseded;
 use crate::reading::replay::{Replay, ReplayLane, Replayed, Run};
 use crate::runlog::RunLogError;
@@ -41,8 +41,7 @@ Examples:
   skiplane export latest --format tensorboard --out events && tensorboard --logdir events
   skiplane export latest --format jsonl | jq -c 'select(.statistic == \"loss\") | [.lane, .step, .value]'")]
 pub(super) struct ExportArgs {
-    /// The runs: each an id, a unique part of one, `latest`, `latest~1`, a folder, or the name of a sweep for all its runs.
-    #[arg(required = true)]
+    #[arg(required = true, help = RUNS_HELP)]
     run: Vec<String>,
     /// The format.
     #[arg(long, value_enum)]

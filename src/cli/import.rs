@@ -7,12 +7,15 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::failure::Failure;
+use serde_json::Value;
+
 use super::{ForeignArgs, RunsFolder, saved};
 use crate::event::{Kind, LaneFinished, Outcome, RunEvent};
 use crate::printable::printable;
 use crate::reading::Ordered;
-use crate::reading::replay::{Replay, Run};
+use crate::reading::replay::{Replay, ReplayLane, Run};
 use crate::runlog::{Imported, LogWriter, RunFolder};
+use crate::sources::SourceReader;
 use crate::units::{LaneIdx, Step};
 
 /// Makes a run of the log of another program, with a lane for each of its runs: a TensorBoard folder, an offline W&B run, a
@@ -56,14 +59,31 @@ pub(super) fn run(args: &ImportArgs, out: &mut dyn Write) -> Result<(), Failure>
         started_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_else(Timestamp::now);
     let names: Vec<String> = lanes.iter().map(|lane| lane.name.clone()).collect();
     let command = std::env::args().collect();
-    let folder =
-        RunFolder::import(&args.folder.path()?, Imported { name: &name, started, lanes: &names, command })?;
+    let imported = Imported { name: &name, started, lanes: &names, command, config: config(&lanes) };
+    let folder = RunFolder::import(&args.folder.path()?, imported)?;
     for (at, ordered) in read.into_iter().enumerate() {
         write(&folder, LaneIdx(at), ordered)?;
     }
     saved::warn_of_losses(&Replay::of_lanes(lanes));
     writeln!(out, "{}", printable(&folder.path().to_string_lossy()))?;
     Ok(())
+}
+
+/// The settings that the logs tell: those of the only lane, or those of each lane under its name.
+fn config(lanes: &[ReplayLane]) -> Value {
+    let of = |lane: &ReplayLane| -> Value {
+        let settings = lane.foreign().map(SourceReader::config).unwrap_or_default();
+        settings.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect()
+    };
+    let of_each = match lanes {
+        [lane] => of(lane),
+        lanes => lanes.iter().map(|lane| (lane.name.clone(), of(lane))).collect(),
+    };
+    let is_told = |value: &Value| value.as_object().is_some_and(|members| !members.is_empty());
+    match lanes.iter().any(|lane| is_told(&of(lane))) {
+        true => of_each,
+        false => Value::Null,
+    }
 }
 
 /// Writes the log of a lane. Where the other program does not say how it ended, it counts as stopped.

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
-use super::{ForeignArgs, RunsFolder, runs, saved};
+use super::{ForeignArgs, RUNS_HELP, RunsFolder, runs, saved};
 use crate::tui::{self, Saved};
 
 /// Opens saved runs on the dashboard; several are shown side by side.
@@ -17,9 +17,7 @@ Examples:
   skiplane review 20261123-1216 20261123-1402
   skiplane review lightning_logs/ wandb/offline-run-20261127_120000-abc123")]
 pub(super) struct ReviewArgs {
-    /// The runs: each an id, a unique part of one, `latest`, `latest~1`, a folder, the name of a sweep for all its runs,
-    /// or a log of another program: a TensorBoard folder, an offline W&B run, a .csv, .jsonl or trainer_state.json.
-    #[arg(required = true)]
+    #[arg(required = true, help = RUNS_HELP)]
     run: Vec<String>,
     /// Prints plain lines for screen readers, with an answer to each line that is typed; `help` lists what can be.
     #[arg(long)]

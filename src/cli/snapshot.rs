@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
-use super::{ForeignArgs, RunsFolder, destination, saved};
+use super::{ForeignArgs, RUNS_HELP, RunsFolder, destination, saved};
 use crate::app::viewport::Part;
 use crate::app::{Action, NameFilter, ViewKind};
 use crate::printable::printable;
@@ -29,9 +29,7 @@ Examples:
   skiplane snapshot latest --view heatmap
   skiplane snapshot latest --view profile --step 200 --size 100x30 --format svg > profile.svg")]
 pub(super) struct SnapshotArgs {
-    /// The runs, side by side: each an id, a unique part of one, `latest`, `latest~1`, a folder, the name of a sweep for all its
-    /// runs, or a log of another program: a TensorBoard folder, an offline W&B run, a .csv, .jsonl or trainer_state.json.
-    #[arg(required = true)]
+    #[arg(required = true, help = RUNS_HELP)]
     run: Vec<String>,
     /// The view.
     #[arg(long, value_name = "NAME", value_parser = views())]

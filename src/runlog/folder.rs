@@ -64,6 +64,8 @@ pub struct Imported<'a> {
     pub lanes: &'a [String],
     /// The command line.
     pub command: Vec<String>,
+    /// The settings of the run.
+    pub config: serde_json::Value,
 }
 
 /// A run's folder on disk.
@@ -109,6 +111,7 @@ impl RunFolder {
             threads: run.threads,
             command: run.command,
             sweep: run.sweep.map(|sweep| sweep.of.clone()),
+            config: serde_json::Value::Null,
             lanes: lanes
                 .map(|l| ManifestLane { name: l.name.clone(), log: format!("{}.jsonl", l.name) })
                 .collect(),
@@ -165,6 +168,7 @@ impl RunFolder {
             threads: 0,
             command: run.command,
             sweep: None,
+            config: run.config,
             lanes,
         };
         let folder = RunFolder { path, manifest, home: None };

@@ -3,6 +3,7 @@
 use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::RunLogError;
 use super::bounded::read_bounded;
@@ -60,6 +61,9 @@ pub struct Manifest {
     /// The sweep that it is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepName>,
+    /// The settings of a run of another program, of any form.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub config: Value,
     /// The lanes in the order of the experiment.
     pub lanes: Vec<ManifestLane>,
 }
@@ -90,6 +94,13 @@ struct Versioned {
 }
 
 impl Manifest {
+    /// The settings of a run of another program with dotted keys, ascending.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let mut settings = Vec::new();
+        flatten("", &self.config, &mut settings);
+        settings
+    }
+
     /// The file's name in the run's folder.
     pub const FILE: &'static str = "run.json";
 
@@ -134,6 +145,21 @@ pub(super) fn is_file_name(name: &str) -> bool {
     let mut components = Path::new(name).components();
     let one = matches!(components.next(), Some(Component::Normal(part)) if part == name);
     one && components.next().is_none() && !name.contains(['/', '\\', '\0'])
+}
+
+/// Adds what a value holds below a dotted key; a list is one value.
+fn flatten(key: &str, value: &Value, settings: &mut Vec<(String, String)>) {
+    match value {
+        Value::Null => {}
+        Value::Object(members) => {
+            for (name, value) in members {
+                let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+                flatten(&key, value, settings);
+            }
+        }
+        Value::String(text) => settings.push((key.to_owned(), text.clone())),
+        value => settings.push((key.to_owned(), value.to_string())),
+    }
 }
 
 #[cfg(test)]

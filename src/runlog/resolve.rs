@@ -51,6 +51,18 @@ pub fn resolve(root: &Path, name: &str) -> Result<PathBuf, RunLogError> {
     }
 }
 
+/// The folders of the runs in a folder, in the order of their names; none if it is a run itself.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn runs_in(folder: &Path) -> Result<Vec<PathBuf>, RunLogError> {
+    if is_run(folder) {
+        return Ok(Vec::new());
+    }
+    let paths = ids(folder)?.into_iter().map(|id| folder.join(id));
+    Ok(paths.filter(|path| is_run(path)).collect())
+}
+
 fn is_run(folder: &Path) -> bool {
     folder.join(Manifest::FILE).is_file()
 }

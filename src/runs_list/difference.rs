@@ -1,8 +1,9 @@
-//! The keys in which the experiments of runs differ.
+//! The keys in which the settings of runs differ.
 
 use std::collections::BTreeMap;
 
 use super::run::Run;
+use crate::experiment::Experiment;
 use crate::printable::printable;
 
 /// The most runs whose differences are shown.
@@ -17,13 +18,16 @@ pub struct Difference {
     pub values: Vec<Option<String>>,
 }
 
-/// The keys in which these runs differ, in the order of the file; a run whose experiment cannot be read has no values.
+/// The keys in which these runs differ, those of the experiment in the order of the file before those of another
+/// program; a run that has neither has no values.
 pub fn differences(runs: &[&Run]) -> Vec<Difference> {
     let mut order: Vec<String> = Vec::new();
     let mut places: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
     for (at, run) in runs.iter().enumerate() {
         let experiment = run.known().and_then(|known| known.experiment.as_ref());
-        for (key, value) in experiment.map(crate::experiment::Experiment::settings).unwrap_or_default() {
+        let settings = experiment.map(Experiment::settings).unwrap_or_default();
+        let config = run.known().map(|known| known.summary.manifest.settings()).unwrap_or_default();
+        for (key, value) in settings.into_iter().chain(config) {
             let values = places.entry(key.clone()).or_insert_with(|| {
                 order.push(key);
                 vec![None; runs.len()]
