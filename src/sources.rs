@@ -33,7 +33,7 @@ pub use find::find;
 pub use layers::Pattern;
 pub use parser::{Parser, Taken};
 pub use reader::{Position, SourceReader};
-pub use said::{Measured, Other, Said, Tag, Tags};
+pub use said::{Axis, Measured, Other, Said, Tag, Tags};
 use source::Format;
 pub use source::{Reading, Source};
 pub use tensorboard::EventWriter;

@@ -28,7 +28,9 @@ pub fn find(path: &Path, reading: &Reading) -> Result<Vec<Arc<Source>>, RunLogEr
         let format = format_of(path).map_err(failed)?.ok_or_else(|| unknown(path))?;
         return Ok(vec![Source::new(run.clone(), run, Where::File(path.to_owned()), format, reading)]);
     }
-    let mut search = Search { root: path, run, reading, entries: 0, found: Vec::new() };
+    let home = path.canonicalize().map_err(failed)?;
+    let mut search =
+        Search { root: path, home, run, reading, entries: 0, links: Vec::new(), found: Vec::new() };
     search.folder(path, 0).map_err(failed)?;
     let mut found = search.found;
     if found.is_empty() {
@@ -53,16 +55,20 @@ fn unknown(path: &Path) -> RunLogError {
 /// A search of folders.
 struct Search<'a> {
     root: &'a Path,
+    /// The root without links.
+    home: PathBuf,
     run: String,
     reading: &'a Reading,
     entries: usize,
+    /// Where the links lead that were followed.
+    links: Vec<PathBuf>,
     found: Vec<Arc<Source>>,
 }
 
 impl Search<'_> {
-    /// Searches a folder, and those in it; links are not followed.
+    /// Searches a folder, and those in it; links are followed if they lead out of the root, where all is found anyway.
     fn folder(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
-        let (mut files, mut folders) = (Vec::new(), Vec::new());
+        let (mut files, mut folders, mut links) = (Vec::new(), Vec::new(), Vec::new());
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             self.entries += 1;
@@ -73,7 +79,16 @@ impl Search<'_> {
             match () {
                 () if kind.is_dir() => folders.push(entry.path()),
                 () if kind.is_file() => files.push(entry.path()),
+                () if kind.is_symlink() => links.push(entry.path()),
                 () => {}
+            }
+        }
+        links.sort_unstable();
+        for link in links {
+            match self.leading_out(&link) {
+                Some(target) if target.is_dir() => folders.push(link),
+                Some(target) if target.is_file() => files.push(link),
+                _ => {}
             }
         }
         files.sort_unstable();
@@ -90,6 +105,17 @@ impl Search<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Where a link leads; none if that is nowhere, within the root, or where another one led.
+    fn leading_out(&mut self, link: &Path) -> Option<PathBuf> {
+        let target = link.canonicalize().ok()?;
+        let is_known = target.starts_with(&self.home) || self.home.starts_with(&target);
+        if is_known || self.links.contains(&target) {
+            return None;
+        }
+        self.links.push(target.clone());
+        Some(target)
     }
 
     fn files(&mut self, folder: &Path, files: &[PathBuf]) {

@@ -96,11 +96,18 @@ impl OfLayers {
     }
 }
 
-/// The metric of a single number; of the names that mean a known one, only the first that occurs is it.
+/// The known metrics of single numbers, with the names that mean them.
+const NUMBERS: [(&[&str], Metric); 3] =
+    [(LOSSES, known::LOSS), (TEST_LOSSES, known::TEST_LOSS), (RATES, known::LEARNING_RATE)];
+
+/// Whether a metric is one that other names may mean.
+pub(super) fn is_known(metric: Metric) -> bool {
+    NUMBERS.iter().any(|(_, known)| *known == metric)
+}
+
+/// The metric of a single number; of the names that mean a known one, only the first of its list is it.
 pub(super) fn number(name: &str, names: &[Box<str>]) -> Option<Metric> {
-    for (aliases, metric) in
-        [(LOSSES, known::LOSS), (TEST_LOSSES, known::TEST_LOSS), (RATES, known::LEARNING_RATE)]
-    {
+    for (aliases, metric) in NUMBERS {
         let first = aliases.iter().find(|alias| names.iter().any(|name| **name == ***alias));
         if first == Some(&name) {
             return Some(metric);

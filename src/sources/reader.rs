@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::files::{Files, MOST_BYTES, More, Place};
 use super::find::natural;
 use super::parser::{Parser, Taken};
-use super::said::{Measured, Said, Tags};
+use super::said::{Axis, Measured, Other, Said, Tags};
 use super::source::Source;
 use super::translation::{Found, Held, Renamed, Translation};
 use crate::event::{Declared, LaneStarted};
@@ -175,24 +175,24 @@ impl SourceReader {
 
     /// Searches the beginning of the log for its tags and starts the lane; false if there is nothing yet.
     fn start(&mut self) -> Result<bool, RunLogError> {
-        let surveyed = self.survey().map_err(|error| self.source.failed(error))?;
+        let (surveyed, axis) = self.survey().map_err(|error| self.source.failed(error))?;
         if surveyed.is_empty() {
             return Ok(false);
         }
         let tags = Tags::of(surveyed.iter().map(|(name, _)| &**name));
         *self = SourceReader { counts_steps: self.counts_steps, tags, ..SourceReader::open(&self.source) };
-        let held = Held::default();
+        let held = Held::with_axis(axis);
         let translation = Translation::new(&self.source.lane, &self.source.layers, surveyed, &[], held);
         self.ready.push_back(Entry::Event { event: translation.started(), bytes: 0..0 });
         self.translation = Some(translation);
         Ok(true)
     }
 
-    /// The tags in the beginning of the log, in order of appearance.
-    fn survey(&mut self) -> io::Result<Vec<Found>> {
+    /// The tags in the beginning of the log, in order of appearance, and the one that has the steps.
+    fn survey(&mut self) -> io::Result<(Vec<Found>, Option<Axis>)> {
         *self = SourceReader::open(&self.source);
         let least = self.source.surveyed.load(Ordering::Relaxed).max(SURVEY);
-        let (mut found, mut since, mut names_steps) = (Vec::<Found>::new(), 0, false);
+        let (mut found, mut axis, mut since, mut names_steps) = (Vec::<Found>::new(), None, 0, false);
         loop {
             let (bytes, at, is_whole) = self.files.bytes();
             self.said.clear();
@@ -200,7 +200,12 @@ impl SourceReader {
                 Taken::Record(length) | Taken::Bad(length, _) => {
                     self.files.take(length.max(1));
                     since += 1;
-                    if !self.said.values.is_empty() {
+                    for other in &self.said.other {
+                        if let Other::Axis(named) = other {
+                            named.note(&mut axis);
+                        }
+                    }
+                    if !self.said.values.is_empty() && !self.said.is_beside {
                         self.counts_steps |= self.said.step.is_none() && !names_steps;
                         names_steps |= self.said.step.is_some();
                     }
@@ -224,9 +229,13 @@ impl SourceReader {
             }
         }
         if !self.source.format.is_ordered {
-            found.sort_by_key(|(name, _)| natural(name));
+            // What is shown first should tell of the training.
+            let is_aside = |name: &str| {
+                name.starts_with("system/") || axis.as_ref().is_some_and(|axis| axis.tag == *name)
+            };
+            found.sort_by_key(|(name, _)| (is_aside(name), natural(name)));
         }
-        Ok(found)
+        Ok((found, axis))
     }
 
     /// Reads some records; false if there are no more.
@@ -293,11 +302,10 @@ impl SourceReader {
                 self.bad(begin, reason);
                 true
             }
-            Err(_) => {
+            Err(anew) => {
                 // From now on all is searched that there is, so that this does not happen at each of many tags.
                 self.source.surveyed.store(u64::MAX, Ordering::Relaxed);
-                let reason = "expected the layers of the first records, found more of them".to_owned();
-                self.ready.push_back(Entry::Replaced { reason });
+                self.ready.push_back(Entry::Replaced { reason: anew.reason().to_owned() });
                 false
             }
         }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::Histogram;
 
 /// The most different tags that are kept; values of others are counted as not shown.
@@ -63,6 +65,8 @@ impl Tags {
 pub struct Said {
     /// The step that it is about; none where it names none.
     pub step: Option<i64>,
+    /// Whether it is beside the steps, as what is measured of a machine is: then it is of the last step there is.
+    pub is_beside: bool,
     /// When it was written, in seconds of Unix time.
     pub at: Option<f64>,
     /// What was measured; each tag once.
@@ -74,7 +78,7 @@ pub struct Said {
 impl Said {
     /// Forgets everything.
     pub fn clear(&mut self) {
-        (self.step, self.at) = (None, None);
+        (self.step, self.is_beside, self.at) = (None, false, None);
         self.values.clear();
         self.other.clear();
     }
@@ -101,6 +105,8 @@ pub enum Measured {
 pub enum Other {
     /// What was written of this step and later ones is void: the writer has been restarted there.
     Purge(i64),
+    /// The values of a tag are the steps of others.
+    Axis(Axis),
     /// Settings of the run, keys dotted, values as they are written.
     Config(Vec<(String, String)>),
     /// The name of the run.
@@ -109,4 +115,29 @@ pub enum Other {
     Ended(i32),
     /// Something that is not shown, by its kind: `text`, `image`.
     Unshown(String),
+}
+
+/// A tag whose values are the steps of others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Axis {
+    /// The tag.
+    pub tag: String,
+    /// Whether it is that for all others.
+    pub is_of_all: bool,
+}
+
+impl Axis {
+    /// Takes a tag for the steps of a log that has one axis: the first one that is named, unless another is for all tags.
+    /// Epochs are too few, because of several records of a step the last one counts. Returns whether that changes anything.
+    pub(super) fn note(&self, of_log: &mut Option<Axis>) -> bool {
+        let is_finer = match of_log {
+            None => true,
+            Some(before) => self.is_of_all && !before.is_of_all,
+        };
+        let is_better = is_finer && !self.tag.to_lowercase().contains("epoch");
+        if is_better {
+            *of_log = Some(self.clone());
+        }
+        is_better
+    }
 }

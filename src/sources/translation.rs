@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layers::{self, OfLayer, Pattern};
 use super::naming::{self, OfLayers};
-use super::said::{Measured, Other, Said, Tags};
+use super::said::{Axis, Measured, Other, Said, Tag, Tags};
 use crate::event::{
     Declared, FORMAT_VERSION, Histogram, Kind, LaneFinished, LaneResumed, LaneStarted, MISSING,
     MetricsDeclared, Outcome, RunEvent, Value, Values,
@@ -45,6 +45,8 @@ pub(super) struct Translation {
     group: Group,
     /// What goes with a position.
     held: Held,
+    /// The place of the axis among the tags, once it has appeared.
+    axis: Option<Tag>,
     out: Vec<Placed>,
     unshown: Vec<String>,
 }
@@ -60,6 +62,11 @@ pub(super) struct Held {
     unnumbered: u64,
     names_steps: bool,
     last_step: u64,
+    /// The step whose numbers came last, and when its first one did, which is the time of all of them: whether they come at
+    /// once or one by one must not matter.
+    began: Option<(Step, f64)>,
+    /// The tag whose values are the steps, if it is one.
+    axis: Option<Axis>,
     name: Option<String>,
     config: Vec<(String, String)>,
     /// What came for rows that are not complete, each with the place of its row.
@@ -117,6 +124,13 @@ struct Group {
     values: Values,
 }
 
+impl Held {
+    /// What is known at the beginning of a log with this axis.
+    pub(super) fn with_axis(axis: Option<Axis>) -> Held {
+        Held { axis, ..Held::default() }
+    }
+}
+
 impl Translation {
     /// A translation by the tags that were found in the beginning of a log, and those that were declared later.
     pub(super) fn new(
@@ -135,13 +149,17 @@ impl Translation {
             rows: Vec::new(),
             group: Group::default(),
             held,
+            axis: None,
             out: Vec::new(),
             unshown: Vec::new(),
             surveyed,
         };
         translation.plan();
+        let mut names: Vec<Box<str>> = translation.surveyed.iter().map(|(name, _)| name.clone()).collect();
         for name in later {
-            translation.declare(name);
+            names.push(name.clone());
+            // Had there been a reason to read the log anew, there would be no later tag.
+            let _ = translation.declare(&names);
         }
         translation
     }
@@ -262,53 +280,66 @@ impl Translation {
         }
     }
 
-    /// Declares tags that were found later; false if one may be of a layer, so that the log has to be read anew.
-    fn declare_more(&mut self, tags: &Tags, said: &Said) -> bool {
+    /// Declares tags that were found later.
+    ///
+    /// # Errors
+    /// If one may be of a layer, or is what another was taken for.
+    fn declare_more(&mut self, tags: &Tags, said: &Said) -> Result<(), Anew> {
         for (tag, value) in &said.values {
-            let at = tag.0 as usize;
-            if at < self.places.len() {
-                continue;
-            }
             // Tags are numbered in the order in which they appear.
-            for name in tags.names().iter().take(at + 1).skip(self.places.len()) {
+            while self.places.len() <= tag.0 as usize {
+                let Some(names) = tags.names().get(..=self.places.len()) else { break };
                 let is_histogram = matches!(value, Measured::Histogram { .. });
-                if is_histogram || layers::could_be(name, &self.patterns) {
-                    return false;
+                if is_histogram || names.last().is_some_and(|name| layers::could_be(name, &self.patterns)) {
+                    return Err(Anew::Layers);
                 }
-                if let Some(event) = self.declare(name) {
+                if let Some(event) = self.declare(names)? {
                     self.flush();
                     self.out.push((event, self.group.from));
                 }
             }
         }
-        true
+        Ok(())
     }
 
-    /// Declares the next tag, a number of no layer; none if it cannot be declared.
-    fn declare(&mut self, name: &str) -> Option<RunEvent> {
-        let metric = naming::number(name, &[]);
-        let declared = metric.and_then(|metric| {
+    /// Declares the last of these tags, a number of no layer; none if it cannot be declared.
+    ///
+    /// # Errors
+    /// If it is rather the known metric that another tag was taken for.
+    fn declare(&mut self, names: &[Box<str>]) -> Result<Option<RunEvent>, Anew> {
+        let metric = names.last().and_then(|name| naming::number(name, names));
+        let is_taken = metric.is_some_and(|metric| self.declared.metrics().contains(&metric));
+        if is_taken && metric.is_some_and(naming::is_known) {
+            return Err(Anew::Names);
+        }
+        let declared = metric.filter(|_| !is_taken).and_then(|metric| {
             let kind = Kind::MetricsDeclared(MetricsDeclared { metrics: vec![metric], axes: Vec::new() });
             let event = RunEvent::new(Step(self.held.last_step), self.held.at_ms, kind);
-            let is_new = !self.declared.metrics().contains(&metric);
-            (is_new && self.declared.note(&event).is_ok()).then_some((metric, event))
+            self.declared.note(&event).is_ok().then_some((metric, event))
         });
         self.places.push(declared.as_ref().map_or(Taken::Nothing, |(metric, _)| Taken::Number(*metric)));
-        declared.map(|(_, event)| event)
+        Ok(declared.map(|(_, event)| event))
     }
 
     /// Takes what a record says that begins at byte `from`. Returns the reason if it does not fit.
     ///
     /// # Errors
-    /// If the layers are more than were known; then the log has to be read anew.
+    /// If it changes what was made of the records before it; then the log has to be read anew.
     pub(super) fn take(
         &mut self,
         said: &mut Said,
         tags: &Tags,
         from: u64,
-    ) -> Result<Result<(), String>, More> {
-        let step = match said.step {
-            _ if said.values.is_empty() => self.held.last_step,
+    ) -> Result<Result<(), String>, Anew> {
+        for other in &said.other {
+            if let Other::Axis(axis) = other
+                && axis.note(&mut self.held.axis)
+            {
+                return Err(Anew::Axis);
+            }
+        }
+        let step = match self.on_axis(said, tags).or(said.step) {
+            _ if said.values.is_empty() || said.is_beside => self.held.last_step,
             // A last line with results, for example, is of the step before it.
             None if self.held.names_steps => self.held.last_step,
             None => {
@@ -321,9 +352,7 @@ impl Translation {
             }
             Some(step) => return Ok(Err(format!("expected a step from 0 to {MOST_STEPS}, found {step}"))),
         };
-        if !self.declare_more(tags, said) {
-            return Err(More);
-        }
+        self.declare_more(tags, said)?;
         if let Some(at) = said.at.filter(|at| at.is_finite()) {
             let begun = *self.held.begun.get_or_insert(at);
             self.held.at_ms = ((at - begun) * 1e3).clamp(0.0, 1e15);
@@ -345,12 +374,29 @@ impl Translation {
         Ok(Ok(()))
     }
 
+    /// The step of a record by the tag whose values are the steps, or else the last one; none if there is no such tag.
+    fn on_axis(&mut self, said: &Said, tags: &Tags) -> Option<i64> {
+        let axis = self.held.axis.as_ref()?;
+        if self.axis.is_none() {
+            let place = tags.names().iter().position(|name| **name == *axis.tag);
+            self.axis = place.map(|place| Tag(place as u32));
+        }
+        let value = said.values.iter().find(|(tag, _)| Some(*tag) == self.axis).map(|(_, value)| value);
+        match value {
+            Some(Measured::Number(number)) if number.is_finite() => Some(*number as i64),
+            _ => Some(self.held.last_step as i64),
+        }
+    }
+
     fn number(&mut self, step: Step, from: u64, metric: Metric, number: f64) {
         if self.group.step != step || self.group.values.get(metric).is_some() {
             self.flush();
         }
         if self.group.values.is_empty() {
-            (self.group.step, self.group.at_ms, self.group.from) = (step, self.held.at_ms, from);
+            let began =
+                self.held.began.filter(|(began, _)| *began == step).unwrap_or((step, self.held.at_ms));
+            self.held.began = Some(began);
+            (self.group.step, self.group.at_ms, self.group.from) = (step, began.1, from);
         }
         self.group.values.push_new(metric, Value::Number(number as f32));
     }
@@ -428,7 +474,8 @@ impl Translation {
                 self.out
                     .push((RunEvent::new(step, at_ms, Kind::LaneFinished(LaneFinished { outcome })), from));
             }
-            Other::Purge(_) => {}
+            // An axis was taken before.
+            Other::Purge(_) | Other::Axis(_) => {}
             Other::Name(name) => self.held.name = Some(name),
             Other::Config(more) => {
                 for (key, value) in more {
@@ -472,6 +519,24 @@ fn is_free(metrics: &[Metric], metric: Metric) -> bool {
     metrics.len() < MOST_METRICS && metrics.iter().all(|other| other.name() != metric.name())
 }
 
-/// More layers were found than the lane was started with.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct More;
+/// Why a log has to be read anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Anew {
+    /// It has more layers than the lane was started with.
+    Layers,
+    /// It names the tag whose values are the steps.
+    Axis,
+    /// It has a tag that is rather what another was taken for.
+    Names,
+}
+
+impl Anew {
+    /// What was expected and what was found.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Anew::Layers => "expected the layers of the first records, found more of them",
+            Anew::Axis => "expected the steps of the first records, found that a metric has them",
+            Anew::Names => "expected the metrics of the first records, found one under a better known name",
+        }
+    }
+}

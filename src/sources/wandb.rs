@@ -10,7 +10,7 @@ use self::item::Item;
 use self::tree::Tree;
 use super::protobuf::{Field, Malformed, fields};
 use super::saying::{self, MOST_VALUES};
-use super::{Measured, Other, Parser, Said, Tags, Taken};
+use super::{Axis, Measured, Other, Parser, Said, Tags, Taken};
 
 /// Reads files of offline runs.
 #[derive(Debug, Default)]
@@ -49,8 +49,8 @@ fn record(message: &[u8], tags: &mut Tags, said: &mut Said) -> Result<(), Malfor
         match number {
             2 => history(message, tags, said)?,
             5 => config(message, said)?,
-            // They have a time but no step.
-            7 => saying::unshown(said, "system metrics"),
+            7 => system(message, tags, said)?,
+            12 => metric(message, said)?,
             4 | 13 => saying::unshown(said, "console output"),
             10 => saying::unshown(said, "alert"),
             17 => run(message, said)?,
@@ -90,6 +90,45 @@ fn history(message: &[u8], tags: &mut Tags, said: &mut Said) -> Result<(), Malfo
     Ok(())
 }
 
+/// A `StatsRecord`: what was measured of the machine. It has a time but no step.
+fn system(message: &[u8], tags: &mut Tags, said: &mut Said) -> Result<(), Malformed> {
+    for field in fields(message).take(MOST_VALUES) {
+        match field? {
+            (2, Field::Bytes(time)) => said.at = Some(seconds(time)?),
+            (3, Field::Bytes(item)) => {
+                let item = Item::read(item)?;
+                if let Some(number) = item.number() {
+                    saying::value(said, tags, &format!("system/{}", item.name()), Measured::Number(number));
+                }
+            }
+            _ => {}
+        }
+    }
+    said.is_beside = true;
+    saying::each_once(&mut said.values);
+    Ok(())
+}
+
+/// A `MetricRecord`, from `define_metric`: it may name the metric that others are drawn over.
+fn metric(message: &[u8], said: &mut Said) -> Result<(), Malformed> {
+    let (mut is_of_all, mut axis) = (false, None);
+    for field in fields(message) {
+        match field? {
+            (2, Field::Bytes(names)) => is_of_all = names == b"*",
+            (4, Field::Bytes(name)) => axis = std::str::from_utf8(name).ok(),
+            _ => {}
+        }
+    }
+    let axis = axis.filter(|name| !name.is_empty() && !name.starts_with('_'));
+    said.other.extend(axis.map(|name| Other::Axis(Axis { tag: name.to_owned(), is_of_all })));
+    Ok(())
+}
+
+/// Seconds of Unix time from a `Timestamp`.
+fn seconds(message: &[u8]) -> Result<f64, Malformed> {
+    Ok(integer(message, 1)? as f64 + integer(message, 2)? as f64 / 1e9)
+}
+
 /// A `RunRecord`: it is written at the start of a run and again whenever something of it changes.
 fn run(message: &[u8], said: &mut Said) -> Result<(), Malformed> {
     let (mut id, mut name) = (None, None);
@@ -98,9 +137,7 @@ fn run(message: &[u8], said: &mut Said) -> Result<(), Malformed> {
             (1, Field::Bytes(bytes)) => id = Some(bytes),
             (4, Field::Bytes(message)) => config(message, said)?,
             (8, Field::Bytes(bytes)) => name = Some(bytes),
-            (17, Field::Bytes(time)) => {
-                said.at = Some(integer(time, 1)? as f64 + integer(time, 2)? as f64 / 1e9);
-            }
+            (17, Field::Bytes(time)) => said.at = Some(seconds(time)?),
             _ => {}
         }
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use skiplane::app::{Action, App, Lane};
 use skiplane::event::Histogram;
 use skiplane::history::History;
-use skiplane::metric::{Metric, Shape};
+use skiplane::metric::{Metric, Shape, known};
 use skiplane::reading::replay::{Replay, ReplayLane, Run};
 use skiplane::reading::{self, Opened};
 use skiplane::sources::{self, EventWriter, Pattern, Reading, Renamed, Source};
@@ -192,7 +192,9 @@ fn event_files_are_read_as_tensorboard_reads_them() {
 
 #[test]
 fn offline_runs_are_read_as_wandb_reads_them() {
-    for name in ["000000-fin1shed", "000001-k1lled00", "000002-typed000", "000003-torn0000"] {
+    let runs =
+        ["000000-fin1shed", "000001-k1lled00", "000002-typed000", "000003-torn0000", "000004-axis0000"];
+    for name in runs {
         let name = format!("offline-run-20240101_{name}");
         let Opened { app, replay, .. } = open(&folder().join("wandb").join(&name));
         let expected = expected(&format!("wandb/{name}.expected.json"));
@@ -200,7 +202,8 @@ fn offline_runs_are_read_as_wandb_reads_them() {
         let expected = only(&expected);
         assert_scalars(lane, log, &expected["scalars"], &name);
         assert_histograms(lane, log, &expected["histograms"], &name);
-        assert_eq!(lane.state().is_over(), name.contains("fin1shed") || name.contains("typed"), "{name}");
+        let is_over = ["fin1shed", "typed", "axis"].iter().any(|over| name.contains(over));
+        assert_eq!(lane.state().is_over(), is_over, "{name}");
     }
 }
 
@@ -260,6 +263,7 @@ fn a_log_that_is_followed_is_the_log_that_is_read_again() {
         "tensorboard/restarts/overlap",
         "tensorboard/tensors",
         "wandb/offline-run-20240101_000000-fin1shed",
+        "wandb/offline-run-20240101_000004-axis0000",
         "jsonl",
     ] {
         let original = folder().join(name);
@@ -380,6 +384,38 @@ fn a_layer_that_appears_later_has_the_log_read_anew() {
     let value = |app: &App, step, layer| app.lanes()[0].layer_value(metric, Step(step), LayerIdx(layer));
     assert_eq!((layers(&app), app.lanes()[0].last_step()), (3, Step(7)));
     assert_eq!([value(&app, 7, 2), value(&app, 4, 1), value(&app, 4, 2)], [Some(2.5), Some(1.5), None]);
+}
+
+#[test]
+fn a_name_that_appears_later_is_taken_for_what_it_is_when_the_log_is_read_again() {
+    let copy = tempfile::tempdir().unwrap();
+    let log = copy.path().join("log.jsonl");
+    let append = |text: &str| {
+        fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
+    };
+    append("{\"step\":1,\"train_loss\":3}\n");
+    let Opened { mut app, mut replay, .. } =
+        reading::open_runs(&[Run::Foreign(found(&log, &Reading::default()))]).unwrap();
+    // A loss of evaluations, another name for it that is less usual, and one for the loss that is more usual.
+    for line in [
+        "{\"step\":2,\"train_loss\":2,\"eval/loss\":4}\n",
+        "{\"step\":3,\"valid_loss\":5}\n",
+        "{\"step\":4,\"loss\":1,\"train_loss\":7}\n",
+    ] {
+        append(line);
+        while let Some(replayed) = replay.next_event().unwrap() {
+            app.apply_at(replayed.lane, &replayed.event, Some(replayed.bytes.start));
+        }
+        assert_eq!(shown(&app), shown(&open(&log).app), "{line}");
+        assert_eq!(app.lanes()[0].scalar(known::TEST_LOSS).last().unwrap().last(0), Some(4.0));
+    }
+    assert_eq!(app.lanes()[0].loss().rows().map(|row| row.last(0).unwrap()).collect::<Vec<_>>(), [1.0]);
 }
 
 #[test]
@@ -507,6 +543,29 @@ fn zeros_at_the_end_are_data_that_has_not_come_in() {
 }
 
 #[test]
+fn links_out_of_a_folder_are_followed_once() {
+    let copy = tempfile::tempdir().unwrap();
+    let chosen = copy.path().join("chosen");
+    fs::create_dir_all(chosen.join("own")).unwrap();
+    fs::create_dir_all(copy.path().join("elsewhere/run")).unwrap();
+    for log in ["chosen/own/metrics.csv", "elsewhere/run/metrics.csv", "elsewhere/lines.jsonl"] {
+        let text = if log.ends_with("csv") { "step,loss\n1,0.5\n" } else { "{\"step\":1,\"loss\":1}\n" };
+        fs::write(copy.path().join(log), text).unwrap();
+    }
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, chosen.join(name)).unwrap();
+    link("../elsewhere/run", "best");
+    link("../elsewhere/run", "best again");
+    link("../elsewhere/lines.jsonl", "lines.jsonl");
+    link("own", "latest");
+    link("..", "above");
+    link("nowhere", "lost");
+    std::os::unix::fs::symlink("../../chosen", copy.path().join("elsewhere/run/back")).unwrap();
+    let lanes: Vec<String> =
+        found(&chosen, &Reading::default()).iter().map(|source| source.lane.clone()).collect();
+    assert_eq!(lanes, ["best/metrics.csv", "lines.jsonl", "own/metrics.csv"]);
+}
+
+#[test]
 fn settings_are_kept_by_an_import_and_shown() {
     let root = tempfile::tempdir().unwrap();
     let runs = root.path().join("runs");
@@ -519,13 +578,13 @@ fn settings_are_kept_by_an_import_and_shown() {
     let shown = output(root.path(), &["show", first.trim_end()]);
     assert!(shown.contains("config      batch_size 8, layers [4,8,8,8,1], lr 0.1, optimizer"), "{shown}");
     let shown = output(root.path(), &["show", "all", "--runs", runs]);
-    assert!(shown.contains("config      fin1shed.batch_size 8, "), "{shown}");
+    assert!(shown.contains("config      axis0000.lr 0.1, fin1shed.batch_size 8, "), "{shown}");
     // A folder of runs stands for all of them, and for what other programs have logged beside them.
     fs::write(format!("{runs}/metrics.csv"), "step,loss\n1,0.5\n").unwrap();
     let all = output(root.path(), &["export", runs, "--format", "csv"]);
     let lane = |line: &str| line.split(',').take(2).collect::<Vec<_>>().join(",");
     let lanes: std::collections::BTreeSet<String> = all.lines().skip(1).map(lane).collect();
-    assert_eq!(lanes.len(), 6, "{lanes:?}");
+    assert_eq!(lanes.len(), 7, "{lanes:?}");
 }
 
 #[test]

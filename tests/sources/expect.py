@@ -169,12 +169,19 @@ def wandb(folder):
     (path,) = folder.glob("run-*.wandb")
     scalars, histograms, other = {}, {}, {}
     names = {"NaN": "NaN", "Infinity": "inf", "-Infinity": "-inf"}
+    step, axis = 0, "_step"
     for line in inspect(path).splitlines():
         record = json.loads(line)
+        if record["type"] == "metric" and record["metric"].get("glob_name") == "*":
+            axis = record["metric"].get("step_metric", axis)
+        if record["type"] == "stats":
+            # What is measured of the machine has a time; here it is of the last step before it.
+            for key, value in record["stats"]["item"].items():
+                scalars.setdefault(f"system/{key}", []).append([step, value])
         if record["type"] != "history":
             continue
         items = record["history"]["item"]
-        step = items["_step"]
+        step = items[axis]
         # wandb stores a histogram as three items: its type, bins and values.
         for key in [key for key, value in items.items() if key.endswith("._type") and value == "histogram"]:
             tag = key.removesuffix("._type")

@@ -281,6 +281,29 @@ def wandb_run(folder, run_id, name, steps, watch="all", encoding="json", kill=Fa
     run.finish()
 
 
+def wandb_axis(folder, run_id, name):
+    """A run whose steps are the values of a metric, as the integrations of Lightning and Hugging Face define it, with what
+    W&B measures of the machine."""
+    import wandb
+
+    settings = wandb.Settings(
+        mode="offline", root_dir=str(folder), silent=True, console="off",
+        disable_git=True, disable_code=True, disable_job_creation=True, save_code=False,
+        host="host", username="user", email="", program="train.py", program_relpath="train.py",
+        x_disable_meta=True, x_stats_sampling_interval=0.5, x_save_requirements=False, x_transaction_log_flush_interval=0.2,
+    )  # fmt: skip
+    run = wandb.init(project="fixtures", id=run_id, name=name, config={"lr": 0.1}, settings=settings)
+    run.define_metric("train/global_step")
+    run.define_metric("*", step_metric="train/global_step", step_sync=True)
+    for update in range(10, 210, 10):
+        run.log({"train/loss": loss(update, 73), "train/grad_norm": 1.0 / update, "train/global_step": update})
+        if update % 50 == 0:
+            run.log({"eval/loss": loss(update, 74) + 0.1, "train/global_step": update})
+        time.sleep(0.1)
+    run.log({"train/total_flos": 1e9, "train/global_step": 200})
+    run.finish()
+
+
 def wandb(folder):
     runs = {
         # id: (name, steps, options)
@@ -289,24 +312,31 @@ def wandb(folder):
         "typed000": ("typed", 12, {"watch": None, "encoding": "json,typed"}),
     }
     for i, (run_id, (name, steps, options)) in enumerate(runs.items()):
-        work = folder / "work"
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        code = f"from pathlib import Path; import write; write.wandb_run(Path({str(work)!r}), {run_id!r}, {name!r}, {steps}, **{options!r})"
-        environment = os.environ | {"HOME": str(work), "WANDB_DIR": str(work), "PYTHONPATH": str(Path(__file__).parent)}
-        child = subprocess.run([sys.executable, "-c", code], env=environment, start_new_session=True, timeout=120)
-        assert child.returncode == (-signal.SIGKILL if options.get("kill") else 0), child
-        (log,) = work.glob("wandb/offline-run-*/run-*.wandb")
-        target = folder / f"offline-run-20240101_00000{i}-{run_id}"
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir()
-        shutil.copyfile(log, target / log.name)
-        shutil.rmtree(work)
+        target = wandb_child(folder, i, run_id, f"wandb_run(WORK, {run_id!r}, {name!r}, {steps}, **{options!r})", bool(options.get("kill")))
     # The last one again, cut off within the records of step 9.
-    whole = (target / log.name).read_bytes()
+    whole = (target / f"run-{run_id}.wandb").read_bytes()
     target = folder / "offline-run-20240101_000003-torn0000"
     target.mkdir()
     (target / "run-torn0000.wandb").write_bytes(whole[: whole.index(b"1.700000018e+09")])
+    wandb_child(folder, 4, "axis0000", "wandb_axis(WORK, 'axis0000', 'axis')")
+
+
+def wandb_child(folder, i, run_id, call, is_killed=False):
+    """Has a process of its own write a run; returns the folder that it is put into."""
+    work = folder / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    code = f"from pathlib import Path; import write; WORK = Path({str(work)!r}); write.{call}"
+    environment = os.environ | {"HOME": str(work), "WANDB_DIR": str(work), "PYTHONPATH": str(Path(__file__).parent)}
+    child = subprocess.run([sys.executable, "-c", code], env=environment, start_new_session=True, timeout=120)
+    assert child.returncode == (-signal.SIGKILL if is_killed else 0), child
+    (log,) = work.glob("wandb/offline-run-*/run-*.wandb")
+    target = folder / f"offline-run-20240101_00000{i}-{run_id}"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    shutil.copyfile(log, target / log.name)
+    shutil.rmtree(work)
+    return target
 
 
 # Files of text
