@@ -4,6 +4,7 @@
 mod framing;
 mod histogram;
 mod kinds;
+mod settings;
 mod tensor;
 mod writing;
 
@@ -11,6 +12,7 @@ use std::borrow::Cow;
 
 use self::framing::{Frame, frame, framed_length};
 use self::kinds::{Kind, Kinds};
+use self::settings::settings;
 pub use self::writing::EventWriter;
 use super::protobuf::{Field, Malformed, fields};
 use super::saying::{self, MOST_VALUES};
@@ -114,6 +116,11 @@ impl TensorBoard {
         }
         // Much faster than `from_utf8_lossy` for what nearly all names are.
         let tag = str::from_utf8(tag).map_or_else(|_| String::from_utf8_lossy(tag), Cow::Borrowed);
+        if tag.starts_with(settings::TAGS) {
+            let found = settings(metadata.unwrap_or_default())?;
+            said.other.extend((!found.is_empty()).then_some(Other::Config(found)));
+            return Ok(());
+        }
         let kind = match metadata {
             Some(metadata) => self.kinds.learn(&tag, metadata)?,
             None => None,
@@ -126,7 +133,6 @@ impl TensorBoard {
             }
             (Written::Tensor(message), _) => self.tensor(&tag, message, tags, said)?,
             (Written::Unshown(kind), _) => saying::unshown(said, kind),
-            // Settings of a run are in the metadata alone.
             (Written::Nothing, Some(Kind::Unshown(kind))) => saying::unshown(said, kind),
             (Written::Nothing, _) => {}
         }

@@ -579,6 +579,9 @@ fn settings_are_kept_by_an_import_and_shown() {
     assert!(shown.contains("config      batch_size 8, layers [4,8,8,8,1], lr 0.1, optimizer"), "{shown}");
     let shown = output(root.path(), &["show", "all", "--runs", runs]);
     assert!(shown.contains("config      axis0000.lr 0.1, fin1shed.batch_size 8, "), "{shown}");
+    let events = folder().join("tensorboard/pytorch/hparams");
+    let shown = output(root.path(), &["show", events.to_str().unwrap()]);
+    assert!(shown.contains("config      lr 0.1, nesterov 1, optimizer sgd\n"), "{shown}");
     // A folder of runs stands for all of them, and for what other programs have logged beside them.
     fs::write(format!("{runs}/metrics.csv"), "step,loss\n1,0.5\n").unwrap();
     let all = output(root.path(), &["export", runs, "--format", "csv"]);
