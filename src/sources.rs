@@ -24,6 +24,7 @@ mod source;
 mod find;
 mod layers;
 mod naming;
+mod steps;
 mod translation;
 mod reader;
 mod again;

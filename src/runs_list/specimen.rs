@@ -114,7 +114,7 @@ impl Made {
             threads: 2,
             command: ["skiplane", "train", "--headless"].map(str::to_owned).to_vec(),
             sweep: None,
-            config: serde_json::Value::Null,
+            config: Default::default(),
             lanes: logs.collect(),
         };
         let summary = RunSummary {

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::files::{Files, MOST_BYTES, More, Place};
 use super::find::natural;
 use super::parser::{Parser, Taken};
-use super::said::{Axis, Measured, Other, Said, Tags};
+use super::said::{Found, Measured, Said, Tags};
 use super::source::Source;
-use super::translation::{Found, Held, Renamed, Translation};
+use super::steps::Steps;
+use super::translation::{Held, Renamed, Translation};
 use crate::event::{Declared, LaneStarted};
 use crate::runlog::{BadRecord, Entry, RunLogError};
 
@@ -175,24 +176,25 @@ impl SourceReader {
 
     /// Searches the beginning of the log for its tags and starts the lane; false if there is nothing yet.
     fn start(&mut self) -> Result<bool, RunLogError> {
-        let (surveyed, axis) = self.survey().map_err(|error| self.source.failed(error))?;
+        let (surveyed, steps) = self.survey().map_err(|error| self.source.failed(error))?;
         if surveyed.is_empty() {
             return Ok(false);
         }
         let tags = Tags::of(surveyed.iter().map(|(name, _)| &**name));
         *self = SourceReader { counts_steps: self.counts_steps, tags, ..SourceReader::open(&self.source) };
-        let held = Held::with_axis(axis);
+        let held = Held::with(steps);
         let translation = Translation::new(&self.source.lane, &self.source.layers, surveyed, &[], held);
         self.ready.push_back(Entry::Event { event: translation.started(), bytes: 0..0 });
         self.translation = Some(translation);
         Ok(true)
     }
 
-    /// The tags in the beginning of the log, in order of appearance, and the one that has the steps.
-    fn survey(&mut self) -> io::Result<(Vec<Found>, Option<Axis>)> {
+    /// The tags in the beginning of the log, in order of appearance, and what is known of the steps.
+    fn survey(&mut self) -> io::Result<(Vec<Found>, Steps)> {
         *self = SourceReader::open(&self.source);
         let least = self.source.surveyed.load(Ordering::Relaxed).max(SURVEY);
-        let (mut found, mut axis, mut since, mut names_steps) = (Vec::<Found>::new(), None, 0, false);
+        let (mut found, mut since) = (Vec::<Found>::new(), 0);
+        let (mut steps, mut names_steps) = (Steps::default(), false);
         loop {
             let (bytes, at, is_whole) = self.files.bytes();
             self.said.clear();
@@ -200,11 +202,8 @@ impl SourceReader {
                 Taken::Record(length) | Taken::Bad(length, _) => {
                     self.files.take(length.max(1));
                     since += 1;
-                    for other in &self.said.other {
-                        if let Other::Axis(named) = other {
-                            named.note(&mut axis);
-                        }
-                    }
+                    // It cannot fail before there are values.
+                    let _ = steps.note(&self.said.other);
                     if !self.said.values.is_empty() && !self.said.is_beside {
                         self.counts_steps |= self.said.step.is_none() && !names_steps;
                         names_steps |= self.said.step.is_some();
@@ -230,12 +229,11 @@ impl SourceReader {
         }
         if !self.source.format.is_ordered {
             // What is shown first should tell of the training.
-            let is_aside = |name: &str| {
-                name.starts_with("system/") || axis.as_ref().is_some_and(|axis| axis.tag == *name)
-            };
+            let is_aside = |name: &str| name.starts_with("system/") || steps.is_axis(name);
             found.sort_by_key(|(name, _)| (is_aside(name), natural(name)));
         }
-        Ok((found, axis))
+        steps.survey(&found);
+        Ok((found, steps))
     }
 
     /// Reads some records; false if there are no more.

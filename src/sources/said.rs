@@ -13,6 +13,9 @@ const MOST_TAGS: usize = 16_384;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tag(pub u32);
 
+/// A tag as it was found: its name, and whether its values are histograms.
+pub(super) type Found = (Box<str>, bool);
+
 /// The names of what is measured, in order of first appearance.
 #[derive(Clone, Debug, Default)]
 pub struct Tags {
@@ -124,20 +127,4 @@ pub struct Axis {
     pub tag: String,
     /// Whether it is that for all others.
     pub is_of_all: bool,
-}
-
-impl Axis {
-    /// Takes a tag for the steps of a log that has one axis: the first one that is named, unless another is for all tags.
-    /// Epochs are too few, because of several records of a step the last one counts. Returns whether that changes anything.
-    pub(super) fn note(&self, of_log: &mut Option<Axis>) -> bool {
-        let is_finer = match of_log {
-            None => true,
-            Some(before) => self.is_of_all && !before.is_of_all,
-        };
-        let is_better = is_finer && !self.tag.to_lowercase().contains("epoch");
-        if is_better {
-            *of_log = Some(self.clone());
-        }
-        is_better
-    }
 }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::layers::{self, OfLayer, Pattern};
 use super::naming::{self, OfLayers};
-use super::said::{Axis, Measured, Other, Said, Tag, Tags};
+use super::said::{Found, Measured, Other, Said, Tags};
+use super::steps::{Anew, Steps};
 use crate::event::{
     Declared, FORMAT_VERSION, Histogram, Kind, LaneFinished, LaneResumed, LaneStarted, MISSING,
     MetricsDeclared, Outcome, RunEvent, Value, Values,
@@ -16,17 +17,12 @@ use crate::metric::Metric;
 use crate::structure::{Layer, Structure};
 use crate::units::Step;
 
-/// The greatest step that is accepted, as in a log of this program.
-const MOST_STEPS: i64 = 1 << 48;
 /// The most metrics of a lane; what is more is not shown.
 const MOST_METRICS: usize = 4_000;
 /// The most settings of a run that are kept.
 const MOST_SETTINGS: usize = 1_000;
 /// An event with the byte at which the first record that it is of begins.
 pub(super) type Placed = (RunEvent, u64);
-
-/// A tag as it was found: its name, and whether its values are histograms.
-pub(super) type Found = (Box<str>, bool);
 
 /// Makes events of records.
 #[derive(Debug)]
@@ -45,8 +41,6 @@ pub(super) struct Translation {
     group: Group,
     /// What goes with a position.
     held: Held,
-    /// The place of the axis among the tags, once it has appeared.
-    axis: Option<Tag>,
     out: Vec<Placed>,
     unshown: Vec<String>,
 }
@@ -58,15 +52,10 @@ pub(super) struct Held {
     begun: Option<f64>,
     /// The last time that a record told, in milliseconds since then.
     at_ms: f64,
-    /// Records so far that name no step, until one does.
-    unnumbered: u64,
-    names_steps: bool,
-    last_step: u64,
+    steps: Steps,
     /// The step whose numbers came last, and when its first one did, which is the time of all of them: whether they come at
     /// once or one by one must not matter.
     began: Option<(Step, f64)>,
-    /// The tag whose values are the steps, if it is one.
-    axis: Option<Axis>,
     name: Option<String>,
     config: Vec<(String, String)>,
     /// What came for rows that are not complete, each with the place of its row.
@@ -125,9 +114,9 @@ struct Group {
 }
 
 impl Held {
-    /// What is known at the beginning of a log with this axis.
-    pub(super) fn with_axis(axis: Option<Axis>) -> Held {
-        Held { axis, ..Held::default() }
+    /// What is known at the beginning of a log with these steps.
+    pub(super) fn with(steps: Steps) -> Held {
+        Held { steps, ..Held::default() }
     }
 }
 
@@ -149,7 +138,6 @@ impl Translation {
             rows: Vec::new(),
             group: Group::default(),
             held,
-            axis: None,
             out: Vec::new(),
             unshown: Vec::new(),
             surveyed,
@@ -314,7 +302,7 @@ impl Translation {
         }
         let declared = metric.filter(|_| !is_taken).and_then(|metric| {
             let kind = Kind::MetricsDeclared(MetricsDeclared { metrics: vec![metric], axes: Vec::new() });
-            let event = RunEvent::new(Step(self.held.last_step), self.held.at_ms, kind);
+            let event = RunEvent::new(Step(self.held.steps.last()), self.held.at_ms, kind);
             self.declared.note(&event).is_ok().then_some((metric, event))
         });
         self.places.push(declared.as_ref().map_or(Taken::Nothing, |(metric, _)| Taken::Number(*metric)));
@@ -331,33 +319,15 @@ impl Translation {
         tags: &Tags,
         from: u64,
     ) -> Result<Result<(), String>, Anew> {
-        for other in &said.other {
-            if let Other::Axis(axis) = other
-                && axis.note(&mut self.held.axis)
-            {
-                return Err(Anew::Axis);
-            }
-        }
-        let step = match self.on_axis(said, tags).or(said.step) {
-            _ if said.values.is_empty() || said.is_beside => self.held.last_step,
-            // A last line with results, for example, is of the step before it.
-            None if self.held.names_steps => self.held.last_step,
-            None => {
-                self.held.unnumbered += 1;
-                self.held.unnumbered
-            }
-            Some(step) if (0..=MOST_STEPS).contains(&step) => {
-                self.held.names_steps = true;
-                step as u64
-            }
-            Some(step) => return Ok(Err(format!("expected a step from 0 to {MOST_STEPS}, found {step}"))),
+        let step = match self.held.steps.of(said, tags)? {
+            Ok(step) => Step(step),
+            Err(reason) => return Ok(Err(reason)),
         };
         self.declare_more(tags, said)?;
         if let Some(at) = said.at.filter(|at| at.is_finite()) {
             let begun = *self.held.begun.get_or_insert(at);
             self.held.at_ms = ((at - begun) * 1e3).clamp(0.0, 1e15);
         }
-        let step = Step(step);
         for (tag, value) in said.values.drain(..) {
             match (self.places.get(tag.0 as usize).copied(), value) {
                 (Some(Taken::Number(metric)), Measured::Number(number)) => {
@@ -367,25 +337,10 @@ impl Translation {
                 _ => {}
             }
         }
-        self.held.last_step = self.held.last_step.max(step.0);
         for other in said.other.drain(..) {
             self.other(other, from);
         }
         Ok(Ok(()))
-    }
-
-    /// The step of a record by the tag whose values are the steps, or else the last one; none if there is no such tag.
-    fn on_axis(&mut self, said: &Said, tags: &Tags) -> Option<i64> {
-        let axis = self.held.axis.as_ref()?;
-        if self.axis.is_none() {
-            let place = tags.names().iter().position(|name| **name == *axis.tag);
-            self.axis = place.map(|place| Tag(place as u32));
-        }
-        let value = said.values.iter().find(|(tag, _)| Some(*tag) == self.axis).map(|(_, value)| value);
-        match value {
-            Some(Measured::Number(number)) if number.is_finite() => Some(*number as i64),
-            _ => Some(self.held.last_step as i64),
-        }
     }
 
     fn number(&mut self, step: Step, from: u64, metric: Metric, number: f64) {
@@ -452,17 +407,15 @@ impl Translation {
     }
 
     fn other(&mut self, other: Other, from: u64) {
-        let (step, at_ms) = (Step(self.held.last_step), self.held.at_ms);
+        let (step, at_ms) = (Step(self.held.steps.last()), self.held.at_ms);
         match other {
-            Other::Purge(purged)
-                if (0..=MOST_STEPS).contains(&purged) && purged as u64 <= self.held.last_step =>
-            {
+            Other::Purge(purged) if purged >= 0 && purged as u64 <= self.held.steps.last() => {
                 self.complete_all();
                 // The state of the start is returned to where everything is void.
                 let checkpoint = (purged > 0).then(String::new);
                 let resumed = LaneResumed { checkpoint, ..LaneResumed::default() };
-                self.held.last_step = (purged as u64).saturating_sub(1);
-                let event = RunEvent::new(Step(self.held.last_step), at_ms, Kind::LaneResumed(resumed));
+                self.held.steps.go_back_to((purged as u64).saturating_sub(1));
+                let event = RunEvent::new(Step(self.held.steps.last()), at_ms, Kind::LaneResumed(resumed));
                 self.out.push((event, from));
             }
             Other::Ended(code) => {
@@ -474,7 +427,7 @@ impl Translation {
                 self.out
                     .push((RunEvent::new(step, at_ms, Kind::LaneFinished(LaneFinished { outcome })), from));
             }
-            // An axis was taken before.
+            // An axis has been taken already.
             Other::Purge(_) | Other::Axis(_) => {}
             Other::Name(name) => self.held.name = Some(name),
             Other::Config(more) => {
@@ -517,26 +470,4 @@ impl Translation {
 /// Whether there is room for a metric, and no other of its name.
 fn is_free(metrics: &[Metric], metric: Metric) -> bool {
     metrics.len() < MOST_METRICS && metrics.iter().all(|other| other.name() != metric.name())
-}
-
-/// Why a log has to be read anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Anew {
-    /// It has more layers than the lane was started with.
-    Layers,
-    /// It names the tag whose values are the steps.
-    Axis,
-    /// It has a tag that is rather what another was taken for.
-    Names,
-}
-
-impl Anew {
-    /// What was expected and what was found.
-    pub(super) fn reason(self) -> &'static str {
-        match self {
-            Anew::Layers => "expected the layers of the first records, found more of them",
-            Anew::Axis => "expected the steps of the first records, found that a metric has them",
-            Anew::Names => "expected the metrics of the first records, found one under a better known name",
-        }
-    }
 }
