@@ -117,6 +117,13 @@ impl App {
         self.find_rows();
     }
 
+    /// Adds a lane behind the others.
+    pub fn add(&mut self, label: LaneLabel) {
+        self.lanes.push(Lane::new(LaneIdx(self.lanes.len()), label));
+        self.hidden.push(false);
+        self.find_rows();
+    }
+
     fn find_rows(&mut self) {
         let structures: Vec<_> = self.lanes.iter().map(|lane| lane.structure()).collect();
         self.rows = rows::Rows::of(&structures, self.options.alignment, self.options.layers.as_ref());

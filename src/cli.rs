@@ -195,8 +195,12 @@ impl ForeignArgs {
         if !path.exists() || path.join(Manifest::FILE).is_file() {
             return Ok(None);
         }
-        let reading = sources::Reading { layers: self.layers.clone(), indexes: paths::indexes_folder() };
-        Ok(Some(Run::Foreign(sources::find(path, &reading)?)))
+        Ok(Some(Run::Foreign(sources::find(path, &self.reading())?)))
+    }
+
+    /// How they are read.
+    fn reading(&self) -> sources::Reading {
+        sources::Reading { layers: self.layers.clone(), indexes: paths::indexes_folder() }
     }
 }
 

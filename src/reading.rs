@@ -20,6 +20,7 @@ mod ranges;
 mod orders;
 mod resumption;
 pub mod curves;
+pub mod discovery;
 pub mod replay;
 
 pub use effective::{Superseded, effective};

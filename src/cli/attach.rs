@@ -1,10 +1,13 @@
 //! `skiplane attach`: follows a run that another process trains.
 
+use std::path::Path;
+
 use clap::Args;
 
 use super::appearance::AppearanceArgs;
 use super::failure::Failure;
 use super::{ForeignArgs, RUN_HELP, RunsFolder, runs, saved};
+use crate::reading::discovery::Discovery;
 use crate::reading::replay::Run;
 use crate::reading::{self, Opened};
 use crate::tui::{self, Followed};
@@ -43,7 +46,11 @@ pub(super) fn run(args: &AttachArgs) -> Result<(), Failure> {
         Run::Own(folder) => Followed::new(replay, library, folder),
         Run::Foreign(sources) => {
             let folders = sources.iter().map(|source| source.folder().to_owned());
-            Followed::foreign(replay, library, folders)
+            // In a folder, other runs may begin.
+            let path = Path::new(&args.run);
+            let discovery =
+                path.is_dir().then(|| Discovery::start(path.to_owned(), args.foreign.reading(), &sources));
+            Followed::foreign(replay, library, folders, discovery)
         }
     };
     if args.plain {

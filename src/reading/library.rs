@@ -39,6 +39,14 @@ impl Library {
         self.lanes.splice(first.0..end, other.lanes);
     }
 
+    /// Has a lane's log be this one, a new one or another than before.
+    pub fn set(&mut self, idx: LaneIdx, origin: Origin) {
+        self.lanes.resize_with(self.lanes.len().max(idx.0 + 1), Volume::default);
+        if let Some(volume) = self.lanes.get_mut(idx.0) {
+            *volume = Volume { origin, index: None };
+        }
+    }
+
     /// Looks up what the state needs; returns whether anything on screen may have changed. A lane whose index turns
     /// out to be damaged is folded again from its log.
     pub fn answer(&mut self, app: &mut App, needs: &[Need]) -> bool {

@@ -123,17 +123,14 @@ impl Replay {
                     }
                 }
                 Run::Foreign(sources) => {
-                    lanes.extend(sources.iter().zip(lanes.len()..).map(|(source, at)| {
-                        let (run, name) = (source.run.clone(), source.lane.clone());
-                        ReplayLane::of(LaneIdx(at), run, name, Origin::Foreign(Arc::clone(source)))
-                    }))
+                    let places = lanes.len()..;
+                    let all = sources.iter().zip(places);
+                    lanes.extend(all.map(|(source, at)| ReplayLane::of_source(LaneIdx(at), source)));
                 }
             }
         }
-        for lane in &mut lanes {
-            lane.reader = lane.origin.open()?;
-        }
-        Ok(Replay::of_lanes(lanes))
+        let lanes: Result<_, _> = lanes.into_iter().map(ReplayLane::opened).collect();
+        Ok(Replay::of_lanes(lanes?))
     }
 
     /// A replay of lanes that may have been read in part.
@@ -144,6 +141,27 @@ impl Replay {
     /// The lanes, to be read separately.
     pub(crate) fn into_lanes(self) -> Vec<ReplayLane> {
         self.lanes
+    }
+
+    /// Adds a lane, of a log of another program; returns its place.
+    ///
+    /// # Errors
+    /// If the log cannot be opened.
+    pub fn add(&mut self, source: &Arc<Source>) -> Result<LaneIdx, RunLogError> {
+        let idx = LaneIdx(self.lanes.len());
+        self.lanes.push(ReplayLane::of_source(idx, source).opened()?);
+        Ok(idx)
+    }
+
+    /// Reads a lane from another log of another program, from its beginning.
+    ///
+    /// # Errors
+    /// If the log cannot be opened; then the lane stays as it is.
+    pub fn replace(&mut self, idx: LaneIdx, source: &Arc<Source>) -> Result<(), RunLogError> {
+        if let Some(lane) = self.lanes.get_mut(idx.0) {
+            *lane = ReplayLane::of_source(idx, source).opened()?;
+        }
+        Ok(())
     }
 
     /// The lanes.
@@ -180,6 +198,18 @@ impl Replay {
 }
 
 impl ReplayLane {
+    /// A lane of a log of another program.
+    fn of_source(idx: LaneIdx, source: &Arc<Source>) -> ReplayLane {
+        let (run, name) = (source.run.clone(), source.lane.clone());
+        ReplayLane::of(idx, run, name, Origin::Foreign(Arc::clone(source)))
+    }
+
+    /// The lane with its log opened, if that exists.
+    fn opened(mut self) -> Result<ReplayLane, RunLogError> {
+        self.reader = self.origin.open()?;
+        Ok(self)
+    }
+
     /// A lane by its log, from the beginning.
     pub(crate) fn of(idx: LaneIdx, run: String, name: String, origin: Origin) -> ReplayLane {
         ReplayLane { run, name, origin, idx, reader: None, finished: false, report: Report::default() }

@@ -95,9 +95,9 @@ impl Search<'_> {
         self.files(folder, &files);
         folders.sort_unstable();
         // Of the states that a trainer saved one after the other, the last has what the others have.
-        if let Some(last) = folders.iter().filter_map(|folder| checkpoint_of(folder)).max() {
-            folders.retain(|folder| checkpoint_of(folder).is_none_or(|step| step == last));
-        }
+        let is_ended = files.iter().any(|file| file.ends_with("trainer_state.json"));
+        let last = folders.iter().filter_map(|folder| checkpoint_of(folder)).max();
+        folders.retain(|folder| checkpoint_of(folder).is_none_or(|step| !is_ended && Some(step) == last));
         for folder in folders {
             if depth < DEEPEST && !name_of(&folder).starts_with('.') {
                 // A folder that cannot be read hides what is in it, and nothing else.
@@ -149,13 +149,15 @@ impl Search<'_> {
     }
 }
 
-/// The name of a lane by its path in the folder; that of a W&B run is the run's id, as in `run-ID.wandb`.
+/// The name of a lane by its path in the folder; that of a W&B run is the run's id, as in `run-ID.wandb`, and that of a
+/// state that a trainer saved the same for all of its checkpoints.
 fn lane_name(relative: &Path) -> Option<String> {
     let last = relative.file_name()?.to_string_lossy().into_owned();
     if let Some(id) = last.strip_suffix(".wandb") {
         return Some(id.trim_start_matches("run-").to_owned());
     }
-    Some(relative.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/"))
+    let folders = relative.iter().filter(|part| checkpoint_of(Path::new(part)).is_none());
+    Some(folders.map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/"))
 }
 
 /// The step of a folder that a trainer saved a state in.

@@ -1,14 +1,16 @@
 //! The source of the loop's events.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Select;
 
-use crate::app::{App, Need};
+use crate::app::{App, LaneLabel, Need};
 use crate::order::LaneOrder;
-use crate::reading::Library;
-use crate::reading::replay::Replay;
+use crate::reading::discovery::{Appeared, Discovery};
+use crate::reading::replay::{Replay, ReplayLane};
+use crate::reading::{Library, Origin};
 use crate::session::changes::Changes;
 use crate::session::control;
 use crate::session::presence::Presence;
@@ -146,6 +148,8 @@ pub struct Followed {
     changes: Changes,
     /// The run's folder and its process; none of a run of another program.
     process: Option<(PathBuf, Presence)>,
+    /// Finds logs of another program that appear.
+    discovery: Option<Discovery>,
     /// Whether the training process is gone, and all that it wrote was read.
     gone: bool,
     problem: Option<String>,
@@ -157,14 +161,54 @@ impl Followed {
     pub fn new(replay: Replay, library: Library, folder: PathBuf) -> Followed {
         let changes = Changes::watch([folder.as_path()]);
         let process = Some((folder.clone(), Presence::new(folder)));
-        Followed { replay, library, changes, process, gone: false, problem: None, broken: false }
+        Followed::of(replay, library, changes, process, None)
     }
 
-    /// Follows logs of another program, which are in these folders, likewise.
-    pub fn foreign(replay: Replay, library: Library, folders: impl Iterator<Item = PathBuf>) -> Followed {
+    /// Follows logs of another program, which are in these folders, likewise, and those that are discovered.
+    pub fn foreign(
+        replay: Replay,
+        library: Library,
+        folders: impl Iterator<Item = PathBuf>,
+        discovery: Option<Discovery>,
+    ) -> Followed {
         let folders: Vec<PathBuf> = folders.collect();
         let changes = Changes::watch(folders.iter().map(PathBuf::as_path));
-        Followed { replay, library, changes, process: None, gone: false, problem: None, broken: false }
+        Followed::of(replay, library, changes, None, discovery)
+    }
+
+    fn of(
+        replay: Replay,
+        library: Library,
+        changes: Changes,
+        process: Option<(PathBuf, Presence)>,
+        discovery: Option<Discovery>,
+    ) -> Followed {
+        Followed { replay, library, changes, process, discovery, gone: false, problem: None, broken: false }
+    }
+
+    /// Adds the lanes of logs that have appeared. Returns whether there were any.
+    fn add_appeared(&mut self, app: &mut App) -> bool {
+        let appeared: Vec<Appeared> =
+            self.discovery.iter().flat_map(|discovery| discovery.appeared().try_iter()).collect();
+        for Appeared { source, replaces } in &appeared {
+            let is_replaced = |lane: &&ReplayLane| replaces.as_deref() == Some(lane.origin.path());
+            let replaced = self.replay.lanes().iter().find(is_replaced).map(ReplayLane::idx);
+            let opened = match replaced {
+                Some(idx) => {
+                    // What is read again later is read from the other log.
+                    self.library.prepare(app, idx);
+                    self.replay.replace(idx, source).map(|()| idx)
+                }
+                None => self.replay.add(source).inspect(|_| {
+                    app.add(LaneLabel { run: source.run.clone(), lane: source.lane.clone() });
+                }),
+            };
+            match opened {
+                Ok(idx) => self.library.set(idx, Origin::Foreign(Arc::clone(source))),
+                Err(error) => self.problem = Some(error.to_string()),
+            }
+        }
+        !appeared.is_empty()
     }
 
     /// Folds what was written since the last call. Returns whether there was anything.
@@ -214,7 +258,7 @@ impl Source for Followed {
         let _ = self.changes.wakeups().try_recv();
         // Checked first, so that everything it wrote before is read afterwards.
         let gone = self.process.as_mut().is_some_and(|(_, presence)| !presence.lives(Instant::now()));
-        let news = self.read_on(app);
+        let news = self.add_appeared(app) | self.read_on(app);
         // New events after that are from another process that has resumed the run.
         let gone = gone && !news;
         if gone && !self.gone && !self.is_ended() {

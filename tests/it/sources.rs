@@ -12,9 +12,12 @@ use skiplane::app::{Action, App, Lane};
 use skiplane::event::Histogram;
 use skiplane::history::History;
 use skiplane::metric::{Metric, Shape, known};
+use skiplane::reading::discovery::Discovery;
 use skiplane::reading::replay::{Replay, ReplayLane, Run};
 use skiplane::reading::{self, Opened};
 use skiplane::sources::{self, EventWriter, Pattern, Reading, Renamed, Source};
+use skiplane::theme::{Background, Characters, Colors, Theme};
+use skiplane::tui::{Followed, Source as _};
 use skiplane::units::{LayerIdx, Step};
 use skiplane::views;
 
@@ -540,6 +543,62 @@ fn zeros_at_the_end_are_data_that_has_not_come_in() {
         app.apply_at(replayed.lane, &replayed.event, Some(replayed.bytes.start));
     }
     assert_eq!((app.lanes()[0].last_step(), replay.report().bad_count), (Step(40), 0));
+}
+
+/// Folds what a followed folder has until a condition holds.
+fn follow_until(app: &mut App, source: &mut Followed, what: &str, holds: impl Fn(&App) -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds(app) {
+        assert!(begun.elapsed().as_secs() < 20, "{what}: {:?}", source.problem());
+        source.drain(app);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn runs_that_begin_in_a_followed_folder_are_lanes() {
+    let root = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        fs::create_dir_all(root.path().join(path).parent().unwrap()).unwrap();
+        fs::write(root.path().join(path), text).unwrap();
+    };
+    let state = |steps: std::ops::RangeInclusive<u32>| {
+        let entries: Vec<String> =
+            steps.map(|step| format!("{{\"step\":{step},\"loss\":{}}}", 8.0 / f64::from(step))).collect();
+        format!("{{\"epoch\":1.0,\"log_history\":[{}],\"max_steps\":9}}", entries.join(","))
+    };
+    write("a/metrics.csv", "step,loss\n1,0.5\n2,0.25\n");
+    write("hf/checkpoint-4/trainer_state.json", &state(1..=4));
+    let reading = Reading::default();
+    let sources = found(root.path(), &reading);
+    let Opened { mut app, replay, library } = reading::open_runs(&[Run::Foreign(sources.clone())]).unwrap();
+    let discovery = Discovery::start(root.path().to_owned(), reading, &sources);
+    let folders = sources.iter().map(|source| source.folder().to_owned());
+    let mut source = Followed::foreign(replay, library, folders, Some(discovery));
+    let names = |app: &App| app.lanes().iter().map(|lane| lane.name().to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(&app), ["a/metrics.csv", "hf/trainer_state.json"]);
+    // A run that begins, and goes on.
+    write("b/metrics.csv", "step,loss,grad_norm/layers.0,grad_norm/layers.1\n1,4,1,2\n");
+    follow_until(&mut app, &mut source, "another lane", |app| {
+        app.lanes().get(2).is_some_and(|lane| lane.last_step() == Step(1))
+    });
+    assert_eq!(names(&app)[2], "b/metrics.csv");
+    let log = root.path().join("b/metrics.csv");
+    fs::OpenOptions::new().append(true).open(log).unwrap().write_all(b"2,3,1,2\n").unwrap();
+    follow_until(&mut app, &mut source, "another step", |app| app.lanes()[2].last_step() == Step(2));
+    // A later state in the place of the earlier one, which the trainer removes.
+    write("hf/checkpoint-8/trainer_state.json", &state(1..=8));
+    fs::remove_dir_all(root.path().join("hf/checkpoint-4")).unwrap();
+    follow_until(&mut app, &mut source, "a later state", |app| app.lanes()[1].last_step() == Step(8));
+    let losses: Vec<f32> = app.lanes()[1].loss().rows().map(|row| row.last(0).unwrap()).collect();
+    assert_eq!((losses.len(), losses[0], app.lanes().len()), (8, 8.0, 3));
+    let theme = Theme::new(Colors::None, Background::Dark, Characters::Ascii);
+    for view in views::kinds() {
+        app.act(Action::SelectView(view));
+        views::supply(&mut app, |app, needs| source.answer(app, needs));
+        let frame = views::snapshot(&app, (120, 40), &theme, views::Format::Text);
+        assert!(frame.contains("b/metrics.csv") || view.name != "overview", "{frame}");
+    }
 }
 
 #[test]
