@@ -363,14 +363,17 @@ fn lane_curves(app: &App, chart: &Chart<'_>, smoothed: Smoothed<'_>, theme: &The
         });
     }
     let wide = chart.area.width >= LEAST_WIDTH_OF_TRAIN_POINTS;
-    for (metric, name) in evaluated(what).into_iter().filter(|(_, name)| wide || *name != "train") {
+    let evaluated = evaluated(what);
+    // Unlike evaluations.
+    let is_of_batches = !evaluated.is_empty();
+    for (metric, name) in evaluated.into_iter().filter(|(_, name)| wide || *name != "train") {
         all.push(evaluation_curve(app, what, lane, metric, name, theme));
     }
-    let name = match (smoothed.is_smoothed(), wide && what.is_scalar()) {
-        (false, _) if what.is_scalar() => "batch",
-        (false, _) => "value",
-        (true, true) => "batch smoothed",
-        (true, false) => "smoothed",
+    let name = match (smoothed.is_smoothed(), is_of_batches) {
+        (false, true) => "batch",
+        (false, false) => "value",
+        (true, true) if wide => "batch smoothed",
+        (true, _) => "smoothed",
     };
     all.push(main_curve(app, what, smoothed, name, theme));
     all
