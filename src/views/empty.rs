@@ -152,16 +152,18 @@ pub(super) fn without_probes(app: &App, probe: &str, is_measured: bool) -> Optio
     if empty.is_some() || is_measured {
         return empty;
     }
-    let experiment = app.visible_lanes().find_map(|lane| lane.experiment());
-    let planned = experiment.and_then(|experiment| times(experiment, probe));
-    let empty = match planned {
+    let title = match probe {
+        "" => "no lane has probes".to_owned(),
+        probe => format!("no lane has the probe {probe}"),
+    };
+    let Some(experiment) = app.visible_lanes().find_map(|lane| lane.experiment()) else {
+        let comes = "Probes are made by skiplane's own trainer; these lanes are of another program.";
+        return Some(Empty::new(title, comes));
+    };
+    let empty = match times(experiment, probe) {
         Some(times) => Empty::new("nothing measured up to here", format!("The probe measures {times}.")),
         None => Empty::new(
-            if probe.is_empty() {
-                "no lane has probes".to_owned()
-            } else {
-                format!("no lane has the probe {probe}")
-            },
+            title,
             format!(
                 "An experiment has one in a table such as [probe.{}], and a lane that trains can be told to measure \
                  with one now.",
@@ -201,6 +203,16 @@ mod tests {
         app.act(Action::SelectView(views::kind_named(view).unwrap()));
         let frame = snapshot(app, size, &Theme::default(), Format::Text);
         frame.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn lanes_of_other_programs_cannot_be_probed() {
+        let mut app = App::new(vec![LaneLabel { run: "run".to_owned(), lane: "lane".to_owned() }]);
+        let started = Kind::LaneStarted(Box::default());
+        app.apply(LaneIdx(0), &RunEvent::new(Step(0), 0.0, started));
+        let empty = without_probes(&app, "lesion", false).unwrap();
+        assert!(empty.comes.contains("another program") && empty.helps.is_empty(), "{empty:?}");
+        assert_eq!(without_probes(&specimen::plain_beside_residual(), "", false).unwrap().helps.len(), 1);
     }
 
     #[test]
