@@ -338,12 +338,12 @@ class Values(Case):
 
     def test_hard_numbers(self):
         """Means far from zero, squares that are too large for 32 bits, NaN, infinities, dead channels, odd types."""
-        from skiplane import statistics
+        from skiplane import parts, statistics
         from skiplane.tensors import Bag
 
         def sums(x):
             bag = Bag()
-            at = statistics.put_sums(statistics.real(x), x.numel(), bag)
+            at = statistics.put_sums(parts.real(x), x.numel(), bag)
             found = statistics.Sums()
             found.merge(bag.fetch()[at])
             return found
@@ -367,12 +367,57 @@ class Values(Case):
                 self.assertLessEqual(abs(mine - direct.item()), TOLERANCE * scale, (x.dtype, x.shape, mine, direct))
         bag = Bag()
         x = torch.tensor([[1.0, 0.0, math.nan], [math.inf, 0.0, -3.0], [0.0, 0.0, -math.inf]])
-        _, at, dead = statistics.put_output(x, 1, bag)
+        places = statistics.put_output(x, 1, bag)
         numbers = bag.fetch()
-        self.assertEqual(numbers[at], [-3.0, 1.0, 4.0, 3.0])
-        self.assertEqual(numbers[dead], [0, 1, 0])
+        self.assertEqual(numbers[places.extremes], [-3.0, 1.0, 4.0, 3.0])
+        self.assertEqual(numbers[places.dead], [0, 1, 0])
         self.assertTrue(math.isnan(sums(x).std))
         self.assertEqual(sums(torch.zeros(0)).count, 0)
+
+    def test_histograms_of_every_number(self):
+        """Bounds of bins, zeros of both signs, numbers too small for a bin, of outputs and of weights; NaN and infinities."""
+        from skiplane import statistics
+        from skiplane.histogram import Histogram, bins_of
+        from skiplane.tensors import Bag
+
+        def histogram(place, bag):
+            found = Histogram()
+            found.merge(bins_of([bag.tensors[place]])[0])
+            return json.loads(found.text())
+
+        torch.manual_seed(0)
+        powers = 2.0 ** torch.arange(-149, 120).double()
+        hard = torch.cat([powers, powers * (1 - 2**-24), powers * 1.5, torch.zeros(7)]).float()
+        signed = torch.cat([hard, -hard, torch.tensor([-0.0])])
+        for count in (1, 2, 999, 300_001):
+            x = torch.cat([signed, torch.randn(count)])
+            rectified = F.relu(x)
+            tensors = [x, rectified, x.double(), x.view(1, -1)]
+            bag = Bag()
+            found = [statistics.put_output(of, 0, bag, True, of is rectified) for of in tensors]
+            found += statistics.put_several([x, -x, rectified], [x.numel()] * 3, bag, True)
+            for of, places in zip([*tensors, x, -x, rectified], found):
+                self.assertEqual(histogram(places.histogram, bag), bins(of), (count, of.dtype))
+                sums, extremes = bag.seen(places.sums), bag.seen(places.extremes)
+                self.assertEqual(extremes[:2], [of.min().item(), of.max().item()])
+                self.assertAlmostEqual(sums[2] / of.double().square().sum().item(), 1, places=5)
+            for of, places in zip(tensors, found):
+                self.assertEqual(bag.seen(places.extremes)[2], (of == 0).sum().item())
+        broken = F.relu(torch.tensor([1.0, math.nan, math.inf, 0.0]))
+        place = statistics.put_output(broken, 0, bag, True, True).histogram
+        self.assertEqual(histogram(place, bag), {"first": 32, "counts": [1] + 24 * [0] + [1], "non_finite": 2})
+
+    def test_ranks_of_samples_without_one(self):
+        from skiplane.rank import effective_ranks
+
+        torch.manual_seed(0)
+        whole = torch.randn(32, 4)
+        broken = whole.clone()
+        broken[3, 1] = math.nan
+        found = effective_ranks({0: torch.ones(32, 4), 1: whole, 2: broken, 3: whole.T.contiguous(), 4: whole * 1e30})
+        self.assertTrue(math.isnan(found[0]) and math.isnan(found[2]))
+        self.assertTrue(0.9 < found[1] < 1 and 0 < found[3] < 0.2)
+        self.assertAlmostEqual(found[4], found[1], places=6)
 
 
 @NEEDS_TORCH

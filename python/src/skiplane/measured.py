@@ -8,20 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .decimals import list_text
-from .statistics import Extremes, Histogram, Sums, effective_rank
+from .histogram import Histogram, bins_of
+from .rank import effective_ranks
+from .statistics import Extremes, Places, Sums
 from .tensors import Bag
 from .weights import Keys
 
 
 @dataclass
-class Output:
-    """Where the numbers of a tensor are in the bag."""
+class Output(Places):
+    """Where the numbers of a tensor that is computed are in the bag."""
 
-    sums: int = -1
-    extremes: int = -1
-    dead: int = -1
-    histogram: int = -1
-    sample: tuple[int, int] | None = None
     gradients: list[int] = field(default_factory=list)
     is_hooked: bool = False
 
@@ -70,6 +67,9 @@ class Measured:
         self._numbers: list[list[float]] = []
         self._values: dict[str, list[float]] = {}
         self._histograms: dict[str, list[Histogram]] = {}
+        #: By the place of counts and of a sample.
+        self._bins: dict[int, list[float]] = {}
+        self._ranks: dict[int, float] = {}
         #: The time that it took in hooks, as far as it shows on the host.
         self.seconds = seconds
         self.learning_rate: float | None = None
@@ -79,12 +79,22 @@ class Measured:
         self._numbers = numbers
         self.learning_rate = numbers[self._rate][0] if self._rate >= 0 else None
         scale = numbers[self._scale][0] if self._scale >= 0 else 1.0
+        self._resolve_tensors()
         for calls, weights in self._layers:
             self._of_output(calls, scale or 1.0)
             self._of_weights([self._weights[key] for key in weights if key in self._weights])
         for block in self._blocks:
             self._of_block(block, scale or 1.0)
         self._finish_blocks()
+
+    def _resolve_tensors(self) -> None:
+        """Makes numbers of all counts and samples together, which takes much less time."""
+        tensors = self.bag.tensors
+        outputs = [call.output for calls, _ in self._layers for call in calls if call.output is not None]
+        weights = [places for keys in self._weights.values() for places in (keys.weight, keys.gradient) if places is not None]
+        self._ranks = effective_ranks({output.sample: tensors[output.sample] for output in outputs if output.sample >= 0})
+        counts = list({places.histogram for places in (*outputs, *weights) if places.histogram >= 0})
+        self._bins = dict(zip(counts, bins_of([tensors[place] for place in counts])))
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """Name and values in JSON of each metric."""
@@ -166,31 +176,29 @@ class Measured:
         histogram = Histogram()
         for output in outputs:
             if output.histogram >= 0:
-                histogram.merge(self.bag.tensors[output.histogram])
+                histogram.merge(self._bins[output.histogram])
         self._histograms.setdefault("activations", []).append(histogram)
         # Of the first use.
-        sample = outputs[0].sample if outputs else None
-        rank = effective_rank(self.bag.tensors[sample[0]], sample[1]) if sample is not None else math.nan
-        self._append(effective_rank=rank)
+        self._append(effective_rank=self._ranks.get(outputs[0].sample, math.nan) if outputs else math.nan)
 
     def _of_weights(self, keys: list[Keys]) -> None:
-        weight = self._sums(key.weight for key in keys)
+        weight = self._sums(key.weight.sums for key in keys)
         gradient, largest, non_finite = Sums(), math.nan, math.nan
         for key in keys:
-            if key.gradient < 0:
+            if key.gradient is None:
                 continue
             scale = (self._numbers[key.scale][0] if key.scale >= 0 else 1.0) or 1.0
-            count, total, squares, variance = self._numbers[key.gradient]
+            count, total, squares, variance = self._numbers[key.gradient.sums]
             gradient.merge([count, total / scale, squares / scale**2, variance / scale**2])
-            low, high, _, broken = self._numbers[key.gradient_extremes]
+            low, high, _, broken = self._numbers[key.gradient.extremes]
             here = max(abs(low), abs(high)) / scale if low <= high else math.nan
             largest = here if largest != largest else max(largest, here)
             non_finite = broken + (0 if non_finite != non_finite else non_finite)
-        change = self._sums(key.change for key in keys)
+        change = sum(self._numbers[key.change][0] for key in keys if key.change >= 0)
         # A weight that an optimiser has, and did not update in this step, has not changed; nor has a frozen one.
-        is_unchanged = bool(keys) and all(key.change >= 0 or key.is_trained or key.gradient < 0 for key in keys)
-        ratio = math.sqrt(change.squares) / weight.norm if is_unchanged and weight.norm > 0 else math.nan
-        bounds = [self._numbers[key.weight_extremes] for key in keys if key.weight_extremes >= 0]
+        is_unchanged = bool(keys) and all(key.change >= 0 or key.is_trained or key.gradient is None for key in keys)
+        ratio = math.sqrt(change) / weight.norm if is_unchanged and weight.norm > 0 else math.nan
+        bounds = [self._numbers[key.weight.extremes] for key in keys if key.weight.extremes >= 0]
         self._append(
             weight_gradient_norm=gradient.norm,
             weight_gradient_mean=gradient.mean,
@@ -205,10 +213,10 @@ class Measured:
             return
         of_gradient, of_weight = Histogram(), Histogram()
         for key in keys:
-            if key.weight_histogram >= 0:
-                of_weight.merge(self.bag.tensors[key.weight_histogram])
-            if key.gradient_histogram >= 0:
-                of_gradient.merge(self.bag.tensors[key.gradient_histogram], key.unseen)
+            if key.weight.histogram >= 0:
+                of_weight.merge(self._bins[key.weight.histogram])
+            if key.gradient is not None and key.gradient.histogram >= 0:
+                of_gradient.merge(self._bins[key.gradient.histogram], key.unseen)
         self._histograms.setdefault("weight_gradients", []).append(of_gradient)
         self._histograms.setdefault("weights", []).append(of_weight)
 

@@ -6,57 +6,24 @@ waits: the results stay there until all of a step are fetched together.
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from .histogram import Counter, counts_of_rows, counts_on_device
+from .parts import PART, flat, on_host, parts, real, room
+from .rank import put_sample
 from .tensors import Bag
 
-#: Numbers are reduced in parts of this many, which stay in the cache; the sums of parts are added in 64 bits.
-PART = 1 << 17
 #: Below this mean square, numbers of 32 bits may be too small to be squared.
 SMALL = 1e-32
-#: The examples in which a channel is first looked for anything but zeros.
+#: Tensors of no more numbers are measured together.
+FEW_NUMBERS = PART // 4
+#: The examples in which channels are first looked at for anything but zeros.
 FEW = 2
-#: The bins of a histogram, and the one of zeros.
-BINS, ZERO_BIN = 65, 32
-#: The least and the greatest exponent that has a bin.
-LEAST_EXPONENT, GREATEST_EXPONENT = -24, 7
-#: The rows of a sample for the effective rank: the fewest, the most, and its numbers between these bounds.
-LEAST_ROWS, FEW_ROWS, MANY_ROWS, SAMPLE = 8, 64, 256, 1 << 13
-
-
-def real(x: torch.Tensor) -> torch.Tensor:
-    """The numbers of a tensor in at least 32 bits: of a sharded one those of this process."""
-    x = x.detach()
-    if hasattr(x, "to_local"):
-        x = x.to_local()
-    if x.is_sparse:
-        x = x.coalesce().values()
-    return x if x.dtype in (torch.float32, torch.float64) else x.float()
-
-
-def flat(x: torch.Tensor) -> torch.Tensor:
-    """All numbers in the order in which they are in memory, without a copy where that is possible."""
-    if x.is_contiguous():
-        return x.view(-1)
-    if x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
-        return x.permute(0, 2, 3, 1).reshape(-1)
-    return x.reshape(-1)
-
-
-def on_host(x: torch.Tensor) -> bool:
-    """Whether its numbers can be looked at without waiting for a device."""
-    return x.device.type == "cpu"
-
-
-def parts(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """A flat tensor in parts that stay in the cache."""
-    return (x,) if x.numel() <= PART else torch.split(x, PART)
 
 
 def sum_of_squares(x: torch.Tensor) -> float:
@@ -116,6 +83,19 @@ def put_sums(x: torch.Tensor, count: int, bag: Bag) -> int:
     return bag.put(_checked_sums(x, count, total, squares))
 
 
+def put_squares(x: torch.Tensor, bag: Bag) -> int:
+    """Puts the sum of squares into the bag."""
+    if not on_host(x):
+        return bag.add(torch.linalg.vector_norm(x) ** 2)
+    x = flat(x)
+    return bag.put([_checked_squares(x, sum_of_squares(x))])
+
+
+def _checked_squares(x: torch.Tensor, squares: float) -> float:
+    """The sum of squares from the one that was computed in the type of the numbers."""
+    return sum_of_squares(x.double()) if _is_lost(x, x.numel(), squares) else squares
+
+
 def put_normalised_sums(y: torch.Tensor, weight: Any, bias: Any, eps: float, bag: Bag) -> int | None:
     """The same for the output of a batch norm, without reading it: what the norm has kept for its backward pass tells the
     variance of each channel, which it has made its scale, and the mean is its bias. None if it has kept nothing."""
@@ -125,12 +105,13 @@ def put_normalised_sums(y: torch.Tensor, weight: Any, bias: Any, eps: float, bag
     inverse = getattr(y.grad_fn, "_saved_result2", None)
     if not isinstance(inverse, torch.Tensor) or inverse.numel() != y.shape[1]:
         return None
-    variances = (1 - eps * inverse.double().square()).clamp(min=0)
+    # As lists, since these are few numbers.
+    variances = [max(1 - eps * one * one, 0.0) for one in inverse.tolist()]
     if weight is not None:
-        variances = variances * weight.double().square()
-    means = torch.zeros_like(variances) if bias is None else bias.double()
-    count, mean = y.numel(), means.mean().item()
-    variance = variances.mean().item() + (means - mean).square().mean().item()
+        variances = [variance * gain * gain for variance, gain in zip(variances, weight.tolist())]
+    means = [0.0] if bias is None else bias.tolist()
+    count, mean = y.numel(), sum(means) / len(means)
+    variance = sum(variances) / len(variances) + sum((other - mean) ** 2 for other in means) / len(means)
     return bag.put([count, mean * count, (variance + mean * mean) * count, variance])
 
 
@@ -144,9 +125,7 @@ def _checked_sums(x: torch.Tensor, count: int, total: float, squares: float) -> 
     """Count, sum, sum of squares and variance from sums that were computed in the type of the numbers."""
     if x.numel() == 0:
         return [count, 0.0, 0.0, 0.0]
-    is_large = not math.isfinite(squares)
-    if (is_large and torch.isfinite(x).all()) or squares < SMALL * count:
-        # The squares are too large or too small for 32 bits.
+    if _is_lost(x, count, squares):
         x = x.double()
         total, squares = x.sum().item(), sum_of_squares(x)
     mean = total / count
@@ -155,6 +134,11 @@ def _checked_sums(x: torch.Tensor, count: int, total: float, squares: float) -> 
         # The difference of two large numbers is no good.
         variance = sum_of_squares(x - mean) / count
     return [count, total, squares, max(variance, 0.0) if variance == variance else variance]
+
+
+def _is_lost(x: torch.Tensor, count: int, squares: float) -> bool:
+    """Whether squares are too large or too small for 32 bits."""
+    return squares < SMALL * count or (not math.isfinite(squares) and bool(torch.isfinite(x).all()))
 
 
 @dataclass
@@ -173,52 +157,132 @@ class Extremes:
         self.non_finite += numbers[3]
 
 
-def put_extremes(x: torch.Tensor, bag: Bag) -> int:
-    """Puts the smallest and largest finite number, 0 for the count of zeros, and that of non-finite ones into the bag."""
+@dataclass
+class Places:
+    """Where the numbers of a tensor are in the bag."""
+
+    sums: int = -1
+    extremes: int = -1
+    histogram: int = -1
+    dead: int = -1
+    #: The rows for the effective rank.
+    sample: int = -1
+
+    def take(self, others: Places) -> None:
+        """Takes over those of others."""
+        self.sums, self.extremes, self.histogram = others.sums, others.extremes, others.histogram
+        self.dead, self.sample = others.dead, others.sample
+
+
+def put_numbers(x: torch.Tensor, count: int, bag: Bag, has_histogram: bool) -> Places:
+    """Puts sums and extremes of numbers into the bag, with 0 for the count of zeros, and their histogram; `count` may be more
+    than there are, if zeros are not stored."""
     if not on_host(x):
-        return bag.add(_extremes_on_device(x, False))
-    if x.numel() == 0:
-        return bag.put([math.inf, -math.inf, 0.0, 0.0])
-    x = flat(x)
-    low, high = math.inf, -math.inf
-    for part in parts(x):
-        low, high = _lower(low, part.amin().item()), -_lower(-high, -part.amax().item())
-    return bag.put(_checked_extremes(x, low, high, 0.0))
+        return _put_on_device(x, count, bag, has_histogram, False)
+    return _put_on_host(flat(x), count, bag, has_histogram)[0]
 
 
-def put_output(x: torch.Tensor, axis: int, bag: Bag, is_rectified: bool = False) -> tuple[int, int, int]:
-    """Puts sums, extremes with zeros, and dead channels of an output into the bag; returns their places. One that is
+def put_several(tensors: Sequence[torch.Tensor], counts: Sequence[int], bag: Bag, has_histogram: bool) -> list[Places]:
+    """The same of several tensors. Small ones on the host are measured together, since each call takes its time."""
+    found = {}
+    for rows, which in _rows(tensors):
+        columns = rows.sum(1).tolist(), _squares(rows), rows.amin(1).tolist(), rows.amax(1).tolist()
+        tables = counts_of_rows(rows) if has_histogram else None
+        for row, (at, total, squares, low, high) in enumerate(zip(which, *columns)):
+            sums, extremes = _checked_sums(rows[row], counts[at], total, squares), _checked_extremes(rows[row], low, high, 0.0)
+            found[at] = Places(bag.put(sums), bag.put(extremes))
+            if tables is not None:
+                found[at].histogram = bag.add(tables[row], as_tensor=True)
+    return [
+        found[at] if at in found else put_numbers(x, count, bag, has_histogram)
+        for at, (x, count) in enumerate(zip(tensors, counts))
+    ]
+
+
+def put_squares_of_several(tensors: Sequence[torch.Tensor], bag: Bag) -> list[int]:
+    """Puts the sum of squares of each tensor into the bag."""
+    found = {}
+    for rows, which in _rows(tensors):
+        for row, (at, squares) in enumerate(zip(which, _squares(rows))):
+            found[at] = bag.put([_checked_squares(rows[row], squares)])
+    return [found[at] if at in found else put_squares(x, bag) for at, x in enumerate(tensors)]
+
+
+def _rows(tensors: Sequence[torch.Tensor]) -> Iterator[tuple[torch.Tensor, list[int]]]:
+    """The small tensors of each size as rows of matrices of no more than a part, and which they are."""
+    groups: dict[tuple[int, torch.dtype], list[int]] = {}
+    for at, x in enumerate(tensors):
+        if on_host(x) and 0 < x.numel() <= FEW_NUMBERS:
+            groups.setdefault((x.numel(), x.dtype), []).append(at)
+    for (length, _), group in groups.items():
+        most = PART // length
+        for begin in range(0, len(group), most):
+            which = group[begin : begin + most]
+            yield torch.stack([flat(tensors[at]) for at in which]), which
+
+
+def _squares(rows: torch.Tensor) -> list[float]:
+    return [norm * norm for norm in torch.linalg.vector_norm(rows, dim=1).tolist()]
+
+
+def put_output(x: torch.Tensor, axis: int, bag: Bag, has_histogram: bool = False, is_rectified: bool = False) -> Places:
+    """Puts sums, extremes with zeros, dead channels, and the histogram and the sample of an output into the bag. One that is
     rectified has no negative numbers, so that its least one is 0 if it has any zeros."""
+    count = x.numel()
     if not on_host(x):
-        return bag.add(_sums_on_device(x, x.numel())), bag.add(_extremes_on_device(x, True)), put_dead(x, axis, bag)
-    numbers = flat(x)
+        places = _put_on_device(x, count, bag, has_histogram, True)
+        places.sample = put_sample(x, axis, bag) if has_histogram else -1
+        places.dead = put_dead(x, axis, bag)
+        return places
+    places, zeros = _put_on_host(flat(x), count, bag, has_histogram, True, is_rectified)
+    places.sample = put_sample(x, axis, bag) if has_histogram else -1
+    units = x.shape[axis] if x.dim() else 1
+    has_dead = 0 < count <= zeros * units
+    places.dead = put_dead(x, axis, bag, bag.tensors.get(places.sample)) if has_dead else bag.put([])
+    return places
+
+
+def _put_on_host(
+    x: torch.Tensor, count: int, bag: Bag, has_histogram: bool, has_zeros: bool = False, is_rectified: bool = False
+) -> tuple[Places, float]:
+    """All of a flat tensor in one turn, in which each part is read from memory once. Returns the count of zeros, too."""
     total = squares = zeros = 0.0
     low, high = math.inf, -math.inf
-    scratch = _scratch(numbers.dtype)
-    for part in parts(numbers) if numbers.numel() else ():
+    counter = Counter() if has_histogram else None
+    for part in parts(x):
         total += part.sum().item()
         squares += torch.dot(part, part).item()
-        most = part.amax().item()
-        high = -_lower(-high, -most)
-        least = 0.0 if is_rectified else part.amin().item()
-        if not (least > 0 or most < 0):
-            # As floats, because sums of booleans are much slower.
-            here = torch.eq(part, 0, out=scratch[: part.numel()]).sum().item()
-            zeros += here
-            if is_rectified and not here:
-                least = part.amin().item()
-        low = _lower(low, least)
-    sums = bag.put(_checked_sums(numbers, numbers.numel(), total, squares))
-    extremes = bag.put(_checked_extremes(numbers, low, high, zeros))
-    units = x.shape[axis] if x.dim() else 1
-    has_dead = 0 < numbers.numel() <= zeros * units
-    return sums, extremes, put_dead(x, axis, bag) if has_dead else bag.put([])
+        least, most = (0.0, part.amax().item()) if is_rectified else _bounds(part)
+        if counter is not None:
+            counter.add(part, is_rectified and math.isfinite(most))
+        is_searched = has_zeros and not (least > 0 or most < 0) and (counter is None or counter.may_have_zeros())
+        here = _zeros(part) if is_searched else 0.0
+        zeros += here
+        if is_rectified and not here:
+            least = part.amin().item()
+        low, high = _lower(low, least), -_lower(-high, -most)
+    places = Places(bag.put(_checked_sums(x, count, total, squares)), bag.put(_checked_extremes(x, low, high, zeros)))
+    if counter is not None:
+        places.histogram = bag.add(counter.counts(), as_tensor=True)
+    return places, zeros
 
 
-@functools.lru_cache
-def _scratch(dtype: torch.dtype) -> torch.Tensor:
-    """Room for a part, kept because new memory is slow."""
-    return torch.empty(PART, dtype=dtype)
+def _put_on_device(x: torch.Tensor, count: int, bag: Bag, has_histogram: bool, has_zeros: bool) -> Places:
+    places = Places(bag.add(_sums_on_device(x, count)), bag.add(_extremes_on_device(x, has_zeros)))
+    if has_histogram:
+        places.histogram = bag.add(counts_on_device(x), as_tensor=True)
+    return places
+
+
+def _bounds(part: torch.Tensor) -> tuple[float, float]:
+    """The least and the greatest number; NaN if one is."""
+    low, high = torch.aminmax(part)
+    return low.item(), high.item()
+
+
+def _zeros(part: torch.Tensor) -> float:
+    """The count of zeros, as floats, because sums of booleans are much slower."""
+    return torch.eq(part, 0, out=room(part.numel(), part.dtype)).sum().item()
 
 
 def _lower(a: float, b: float) -> float:
@@ -243,118 +307,22 @@ def _checked_extremes(x: torch.Tensor, low: float, high: float, zeros: float) ->
     return [*bounds, zeros, float(x.numel() - finite.numel())]
 
 
-def put_dead(x: torch.Tensor, axis: int, bag: Bag) -> int:
-    """Puts 1 for each channel that is zero everywhere and 0 for all others into the bag."""
+def put_dead(x: torch.Tensor, axis: int, bag: Bag, sample: torch.Tensor | None = None) -> int:
+    """Puts 1 for each channel that is zero everywhere and 0 for all others into the bag; rows of the units may be known."""
     others = [at for at in range(x.dim()) if at != axis]
     if not others:
         return bag.add(x == 0)
     if not on_host(x):
         return bag.add(_is_zero(x, others))
-    # Most channels are alive in the first few examples already.
-    dead = _is_zero(x[:FEW] if axis else x, others)
-    if axis and x.shape[0] > FEW:
-        for unit in dead.nonzero().flatten().tolist():
-            dead[unit] = _is_zero(x.select(axis, unit), [])
-    return bag.add(dead)
+    # Most channels are alive in a few places already.
+    may_be_dead = _is_zero(x[:FEW] if axis else x, others) if sample is None else _is_zero(sample, [0])
+    dead = [float(here and bool(_is_zero(x.select(axis, unit), []))) for unit, here in enumerate(may_be_dead.tolist())]
+    return bag.put(dead)
 
 
 def _is_zero(x: torch.Tensor, axes: list[int]) -> torch.Tensor:
     """Whether all numbers along the axes are zero; along all where none is given."""
     return (x.amax(axes) == 0) & (x.amin(axes) == 0)
-
-
-def put_histogram(x: torch.Tensor, bag: Bag) -> int:
-    """Puts the counts of each sign and exponent of 32-bit floats into the bag."""
-    bits = flat(x.float()).view(torch.int32)
-    if on_host(x):
-        counts, room = torch.zeros(512, dtype=torch.int64), _scratch(torch.int32)
-        for part in parts(bits):
-            keys = torch.bitwise_right_shift(part, 23, out=room[: part.numel()])
-            counts += torch.bincount(keys.bitwise_and_(511), minlength=512)
-        return bag.add(counts, as_tensor=True)
-    # `bincount` would wait for the device. Counts are 32-bit floats here, exact to 2^24.
-    keys = (bits >> 23) & 511
-    tables = [torch.histc(part.float(), 512, -0.5, 511.5).double() for part in torch.split(keys, 1 << 24)]
-    return bag.add(torch.stack(tables).sum(0), as_tensor=True)
-
-
-@functools.lru_cache
-def _bins() -> torch.Tensor:
-    """The bin of each sign and exponent; of infinities and NaN, the one after the last."""
-    found = []
-    for key in range(512):
-        rank = min((key & 255) - 127, GREATEST_EXPONENT) - LEAST_EXPONENT
-        sign = -1 if key >> 8 else 1
-        found.append(BINS if key & 255 == 255 else ZERO_BIN + sign * (rank + 1) if rank >= 0 else ZERO_BIN)
-    return torch.tensor(found)
-
-
-@dataclass
-class Histogram:
-    """Counts in bins of signed powers of two."""
-
-    bins: list[int] = field(default_factory=lambda: [0] * BINS)
-    non_finite: int = 0
-
-    def merge(self, counts: torch.Tensor, unseen: int = 0) -> None:
-        """Adds counts of each sign and exponent, and zeros that were not stored."""
-        *found, non_finite = torch.zeros(BINS + 1, dtype=torch.float64).index_add_(0, _bins(), counts.double()).tolist()
-        self.bins = [before + int(more) for before, more in zip(self.bins, found)]
-        self.bins[ZERO_BIN] += unseen
-        self.non_finite += int(non_finite)
-
-    def text(self) -> str:
-        """The histogram in JSON."""
-        filled = [at for at, count in enumerate(self.bins) if count]
-        first, last = (filled[0], filled[-1] + 1) if filled else (0, 0)
-        counts = ",".join(map(str, self.bins[first:last]))
-        rest = f',"non_finite":{self.non_finite}' if self.non_finite else ""
-        return f'{{"first":{first},"counts":[{counts}]{rest}}}'
-
-
-def put_sample(x: torch.Tensor, axis: int, bag: Bag) -> tuple[int, int] | None:
-    """Puts rows of the units of an output into the bag, in even distances. Returns their place and the units; none if
-    there are too few."""
-    if x.dim() < 2:
-        return None
-    moved = x.movedim(axis, -1)
-    units = moved.shape[-1]
-    rows = moved.numel() // units if units else 0
-    count = min(rows, min(max(SAMPLE // max(units, 1), FEW_ROWS), MANY_ROWS))
-    if count < LEAST_ROWS:
-        return None
-    index = _places(tuple(moved.shape[:-1]), rows, count, x.device)
-    return bag.add(moved[index], as_tensor=True), units
-
-
-@functools.lru_cache
-def _places(shape: tuple[int, ...], rows: int, count: int, device: torch.device) -> tuple[torch.Tensor, ...]:
-    """The indices of rows in even distances."""
-    apart = rows // count
-    # An odd distance meets all pixels of images, whose number is even.
-    apart -= apart > 1 and apart % 2 == 0
-    return tuple(index.to(device) for index in torch.unravel_index(torch.arange(count) * apart, shape))
-
-
-def effective_rank(sample: torch.Tensor, units: int) -> float:
-    """The exponential of the entropy of the covariance's normalised spectrum, over the number of units."""
-    matrix = sample.double().view(-1, units)
-    if not torch.isfinite(matrix).all():
-        return math.nan
-    matrix = matrix - matrix.mean(0)
-    small = matrix @ matrix.T if matrix.shape[0] < units else matrix.T @ matrix
-    spectrum = torch.linalg.eigvalsh(small).clamp(min=0)
-    total = spectrum.sum()
-    if not total > 0:
-        return math.nan
-    shares = spectrum / total
-    shares = shares[shares > 0]
-    return math.exp(-(shares * shares.log()).sum().item()) / units
-
-
-def put_product_of_sum(branch: list[float], shortcut: list[float], total: float, bag: Bag) -> int:
-    """The same from the sums of both and the sum of squares of their sum: |a + b|^2 = |a|^2 + |b|^2 + 2 ab."""
-    return bag.put([(total - branch[2] - shortcut[2]) / 2])
 
 
 def put_product(a: torch.Tensor, b: torch.Tensor, bag: Bag) -> int:
@@ -369,3 +337,8 @@ def put_product(a: torch.Tensor, b: torch.Tensor, bag: Bag) -> int:
     if not on_host(a):
         return bag.add((a * b).sum())
     return bag.put([float(sum(torch.dot(u, v).item() for u, v in zip(parts(a), parts(b))))])
+
+
+def put_product_of_sum(branch: list[float], shortcut: list[float], total: float, bag: Bag) -> int:
+    """The same from the sums of both and the sum of squares of their sum: |a + b|^2 = |a|^2 + |b|^2 + 2 ab."""
+    return bag.put([(total - branch[2] - shortcut[2]) / 2])

@@ -28,7 +28,7 @@ class Bag:
         return len(self._parts) - 1
 
     def add(self, numbers: torch.Tensor, as_tensor: bool = False) -> int:
-        """Puts in a tensor of any shape and type; returns its place. It becomes a list, or a flat tensor in `tensors`."""
+        """Puts in a tensor of any shape and type; returns its place. It becomes a list, or one on the host in `tensors`."""
         self._parts.append(numbers)
         place = len(self._parts) - 1
         if as_tensor:
@@ -45,7 +45,7 @@ class Bag:
         found: list[list[float]] = [part if isinstance(part, list) else [] for part in self._parts]
         by_device: dict[Any, list[int]] = {}
         for at, part in enumerate(self._parts):
-            if not isinstance(part, list):
+            if not isinstance(part, list) and not (at in self.tensors and part.device.type == "cpu"):
                 by_device.setdefault(part.device, []).append(at)
         if by_device:
             import torch
@@ -56,7 +56,7 @@ class Bag:
                 parts = [self._parts[at].detach().reshape(-1).to(wide) for at in places]  # type: ignore[union-attr]
                 for at, part in zip(places, torch.split(torch.cat(parts).cpu(), [part.numel() for part in parts])):
                     if at in self.tensors:
-                        self.tensors[at] = part
+                        self.tensors[at] = part.view(self.tensors[at].shape)
                     else:
                         found[at] = part.tolist()
         self._parts = []

@@ -23,6 +23,7 @@ from .decimals import list_text
 from .faults import warn_once
 from .declared import OF_OUTPUTS, OF_SHORTCUTS, OF_WEIGHTS
 from .measured import BlockCall, LayerCall, Measured, Output, divided
+from .parts import flat, real
 from .structure import WHOLE, Structure, describe, parameters_of
 from .tensors import Bag
 from .trace import NORMED, Addition, Frame, Mode, Tensors, Trace
@@ -388,13 +389,10 @@ class Watch:
             output = Output()
             self._outputs.set(x, (x._version, output))
         if axis is not None and output.extremes < 0:
-            numbers = statistics.real(x)
-            output.sums, output.extremes, output.dead = statistics.put_output(numbers, axis, self._bag, is_rectified)
-            if self._histograms:
-                output.histogram = statistics.put_histogram(numbers, self._bag)
-                output.sample = statistics.put_sample(numbers, axis, self._bag)
+            numbers = real(x)
+            output.take(statistics.put_output(numbers, axis, self._bag, self._histograms, is_rectified))
         elif output.sums < 0:
-            numbers = statistics.real(x)
+            numbers = real(x)
             output.sums = statistics.put_sums(numbers, numbers.numel(), self._bag)
         if gradient and not output.is_hooked and x.requires_grad:
             output.is_hooked = True
@@ -407,8 +405,8 @@ class Watch:
             return
         try:
             began = time.perf_counter()
-            with torch._C.DisableTorchFunction(), torch.no_grad():
-                numbers = statistics.real(gradient)
+            with torch._C.DisableTorchFunction():
+                numbers = real(gradient)
                 output.gradients.append(statistics.put_sums(numbers, numbers.numel(), bag))
             self._seconds += time.perf_counter() - began
         except Exception as error:  # noqa: BLE001
@@ -453,7 +451,7 @@ class Watch:
             return
         version, output = self._outputs.get(y) or (-1, None)
         sums = self._bag.seen(output.sums) if output is not None and version == y._version and output.sums >= 0 else None
-        total = sums[2] if sums is not None else statistics.sum_of_squares(statistics.flat(statistics.real(y)))
+        total = sums[2] if sums is not None else statistics.sum_of_squares(flat(real(y)))
         terms = [self._bag.seen(term.sums) or [] for term in (call.branch, call.shortcut)]
         call.product = statistics.put_product_of_sum(terms[0], terms[1], total, self._bag)
 

@@ -6,14 +6,16 @@ A gradient is measured when the optimiser gets it: accumulated, unscaled, reduce
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch.optim import optimizer as optimizers
 
 from . import statistics
+from .parts import real
+from .statistics import Places
 from .tensors import Bag
 
 
@@ -21,15 +23,11 @@ from .tensors import Bag
 class Keys:
     """Where the numbers of a parameter are in the bag."""
 
-    weight: int = -1
-    weight_extremes: int = -1
-    gradient: int = -1
-    gradient_extremes: int = -1
+    weight: Places = field(default_factory=Places)
+    gradient: Places | None = None
     #: The factor that the gradient still has in it.
     scale: int = -1
     change: int = -1
-    weight_histogram: int = -1
-    gradient_histogram: int = -1
     #: Zeros of a sparse gradient that are not stored.
     unseen: int = 0
     #: Whether an optimiser makes steps with it.
@@ -91,11 +89,10 @@ class Weights:
                 # Fused optimisers unscale by themselves.
                 scale = getattr(optimizer, "grad_scale", None)
                 place = self.bag.add(scale) if isinstance(scale, torch.Tensor) else -1
-                for parameter in mine:
-                    if id(parameter) in self._before:
-                        continue
-                    self._measure(parameter, place)
-                    self._before[id(parameter)] = statistics.real(parameter).clone()
+                fresh = [parameter for parameter in mine if id(parameter) not in self._before]
+                self._measure(fresh, place)
+                for parameter in fresh:
+                    self._before[id(parameter)] = real(parameter).clone()
         except Exception as error:  # noqa: BLE001
             self._fault(error)
 
@@ -108,28 +105,29 @@ class Weights:
         except Exception as error:  # noqa: BLE001
             self._fault(error)
 
-    def _measure(self, parameter: torch.Tensor, scale: int) -> None:
+    def _measure(self, parameters: Sequence[torch.Tensor], scale: int) -> None:
         bag = self.bag
         assert bag is not None
-        keys = self.keys[id(parameter)] = Keys()
-        if parameter.is_meta:
-            return
-        weight = statistics.real(parameter)
-        keys.weight = statistics.put_sums(weight, weight.numel(), bag)
-        keys.weight_extremes = statistics.put_extremes(weight, bag)
-        if self.histograms:
-            keys.weight_histogram = statistics.put_histogram(weight, bag)
-        if parameter.grad is None:
-            return
-        gradient = statistics.real(parameter.grad)
-        # Of a sparse gradient the zeros count, too.
-        count = weight.numel()
-        keys.unseen = count - gradient.numel()
-        keys.gradient = statistics.put_sums(gradient, count, bag)
-        keys.gradient_extremes = statistics.put_extremes(gradient, bag)
-        keys.scale = scale
-        if self.histograms:
-            keys.gradient_histogram = statistics.put_histogram(gradient, bag)
+        tensors: list[torch.Tensor] = []
+        counts: list[int] = []
+        of: list[Places] = []
+        for parameter in parameters:
+            keys = self.keys[id(parameter)] = Keys()
+            if parameter.is_meta:
+                continue
+            weight = real(parameter)
+            tensors.append(weight)
+            of.append(keys.weight)
+            if parameter.grad is not None:
+                gradient = real(parameter.grad)
+                # Of a sparse gradient the zeros count, too.
+                keys.unseen = weight.numel() - gradient.numel()
+                keys.scale, keys.gradient = scale, Places()
+                tensors.append(gradient)
+                of.append(keys.gradient)
+            counts += [weight.numel()] * (len(tensors) - len(counts))
+        for places, found in zip(of, statistics.put_several(tensors, counts, bag, self.histograms)):
+            places.take(found)
 
     def finish(self) -> None:
         """The step is complete: measures what the updates have changed, and the parameters that nothing updated."""
@@ -137,17 +135,18 @@ class Weights:
         if bag is None:
             return
         self._parameters = self._current()
+        # Without a step of an optimiser, since it is frozen, or the step was skipped, or it has another one.
+        self._measure([parameter for key, parameter in self._parameters.items() if key not in self.keys], -1)
+        changes = {}
         for key, parameter in self._parameters.items():
-            if key not in self.keys:
-                # Without a step of an optimiser, since it is frozen, or the step was skipped, or it has another one.
-                self._measure(parameter, -1)
-            elif key in self._before and not parameter.is_meta:
-                before = self._before.pop(key)
-                after = statistics.real(parameter)
-                if after.shape == before.shape:
-                    change = before.sub_(after)
-                    self.keys[key].change = statistics.put_sums(change, change.numel(), bag)
             self.keys[key].is_trained = key in self._trained
+            before = self._before.get(key)
+            if before is not None and not parameter.is_meta:
+                after = real(parameter)
+                if after.shape == before.shape:
+                    changes[key] = before.sub_(after)
+        for key, place in zip(changes, statistics.put_squares_of_several(list(changes.values()), bag)):
+            self.keys[key].change = place
         self._before = {}
         self.bag = None
 
