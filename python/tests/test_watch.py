@@ -271,6 +271,115 @@ class Values(Case):
             self.compare(run, step, names, names, [of_block(f, h, y_, y_.grad, stream) for f, h, y_ in terms])
         self.assertEqual(self.started(run)["blocks"][0]["layers"], [2, 3])
 
+    def entropies_of_gpt(self, model, tokens):
+        """Of each block and head of a GPT, in 64 bits; NaN in blocks of feed-forward."""
+        x = model.wte(tokens) + model.wpe(torch.arange(tokens.shape[1]))
+        found = []
+        for block in model.h:
+            q, k, _ = block.attn.qkv(block.ln_1(x)).split(x.shape[2], 2)
+            q, k = (part.unflatten(2, (block.attn.heads, -1)).transpose(1, 2).double() for part in (q, k))
+            scores = q @ k.mT / math.sqrt(q.shape[-1])
+            later = torch.ones(scores.shape[2:], dtype=torch.bool).triu(1)
+            weights = torch.softmax(scores.masked_fill(later, -math.inf), -1)
+            found += torch.special.entr(weights).sum(-1).mean((0, 2)).tolist() + [math.nan] * block.attn.heads
+            x = block(x)
+        return found
+
+    def test_the_entropy_of_attention(self):
+        torch.manual_seed(0)
+        model = networks.GPT()
+        with torch.no_grad():
+            # One head of each kind: to a single token, and to all that there are.
+            model.h[0].attn.qkv.weight[:32] *= 30
+            model.h[0].attn.qkv.weight[32:64] = model.h[0].attn.qkv.bias[32:64] = 0
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        run = self.start(model, histograms_every=2)
+        tokens = networks.repeats()
+        for step in (1, 2, 3):
+            x, y = tokens[step * 8 : step * 8 + 8, :-1], tokens[step * 8 : step * 8 + 8, 1:]
+            with torch.no_grad():
+                wanted = self.entropies_of_gpt(model, x)
+            F.cross_entropy(model(x).flatten(0, 1), y.flatten()).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            run.log(step)
+            found = measured(run.folder, "attention_entropy").get(step)
+            if step == 3:
+                self.assertIsNone(found)
+                continue
+            self.assertEqual(len(found), len(wanted))
+            for a, b in zip(map(float, found), wanted):
+                self.assertTrue(a != a and b != b or abs(a - b) <= 1e-5, (a, b))
+            if step == 1:
+                self.assertAlmostEqual(float(found[2]), sum(math.log(i) for i in range(1, 33)) / 32, places=5)
+        started = self.started(run)
+        self.assertEqual(started["axes"], [{"name": "head", "points": [1, 2, 3, 4]}])
+        self.assertIn({"name": "attention_entropy", "over": ["block", "head"], "unit": "nats"}, started["metrics"])
+        run.finish()
+        if PROGRAM:
+            exported = read(run.folder, "export", "--format", "jsonl")
+            self.assertIn('"name":"h.1.mlp/4","statistic":"attention_entropy","value":"NaN"', exported.replace(": ", ":"))
+
+    def test_attention_of_every_kind(self):
+        """Masks of both kinds, shared keys, other scales, queries that may attend to nothing; in parts of any size."""
+        from skiplane import attention
+        from skiplane.tensors import Bag
+
+        def entropies(func, *arguments, **named):
+            bag = Bag()
+            with torch.no_grad():
+                place = attention.put_entropies(func, arguments, named, bag)
+            numbers = bag.fetch()[place]
+            half = len(numbers) // 2
+            return [total / count for total, count in zip(numbers[:half], numbers[half:])]
+
+        def direct(scores, has_any=None):
+            of = torch.special.entr(torch.softmax(scores.double(), -1)).sum(-1)
+            return [(row[has_any[:, h]] if has_any is not None else row).mean().item() for h, row in enumerate(of.unbind(1))]
+
+        torch.manual_seed(0)
+        q, k, v = torch.randn(3, 4, 5, 8), torch.randn(3, 2, 7, 8), torch.randn(3, 2, 7, 8)
+        scores = q @ k.repeat_interleave(2, 1).mT
+        allowed = torch.rand(3, 1, 5, 7) < 0.6
+        allowed[1, 0, 2] = False
+        has_any = allowed.any(-1).expand(3, 4, 5)
+        added = torch.randn(5, 7)
+        causal = torch.ones(5, 7, dtype=torch.bool).tril()
+        attend = F.scaled_dot_product_attention
+        bound = attention.FEW_SCORES
+        self.addCleanup(setattr, attention, "FEW_SCORES", bound)
+        for attention.FEW_SCORES in (bound, 60, 1):
+            for found, wanted in [
+                (entropies(attend, q, k, v, scale=0.5, enable_gqa=True), direct(scores * 0.5)),
+                (entropies(attend, q, k, v, added, enable_gqa=True), direct(scores / 8**0.5 + added)),
+                (entropies(attend, q, k, v, is_causal=True), direct((scores / 8**0.5).masked_fill(~causal, -math.inf))),
+                (entropies(attend, q, k, v, allowed), direct((scores / 8**0.5).masked_fill(~allowed, -math.inf), has_any)),
+            ]:
+                for a, b in zip(found, wanted, strict=True):
+                    self.assertAlmostEqual(a, b, places=5)
+        for options in ({}, {"kdim": 6, "vdim": 6}, {"add_bias_kv": True, "add_zero_attn": True}, {"bias": False}):
+            module = nn.MultiheadAttention(16, 2, batch_first=True, **options)
+            width = options.get("kdim", 16)
+            x, memory = torch.randn(3, 5, 16), torch.randn(3, 7, width)
+            padding = torch.zeros(3, 7, dtype=torch.bool)
+            padding[1, 4:] = True
+            for mask in (None, torch.randn(5, 7), torch.randn(6, 5, 7).masked_fill(torch.rand(6, 5, 7) < 0.2, -1e9)):
+                of_padding = padding if mask is None else torch.zeros(3, 7).masked_fill(padding, -math.inf)
+                weights = module(x, memory, memory, of_padding, attn_mask=mask, average_attn_weights=False)[1]
+                calls = []
+
+                class Listens(torch.overrides.TorchFunctionMode):
+                    def __torch_function__(self, func, types, args=(), kwargs=None):
+                        if func in attention.ATTENTIONS:
+                            calls.append(entropies(func, *args, **(kwargs or {})))
+                        return func(*args, **(kwargs or {}))
+
+                with Listens():
+                    module(x, memory, memory, of_padding, attn_mask=mask, need_weights=False)
+                wanted = torch.special.entr(weights.double()).sum(-1).mean((0, 2)).tolist()
+                for a, b in zip(calls[0], wanted, strict=True):
+                    self.assertAlmostEqual(a, b, places=5)
+
     def test_training_has_the_same_bits(self):
         def train(watched):
             torch.manual_seed(0)
@@ -335,6 +444,9 @@ class Values(Case):
         self.assertEqual(len(names), 4, names)
         self.assertNotIn("NaN", measured(run.folder, "branch_cosine")[2])
         self.assertNotIn("NaN", measured(run.folder, "weight_gradient_norm")[2])
+        # Two heads, of attention and feed-forward in turns.
+        found = measured(run.folder, "attention_entropy")[1]
+        self.assertEqual([value == "NaN" for value in found], [False, False, True, True] * 2, found)
 
     def test_hard_numbers(self):
         """Means far from zero, squares that are too large for 32 bits, NaN, infinities, dead channels, odd types."""

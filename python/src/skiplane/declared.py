@@ -26,12 +26,13 @@ HISTOGRAMS = ("activations", "weight_gradients", "weights")
 LOWER = ("loss", "error", "perplexity")
 
 
-def watched(shortcuts: bool, blocks: bool) -> list[dict[str, Any]]:
+def watched(shortcuts: bool, blocks: bool, heads: bool) -> list[dict[str, Any]]:
     """The declarations of all that is watched."""
     layers = [{"name": name, "over": ["layer"]} for name in (*OF_OUTPUTS, *OF_WEIGHTS, *RARE)]
     of_blocks = (*(OF_SHORTCUTS if shortcuts else ()), *(OF_BLOCKS if blocks else ()))
     histograms = [{"name": name, "over": ["layer", "bin"]} for name in HISTOGRAMS]
-    return layers + [{"name": name, "over": ["block"]} for name in of_blocks] + histograms
+    of_heads = [{"name": "attention_entropy", "over": ["block", "head"], "unit": "nats"}] if heads else []
+    return layers + [{"name": name, "over": ["block"]} for name in of_blocks] + of_heads + histograms
 
 
 def logged(name: str, shape: tuple[int, ...]) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -45,6 +45,15 @@ class BlockCall:
     output: Output | None = None
 
 
+@dataclass
+class AttentionCall:
+    """A use of attention in a step."""
+
+    #: The layer that computes it, or the last one before it.
+    layer: str
+    entropies: int
+
+
 class Measured:
     """The statistics of a step."""
 
@@ -54,6 +63,8 @@ class Measured:
         layers: list[tuple[list[LayerCall], list[int]]],
         blocks: list[list[BlockCall]],
         has_shortcuts: bool,
+        attentions: list[list[AttentionCall]],
+        heads: int,
         weights: dict[int, Keys],
         scale: int,
         rate: int,
@@ -63,6 +74,7 @@ class Measured:
         self.bag = bag
         self._layers, self._blocks, self._weights = layers, blocks, weights
         self._has_shortcuts, self._has_histograms = has_shortcuts, has_histograms
+        self._attentions, self._heads = attentions, heads
         self._scale, self._rate = scale, rate
         self._numbers: list[list[float]] = []
         self._values: dict[str, list[float]] = {}
@@ -86,6 +98,19 @@ class Measured:
         for block in self._blocks:
             self._of_block(block, scale or 1.0)
         self._finish_blocks()
+        if self._has_histograms and self._heads:
+            self._values["attention_entropy"] = [mean for calls in self._attentions for mean in self._entropies(calls)]
+
+    def _entropies(self, calls: list[AttentionCall]) -> list[float]:
+        """The mean entropy of each head of a block; NaN for those that it does not have."""
+        heads = [0.0] * self._heads
+        sums, counts = list(heads), list(heads)
+        for call in calls:
+            numbers = self._numbers[call.entropies]
+            for head in range(len(numbers) // 2):
+                sums[head] += numbers[head]
+                counts[head] += numbers[len(numbers) // 2 + head]
+        return [divided(total, count) for total, count in zip(sums, counts)]
 
     def _resolve_tensors(self) -> None:
         """Makes numbers of all counts and samples together, which takes much less time."""

@@ -8,6 +8,8 @@ import torch
 
 #: Numbers are reduced in parts of this many; the sums of parts are added in 64 bits.
 PART = 1 << 18
+#: The sizes of parts for which room is kept at hand.
+MOST_VIEWS = 256
 
 
 def real(x: torch.Tensor) -> torch.Tensor:
@@ -45,6 +47,7 @@ class _Room(threading.local):
 
     def __init__(self) -> None:
         self.by_size: dict[int, torch.Tensor] = {}
+        self.views: dict[tuple[int, torch.dtype], torch.Tensor] = {}
 
 
 _room = _Room()
@@ -52,8 +55,12 @@ _room = _Room()
 
 def room(count: int, dtype: torch.dtype) -> torch.Tensor:
     """Room for a part of so many numbers, until one of their size is asked for again."""
-    size = dtype.itemsize
-    whole = _room.by_size.get(size)
-    if whole is None:
-        whole = _room.by_size[size] = torch.empty(PART * size, dtype=torch.uint8)
-    return whole.view(dtype)[:count]
+    found = _room.views.get((count, dtype))
+    if found is None:
+        size = dtype.itemsize
+        if size not in _room.by_size:
+            _room.by_size[size] = torch.empty(PART * size, dtype=torch.uint8)
+        if len(_room.views) >= MOST_VIEWS:
+            _room.views.clear()
+        found = _room.views[count, dtype] = _room.by_size[size].view(dtype)[:count]
+    return found

@@ -168,8 +168,8 @@ class Run:
         histograms_every: int = 100,
         scaler: Any = None,
     ) -> None:
-        """Records statistics of a model's layers and blocks in the first step and every `every`-th, histograms and effective
-        ranks in the first and every `histograms_every`-th of them all (0: never).
+        """Records statistics of a model's layers and blocks in the first step and every `every`-th; histograms, effective
+        ranks and the entropy of attention in the first and every `histograms_every`-th of them all (0: never).
 
         `layers` are patterns of names of modules such as `["layer1.*", "fc"]`; all with weights of two or more dimensions
         where not given. `blocks` are patterns of names of the blocks that add their input, found by themselves where not
@@ -367,9 +367,12 @@ class Run:
         fields: dict[str, Any] = {"version": 3, "lane": self._lane}
         structure = self._watch.structure() if self._watch is not None else None
         if structure is not None:
-            metrics = declared.watched(structure.has_shortcuts, bool(structure.blocks))
+            metrics = declared.watched(structure.has_shortcuts, bool(structure.blocks), structure.heads > 0)
             self._metrics.update((metric["name"], metric) for metric in metrics)
             fields.update(layers=structure.layers, blocks=structure.blocks, metrics=metrics)
+            if structure.heads:
+                axis = {"name": "head", "points": list(range(1, structure.heads + 1))}
+                fields["axes"], self._axes["head"] = [axis], axis
             if structure.activation_bytes:
                 fields["activation_bytes"] = structure.activation_bytes
         if self._steps:

@@ -27,6 +27,8 @@ class Structure:
     keys: list[str]
     has_shortcuts: bool
     activation_bytes: int | None = None
+    #: The most heads of attention in a block; 0 without.
+    heads: int = 0
 
 
 def parameters_of(module: nn.Module) -> list[torch.Tensor]:

@@ -40,6 +40,11 @@ class Bag:
         part = self._parts[place]
         return part if isinstance(part, list) else None
 
+    def width(self, place: int) -> int:
+        """How many numbers are at a place."""
+        part = self._parts[place]
+        return len(part) if isinstance(part, list) else part.numel()
+
     def fetch(self) -> list[list[float]]:
         """The numbers of each place."""
         found: list[list[float]] = [part if isinstance(part, list) else [] for part in self._parts]

@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from .attention import ATTENTIONS
+
 #: How far a layer's output has come: as the layer gave it, normalised, added to something, through an activation function.
 RESPONSE, NORMED, ADDED, ACTIVATED = range(4)
 
@@ -136,6 +138,9 @@ class Recorder(Protocol):
     def block_summed(self, call: Any, y: torch.Tensor) -> None:
         """The sum of branch and shortcut."""
 
+    def attended(self, func: Any, arguments: tuple[Any, ...], named: dict[str, Any], frames: list[Frame]) -> None:
+        """Attention is about to be computed."""
+
     def fault(self, error: Exception) -> None:
         """Something went wrong."""
 
@@ -200,6 +205,8 @@ class Trace:
         after = None
         try:
             with torch._C.DisableTorchFunction(), torch.no_grad():
+                if func in ATTENTIONS:
+                    self._recorder.attended(func, arguments, named, frames)
                 after = self._before(func, arguments, named, scope)
         except Exception as error:  # noqa: BLE001
             self._recorder.fault(error)
@@ -316,7 +323,7 @@ def _is_scaled(arguments: tuple[Any, ...]) -> bool:
 class Mode(TorchFunctionMode):
     """Tells the trace of each function that it follows."""
 
-    FOLLOWED = ACTIVATIONS | NORMS | DROPOUTS | ADDITIONS
+    FOLLOWED = ACTIVATIONS | NORMS | DROPOUTS | ADDITIONS | ATTENTIONS
 
     def __init__(self, trace: Trace, frames: Callable[[], list[Frame]]) -> None:
         super().__init__()

@@ -19,10 +19,11 @@ import torch
 from torch import nn
 
 from . import statistics
+from .attention import put_entropies
 from .decimals import list_text
 from .faults import warn_once
 from .declared import OF_OUTPUTS, OF_SHORTCUTS, OF_WEIGHTS
-from .measured import BlockCall, LayerCall, Measured, Output, divided
+from .measured import AttentionCall, BlockCall, LayerCall, Measured, Output, divided
 from .parts import flat, real
 from .structure import WHOLE, Structure, describe, parameters_of
 from .tensors import Bag
@@ -124,6 +125,7 @@ class Watch:
         self._structure: Structure | None = None
         self._plain_seen: dict[str, list[str]] = {}
         self._block_calls: list[BlockCall] = []
+        self._attention_calls: list[AttentionCall] = []
         self._block_links: dict[str, int] = {}
         self._trace = Trace(self, self._wants_block)
         self._mode: Any = Mode(self._trace, self._frames)
@@ -183,7 +185,7 @@ class Watch:
         self._histograms = self._falls(self._histograms_every, step)
         self._bag, self._outputs = Bag(), Tensors()
         self._forward_seen, self._seconds, self._scale = set(), 0.0, -1
-        self._block_calls = []
+        self._block_calls, self._attention_calls = [], []
         for layer in self.layers:
             layer.calls, layer.reached = [], [0, 0]
         self._weights.open(self._bag, self._histograms)
@@ -225,6 +227,8 @@ class Watch:
             layers=layers,
             blocks=blocks,
             has_shortcuts=self._structure.has_shortcuts,
+            attentions=[self._attentions_of(block) for block in self._structure.blocks],
+            heads=self._structure.heads,
             weights=self._weights.keys,
             scale=self._scale,
             rate=-1 if rate is None else self._bag.add(rate) if isinstance(rate, torch.Tensor) else self._bag.put([float(rate)]),
@@ -432,6 +436,22 @@ class Watch:
         if place is not None:
             self._outputs.set(y, (y._version, Output(sums=place)))
 
+    def attended(self, func: Any, arguments: tuple[Any, ...], named: dict[str, Any], frames: list[Frame]) -> None:
+        """Measures attention, in steps with histograms: it takes about as long as the attention itself."""
+        if not self._histograms or not frames:
+            return
+        layer = self._by_module.get(frames[-1].module)
+        before = (frame.layers[-1] for frame in reversed(frames) if frame.layers)
+        name = layer.name if layer is not None else next(before, None)
+        place = put_entropies(func, arguments, named, self._bag) if name is not None else -1
+        if name is not None and place >= 0:
+            self._attention_calls.append(AttentionCall(name, place))
+
+    def _attentions_of(self, block: dict[str, Any]) -> list[AttentionCall]:
+        """The uses of attention in the layers of a block."""
+        names = {self.layers[layer].name for layer in block["layers"]}
+        return [call for call in self._attention_calls if call.layer in names]
+
     def block_added(self, addition: Addition, branch: torch.Tensor, shortcut: torch.Tensor) -> BlockCall:
         """Measures both operands before they are added, which may overwrite one."""
         call = BlockCall(addition.key)
@@ -483,6 +503,8 @@ class Watch:
         additions = [a for a in self._trace.additions.values() if a is not None and self._wants_block(a.module, a.part)]
         self._trace.is_complete = bool(self._forward_seen)
         self._structure = describe(self.layers, additions, self._plain_seen)
+        calls = [call for block in self._structure.blocks for call in self._attentions_of(block)]
+        self._structure.heads = max((self._bag.width(call.entropies) // 2 for call in calls), default=0)
         if self._expected is not None and self._expected != [layer.name for layer in self.layers]:
             warn_once("the resumed run has other layers than this model; statistics are not recorded")
             self.close()
