@@ -190,7 +190,8 @@ class Measured:
             activation_max=extremes.max if is_known else math.nan,
             zero_rate=extremes.zeros / sums.count if sums.count else math.nan,
             dead_units=sum(dead or []) / units if is_known else math.nan,
-            activation_non_finite=extremes.non_finite if is_known else math.nan,
+            # Of what was not measured none are known, and NaN would count as one.
+            activation_non_finite=extremes.non_finite,
             response_std=response.std,
             output_gradient_norm=gradient.norm,
             output_gradient_mean=gradient.mean,
@@ -208,7 +209,7 @@ class Measured:
 
     def _of_weights(self, keys: list[Keys]) -> None:
         weight = self._sums(key.weight.sums for key in keys)
-        gradient, largest, non_finite = Sums(), math.nan, math.nan
+        gradient, largest, non_finite = Sums(), math.nan, 0.0
         for key in keys:
             if key.gradient is None:
                 continue
@@ -218,7 +219,7 @@ class Measured:
             low, high, _, broken = self._numbers[key.gradient.extremes]
             here = max(abs(low), abs(high)) / scale if low <= high else math.nan
             largest = here if largest != largest else max(largest, here)
-            non_finite = broken + (0 if non_finite != non_finite else non_finite)
+            non_finite += broken
         change = sum(self._numbers[key.change][0] for key in keys if key.change >= 0)
         # A weight that an optimiser has, and did not update in this step, has not changed; nor has a frozen one.
         is_unchanged = bool(keys) and all(key.change >= 0 or key.is_trained or key.gradient is None for key in keys)
