@@ -748,6 +748,8 @@ class Loops(Case):
         self.assertEqual(self.complaints(), [])
         ratios = self.last(run, "update_ratio", 2)
         self.assertEqual(ratios[1], 0)
+        # The frozen layer has no gradient, and so none that is not finite.
+        self.assertEqual(self.last(run, "weight_gradient_non_finite", 2), [0, 0, 0])
         self.assertTrue(ratios[0] > 0 and ratios[2] > 0)
         gradient = model[0].weight.grad.to_dense().double()
         self.assertAlmostEqual(self.last(run, "weight_gradient_std", 2)[0] / gradient.std(correction=0).item(), 1, delta=1e-5)
@@ -857,6 +859,28 @@ class Loops(Case):
         (found,) = [record["non_finite_found"] for record in records(run.folder) if "non_finite_found" in record]
         self.assertEqual((found["step"], found["layer"], found["pass"]), (2, 1, "forward"))
 
+    def two_processes(self, text, *arguments):
+        """Runs a script as two ranks; returns what each of them says."""
+        environment = {**os.environ, "PYTHONPATH": str(SOURCE), "SKIPLANE_RUNS": self.runs, "WORLD_SIZE": "2"}
+        environment.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(20000 + os.getpid() % 20000))
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", text, str(HERE), *arguments],
+                env={**environment, "RANK": str(rank)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for rank in range(2)
+        ]
+        said = []
+        for process in processes:
+            output, error = process.communicate(timeout=120)
+            self.assertEqual(process.returncode, 0, error)
+            self.assertNotIn("SkiplaneWarning", error)
+            said.append(output)
+        return said
+
     @unittest.skipUnless(torch is not None and torch.distributed.is_available(), "no distributed PyTorch")
     def test_several_processes(self):
         text = """
@@ -879,21 +903,79 @@ for step in (1, 2, 3):
 run.finish()
 torch.distributed.destroy_process_group()
 """
-        environment = {**os.environ, "PYTHONPATH": str(SOURCE), "SKIPLANE_RUNS": self.runs, "WORLD_SIZE": "2"}
-        environment.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(20000 + os.getpid() % 20000))
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-c", text, str(HERE)], env={**environment, "RANK": str(rank)}, stderr=subprocess.PIPE, text=True
-            )
-            for rank in range(2)
-        ]
-        for process in processes:
-            _, error = process.communicate(timeout=120)
-            self.assertEqual(process.returncode, 0, error)
-            self.assertNotIn("SkiplaneWarning", error)
+        self.two_processes(text)
         run = self.only_run()
         self.assertEqual([layer["name"] for layer in records(run)[0]["lane_started"]["layers"]][0], "conv1")
         self.assertNotIn("NaN", measured(run, "weight_gradient_norm")[3])
+
+    @unittest.skipUnless(torch is not None and torch.distributed.is_available(), "no distributed PyTorch")
+    def test_sharded_models(self):
+        """Both kinds of FSDP: the same losses with and without statistics; outputs as without shards, weights of the shard."""
+        text = """
+import json, sys, torch, torch.nn.functional as F, skiplane
+from torch.distributed.fsdp import FullyShardedDataParallel
+from torch.distributed.fsdp.wrap import ModuleWrapPolicy
+sys.path.insert(0, sys.argv[1])
+import networks
+torch.set_num_threads(1)
+torch.distributed.init_process_group("gloo")
+rank, how = torch.distributed.get_rank(), sys.argv[2]
+
+def sharded(model):
+    if how == "whole":
+        return model
+    if how == "fully_shard":
+        from torch.distributed.fsdp import fully_shard
+        for block in model.h:
+            fully_shard(block)
+        return fully_shard(model)
+    policy, device = ModuleWrapPolicy({networks.GPTBlock}), torch.device("cpu")
+    return FullyShardedDataParallel(model, auto_wrap_policy=policy, use_orig_params=how == "original", device_id=device)
+
+def train(watched):
+    torch.manual_seed(0)
+    model = sharded(networks.GPT(layers=1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    run = skiplane.start(how)
+    if watched:
+        run.watch(model, every=1)
+    tokens, losses = networks.repeats(), []
+    for step in (1, 2, 3):
+        at = step * 8 + 4 * rank
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(tokens[at : at + 4, :-1]).flatten(0, 1), tokens[at : at + 4, 1:].flatten())
+        loss.backward()
+        optimizer.step()
+        run.log(step, loss=loss)
+        losses.append(loss.item())
+    run.finish()
+    return losses, str(run.folder)
+
+print(json.dumps([train(False), train(True)]))
+torch.distributed.destroy_process_group()
+"""
+        runs = {}
+        for how in ("whole", "fully_shard", "original", "flat"):
+            with self.subTest(how):
+                said = [json.loads(line) for line in self.two_processes(text, how)]
+                for bare, watched in said:
+                    self.assertEqual(bare[0], watched[0])
+                runs[how] = run = pathlib.Path(said[0][1][1])
+                started = [records(of)[0]["lane_started"] for of in (run, runs["whole"])]
+                self.assertEqual(*([(layer["name"], layer["parameters"]) for layer in of["layers"]] for of in started))
+                self.assertEqual(*([block["name"] for block in of["blocks"]] for of in started))
+                for metric in ("activation_std", "response_std", "branch_ratio", "stream_rms", "effective_rank", "attention_entropy"):
+                    for a, b in zip(*(map(float, measured(of, metric)[1]) for of in (run, runs["whole"]))):
+                        self.assertTrue(a != a and b != b or abs(a - b) <= 1e-5 * abs(b), (metric, a, b))
+                norms = [list(map(float, measured(of, "weight_norm")[1])) for of in (run, runs["whole"])]
+                if how == "fully_shard":
+                    self.assertTrue(all(0 < a < b for a, b in zip(*norms)), norms)
+                elif how == "original":
+                    # The shard of rank 0 has some of the layers, wholly or in part.
+                    self.assertTrue(any(a > 0 for a in norms[0]) and all(not a > b for a, b in zip(*norms)), norms)
+                self.assertEqual(set(measured(run, "weight_gradient_non_finite")[2]), {0})
+                if PROGRAM:
+                    self.assertIn("no findings", read(run, "show"))
 
     @unittest.skipUnless(PROGRAM, "the program is not built")
     def test_killed_resumed_and_shown(self):

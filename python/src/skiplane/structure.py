@@ -40,6 +40,20 @@ def parameters_of(module: nn.Module) -> list[torch.Tensor]:
     return own + (list(parametrised.parameters()) if isinstance(parametrised, nn.ModuleDict) else [])
 
 
+def flattened(model: nn.Module) -> dict[nn.Module, dict[str, torch.Size]]:
+    """The shapes of parameters that `FullyShardedDataParallel` keeps in flat ones, by their modules and names."""
+    found: dict[nn.Module, dict[str, torch.Size]] = {}
+    for wrapper in model.modules():
+        flat = getattr(getattr(wrapper, "_handle", None), "flat_param", None)
+        for info, shape in zip(getattr(flat, "_param_infos", ()), getattr(flat, "_shapes", ())):
+            found.setdefault(info.module, {})[info.param_name] = shape
+        for tied in getattr(flat, "_shared_param_infos", ()):
+            shapes = found.get(tied.prim_module, {})
+            if tied.prim_param_name in shapes:
+                found.setdefault(tied.module, {})[tied.param_name] = shapes[tied.prim_param_name]
+    return found
+
+
 def describe(layers: Sequence[Any], additions: Sequence[Addition], plain: Mapping[str, list[str]]) -> Structure:
     """Names layers and blocks in the order in which they are computed."""
     places = {layer.name: at for at, layer in enumerate(layers)}
@@ -82,9 +96,10 @@ def describe(layers: Sequence[Any], additions: Sequence[Addition], plain: Mappin
         if layer.shape:
             of["output"] = layer.shape
         # A tied weight counts where it is used first.
-        own = [parameter for parameter in parameters_of(layer.module) if id(parameter) not in counted]
+        own = [*(layer.flattened.values() or parameters_of(layer.module))]
+        fresh = [parameter for parameter in own if id(parameter) not in counted]
         counted.update(map(id, own))
-        of["parameters"] = sum(parameter.numel() for parameter in own if parameter.requires_grad)
+        of["parameters"] = sum(parameter.numel() for parameter in fresh if getattr(parameter, "requires_grad", True))
         weights = layer.weights()
         multiply_adds = multiply_adds_of(layer)
         if multiply_adds is not None:
@@ -127,5 +142,6 @@ def multiply_adds_of(layer: Any) -> int | None:
     if not layer.shape:
         return None
     if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)) and not getattr(module, "transposed", False):
-        return int(module.weight.numel() * math.prod(layer.shape[1:]))
+        shape = layer.flattened.get("weight", module.weight.shape)
+        return int(math.prod(shape) * math.prod(layer.shape[1:]))
     return None

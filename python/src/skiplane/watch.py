@@ -25,7 +25,7 @@ from .faults import warn_once
 from .declared import OF_OUTPUTS, OF_SHORTCUTS, OF_WEIGHTS
 from .measured import AttentionCall, BlockCall, LayerCall, Measured, Output, divided
 from .parts import flat, real
-from .structure import WHOLE, Structure, describe, parameters_of
+from .structure import WHOLE, Structure, describe, flattened, parameters_of
 from .tensors import Bag
 from .trace import NORMED, Addition, Frame, Mode, Tensors, Trace
 from .weights import Weights, scaler_of_caller
@@ -33,8 +33,10 @@ from .weights import Weights, scaler_of_caller
 class Layer:
     """A module that is watched."""
 
-    def __init__(self, name: str, module: nn.Module) -> None:
+    def __init__(self, name: str, module: nn.Module, flattened: dict[str, torch.Size]) -> None:
         self.name, self.module = name, module
+        #: The shapes of its parameters that are parts of flat ones.
+        self.flattened = flattened
         self.calls: list[LayerCall] = []
         #: After how many functions its response and its output are measured; none as long as that is not known.
         self.plan: tuple[int, int] | None = None
@@ -45,7 +47,9 @@ class Layer:
     def weights(self) -> list[torch.Tensor]:
         """Its parameters of two or more dimensions, or all if it has none."""
         own = parameters_of(self.module)
-        return [parameter for parameter in own if parameter.dim() > 1] or own
+        matrices = [name for name, shape in self.flattened.items() if len(shape) > 1]
+        flat: list[torch.Tensor] = [part for name, part in self.module.named_parameters(recurse=False) if name in matrices]
+        return flat or [parameter for parameter in own if parameter.dim() > 1] or own
 
     def axis(self, x: torch.Tensor) -> int:
         """The axis of the units of its output."""
@@ -149,15 +153,17 @@ class Watch:
             inner for module in self._names if isinstance(module, WHOLE) for inner in module.modules() if inner is not module
         }
         found = []
+        shapes = flattened(self._model)
         for module, name in self._names.items():
+            here = shapes.get(module, {})
             if module in inside_whole or isinstance(module, nn.modules.container.ParameterList):
                 continue
             if self._patterns is not None:
                 # What has no weights must be named as it is, since many modules only pass something on.
-                if name in self._patterns or (matches(name, self._patterns) and parameters_of(module)):
-                    found.append(Layer(name, module))
-            elif any(parameter.dim() > 1 for parameter in parameters_of(module)):
-                found.append(Layer(name or type(module).__name__.lower(), module))
+                if name in self._patterns or (matches(name, self._patterns) and (here or parameters_of(module))):
+                    found.append(Layer(name, module, here))
+            elif any(len(shape) > 1 for shape in (*here.values(), *(weight.shape for weight in parameters_of(module)))):
+                found.append(Layer(name or type(module).__name__.lower(), module, here))
         if not found:
             warn_once("expected layers to watch, found none that have weights or fit the patterns")
         return found
