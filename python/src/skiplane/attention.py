@@ -17,7 +17,7 @@ from .tensors import Bag
 #: The functions that compute attention.
 ATTENTIONS: set[Any] = {F.scaled_dot_product_attention, F.multi_head_attention_forward}
 #: The most scores that are computed at a time, on the host and on a device.
-FEW_SCORES, MANY_SCORES = 1 << 20, 1 << 24
+FEW_SCORES, MANY_SCORES = 1 << 19, 1 << 24
 #: A score that is so far below the greatest one of a query has a weight of exactly zero.
 NOTHING = -1000.0
 
@@ -73,10 +73,10 @@ def added(mask: torch.Tensor) -> torch.Tensor:
 def _sums(scores: torch.Tensor) -> torch.Tensor:
     """The sum of the entropies of each head, and how many queries have one."""
     greatest = scores.amax(-1, keepdim=True)
-    scores = (scores - greatest).clamp_(min=NOTHING)
+    scores = scores.sub_(greatest).clamp_(min=NOTHING)
     weights = torch.softmax(scores, -1)
     # The logarithm of a weight is its score less that of all scores, of which the greatest is zero.
-    entropies = -weights.amax(-1).log() - (weights * scores).sum(-1)
+    entropies = -weights.amax(-1).log() - scores.mul_(weights).sum(-1)
     has_any = greatest.squeeze(-1) != -math.inf
     entropies = torch.where(has_any, entropies, 0.0)
     return torch.stack([entropies.double().sum((0, 2)), has_any.sum((0, 2)).double()])
