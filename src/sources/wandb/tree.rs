@@ -23,20 +23,21 @@ pub(super) struct Tree {
 impl Tree {
     /// Adds an item, which replaces what is in its place.
     pub(super) fn add(&mut self, item: &Item<'_>) {
-        let Some((last, parents)) = item.parts.split_last() else { return };
+        let Some((last, parents)) = item.parts() else { return };
         let mut node = &mut self.root;
-        for part in parents.iter().take(MOST_PARTS) {
-            let next = node.entry(*part).or_insert_with(|| Value::Object(Map::new()));
+        for part in parents.into_iter().take(MOST_PARTS) {
+            let next = node.entry(part).or_insert_with(|| Value::Object(Map::new()));
             if !next.is_object() {
                 *next = Value::Object(Map::new());
             }
             let Value::Object(next) = next else { return };
             node = next;
         }
-        let value = serde_json::from_str(&item.json).or_else(|_| serde_json::from_str(&proper(&item.json)));
+        let json = item.json();
+        let value = serde_json::from_str(json).or_else(|_| serde_json::from_str(&proper(json)));
         // Whatever this is, a text is not shown.
-        let value = value.unwrap_or_else(|_| Value::String(item.json.to_string()));
-        node.insert((*last).to_owned(), value);
+        let value = value.unwrap_or_else(|_| Value::String(json.to_owned()));
+        node.insert(last.to_owned(), value);
     }
 
     /// Says what was measured.
@@ -170,7 +171,7 @@ mod tests {
     fn items(items: &[(&[&'static str], &'static str)]) -> (Said, Vec<Box<str>>) {
         let (mut tree, mut said, mut tags) = (Tree::default(), Said::default(), Tags::default());
         for (parts, json) in items {
-            tree.add(&Item { parts: parts.to_vec(), json: (*json).into() });
+            tree.add(&Item::of(parts, json));
         }
         tree.say(&mut said, &mut tags);
         (said, tags.names().to_vec())
@@ -224,9 +225,9 @@ mod tests {
     fn a_name_of_very_many_parts_is_safe() {
         let parts = vec!["a"; 100_000];
         let (mut tree, mut settings) = (Tree::default(), Vec::new());
-        tree.add(&Item { parts, json: "1".into() });
-        tree.add(&Item { parts: vec!["a"], json: "[".repeat(100_000).into() });
-        tree.add(&Item { parts: vec![&"b".repeat(1000)], json: r#"{"c": 1, "d": 2}"#.into() });
+        tree.add(&Item::of(&parts, "1"));
+        tree.add(&Item::of(&["a"], &"[".repeat(100_000)));
+        tree.add(&Item::of(&[&"b".repeat(1000)], r#"{"c": 1, "d": 2}"#));
         tree.settings(&mut settings);
         assert_eq!(settings.len(), 1, "and one that is very long is left out");
     }
