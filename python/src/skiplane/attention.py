@@ -18,6 +18,8 @@ from .tensors import Bag
 ATTENTIONS: set[Any] = {F.scaled_dot_product_attention, F.multi_head_attention_forward}
 #: The most scores that are computed at a time, on the host and on a device.
 FEW_SCORES, MANY_SCORES = 1 << 19, 1 << 24
+#: Into how many parts queries are taken at least where none attends to a later key, which is then not looked at.
+CAUSAL_PARTS = 4
 #: A score that is so far below the greatest one of a query has a weight of exactly zero.
 NOTHING = -1000.0
 
@@ -50,16 +52,18 @@ def _scores(query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None, i
     if mask is not None:
         mask = mask.expand(examples, heads, queries, keys)
     most = (FEW_SCORES if on_host(query) else MANY_SCORES) // max(heads * keys, 1)
-    rows = min(max(most, 1), queries)
+    rows = min(max(most, 1), -(-queries // CAUSAL_PARTS) if is_causal else queries)
     at_once = max(most // rows, 1)
     for example in range(0, examples, at_once):
         some = slice(example, example + at_once)
         for first in range(0, queries, rows):
-            scores = query[some, :, first : first + rows] @ key[some].mT
+            these = slice(first, first + rows)
+            known = slice(first + rows if is_causal else keys)
+            scores = query[some, :, these] @ key[some, :, known].mT
             if is_causal:
                 scores += torch.full(scores.shape[2:], -math.inf, device=scores.device).triu(first + 1)
             if mask is not None:
-                scores += added(mask[some, :, first : first + rows])
+                scores += added(mask[some, :, these, known])
             yield scores
 
 
