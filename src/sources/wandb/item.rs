@@ -73,7 +73,9 @@ impl<'a> Item<'a> {
         match &*self.json {
             b"true" => Some(1.0),
             b"false" => Some(0.0),
-            [b'-' | b'0'..=b'9', ..] if *self.json != b"-Infinity"[..] => fast_float2::parse(&*self.json).ok(),
+            [b'-' | b'0'..=b'9', ..] if *self.json != b"-Infinity"[..] => {
+                fast_float2::parse(&*self.json).ok()
+            }
             [b'"', rest @ ..] => not_finite(text(rest.strip_suffix(b"\"").unwrap_or(rest))),
             json => not_finite(text(json)),
         }
