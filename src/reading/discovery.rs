@@ -4,11 +4,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::sources::{self, Source};
 
@@ -16,8 +15,6 @@ use crate::sources::{self, Source};
 const PAUSE: Duration = Duration::from_secs(1);
 /// ... and how many times as long as the last one took, because folders may be large and slow.
 const SHARE: u32 = 20;
-/// How soon the thread notices that it should end.
-const NOTICE: Duration = Duration::from_millis(100);
 
 /// A log that has appeared.
 #[derive(Debug)]
@@ -32,18 +29,19 @@ pub struct Appeared {
 #[derive(Debug)]
 pub struct Discovery {
     appeared: Receiver<Appeared>,
-    stop: Arc<AtomicBool>,
+    /// The thread ends when this is gone.
+    _keep_searching: Sender<()>,
 }
 
 impl Discovery {
     /// Searches a folder for other logs than these, from now on. Where no thread can be started, none appear.
     pub fn start(folder: PathBuf, reading: sources::Reading, known: &[Arc<Source>]) -> Discovery {
         let (sender, appeared) = unbounded();
-        let stop = Arc::new(AtomicBool::new(false));
-        let (mut known, stopped) = (Known::of(known), Arc::clone(&stop));
+        let (keep_searching, stopped) = bounded::<()>(0);
+        let mut known = Known::of(known);
         let search = move || {
             let mut pause = PAUSE;
-            while rest(pause, &stopped) {
+            while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 let begun = Instant::now();
                 // A folder that cannot be read now, or has nothing any more, may be readable later.
                 let found = sources::find(&folder, &reading).unwrap_or_default();
@@ -56,31 +54,13 @@ impl Discovery {
             }
         };
         let _ = thread::Builder::new().name("discovery".to_owned()).spawn(search);
-        Discovery { appeared, stop }
+        Discovery { appeared, _keep_searching: keep_searching }
     }
 
     /// Becomes ready when a log has appeared.
     pub fn appeared(&self) -> &Receiver<Appeared> {
         &self.appeared
     }
-}
-
-impl Drop for Discovery {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Waits; false if it was stopped meanwhile.
-fn rest(pause: Duration, stop: &AtomicBool) -> bool {
-    let until = Instant::now() + pause;
-    while !stop.load(Ordering::Relaxed) {
-        match until.saturating_duration_since(Instant::now()) {
-            Duration::ZERO => return true,
-            left => thread::sleep(left.min(NOTICE)),
-        }
-    }
-    false
 }
 
 /// The logs that were found, with the lanes that they are of.
