@@ -5,10 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use jiff::Timestamp;
-
-use super::failure::Failure;
 use serde_json::Value;
 
+use super::failure::Failure;
 use super::{ForeignArgs, RunsFolder, saved};
 use crate::event::{Kind, LaneFinished, Outcome, RunEvent};
 use crate::printable::printable;
@@ -75,14 +74,11 @@ fn config(lanes: &[ReplayLane]) -> Value {
         let settings = lane.foreign().map(SourceReader::config).unwrap_or_default();
         settings.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect()
     };
-    let of_each = match lanes {
+    let has_any = |lane: &ReplayLane| lane.foreign().is_some_and(|reader| !reader.config().is_empty());
+    match lanes {
+        lanes if !lanes.iter().any(has_any) => Value::Null,
         [lane] => of(lane),
         lanes => lanes.iter().map(|lane| (lane.name.clone(), of(lane))).collect(),
-    };
-    let is_told = |value: &Value| value.as_object().is_some_and(|members| !members.is_empty());
-    match lanes.iter().any(|lane| is_told(&of(lane))) {
-        true => of_each,
-        false => Value::Null,
     }
 }
 
